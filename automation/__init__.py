@@ -1,0 +1,1 @@
+"""What drives the kit from outside: Pulumi's Automation API and boto3."""

@@ -1,0 +1,1 @@
+"""The embedded AWS: emulator, container runtimes, provider plugins, Pulumi CLI."""

@@ -1,0 +1,1 @@
+"""What is deployed: Pulumi components and the pure functions that write their documents."""
