@@ -1,0 +1,5 @@
+"""The program's entry for `pulumi up`."""
+
+from components.program import program
+
+program()

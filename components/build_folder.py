@@ -1,0 +1,105 @@
+"""Where the program puts what it packs.
+
+Pulumi keeps the paths of archives and build contexts in its state. They are relative to the project's folder, so that
+the state does not depend on the machine; the engine has to run in that folder.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+"""The folder with `Pulumi.yaml`."""
+
+BUILD = Path(".kit/build")
+"""The build folder, relative to the project's; it is not committed."""
+
+
+def put_file(relative: Path, content: bytes, project: Path = PROJECT) -> None:
+    """Writes a file whole or not at all, so that two deployments at once never read half of it.
+
+    Args:
+        relative: Path relative to the project's folder.
+        content: The file's bytes.
+        project: The project's folder.
+    """
+    target = project / relative
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.is_file() and target.read_bytes() == content:
+        return
+    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
+        file.write(content)
+    Path(file.name).chmod(0o644)
+    Path(file.name).replace(target)
+
+
+def put_folder(relative: Path, files: Mapping[str, tuple[int, bytes]], project: Path = PROJECT) -> None:
+    """Writes a folder whose name stands for its content; one that is there already is kept if it is whole.
+
+    Args:
+        relative: Path relative to the project's folder, different for different content.
+        files: Mode and bytes by path within the folder.
+        project: The project's folder.
+    """
+    target = project / relative
+    if target.is_dir() and read_folder(target) == dict(files):
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staged = Path(tempfile.mkdtemp(dir=target.parent))
+    for path, (mode, content) in files.items():
+        file = staged / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        file.chmod(mode)
+    for folder in (staged, *(path for path in staged.rglob("*") if path.is_dir())):
+        folder.chmod(0o755)
+    try:
+        staged.rename(target)
+    except OSError:
+        # Another deployment was first, or what is there is damaged.
+        if read_folder(target) == dict(files):
+            shutil.rmtree(staged)
+        else:
+            shutil.rmtree(target)
+            staged.rename(target)
+
+
+def read_folder(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Mode and bytes of every file below `folder`, by path within it.
+
+    Args:
+        folder: An existing folder.
+    """
+    return {
+        path.relative_to(folder).as_posix(): (path.stat().st_mode & 0o777, path.read_bytes())
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def is_source(path: Path) -> bool:
+    """Whether a file belongs to the sources: not compiled, not hidden, not an editor's backup.
+
+    Args:
+        path: Path relative to the folder that is packed.
+    """
+    return (
+        path.suffix not in {".pyc", ".pyo"}
+        and not path.name.endswith("~")
+        and not any(part == "__pycache__" or part.startswith(".") for part in path.parts)
+    )
+
+
+def source_files(folder: Path) -> dict[str, Path]:
+    """Every source file below `folder`, by its path within it with `/` as separator, in order.
+
+    Args:
+        folder: An existing folder.
+    """
+    found = (Path(root) / name for root, _, names in os.walk(folder) for name in names)
+    inside = {path.relative_to(folder): path for path in found}
+    return {path.as_posix(): inside[path] for path in sorted(inside) if is_source(path)}

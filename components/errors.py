@@ -1,0 +1,42 @@
+"""Errors of the program: an exception per condition, each saying what is wrong, where, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+
+@dataclass(frozen=True)
+class ConfigProblem:
+    """One configuration value that cannot be used.
+
+    Args:
+        key: The configuration key, without its namespace.
+        value: The value as it was given.
+        allowed: What would be accepted, as a phrase.
+    """
+
+    key: str
+    value: str
+    allowed: str
+
+    def __str__(self) -> str:
+        return f"{self.key} = {self.value!r}: must be {self.allowed}"
+
+
+class ConfigError(pulumi.RunError, ValueError):
+    """The configuration cannot be used; every problem is in `problems`, and nothing has been created."""
+
+    def __init__(self, problems: Sequence[ConfigProblem]):
+        self.problems = tuple(problems)
+        lines = "\n".join(f"  {problem}" for problem in self.problems)
+        super().__init__(f"{len(self.problems)} configuration value(s) cannot be used:\n{lines}")
+
+
+class SourcesMissing(pulumi.RunError):
+    """Files that the program packs are not where they should be."""
+
+    def __init__(self, what: str, place: str, advice: str):
+        super().__init__(f"{what} not found at {place}: {advice}")

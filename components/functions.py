@@ -1,0 +1,117 @@
+"""The Lambda functions: the Task Launcher and the Task Monitor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from components import policies
+from components.names import PatternNames, Place
+from components.network import DELETE_TIMEOUT
+from components.roles import WorkloadRole, WorkloadRoleArgs
+
+RUNTIME = "python3.13"
+
+ARCHITECTURE = "x86_64"
+"""The package is pure Python; the architecture follows what every region has."""
+
+MEMORY_MIB = 256
+
+TIMEOUT_SECONDS = 300
+"""The launcher ends in time to be called again; after an abort the monitor stops tasks until two listings are empty."""
+
+
+@dataclass(frozen=True)
+class PrivateFunctionArgs:
+    """Arguments of `PrivateFunction`.
+
+    Args:
+        function: The function's name.
+        role: Its role's name.
+        description: What it does, for the console.
+        handler: `module.function`.
+        package: The deployment package's path, relative to the project's folder.
+        policy: What it may do, as an IAM document.
+        settings: The document in `KIT_SETTINGS`.
+        subnet_ids: The private subnets.
+        security_group_ids: Its security groups.
+        log_retention_days: Days that its log is kept.
+        place: Where it is deployed.
+        tags: Tags of everything.
+    """
+
+    function: str
+    role: str
+    description: str
+    handler: str
+    package: Path
+    policy: Mapping[str, Any]
+    settings: pulumi.Input[Mapping[str, Any]]
+    subnet_ids: pulumi.Input[Sequence[str]]
+    security_group_ids: Sequence[pulumi.Input[str]]
+    log_retention_days: int
+    place: Place
+    tags: Mapping[str, str]
+
+
+class PrivateFunction(pulumi.ComponentResource):
+    """A Lambda function in the private subnets, with its role and its log group."""
+
+    arn: pulumi.Output[str]
+    function_name: pulumi.Output[str]
+
+    def __init__(self, name: str, args: PrivateFunctionArgs, opts: pulumi.ResourceOptions | None = None):
+        super().__init__("kit:functions:PrivateFunction", name, None, opts)
+        log_group = aws.cloudwatch.LogGroup(
+            name,
+            name=PatternNames.function_log_group(args.function),
+            retention_in_days=args.log_retention_days,
+            tags=args.tags,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        role = WorkloadRole(
+            name,
+            WorkloadRoleArgs(
+                role=args.role,
+                description=args.description,
+                trust=policies.trust_lambda(args.place),
+                policy=args.policy,
+                tags=args.tags,
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )
+        function = aws.lambda_.Function(
+            name,
+            name=args.function,
+            description=args.description,
+            role=role.arn,
+            runtime=RUNTIME,
+            architectures=[ARCHITECTURE],
+            handler=args.handler,
+            code=pulumi.FileArchive(args.package.as_posix()),
+            memory_size=MEMORY_MIB,
+            timeout=TIMEOUT_SECONDS,
+            environment=aws.lambda_.FunctionEnvironmentArgs(
+                variables={"KIT_SETTINGS": pulumi.Output.json_dumps(args.settings, sort_keys=True)}
+            ),
+            vpc_config=aws.lambda_.FunctionVpcConfigArgs(
+                subnet_ids=args.subnet_ids, security_group_ids=list(args.security_group_ids)
+            ),
+            replace_security_groups_on_destroy=True,
+            logging_config=aws.lambda_.FunctionLoggingConfigArgs(log_format="Text", log_group=log_group.name),
+            tracing_config=aws.lambda_.FunctionTracingConfigArgs(mode="Active"),
+            tags=args.tags,
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[role.policy, log_group],
+                custom_timeouts=pulumi.CustomTimeouts(delete=DELETE_TIMEOUT),
+            ),
+        )
+        self.arn = function.arn
+        self.function_name = function.name
+        self.register_outputs({"arn": self.arn, "name": self.function_name})

@@ -1,0 +1,102 @@
+"""Lambda deployment packages that are the same, byte for byte, for the same sources on every machine."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import io
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from components import build_folder
+from components.errors import SourcesMissing
+
+FunctionName = Literal["launcher", "monitor"]
+
+VENDORED = "fastjsonschema"
+"""The one dependency that AWS's Python runtime lacks: a JSON Schema validator in pure Python."""
+
+SCHEMA = "workflow_specs.schema.json"
+
+_TIME = (1980, 1, 1, 0, 0, 0)
+_REGULAR_FILE = 0o100644
+
+
+def build(function: FunctionName, project: Path = build_folder.PROJECT) -> Path:
+    """Packs a function.
+
+    Args:
+        function: Which.
+        project: The project's folder.
+
+    Returns:
+        The package's path, relative to the project's folder.
+
+    Raises:
+        SourcesMissing: The sources, the schema or the vendored package are not there.
+    """
+    relative = build_folder.BUILD / f"{function}.zip"
+    build_folder.put_file(relative, archive(contents(function, project)), project)
+    return relative
+
+
+def contents(function: FunctionName, project: Path = build_folder.PROJECT) -> dict[str, bytes]:
+    """What a function's package holds, by path within it.
+
+    Args:
+        function: Which.
+        project: The project's folder.
+
+    Raises:
+        SourcesMissing: The sources, the schema or the vendored package are not there.
+    """
+    runtime = project / "runtime"
+    files = {f"runtime/{path}": file for path, file in _sources(runtime, ("workflow", function)).items()}
+    schema = project / "specs" / SCHEMA
+    if not schema.is_file():
+        raise SourcesMissing(SCHEMA, str(schema), "check the file out again")
+    files[f"runtime/workflow/{SCHEMA}"] = schema
+    files.update({f"{VENDORED}/{path}": file for path, file in _vendored().items()})
+    return {path: files[path].read_bytes() for path in sorted(files)}
+
+
+def archive(files: Mapping[str, bytes]) -> bytes:
+    """A zip archive that depends on names and contents alone: fixed times, modes and order, and no compression because
+    compressors differ.
+
+    Args:
+        files: Bytes by path within the archive.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as package:
+        for path in sorted(files):
+            entry = zipfile.ZipInfo(path, _TIME)
+            entry.create_system = 3
+            entry.external_attr = _REGULAR_FILE << 16
+            package.writestr(entry, files[path])
+    return buffer.getvalue()
+
+
+def _sources(runtime: Path, folders: tuple[str, ...]) -> dict[str, Path]:
+    wanted = {
+        path: file
+        for path, file in build_folder.source_files(runtime).items()
+        if path == "__init__.py" or path.split("/")[0] in folders
+    }
+    for folder in folders:
+        if not any(path.startswith(f"{folder}/") for path in wanted):
+            raise SourcesMissing(f"runtime/{folder}", str(runtime / folder), "check the folder out again")
+    return wanted
+
+
+def _vendored() -> dict[str, Path]:
+    spec = importlib.util.find_spec(VENDORED)
+    if spec is None or not spec.submodule_search_locations:
+        raise SourcesMissing(VENDORED, "this Python's packages", "install the requirements of requirements.lock")
+    files = build_folder.source_files(Path(spec.submodule_search_locations[0]))
+    for path in importlib.metadata.files(VENDORED) or ():
+        if path.name == "LICENSE":
+            files["LICENSE"] = Path(str(path.locate()))
+    return files

@@ -1,0 +1,217 @@
+"""Physical names and the ARNs that follow from them: pure functions of pattern, suffix and place.
+
+IAM documents and settings that would need each other's resources (a function's policy, the state machine that calls it,
+the function's settings, which name the state machine) are written from these ARNs, so that nothing is cyclic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Pattern = Literal[1, 2]
+
+CONTAINER = "amazon-ecs-starter-kit"
+"""Name of the one container in the task definition."""
+
+LOG_STREAM_PREFIX = "ecs"
+"""`awslogs-stream-prefix`; an ECS task's log stream is `<prefix>/<container>/<ECS task id>`."""
+
+SEPARATOR = "$"
+"""What joins ids in `subnetIdLiteral` and `securityGroupId`."""
+
+SUMMARY_HASH_KEY = "workflow_name"
+SUMMARY_RANGE_KEY = "workflow_run_id"
+DETAILS_HASH_KEY = "workflow_run_id"
+DETAILS_RANGE_KEY = "ecs_task_id"
+
+MANAGED_RULE = "StepFunctionsGetEventsForECSTaskRule"
+"""EventBridge rule by which Step Functions follows its ECS tasks (its developer guide, "Run Amazon ECS tasks")."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a stack is deployed.
+
+    Args:
+        partition: AWS partition, such as `aws`.
+        account: The account's 12 digits.
+        region: Region, such as `us-east-1`.
+    """
+
+    partition: str
+    account: str
+    region: str
+
+    def arn(self, service: str, resource: str) -> str:
+        """The ARN of a resource of `service` in this account and region."""
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
+
+
+@dataclass(frozen=True)
+class PatternNames:
+    """The physical names of one pattern's resources.
+
+    Args:
+        pattern: The pattern's number.
+        name_suffix: `kit:nameSuffix`, empty for none.
+        place: Where it is deployed.
+    """
+
+    pattern: Pattern
+    name_suffix: str
+    place: Place
+
+    @property
+    def base(self) -> str:
+        """Name of cluster, repository, task definition family and state machine, and start of most other names."""
+        return self._suffixed(f"amazon-ecs-starter-kit-pattern-{self.pattern}")
+
+    @property
+    def workflow(self) -> str:
+        """Default `workflow_name` of the pattern's runs, and the value of the tag `kit:workflow`."""
+        return f"amazon_ecs_starter_kit-pattern-{self.pattern}"
+
+    @property
+    def summary_table(self) -> str:
+        """Name of the table with one item per run."""
+        return self._suffixed(f"workflow_summary_pattern_{self.pattern}")
+
+    @property
+    def details_table(self) -> str:
+        """Name of the table with one item per attempt at a task."""
+        return self._suffixed(f"workflow_details_pattern_{self.pattern}")
+
+    @property
+    def bucket(self) -> str:
+        """Name of the bucket that holds source objects and copies."""
+        return self._suffixed(f"{self.place.account}-ecs-starter-kit-pattern-{self.pattern}-bucket")
+
+    @property
+    def launcher_function(self) -> str:
+        """Name of the Task Launcher (pattern 1)."""
+        return f"{self.base}-ecs-task-launcher"
+
+    @property
+    def monitor_function(self) -> str:
+        """Name of the Task Monitor."""
+        return f"{self.base}-ecs-task-monitor"
+
+    def role(self, user: str) -> str:
+        """Name of the IAM role of `user`: state-machine, launcher, monitor, task or task-execution."""
+        return f"{self.base}-{user}"
+
+    @property
+    def task_log_group(self) -> str:
+        """Log group of the containers."""
+        return f"/ecs/{self.base}"
+
+    @property
+    def state_machine_log_group(self) -> str:
+        """The state machine's log group; its prefix keeps AWS's log resource policy within that policy's size limit."""
+        return f"/aws/vendedlogs/states/{self.base}"
+
+    @property
+    def container_insights_log_group(self) -> str:
+        """Log group that ECS writes Container Insights' performance events to."""
+        return f"/aws/ecs/containerinsights/{self.base}/performance"
+
+    @staticmethod
+    def function_log_group(function: str) -> str:
+        """Log group of a Lambda function."""
+        return f"/aws/lambda/{function}"
+
+    def _suffixed(self, name: str) -> str:
+        return f"{name}-{self.name_suffix}" if self.name_suffix else name
+
+
+@dataclass(frozen=True)
+class PatternArns:
+    """The ARNs that follow from a pattern's names.
+
+    Args:
+        names: The names.
+    """
+
+    names: PatternNames
+
+    @property
+    def bucket(self) -> str:
+        """The kit's bucket."""
+        return f"arn:{self._place.partition}:s3:::{self.names.bucket}"
+
+    def other_bucket(self, name: str) -> str:
+        """A bucket by its name."""
+        return f"arn:{self._place.partition}:s3:::{name}"
+
+    @property
+    def summary_table(self) -> str:
+        """The summary table."""
+        return self._place.arn("dynamodb", f"table/{self.names.summary_table}")
+
+    @property
+    def details_table(self) -> str:
+        """The details table."""
+        return self._place.arn("dynamodb", f"table/{self.names.details_table}")
+
+    @property
+    def cluster(self) -> str:
+        """The ECS cluster."""
+        return self._place.arn("ecs", f"cluster/{self.names.base}")
+
+    @property
+    def ecs_tasks(self) -> str:
+        """Every ECS task of the cluster."""
+        return self._place.arn("ecs", f"task/{self.names.base}/*")
+
+    @property
+    def task_definitions(self) -> str:
+        """Every revision of the task definition family."""
+        return self._place.arn("ecs", f"task-definition/{self.names.base}:*")
+
+    @property
+    def repository(self) -> str:
+        """The image repository."""
+        return self._place.arn("ecr", f"repository/{self.names.base}")
+
+    @property
+    def state_machine(self) -> str:
+        """The state machine."""
+        return self._place.arn("states", f"stateMachine:{self.names.base}")
+
+    @property
+    def executions(self) -> str:
+        """Every execution of the state machine."""
+        return self._place.arn("states", f"execution:{self.names.base}:*")
+
+    @property
+    def launcher_function(self) -> str:
+        """The Task Launcher."""
+        return self._place.arn("lambda", f"function:{self.names.launcher_function}")
+
+    @property
+    def monitor_function(self) -> str:
+        """The Task Monitor."""
+        return self._place.arn("lambda", f"function:{self.names.monitor_function}")
+
+    @property
+    def managed_rule(self) -> str:
+        """The rule that Step Functions manages for `.sync`."""
+        return self._place.arn("events", f"rule/{MANAGED_RULE}")
+
+    @property
+    def network_interfaces(self) -> str:
+        """Every EC2 resource of the account, the form that Lambda asks for in policies about its network interfaces."""
+        return self._place.arn("ec2", "*/*")
+
+    def role(self, user: str) -> str:
+        """The IAM role of `user`, see `PatternNames.role`."""
+        return f"arn:{self._place.partition}:iam::{self._place.account}:role/{self.names.role(user)}"
+
+    def log_streams(self, log_group: str) -> str:
+        """Every stream of a log group."""
+        return self._place.arn("logs", f"log-group:{log_group}:*")
+
+    @property
+    def _place(self) -> Place:
+        return self.names.place

@@ -1,0 +1,252 @@
+"""The two patterns, each from its network to its state machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from components import lambda_package, policies, settings, state_machines
+from components.bucket import PrivateBucket, PrivateBucketArgs
+from components.config import KitConfig
+from components.ecs_task import EcsTask, EcsTaskArgs
+from components.functions import PrivateFunction, PrivateFunctionArgs
+from components.names import CONTAINER, LOG_STREAM_PREFIX, Pattern, PatternArns, PatternNames, Place
+from components.network import CIDR_BLOCKS, Network, NetworkArgs
+from components.observability import RunGuard, RunGuardArgs
+from components.orchestration import WorkflowStateMachine, WorkflowStateMachineArgs
+from components.tables import Tables, TablesArgs
+from components.tags import kit_tags
+from components.task_image import TaskImage, TaskImageArgs, stage_context
+
+
+@dataclass(frozen=True)
+class PatternArgs:
+    """Arguments of a pattern.
+
+    Args:
+        config: The stack's configuration.
+        place: Where it is deployed.
+        stack: The stack's name, for the tag `kit:stack`.
+    """
+
+    config: KitConfig
+    place: Place
+    stack: str
+
+
+class TaskSubmissionFromLambda(pulumi.ComponentResource):
+    """Pattern 1: the Task Launcher, a function, starts the ECS tasks; the Task Monitor, in a loop, tracks them."""
+
+    outputs: Mapping[str, pulumi.Input[str]]
+
+    def __init__(self, name: str, args: PatternArgs, opts: pulumi.ResourceOptions | None = None):
+        super().__init__("kit:patterns:TaskSubmissionFromLambda", name, None, opts)
+        parts = _Parts(self, name, args, pattern=1)
+        arns = parts.arns
+
+        network = parts.network(workloads=["tasks", "monitor", "launcher"])
+        tables, bucket = parts.tables(), parts.bucket()
+        image = parts.image()
+        task = parts.task(image)
+        launcher = parts.function("launcher", network, task, policies.launcher(arns))
+        monitor = parts.function("monitor", network, task, policies.monitor(arns))
+        state_machine = parts.state_machine(
+            state_machines.pattern_1(parts.state_machine_settings(launcher_function_arn=arns.launcher_function)),
+            policies.state_machine_pattern_1(arns),
+            calls=[launcher, monitor, tables, bucket],
+        )
+        parts.guard(state_machine, monitor)
+
+        self.outputs = {
+            **parts.outputs(network, image, task, monitor, state_machine),
+            "launcherFunctionName": launcher.function_name,
+        }
+        self.register_outputs(dict(self.outputs))
+
+
+class TaskSubmissionFromStepFunctions(pulumi.ComponentResource):
+    """Pattern 2: the state machine itself starts the ECS tasks; the Task Monitor, in a second branch, tracks them."""
+
+    outputs: Mapping[str, pulumi.Input[str]]
+
+    def __init__(self, name: str, args: PatternArgs, opts: pulumi.ResourceOptions | None = None):
+        super().__init__("kit:patterns:TaskSubmissionFromStepFunctions", name, None, opts)
+        parts = _Parts(self, name, args, pattern=2)
+        arns = parts.arns
+
+        network = parts.network(workloads=["tasks", "monitor"])
+        tables, bucket = parts.tables(), parts.bucket()
+        image = parts.image()
+        task = parts.task(image)
+        monitor = parts.function("monitor", network, task, policies.monitor(arns))
+        state_machine = parts.state_machine(
+            state_machines.pattern_2(parts.state_machine_settings()),
+            policies.state_machine_pattern_2(arns),
+            calls=[monitor, task, tables, bucket],
+        )
+        parts.guard(state_machine, monitor)
+
+        self.outputs = parts.outputs(network, image, task, monitor, state_machine)
+        self.register_outputs(dict(self.outputs))
+
+
+class _Parts:
+    """Builds the parts of one pattern with its names, tags and configuration; each is a child of the pattern."""
+
+    def __init__(self, owner: pulumi.ComponentResource, name: str, args: PatternArgs, *, pattern: Pattern):
+        self._name = name
+        self._config = args.config
+        self._names = PatternNames(pattern, args.config.name_suffix, args.place)
+        self._tags = kit_tags(workflow=self._names.workflow, stack=args.stack, user=args.config.tags)
+        self._child = pulumi.ResourceOptions(parent=owner)
+        self.arns = PatternArns(self._names)
+
+    def network(self, *, workloads: Sequence[str]) -> Network:
+        """VPC, endpoints, and a security group for each of `workloads`."""
+        args = NetworkArgs(
+            base=self._names.base,
+            region=self._names.place.region,
+            cidr_block=CIDR_BLOCKS[self._names.pattern],
+            workloads=workloads,
+            nat_gateways=self._config.nat_gateways,
+            interface_endpoints=self._config.interface_endpoints,
+            tags=self._tags,
+        )
+        return Network(f"{self._name}-network", args, self._child)
+
+    def tables(self) -> Tables:
+        """The summary table and the details table."""
+        args = TablesArgs(
+            summary_name=self._names.summary_table,
+            details_name=self._names.details_table,
+            billing=self._config.table_billing,
+            tags=self._tags,
+        )
+        return Tables(f"{self._name}-tables", args, self._child)
+
+    def bucket(self) -> PrivateBucket:
+        """The bucket of sources and copies."""
+        args = PrivateBucketArgs(bucket=self._names.bucket, arn=self.arns.bucket, tags=self._tags)
+        return PrivateBucket(f"{self._name}-bucket", args, self._child)
+
+    def image(self) -> TaskImage:
+        """The image repository and the task's image."""
+        args = TaskImageArgs(
+            repository=self._names.base,
+            context=stage_context(),
+            base_image=self._config.base_image,
+            platform=self._config.docker_platform,
+            tags=self._tags,
+        )
+        return TaskImage(f"{self._name}-image", args, self._child)
+
+    def task(self, image: TaskImage) -> EcsTask:
+        """The cluster and the task definition."""
+        args = EcsTaskArgs(names=self._names, config=self._config, image=image.reference, tags=self._tags)
+        return EcsTask(f"{self._name}-task", args, self._child)
+
+    def function(
+        self, workload: lambda_package.FunctionName, network: Network, task: EcsTask, policy: policies.Document
+    ) -> PrivateFunction:
+        """The Task Launcher or the Task Monitor."""
+        names = {"launcher": self._names.launcher_function, "monitor": self._names.monitor_function}
+        args = PrivateFunctionArgs(
+            function=names[workload],
+            role=self._names.role(workload),
+            description=f"Task {workload.capitalize()} of {self._names.workflow}",
+            handler=f"runtime.{workload}.handler.handler",
+            package=lambda_package.build(workload),
+            policy=policy,
+            settings=self._function_settings(network, task),
+            subnet_ids=network.private_subnet_ids,
+            security_group_ids=[network.security_groups[workload].id],
+            log_retention_days=self._config.log_retention_days,
+            place=self._names.place,
+            tags=self._tags,
+        )
+        return PrivateFunction(f"{self._name}-{workload}", args, self._child)
+
+    def state_machine_settings(
+        self, *, launcher_function_arn: str | None = None
+    ) -> state_machines.StateMachineSettings:
+        """What the state machine's document is made from."""
+        return state_machines.StateMachineSettings(
+            launcher_function_arn=launcher_function_arn,
+            monitor_function_arn=self.arns.monitor_function,
+            summary_table=self._names.summary_table,
+            details_table=self._names.details_table,
+            cluster=self._names.base,
+            container_name=CONTAINER,
+            target_bucket=self._names.bucket,
+            target_prefix=self._config.target_prefix,
+            log_stream_prefix=LOG_STREAM_PREFIX,
+            run_timeout_seconds=self._config.run_timeout_seconds,
+            task_timeout_seconds=self._config.task_timeout_seconds,
+            task_attempts=self._config.task_attempts,
+            max_concurrency=self._config.max_concurrency,
+            launch_type=settings.LAUNCH_TYPE,
+        )
+
+    def state_machine(
+        self, definition: Mapping[str, Any], policy: policies.Document, *, calls: Sequence[pulumi.Resource]
+    ) -> WorkflowStateMachine:
+        """The state machine, created after what it calls."""
+        args = WorkflowStateMachineArgs(
+            names=self._names,
+            definition=definition,
+            policy=policy,
+            log_retention_days=self._config.log_retention_days,
+            tags=self._tags,
+        )
+        opts = pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=list(calls)))
+        return WorkflowStateMachine(f"{self._name}-state-machine", args, opts)
+
+    def guard(self, state_machine: WorkflowStateMachine, monitor: PrivateFunction) -> RunGuard:
+        """What calls the monitor when an execution ends without it."""
+        args = RunGuardArgs(
+            base=self._names.base,
+            state_machine_arn=state_machine.arn,
+            monitor_arn=monitor.arn,
+            monitor_function=monitor.function_name,
+            tags=self._tags,
+        )
+        return RunGuard(f"{self._name}-guard", args, self._child)
+
+    def outputs(
+        self,
+        network: Network,
+        image: TaskImage,
+        task: EcsTask,
+        monitor: PrivateFunction,
+        state_machine: WorkflowStateMachine,
+    ) -> dict[str, pulumi.Input[str]]:
+        """The stack's outputs of this pattern: a spec's infrastructure attributes, and where to look."""
+        infrastructure = self._infrastructure(network, task)
+        attributes = settings.infrastructure(self._names, subnet_ids=(), security_group_id="", task_definition="")
+        return {
+            **{attribute: infrastructure[attribute] for attribute in attributes},
+            "workflowName": self._names.workflow,
+            "stateMachineArn": state_machine.arn,
+            "monitorFunctionName": monitor.function_name,
+            "taskLogGroup": task.log_group.name,
+            "vpcId": network.vpc_id,
+            "repositoryUrl": image.repository.repository_url,
+            "imageUri": image.reference,
+            "targetPrefix": self._config.target_prefix,
+        }
+
+    def _infrastructure(self, network: Network, task: EcsTask) -> pulumi.Output[dict[str, str]]:
+        return pulumi.Output.all(
+            subnet_ids=network.private_subnet_ids,
+            security_group_id=network.security_groups["tasks"].id,
+            task_definition=task.family_and_revision,
+        ).apply(lambda known: settings.infrastructure(self._names, **known))
+
+    def _function_settings(self, network: Network, task: EcsTask) -> pulumi.Output[dict[str, Any]]:
+        return pulumi.Output.all(
+            infrastructure=self._infrastructure(network, task),
+            security_group_ids=[group.id for group in network.security_groups.values()],
+        ).apply(lambda known: settings.function_settings(self._names, self._config, **known))

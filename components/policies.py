@@ -1,0 +1,278 @@
+"""IAM documents as pure functions of ARNs.
+
+Each statement grants what one workload does and no more. Actions, the resource types they take and the condition keys
+they know are those of AWS's Service Authorization Reference; `"*"` stands only where an action takes no resource.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from components.names import PatternArns, Place
+
+Document = dict[str, Any]
+Statement = dict[str, Any]
+
+
+def statement(
+    sid: str,
+    actions: Sequence[str],
+    resources: Sequence[str],
+    conditions: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    effect: str = "Allow",
+) -> Statement:
+    """One statement of an identity policy.
+
+    Args:
+        sid: What the statement is for, in letters and digits.
+        actions: Actions as `service:Action`.
+        resources: ARNs, or `*` for actions that take no resource.
+        conditions: Values by key by operator.
+        effect: `Allow` or `Deny`.
+    """
+    result: Statement = {"Sid": sid, "Effect": effect, "Action": sorted(actions), "Resource": sorted(resources)}
+    if conditions:
+        result["Condition"] = {operator: dict(values) for operator, values in conditions.items()}
+    return result
+
+
+def document(*statements: Statement) -> Document:
+    """A policy of the given statements."""
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def trust(service: str, place: Place, source_arn: str | None = None) -> Document:
+    """Lets an AWS service assume a role, on behalf of this account only where the service says on whose behalf it acts.
+
+    Args:
+        service: Service principal, such as `states.amazonaws.com`.
+        place: The account.
+        source_arn: ARN, with `*`, of what the service must act for; services that send none (Lambda) get no condition.
+    """
+    result: Statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    if source_arn is not None:
+        result["Condition"] = {
+            "StringEquals": {"aws:SourceAccount": place.account},
+            "ArnLike": {"aws:SourceArn": source_arn},
+        }
+    return document(result)
+
+
+def trust_ecs_tasks(place: Place) -> Document:
+    """Lets ECS tasks of this account and region assume a role."""
+    return trust("ecs-tasks.amazonaws.com", place, place.arn("ecs", "*"))
+
+
+def trust_state_machines(place: Place) -> Document:
+    """Lets state machines of this account and region assume a role."""
+    return trust("states.amazonaws.com", place, place.arn("states", "stateMachine:*"))
+
+
+def trust_lambda(place: Place) -> Document:
+    """Lets Lambda functions assume a role."""
+    return trust("lambda.amazonaws.com", place)
+
+
+def bucket_tls_only(bucket_arn: str) -> Document:
+    """A bucket policy that refuses every request that is not encrypted on its way.
+
+    Args:
+        bucket_arn: The bucket.
+    """
+    return document(
+        {
+            "Sid": "TlsOnly",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": [bucket_arn, f"{bucket_arn}/*"],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
+    )
+
+
+def task(arns: PatternArns, *, target_prefix: str, source_buckets: Sequence[str]) -> Document:
+    """What the job in the container may do: read its source, write its copy, keep its own record.
+
+    Args:
+        arns: The pattern's ARNs.
+        target_prefix: Folder in the kit's bucket that it writes below.
+        source_buckets: Names of other buckets that it may read.
+    """
+    buckets = [arns.bucket, *(arns.other_bucket(name) for name in source_buckets)]
+    targets = [f"{arns.bucket}/{target_prefix}/*"]
+    return document(
+        # With ListBucket a missing object is told apart (404) from a forbidden one (403).
+        statement("FindSource", ["s3:ListBucket"], buckets),
+        statement("ReadSource", ["s3:GetObject", "s3:GetObjectTagging"], [f"{bucket}/*" for bucket in buckets]),
+        statement("WriteTarget", ["s3:AbortMultipartUpload", "s3:PutObject", "s3:PutObjectTagging"], targets),
+        statement(
+            "KeepOwnRecord", ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], [arns.details_table]
+        ),
+    )
+
+
+def task_execution(arns: PatternArns) -> Document:
+    """What ECS does to start a container: pull its image, write its log.
+
+    Args:
+        arns: The pattern's ARNs.
+    """
+    return document(
+        statement("SignInToRegistry", ["ecr:GetAuthorizationToken"], ["*"]),
+        statement(
+            "PullImage",
+            ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+            [arns.repository],
+        ),
+        _write_log(arns, arns.names.task_log_group),
+    )
+
+
+def launcher(arns: PatternArns) -> Document:
+    """What the Task Launcher does: register the run, launch ECS tasks, stop those of a run that has ended meanwhile.
+
+    Args:
+        arns: The pattern's ARNs.
+    """
+    return document(
+        *_function(arns, arns.names.launcher_function, arns.launcher_function),
+        *_records(arns),
+        _run_tasks(arns),
+        _pass_task_roles(arns),
+        *_look_after_tasks(arns),
+    )
+
+
+def monitor(arns: PatternArns) -> Document:
+    """What the Task Monitor does: reconcile rows with ECS, keep the summary, sweep up runs whose execution has ended.
+
+    Args:
+        arns: The pattern's ARNs.
+    """
+    return document(
+        *_function(arns, arns.names.monitor_function, arns.monitor_function),
+        *_records(arns),
+        statement("FindOpenRuns", ["dynamodb:Scan"], [arns.summary_table]),
+        *_look_after_tasks(arns),
+        statement("AskHowExecutionsEnded", ["states:DescribeExecution"], [arns.executions]),
+    )
+
+
+def state_machine_pattern_1(arns: PatternArns) -> Document:
+    """What the state machine of pattern 1 does: call the two functions.
+
+    Args:
+        arns: The pattern's ARNs.
+    """
+    return document(
+        statement("CallFunctions", ["lambda:InvokeFunction"], [arns.launcher_function, arns.monitor_function]),
+        *_deliver_logs_and_traces(),
+    )
+
+
+def state_machine_pattern_2(arns: PatternArns) -> Document:
+    """What the state machine of pattern 2 does: run ECS tasks with `.sync`, record failures, call the monitor.
+
+    Args:
+        arns: The pattern's ARNs.
+    """
+    return document(
+        statement("CallFunctions", ["lambda:InvokeFunction"], [arns.monitor_function]),
+        _run_tasks(arns),
+        _pass_task_roles(arns),
+        statement("FollowTasks", ["ecs:DescribeTasks", "ecs:StopTask"], [arns.ecs_tasks]),
+        statement(
+            "FollowTasksByEvents", ["events:DescribeRule", "events:PutRule", "events:PutTargets"], [arns.managed_rule]
+        ),
+        statement("RecordFailures", ["dynamodb:UpdateItem"], [arns.details_table, arns.summary_table]),
+        *_deliver_logs_and_traces(),
+    )
+
+
+def _function(arns: PatternArns, function: str, function_arn: str) -> list[Statement]:
+    """What every function in a VPC needs: its log, its traces, its network interfaces."""
+    interfaces = [
+        "ec2:AssignPrivateIpAddresses",
+        "ec2:CreateNetworkInterface",
+        "ec2:DeleteNetworkInterface",
+        "ec2:UnassignPrivateIpAddresses",
+    ]
+    describe = ["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"]
+    return [
+        _write_log(arns, arns.names.function_log_group(function)),
+        statement("WriteTraces", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"]),
+        statement("ManageNetworkInterfaces", interfaces, [arns.network_interfaces]),
+        statement("DescribeNetwork", describe, ["*"]),
+        # Lambda itself needs these; the function's code must not have them (Lambda developer guide, "Giving Lambda
+        # functions access to resources in an Amazon VPC").
+        statement(
+            "NotFromCode",
+            [*interfaces, *describe],
+            ["*"],
+            {"ArnEquals": {"lambda:SourceFunctionArn": function_arn}},
+            effect="Deny",
+        ),
+    ]
+
+
+def _write_log(arns: PatternArns, log_group: str) -> Statement:
+    return statement("WriteLog", ["logs:CreateLogStream", "logs:PutLogEvents"], [arns.log_streams(log_group)])
+
+
+def _records(arns: PatternArns) -> list[Statement]:
+    actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
+    return [statement("KeepRecords", actions, [arns.details_table, arns.summary_table])]
+
+
+def _run_tasks(arns: PatternArns) -> Statement:
+    return statement("RunTasks", ["ecs:RunTask"], [arns.task_definitions], {"ArnEquals": {"ecs:cluster": arns.cluster}})
+
+
+def _pass_task_roles(arns: PatternArns) -> Statement:
+    return statement(
+        "PassTaskRoles",
+        ["iam:PassRole"],
+        [arns.role("task"), arns.role("task-execution")],
+        {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+    )
+
+
+def _look_after_tasks(arns: PatternArns) -> list[Statement]:
+    return [
+        statement("LookAfterTasks", ["ecs:DescribeTasks", "ecs:StopTask"], [arns.ecs_tasks]),
+        # ListTasks knows no task as its resource, only container instances, which Fargate has none of.
+        statement("ListTasks", ["ecs:ListTasks"], ["*"], {"ArnEquals": {"ecs:cluster": arns.cluster}}),
+    ]
+
+
+def _deliver_logs_and_traces() -> list[Statement]:
+    """Logging and X-Ray of a state machine; none of these actions takes a resource (Step Functions developer guide)."""
+    return [
+        statement(
+            "DeliverLogs",
+            [
+                "logs:CreateLogDelivery",
+                "logs:DeleteLogDelivery",
+                "logs:DescribeLogGroups",
+                "logs:DescribeResourcePolicies",
+                "logs:GetLogDelivery",
+                "logs:ListLogDeliveries",
+                "logs:PutResourcePolicy",
+                "logs:UpdateLogDelivery",
+            ],
+            ["*"],
+        ),
+        statement(
+            "WriteTraces",
+            [
+                "xray:GetSamplingRules",
+                "xray:GetSamplingTargets",
+                "xray:PutTelemetryRecords",
+                "xray:PutTraceSegments",
+            ],
+            ["*"],
+        ),
+    ]

@@ -1,0 +1,575 @@
+"""The two state machines, in Amazon States Language with JSONata: pure functions of ARNs and settings.
+
+The references behind the rules here:
+https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html (JSONata, `$states`),
+https://docs.aws.amazon.com/step-functions/latest/dg/workflow-variables.html (scopes: an inner scope may not reuse a
+name of an outer one), https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html (`ecs:runTask.sync`),
+https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html (retriers, catchers).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+State = dict[str, Any]
+"""One state, as a JSON object."""
+
+INFRASTRUCTURE_RETRIES = 3
+"""Further attempts at a task that ECS never started, or whose host or Spot capacity was lost."""
+
+CAPACITY_WAITS = 8
+"""How often one attempt waits for capacity or for a rate limit to pass before it counts as failed."""
+
+PROVISIONING_ALLOWANCE_SECONDS = 300
+"""Added to a task's time limit in `TimeoutSeconds`, which also counts the time before the container runs. The monitor
+stops a task at its limit; this is the last resort."""
+
+LAUNCHER_TIMEOUT_SECONDS = 330
+MONITOR_TIMEOUT_SECONDS = 330
+"""Limits of one call of a function: its own time-out of 300 s and some time on the way."""
+
+REFUSALS = ["SpecRefused", "RunIdInUse", "RedriveRefused", "PayloadInvalid", "SettingsInvalid"]
+"""Errors of the functions that asking again cannot heal."""
+
+
+@dataclass(frozen=True)
+class StateMachineSettings:
+    """What the state machines are made of.
+
+    Args:
+        monitor_function_arn: ARN of the Task Monitor.
+        summary_table: name of the summary table.
+        details_table: name of the details table.
+        cluster: name of the ECS cluster.
+        container_name: container of the task definition that does the job.
+        target_bucket: bucket that the copies go to.
+        target_prefix: first part of the copies' keys.
+        log_stream_prefix: `awslogs-stream-prefix` of the task definition.
+        run_timeout_seconds: time limit of an execution.
+        task_timeout_seconds: time limit of one ECS task.
+        task_attempts: attempts at a task whose job fails.
+        max_concurrency: tasks that pattern 2 runs at once.
+        launch_type: `LaunchType` of RunTask.
+        launcher_function_arn: ARN of the Task Launcher, in pattern 1.
+    """
+
+    monitor_function_arn: str
+    summary_table: str
+    details_table: str
+    cluster: str
+    container_name: str
+    target_bucket: str
+    target_prefix: str
+    log_stream_prefix: str
+    run_timeout_seconds: int
+    task_timeout_seconds: int
+    task_attempts: int
+    max_concurrency: int
+    launch_type: str = "FARGATE"
+    launcher_function_arn: str | None = None
+
+
+def pattern_1(settings: StateMachineSettings) -> State:
+    """Return the state machine of pattern 1: the launcher starts the ECS tasks, the monitor follows them.
+
+    Raises:
+        ValueError: `launcher_function_arn` is not given.
+    """
+    if settings.launcher_function_arn is None:
+        raise ValueError("pattern 1 needs launcher_function_arn")
+    return {
+        "Comment": "Runs ECS tasks that a Lambda function launches, and follows them until each has ended.",
+        "QueryLanguage": "JSONata",
+        "TimeoutSeconds": settings.run_timeout_seconds,
+        "StartAt": "LaunchTasks",
+        "States": {
+            "LaunchTasks": {
+                **_invoke(
+                    settings.launcher_function_arn,
+                    {"action": "launch", "execution": _EXECUTION, "spec": "{% $states.context.Execution.Input %}"},
+                    LAUNCHER_TIMEOUT_SECONDS,
+                ),
+                "Comment": "Checks the spec, registers the run and launches what is not launched yet.",
+                "Assign": {"run": "{% $states.result.Payload %}"},
+                "Catch": [_refusal("RunRefused")],
+                "Next": "MoreToLaunch",
+            },
+            "MoreToLaunch": {
+                "Type": "Choice",
+                "Choices": [{"Condition": "{% $run.remaining > 0 %}", "Next": "LaunchTasks"}],
+                "Default": "WaitForTasks",
+            },
+            "WaitForTasks": {"Type": "Wait", "Seconds": "{% $run.waitSeconds %}", "Next": "MonitorTasks"},
+            "MonitorTasks": {
+                **_invoke(settings.monitor_function_arn, _monitor_payload(), MONITOR_TIMEOUT_SECONDS),
+                "Assign": {"run": "{% $merge([$run, {'waitSeconds': $states.result.Payload.waitSeconds}]) %}"},
+                "Catch": [_refusal("RunRefused")],
+                "Next": "TasksDone",
+            },
+            "TasksDone": {
+                "Type": "Choice",
+                "Choices": [
+                    {"Condition": "{% $states.input.done and $states.input.succeeded %}", "Next": "RunCompleted"},
+                    {"Condition": "{% $states.input.done %}", "Next": "RunFailed"},
+                    {"Condition": "{% $states.input.relaunch %}", "Next": "LaunchTasks"},
+                ],
+                "Default": "WaitForTasks",
+            },
+            **_ends("$states.input"),
+        },
+    }
+
+
+def pattern_2(settings: StateMachineSettings) -> State:
+    """Return the state machine of pattern 2: it starts the ECS tasks itself, the monitor follows them beside it."""
+    return {
+        "Comment": "Runs ECS tasks itself, and follows them beside that until each has ended.",
+        "QueryLanguage": "JSONata",
+        "TimeoutSeconds": settings.run_timeout_seconds,
+        "StartAt": "RegisterRun",
+        "States": {
+            "RegisterRun": {
+                **_invoke(
+                    settings.monitor_function_arn,
+                    {"action": "register", "execution": _EXECUTION, "spec": "{% $states.context.Execution.Input %}"},
+                    MONITOR_TIMEOUT_SECONDS,
+                ),
+                "Comment": "Checks the spec and registers the run.",
+                "Assign": {"run": "{% $states.result.Payload %}"},
+                "Output": {},
+                "Catch": [_refusal("RunRefused")],
+                "Next": "RunAndTrack",
+            },
+            "RunAndTrack": {
+                "Type": "Parallel",
+                "Comment": "A branch that failed would stop the other one and its ECS tasks: neither may.",
+                "Branches": [_run_branch(settings), _track_branch(settings)],
+                "Next": "TasksDone",
+            },
+            "TasksDone": {
+                "Type": "Choice",
+                "Choices": [
+                    {
+                        "Condition": "{% $states.input[1].succeeded %}",
+                        "Output": "{% $states.input[1] %}",
+                        "Next": "RunCompleted",
+                    }
+                ],
+                "Default": "RunFailed",
+            },
+            **_ends("$states.input[1]"),
+        },
+    }
+
+
+def _run_branch(settings: StateMachineSettings) -> State:
+    return {
+        "StartAt": "RunTasks",
+        "States": {
+            "RunTasks": {
+                "Type": "Map",
+                "Items": "{% [$states.context.Execution.Input.taskList] %}",
+                "MaxConcurrency": settings.max_concurrency,
+                "ItemProcessor": {
+                    "ProcessorConfig": {"Mode": "INLINE"},
+                    "StartAt": "FirstAttempt",
+                    "States": _task_states(settings),
+                },
+                "Output": {},
+                "Catch": [{"ErrorEquals": ["States.ALL"], "Output": {}, "Next": "MarkLaunchingEnded"}],
+                "Next": "MarkLaunchingEnded",
+            },
+            "MarkLaunchingEnded": {
+                "Type": "Task",
+                "Comment": "Tells the monitor that no further ECS task will be started.",
+                "Resource": "arn:aws:states:::dynamodb:updateItem",
+                "Arguments": {
+                    "TableName": settings.summary_table,
+                    "Key": {
+                        "workflow_name": {"S": "{% $run.workflowName %}"},
+                        "workflow_run_id": {"N": "{% $run.runId %}"},
+                    },
+                    "UpdateExpression": "SET launching_ended = :ended",
+                    "ConditionExpression": "attribute_exists(workflow_name)",
+                    "ExpressionAttributeValues": {":ended": {"BOOL": True}},
+                },
+                "Output": {},
+                "Retry": [_retry(["States.ALL"], attempts=10, interval_seconds=1, max_delay_seconds=30)],
+                "Catch": [{"ErrorEquals": ["States.ALL"], "Output": {}, "Next": "LaunchingEnded"}],
+                "Next": "LaunchingEnded",
+            },
+            "LaunchingEnded": {"Type": "Pass", "Output": {}, "End": True},
+        },
+    }
+
+
+def _track_branch(settings: StateMachineSettings) -> State:
+    return {
+        "StartAt": "StartTracking",
+        "States": {
+            "StartTracking": {
+                "Type": "Pass",
+                "Assign": {"pauseSeconds": "{% $run.waitSeconds %}"},
+                "Output": {},
+                "Next": "WaitForTasks",
+            },
+            "WaitForTasks": {"Type": "Wait", "Seconds": "{% $pauseSeconds %}", "Next": "MonitorTasks"},
+            "MonitorTasks": {
+                **_invoke(settings.monitor_function_arn, _monitor_payload(), MONITOR_TIMEOUT_SECONDS),
+                "Assign": {"pauseSeconds": "{% $states.result.Payload.waitSeconds %}"},
+                "Catch": [
+                    _refusal("RefuseRedrive"),
+                    {
+                        "ErrorEquals": ["States.ALL"],
+                        "Assign": {"pauseSeconds": 20},
+                        "Output": {"done": False},
+                        "Next": "AllTasksDone",
+                    },
+                ],
+                "Next": "AllTasksDone",
+            },
+            "AllTasksDone": {
+                "Type": "Choice",
+                "Choices": [{"Condition": "{% $states.input.done %}", "Next": "TrackingEnded"}],
+                "Default": "WaitForTasks",
+            },
+            "RefuseRedrive": {
+                "Type": "Pass",
+                "Output": {"done": True, "succeeded": False, "message": "{% $states.input.message %}"},
+                "Next": "TrackingEnded",
+            },
+            "TrackingEnded": {"Type": "Pass", "End": True},
+        },
+    }
+
+
+def _task_states(settings: StateMachineSettings) -> dict[str, State]:
+    """The states of one task of pattern 2: attempts, and what becomes of those that fail."""
+    return {
+        "FirstAttempt": {
+            "Type": "Pass",
+            "Assign": {"attempt": 1, "infrastructureRetries": 0, "capacityWaits": 0},
+            "Next": "RunTask",
+        },
+        "RunTask": {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::ecs:runTask.sync",
+            "TimeoutSeconds": settings.task_timeout_seconds + PROVISIONING_ALLOWANCE_SECONDS,
+            "Arguments": _run_task_arguments(settings),
+            "Output": {},
+            "Retry": [
+                _retry(
+                    ["ECS.ServerException", "ECS.AmazonECSException"],
+                    attempts=6,
+                    interval_seconds=1,
+                    max_delay_seconds=20,
+                )
+            ],
+            "Catch": [
+                {
+                    "ErrorEquals": ["States.ALL"],
+                    "Assign": {"failure": _in_braces(_FAILURE)},
+                    "Output": "{% $states.input %}",
+                    "Next": "JudgeFailure",
+                }
+            ],
+            "Next": "TaskEnded",
+        },
+        "JudgeFailure": {
+            "Type": "Choice",
+            "Choices": [
+                {
+                    "Condition": f"{{% $failure.kind = 'transient' and $capacityWaits < {CAPACITY_WAITS} %}}",
+                    "Assign": {"capacityWaits": "{% $capacityWaits + 1 %}"},
+                    "Next": "WaitForCapacity",
+                },
+                {
+                    "Condition": "{% $failure.kind = 'infrastructure' and "
+                    f"$infrastructureRetries < {INFRASTRUCTURE_RETRIES} %}}",
+                    "Assign": {"again": True, "infrastructureRetries": "{% $infrastructureRetries + 1 %}"},
+                    "Next": "FailureRecordable",
+                },
+                {
+                    "Condition": "{% $failure.kind = 'job' and "
+                    f"$attempt - $infrastructureRetries < {settings.task_attempts} %}}",
+                    "Assign": {"again": True},
+                    "Next": "FailureRecordable",
+                },
+            ],
+            "Assign": {"again": False},
+            "Default": "FailureRecordable",
+        },
+        "WaitForCapacity": {
+            "Type": "Wait",
+            "Seconds": "{% 1 + $floor($random() * $min([60, $power(2, $capacityWaits)])) %}",
+            "Next": "RunTask",
+        },
+        "FailureRecordable": {
+            "Type": "Choice",
+            "Comment": "A time-out does not say which ECS task it was: the monitor finds, stops and records that one. "
+            "A redriven execution leaves the rows alone.",
+            "Choices": [
+                {
+                    "Condition": "{% $failure.code = 'States.Timeout' or $states.context.Execution.RedriveCount > 0 %}",
+                    "Next": "TryAgain",
+                }
+            ],
+            "Default": "RecordFailure",
+        },
+        "RecordFailure": {
+            "Type": "Task",
+            "Comment": "Fails only where the task is recorded as Completed; the first final reason stays.",
+            "Resource": "arn:aws:states:::dynamodb:updateItem",
+            "Arguments": _record_failure_arguments(settings),
+            "Output": "{% $states.input %}",
+            "Retry": [
+                _retry(["DynamoDB.ConditionalCheckFailedException"], attempts=0),
+                _retry(["States.ALL"], attempts=6, interval_seconds=1, max_delay_seconds=20),
+            ],
+            "Catch": [
+                {
+                    "ErrorEquals": ["DynamoDB.ConditionalCheckFailedException"],
+                    "Output": {},
+                    "Next": "TaskEnded",
+                },
+                {"ErrorEquals": ["States.ALL"], "Output": "{% $states.input %}", "Next": "TryAgain"},
+            ],
+            "Next": "TryAgain",
+        },
+        "TryAgain": {
+            "Type": "Choice",
+            "Choices": [{"Condition": "{% $again %}", "Next": "WaitBeforeNextAttempt"}],
+            "Default": "TaskEnded",
+        },
+        "WaitBeforeNextAttempt": {
+            "Type": "Wait",
+            "Seconds": "{% 1 + $floor($random() * $min([30, $power(2, $attempt)])) %}",
+            "Assign": {"attempt": "{% $attempt + 1 %}"},
+            "Next": "RunTask",
+        },
+        "TaskEnded": {"Type": "Pass", "Output": {}, "End": True},
+    }
+
+
+def _run_task_arguments(settings: StateMachineSettings) -> dict[str, Any]:
+    environment = {
+        "KIT_WORKFLOW_NAME": "{% $run.workflowName %}",
+        "KIT_WORKFLOW_RUN_ID": "{% $run.runId %}",
+        "KIT_TASK_NAME": "{% $states.input.taskName %}",
+        "KIT_ATTEMPT": "{% $string($attempt) %}",
+        "KIT_SOURCE_BUCKET": _in_braces(_SOURCE_BUCKET),
+        "KIT_SOURCE_KEY": "{% $states.input.objectKey %}",
+        "KIT_DEADLINE": "{% $run.deadline %}",
+    }
+    return {
+        "Cluster": "{% $states.context.Execution.RedriveCount > 0 "
+        "? $error('RedriveRefused: start a new execution instead') : $run.cluster %}",
+        "TaskDefinition": "{% $run.taskDefinition %}",
+        "LaunchType": settings.launch_type,
+        "Group": "{% 'run-' & $run.runId %}",
+        "NetworkConfiguration": {
+            "AwsvpcConfiguration": {
+                "Subnets": "{% [$run.subnets] %}",
+                "SecurityGroups": "{% [$run.securityGroups] %}",
+                "AssignPublicIp": "DISABLED",
+            }
+        },
+        "Overrides": {
+            "ContainerOverrides": [
+                {
+                    "Name": settings.container_name,
+                    "Environment": [{"Name": name, "Value": value} for name, value in environment.items()],
+                }
+            ]
+        },
+    }
+
+
+def _record_failure_arguments(settings: StateMachineSettings) -> dict[str, Any]:
+    source_uri = f"'s3://' & ({_SOURCE_BUCKET}) & '/' & $states.input.objectKey"
+    target_uri = (
+        f"'s3://{settings.target_bucket}/{settings.target_prefix}/' & $run.workflowName & '/' & $run.runId & '/'"
+        " & $states.input.taskName & '/' & $split($states.input.objectKey, '/')[-1]"
+    )
+    log_stream = f"'{settings.log_stream_prefix}/{settings.container_name}/' & $split($failure.taskArn, '/')[-1]"
+    return {
+        "TableName": settings.details_table,
+        "Key": {
+            "workflow_run_id": {"N": "{% $run.runId %}"},
+            "ecs_task_id": {
+                "S": "{% $failure.taskArn != '' ? $failure.taskArn "
+                ": 'not-started/' & $states.input.taskName & '/' & $string($attempt) %}"
+            },
+        },
+        "ConditionExpression": "attribute_not_exists(#status) OR #status <> :completed",
+        "UpdateExpression": _in_braces(
+            "'SET #status = :failed, #error = if_not_exists(#error, :error), update_time = :now,"
+            " start_time = if_not_exists(start_time, :now), workflow_name = :workflow_name, task_name = :task_name,"
+            " attempt = :attempt, source_uri = :source_uri, target_uri = :target_uri'"
+            " & ($failure.stoppedReason != ''"
+            " ? ', stopped_reason = if_not_exists(stopped_reason, :stopped_reason)' : '')"
+            " & ($failure.exitCode != '' ? ', exit_code = if_not_exists(exit_code, :exit_code)' : '')"
+            " & ($failure.taskArn != '' ? ', log_stream = if_not_exists(log_stream, :log_stream)' : '')"
+        ),
+        "ExpressionAttributeNames": {"#status": "status", "#error": "error"},
+        "ExpressionAttributeValues": _in_braces(
+            "$merge([{"
+            "':failed': {'S': 'Failed'}, ':completed': {'S': 'Completed'}, ':error': {'S': $failure.error},"
+            " ':now': {'S': $now()}, ':workflow_name': {'S': $run.workflowName},"
+            " ':task_name': {'S': $states.input.taskName}, ':attempt': {'N': $string($attempt)},"
+            f" ':source_uri': {{'S': {source_uri}}}, ':target_uri': {{'S': {target_uri}}}}},"
+            " $failure.stoppedReason != '' ? {':stopped_reason': {'S': $failure.stoppedReason}} : {},"
+            " $failure.exitCode != '' ? {':exit_code': {'N': $failure.exitCode}} : {},"
+            f" $failure.taskArn != '' ? {{':log_stream': {{'S': {log_stream}}}}} : {{}}])"
+        ),
+    }
+
+
+def _invoke(function_arn: str, payload: dict[str, Any], timeout_seconds: int) -> State:
+    return {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke",
+        "TimeoutSeconds": timeout_seconds,
+        "Arguments": {"FunctionName": function_arn, "Payload": payload},
+        "Output": "{% $states.result.Payload %}",
+        "Retry": [
+            _retry(REFUSALS, attempts=0),
+            _retry(
+                [
+                    "Lambda.ServiceException",
+                    "Lambda.AWSLambdaException",
+                    "Lambda.SdkClientException",
+                    "Lambda.TooManyRequestsException",
+                ],
+                attempts=8,
+                interval_seconds=1,
+                max_delay_seconds=30,
+            ),
+            _retry(["States.ALL"], attempts=5, interval_seconds=1, max_delay_seconds=20),
+        ],
+    }
+
+
+def _monitor_payload() -> dict[str, Any]:
+    return {
+        "action": "monitor",
+        "execution": _EXECUTION,
+        "workflowName": "{% $run.workflowName %}",
+        "runId": "{% $run.runId %}",
+    }
+
+
+def _retry(
+    errors: list[str], *, attempts: int, interval_seconds: int | None = None, max_delay_seconds: int | None = None
+) -> dict[str, Any]:
+    if interval_seconds is None:
+        return {"ErrorEquals": errors, "MaxAttempts": attempts}
+    return {
+        "ErrorEquals": errors,
+        "IntervalSeconds": interval_seconds,
+        "MaxAttempts": attempts,
+        "BackoffRate": 2.0,
+        "MaxDelaySeconds": max_delay_seconds,
+        "JitterStrategy": "FULL",
+    }
+
+
+def _refusal(next_state: str) -> dict[str, Any]:
+    return {
+        "ErrorEquals": REFUSALS,
+        "Output": {
+            "error": "{% $states.errorOutput.Error %}",
+            "message": _in_braces(_ERROR_MESSAGE),
+        },
+        "Next": next_state,
+    }
+
+
+def _ends(result: str) -> dict[str, State]:
+    """The three ends of a run; `result` is the JSONata path of the monitor's last answer."""
+    return {
+        "RunCompleted": {"Type": "Succeed"},
+        "RunFailed": {
+            "Type": "Fail",
+            "Error": "TasksFailed",
+            "Cause": f"{{% $exists({result}.message) ? {result}.message "
+            ": 'The run failed; the details table says how each task ended.' %}",
+        },
+        "RunRefused": {
+            "Type": "Fail",
+            "Error": "{% $states.input.error %}",
+            "Cause": "{% $states.input.message %}",
+        },
+    }
+
+
+def _in_braces(expression: str) -> str:
+    return f"{{% {expression} %}}"
+
+
+def _text_of(attribute: str) -> str:
+    r"""JSONata that takes a string out of a JSON text by its name without parsing it.
+
+    The text may be cut short or no JSON at all, and `$parse` would end the execution. JSONata's tokenizer counts
+    brackets in regular expressions, hence `\x5c` for a backslash inside a class.
+    """
+    match = f'$match($cause, /"{attribute}"\\s*:\\s*"((?:\\\\.|[^"\\x5c])*)"/, 1).groups[0]'
+    return f"($exists({match}) ? $replace({match}, '\\\\\"', '\"') : '')"
+
+
+_EXECUTION: dict[str, str] = {
+    "arn": "{% $states.context.Execution.Id %}",
+    "name": "{% $states.context.Execution.Name %}",
+    "startTime": "{% $states.context.Execution.StartTime %}",
+    "redriveCount": "{% $exists($states.context.Execution.RedriveCount) "
+    "? $states.context.Execution.RedriveCount : 0 %}",
+}
+
+_SOURCE_BUCKET = (
+    "$exists($states.input.s3BucketName) ? $states.input.s3BucketName : $states.context.Execution.Input.s3BucketName"
+)
+
+_CAUSE = "$cause := $exists($states.errorOutput.Cause) ? $string($states.errorOutput.Cause) : ''"
+
+_ERROR_MESSAGE = f"""(
+  {_CAUSE};
+  $message := {_text_of("errorMessage")};
+  $message != '' ? $message : $cause
+)"""
+
+_FAILURE = f"""(
+  {_CAUSE};
+  $error := $exists($states.errorOutput.Error) ? $string($states.errorOutput.Error) : 'Unknown';
+  $taskArn := {_text_of("TaskArn")};
+  $stopCode := {_text_of("StopCode")};
+  $stoppedReason := {_text_of("StoppedReason")};
+  $containerReason := {_text_of("Reason")};
+  $exitMatch := $match($cause, /"ExitCode"\\s*:\\s*([1-9][0-9]*)/, 1).groups[0];
+  $exitCode := $exists($exitMatch) ? $exitMatch : '';
+  $hostLost := $contains($lowercase($stoppedReason), /spot task|spot interruption|host ec2|host was|terminated due to/);
+  $busy := $contains($lowercase($error & ' ' & $cause),
+    /capacity is unavailable|rate exceeded|throttl|too many|slow down|temporarily/);
+  $kind := $error = 'States.Timeout' ? 'job'
+    : $error in ['ECS.ServerException', 'ECS.AmazonECSException'] ? 'exhausted'
+    : $stopCode in ['TaskFailedToStart', 'SpotInterruption', 'TerminationNotice'] or $hostLost ? 'infrastructure'
+    : $taskArn != '' ? 'job'
+    : $busy ? 'transient'
+    : $error in ['AmazonECS.Unknown', 'ECS.Unknown'] ? 'infrastructure'
+    : 'refused';
+  $code := $kind = 'infrastructure' and $taskArn != '' ? ($stopCode != '' ? $stopCode : 'HostLost')
+    : $taskArn != '' and $exitCode != '' ? 'ContainerExited'
+    : $taskArn != '' ? 'TaskStopped'
+    : $error;
+  $text := $taskArn != '' and $exitCode != '' ? 'the container exited with code ' & $exitCode
+    : $taskArn != '' ? $stoppedReason
+    : 'ECS did not start the task: ' & $substring($cause, 0, 800);
+  {{
+    'kind': $kind,
+    'code': $code,
+    'error': $code & ': ' & $text & ($taskArn != '' and $containerReason != '' ? ' (' & $containerReason & ')' : ''),
+    'taskArn': $taskArn,
+    'stoppedReason': $stoppedReason,
+    'exitCode': $exitCode
+  }}
+)"""

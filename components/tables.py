@@ -1,0 +1,68 @@
+"""The two tables in which a workflow keeps its runs and their tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from components.config import TableBilling
+from components.names import DETAILS_HASH_KEY, DETAILS_RANGE_KEY, SUMMARY_HASH_KEY, SUMMARY_RANGE_KEY
+
+CAPACITY_UNITS = 5
+"""Read and write capacity units of each table where they are provisioned."""
+
+
+@dataclass(frozen=True)
+class TablesArgs:
+    """Arguments of `Tables`.
+
+    Args:
+        summary_name: Name of the table with one item per run.
+        details_name: Name of the table with one item per attempt at a task.
+        billing: How both are billed.
+        tags: Tags of both.
+    """
+
+    summary_name: str
+    details_name: str
+    billing: TableBilling
+    tags: Mapping[str, str]
+
+
+class Tables(pulumi.ComponentResource):
+    """The summary table and the details table."""
+
+    summary: aws.dynamodb.Table
+    details: aws.dynamodb.Table
+
+    def __init__(self, name: str, args: TablesArgs, opts: pulumi.ResourceOptions | None = None):
+        super().__init__("kit:tables:Tables", name, None, opts)
+        self.summary = self._table(
+            args.summary_name, args, hash_key=(SUMMARY_HASH_KEY, "S"), range_key=(SUMMARY_RANGE_KEY, "N")
+        )
+        self.details = self._table(
+            args.details_name, args, hash_key=(DETAILS_HASH_KEY, "N"), range_key=(DETAILS_RANGE_KEY, "S")
+        )
+        self.register_outputs({"summary": self.summary.name, "details": self.details.name})
+
+    def _table(
+        self, name: str, args: TablesArgs, *, hash_key: tuple[str, str], range_key: tuple[str, str]
+    ) -> aws.dynamodb.Table:
+        capacity = CAPACITY_UNITS if args.billing == "PROVISIONED" else None
+        return aws.dynamodb.Table(
+            name,
+            name=name,
+            hash_key=hash_key[0],
+            range_key=range_key[0],
+            attributes=[
+                aws.dynamodb.TableAttributeArgs(name=key, type=key_type) for key, key_type in (hash_key, range_key)
+            ],
+            billing_mode=args.billing,
+            read_capacity=capacity,
+            write_capacity=capacity,
+            tags=args.tags,
+            opts=pulumi.ResourceOptions(parent=self),
+        )

@@ -1,0 +1,181 @@
+"""The task's container image: its repository, its build context, the build itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+import pulumi_aws as aws
+import pulumi_docker as docker
+
+from components import build_folder
+from components.errors import SourcesMissing
+
+DOCKERFILE = "task/Dockerfile"
+"""The Dockerfile's path within the build context."""
+
+CONTEXT_FOLDERS = ("task", "workflow")
+"""What the image is made of; a change in a Lambda function's folder makes no new image."""
+
+IMAGES_KEPT = 20
+"""Images kept in the repository; older ones are no longer referred to by a task definition that is in use."""
+
+
+@dataclass(frozen=True)
+class BuildContext:
+    """A build context in the build folder.
+
+    Args:
+        path: The context's path, relative to the project's folder.
+        dockerfile: The Dockerfile's path, relative to the project's folder.
+        digest: SHA-256, in hexadecimal, of the names, modes and contents of its files.
+    """
+
+    path: Path
+    dockerfile: Path
+    digest: str
+
+
+@dataclass(frozen=True)
+class TaskImageArgs:
+    """Arguments of `TaskImage`.
+
+    Args:
+        repository: Name of the image repository.
+        context: What the image is built from.
+        base_image: The image it is built on.
+        platform: Docker's name of operating system and architecture, such as `linux/amd64`.
+        tags: The repository's tags.
+    """
+
+    repository: str
+    context: BuildContext
+    base_image: str
+    platform: str
+    tags: Mapping[str, str]
+
+
+def stage_context(project: Path = build_folder.PROJECT) -> BuildContext:
+    """Copies what the image is made of into the build folder, with the same modes whatever this machine's umask says.
+
+    Args:
+        project: The project's folder.
+
+    Raises:
+        SourcesMissing: The Dockerfile is not there.
+    """
+    sources = build_folder.source_files(project / "runtime")
+    files = {
+        path: (0o644, file.read_bytes())
+        for path, file in sources.items()
+        if path == "__init__.py" or path.split("/")[0] in CONTEXT_FOLDERS
+    }
+    if DOCKERFILE not in files:
+        raise SourcesMissing("Dockerfile", str(project / "runtime" / DOCKERFILE), "check the file out again")
+    digest = context_digest(files)
+    path = build_folder.BUILD / "task-image" / digest[:16]
+    build_folder.put_folder(path, files, project)
+    return BuildContext(path=path, dockerfile=path / DOCKERFILE, digest=digest)
+
+
+def context_digest(files: Mapping[str, tuple[int, bytes]]) -> str:
+    """SHA-256, in hexadecimal, of names, modes and contents.
+
+    Args:
+        files: Mode and bytes by path.
+    """
+    listing = [
+        [path, oct(mode), hashlib.sha256(content).hexdigest()] for path, (mode, content) in sorted(files.items())
+    ]
+    return hashlib.sha256(json.dumps(listing).encode()).hexdigest()
+
+
+def image_tag(
+    context: BuildContext,
+    *,
+    build_args: Mapping[str, str],
+    platform: str,
+    target: str = "",
+    dockerfile: str = DOCKERFILE,
+) -> str:
+    """A tag that is the same exactly when nothing that the build depends on has changed.
+
+    Nothing changed then means nothing is built, on any machine, and a repository with immutable tags never refuses a
+    push.
+
+    Args:
+        context: The build context.
+        build_args: The build's arguments.
+        platform: The image's platform.
+        target: The Dockerfile's stage that is built, empty for the last.
+        dockerfile: The Dockerfile's path within the context.
+    """
+    inputs = [context.digest, dockerfile, sorted(build_args.items()), platform, target]
+    return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:32]
+
+
+class TaskImage(pulumi.ComponentResource):
+    """An image repository with immutable tags, and the task's image in it."""
+
+    repository: aws.ecr.Repository
+    reference: pulumi.Output[str]
+    """The image by its digest, `<repository>@sha256:…`."""
+
+    def __init__(self, name: str, args: TaskImageArgs, opts: pulumi.ResourceOptions | None = None):
+        super().__init__("kit:image:TaskImage", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        self.repository = aws.ecr.Repository(
+            name,
+            name=args.repository,
+            force_delete=True,
+            image_tag_mutability="IMMUTABLE",
+            image_scanning_configuration=aws.ecr.RepositoryImageScanningConfigurationArgs(scan_on_push=True),
+            tags=args.tags,
+            opts=child,
+        )
+        aws.ecr.LifecyclePolicy(
+            name, repository=self.repository.name, policy=json.dumps(lifecycle_policy(IMAGES_KEPT)), opts=child
+        )
+        build_args = {"BASE_IMAGE": args.base_image}
+        tag = image_tag(args.context, build_args=build_args, platform=args.platform)
+        login = aws.ecr.get_authorization_token_output(
+            registry_id=self.repository.registry_id, opts=pulumi.InvokeOutputOptions(parent=self)
+        )
+        image = docker.Image(
+            name,
+            image_name=pulumi.Output.concat(self.repository.repository_url, ":", tag),
+            build=docker.DockerBuildArgs(
+                context=args.context.path.as_posix(),
+                dockerfile=args.context.dockerfile.as_posix(),
+                args=build_args,
+                platform=args.platform,
+            ),
+            registry=docker.RegistryArgs(
+                server=login.proxy_endpoint, username=login.user_name, password=pulumi.Output.secret(login.password)
+            ),
+            opts=child,
+        )
+        self.reference = pulumi.Output.unsecret(image.repo_digest)
+        self.register_outputs({"repositoryUrl": self.repository.repository_url, "reference": self.reference})
+
+
+def lifecycle_policy(images: int) -> dict[str, object]:
+    """A repository's lifecycle policy that keeps the newest images.
+
+    Args:
+        images: How many.
+    """
+    return {
+        "rules": [
+            {
+                "rulePriority": 1,
+                "description": f"Keep the newest {images} images",
+                "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": images},
+                "action": {"type": "expire"},
+            }
+        ]
+    }

@@ -1,0 +1,186 @@
+"""A stand-in for the Pulumi engine that records what the program asks for."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pulumi
+from pulumi.runtime.mocks import MockMonitor
+from pulumi.runtime.rpc import _special_resource_sig, _special_sig_key
+from pulumi.runtime.settings import get_root_resource
+
+from components import program
+from components.config import NAMESPACE
+from components.names import Place
+
+PLACE = Place(partition="aws", account="123456789012", region="eu-central-1")
+PROJECT = Path(__file__).resolve().parents[3]
+
+
+@dataclass
+class Resource:
+    """A resource as the engine would see it."""
+
+    type: str
+    name: str
+    inputs: dict[str, Any]
+    transforms: list[pulumi.ResourceTransform]
+    urn: str
+    parent: str
+    dependencies: tuple[str, ...]
+    delete_timeout: str
+    protect: bool
+
+    def document(self, key: str) -> Any:
+        """The JSON document in one of its inputs."""
+        return json.loads(self.inputs[key])
+
+
+class Recorder(pulumi.runtime.Mocks, MockMonitor):
+    """Answers as the providers would, as far as the program reads answers, and keeps every request."""
+
+    def __init__(self) -> None:
+        MockMonitor.__init__(self, self)
+        self.recorded: list[Resource] = []
+        self.invokes: list[str] = []
+        self._thread = threading.local()
+
+    def RegisterResource(self, request: Any) -> Any:
+        # Resources are registered from several threads at once.
+        self._thread.request = request
+        return super().RegisterResource(request)
+
+    def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:  # type: ignore[override]
+        self.invokes.append(args.token)
+        answers: dict[str, dict[str, Any]] = {
+            "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": PLACE.account},
+            "aws:index/getPartition:getPartition": {"partition": PLACE.partition},
+            "aws:index/getRegion:getRegion": {"region": PLACE.region},
+            "aws:ecr/getAuthorizationToken:getAuthorizationToken": {
+                "proxyEndpoint": f"https://{PLACE.account}.dkr.ecr.{PLACE.region}.amazonaws.com",
+                "userName": "AWS",
+                "password": "a-token",
+            },
+        }
+        return answers[args.token]
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        request = self._thread.request
+        self.recorded.append(
+            Resource(
+                type=args.typ,
+                name=args.name,
+                inputs=args.inputs,
+                transforms=args.transforms,
+                urn=self.make_urn(request.parent, request.type, request.name),
+                parent=request.parent,
+                dependencies=tuple(request.dependencies),
+                delete_timeout=request.customTimeouts.delete,
+                protect=request.protect,
+            )
+        )
+        if args.typ == "awsx:ec2:Vpc":
+            return f"{args.name}-id", {
+                "vpcId": "vpc-1",
+                "privateSubnetIds": ["subnet-a", "subnet-b"],
+                "routeTables": [self._route_table(args.name, number) for number in range(1, 5)],
+            }
+        return f"{args.name}-id", {**args.inputs, **computed(args.typ, args.name, args.inputs)}
+
+    def _route_table(self, vpc: str, number: int) -> dict[str, str]:
+        """A child that the awsx plugin would make, as the reference to a resource that it hands back."""
+        kind = "aws:ec2/routeTable:RouteTable"
+        urn = self.make_urn("", kind, f"{vpc}-{number}")
+        self.resources[urn] = MockMonitor.ResourceRegistration(urn, f"rtb-{number}", {})
+        return {_special_sig_key: _special_resource_sig, "urn": urn, "id": f"rtb-{number}"}
+
+
+def computed(kind: str, logical_name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The outputs that a provider adds to a resource's inputs."""
+    name = inputs.get("name", logical_name)
+    match kind:
+        case "aws:ecr/repository:Repository":
+            return {
+                "arn": PLACE.arn("ecr", f"repository/{name}"),
+                "registryId": PLACE.account,
+                "repositoryUrl": f"{PLACE.account}.dkr.ecr.{PLACE.region}.amazonaws.com/{name}",
+            }
+        case "docker:index/image:Image":
+            return {"repoDigest": inputs["imageName"].rsplit(":", 1)[0] + "@sha256:" + "0" * 64}
+        case "aws:ecs/taskDefinition:TaskDefinition":
+            return {"revision": 7}
+        case "aws:iam/role:Role":
+            return {"arn": f"arn:aws:iam::{PLACE.account}:role/{name}"}
+        case "aws:sfn/stateMachine:StateMachine":
+            return {"arn": PLACE.arn("states", f"stateMachine:{name}")}
+        case "aws:lambda/function:Function":
+            return {"arn": PLACE.arn("lambda", f"function:{name}")}
+        case "aws:cloudwatch/logGroup:LogGroup":
+            return {"arn": PLACE.arn("logs", f"log-group:{name}")}
+        case "aws:cloudwatch/eventRule:EventRule":
+            return {"arn": PLACE.arn("events", f"rule/{name}")}
+    return {}
+
+
+@dataclass
+class Deployment:
+    """What a program asked the engine for, and what it exported."""
+
+    resources: list[Resource]
+    invokes: list[str]
+    outputs: dict[str, Any] = field(default_factory=dict)
+
+    def of(self, kind: str) -> list[Resource]:
+        """The resources of a type, such as `Function`."""
+        return [resource for resource in self.resources if resource.type.rsplit(":", 1)[1] == kind]
+
+    def the(self, kind: str, name: str = "") -> Resource:
+        """The one resource of a type whose logical name ends with `name`."""
+        (found,) = [resource for resource in self.of(kind) if resource.name.endswith(name)]
+        return found
+
+    def counts(self) -> dict[str, int]:
+        """How many resources there are of each type, components of the kit's own apart."""
+        return dict(Counter(resource.type for resource in self.resources if not resource.type.startswith("kit:")))
+
+
+def run(body: Callable[[], Any], config: Mapping[str, str] | None = None) -> Deployment:
+    """Runs a Pulumi program against the recorder, waits for all of it, and returns what it did.
+
+    Args:
+        body: The program; what it returns is resolved into `Deployment.outputs["returned"]`.
+        config: Configuration by key without namespace.
+    """
+    recorder = Recorder()
+    pulumi.runtime.settings.set_root_resource(None)
+    pulumi.runtime.set_mocks(recorder, project=NAMESPACE, stack="test", monitor=recorder)
+    pulumi.runtime.set_all_config({f"{NAMESPACE}:{key}": value for key, value in (config or {}).items()})
+    outputs: dict[str, Any] = {}
+
+    @pulumi.runtime.test
+    def whole() -> pulumi.Output[Any]:
+        returned = body()
+        root = get_root_resource()
+        assert root is not None
+        exported = {**root.outputs, "returned": returned}
+        return pulumi.Output.from_input(exported).apply(outputs.update)
+
+    whole()
+    return Deployment(recorder.recorded, recorder.invokes, outputs)
+
+
+_deployments: dict[str, Deployment] = {}
+
+
+def deployment(**config: str) -> Deployment:
+    """The whole program under a configuration; the same configuration is run once in a test session."""
+    key = json.dumps(config, sort_keys=True)
+    if key not in _deployments:
+        _deployments[key] = run(program.program, config)
+    return _deployments[key]

@@ -1,0 +1,117 @@
+"""The VPC, its endpoints, its security groups."""
+
+from __future__ import annotations
+
+import pulumi
+import pytest
+
+from components.network import CIDR_BLOCKS, no_public_addresses
+from tests.unit.components.recorder import Deployment, Resource, deployment
+
+SECURITY_GROUP_TEXT = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789. _-:/()#,@[]+=&;{}!$*")
+"""Characters that EC2 accepts in names and descriptions of security groups (API reference, CreateSecurityGroup)."""
+
+
+def groups(deployed: Deployment, *, endpoints: bool) -> list[Resource]:
+    return [group for group in deployed.of("SecurityGroup") if ("-endpoint-" in group.name) == endpoints]
+
+
+def endpoints(deployed: Deployment, kind: str) -> dict[str, Resource]:
+    found = [endpoint for endpoint in deployed.of("VpcEndpoint") if endpoint.inputs["vpcEndpointType"] == kind]
+    return {endpoint.inputs["serviceName"].removeprefix("com.amazonaws.eu-central-1."): endpoint for endpoint in found}
+
+
+@pytest.mark.parametrize("pattern", [1, 2])
+def test_the_vpc_spans_two_zones_with_dns_host_names_and_the_patterns_addresses(pattern):
+    inputs = deployment(patterns=str(pattern)).the("Vpc").inputs
+    assert inputs["cidrBlock"] == {1: "10.110.0.0/16", 2: "10.120.0.0/16"}[pattern] == CIDR_BLOCKS[pattern]
+    assert inputs["numberOfAvailabilityZones"] == 2
+    assert inputs["enableDnsHostnames"] is True
+    assert inputs["subnetStrategy"] == "Auto"
+
+
+@pytest.mark.parametrize(("choice", "strategy"), [("none", "None"), ("single", "Single"), ("per-az", "OnePerAz")])
+def test_nat_gateways_follow_the_configuration(choice, strategy):
+    deployed = deployment(patterns="1", natGateways=choice)
+    assert deployed.the("Vpc").inputs["natGateways"] == {"strategy": strategy}
+
+
+def test_no_subnet_gives_out_public_addresses():
+    (transform,) = deployment(patterns="1").the("Vpc").transforms
+    changed = transform(
+        pulumi.ResourceTransformArgs(
+            custom=True,
+            type_="aws:ec2/subnet:Subnet",
+            name="x-public-1",
+            props={"mapPublicIpOnLaunch": True, "cidrBlock": "10.110.0.0/18"},
+            opts=pulumi.ResourceOptions(protect=False),
+        )
+    )
+    assert changed is not None
+    assert changed.props == {"mapPublicIpOnLaunch": False, "cidrBlock": "10.110.0.0/18"}
+    assert changed.opts.custom_timeouts.delete == "45m"
+
+
+def test_other_children_of_the_vpc_are_left_alone():
+    args = pulumi.ResourceTransformArgs(
+        custom=True, type_="aws:ec2/routeTable:RouteTable", name="x", props={}, opts=pulumi.ResourceOptions()
+    )
+    assert no_public_addresses(args) is None
+
+
+def test_s3_and_dynamodb_are_reached_through_gateway_endpoints_of_every_route_table():
+    gateways = endpoints(deployment(patterns="1"), "Gateway")
+    assert set(gateways) == {"s3", "dynamodb"}
+    for endpoint in gateways.values():
+        assert endpoint.inputs["routeTableIds"] == ["rtb-1", "rtb-2", "rtb-3", "rtb-4"]
+
+
+def test_every_interface_endpoint_has_private_dns_and_a_security_group_of_its_own():
+    deployed = deployment(patterns="1")
+    interfaces = endpoints(deployed, "Interface")
+    assert set(interfaces) == {"ecs", "ecs-agent", "ecr.api", "ecr.dkr", "logs", "states"}
+    used = [endpoint.inputs["securityGroupIds"] for endpoint in interfaces.values()]
+    assert all(len(ids) == 1 for ids in used)
+    assert len({ids[0] for ids in used}) == len(interfaces) == len(groups(deployed, endpoints=True))
+    for endpoint in interfaces.values():
+        assert endpoint.inputs["privateDnsEnabled"] is True
+        assert endpoint.inputs["subnetIds"] == ["subnet-a", "subnet-b"]
+
+
+def test_ecs_agents_endpoint_can_be_dropped():
+    deployed = deployment(patterns="1", interfaceEndpoints='["ecs", "ecr.api", "ecr.dkr", "logs", "states"]')
+    assert "ecs-agent" not in endpoints(deployed, "Interface")
+    assert len(groups(deployed, endpoints=True)) == 5
+
+
+@pytest.mark.parametrize(("pattern", "workloads"), [(1, ["launcher", "monitor", "tasks"]), (2, ["monitor", "tasks"])])
+def test_endpoints_admit_https_from_the_kits_workloads_only(pattern, workloads):
+    deployed = deployment(patterns=str(pattern))
+    kit = {f"amazon-ecs-starter-kit-pattern-{pattern}-{workload}-id" for workload in workloads}
+    for group in groups(deployed, endpoints=True):
+        (rule,) = group.inputs["ingress"]
+        assert (rule["protocol"], rule["fromPort"], rule["toPort"]) == ("tcp", 443, 443)
+        assert set(rule["securityGroups"]) == kit
+        assert "cidrBlocks" not in rule
+        assert group.inputs["egress"] == []
+
+
+@pytest.mark.parametrize(("pattern", "workloads"), [(1, ["launcher", "monitor", "tasks"]), (2, ["monitor", "tasks"])])
+def test_nothing_reaches_a_workload(pattern, workloads):
+    found = groups(deployment(patterns=str(pattern)), endpoints=False)
+    assert sorted(group.name.rsplit("-", 1)[1] for group in found) == workloads
+    for group in found:
+        assert group.inputs["ingress"] == []
+        (rule,) = group.inputs["egress"]
+        assert (rule["fromPort"], rule["toPort"]) == (443, 443)
+
+
+def test_security_groups_wait_for_lambdas_network_interfaces():
+    assert {group.delete_timeout for group in deployment(patterns="1").of("SecurityGroup")} == {"45m"}
+
+
+def test_names_and_descriptions_of_security_groups_are_what_ec2_accepts():
+    for group in deployment(nameSuffix="blue").of("SecurityGroup"):
+        rules = [*group.inputs["ingress"], *group.inputs["egress"]]
+        for text in (group.inputs["name"], group.inputs["description"], *(rule["description"] for rule in rules)):
+            assert set(text) <= SECURITY_GROUP_TEXT and len(text) <= 255

