@@ -1,0 +1,51 @@
+"""Where MiniStack differs from AWS, put right.
+
+Each module holds the corrections of one subject and names AWS's documentation of it. `installation.install` puts
+all of them in place, in the emulator's own process, before it serves. MiniStack's side is the opposite of what stands
+here.
+
+request_authorization: IAM
+    ecs:RunTask is authorized on the task definition, ecs:StopTask and ecs:DescribeTasks on each task, ecs:ListTasks
+    on the cluster's container instances, all with the condition key ecs:cluster; iam:PassRole is required by RunTask,
+    RegisterTaskDefinition, CreateFunction, CreateStateMachine, PutTargets; ecs:TagResource by tasks that get tags;
+    the message of a denied call names the resource; aws:SecureTransport is true, as for AWS's TLS endpoints.
+ecs_api: calls on tasks and task definitions
+    RunTask refuses unknown clusters, inactive revisions, unknown subnets, long overrides, roles that ECS cannot
+    assume; its client tokens are idempotent, recorded failures included, and answered with ConflictException when
+    parameters differ; a bare family is its latest ACTIVE revision; ListTasks checks its filters, DescribeTasks its
+    limits; stopped tasks stay; times have milliseconds; Fargate's sizes and its execution role are checked.
+ecs_tasks: the life of a task
+    StopTask sends SIGTERM, after stopTimeout SIGKILL, and the task stops when its containers ended; each container
+    keeps its own exit code, one that never ran has none; credentials are a session of the task role.
+ecs_events: events
+    "ECS Task State Change" on the default bus.
+execution_role: the execution role
+    It pulls the image, makes the log stream, reads secrets; where it may not, the task is TaskFailedToStart.
+states_integrations: what Task states call
+    Every call is made with the machine's role, and an error has the service's name for it. ecs:runTask.sync is one
+    task in PascalCase, fails with States.TaskFailed or AmazonECS.Unknown, waits without limit and stops its task when
+    its state ends before. StartedBy and Tags are not parameters.
+states_engine: executions
+    A failing branch or item ends the others; TimeoutSeconds makes TIMED_OUT; variables are scoped per branch and item
+    and assigned at once; 256 KiB and 25,000 events are limits; Retry honours MaxDelaySeconds and JitterStrategy;
+    Parallel takes JSONata's Arguments, Output and Assign; status events carry errors of every bad end.
+states_machines: state machines
+    The role has to be assumable and to allow the managed rule and log delivery; the tracing configuration is kept;
+    StartExecution with a name again is the same execution while it runs; deleting ends executions.
+states_test_state: TestState
+    Mocked results and errors, in JSONata too.
+jsonata_numbers: JSONata
+    $string of a 16-digit integer is reported in full.
+lambda_functions: functions
+    A Python exception's class is the error's name, and the environment lives on; the environment holds AWS's variables
+    and the function's own; only the AWS SDK is importable; the role has to be assumable and to allow network
+    interfaces and the log.
+vpc_networking: VPC endpoints and NAT gateways
+    Described with their security groups, private DNS, policy, addresses.
+event_targets: EventBridge
+    A function is called only where its policy allows, and again when it fails.
+
+Not put right, so not to be relied on here: RedriveExecution, task tokens, log delivery of executions to CloudWatch
+Logs, X-Ray traces, security groups and routes (every container and function reaches the emulator), eventual
+consistency (DescribeTasks knows a task at once), ECS services, quotas and throttling (faults are injected instead).
+"""

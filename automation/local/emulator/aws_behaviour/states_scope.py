@@ -1,0 +1,84 @@
+"""What ends together in an execution: the execution, a branch of a Parallel state, an item of a Map state."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import threading
+import time
+from collections.abc import Iterator
+
+
+class Cancelled(BaseException):
+    """The scope in which a state runs is over. Not an `Exception`: no state catches it."""
+
+
+class Scope:
+    """Runs until it is cancelled; its children are cancelled with it."""
+
+    def __init__(self) -> None:
+        self._cancelled = threading.Event()
+        self._lock = threading.Lock()
+        self._children: list[Scope] = []
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether it is over."""
+        return self._cancelled.is_set()
+
+    def cancel(self) -> None:
+        """End it and everything in it."""
+        with self._lock:
+            self._cancelled.set()
+            children = list(self._children)
+        for child in children:
+            child.cancel()
+
+    def check(self) -> None:
+        """Go on only where it is not over.
+
+        Raises:
+            Cancelled: it is.
+        """
+        if self._cancelled.is_set():
+            raise Cancelled
+
+    def sleep(self, seconds: float) -> None:
+        """Wait.
+
+        Raises:
+            Cancelled: it ended meanwhile.
+        """
+        if self._cancelled.wait(seconds):
+            raise Cancelled
+
+    @contextlib.contextmanager
+    def child(self) -> Iterator[Scope]:
+        """A scope inside of this one, for as long as the block lasts."""
+        child = Scope()
+        with self._lock:
+            self._children.append(child)
+            if self._cancelled.is_set():
+                child.cancel()
+        try:
+            yield child
+        finally:
+            with self._lock:
+                self._children.remove(child)
+
+
+current: contextvars.ContextVar[Scope | None] = contextvars.ContextVar("states_scope", default=None)
+"""The scope of the state that this thread runs."""
+
+
+def sleep_in_scope(seconds: float) -> None:
+    """Wait, but no longer than the current scope lasts.
+
+    Raises:
+        Cancelled: it ended meanwhile.
+    """
+    scope = current.get()
+    if scope is None:
+        time.sleep(seconds)
+    else:
+        scope.sleep(seconds)

@@ -1,0 +1,163 @@
+"""Makes the faults of a plan happen, in the emulator's process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import json
+import logging
+import signal
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime
+
+from automation.local.emulator.aws_behaviour.ecs_tasks import TaskLives
+from automation.local.emulator.aws_behaviour.request_authorization import Handler, HttpAnswer
+from automation.local.emulator.children import signal_group
+from automation.local.emulator.errors import EmulatorError
+from automation.local.emulator.faults import Call, Effect, FaultPlan, parse_rules
+
+logger = logging.getLogger("emulator.faults")
+
+PATH = "/_emulator/faults"
+"""PUT rules there, GET what they met."""
+
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Application = Any
+"""An ASGI application (https://asgi.readthedocs.io/en/latest/specs/main.html)."""
+
+_failures: contextvars.ContextVar[tuple[Mapping[str, str], ...]] = contextvars.ContextVar("failures", default=())
+
+
+class ConnectionDropped(BaseException):
+    """The call is not answered. Not an `Exception`: MiniStack would answer that."""
+
+
+def planned_failures(_request: dict[str, Any]) -> list[dict[str, str]]:
+    """RunTask's `failures[]` for the call that this context serves."""
+    return [dict(each) for each in _failures.get()]
+
+
+class FaultInjector:
+    """Stands between the network and the services.
+
+    Args:
+        lives: the ECS tasks, whose containers can be killed.
+    """
+
+    def __init__(self, lives: TaskLives) -> None:
+        self._lives = lives
+        self._plan = FaultPlan()
+
+    # --- around a service ----------------------------------------------------------------------------------------
+
+    def around(self, service: str, handler: Handler) -> Handler:
+        """Wrap a service's handler."""
+
+        async def handle(
+            method: str, path: str, headers: dict[str, str], body: bytes, query_params: dict[str, Any]
+        ) -> HttpAnswer:
+            if self._plan.empty:
+                return await handler(method, path, headers, body, query_params)
+            named = iam_actions.extract_iam_action(service, method, path, headers, body, query_params) or ":"
+            call = Call(
+                service=service,
+                operation=named.split(":", 1)[1],
+                caller=iam_evaluator.request_caller_arn(headers, query_params),
+                request=f"{path} {body.decode('utf-8', errors='replace')}",
+            )
+            effect = self._plan.decide(call)
+            if effect is None:
+                return await handler(method, path, headers, body, query_params)
+            logger.info("%s %s by %s: %s", service, call.operation, call.caller, effect.kind)
+            return await self._affected(
+                effect, call, headers, lambda: handler(method, path, headers, body, query_params)
+            )
+
+        return handle
+
+    async def _affected(
+        self, effect: Effect, call: Call, headers: dict[str, str], proceed: Callable[[], Awaitable[HttpAnswer]]
+    ) -> HttpAnswer:
+        if effect.kind == "error":
+            return error_answer(effect, call, headers)
+        if effect.kind == "delaySeconds":
+            await asyncio.sleep(effect.seconds)
+            return await proceed()
+        if effect.kind == "failures":
+            token = _failures.set(effect.failures)
+            try:
+                return await proceed()
+            finally:
+                _failures.reset(token)
+        if effect.moment == "after":
+            await proceed()
+        if effect.kind == "kill":
+            self.kill(call.caller)
+        raise ConnectionDropped
+
+    def kill(self, caller: str) -> None:
+        """Kill the ECS task's containers, or the function's environments that work, whose session this is."""
+        session = caller.rsplit("/", 1)[-1]
+        if self._lives.kill(session):
+            return
+        for key, environments in list(lambda_runtime._workers.items()):
+            if key.split(":")[2] == session:
+                for environment in environments:
+                    if environment.in_use and environment._proc is not None:
+                        signal_group(environment._proc, signal.SIGKILL)
+
+    # --- around the application ----------------------------------------------------------------------------------
+
+    def application(self, inner: Application) -> Application:
+        """Wrap MiniStack's application: rules are taken here, and dropped calls end here."""
+
+        async def serve(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+            if scope["type"] == "http" and scope["path"] == PATH:
+                await self._control(scope, receive, send)
+                return
+            try:
+                await inner(scope, receive, send)
+            except ConnectionDropped:
+                # An answer that promises more than it brings is one whose connection broke.
+                start = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1048576")]}
+                await send(start)
+
+        return serve
+
+    async def _control(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        status, answer = 200, json.dumps(self._plan.report())
+        if scope["method"] == "PUT":
+            try:
+                self._plan = FaultPlan(parse_rules(json.loads(await _body(receive))))
+                answer = "[]"
+            except (EmulatorError, ValueError) as error:
+                status, answer = 400, str(error)
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": answer.encode()})
+
+
+def error_answer(effect: Effect, call: Call, headers: dict[str, str]) -> HttpAnswer:
+    """An error in the protocol of the service."""
+    _status, answer_headers, body = iam_actions.access_denied_response(
+        call.service,
+        call.operation,
+        call.caller,
+        str(uuid.uuid4()),
+        error_code=effect.error,
+        message=effect.message,
+        headers=headers,
+    )
+    return effect.status, answer_headers, body
+
+
+async def _body(receive: Receive) -> bytes:
+    parts = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(parts)

@@ -1,0 +1,248 @@
+"""Faults that AWS can have, made on purpose: rules that say which calls they meet and what happens to them.
+
+A rule is a JSON object:
+
+```json
+{"service": "dynamodb", "operation": "UpdateItem", "caller": "*-task-*", "request": "*workflow_details*",
+ "share": 0.3, "effect": {"error": "ProvisionedThroughputExceededException", "message": "…", "status": 400}}
+```
+
+`service` is a service's name as in an endpoint (`ecs`, `dynamodb`, `s3`, `lambda`, `logs`, `states`); `operation`,
+`caller` (the ARN of who calls) and `request` (path and body) are shell patterns, `*` by default. Which of the calls
+that match are met: all of them, or `first` n, or those numbered in `calls` (from 1), or a `share` of them (a fixed
+sequence for each `seed`), at most `limit` of them; `perCaller` counts for each caller apart. The effect is one of
+
+- `{"error": code, "message": …, "status": 400}`: the service is not reached, the call is answered with an error;
+- `{"delaySeconds": n}`: the call waits;
+- `{"drop": "before"}` or `{"drop": "after"}`: the connection ends without an answer, before or after the service did
+  what it was asked;
+- `{"failures": [{"arn": …, "reason": …}]}`: RunTask places no task and answers with these `failures[]`;
+- `{"kill": "before"}` or `{"kill": "after"}`: the ECS task's container or the function that calls is killed.
+
+The first rule that meets a call decides.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import random
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from automation.local.emulator.errors import EmulatorError
+
+Moment = Literal["before", "after"]
+
+_KEYS = frozenset(
+    {
+        "service",
+        "operation",
+        "caller",
+        "request",
+        "first",
+        "calls",
+        "share",
+        "seed",
+        "limit",
+        "perCaller",
+        "effect",
+        "name",
+    }
+)
+_EFFECTS = ("error", "delaySeconds", "drop", "failures", "kill")
+
+
+class BadFaultRule(EmulatorError):
+    """A rule that cannot be understood."""
+
+    def __init__(self, index: int, reason: str) -> None:
+        super().__init__(f"fault rule {index}: {reason}")
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What happens to a call.
+
+    Attributes:
+        kind: one of the effects above.
+        error: code of the error.
+        message: its message.
+        status: its HTTP status.
+        seconds: how long the call waits.
+        moment: when the connection drops, or the caller is killed.
+        failures: RunTask's `failures[]`.
+    """
+
+    kind: Literal["error", "delaySeconds", "drop", "failures", "kill"]
+    error: str = ""
+    message: str = "Injected fault"
+    status: int = 400
+    seconds: float = 0.0
+    moment: Moment = "before"
+    failures: tuple[Mapping[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class FaultRule:
+    """Which calls are met, and by what."""
+
+    name: str
+    service: str
+    effect: Effect
+    operation: str = "*"
+    caller: str = "*"
+    request: str = "*"
+    first: int | None = None
+    calls: frozenset[int] = frozenset()
+    share: float | None = None
+    seed: int = 0
+    limit: int | None = None
+    per_caller: bool = False
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call as it arrives.
+
+    Attributes:
+        service: which service it is for.
+        operation: which operation.
+        caller: the ARN of who calls.
+        request: path and body.
+    """
+
+    service: str
+    operation: str
+    caller: str
+    request: str
+
+
+def parse_rules(document: Any) -> tuple[FaultRule, ...]:
+    """Rules from JSON: a list of rules, or an object whose `rules` is one.
+
+    Raises:
+        BadFaultRule: one of them is not understood.
+    """
+    rules = document.get("rules", []) if isinstance(document, Mapping) else document
+    if not isinstance(rules, list):
+        raise BadFaultRule(0, "the rules have to be a list")
+    return tuple(_parse_rule(index, rule) for index, rule in enumerate(rules))
+
+
+def _parse_rule(index: int, rule: Any) -> FaultRule:
+    if not isinstance(rule, Mapping):
+        raise BadFaultRule(index, "a rule has to be an object")
+    unknown = sorted(set(rule) - _KEYS)
+    if unknown:
+        raise BadFaultRule(index, f"{unknown[0]!r} is not one of {', '.join(sorted(_KEYS))}")
+    for required in ("service", "effect"):
+        if required not in rule:
+            raise BadFaultRule(index, f"{required!r} is missing")
+    share = rule.get("share")
+    if share is not None and not 0 <= share <= 1:
+        raise BadFaultRule(index, f"'share' is {share}, but has to be from 0 to 1")
+    return FaultRule(
+        name=str(rule.get("name", f"rule {index}")),
+        service=rule["service"],
+        effect=_parse_effect(index, rule["effect"]),
+        operation=rule.get("operation", "*"),
+        caller=rule.get("caller", "*"),
+        request=rule.get("request", "*"),
+        first=rule.get("first"),
+        calls=frozenset(rule.get("calls", ())),
+        share=share,
+        seed=int(rule.get("seed", 0)),
+        limit=rule.get("limit"),
+        per_caller=bool(rule.get("perCaller", False)),
+    )
+
+
+def _parse_effect(index: int, effect: Any) -> Effect:
+    kinds = [kind for kind in _EFFECTS if isinstance(effect, Mapping) and kind in effect]
+    if len(kinds) != 1:
+        raise BadFaultRule(index, f"the effect has to have exactly one of {', '.join(_EFFECTS)}")
+    kind, value = kinds[0], effect[kinds[0]]
+    if kind == "error":
+        message, status = effect.get("message", "Injected fault"), int(effect.get("status", 400))
+        return Effect("error", error=str(value), message=message, status=status)
+    if kind == "delaySeconds":
+        return Effect("delaySeconds", seconds=float(value))
+    if kind == "failures":
+        return Effect("failures", failures=tuple(dict(each) for each in value))
+    if value not in ("before", "after"):
+        raise BadFaultRule(index, f"{kind!r} is {value!r}, but has to be 'before' or 'after'")
+    return Effect("drop" if kind == "drop" else "kill", moment=value)
+
+
+@dataclass
+class _Count:
+    seen: int = 0
+    met: int = 0
+    chance: random.Random = field(default_factory=random.Random)
+
+
+class FaultPlan:
+    """Rules with the calls they have met so far.
+
+    Args:
+        rules: in order; the first that meets a call decides.
+    """
+
+    def __init__(self, rules: Sequence[FaultRule] = ()) -> None:
+        self._rules = tuple(rules)
+        self._lock = threading.Lock()
+        self._counts: dict[tuple[int, str], _Count] = {}
+
+    @property
+    def empty(self) -> bool:
+        """Whether it has no rules."""
+        return not self._rules
+
+    def decide(self, call: Call) -> Effect | None:
+        """What happens to a call; None where nothing does."""
+        with self._lock:
+            for index, rule in enumerate(self._rules):
+                if _matches(rule, call) and self._meets(index, rule, call):
+                    return rule.effect
+        return None
+
+    def _meets(self, index: int, rule: FaultRule, call: Call) -> bool:
+        key = (index, call.caller if rule.per_caller else "")
+        if key not in self._counts:
+            self._counts[key] = _Count(chance=random.Random(f"{rule.seed}/{key[1]}"))
+        count = self._counts[key]
+        count.seen += 1
+        met = True
+        if rule.first is not None:
+            met = count.seen <= rule.first
+        elif rule.calls:
+            met = count.seen in rule.calls
+        elif rule.share is not None:
+            met = count.chance.random() < rule.share
+        if rule.limit is not None and count.met >= rule.limit:
+            met = False
+        count.met += met
+        return met
+
+    def report(self) -> list[dict[str, Any]]:
+        """For each rule: its name, how many calls matched it and how many it met."""
+        with self._lock:
+            return [
+                {
+                    "name": rule.name,
+                    "matched": sum(count.seen for key, count in self._counts.items() if key[0] == index),
+                    "met": sum(count.met for key, count in self._counts.items() if key[0] == index),
+                }
+                for index, rule in enumerate(self._rules)
+            ]
+
+
+def _matches(rule: FaultRule, call: Call) -> bool:
+    return (
+        rule.service == call.service
+        and fnmatch.fnmatchcase(call.operation, rule.operation)
+        and fnmatch.fnmatchcase(call.caller, rule.caller)
+        and fnmatch.fnmatchcase(call.request, rule.request)
+    )

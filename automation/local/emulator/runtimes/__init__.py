@@ -1,0 +1,148 @@
+"""Where the containers of ECS tasks run.
+
+The emulator's ECS service knows containers through `ContainerRuntime` alone. `process` runs an image's entry point
+as a local process; a `docker` runtime runs it in a container. Both take a `ContainerSpec` and answer with a
+`Container`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class ImageReference:
+    """An image as a task definition names it.
+
+    Attributes:
+        name: the whole reference, `registry/repository:tag` or `registry/repository@sha256:…`.
+        account: the account of the Amazon ECR registry.
+        region: its region.
+        repository: the repository's name, slashes included.
+        reference: a tag, or a digest beginning with `sha256:`.
+    """
+
+    name: str
+    account: str
+    region: str
+    repository: str
+    reference: str
+
+
+@dataclass(frozen=True)
+class PulledImage:
+    """An image that is ready to run.
+
+    Attributes:
+        digest: of its manifest, `sha256:…`.
+        handle: what the runtime itself knows it by.
+    """
+
+    digest: str
+    handle: str
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """One container of an ECS task, decided down to the last variable.
+
+    Attributes:
+        name: the container's name in the task definition.
+        task_id: the ECS task's id.
+        image: from `ContainerRuntime.pull`.
+        environment: what the container is given, besides the image's own variables.
+        entry_point: replaces the image's when not None.
+        command: replaces the image's when not None.
+        working_directory: replaces the image's when not None.
+        user: replaces the image's when not None.
+        read_only: the root file system cannot be written.
+        memory_mib: hard limit, None for none.
+        cpu_units: share, 1024 to a vCPU, None for none.
+        labels: for runtimes that can label.
+    """
+
+    name: str
+    task_id: str
+    image: PulledImage
+    environment: Mapping[str, str] = field(default_factory=dict)
+    entry_point: Sequence[str] | None = None
+    command: Sequence[str] | None = None
+    working_directory: str | None = None
+    user: str | None = None
+    read_only: bool = False
+    memory_mib: int | None = None
+    cpu_units: int | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a container ended.
+
+    Attributes:
+        code: exit code; 128 + n where signal n ended it.
+        reason: what ECS reports with it (`OutOfMemoryError: …`), None for an ordinary exit.
+    """
+
+    code: int
+    reason: str | None = None
+
+
+class ImageNotFound(Exception):
+    """The registry has no such image. The message says what was looked for."""
+
+
+class ContainerStartError(Exception):
+    """The container could not be started. The message says why, in the runtime's words."""
+
+
+class Container(Protocol):
+    """A container that was started."""
+
+    @property
+    def id(self) -> str:
+        """The runtime's identifier of the container, 64 hexadecimal digits."""
+
+    def output(self) -> Iterator[str]:
+        """Its standard output and error, line by line without line ends, until it ended."""
+
+    def wait(self) -> Exit:
+        """Wait until it and everything it started ended."""
+
+    def stop(self, timeout_seconds: float) -> None:
+        """Send SIGTERM; send SIGKILL where it still runs after the time. Returns when it ended."""
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+
+    def remove(self) -> None:
+        """Free what it held. Only after it ended."""
+
+
+class ContainerRuntime(Protocol):
+    """Runs containers."""
+
+    name: str
+
+    @property
+    def emulator_host(self) -> str:
+        """The host name under which a container reaches the emulator."""
+
+    def pull(self, image: ImageReference) -> PulledImage:
+        """Get the image from the emulator's own registry.
+
+        Raises:
+            ImageNotFound: there is no such image.
+        """
+
+    def start(self, spec: ContainerSpec) -> Container:
+        """Start a container.
+
+        Raises:
+            ContainerStartError: it cannot be started.
+        """
+
+    def close(self) -> None:
+        """End everything that still runs."""

@@ -1,0 +1,195 @@
+"""The same local AWS in a shell: an emulator that stays, and the environment that leads to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from automation.local.emulator import Emulator, EmulatorError
+from automation.local.emulator.runtimes.selection import Wanted
+
+FOLDER = Path(__file__).resolve().parents[2] / ".kit" / "local"
+"""Where it keeps everything; thrown away by `stop`."""
+_RECORD = "session.json"
+_STOP_SECONDS = 15.0
+_POLL_SECONDS = 0.05
+
+Say = Callable[[str], None]
+
+
+class NoSession(EmulatorError):
+    """There is no local AWS to lead to."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"no local AWS runs in {folder}: start it with `python -m automation.local start`")
+
+
+@dataclass(frozen=True)
+class Session:
+    """A local AWS that runs.
+
+    Attributes:
+        pid: of the emulator.
+        endpoint_url: where it answers.
+        container_runtime: what runs ECS tasks.
+        log_file: the emulator's log.
+        environment: what a shell needs, besides PATH.
+        path: folders to put before PATH.
+    """
+
+    pid: int
+    endpoint_url: str
+    container_runtime: str
+    log_file: str
+    environment: Mapping[str, str]
+    path: tuple[str, ...]
+
+    def exports(self) -> list[str]:
+        """The lines that a shell evaluates."""
+        lines = [f"export {name}={shlex.quote(value)}" for name, value in sorted(self.environment.items())]
+        path = "".join(f"{shlex.quote(folder)}:" for folder in self.path)
+        return [*lines, f'export PATH={path}"$PATH"']
+
+    @property
+    def lives(self) -> bool:
+        """Whether its emulator answers."""
+        address = urlsplit(self.endpoint_url)
+        with socket.socket() as connection:
+            answers = connection.connect_ex((address.hostname or "", address.port or 0)) == 0
+        return answers and is_running(self.pid)
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def find(folder: Path | None = None) -> Session | None:
+    """The local AWS that runs, None where none does."""
+    folder = folder or FOLDER
+    try:
+        record: dict[str, Any] = json.loads((folder / _RECORD).read_text())
+    except FileNotFoundError:
+        return None
+    session = Session(**{**record, "path": tuple(record["path"])})
+    return session if session.lives else None
+
+
+def start(
+    folder: Path | None = None, *, port: int | None = None, container_runtime: Wanted = "auto", say: Say = print
+) -> Session:
+    """Start a local AWS, where none runs already.
+
+    Args:
+        folder: where it keeps everything; `FOLDER` where None.
+        port: its port on 127.0.0.1; any free one where None.
+        container_runtime: what runs ECS tasks.
+        say: told what happens.
+
+    Raises:
+        EmulatorError: it cannot be started.
+        PulumiUnavailable: there is no Pulumi CLI to be had.
+    """
+    folder = folder or FOLDER
+    running = find(folder)
+    if running is not None:
+        say(f"the local AWS runs already at {running.endpoint_url}")
+        return running
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    environment, path = _pulumi(folder, say)
+    emulator = Emulator(
+        folder,
+        port=port,
+        container_runtime=container_runtime,
+        log_file=folder / "emulator.log",
+        detached=True,
+    )
+    emulator.start()
+    session = Session(
+        pid=emulator.pid,
+        endpoint_url=emulator.endpoint_url,
+        container_runtime=emulator.container_runtime,
+        log_file=str(emulator.log_file),
+        environment={
+            **environment,
+            **emulator.environment,
+            "KIT_IMAGE_BUILDER": "docker" if emulator.container_runtime == "docker" else "archive",
+        },
+        path=path,
+    )
+    _write(folder / _RECORD, json.dumps(asdict(session), indent=2))
+    say(f"the local AWS runs at {session.endpoint_url} (process {session.pid}, log {session.log_file})")
+    say(f"container runtime: {emulator.container_runtime} ({emulator.container_runtime_reason})")
+    return session
+
+
+def _pulumi(folder: Path, say: Say) -> tuple[dict[str, str], tuple[str, ...]]:
+    from automation.local import plugins, pulumi_cli
+
+    cli = pulumi_cli.ensure(pulumi_cli.default_cache_dir(), progress=say)
+    plugins.install(folder / "bin")
+    (folder / "state").mkdir()
+    environment = {
+        "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
+        "PULUMI_CONFIG_PASSPHRASE": "local",
+        "PULUMI_HOME": str(folder / "pulumi"),
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+    }
+    return environment, (str(folder / "bin"), str(Path(cli.path).parent))
+
+
+def stop(folder: Path | None = None, *, say: Say = print) -> None:
+    """Stop the local AWS and throw its state away; Pulumi's state of it goes along.
+
+    Raises:
+        EmulatorError: its process does not end.
+    """
+    folder = folder or FOLDER
+    session = find(folder)
+    if session is None:
+        say("no local AWS runs")
+    else:
+        os.kill(session.pid, signal.SIGTERM)
+        deadline = time.monotonic() + _STOP_SECONDS
+        while session.lives:
+            if time.monotonic() > deadline:
+                raise EmulatorError(f"the emulator does not end: kill -9 {session.pid}, then stop again")
+            time.sleep(_POLL_SECONDS)
+        say("the local AWS has stopped, and its state is gone")
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def require(folder: Path | None = None) -> Session:
+    """The local AWS that runs.
+
+    Raises:
+        NoSession: none does.
+    """
+    folder = folder or FOLDER
+    session = find(folder)
+    if session is None:
+        raise NoSession(folder)
+    return session
+
+
+def _write(path: Path, text: str) -> None:
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    new.replace(path)

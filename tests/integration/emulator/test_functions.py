@@ -1,0 +1,263 @@
+"""Lambda functions, as Step Functions and EventBridge call them.
+
+https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html,
+https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html and
+https://docs.aws.amazon.com/step-functions/latest/dg/connect-lambda.html
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+pytestmark = pytest.mark.integration
+
+LOGS = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents")
+
+
+class Functions:
+    """A function with a role of its own."""
+
+    def __init__(self, aws: Any, package: Any, statement: Any) -> None:
+        self.aws = aws
+        self.package = package
+        self.client = aws.client("lambda")
+        self.name = aws.name("function")
+        self.arn = f"arn:aws:lambda:{aws.region}:{aws.account}:function:{self.name}"
+        self.role = aws.role("function", "lambda.amazonaws.com", statement(*LOGS))
+
+    def create(self, code: str, **more: Any) -> None:
+        self.client.create_function(
+            FunctionName=self.name,
+            Runtime="python3.13",
+            Role=more.pop("Role", self.role),
+            Handler="code.handler",
+            Code={"ZipFile": self.package({"code.py": code})},
+            **more,
+        )
+
+    def invoke(self, event: Any = None) -> Any:
+        answer = self.client.invoke(FunctionName=self.name, Payload=json.dumps(event))
+        return json.loads(answer["Payload"].read())
+
+
+@pytest.fixture
+def functions(aws: Any, package: Any, statement: Any) -> Functions:
+    return Functions(aws, package, statement)
+
+
+@pytest.fixture
+def role(aws: Any, functions: Functions, statement: Any) -> str:
+    return aws.role("machine", "states.amazonaws.com", statement("lambda:InvokeFunction", on=functions.arn))
+
+
+def invoke_state(functions: Functions, **more: Any) -> dict[str, Any]:
+    return {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke",
+        "Arguments": {"FunctionName": functions.arn, "Payload": "{% $states.input %}"},
+        "End": True,
+        **more,
+    }
+
+
+def test_a_function_acts_as_its_execution_role(functions: Functions, aws: Any) -> None:
+    functions.create(
+        "import boto3\n"
+        "def handler(event, context):\n"
+        "    try:\n"
+        "        boto3.client('s3').list_buckets()\n"
+        "    except Exception as error:\n"
+        "        return [boto3.client('sts').get_caller_identity()['Arn'], str(error)]\n"
+    )
+    identity, refusal = functions.invoke()
+    assert identity.startswith(f"arn:aws:sts::{aws.account}:assumed-role/{aws.name('function')}/")
+    assert "s3:ListAllMyBuckets" in refusal
+
+
+def test_a_function_finds_awss_variables_and_its_own_and_no_others(functions: Functions, aws: Any) -> None:
+    code = "import os\ndef handler(event, context):\n    return dict(os.environ)\n"
+    functions.create(code, Environment={"Variables": {"OWN": "yes"}})
+    variables = functions.invoke()
+    assert variables["OWN"] == "yes"
+    assert variables["AWS_LAMBDA_FUNCTION_NAME"] == functions.name
+    assert variables["AWS_REGION"] == aws.region
+    assert not {"PYTHONPATH", "AUTH", "GATEWAY_PORT", "HOME", "VIRTUAL_ENV", "DOCKER_HOST"} & set(variables)
+
+
+def test_a_function_can_import_the_aws_sdk_and_nothing_else_that_it_does_not_bring(functions: Functions) -> None:
+    functions.create(
+        "import importlib.util\n"
+        "def handler(event, context):\n"
+        "    return [importlib.util.find_spec(name) is not None for name in ('boto3', 'pulumi', 'ministack')]\n"
+    )
+    assert functions.invoke() == [True, False, False]
+
+
+def test_an_exception_is_an_error_named_by_its_class(functions: Functions, machines: Any, role: str) -> None:
+    functions.create(
+        "class OutOfTea(Exception):\n    pass\ndef handler(event, context):\n    raise OutOfTea('no tea left')\n"
+    )
+    end = machines.run({"Call": invoke_state(functions)}, "Call", role)
+    assert (end["status"], end["error"]) == ("FAILED", "OutOfTea")
+    cause = json.loads(end["cause"])
+    assert (cause["errorMessage"], cause["errorType"]) == ("no tea left", "OutOfTea")
+    assert "raise OutOfTea" in "".join(cause["stackTrace"])
+
+
+def test_an_execution_environment_outlives_an_exception(functions: Functions) -> None:
+    functions.create(
+        "calls = 0\n"
+        "def handler(event, context):\n"
+        "    global calls\n"
+        "    calls += 1\n"
+        "    if event: raise ValueError(event)\n"
+        "    return calls\n"
+    )
+    assert functions.invoke("fail")["errorType"] == "ValueError"
+    assert functions.invoke() == 2
+
+
+def test_a_timed_out_function_is_a_sandbox_timeout(functions: Functions) -> None:
+    functions.create("import time\ndef handler(event, context):\n    time.sleep(60)\n", Timeout=1)
+    answer = functions.invoke()
+    assert answer["errorType"] == "Sandbox.Timedout"
+    assert "Task timed out after 1.00 seconds" in answer["errorMessage"]
+
+
+def test_a_function_whose_process_ends_is_a_runtime_exit(functions: Functions) -> None:
+    functions.create("import os\ndef handler(event, context):\n    os._exit(3)\n")
+    answer = functions.invoke()
+    assert answer["errorType"] == "Runtime.ExitError"
+    assert "exit status 3" in answer["errorMessage"]
+
+
+def test_a_module_that_cannot_be_imported_is_named(functions: Functions) -> None:
+    functions.create("import nowhere_to_be_found\n")
+    answer = functions.invoke()
+    assert answer["errorType"] == "Runtime.ImportModuleError"
+    assert "nowhere_to_be_found" in answer["errorMessage"]
+
+
+def test_new_code_is_run_by_the_next_invocation(functions: Functions) -> None:
+    functions.create("def handler(event, context):\n    return 'old'\n")
+    assert functions.invoke() == "old"
+    new = functions.package({"code.py": "def handler(event, context):\n    return 'new'\n"})
+    functions.client.update_function_code(FunctionName=functions.name, ZipFile=new)
+    assert functions.invoke() == "new"
+
+
+def test_the_context_tells_the_function_about_itself(functions: Functions) -> None:
+    functions.create(
+        "def handler(event, context):\n"
+        "    return [context.function_name, context.invoked_function_arn, context.log_group_name,\n"
+        "            0 < context.get_remaining_time_in_millis() <= 7000, len(context.aws_request_id)]\n",
+        Timeout=7,
+    )
+    assert functions.invoke() == [functions.name, functions.arn, f"/aws/lambda/{functions.name}", True, 36]
+
+
+def test_the_log_is_written_only_where_the_role_allows_it(functions: Functions, aws: Any, statement: Any) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html."""
+    functions.create("def handler(event, context):\n    print('said', event)\n")
+    group, logs = f"/aws/lambda/{functions.name}", aws.client("logs")
+    aws.policy(aws.name("function"), statement("logs:CreateLogStream", "logs:PutLogEvents"))
+    functions.invoke("before")
+    assert logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"] == []
+    logs.create_log_group(logGroupName=group)
+    functions.invoke("after")
+    messages = [event["message"] for event in logs.filter_log_events(logGroupName=group)["events"]]
+    assert "said after" in messages
+    assert "said before" not in messages
+
+
+def test_step_functions_needs_leave_to_call_a_function(functions: Functions, machines: Any, aws: Any) -> None:
+    functions.create("def handler(event, context):\n    return 1\n")
+    role = aws.role("machine", "states.amazonaws.com")
+    end = machines.run({"Call": invoke_state(functions)}, "Call", role)
+    assert end["status"] == "FAILED"
+    assert f"lambda:InvokeFunction on resource: {functions.arn}" in end["cause"]
+
+
+def test_step_functions_gets_the_functions_answer(functions: Functions, machines: Any, role: str) -> None:
+    functions.create("def handler(event, context):\n    return {'doubled': event['n'] * 2}\n")
+    states = {"Call": invoke_state(functions, Output="{% $states.result.Payload.doubled %}")}
+    assert machines.run(states, "Call", role, {"n": 21})["output"] == "42"
+
+
+def test_stopping_an_execution_does_not_wait_for_its_function(functions: Functions, machines: Any, role: str) -> None:
+    functions.create("import time\ndef handler(event, context):\n    time.sleep(60)\n", Timeout=120)
+    execution = machines.start(machines.create({"Call": invoke_state(functions)}, "Call", role))
+    machines.client.stop_execution(executionArn=execution)
+    assert machines.end(execution)["status"] == "ABORTED"
+
+
+def test_a_role_that_lambda_cannot_assume_is_refused(functions: Functions, aws: Any) -> None:
+    other = aws.role("other", "ecs-tasks.amazonaws.com")
+    with pytest.raises(ClientError, match="cannot be assumed by Lambda") as error:
+        functions.create("", Role=other)
+    assert error.value.response["Error"]["Code"] == "InvalidParameterValueException"
+
+
+def test_a_function_in_a_vpc_needs_network_interfaces(
+    functions: Functions, aws: Any, fargate: Any, statement: Any
+) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html."""
+    network = {"SubnetIds": [fargate.subnet], "SecurityGroupIds": [fargate.security_group]}
+    with pytest.raises(ClientError, match="does not have permissions to call CreateNetworkInterface on EC2"):
+        functions.create("", VpcConfig=network)
+    aws.policy(
+        aws.name("function"),
+        statement(
+            "ec2:CreateNetworkInterface",
+            "ec2:DeleteNetworkInterface",
+            on=f"arn:aws:ec2:{aws.region}:{aws.account}:*/*",
+        ),
+        statement("ec2:DescribeNetworkInterfaces"),
+    )
+    functions.create("", VpcConfig=network)
+
+
+# --- EventBridge -----------------------------------------------------------------------------------------------------
+
+
+def put_rule(functions: Functions, aws: Any) -> str:
+    """A rule for events of this test's source, with the function as its target."""
+    events, name = aws.client("events"), aws.name("rule")
+    arn: str = events.put_rule(Name=name, EventPattern=json.dumps({"source": [aws.name("source")]}))["RuleArn"]
+    events.put_targets(Rule=name, Targets=[{"Id": "function", "Arn": functions.arn}])
+    return arn
+
+
+def send(aws: Any) -> None:
+    entry = {"Source": aws.name("source"), "DetailType": "test", "Detail": "{}"}
+    aws.client("events").put_events(Entries=[entry])
+
+
+def test_eventbridge_calls_a_function_only_where_its_policy_allows_and_again_when_it_fails(
+    functions: Functions, aws: Any, until: Any
+) -> None:
+    """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html."""
+    functions.create("def handler(event, context):\n    print('called')\n    raise ValueError('again')\n")
+    rule, logs, group = put_rule(functions, aws), aws.client("logs"), f"/aws/lambda/{functions.name}"
+    send(aws)
+    functions.client.add_permission(
+        FunctionName=functions.name,
+        StatementId="rule",
+        Action="lambda:InvokeFunction",
+        Principal="events.amazonaws.com",
+        SourceArn=rule,
+    )
+    send(aws)
+
+    def called() -> int:
+        if not logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]:
+            return 0
+        events = logs.filter_log_events(logGroupName=group)["events"]
+        return [event["message"] for event in events].count("called")
+
+    until(lambda: True if called() >= 2 else None)
+    assert called() <= 3

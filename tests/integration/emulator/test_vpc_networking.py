@@ -1,0 +1,58 @@
+"""VPC endpoints and NAT gateways keep what they were given.
+
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_VpcEndpoint.html and
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_NatGateway.html
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+pytestmark = pytest.mark.integration
+
+
+def test_an_interface_endpoint_keeps_its_groups_and_private_dns(aws: Any, fargate: Any) -> None:
+    ec2 = aws.client("ec2")
+    vpc = ec2.describe_subnets(SubnetIds=[fargate.subnet])["Subnets"][0]["VpcId"]
+    made = ec2.create_vpc_endpoint(
+        VpcId=vpc,
+        ServiceName=f"com.amazonaws.{aws.region}.logs",
+        VpcEndpointType="Interface",
+        SubnetIds=[fargate.subnet],
+        SecurityGroupIds=[fargate.security_group],
+        PrivateDnsEnabled=False,
+    )["VpcEndpoint"]
+    assert made["PrivateDnsEnabled"] is False
+    other = ec2.create_security_group(GroupName=aws.name("other"), Description="x", VpcId=vpc)["GroupId"]
+    ec2.modify_vpc_endpoint(
+        VpcEndpointId=made["VpcEndpointId"],
+        PrivateDnsEnabled=True,
+        AddSecurityGroupIds=[other],
+        RemoveSecurityGroupIds=[fargate.security_group],
+    )
+    found = ec2.describe_vpc_endpoints(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["VpcEndpoints"]
+    assert [each["VpcEndpointId"] for each in found] == [made["VpcEndpointId"]]
+    assert found[0]["PrivateDnsEnabled"] is True
+    assert found[0]["Groups"] == [{"GroupId": other, "GroupName": aws.name("other")}]
+    assert len(found[0]["NetworkInterfaceIds"]) == 1
+    assert "Allow" in found[0]["PolicyDocument"]
+
+
+def test_an_unknown_endpoint_is_an_error(aws: Any) -> None:
+    with pytest.raises(ClientError) as error:
+        aws.client("ec2").describe_vpc_endpoints(VpcEndpointIds=["vpce-00000000000000000"])
+    assert error.value.response["Error"]["Code"] == "InvalidVpcEndpointId.NotFound"
+
+
+def test_a_nat_gateway_has_the_address_it_was_given(aws: Any, fargate: Any) -> None:
+    ec2 = aws.client("ec2")
+    address = ec2.allocate_address(Domain="vpc")
+    made = ec2.create_nat_gateway(SubnetId=fargate.subnet, AllocationId=address["AllocationId"])["NatGateway"]
+    found = ec2.describe_nat_gateways(NatGatewayIds=[made["NatGatewayId"]])["NatGateways"][0]
+    (given,) = found["NatGatewayAddresses"]
+    assert (given["AllocationId"], given["PublicIp"]) == (address["AllocationId"], address["PublicIp"])
+    assert given["IsPrimary"] is True
+    assert given["NetworkInterfaceId"].startswith("eni-")

@@ -1,0 +1,85 @@
+"""Which calls a fault meets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from automation.local.emulator.faults import BadFaultRule, Call, FaultPlan, parse_rules
+
+ERROR = {"error": "ThrottlingException"}
+
+
+def plan(*rules: dict[str, Any]) -> FaultPlan:
+    return FaultPlan(parse_rules([{"service": "ecs", "effect": ERROR, **rule} for rule in rules]))
+
+
+def call(**more: str) -> Call:
+    given = {"service": "ecs", "operation": "RunTask", "caller": "arn:a", "request": "/ {}", **more}
+    return Call(**given)
+
+
+def met(made: FaultPlan, calls: int, **more: str) -> list[int]:
+    return [number for number in range(1, calls + 1) if made.decide(call(**more)) is not None]
+
+
+def test_a_rule_without_a_choice_meets_every_call_of_its_service() -> None:
+    made = plan({})
+    assert met(made, 3) == [1, 2, 3]
+    assert met(made, 3, service="s3") == []
+
+
+def test_a_rule_meets_the_first_calls_the_numbered_ones_or_a_share() -> None:
+    assert met(plan({"first": 2}), 4) == [1, 2]
+    assert met(plan({"calls": [2, 4]}), 5) == [2, 4]
+    assert met(plan({"limit": 1}), 3) == [1]
+    share = met(plan({"share": 0.3, "seed": 7}), 1000)
+    assert 250 < len(share) < 350
+    assert share == met(plan({"share": 0.3, "seed": 7}), 1000)
+
+
+def test_operation_caller_and_request_are_patterns() -> None:
+    assert met(plan({"operation": "Run*"}), 1) == [1]
+    assert met(plan({"operation": "StopTask"}), 1) == []
+    assert met(plan({"caller": "*-task"}), 1, caller="arn:x-task") == [1]
+    assert met(plan({"request": "*needle*"}), 1, request='/ {"a": "needle"}') == [1]
+    assert met(plan({"request": "*needle*"}), 1) == []
+
+
+def test_calls_are_counted_for_each_caller_apart_where_the_rule_says_so() -> None:
+    made = plan({"first": 1, "perCaller": True})
+    assert (met(made, 2, caller="a"), met(made, 2, caller="b")) == ([1], [1])
+
+
+def test_the_first_rule_that_meets_a_call_decides_and_each_is_counted() -> None:
+    made = plan({"name": "one", "first": 1}, {"name": "two", "first": 1, "effect": {"delaySeconds": 2}})
+    kinds = [effect.kind if effect else None for effect in (made.decide(call()) for _ in range(3))]
+    assert kinds == ["error", "delaySeconds", None]
+    assert made.report() == [
+        {"name": "one", "matched": 3, "met": 1},
+        {"name": "two", "matched": 2, "met": 1},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [
+        ({"effect": ERROR}, "'service' is missing"),
+        ({"service": "ecs"}, "'effect' is missing"),
+        ({"service": "ecs", "effect": ERROR, "shar": 1}, "'shar' is not one of"),
+        ({"service": "ecs", "effect": ERROR, "share": 2}, "from 0 to 1"),
+        ({"service": "ecs", "effect": {}}, "exactly one of"),
+        ({"service": "ecs", "effect": {"drop": "now"}}, "'before' or 'after'"),
+        ("rule", "has to be an object"),
+    ],
+)
+def test_a_rule_that_is_not_understood_is_named(rule: Any, reason: str) -> None:
+    with pytest.raises(BadFaultRule, match=f"fault rule 0: .*{reason}"):
+        parse_rules([rule])
+
+
+def test_rules_may_stand_in_an_object() -> None:
+    assert len(parse_rules({"rules": [{"service": "ecs", "effect": ERROR}]})) == 1
+    with pytest.raises(BadFaultRule, match="have to be a list"):
+        parse_rules("rules")
