@@ -1,0 +1,321 @@
+"""The monitor's work: the thin edge around `reconcile`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from runtime.monitor import messages
+from runtime.workflow import log, reconciliation
+from runtime.workflow.attempts import awaits_ecs
+from runtime.workflow.clock import Clock, from_iso, to_iso
+from runtime.workflow.ecs_tasks import EcsTasks
+from runtime.workflow.errors import PayloadInvalid, RunIdInUse, RunNotFound, TasksStillRunning
+from runtime.workflow.failures import Code
+from runtime.workflow.reconciliation import EcsAnswer, Reconciliation, reconcile
+from runtime.workflow.records import Summary, TaskRow
+from runtime.workflow.registration import register, to_execution
+from runtime.workflow.run_ids import from_milliseconds, run_id
+from runtime.workflow.settings import Settings
+from runtime.workflow.statuses import EXECUTION_STATUSES, RunStatus, TaskStatus
+from runtime.workflow.tables import Counts, DetailsTable, SummaryTable
+
+if TYPE_CHECKING:
+    from types_boto3_stepfunctions import SFNClient
+
+RECONCILE_ROUNDS = 3
+"""Rounds in one call: another one only where a row changed between reading and writing."""
+
+EMPTY_LISTINGS = 2
+"""Listings without a task that end the stopping of a run's tasks: ListTasks is eventually consistent."""
+
+PAUSE_BETWEEN_LISTINGS_SECONDS = 2.0
+
+FINALIZE_RESERVE_SECONDS = 15.0
+"""Time kept back for the writes after the last listing."""
+
+
+class Monitor:
+    """The Task Monitor.
+
+    Args:
+        settings: the deployed pattern.
+        summaries: the summary table.
+        details: the details table.
+        ecs_tasks: the cluster's tasks.
+        stepfunctions: Step Functions client.
+        clock: the time.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        summaries: SummaryTable,
+        details: DetailsTable,
+        ecs_tasks: EcsTasks,
+        stepfunctions: SFNClient,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._summaries = summaries
+        self._details = details
+        self._ecs_tasks = ecs_tasks
+        self._stepfunctions = stepfunctions
+        self._clock = clock
+
+    def register(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """Register a run of pattern 2.
+
+        Returns:
+            `runId` (text), `workflowName`, `numberOfTasks`, `deadline`, `cluster`, `taskDefinition`, `subnets`,
+            `securityGroups`, `waitSeconds`.
+        """
+        registration = register(payload, settings=self._settings, summaries=self._summaries, clock=self._clock)
+        return {
+            "runId": str(registration.summary.workflow_run_id),
+            "workflowName": registration.spec.workflow_name,
+            "numberOfTasks": registration.summary.number_of_tasks,
+            "deadline": registration.deadline,
+            "cluster": self._settings.cluster,
+            "taskDefinition": self._settings.task_definition,
+            "subnets": list(registration.spec.subnet_ids),
+            "securityGroups": list(registration.spec.security_group_ids),
+            "waitSeconds": reconciliation.SHORTEST_WAIT_SECONDS,
+        }
+
+    def monitor(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """Look at a run once.
+
+        Args:
+            payload: `execution`, `workflowName`, `runId` (text).
+
+        Returns:
+            `done`, `succeeded`, `status`, `total`, `completed`, `failed`, `running`, `relaunch`, `waitSeconds`,
+            `message`, `workflowName`, `runId`.
+
+        Raises:
+            RunNotFound: the summary row is gone.
+            RunIdInUse: the summary row belongs to another execution.
+        """
+        execution = to_execution(payload)
+        workflow_name, identifier = _run_of(payload)
+        log.bind(workflow_name, identifier)
+        summary = self._summaries.get(workflow_name, identifier)
+        if summary is None:
+            raise RunNotFound(self._summaries.name, workflow_name, identifier)
+        if summary.execution_arn != execution.arn:
+            raise RunIdInUse(workflow_name, identifier, summary.execution_arn)
+        if summary.status.is_final:
+            rows = self._details.rows(identifier, workflow_name)
+            return self._result(summary, rows, None)
+        outcome, rows = self._reconcile(summary)
+        now = to_iso(self._clock.now())
+        if outcome.verdict is None:
+            summary, _ = self._summaries.update_counts(summary, outcome.counts, now)
+        else:
+            summary, _ = self._summaries.finish(summary, outcome.verdict, outcome.counts, now)
+        log.info(
+            "looked at the run",
+            status=summary.status,
+            completed=outcome.counts.completed,
+            failed=outcome.counts.failed,
+            running=outcome.counts.running,
+        )
+        return self._result(summary, rows, outcome)
+
+    def finalize_from_event(self, event: Mapping[str, Any], remaining_seconds: Callable[[], float]) -> dict[str, Any]:
+        """End the run of an execution that failed, timed out or was stopped.
+
+        Args:
+            event: "Step Functions Execution Status Change" of EventBridge.
+            remaining_seconds: how long this call may still take.
+
+        Raises:
+            TasksStillRunning: the call is to be repeated; Lambda does so by itself.
+        """
+        detail = event["detail"]
+        status = EXECUTION_STATUSES.get(detail.get("status"))
+        if status is None or detail.get("stateMachineArn") != self._settings.state_machine_arn:
+            raise PayloadInvalid(
+                f"status {detail.get('status')!r} of {detail.get('stateMachineArn')!r} is not for this function"
+            )
+        text = detail.get("input")
+        if text is None:  # EventBridge leaves out what makes an event longer than 248 KB
+            text = self._stepfunctions.describe_execution(executionArn=detail["executionArn"]).get("input", "")
+        summary = self._find(text, detail["executionArn"], int(detail["startDate"]))
+        if summary is None:
+            log.info("the execution had registered no run", executionArn=detail["executionArn"])
+            return {"finalized": False}
+        cause = f": {detail['cause']}" if detail.get("cause") else ""
+        self._finalize(summary, status, f"its execution ended as {detail['status']}{cause}", remaining_seconds)
+        return {"finalized": True, "runId": str(summary.workflow_run_id)}
+
+    def sweep(self, remaining_seconds: Callable[[], float]) -> dict[str, Any]:
+        """End all runs that still count as running though their execution has ended.
+
+        Args:
+            remaining_seconds: how long this call may still take.
+        """
+        finalized = []
+        for summary in self._summaries.running():
+            status = self._execution_status(summary)
+            if status == "RUNNING" or status == "PENDING_REDRIVE":
+                continue
+            log.bind(summary.workflow_name, summary.workflow_run_id)
+            log.warning("the run's execution has ended, its row had not", executionStatus=status)
+            self._finalize(
+                summary,
+                EXECUTION_STATUSES.get(status, RunStatus.FAILED),
+                f"its execution ended as {status}, and the sweep found it",
+                remaining_seconds,
+            )
+            finalized.append(str(summary.workflow_run_id))
+        log.bind()
+        log.info("swept", finalized=finalized)
+        return {"finalized": finalized}
+
+    def _reconcile(self, summary: Summary) -> tuple[Reconciliation, list[TaskRow]]:
+        """Ask, decide, do; once more where a row changed in between."""
+        for _ in range(RECONCILE_ROUNDS):
+            rows = self._details.rows(summary.workflow_run_id, summary.workflow_name)
+            listing = reconciliation.needs_listing(summary, rows)
+            outcome = reconcile(
+                summary,
+                rows,
+                self._ask_ecs(summary, rows, listing),
+                self._clock.now(),
+                self._settings,
+                self._task_names(summary) if listing else (),
+            )
+            if not self._apply(outcome):
+                break
+        written = {row.ecs_task_id: row for row in (*outcome.updates, *outcome.explanations, *outcome.creations)}
+        return outcome, [*(row for row in rows if row.ecs_task_id not in written), *written.values()]
+
+    def _ask_ecs(self, summary: Summary, rows: Sequence[TaskRow], listing: bool) -> EcsAnswer:
+        tasks, missing = self._ecs_tasks.describe(reconciliation.arns_to_ask(rows))
+        if listing:
+            for desired_status in ("RUNNING", "STOPPED"):
+                tasks |= self._ecs_tasks.of_run(
+                    self._settings.pattern, summary.workflow_run_id, summary.workflow_name, desired_status
+                )
+        return EcsAnswer(tasks, missing, listed=listing)
+
+    def _apply(self, outcome: Reconciliation) -> bool:
+        """Write and stop what was decided; return whether a row said otherwise by then."""
+        overtaken = False
+        for row in outcome.updates:
+            log.warning("an ECS task failed", taskName=row.task_name, ecsTask=row.ecs_task_id, error=row.error)
+            found, written = self._details.write(row)
+            overtaken |= not written and found.status is not TaskStatus.FAILED
+        for stop in outcome.stops:
+            log.warning("stops an ECS task", ecsTask=stop.ecs_task_arn, reason=stop.reason)
+            self._ecs_tasks.stop(stop.ecs_task_arn, stop.reason)
+        for row in outcome.explanations:
+            self._details.explain(row)
+        for row in outcome.creations:
+            log.warning("a task has no record", taskName=row.task_name, error=row.error)
+            found, written = self._details.put_new(row)
+            overtaken |= not written and found.workflow_name == row.workflow_name
+        return overtaken
+
+    def _task_names(self, summary: Summary) -> list[str]:
+        """Return the names of a run's tasks, from its row or, where the spec was too long for that, its execution."""
+        document = json.loads(summary.workflow_specs or "{}")
+        if "taskList" not in document:
+            answer = self._stepfunctions.describe_execution(executionArn=summary.execution_arn)
+            document = json.loads(answer["input"])
+        return [entry["taskName"] for entry in document["taskList"]]
+
+    def _find(self, text: str, execution_arn: str, start_milliseconds: int) -> Summary | None:
+        """Find the run of an execution from its input; None where the execution never registered one."""
+        try:
+            document = json.loads(text)
+            workflow_name = document["workflowName"]
+            given = document.get("workflowRunId")
+            identifier = run_id(from_milliseconds(start_milliseconds), execution_arn) if given is None else int(given)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return None
+        if not isinstance(workflow_name, str) or not workflow_name:
+            return None
+        log.bind(workflow_name, identifier)
+        summary = self._summaries.get(workflow_name, identifier)
+        return summary if summary is not None and summary.execution_arn == execution_arn else None
+
+    def _finalize(self, summary: Summary, status: RunStatus, why: str, remaining_seconds: Callable[[], float]) -> None:
+        """Make a run final: first its row, so that nothing more is launched, then its ECS tasks, then their rows."""
+        now = to_iso(self._clock.now())
+        counts = Counts(summary.completed_tasks, summary.failed_tasks, summary.running_tasks)
+        summary, _ = self._summaries.finish(summary, status, counts, now)
+        log.warning("the run is ended", status=summary.status, why=why)
+        reason = f"run {summary.workflow_run_id} ended: {why}"
+        self._stop_all(summary, reason, remaining_seconds)
+        rows = self._details.rows(summary.workflow_run_id, summary.workflow_name)
+        completed = {row.task_name for row in rows if row.status is TaskStatus.COMPLETED}
+        for row in filter(awaits_ecs, rows):
+            now = to_iso(self._clock.now())
+            if row.status.is_final:
+                self._details.explain(replace(row, update_time=now, stopped_reason=reason[:500]))
+                continue
+            error = f"{Code.RUN_ENDED}: {why[:500]}"
+            found, _ = self._details.write(replace(row, status=TaskStatus.FAILED, update_time=now, error=error))
+            if found.status is TaskStatus.COMPLETED:
+                completed.add(found.task_name)
+        failed = summary.number_of_tasks - len(completed)
+        self._summaries.update_counts(summary, Counts(len(completed), failed, 0), to_iso(self._clock.now()))
+
+    def _stop_all(self, summary: Summary, reason: str, remaining_seconds: Callable[[], float]) -> None:
+        empty = 0
+        stopped: set[str] = set()
+        while True:
+            tasks = self._ecs_tasks.of_run(self._settings.pattern, summary.workflow_run_id, summary.workflow_name)
+            running = [arn for arn, task in tasks.items() if task.desired_status != "STOPPED" and not task.is_stopped]
+            empty = 0 if running else empty + 1
+            if empty == EMPTY_LISTINGS:
+                return
+            for arn in running:
+                if arn not in stopped:
+                    log.warning("stops an ECS task", ecsTask=arn, reason=reason)
+                self._ecs_tasks.stop(arn, reason)
+                stopped.add(arn)
+            if remaining_seconds() < FINALIZE_RESERVE_SECONDS:
+                raise TasksStillRunning(summary.workflow_run_id, len(running))
+            self._clock.sleep(PAUSE_BETWEEN_LISTINGS_SECONDS)
+
+    def _execution_status(self, summary: Summary) -> str:
+        try:
+            return str(self._stepfunctions.describe_execution(executionArn=summary.execution_arn)["status"])
+        except self._stepfunctions.exceptions.ExecutionDoesNotExist:
+            return "GONE"
+
+    def _result(self, summary: Summary, rows: Sequence[TaskRow], outcome: Reconciliation | None) -> dict[str, Any]:
+        counts = (
+            outcome.counts
+            if outcome and not summary.status.is_final
+            else Counts(summary.completed_tasks, summary.failed_tasks, summary.running_tasks)
+        )
+        age = self._clock.now() - from_iso(summary.start_time)
+        return {
+            "done": summary.status.is_final,
+            "succeeded": summary.status.is_success,
+            "status": summary.status.value,
+            "total": summary.number_of_tasks,
+            "completed": counts.completed,
+            "failed": counts.failed,
+            "running": counts.running,
+            "relaunch": bool(outcome and outcome.relaunch and not summary.status.is_final),
+            "waitSeconds": outcome.wait_seconds if outcome else reconciliation.wait_seconds(age),
+            "message": messages.outcome(summary, counts, summary.status, rows, self._details.name),
+            "workflowName": summary.workflow_name,
+            "runId": str(summary.workflow_run_id),
+        }
+
+
+def _run_of(payload: Mapping[str, Any]) -> tuple[str, int]:
+    workflow_name, identifier = payload.get("workflowName"), payload.get("runId")
+    if not isinstance(workflow_name, str) or not str(identifier).isdecimal():
+        raise PayloadInvalid(f"workflowName is {workflow_name!r} and runId {identifier!r}")
+    return workflow_name, int(str(identifier))

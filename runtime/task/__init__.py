@@ -1,0 +1,1 @@
+"""The container: it does one job and keeps its own row in the details table."""

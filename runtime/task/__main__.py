@@ -1,0 +1,77 @@
+"""The image's entry point: `python -m runtime.task`.
+
+Exit codes: 0 the job is done and its row says so; 1 the job failed; 2 the configuration is wrong; 3 the row could not
+be written or was final already; 124 the time limit was reached; 143 the task was told to stop.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError
+
+from runtime.task import configuration, interruptions, job
+from runtime.task.worker import ExitCode, work
+from runtime.workflow import log
+from runtime.workflow.clock import SystemClock
+from runtime.workflow.errors import SettingsInvalid
+from runtime.workflow.tables import DetailsTable
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+    from types_boto3_s3 import S3Client
+
+VERSION = "0.1.0"
+
+
+def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run the task.
+
+    Args:
+        arguments: the command line; `--version` prints the version and does nothing else.
+        environment: the container's environment.
+
+    Returns:
+        The exit code.
+    """
+    if "--version" in arguments:
+        print(f"ecs-step-functions-kit task {VERSION}")
+        return ExitCode.DONE
+    interruptions.exit_on_term(ExitCode.TERMINATED)
+    log.configure()
+    clock = SystemClock()
+    try:
+        settings = configuration.from_environment(environment)
+        arn = configuration.ecs_task_arn(environment, clock)
+    except SettingsInvalid as error:
+        log.warning("the task cannot start", error=str(error))
+        return ExitCode.BAD_CONFIGURATION
+    log.bind(settings.workflow_name, settings.run_id, taskName=settings.task_name, attempt=settings.attempt)
+    log.info("the task starts", ecsTask=arn, version=VERSION)
+    try:
+        dynamodb, s3 = _clients()
+    except BotoCoreError as error:
+        log.warning("the task has no AWS clients", error=f"{type(error).__name__}: {error}")
+        return ExitCode.BAD_CONFIGURATION
+    details = DetailsTable(dynamodb, settings.details_table)
+    return work(settings, arn, details=details, s3=s3, clock=clock, job=job.run)
+
+
+def _clients() -> tuple[DynamoDBClient, S3Client]:
+    """Make the clients. boto3 is imported here, after SIGTERM has its handler: that takes a good part of a second.
+
+    Adaptive retries slow down where a service throttles; CopyObject of 5 GB may keep a connection silent for minutes.
+    Source: https://docs.aws.amazon.com/boto3/latest/guide/retries.html
+    """
+    import boto3
+    from botocore.config import Config
+
+    config = Config(retries={"mode": "adaptive", "max_attempts": 10}, connect_timeout=5, read_timeout=300)
+    return boto3.client("dynamodb", config=config), boto3.client("s3", config=config)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

@@ -1,0 +1,67 @@
+"""The job itself: the one function to replace with your own.
+
+`run` is called once per ECS task. Returning means that the job is done; any exception means that it failed, and its
+text is recorded. It may be called again for the same task, so doing it twice must come to the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+
+@dataclass(frozen=True, slots=True)
+class S3Object:
+    """The address of an S3 object.
+
+    Args:
+        bucket: the bucket's name.
+        key: the object's key.
+    """
+
+    bucket: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a job is given.
+
+    Args:
+        source: the object that the task's spec entry names.
+        target: where the result belongs: a key of this task alone.
+        parameters: the environment variables whose names start with `JOB_`, without that prefix.
+    """
+
+    source: S3Object
+    target: S3Object
+    parameters: Mapping[str, str]
+
+
+def run(job: Job, s3: S3Client) -> None:
+    """Copy the source object to the target, inside S3.
+
+    Up to 5 GB one CopyObject call does it; above that, S3 refuses and the copy is done in parts.
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/copy-object.html
+
+    Raises:
+        botocore.exceptions.ClientError: S3 refused, for example because there is no such object.
+    """
+    source, target = job.source, job.target
+    try:
+        s3.copy_object(Bucket=target.bucket, Key=target.key, CopySource={"Bucket": source.bucket, "Key": source.key})
+    except ClientError as error:
+        if not _is_too_large(error):
+            raise
+        s3.copy({"Bucket": source.bucket, "Key": source.key}, target.bucket, target.key)
+
+
+def _is_too_large(error: ClientError) -> bool:
+    details = error.response.get("Error", {})
+    return details.get("Code") == "InvalidRequest" and "larger than the maximum" in details.get("Message", "")

@@ -1,0 +1,136 @@
+"""Tasks and their attempts: which are done, which are to be tried again. Pure functions of the rows."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from runtime.workflow import failures
+from runtime.workflow.clock import from_iso
+from runtime.workflow.failures import Code, FailureKind
+from runtime.workflow.records import TaskRow
+from runtime.workflow.specs import TaskEntry
+from runtime.workflow.statuses import TaskStatus
+
+INFRASTRUCTURE_RETRIES = 3
+"""Further attempts at a task that ECS never started, or whose host or Spot capacity was lost."""
+
+LONGEST_RETRY_WAIT_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One attempt to be launched.
+
+    Args:
+        entry: the task.
+        attempt: 1, 2, …
+    """
+
+    entry: TaskEntry
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskState:
+    """One task with all its attempts so far.
+
+    Args:
+        name: the task.
+        rows: its rows, by attempt.
+    """
+
+    name: str
+    rows: tuple[TaskRow, ...]
+
+    @property
+    def is_completed(self) -> bool:
+        """Whether an attempt completed."""
+        return any(row.status is TaskStatus.COMPLETED for row in self.rows)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an attempt may still be running, or ECS has not yet said why it was stopped."""
+        return any(awaits_ecs(row) for row in self.rows)
+
+    @property
+    def has_only_failed(self) -> bool:
+        """Whether there are attempts and all have failed for good."""
+        return bool(self.rows) and not self.is_completed and not self.is_open
+
+    @property
+    def last_update(self) -> datetime:
+        """Time of the latest write to any of its rows."""
+        return max(from_iso(row.update_time) for row in self.rows)
+
+    @property
+    def next_attempt(self) -> int:
+        """Number of a further attempt."""
+        return max((row.attempt for row in self.rows), default=0) + 1
+
+    def may_retry(self, task_attempts: int) -> bool:
+        """Whether a task all of whose attempts failed is to be tried again.
+
+        Args:
+            task_attempts: attempts at a task whose job fails.
+        """
+        kinds = [failures.kind_of(row) for row in sorted(self.rows, key=lambda row: (row.attempt, row.update_time))]
+        if not kinds or kinds[-1] is FailureKind.REFUSED:
+            return False
+        if kinds[-1] is FailureKind.INFRASTRUCTURE:
+            return kinds.count(FailureKind.INFRASTRUCTURE) <= INFRASTRUCTURE_RETRIES
+        return kinds.count(FailureKind.JOB) < task_attempts
+
+    def retry_is_due(self, now: datetime) -> bool:
+        """Whether the pause before the next attempt has passed: 2, 4, 8, … s, at most 30."""
+        pause = min(2 ** len(self.rows), LONGEST_RETRY_WAIT_SECONDS)
+        return now >= self.last_update + timedelta(seconds=pause)
+
+
+def awaits_ecs(row: TaskRow) -> bool:
+    """Whether ECS is to be asked about a row.
+
+    It is where the row is not final; where the task was told to stop and only ECS knows why; and where the monitor
+    noted a time-out, but not yet that ECS took the order to stop the task.
+    """
+    if not row.status.is_final:
+        return True
+    if not row.was_started or row.stopped_reason is not None:
+        return False
+    code = failures.code_of(row)
+    return code == Code.TERMINATED or (code == Code.TIMED_OUT and row.exit_code is None)
+
+
+def task_states(rows: Iterable[TaskRow]) -> dict[str, TaskState]:
+    """Group rows into tasks, by name."""
+    by_name: defaultdict[str, list[TaskRow]] = defaultdict(list)
+    for row in rows:
+        by_name[row.task_name].append(row)
+    return {name: TaskState(name, tuple(sorted(own, key=lambda row: row.attempt))) for name, own in by_name.items()}
+
+
+def plan_launches(
+    tasks: Sequence[TaskEntry], rows: Iterable[TaskRow], task_attempts: int, now: datetime
+) -> list[Launch]:
+    """Decide what pattern 1's launcher is to launch now.
+
+    Args:
+        tasks: the spec's tasks.
+        rows: the run's rows.
+        task_attempts: attempts at a task whose job fails.
+        now: the time.
+
+    Returns:
+        A first attempt for each task without rows, a further one for each failed task whose pause has passed.
+    """
+    states = task_states(rows)
+    launches = []
+    for entry in tasks:
+        state = states.get(entry.name)
+        if state is None:
+            launches.append(Launch(entry, 1))
+        elif state.has_only_failed and state.may_retry(task_attempts) and state.retry_is_due(now):
+            launches.append(Launch(entry, state.next_attempt))
+    return launches

@@ -1,0 +1,318 @@
+"""Reconciliation: what the rows say, what ECS says, and what follows. A pure function, and what it is handed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from runtime.workflow import failures, naming
+from runtime.workflow.attempts import TaskState, awaits_ecs, task_states
+from runtime.workflow.clock import from_iso, to_iso
+from runtime.workflow.ecs_tasks import EcsTask
+from runtime.workflow.failures import Code, Failure
+from runtime.workflow.records import Summary, TaskRow, not_started_id
+from runtime.workflow.settings import Settings
+from runtime.workflow.statuses import RunStatus, TaskStatus
+from runtime.workflow.tables import Counts
+
+MISSING_COUNTS_AFTER = timedelta(minutes=5)
+"""DescribeTasks is eventually consistent: a task unknown to ECS is lost only when its row is older than this."""
+
+START_ALLOWANCE = timedelta(minutes=5)
+"""Time a task may take from RunTask to its container's start before its time limit begins to count."""
+
+STOP_ALLOWANCE = timedelta(seconds=10)
+"""Time a task has to end itself at its limit before the monitor stops it."""
+
+RETRY_EXPECTED_WITHIN = timedelta(minutes=15)
+"""Pattern 2: a failed task that its state machine has not tried again for so long will not be."""
+
+SHORTEST_WAIT_SECONDS = 1
+LONGEST_WAIT_SECONDS = 60
+WAIT_PER_AGE = 15
+"""A wait is the run's age divided by this: with one call of the monitor it stays within 10 % of the run's length."""
+
+
+@dataclass(frozen=True, slots=True)
+class EcsAnswer:
+    """What ECS said when it was asked.
+
+    Args:
+        tasks: tasks by ARN; those without a row belong to the run, too.
+        missing: ARNs that ECS does not know.
+        listed: whether all of the run's tasks were looked for, so that one that is not in `tasks` does not exist.
+    """
+
+    tasks: Mapping[str, EcsTask] = field(default_factory=dict)
+    missing: frozenset[str] = frozenset()
+    listed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """An ECS task to be stopped.
+
+    Args:
+        ecs_task_arn: which.
+        reason: why; it becomes its `stoppedReason`.
+    """
+
+    ecs_task_arn: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """What follows from rows and ECS's answer.
+
+    Args:
+        updates: rows to write, first of all, unless they are final by now.
+        stops: tasks to stop, after that: a task that is told to stop writes its row, too.
+        explanations: failed rows to add ECS's reason to, once the stops are done.
+        creations: rows of attempts that have none.
+        counts: the run's counts once all that is written.
+        verdict: the run's final status; None while it goes on.
+        relaunch: pattern 1: the launcher has something to launch.
+        wait_seconds: how long to wait before the next look.
+    """
+
+    updates: tuple[TaskRow, ...]
+    stops: tuple[Stop, ...]
+    explanations: tuple[TaskRow, ...]
+    creations: tuple[TaskRow, ...]
+    counts: Counts
+    verdict: RunStatus | None
+    relaunch: bool
+    wait_seconds: int
+
+    @property
+    def changes_rows(self) -> bool:
+        """Whether any row is to be written."""
+        return bool(self.updates or self.explanations or self.creations)
+
+
+def arns_to_ask(rows: Iterable[TaskRow]) -> list[str]:
+    """Return the ECS tasks whose state has to be known."""
+    return [row.ecs_task_id for row in rows if row.was_started and awaits_ecs(row)]
+
+
+def needs_listing(summary: Summary, rows: Iterable[TaskRow]) -> bool:
+    """Whether the run's ECS tasks have to be looked for: launching has ended, yet some tasks have no row."""
+    return summary.launching_ended and len(task_states(rows)) < summary.number_of_tasks
+
+
+def reconcile(
+    summary: Summary,
+    rows: Sequence[TaskRow],
+    ecs: EcsAnswer,
+    now: datetime,
+    settings: Settings,
+    task_names: Sequence[str] = (),
+) -> Reconciliation:
+    """Decide what is true about a run.
+
+    Args:
+        summary: the run's item.
+        rows: all its rows.
+        ecs: what ECS said about the tasks of `arns_to_ask`, and, where `needs_listing`, about all others.
+        now: the time.
+        settings: the deployed pattern.
+        task_names: names of all tasks; only looked at where `needs_listing`.
+    """
+    stops: list[Stop] = []
+    updates: list[TaskRow] = []
+    explanations: list[TaskRow] = []
+    current = {row.ecs_task_id: row for row in rows}
+    for row in rows:
+        if not (row.was_started and awaits_ecs(row)):
+            continue
+        failure, stop = _judge(row, ecs, now, settings)
+        if failure is None:
+            continue
+        failed = _failed(row, failure, ecs.tasks.get(row.ecs_task_id), now)
+        if not row.status.is_final:
+            updates.append(failed)
+        if stop:
+            stops.append(stop)
+            failed = replace(failed, stopped_reason=stop.reason)
+        if stop or row.status.is_final:
+            explanations.append(failed)
+        current[row.ecs_task_id] = failed
+    creations: list[TaskRow] = []
+    if needs_listing(summary, rows) and ecs.listed:
+        creations, more_stops = _unrecorded(summary, current, ecs, now, settings, task_names)
+        stops += more_stops
+        current |= {row.ecs_task_id: row for row in creations}
+    states = task_states(current.values())
+    counts = count(summary, states, now, settings)
+    return Reconciliation(
+        updates=tuple(updates),
+        stops=tuple(stops),
+        explanations=tuple(explanations),
+        creations=tuple(creations),
+        counts=counts,
+        verdict=_verdict(summary, states, counts, now, settings),
+        relaunch=settings.pattern == 1 and _launcher_has_work(summary, states, now, settings),
+        wait_seconds=wait_seconds(now - from_iso(summary.start_time)),
+    )
+
+
+def count(summary: Summary, states: Mapping[str, TaskState], now: datetime, settings: Settings) -> Counts:
+    """Count a run's tasks: completed, failed for good, all others."""
+    completed = sum(state.is_completed for state in states.values())
+    failed = sum(_failed_for_good(state, summary, now, settings) for state in states.values())
+    return Counts(completed, failed, summary.number_of_tasks - completed - failed)
+
+
+def final_status(counts: Counts, number_of_tasks: int, tolerated_failure_percentage: int) -> RunStatus:
+    """Return the status of a run whose tasks have all ended."""
+    if counts.failed == 0:
+        return RunStatus.COMPLETED
+    if counts.failed * 100 <= tolerated_failure_percentage * number_of_tasks:
+        return RunStatus.COMPLETED_WITH_FAILURES
+    return RunStatus.FAILED
+
+
+def wait_seconds(age: timedelta) -> int:
+    """Return how long to wait before the next look at a run: 1 s at first, a fifteenth of its age, at most 60 s."""
+    by_age = int(age.total_seconds()) // WAIT_PER_AGE
+    return max(SHORTEST_WAIT_SECONDS, min(LONGEST_WAIT_SECONDS, by_age))
+
+
+def _judge(row: TaskRow, ecs: EcsAnswer, now: datetime, settings: Settings) -> tuple[Failure | None, Stop | None]:
+    if row.ecs_task_id in ecs.missing:
+        if now - from_iso(row.start_time) < MISSING_COUNTS_AFTER:
+            return None, None
+        text = "ECS does not know this task any more and it recorded no result; its host may have been lost"
+        return Failure(Code.TASK_MISSING, text, stopped_reason=None), None
+    task = ecs.tasks.get(row.ecs_task_id)
+    if task is None:
+        return None, None
+    if task.is_stopped or (row.status.is_final and task.stopped_reason):
+        return failures.of_stopped_task(task), None
+    text = f"timed out: the task ran longer than {settings.task_timeout_seconds} s and was stopped"
+    if failures.code_of(row) == Code.TIMED_OUT or (not row.status.is_final and _is_over_its_limit(task, now, settings)):
+        return Failure(Code.TIMED_OUT, text), Stop(task.arn, text)
+    return None, None
+
+
+def _is_over_its_limit(task: EcsTask, now: datetime, settings: Settings) -> bool:
+    began = task.started_at or (task.created_at + START_ALLOWANCE if task.created_at else None)
+    limit = timedelta(seconds=settings.task_timeout_seconds)
+    return began is not None and now >= began + limit + STOP_ALLOWANCE
+
+
+def _failed(row: TaskRow, failure: Failure, task: EcsTask | None, now: datetime) -> TaskRow:
+    seconds = row.exec_time_in_seconds
+    if seconds is None and task and task.started_at:
+        seconds = round(((task.stopped_at or now) - task.started_at).total_seconds(), 3)
+    return replace(
+        row,
+        status=TaskStatus.FAILED,
+        update_time=to_iso(now),
+        error=row.error or failure.error,
+        # A row that only waits for ECS's word must not wait for ever where ECS gives none.
+        stopped_reason=row.stopped_reason or failure.stopped_reason or (failure.text if row.status.is_final else None),
+        exit_code=failure.exit_code if row.exit_code is None else row.exit_code,
+        exec_time_in_seconds=seconds,
+    )
+
+
+def _unrecorded(
+    summary: Summary,
+    rows: Mapping[str, TaskRow],
+    ecs: EcsAnswer,
+    now: datetime,
+    settings: Settings,
+    task_names: Sequence[str],
+) -> tuple[list[TaskRow], list[Stop]]:
+    """Make rows for tasks that have none though nothing more will be launched.
+
+    An ECS task that still runs is nobody's any more: it is stopped.
+    """
+    recorded = {row.task_name for row in rows.values()}
+    by_name: dict[str, list[EcsTask]] = {}
+    for task in ecs.tasks.values():
+        if task.arn not in rows:
+            by_name.setdefault(task.environment.get("KIT_TASK_NAME", ""), []).append(task)
+    creations: list[TaskRow] = []
+    stops: list[Stop] = []
+    for name in (name for name in task_names if name not in recorded):
+        for task in by_name.get(name, []):
+            attempt = int(task.environment.get("KIT_ATTEMPT", "1"))
+            if task.is_stopped:
+                failure = failures.of_stopped_task(task)
+            else:
+                failure = Failure(Code.NO_RECORD, "no record of this task, and nothing waits for it; it was stopped")
+                stops.append(Stop(task.arn, failure.text))
+            creations.append(_new_row(summary, name, attempt, task, failure, now, settings))
+        if name not in by_name:
+            failure = Failure(Code.NO_RECORD, "no record of this task, and ECS knows none of its name in this run")
+            creations.append(_new_row(summary, name, 1, None, failure, now, settings))
+    return creations, stops
+
+
+def _new_row(
+    summary: Summary,
+    name: str,
+    attempt: int,
+    task: EcsTask | None,
+    failure: Failure,
+    now: datetime,
+    settings: Settings,
+) -> TaskRow:
+    bucket = task.environment.get("KIT_SOURCE_BUCKET") if task else None
+    key = task.environment.get("KIT_SOURCE_KEY") if task else None
+    target = (
+        naming.target_key(settings.target_prefix, summary.workflow_name, summary.workflow_run_id, name, key)
+        if key
+        else None
+    )
+    return TaskRow(
+        workflow_run_id=summary.workflow_run_id,
+        ecs_task_id=task.arn if task else not_started_id(name, attempt),
+        workflow_name=summary.workflow_name,
+        task_name=name,
+        attempt=attempt,
+        status=TaskStatus.FAILED,
+        start_time=to_iso(task.created_at if task and task.created_at else now),
+        update_time=to_iso(now),
+        source_uri=naming.s3_uri(bucket, key) if bucket and key else None,
+        target_uri=naming.s3_uri(settings.target_bucket, target) if target else None,
+        error=failure.error,
+        stopped_reason=failure.stopped_reason,
+        exit_code=failure.exit_code,
+        log_stream=naming.log_stream(settings.log_stream_prefix, settings.container_name, task.arn) if task else None,
+    )
+
+
+def _failed_for_good(state: TaskState, summary: Summary, now: datetime, settings: Settings) -> bool:
+    if not state.has_only_failed:
+        return False
+    if not state.may_retry(settings.task_attempts):
+        return True
+    if settings.pattern == 1:
+        return False
+    return summary.launching_ended or now - state.last_update > RETRY_EXPECTED_WITHIN
+
+
+def _verdict(
+    summary: Summary, states: Mapping[str, TaskState], counts: Counts, now: datetime, settings: Settings
+) -> RunStatus | None:
+    if counts.running > 0:
+        return None
+    if settings.pattern == 2 and counts.failed and not summary.launching_ended:
+        latest = max(state.last_update for state in states.values())
+        if now - latest <= RETRY_EXPECTED_WITHIN:
+            return None
+    return final_status(counts, summary.number_of_tasks, settings.tolerated_failure_percentage)
+
+
+def _launcher_has_work(summary: Summary, states: Mapping[str, TaskState], now: datetime, settings: Settings) -> bool:
+    if not summary.launching_ended and len(states) < summary.number_of_tasks:
+        return True
+    return any(
+        state.has_only_failed and state.may_retry(settings.task_attempts) and state.retry_is_due(now)
+        for state in states.values()
+    )

@@ -1,0 +1,192 @@
+"""The items of the two tables, as typed records, and how DynamoDB writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from decimal import Decimal
+from typing import Any
+
+from runtime.workflow.statuses import RunStatus, TaskStatus
+
+Item = Mapping[str, Any]
+"""An item in DynamoDB's own JSON, for example `{"attempt": {"N": "1"}}`."""
+
+_STRINGS = frozenset(
+    {
+        "workflow_name",
+        "status",
+        "start_time",
+        "update_time",
+        "end_time",
+        "execution_arn",
+        "workflow_specs",
+        "ecs_task_id",
+        "task_name",
+        "source_uri",
+        "target_uri",
+        "error",
+        "stopped_reason",
+        "log_stream",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One run: an item of the summary table. The names of the fields are those of the attributes.
+
+    Args:
+        workflow_name: partition key.
+        workflow_run_id: sort key.
+        status: where the run stands.
+        number_of_tasks: length of the spec's `taskList`.
+        execution_arn: the execution that owns the run.
+        start_time: ISO 8601, UTC, as all times here.
+        update_time: last write.
+        end_time: when the status became final.
+        completed_tasks: tasks with a completed attempt.
+        failed_tasks: tasks that failed and are not tried again.
+        running_tasks: all others.
+        launching_ended: nothing more will be launched.
+        workflow_specs: the spec as JSON; without its `taskList` where it is longer than 3 KB.
+    """
+
+    workflow_name: str
+    workflow_run_id: int
+    status: RunStatus
+    number_of_tasks: int
+    execution_arn: str
+    start_time: str
+    update_time: str
+    completed_tasks: int = 0
+    failed_tasks: int = 0
+    running_tasks: int = 0
+    launching_ended: bool = False
+    end_time: str | None = None
+    workflow_specs: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRow:
+    """One attempt at a task: an item of the details table. The names of the fields are those of the attributes.
+
+    Args:
+        workflow_run_id: partition key.
+        ecs_task_id: sort key: the ECS task's ARN, or what `not_started_id` makes.
+        workflow_name: the run's workflow.
+        task_name: the entry of `taskList`.
+        attempt: 1, 2, …
+        status: where the attempt stands.
+        start_time: ISO 8601, UTC: when it was submitted, later when its job began.
+        update_time: last write.
+        exec_time_in_seconds: how long the job ran.
+        source_uri: the object copied, `s3://…`.
+        target_uri: the copy, `s3://…`.
+        error: what went wrong, `<code>: <text>`.
+        stopped_reason: ECS's own reason for the stop.
+        exit_code: the container's exit code.
+        log_stream: stream in the task log group.
+    """
+
+    workflow_run_id: int
+    ecs_task_id: str
+    workflow_name: str
+    task_name: str
+    attempt: int
+    status: TaskStatus
+    start_time: str
+    update_time: str
+    exec_time_in_seconds: float | None = None
+    source_uri: str | None = None
+    target_uri: str | None = None
+    error: str | None = None
+    stopped_reason: str | None = None
+    exit_code: int | None = None
+    log_stream: str | None = None
+
+    @property
+    def was_started(self) -> bool:
+        """Whether ECS accepted this attempt."""
+        return not self.ecs_task_id.startswith(NOT_STARTED)
+
+
+NOT_STARTED = "not-started/"
+
+
+def not_started_id(task_name: str, attempt: int) -> str:
+    """Return the `ecs_task_id` of an attempt that ECS never accepted."""
+    return f"{NOT_STARTED}{task_name}/{attempt}"
+
+
+def attribute(name: str, value: object) -> dict[str, Any]:
+    """Write one attribute value in DynamoDB's own JSON.
+
+    Args:
+        name: the attribute's name, which decides its type.
+        value: a string, number or bool.
+    """
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    if name in _STRINGS:
+        return {"S": str(value)}
+    return {"N": str(value)}
+
+
+def to_item(record: Summary | TaskRow) -> dict[str, Any]:
+    """Write a record as an item; fields that are None are left out."""
+    values = ((field.name, getattr(record, field.name)) for field in fields(record))
+    return {name: attribute(name, value) for name, value in values if value is not None}
+
+
+def to_summary(item: Item) -> Summary:
+    """Read an item of the summary table; absent counts are zero."""
+    values = _plain(item)
+    return Summary(
+        workflow_name=str(values["workflow_name"]),
+        workflow_run_id=int(values["workflow_run_id"]),
+        status=RunStatus(values.get("status", RunStatus.RUNNING)),
+        number_of_tasks=int(values.get("number_of_tasks", 0)),
+        execution_arn=str(values.get("execution_arn", "")),
+        start_time=str(values.get("start_time", "")),
+        update_time=str(values.get("update_time", "")),
+        completed_tasks=int(values.get("completed_tasks", 0)),
+        failed_tasks=int(values.get("failed_tasks", 0)),
+        running_tasks=int(values.get("running_tasks", 0)),
+        launching_ended=bool(values.get("launching_ended", False)),
+        end_time=values.get("end_time"),
+        workflow_specs=values.get("workflow_specs"),
+    )
+
+
+def to_task_row(item: Item) -> TaskRow:
+    """Read an item of the details table."""
+    values = _plain(item)
+    return TaskRow(
+        workflow_run_id=int(values["workflow_run_id"]),
+        ecs_task_id=str(values["ecs_task_id"]),
+        workflow_name=str(values.get("workflow_name", "")),
+        task_name=str(values.get("task_name", "")),
+        attempt=int(values.get("attempt", 1)),
+        status=TaskStatus(values.get("status", TaskStatus.RUNNING)),
+        start_time=str(values.get("start_time", "")),
+        update_time=str(values.get("update_time", "")),
+        exec_time_in_seconds=float(values["exec_time_in_seconds"]) if "exec_time_in_seconds" in values else None,
+        source_uri=values.get("source_uri"),
+        target_uri=values.get("target_uri"),
+        error=values.get("error"),
+        stopped_reason=values.get("stopped_reason"),
+        exit_code=int(values["exit_code"]) if "exit_code" in values else None,
+        log_stream=values.get("log_stream"),
+    )
+
+
+def _plain(item: Item) -> dict[str, Any]:
+    plain: dict[str, Any] = {}
+    for name, value in item.items():
+        ((kind, content),) = value.items()
+        if kind == "N":
+            plain[name] = Decimal(content)
+        elif kind in ("S", "BOOL"):
+            plain[name] = content
+    return plain

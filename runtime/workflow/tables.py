@@ -1,0 +1,288 @@
+"""The two tables: every write is conditional, every read that a verdict rests on is complete and consistent.
+
+Final statuses never change: a write that comes late or twice finds its condition false and is told what stands there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from botocore.exceptions import ClientError
+
+from runtime.workflow.errors import RunIdInUse
+from runtime.workflow.records import Item, Summary, TaskRow, attribute, to_item, to_summary, to_task_row
+from runtime.workflow.statuses import RunStatus, TaskStatus
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+
+T = TypeVar("T")
+
+SPEC_LIMIT_BYTES = 3 * 1024
+"""Longest spec that a summary item holds whole: each update of the item is charged for all of it.
+
+Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Tasks of a run by where they stand; the three add up to the run's number of tasks."""
+
+    completed: int
+    failed: int
+    running: int
+
+
+def stored_spec(document: Mapping[str, Any]) -> str:
+    """Return a spec as the summary item keeps it: whole up to 3 KB, above that without its `taskList`."""
+    whole = _compact(document)
+    if len(whole.encode()) <= SPEC_LIMIT_BYTES:
+        return whole
+    return _compact({name: value for name, value in document.items() if name != "taskList"})
+
+
+class SummaryTable:
+    """The summary table.
+
+    Args:
+        client: DynamoDB client.
+        name: the table's name.
+    """
+
+    def __init__(self, client: DynamoDBClient, name: str) -> None:
+        self._client = client
+        self.name = name
+
+    def register(self, summary: Summary) -> Summary:
+        """Put a run's item unless this execution has put it already.
+
+        Returns:
+            The item that stands in the table.
+
+        Raises:
+            RunIdInUse: the item belongs to another execution.
+        """
+
+        def put() -> Summary:
+            self._client.put_item(
+                TableName=self.name,
+                Item=to_item(summary),
+                ConditionExpression="attribute_not_exists(workflow_name)",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+            return summary
+
+        found, written = _conditional(put, to_summary, lambda: self.get(summary.workflow_name, summary.workflow_run_id))
+        if not written and (found is None or found.execution_arn != summary.execution_arn):
+            owner = found.execution_arn if found else ""
+            raise RunIdInUse(summary.workflow_name, summary.workflow_run_id, owner)
+        return found or summary
+
+    def get(self, workflow_name: str, run_id: int) -> Summary | None:
+        """Read a run's item, strongly consistent; None where there is none."""
+        answer = self._client.get_item(
+            TableName=self.name, Key=_summary_key(workflow_name, run_id), ConsistentRead=True
+        )
+        return to_summary(answer["Item"]) if "Item" in answer else None
+
+    def update_counts(self, summary: Summary, counts: Counts, now: str) -> tuple[Summary, bool]:
+        """Write the counts of a run whose status is still the one in `summary`.
+
+        Returns:
+            The item that stands in the table, and whether this call wrote it.
+        """
+        return self._update(summary, summary.status, {**_count_values(counts), "update_time": now})
+
+    def finish(self, summary: Summary, status: RunStatus, counts: Counts, now: str) -> tuple[Summary, bool]:
+        """Make a running run's status final.
+
+        Returns:
+            The item that stands in the table, and whether this call wrote it.
+        """
+        values = {"status": status, **_count_values(counts), "end_time": now, "update_time": now}
+        return self._update(summary, RunStatus.RUNNING, values)
+
+    def set_launching_ended(self, summary: Summary, ended: bool, now: str) -> tuple[Summary, bool]:
+        """Note whether anything more will be launched, for a run that is still running.
+
+        Returns:
+            The item that stands in the table, and whether this call wrote it.
+        """
+        return self._update(summary, RunStatus.RUNNING, {"launching_ended": ended, "update_time": now})
+
+    def running(self) -> Iterator[Summary]:
+        """Return the items of all runs whose status is `Running`."""
+        start: dict[str, Any] = {}
+        while True:
+            page = self._client.scan(
+                TableName=self.name,
+                FilterExpression="#status = :running",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues={":running": {"S": RunStatus.RUNNING}},
+                **start,
+            )
+            yield from map(to_summary, page.get("Items", []))
+            if not page.get("LastEvaluatedKey"):
+                return
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+    def _update(self, summary: Summary, expected: RunStatus, values: Mapping[str, object]) -> tuple[Summary, bool]:
+        key = _summary_key(summary.workflow_name, summary.workflow_run_id)
+
+        def update() -> Summary:
+            answer = self._client.update_item(
+                TableName=self.name,
+                Key=key,
+                ConditionExpression="#status = :expected",
+                ReturnValues="ALL_NEW",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                **_set(values, {":expected": {"S": expected}}),
+            )
+            return to_summary(answer["Attributes"])
+
+        found, written = _conditional(
+            update, to_summary, lambda: self.get(summary.workflow_name, summary.workflow_run_id)
+        )
+        return found or summary, written
+
+
+class DetailsTable:
+    """The details table.
+
+    Args:
+        client: DynamoDB client.
+        name: the table's name.
+    """
+
+    def __init__(self, client: DynamoDBClient, name: str) -> None:
+        self._client = client
+        self.name = name
+
+    def rows(self, run_id: int, workflow_name: str) -> list[TaskRow]:
+        """Read all rows of a run, strongly consistent."""
+        rows: list[TaskRow] = []
+        start: dict[str, Any] = {}
+        while True:
+            page = self._client.query(
+                TableName=self.name,
+                ConsistentRead=True,
+                KeyConditionExpression="workflow_run_id = :run_id",
+                FilterExpression="workflow_name = :workflow_name",
+                ExpressionAttributeValues={":run_id": {"N": str(run_id)}, ":workflow_name": {"S": workflow_name}},
+                **start,
+            )
+            rows += map(to_task_row, page.get("Items", []))
+            if not page.get("LastEvaluatedKey"):
+                return rows
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+    def get(self, run_id: int, ecs_task_id: str) -> TaskRow | None:
+        """Read one row, strongly consistent; None where there is none."""
+        answer = self._client.get_item(TableName=self.name, Key=_row_key(run_id, ecs_task_id), ConsistentRead=True)
+        return to_task_row(answer["Item"]) if "Item" in answer else None
+
+    def put_new(self, row: TaskRow) -> tuple[TaskRow, bool]:
+        """Put a row unless it is there already, whoever put it.
+
+        Returns:
+            The row that stands in the table, and whether this call wrote it.
+        """
+
+        def put() -> TaskRow:
+            self._client.put_item(
+                TableName=self.name,
+                Item=to_item(row),
+                ConditionExpression="attribute_not_exists(ecs_task_id)",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+            return row
+
+        found, written = _conditional(put, to_task_row, lambda: self.get(row.workflow_run_id, row.ecs_task_id))
+        return found or row, written
+
+    def write(self, row: TaskRow) -> tuple[TaskRow, bool]:
+        """Write a row, new or not, unless its status is final already.
+
+        Returns:
+            The row that stands in the table, and whether this call wrote it.
+        """
+        return self._update(row, "attribute_not_exists(#status) OR #status IN (:submitted, :running)", keep=())
+
+    def explain(self, row: TaskRow) -> tuple[TaskRow, bool]:
+        """Add what ECS says to a failed row that does not have it; what stands there stays.
+
+        Returns:
+            The row that stands in the table, and whether this call wrote it.
+        """
+        return self._update(row, "#status = :failed", keep=("error", "stopped_reason", "exit_code", "start_time"))
+
+    def _update(self, row: TaskRow, condition: str, keep: tuple[str, ...]) -> tuple[TaskRow, bool]:
+        statuses = {
+            f":{status.lower()}": {"S": status.value} for status in TaskStatus if f":{status.lower()}" in condition
+        }
+        values = {name: value for name, value in to_item(row).items() if name not in ("workflow_run_id", "ecs_task_id")}
+
+        def update() -> TaskRow:
+            answer = self._client.update_item(
+                TableName=self.name,
+                Key=_row_key(row.workflow_run_id, row.ecs_task_id),
+                ConditionExpression=condition,
+                ReturnValues="ALL_NEW",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                **_set(values, statuses, keep=keep, written=True),
+            )
+            return to_task_row(answer["Attributes"])
+
+        found, written = _conditional(update, to_task_row, lambda: self.get(row.workflow_run_id, row.ecs_task_id))
+        return found or row, written
+
+
+def _conditional(
+    write: Callable[[], T], read_item: Callable[[Item], T], read_again: Callable[[], T | None]
+) -> tuple[T | None, bool]:
+    """Do a conditional write; where its condition is false return what stands in the table instead."""
+    try:
+        return write(), True
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") != "ConditionalCheckFailedException":
+            raise
+        old: Any = error.response.get("Item")
+        return (read_item(old) if old else read_again()), False
+
+
+def _set(
+    values: Mapping[str, object], extra: Mapping[str, Any], *, keep: tuple[str, ...] = (), written: bool = False
+) -> dict[str, Any]:
+    """Return the arguments of UpdateItem that set `values`; those in `keep` only where they are absent."""
+    sets = [
+        f"#{name} = if_not_exists(#{name}, :new_{name})" if name in keep else f"#{name} = :new_{name}"
+        for name in values
+    ]
+    return {
+        "UpdateExpression": "SET " + ", ".join(sets),
+        "ExpressionAttributeNames": {"#status": "status", **{f"#{name}": name for name in values}},
+        "ExpressionAttributeValues": {
+            **{f":new_{name}": value if written else attribute(name, value) for name, value in values.items()},
+            **extra,
+        },
+    }
+
+
+def _count_values(counts: Counts) -> dict[str, object]:
+    return {"completed_tasks": counts.completed, "failed_tasks": counts.failed, "running_tasks": counts.running}
+
+
+def _summary_key(workflow_name: str, run_id: int) -> dict[str, Any]:
+    return {"workflow_name": {"S": workflow_name}, "workflow_run_id": {"N": str(run_id)}}
+
+
+def _row_key(run_id: int, ecs_task_id: str) -> dict[str, Any]:
+    return {"workflow_run_id": {"N": str(run_id)}, "ecs_task_id": {"S": ecs_task_id}}
+
+
+def _compact(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))

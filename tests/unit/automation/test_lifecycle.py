@@ -1,0 +1,112 @@
+"""What the driver makes of the engine's events and of a stack's state."""
+
+from typing import Any
+
+import pytest
+from pulumi.automation import CommandResult, EngineEvent
+from pulumi.automation.errors import CommandError, ConcurrentUpdateError
+
+from automation import lifecycle
+from automation.errors import NotYourStack, StackOperationFailed
+from automation.lifecycle import Changes, ResourceStep, physical_resources
+
+
+def event(**content: Any) -> EngineEvent:
+    return EngineEvent.from_json({"sequence": 1, "timestamp": 1, **content})
+
+
+def metadata(op: str, type_token: str = "aws:ecs/cluster:Cluster") -> dict[str, Any]:
+    urn = f"urn:pulumi:e2e::p::{type_token}::c"
+    new = {"type": type_token, "urn": urn, "inputs": {"name": "c"}}
+    return {"metadata": {"op": op, "urn": urn, "type": type_token, "provider": "", "new": new}}
+
+
+def test_steps_are_passed_on_and_those_that_change_something_kept() -> None:
+    seen: list[ResourceStep] = []
+    listener = lifecycle._Listener(seen.append)
+
+    listener(event(resourcePreEvent=metadata("same")))
+    listener(event(resourcePreEvent=metadata("create")))
+    listener(event(resOutputsEvent=metadata("create")))
+    listener(event(resOpFailedEvent=metadata("update")))
+    listener(event(summaryEvent={"resourceChanges": {"create": 1, "same": 1}}))
+
+    assert [(step.operation, step.state) for step in seen] == [
+        ("same", "started"),
+        ("create", "started"),
+        ("create", "done"),
+        ("update", "failed"),
+    ]
+    assert listener.steps == [
+        ResourceStep("create", "aws:ecs/cluster:Cluster", "c", inputs={"name": "c"}, state="started")
+    ]
+    assert listener.counts == {"create": 1, "same": 1}
+
+
+def test_the_engine_s_own_resources_are_not_shown() -> None:
+    seen: list[ResourceStep] = []
+
+    lifecycle._Listener(seen.append)(event(resourcePreEvent=metadata("create", "pulumi:providers:aws")))
+
+    assert seen == []
+
+
+def test_errors_are_collected_once_in_plain_text_with_their_resource() -> None:
+    listener = lifecycle._Listener(None)
+    error = {"severity": "error", "message": "<{%fg 1%}>no such thing<{%reset%}>\n", "urn": "urn:x::type::bucket"}
+
+    listener(event(diagnosticEvent=error))
+    listener(event(diagnosticEvent=error))
+    listener(event(diagnosticEvent={"severity": "warning", "message": "hm"}))
+
+    assert listener.errors == ["bucket: no such thing"]
+
+
+@pytest.mark.parametrize(
+    ("counts", "nothing"), [({"same": 9}, True), ({}, True), ({"same": 9, "update": 1}, False), ({"update": 0}, True)]
+)
+def test_no_change_means_every_resource_is_the_same(counts: dict[str, int], nothing: bool) -> None:
+    assert Changes(counts, ()).nothing is nothing
+
+
+def test_resources_whose_creation_did_not_end_are_part_of_the_state() -> None:
+    deployment = {
+        "resources": [
+            {"type": "pulumi:pulumi:Stack", "urn": "s"},
+            {"type": "pulumi:providers:aws", "urn": "p", "custom": True, "id": "1"},
+            {"type": "kit:x:Component", "urn": "c"},
+            {"type": "aws:s3/bucket:Bucket", "urn": "b", "custom": True, "id": "bucket", "outputs": {"arn": "a"}},
+        ],
+        "pending_operations": [
+            {"type": "creating", "resource": {"type": "aws:s3/bucket:Bucket", "urn": "n", "custom": True, "inputs": {"bucket": "new"}}}
+        ],
+    }
+
+    assert [(found.urn, found.id, dict(found.inputs)) for found in physical_resources(deployment)] == [
+        ("b", "bucket", {}),
+        ("n", "", {"bucket": "new"}),
+    ]
+
+
+def test_an_empty_state_has_no_resources() -> None:
+    assert physical_resources({}) == []
+
+
+def test_what_the_engine_said_is_the_error() -> None:
+    with pytest.raises(StackOperationFailed) as failed:
+        with lifecycle._Translated("up", ["bucket: no such thing"], "e2e"):
+            raise CommandError(CommandResult("out", "err", 255))
+
+    assert str(failed.value) == "pulumi up failed:\n  bucket: no such thing"
+
+
+def test_without_diagnostics_the_last_output_is_the_error() -> None:
+    with pytest.raises(StackOperationFailed, match="passphrase must be set"):
+        with lifecycle._Translated("up", [], "e2e"):
+            raise CommandError(CommandResult("", "error: passphrase must be set", 255))
+
+
+def test_somebody_else_s_lock_is_not_broken() -> None:
+    with pytest.raises(NotYourStack, match="pulumi cancel --stack e2e"):
+        with lifecycle._Translated("up", [], "e2e"):
+            raise ConcurrentUpdateError(CommandResult("", "the stack is currently locked by 1 lock", 255))

@@ -1,0 +1,172 @@
+"""Starting, watching and stopping runs."""
+
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from automation import runs
+from automation.aws import AwsClients
+from automation.errors import SourceObjectMissing, StillRunning
+from automation.lifecycle import PhysicalResource
+from automation.verify import Run
+
+RUN = Run(
+    pattern=1,
+    execution_arn="arn:execution",
+    spec={"workflowName": "w", "taskList": [{"taskName": "a", "objectKey": "k"}, {"taskName": "b", "objectKey": "k"}]},
+    run_id=1,
+    deployed={},
+)
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    with mock_aws():
+        yield AwsClients(boto3.Session(region_name="us-east-1"))
+
+
+def row(task: str, status: str, attempt: int = 1) -> dict[str, Any]:
+    return {"task_name": task, "status": status, "attempt": attempt}
+
+
+def test_tasks_are_counted_not_attempts() -> None:
+    details = [row("a", "Failed"), row("a", "Running", 2), row("b", "Completed"), row("c", "Submitted"), row("d", "Failed")]
+
+    assert runs.count("RUNNING", 5, details) == runs.Counts(
+        status="RUNNING", total=5, submitted=4, running=1, completed=1, failed=1
+    )
+
+
+def test_a_task_that_completed_once_is_done_whatever_else_was_tried() -> None:
+    assert runs.count("RUNNING", 1, [row("a", "Completed"), row("a", "Failed", 2)]).completed == 1
+
+
+def test_missing_sources_are_put_into_the_kit_s_bucket_once(aws: AwsClients) -> None:
+    aws.s3.create_bucket(Bucket="kit-bucket")
+    spec = {"s3BucketName": "kit-bucket", **{"taskList": [{"objectKey": "k"}, {"objectKey": "k"}, {"objectKey": "l"}]}}
+
+    assert runs.put_sources(aws, spec, "kit-bucket") == ["k", "l"]
+    assert runs.put_sources(aws, spec, "kit-bucket") == []
+    assert aws.s3.get_object(Bucket="kit-bucket", Key="k")["Body"].read() == runs.SAMPLE_OBJECT
+
+
+def test_other_people_s_buckets_are_only_read(aws: AwsClients) -> None:
+    aws.s3.create_bucket(Bucket="kit-bucket")
+    aws.s3.create_bucket(Bucket="other-bucket")
+    aws.s3.put_object(Bucket="other-bucket", Key="there", Body=b"x")
+    tasks = [{"s3BucketName": "other-bucket", "objectKey": key} for key in ("there", "missing")]
+
+    with pytest.raises(SourceObjectMissing, match="s3://other-bucket/missing"):
+        runs.put_sources(aws, {"s3BucketName": "kit-bucket", "taskList": tasks}, "kit-bucket")
+
+    assert "Contents" not in aws.s3.list_objects_v2(Bucket="kit-bucket")
+
+
+def watch(monkeypatch: pytest.MonkeyPatch, looks: list[str], limit_seconds: float) -> tuple[Any, list[str]]:
+    answers = iter(looks)
+    seen: list[str] = []
+    time = iter(float(second) for second in range(100))
+    monkeypatch.setattr(runs, "registered", lambda _aws, run: run)
+    monkeypatch.setattr(runs, "look", lambda _aws, run: runs.Counts(status=next(answers), total=2))
+    ended = runs.watch(
+        AwsClients(boto3.Session(region_name="us-east-1")),
+        [RUN],
+        on_counts=lambda _run, counts: seen.append(counts.status),
+        poll_seconds=1,
+        limit_seconds=limit_seconds,
+        clock=lambda: next(time),
+        sleep=lambda _seconds: None,
+    )
+    return ended, seen
+
+
+def test_a_run_is_watched_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended, seen = watch(monkeypatch, ["RUNNING", "RUNNING", "SUCCEEDED"], 60)
+
+    assert ended == {1: (RUN, 3.0)}
+    assert seen == ["RUNNING", "RUNNING", "SUCCEEDED"]
+
+
+def test_a_run_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended, _ = watch(monkeypatch, ["RUNNING"] * 10, 3)
+
+    assert ended == {1: (RUN, 3.0)}
+
+
+def cluster(name: str) -> PhysicalResource:
+    return PhysicalResource("aws:ecs/cluster:Cluster", "urn", name, {}, {})
+
+
+class FakeEcs:
+    """A cluster whose tasks stop `patience` looks after they were told to."""
+
+    class exceptions:  # noqa: N801
+        class ClusterNotFoundException(Exception):
+            pass
+
+    def __init__(self, tasks: list[str], patience: int) -> None:
+        self.living, self.patience, self.stopped = tasks, patience, [] * 0
+
+    def get_paginator(self, _operation: str) -> "FakeEcs":
+        return self
+
+    def paginate(self, *, cluster: str, desiredStatus: str) -> Any:
+        if cluster == "gone":
+            raise self.exceptions.ClusterNotFoundException
+        yield {"taskArns": self.living if desiredStatus == "RUNNING" else []}
+
+    def describe_tasks(self, *, cluster: str, tasks: list[str]) -> Any:
+        if self.stopped:
+            self.patience -= 1
+        status = "RUNNING" if self.patience > 0 else "STOPPED"
+        return {"tasks": [{"taskArn": task, "lastStatus": status} for task in tasks]}
+
+    def stop_task(self, *, cluster: str, task: str, reason: str) -> None:
+        self.stopped.append(task)
+
+
+class FakeClients:
+    def __init__(self, ecs: FakeEcs) -> None:
+        self.ecs = ecs
+
+
+def test_ecs_tasks_are_stopped_once_and_waited_for() -> None:
+    ecs = FakeEcs(["t1", "t2"], patience=3)
+
+    stopped = runs.stop_ecs_tasks(FakeClients(ecs), [cluster("c"), cluster("gone")], sleep=lambda _: None)  # type: ignore[arg-type]
+
+    assert stopped == ecs.stopped == ["t1", "t2"]
+
+
+def test_ecs_tasks_that_do_not_stop_are_named() -> None:
+    time = iter(range(0, 10_000, 100))
+
+    with pytest.raises(StillRunning, match="t1"):
+        runs.stop_ecs_tasks(
+            FakeClients(FakeEcs(["t1"], patience=1000)),  # type: ignore[arg-type]
+            [cluster("c")],
+            clock=lambda: next(time),
+            sleep=lambda _: None,
+        )
+
+
+def test_open_executions_of_the_stack_s_state_machines_are_stopped(aws: AwsClients) -> None:
+    role = aws.iam.create_role(RoleName="r", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    definition = '{"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 60, "End": true}}}'
+    machine = aws.stepfunctions.create_state_machine(name="m", definition=definition, roleArn=role)["stateMachineArn"]
+    execution = aws.stepfunctions.start_execution(stateMachineArn=machine)["executionArn"]
+    resources = [
+        PhysicalResource("aws:sfn/stateMachine:StateMachine", "urn", machine, {}, {}),
+        PhysicalResource("aws:sfn/stateMachine:StateMachine", "urn", machine + "-gone", {}, {}),
+        PhysicalResource("aws:sfn/stateMachine:StateMachine", "urn", "", {}, {}),
+        cluster("c"),
+    ]
+
+    assert runs.stop_open_executions(aws, resources) == [execution]
+    assert aws.stepfunctions.describe_execution(executionArn=execution)["status"] == "ABORTED"
+    assert runs.stop_open_executions(aws, resources) == []

@@ -1,0 +1,172 @@
+"""A small interpreter of Amazon States Language with JSONata, as far as the kit's state machines go.
+
+It keeps to AWS where emulators are lenient: variables live in scopes, an undefined result is an error, Assign and
+Output see the variables as they were before the state, retriers count for themselves, and a failing branch is final.
+Nothing waits: a Wait state only notes its seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jsonata
+
+Handler = Callable[[Any], Any]
+
+
+class AslError(Exception):
+    """A state failed: an error name and a cause."""
+
+    def __init__(self, error: str, cause: str = "") -> None:
+        self.error, self.cause = error, cause
+        super().__init__(f"{error}: {cause}")
+
+
+@dataclass
+class Result:
+    """How an execution ended."""
+
+    status: str
+    output: Any = None
+    error: str = ""
+    cause: str = ""
+
+
+@dataclass
+class Interpreter:
+    """One execution.
+
+    `handlers` has a function per resource, called with the state's arguments; what it raises as AslError is the
+    state's failure. `largest_output` is the size in bytes of the largest output of any state.
+    """
+
+    definition: Mapping[str, Any]
+    handlers: Mapping[str, Handler]
+    context: dict[str, Any]
+    largest_output: int = 0
+    visited: list[str] = field(default_factory=list)
+    waits: list[int] = field(default_factory=list)
+
+    def run(self) -> Result:
+        given = self.context["Execution"]["Input"]
+        try:
+            output = self._machine(self.definition, given, {})
+        except AslError as failure:
+            return Result("FAILED", error=failure.error, cause=failure.cause)
+        return Result("SUCCEEDED", output)
+
+    def evaluate(self, template: Any, variables: Mapping[str, Any], states: Mapping[str, Any]) -> Any:
+        if isinstance(template, dict):
+            return {name: self.evaluate(value, variables, states) for name, value in template.items()}
+        if isinstance(template, list):
+            return [self.evaluate(value, variables, states) for value in template]
+        if not (isinstance(template, str) and template.startswith("{%")):
+            return template
+        expression = jsonata.Jsonata.jsonata(template.removeprefix("{%").removesuffix("%}"))
+        expression.register_lambda("random", lambda: random.random())
+        try:
+            value = expression.evaluate(None, {**variables, "states": {**states, "context": self.context}})
+        except Exception as error:
+            raise AslError("States.QueryEvaluationError", str(error)) from error
+        if value is None:
+            raise AslError("States.QueryEvaluationError", f"undefined: {template}")
+        return json.loads(json.dumps(value))
+
+    def _machine(self, machine: Mapping[str, Any], given: Any, outer: Mapping[str, Any]) -> Any:
+        own: dict[str, Any] = {}
+        name = machine["StartAt"]
+        while True:
+            self.visited.append(name)
+            state = machine["States"][name]
+            given, following = self._state(state, given, outer, own)
+            self.largest_output = max(self.largest_output, len(json.dumps(given).encode()))
+            if following is None:
+                return given
+            name = following
+
+    def _state(
+        self, state: Mapping[str, Any], given: Any, outer: Mapping[str, Any], own: dict[str, Any]
+    ) -> tuple[Any, str | None]:
+        states: dict[str, Any] = {"input": given}
+        variables = {**outer, **own}
+        kind = state["Type"]
+        if kind == "Fail":
+            raise AslError(*(self.evaluate(state[name], variables, states) for name in ("Error", "Cause")))
+        if kind == "Choice":
+            return self._choice(state, given, outer, own, states)
+        if kind == "Wait":
+            seconds = self.evaluate(state["Seconds"], variables, states)
+            assert isinstance(seconds, int) and seconds >= 0
+            self.waits.append(seconds)
+        try:
+            if kind in ("Task", "Map", "Parallel"):
+                states["result"] = self._retried(state, given, variables)
+        except AslError as failure:
+            for catcher in state.get("Catch", []):
+                if _matches(catcher, failure):
+                    states["errorOutput"] = {"Error": failure.error, "Cause": failure.cause}
+                    return self._leave(catcher, given, outer, own, states), catcher["Next"]
+            raise
+        default = states.get("result", given)
+        return self._leave(state, default, outer, own, states), state.get("Next")
+
+    def _choice(
+        self,
+        state: Mapping[str, Any],
+        given: Any,
+        outer: Mapping[str, Any],
+        own: dict[str, Any],
+        states: dict[str, Any],
+    ) -> tuple[Any, str]:
+        for rule in state["Choices"]:
+            verdict = self.evaluate(rule["Condition"], {**outer, **own}, states)
+            assert isinstance(verdict, bool), rule["Condition"]
+            if verdict:
+                return self._leave(rule, given, outer, own, states), rule["Next"]
+        return self._leave(state, given, outer, own, states), state["Default"]
+
+    def _leave(
+        self,
+        place: Mapping[str, Any],
+        default: Any,
+        outer: Mapping[str, Any],
+        own: dict[str, Any],
+        states: dict[str, Any],
+    ) -> Any:
+        before = {**outer, **own}
+        assigned = self.evaluate(place.get("Assign", {}), before, states)
+        output = self.evaluate(place["Output"], before, states) if "Output" in place else default
+        assert not set(assigned) & set(outer), "a variable of an outer scope is assigned"
+        own.update(assigned)
+        return output
+
+    def _retried(self, state: Mapping[str, Any], given: Any, variables: Mapping[str, Any]) -> Any:
+        left = [retrier["MaxAttempts"] for retrier in state.get("Retry", [])]
+        while True:
+            try:
+                return self._attempt(state, given, variables)
+            except AslError as failure:
+                index = next(
+                    (i for i, retrier in enumerate(state.get("Retry", [])) if _matches(retrier, failure)), None
+                )
+                if index is None or left[index] == 0:
+                    raise
+                left[index] -= 1
+
+    def _attempt(self, state: Mapping[str, Any], given: Any, variables: Mapping[str, Any]) -> Any:
+        states = {"input": given}
+        if state["Type"] == "Parallel":
+            return [self._machine(branch, given, variables) for branch in state["Branches"]]
+        if state["Type"] == "Map":
+            items = self.evaluate(state["Items"], variables, states)
+            assert isinstance(items, list)
+            return [self._machine(state["ItemProcessor"], item, variables) for item in items]
+        return self.handlers[state["Resource"]](self.evaluate(state["Arguments"], variables, states))
+
+
+def _matches(handler: Mapping[str, Any], failure: AslError) -> bool:
+    return handler["ErrorEquals"] == ["States.ALL"] or failure.error in handler["ErrorEquals"]

@@ -1,0 +1,127 @@
+"""The world of the runtime in memory: DynamoDB by moto, everything else by hand."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import hypothesis
+import pytest
+from moto import mock_aws
+
+from runtime.launcher.launcher import Launcher
+from runtime.monitor.monitor import Monitor
+from runtime.workflow import log
+from runtime.workflow.ecs_tasks import EcsTasks
+from runtime.workflow.run_ids import run_id
+from runtime.workflow.settings import Settings, from_json
+from runtime.workflow.tables import DetailsTable, SummaryTable
+from tests.unit.runtime.fakes import EXECUTION, REGION, START, FakeClock, FakeEcs, FakeStepFunctions, settings_json
+
+hypothesis.settings.register_profile("runtime", deadline=None, max_examples=60)
+hypothesis.settings.load_profile("runtime")
+
+
+@pytest.fixture(autouse=True)
+def unbound_log() -> Iterator[None]:
+    yield
+    log.bind()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+TABLES = {
+    f"{table}_pattern_{pattern}": keys
+    for pattern in (1, 2)
+    for table, keys in {
+        "workflow_summary": (("workflow_name", "S"), ("workflow_run_id", "N")),
+        "workflow_details": (("workflow_run_id", "N"), ("ecs_task_id", "S")),
+    }.items()
+}
+
+
+@pytest.fixture(scope="module")
+def dynamodb_with_tables() -> Iterator[Any]:
+    with pytest.MonkeyPatch.context() as environment, mock_aws():
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            environment.setenv(name, "test")
+        environment.delenv("AWS_ENDPOINT_URL", raising=False)
+        client = boto3.client("dynamodb", region_name=REGION)
+        for table, keys in TABLES.items():
+            client.create_table(
+                TableName=table,
+                KeySchema=[
+                    {"AttributeName": name, "KeyType": role}
+                    for (name, _), role in zip(keys, ("HASH", "RANGE"), strict=True)
+                ],
+                AttributeDefinitions=[{"AttributeName": name, "AttributeType": kind} for name, kind in keys],
+                BillingMode="PAY_PER_REQUEST",
+            )
+        yield client
+
+
+@pytest.fixture
+def dynamodb(dynamodb_with_tables: Any) -> Iterator[Any]:
+    yield dynamodb_with_tables
+    for table, keys in TABLES.items():
+        for page in dynamodb_with_tables.get_paginator("scan").paginate(TableName=table):
+            for item in page["Items"]:
+                dynamodb_with_tables.delete_item(TableName=table, Key={name: item[name] for name, _ in keys})
+
+
+@dataclass
+class World:
+    """One deployed pattern with everything in memory."""
+
+    settings: Settings
+    clock: FakeClock
+    ecs: FakeEcs
+    stepfunctions: FakeStepFunctions
+    dynamodb: Any
+    summaries: SummaryTable
+    details: DetailsTable
+    launcher: Launcher
+    monitor: Monitor
+
+    run_id: int = run_id(START, EXECUTION)
+
+    def rows(self) -> list[Any]:
+        return sorted(self.details.rows(self.run_id, "copying"), key=lambda row: (row.task_name, row.attempt))
+
+    def summary(self) -> Any:
+        return self.summaries.get("copying", self.run_id)
+
+
+@pytest.fixture
+def world(dynamodb: Any, clock: FakeClock) -> Callable[..., World]:
+    def build(pattern: int = 1, **changes: Any) -> World:
+        settings = from_json(settings_json(pattern, **changes))
+        ecs, stepfunctions = FakeEcs(clock), FakeStepFunctions()
+        summaries = SummaryTable(dynamodb, settings.summary_table)
+        details = DetailsTable(dynamodb, settings.details_table)
+        shared: dict[str, Any] = {
+            "settings": settings,
+            "summaries": summaries,
+            "details": details,
+            "ecs_tasks": EcsTasks(ecs, settings.cluster),  # type: ignore[arg-type]
+            "clock": clock,
+        }
+        return World(
+            settings=settings,
+            clock=clock,
+            ecs=ecs,
+            stepfunctions=stepfunctions,
+            dynamodb=dynamodb,
+            summaries=summaries,
+            details=details,
+            launcher=Launcher(run_task_client=ecs, dice=random.Random(1), **shared),  # type: ignore[arg-type]
+            monitor=Monitor(stepfunctions=stepfunctions, **shared),  # type: ignore[arg-type]
+        )
+
+    return build

@@ -1,0 +1,345 @@
+"""The launcher: every task once, none too many, none for a run that has ended."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
+
+from runtime.launcher import answers
+from runtime.launcher.answers import Meaning
+from runtime.launcher.pace import Pace
+from runtime.workflow.clock import to_iso
+from runtime.workflow.errors import PayloadInvalid, RedriveRefused, RunIdInUse, SpecRefused
+from runtime.workflow.statuses import RunStatus, TaskStatus
+from runtime.workflow.tables import Counts
+from tests.unit.runtime.fakes import EXECUTION, FakeClock, client_error, execution, spec
+
+THROTTLED = client_error("ThrottlingException", "Rate exceeded")
+DROPPED = ConnectionClosedError(endpoint_url="https://ecs")
+
+
+def payload(tasks: int = 3, arn: str = EXECUTION, redrive_count: int = 0, **changes: Any) -> dict[str, Any]:
+    return {"action": "launch", "execution": execution(arn, redrive_count), "spec": spec(tasks=tasks, **changes)}
+
+
+def plenty() -> float:
+    return 300
+
+
+class TestAnswers:
+    @pytest.mark.parametrize(
+        ("error", "meaning"),
+        [
+            (THROTTLED, Meaning.BUSY),
+            (client_error("ClientException", "Capacity is unavailable at this time."), Meaning.BUSY),
+            (client_error("InvalidParameterException", "Rate exceeded for RunTask"), Meaning.BUSY),
+            (client_error("InvalidParameterException", "TaskDefinition is inactive"), Meaning.REFUSED),
+            (client_error("AccessDeniedException", "not authorized to perform iam:PassRole"), Meaning.REFUSED),
+            (client_error("ServerException", "", status=500), Meaning.UNCERTAIN),
+            (client_error("BadGateway", "", status=502), Meaning.UNCERTAIN),
+            (client_error("ConflictException", "parameters differ"), Meaning.REFUSED),
+            (ReadTimeoutError(endpoint_url="https://ecs"), Meaning.UNCERTAIN),
+            (DROPPED, Meaning.UNCERTAIN),
+        ],
+    )
+    def test_errors_are_told_apart(self, error: Exception, meaning: Meaning) -> None:
+        assert answers.of_error(error).meaning is meaning
+
+    def test_a_conflict_names_the_task_that_the_token_started(self) -> None:
+        answer = answers.of_error(client_error("ConflictException", resourceIds=["arn:task/1"]))
+        assert (answer.meaning, answer.ecs_task_arn) == (Meaning.STARTED, "arn:task/1")
+
+    @pytest.mark.parametrize(
+        ("failures", "meaning", "reason"),
+        [
+            ([{"reason": "RESOURCE:MEMORY"}], Meaning.NOT_PLACED, "RESOURCE:MEMORY"),
+            ([{"reason": "AGENT", "detail": "gone"}], Meaning.NOT_PLACED, "AGENT gone"),
+            ([{"reason": "Capacity is unavailable at this time"}], Meaning.NOT_PLACED, "Capacity"),
+            ([{"reason": "ATTRIBUTE"}], Meaning.REFUSED, "ATTRIBUTE"),
+            ([], Meaning.NOT_PLACED, "no task and no reason"),
+        ],
+    )
+    def test_failures_are_told_apart(self, failures: list[Any], meaning: Meaning, reason: str) -> None:
+        answer = answers.of_response({"tasks": [], "failures": failures})
+        assert answer.meaning is meaning and reason in answer.reason
+
+    def test_tokens_are_64_ascii_characters_and_differ_with_each_part(self) -> None:
+        tokens = {
+            answers.client_token("wf", 1, "a", 1, 0),
+            answers.client_token("wg", 1, "a", 1, 0),
+            answers.client_token("wf", 2, "a", 1, 0),
+            answers.client_token("wf", 1, "b", 1, 0),
+            answers.client_token("wf", 1, "a", 2, 0),
+            answers.client_token("wf", 1, "a", 1, 1),
+        }
+        assert len(tokens) == 6 and {len(token) for token in tokens} == {64}
+        assert answers.client_token("wf", 1, "a", 1, 0) in tokens
+
+    def test_pauses_have_full_jitter_and_a_bound(self) -> None:
+        dice = random.Random(0)
+        pauses = [[answers.backoff_seconds(tries, dice) for _ in range(200)] for tries in range(1, 10)]
+        bounds = [0.5, 1, 2, 4, 8, 10, 10, 10, 10]
+        for values, bound in zip(pauses, bounds, strict=True):
+            assert 0 <= min(values) < 0.1 * bound and 0.9 * bound < max(values) <= bound
+
+
+class TestPace:
+    def test_lets_a_burst_through_and_then_twenty_a_second(self, clock: FakeClock) -> None:
+        pace = Pace(clock)
+        for _ in range(20):
+            pace.wait()
+        assert clock.slept == []
+        for _ in range(40):
+            pace.wait()
+        assert sum(clock.slept) == pytest.approx(2.0, abs=0.06)
+
+    def test_fills_again(self, clock: FakeClock) -> None:
+        pace = Pace(clock)
+        for _ in range(20):
+            pace.wait()
+        clock.advance(10)
+        for _ in range(20):
+            pace.wait()
+        assert clock.slept == []
+
+
+class TestLaunching:
+    def test_starts_one_ecs_task_per_task_and_records_it(self, world: Callable[..., Any]) -> None:
+        w = world()
+        result = w.launcher.launch(payload(), plenty)
+        assert result == {
+            "runId": str(w.run_id),
+            "workflowName": "copying",
+            "numberOfTasks": 3,
+            "launched": 3,
+            "remaining": 0,
+            "waitSeconds": 1,
+            "deadline": "2026-11-24T04:50:44.120Z",
+        }
+        rows = w.rows()
+        assert [row.task_name for row in rows] == ["task_01", "task_02", "task_03"]
+        assert {row.status for row in rows} == {TaskStatus.SUBMITTED}
+        assert {row.ecs_task_id for row in rows} == set(w.ecs.tasks)
+        assert rows[0].source_uri == "s3://kit-1/in/1.txt"
+        assert rows[0].target_uri == f"s3://kit-1/copies/copying/{w.run_id}/task_01/1.txt"
+        assert rows[0].log_stream == "ecs/app/" + rows[0].ecs_task_id.rsplit("/", 1)[-1]
+
+    def test_asks_ecs_for_what_the_spec_and_the_stack_say(self, world: Callable[..., Any]) -> None:
+        w = world()
+        w.launcher.launch(payload(1, subnetIdLiteral="subnet-2"), plenty)
+        (call,) = w.ecs.calls
+        assert (call["cluster"], call["taskDefinition"], call["launchType"]) == ("kit-1", "kit-1:7", "FARGATE")
+        assert (call["startedBy"], call["group"]) == (str(w.run_id), f"run-{w.run_id}")
+        assert call["networkConfiguration"]["awsvpcConfiguration"] == {
+            "subnets": ["subnet-2"],
+            "securityGroups": ["sg-tasks"],
+            "assignPublicIp": "DISABLED",
+        }
+        assert "tags" not in call
+
+    def test_registers_the_run_before_anything_is_launched(self, world: Callable[..., Any]) -> None:
+        w = world()
+        seen = []
+        w.ecs.after_run_task = lambda _: seen.append(w.summary())
+        w.launcher.launch(payload(1), plenty)
+        (before,) = seen
+        assert (before.number_of_tasks, before.status, before.launching_ended) == (1, RunStatus.RUNNING, False)
+        assert w.summary().launching_ended
+
+    def test_launches_nothing_again_when_called_again(self, world: Callable[..., Any]) -> None:
+        w = world()
+        w.launcher.launch(payload(), plenty)
+        assert w.launcher.launch(payload(), plenty)["launched"] == 0
+        assert len(w.ecs.tasks) == 3
+
+    def test_goes_on_after_a_crash_between_the_call_and_its_row(
+        self, world: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        w = world()
+
+        def crash(_: object) -> None:
+            raise RuntimeError("killed")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(w.details, "put_new", crash)
+            with pytest.raises(RuntimeError):
+                w.launcher.launch(payload(), plenty)
+        w.launcher.launch(payload(), plenty)
+        assert len(w.ecs.tasks) == len(w.rows()) == 3
+
+    def test_keeps_the_row_of_a_task_that_was_faster(self, world: Callable[..., Any]) -> None:
+        w = world()
+
+        def finish(arn: str) -> None:
+            w.launcher._details.write(
+                replace(
+                    w.launcher._row(REGISTERED[0], REGISTERED[1], arn, TaskStatus.COMPLETED),
+                    update_time=to_iso(w.clock.now()),
+                )
+            )
+
+        REGISTERED: list[Any] = []
+        original = w.launcher._run_task
+
+        def spy(registration: Any, item: Any) -> Any:
+            REGISTERED[:] = [registration, item.launch]
+            return original(registration, item)
+
+        w.launcher._run_task = spy
+        w.ecs.after_run_task = finish
+        w.launcher.launch(payload(2), plenty)
+        assert {row.status for row in w.rows()} == {TaskStatus.COMPLETED}
+
+    def test_leaves_the_rest_for_another_call_when_time_runs_out(self, world: Callable[..., Any]) -> None:
+        w = world()
+        first = w.launcher.launch(payload(5), lambda: 300 if len(w.ecs.calls) < 2 else 44)
+        assert (first["launched"], first["remaining"]) == (2, 3)
+        assert not w.summary().launching_ended
+        second = w.launcher.launch(payload(5), plenty)
+        assert (second["launched"], second["remaining"]) == (3, 0)
+        assert len(w.ecs.tasks) == 5
+
+    def test_makes_progress_however_little_time_there_is(self, world: Callable[..., Any]) -> None:
+        w = world()
+        assert w.launcher.launch(payload(2), lambda: 0)["launched"] == 1
+
+
+class TestFaults:
+    def test_throttling_of_the_first_twenty_calls_is_outlasted(self, world: Callable[..., Any]) -> None:
+        w = world()
+        w.ecs.answers = [THROTTLED] * 20
+        w.launcher.launch(payload(10), plenty)
+        assert [row.status for row in w.rows()] == [TaskStatus.SUBMITTED] * 10
+
+    def test_a_call_whose_answer_is_lost_starts_nothing_twice(self, world: Callable[..., Any]) -> None:
+        w = world()
+        w.ecs.lost_answers = [DROPPED] * 7
+        w.launcher.launch(payload(10), plenty)
+        assert len(w.ecs.tasks) == len(w.rows()) == 10
+
+    def test_the_token_changes_only_after_a_definite_failure(self, world: Callable[..., Any]) -> None:
+        w = world()
+        w.ecs.answers = [THROTTLED, [{"reason": "RESOURCE:CPU"}], None]
+        w.launcher.launch(payload(1), plenty)
+        tokens = [call["clientToken"] for call in w.ecs.calls]
+        assert len(tokens) == 3 and tokens[0] == tokens[1] != tokens[2]
+
+    def test_a_task_is_found_even_if_no_answer_ever_came(self, world: Callable[..., Any]) -> None:
+        w = world()
+        w.ecs.lost_answers = [DROPPED] * 8
+        assert w.launcher.launch(payload(1), plenty)["launched"] == 1
+        (row,) = w.rows()
+        assert row.status is TaskStatus.SUBMITTED and row.was_started
+
+    def test_calls_that_all_fail_end_in_failed_rows_with_the_reason(self, world: Callable[..., Any]) -> None:
+        w = world()
+        w.ecs.answers = [DROPPED] * 1000
+        result = w.launcher.launch(payload(10), plenty)
+        assert (result["launched"], result["remaining"]) == (0, 0)
+        rows = w.rows()
+        assert [row.ecs_task_id for row in rows] == [f"not-started/task_{n:02}/1" for n in range(1, 11)]
+        assert {row.status for row in rows} == {TaskStatus.FAILED}
+        assert rows[0].error.startswith(
+            "RunTaskFailed: ECS did not start the task after 8 calls: ConnectionClosedError"
+        )
+        assert len(w.ecs.calls) == 80 and sum(w.clock.slept) < 120
+
+    def test_what_ecs_refuses_is_not_asked_again(self, world: Callable[..., Any]) -> None:
+        w = world()
+        w.ecs.answers = [client_error("ClientException", "TaskDefinition is inactive")]
+        w.launcher.launch(payload(1), plenty)
+        (row,) = w.rows()
+        assert row.error == (
+            "RunTaskRefused: ECS did not start the task after 1 call: ClientException: TaskDefinition is inactive"
+        )
+
+    def test_a_slow_task_does_not_hold_up_the_others(self, world: Callable[..., Any]) -> None:
+        w = world()
+        w.ecs.answers = [THROTTLED]
+        w.launcher.launch(payload(3), plenty)
+        assert [row.task_name for row in sorted(w.rows(), key=lambda row: row.ecs_task_id)] == [
+            "task_02",
+            "task_03",
+            "task_01",
+        ]
+
+
+class TestEndedRuns:
+    def end(self, w: Any) -> None:
+        w.summaries.finish(w.summary(), RunStatus.ABORTED, Counts(0, 3, 0), to_iso(w.clock.now()))
+
+    def test_what_was_just_started_is_stopped(self, world: Callable[..., Any]) -> None:
+        w = world()
+        w.ecs.after_run_task = lambda _: self.end(w) if len(w.ecs.tasks) == 2 else None
+        result = w.launcher.launch(payload(5), plenty)
+        assert (result["launched"], result["remaining"], len(w.ecs.tasks)) == (2, 0, 2)
+        assert [arn for arn, _ in w.ecs.stopped] == [list(w.ecs.tasks)[1]]
+        assert w.rows()[1].error == "RunEnded: the run ended while this task was launched"
+        assert w.summary().status is RunStatus.ABORTED
+
+    def test_nothing_is_launched_after_the_end(self, world: Callable[..., Any]) -> None:
+        w = world()
+        w.launcher.launch(payload(1), plenty)
+        self.end(w)
+        result = w.launcher.launch(payload(1), plenty)
+        assert (result["launched"], result["remaining"], len(w.ecs.calls)) == (0, 0, 1)
+
+    def test_nothing_is_launched_if_the_run_ends_in_between(
+        self, world: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        w = world()
+        monkeypatch.setattr(w.launcher, "_plan", self.ending(w, w.launcher._plan))
+        w.launcher.launch(payload(1), plenty)
+        assert w.ecs.calls == [] and w.ecs.stopped == []
+
+    def ending(self, w: Any, plan: Any) -> Any:
+        def end_then_plan(registration: Any) -> Any:
+            self.end(w)
+            return plan(registration)
+
+        return end_then_plan
+
+
+class TestRetries:
+    def test_a_failed_task_is_launched_again_and_launching_is_open_meanwhile(self, world: Callable[..., Any]) -> None:
+        w = world(taskAttempts=2)
+        w.launcher.launch(payload(1), plenty)
+        (row,) = w.rows()
+        w.details.write(replace(row, status=TaskStatus.FAILED, error="JobFailed: x"))
+        w.clock.advance(60)
+        seen = []
+        w.ecs.after_run_task = lambda _: seen.append(w.summary().launching_ended)
+        assert w.launcher.launch(payload(1), plenty)["launched"] == 1
+        assert [made.attempt for made in w.rows()] == [1, 2] and seen == [False]
+        assert w.summary().launching_ended
+
+
+class TestRefusals:
+    def test_a_bad_spec_leaves_no_trace(self, world: Callable[..., Any]) -> None:
+        w = world()
+        with pytest.raises(SpecRefused):
+            w.launcher.launch(payload(region="us-east-1"), plenty)
+        assert w.ecs.calls == [] and list(w.summaries.running()) == []
+
+    def test_a_redrive_is_told_to_start_anew(self, world: Callable[..., Any]) -> None:
+        w = world()
+        with pytest.raises(RedriveRefused, match="start a new execution"):
+            w.launcher.launch(payload(redrive_count=1), plenty)
+        assert list(w.summaries.running()) == []
+
+    def test_an_id_that_another_execution_used_launches_nothing(self, world: Callable[..., Any]) -> None:
+        w = world()
+        w.launcher.launch(payload(1, workflowRunId="100001"), plenty)
+        with pytest.raises(RunIdInUse):
+            w.launcher.launch(payload(2, arn=EXECUTION + "2", workflowRunId=100001), plenty)
+        assert len(w.ecs.calls) == 1 and w.summaries.get("copying", 100001).number_of_tasks == 1
+
+    @pytest.mark.parametrize("given", [None, {}, {"arn": "x"}, {"arn": "x", "startTime": "then"}, "x"])
+    def test_a_payload_without_its_execution(self, world: Callable[..., Any], given: object) -> None:
+        with pytest.raises(PayloadInvalid, match="execution is"):
+            world().launcher.launch({"execution": given, "spec": spec()}, plenty)

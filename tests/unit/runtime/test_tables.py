@@ -1,0 +1,196 @@
+"""The tables: conditional writes, complete reads, records and items."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from runtime.workflow.errors import RunIdInUse
+from runtime.workflow.records import Summary, TaskRow, not_started_id, to_item, to_summary, to_task_row
+from runtime.workflow.statuses import RunStatus, TaskStatus
+from runtime.workflow.tables import SPEC_LIMIT_BYTES, Counts, DetailsTable, SummaryTable, stored_spec
+from tests.unit.runtime.fakes import client_error, spec
+
+NOW = "2026-11-24T04:00:00.000Z"
+LATER = "2026-11-24T04:00:09.000Z"
+RUN = Summary("wf", 1795492244120123, RunStatus.RUNNING, 3, "arn:one", NOW, NOW, running_tasks=3)
+ROW = TaskRow(1795492244120123, "arn:task/1", "wf", "a", 1, TaskStatus.SUBMITTED, NOW, NOW, source_uri="s3://b/k")
+
+
+@pytest.fixture
+def summaries(dynamodb: Any) -> SummaryTable:
+    return SummaryTable(dynamodb, "workflow_summary_pattern_1")
+
+
+@pytest.fixture
+def details(dynamodb: Any) -> DetailsTable:
+    return DetailsTable(dynamodb, "workflow_details_pattern_1")
+
+
+class TestRecords:
+    def test_items_use_the_documented_names_and_types(self) -> None:
+        assert to_item(RUN) == {
+            "workflow_name": {"S": "wf"},
+            "workflow_run_id": {"N": "1795492244120123"},
+            "status": {"S": "Running"},
+            "number_of_tasks": {"N": "3"},
+            "execution_arn": {"S": "arn:one"},
+            "start_time": {"S": NOW},
+            "update_time": {"S": NOW},
+            "completed_tasks": {"N": "0"},
+            "failed_tasks": {"N": "0"},
+            "running_tasks": {"N": "3"},
+            "launching_ended": {"BOOL": False},
+        }
+
+    def test_survive_the_way_through_an_item(self) -> None:
+        failed = replace(
+            ROW,
+            status=TaskStatus.FAILED,
+            error="JobFailed: no",
+            stopped_reason="because",
+            exit_code=1,
+            exec_time_in_seconds=0.25,
+            log_stream="ecs/app/1",
+            target_uri="s3://b/t",
+        )
+        ended = replace(RUN, end_time=LATER, workflow_specs="{}", launching_ended=True)
+        assert to_task_row(to_item(failed)) == failed
+        assert to_summary(to_item(ended)) == ended
+
+    def test_rows_of_other_writers_need_only_their_keys(self) -> None:
+        row = to_task_row({"workflow_run_id": {"N": "7"}, "ecs_task_id": {"S": "x"}, "more": {"L": []}})
+        assert (row.workflow_run_id, row.attempt, row.status) == (7, 1, TaskStatus.RUNNING)
+
+    def test_an_attempt_that_ecs_never_accepted_has_no_arn(self) -> None:
+        assert not replace(ROW, ecs_task_id=not_started_id("a", 2)).was_started
+        assert not_started_id("a", 2) == "not-started/a/2"
+
+
+class TestStoredSpec:
+    def test_is_whole_up_to_three_kilobytes(self) -> None:
+        assert '"taskList"' in stored_spec(spec(tasks=3))
+
+    def test_loses_its_task_list_above(self) -> None:
+        stored = stored_spec(spec(tasks=200))
+        assert len(stored) < SPEC_LIMIT_BYTES and '"taskList"' not in stored and '"clusterName"' in stored
+
+
+class TestSummaries:
+    def test_registering_again_keeps_what_stands_there(self, summaries: SummaryTable) -> None:
+        summaries.register(RUN)
+        summaries.update_counts(RUN, Counts(1, 0, 2), LATER)
+        assert summaries.register(RUN).completed_tasks == 1
+
+    def test_an_id_of_another_execution_is_refused_and_its_row_untouched(self, summaries: SummaryTable) -> None:
+        summaries.register(RUN)
+        with pytest.raises(RunIdInUse, match="1795492244120123 of workflow wf was already used by execution arn:one"):
+            summaries.register(replace(RUN, execution_arn="arn:two", number_of_tasks=9))
+        assert summaries.get("wf", RUN.workflow_run_id) == RUN
+
+    def test_another_workflow_may_use_the_same_id(self, summaries: SummaryTable) -> None:
+        summaries.register(RUN)
+        assert summaries.register(replace(RUN, workflow_name="other", execution_arn="arn:two"))
+
+    def test_what_is_not_there_is_none(self, summaries: SummaryTable) -> None:
+        assert summaries.get("wf", 1) is None
+
+    def test_a_final_status_never_changes(self, summaries: SummaryTable) -> None:
+        summaries.register(RUN)
+        ended, written = summaries.finish(RUN, RunStatus.COMPLETED, Counts(3, 0, 0), LATER)
+        assert written and ended.end_time == LATER and ended.status is RunStatus.COMPLETED
+        for change in (
+            lambda: summaries.finish(RUN, RunStatus.ABORTED, Counts(0, 3, 0), LATER),
+            lambda: summaries.update_counts(RUN, Counts(0, 0, 3), LATER),
+            lambda: summaries.set_launching_ended(RUN, True, LATER),
+        ):
+            assert change() == (ended, False)
+
+    def test_counts_of_a_final_run_may_still_be_put_right(self, summaries: SummaryTable) -> None:
+        summaries.register(RUN)
+        ended, _ = summaries.finish(RUN, RunStatus.ABORTED, Counts(1, 0, 2), NOW)
+        corrected, written = summaries.update_counts(ended, Counts(1, 2, 0), LATER)
+        assert written and (corrected.failed_tasks, corrected.running_tasks, corrected.end_time) == (2, 0, NOW)
+
+    def test_a_row_that_vanished_is_not_made_again(self, summaries: SummaryTable) -> None:
+        assert summaries.update_counts(RUN, Counts(1, 1, 1), LATER) == (RUN, False)
+        assert summaries.get("wf", RUN.workflow_run_id) is None
+
+    def test_the_running_runs_are_found_over_all_pages(self, summaries: SummaryTable, dynamodb: Any) -> None:
+        specs = "x" * 300_000
+        for number in range(1, 9):
+            summaries.register(replace(RUN, workflow_run_id=number, workflow_specs=specs))
+        summaries.finish(replace(RUN, workflow_run_id=5), RunStatus.FAILED, Counts(0, 3, 0), LATER)
+        assert sorted(found.workflow_run_id for found in summaries.running()) == [
+            number for number in range(1, 9) if number != 5
+        ]
+
+    def test_other_errors_are_not_swallowed(self, summaries: SummaryTable, monkeypatch: pytest.MonkeyPatch) -> None:
+        def throttled(**_: object) -> None:
+            raise client_error("ProvisionedThroughputExceededException")
+
+        monkeypatch.setattr(summaries._client, "put_item", throttled)
+        with pytest.raises(ClientError, match="ProvisionedThroughputExceeded"):
+            summaries.register(RUN)
+
+    def test_an_answer_without_the_old_item_leads_to_another_read(
+        self, summaries: SummaryTable, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        summaries.register(RUN)
+
+        def refused(**_: object) -> None:
+            raise client_error("ConditionalCheckFailedException")
+
+        monkeypatch.setattr(summaries._client, "put_item", refused)
+        assert summaries.register(RUN) == RUN
+
+
+class TestDetails:
+    def test_rows_of_other_runs_and_workflows_are_not_seen(self, details: DetailsTable) -> None:
+        for row in (
+            ROW,
+            replace(ROW, ecs_task_id="arn:task/2", workflow_name="other"),
+            replace(ROW, ecs_task_id="arn:task/3", workflow_run_id=1),
+        ):
+            details.put_new(row)
+        assert details.rows(ROW.workflow_run_id, "wf") == [ROW]
+
+    def test_all_pages_are_read(self, details: DetailsTable) -> None:
+        for number in range(8):
+            details.put_new(replace(ROW, ecs_task_id=f"arn:task/{number}", error="e" * 300_000))
+        assert len(details.rows(ROW.workflow_run_id, "wf")) == 8
+
+    def test_a_new_row_does_not_replace_one_that_is_there(self, details: DetailsTable) -> None:
+        running = replace(ROW, status=TaskStatus.RUNNING)
+        assert details.write(running) == (running, True)
+        assert details.put_new(ROW) == (running, False)
+
+    def test_a_task_s_own_write_joins_what_the_launcher_wrote(self, details: DetailsTable) -> None:
+        details.put_new(replace(ROW, log_stream="ecs/app/1"))
+        found, _ = details.write(replace(ROW, status=TaskStatus.RUNNING, start_time=LATER))
+        assert (found.log_stream, found.start_time, found.status) == ("ecs/app/1", LATER, TaskStatus.RUNNING)
+
+    @pytest.mark.parametrize("final", [TaskStatus.COMPLETED, TaskStatus.FAILED])
+    @pytest.mark.parametrize("late", list(TaskStatus))
+    def test_a_final_status_never_changes(self, details: DetailsTable, final: TaskStatus, late: TaskStatus) -> None:
+        ended = replace(ROW, status=final)
+        details.write(ended)
+        assert details.write(replace(ROW, status=late, error="late")) == (ended, False)
+
+    def test_ecs_s_word_is_added_to_a_failed_row_and_what_stands_there_stays(self, details: DetailsTable) -> None:
+        details.write(replace(ROW, status=TaskStatus.FAILED, error="first", exit_code=143))
+        found, written = details.explain(
+            replace(ROW, status=TaskStatus.FAILED, error="second", exit_code=1, stopped_reason="Spot")
+        )
+        assert written and (found.error, found.exit_code, found.stopped_reason) == ("first", 143, "Spot")
+
+    def test_a_completed_row_is_not_explained(self, details: DetailsTable) -> None:
+        done = replace(ROW, status=TaskStatus.COMPLETED)
+        details.write(done)
+        assert details.explain(replace(ROW, status=TaskStatus.FAILED, error="x")) == (done, False)
+
+    def test_what_is_not_there_is_none(self, details: DetailsTable) -> None:
+        assert details.get(1, "x") is None

@@ -1,0 +1,684 @@
+"""The state machines: well formed, and run against what AWS answers."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import boto3
+import jsonata
+import pytest
+from moto import mock_aws
+from statelint.linter import Linter
+
+from components.state_machines import StateMachineSettings, pattern_1, pattern_2
+from runtime.workflow import naming, reconciliation
+from runtime.workflow.specs import TaskEntry
+from tests.unit.runtime.asl import AslError, Interpreter, Result
+from tests.unit.runtime.fakes import EXECUTION, spec
+
+SETTINGS = StateMachineSettings(
+    monitor_function_arn="arn:aws:lambda:eu-central-1:111122223333:function:monitor",
+    summary_table="workflow_summary_pattern_2",
+    details_table="workflow_details_pattern_2",
+    cluster="kit-2",
+    container_name="app",
+    target_bucket="kit-2",
+    target_prefix="copies",
+    log_stream_prefix="ecs",
+    run_timeout_seconds=21600,
+    task_timeout_seconds=600,
+    task_attempts=1,
+    max_concurrency=40,
+    launcher_function_arn="arn:aws:lambda:eu-central-1:111122223333:function:launcher",
+)
+MACHINES = {1: pattern_1(SETTINGS), 2: pattern_2(SETTINGS)}
+RUN_ID = "1795492244120123"
+TASK_ARN = "arn:aws:ecs:eu-central-1:111122223333:task/kit-2/0123abcd"
+
+
+@pytest.fixture
+def dynamodb() -> Iterator[Any]:
+    """A client of a DynamoDB in memory that has the details table."""
+    with mock_aws():
+        client = boto3.client(
+            "dynamodb", region_name="eu-west-1", aws_access_key_id="test", aws_secret_access_key="test"
+        )
+        client.create_table(
+            TableName=SETTINGS.details_table,
+            KeySchema=[
+                {"AttributeName": "workflow_run_id", "KeyType": "HASH"},
+                {"AttributeName": "ecs_task_id", "KeyType": "RANGE"},
+            ],
+            AttributeDefinitions=[
+                {"AttributeName": "workflow_run_id", "AttributeType": "N"},
+                {"AttributeName": "ecs_task_id", "AttributeType": "S"},
+            ],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        yield client
+
+
+def all_states(machine: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, state in machine["States"].items():
+        yield name, state
+        for inner in (*state.get("Branches", []), *([state["ItemProcessor"]] if "ItemProcessor" in state else [])):
+            yield from all_states(inner)
+
+
+def expressions(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        for value in node.values():
+            yield from expressions(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from expressions(value)
+    elif isinstance(node, str) and node.startswith("{%"):
+        yield node.removeprefix("{%").removesuffix("%}")
+
+
+def ecs_cause(**changes: Any) -> str:
+    """The cause of States.TaskFailed as Step Functions writes it, about 3 KB."""
+    task = {
+        "Attachments": [{"Details": [{"Name": "subnetId", "Value": "subnet-1"}], "Status": "DELETED"}],
+        "AvailabilityZone": "eu-central-1a",
+        "ClusterArn": "arn:aws:ecs:eu-central-1:111122223333:cluster/kit-2",
+        "Containers": [
+            {
+                "ContainerArn": "arn:aws:ecs:eu-central-1:111122223333:container/kit-2/0123abcd/1",
+                "ExitCode": 1,
+                "LastStatus": "STOPPED",
+                "Name": "app",
+                "TaskArn": TASK_ARN,
+            }
+        ],
+        "DesiredStatus": "STOPPED",
+        "Group": f"run-{RUN_ID}",
+        "LastStatus": "STOPPED",
+        "StartedBy": "AWS Step Functions",
+        "StopCode": "EssentialContainerExited",
+        "StoppedReason": "Essential container in task exited",
+        "TaskArn": TASK_ARN,
+        "Tags": ["x" * 2200],
+        **changes,
+    }
+    return json.dumps(task)
+
+
+@dataclass
+class Aws:
+    """AWS beside the state machines: what the functions, ECS and DynamoDB answer, and what they were asked."""
+
+    launcher: list[Any] = field(default_factory=list)
+    monitor: list[Any] = field(default_factory=list)
+    ecs: Callable[[Any], Any] = lambda _: {"TaskArn": TASK_ARN, "Filler": "x" * 3000}
+    updates: Callable[[Any], Any] = lambda _: {}
+    calls: list[tuple[str, Any]] = field(default_factory=list)
+
+    def run(self, pattern: int, document: Any = None, redrive_count: int = 0, **settings: Any) -> Result:
+        machine = {1: pattern_1, 2: pattern_2}[pattern](replace(SETTINGS, **settings))
+        self.interpreter = Interpreter(
+            machine,
+            {
+                "arn:aws:states:::lambda:invoke": self._invoke,
+                "arn:aws:states:::ecs:runTask.sync": lambda arguments: self._note("ecs", arguments, self.ecs),
+                "arn:aws:states:::dynamodb:updateItem": lambda arguments: self._note("update", arguments, self.updates),
+            },
+            {
+                "Execution": {
+                    "Id": EXECUTION,
+                    "Name": "one",
+                    "StartTime": "2026-11-24T03:50:44.120Z",
+                    "Input": spec(2) if document is None else document,
+                    "RedriveCount": redrive_count,
+                }
+            },
+        )
+        return self.interpreter.run()
+
+    def _note(self, kind: str, arguments: Any, answer: Callable[[Any], Any]) -> Any:
+        self.calls.append((kind, arguments))
+        return answer(arguments)
+
+    def _invoke(self, arguments: Any) -> Any:
+        payload = arguments["Payload"]
+        self.calls.append((payload["action"], payload))
+        answers = self.launcher if arguments["FunctionName"] == SETTINGS.launcher_function_arn else self.monitor
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, AslError):
+            raise answer
+        return {"StatusCode": 200, "Payload": answer}
+
+    def of(self, kind: str) -> list[Any]:
+        return [arguments for given, arguments in self.calls if given == kind]
+
+
+def launched(remaining: int = 0, wait_seconds: int = 1) -> dict[str, Any]:
+    return {"runId": RUN_ID, "workflowName": "copying", "remaining": remaining, "waitSeconds": wait_seconds}
+
+
+def registered(**changes: Any) -> dict[str, Any]:
+    return {
+        "runId": RUN_ID,
+        "workflowName": "copying",
+        "numberOfTasks": 3,
+        "deadline": "2026-11-24T09:50:44.120Z",
+        "cluster": "kit-2",
+        "taskDefinition": "kit-2:7",
+        "subnets": ["subnet-1", "subnet-2"],
+        "securityGroups": ["sg-tasks"],
+        "waitSeconds": 1,
+        **changes,
+    }
+
+
+def looked(done: bool = True, succeeded: bool = True, **changes: Any) -> dict[str, Any]:
+    return {
+        "done": done,
+        "succeeded": succeeded,
+        "relaunch": False,
+        "waitSeconds": 7,
+        "message": "3 of 10 tasks failed, and so on.",
+        **changes,
+    }
+
+
+def lambda_failure(error: str, message: str) -> AslError:
+    return AslError(error, json.dumps({"errorMessage": message, "errorType": error, "stackTrace": ["  File …"]}))
+
+
+@pytest.mark.parametrize("pattern", [1, 2])
+class TestForm:
+    def test_statelint_finds_nothing(self, pattern: int) -> None:
+        document = json.loads(json.dumps(MACHINES[pattern]))
+        for _, state in all_states(document):
+            if state["Type"] == "Wait":
+                # statelint 3.1 does not know that a JSONata Wait may compute its seconds, as AWS documents.
+                assert state["Seconds"].startswith("{%")
+                state["Seconds"] = 1
+        assert Linter.validate(document) == []
+
+    def test_every_expression_parses(self, pattern: int) -> None:
+        found = list(expressions(MACHINES[pattern]))
+        assert len(found) > 10
+        for expression in found:
+            jsonata.Jsonata.jsonata(expression)
+
+    def test_nothing_is_parsed_that_may_be_no_json(self, pattern: int) -> None:
+        assert not any("$parse" in expression for expression in expressions(MACHINES[pattern]))
+
+    def test_has_a_time_limit_and_speaks_jsonata(self, pattern: int) -> None:
+        assert MACHINES[pattern]["TimeoutSeconds"] == 21600
+        assert MACHINES[pattern]["QueryLanguage"] == "JSONata"
+        assert not any("QueryLanguage" in state for _, state in all_states(MACHINES[pattern]))
+
+    def test_no_inner_scope_takes_a_name_of_an_outer_one_or_of_an_expression(self, pattern: int) -> None:
+        def assigned(machine: Mapping[str, Any]) -> set[str]:
+            places = [
+                place
+                for state in machine["States"].values()
+                for place in (state, *state.get("Catch", []), *state.get("Choices", []))
+            ]
+            return {name for place in places for name in place.get("Assign", {})}
+
+        def check(machine: Mapping[str, Any], outer: set[str]) -> set[str]:
+            own = assigned(machine)
+            assert not own & outer
+            every = own | outer
+            for state in machine["States"].values():
+                for inner in (
+                    *state.get("Branches", []),
+                    *([state["ItemProcessor"]] if "ItemProcessor" in state else []),
+                ):
+                    every |= check(inner, own | outer)
+            return every
+
+        names = check(MACHINES[pattern], set())
+        local = {
+            name for expression in expressions(MACHINES[pattern]) for name in re.findall(r"\$(\w+)\s*:=", expression)
+        }
+        assert names and not names & local
+
+    def test_variables_are_assigned_before_they_are_used(self, pattern: int) -> None:
+        names = {name for _, state in all_states(MACHINES[pattern]) for name in state.get("Assign", {})}
+        for catcher in (catcher for _, state in all_states(MACHINES[pattern]) for catcher in state.get("Catch", [])):
+            names |= set(catcher.get("Assign", {}))
+        functions = set(re.findall(r"\$(\w+)\(", " ".join(expressions(MACHINES[pattern]))))
+        for expression in expressions(MACHINES[pattern]):
+            local = set(re.findall(r"\$(\w+)\s*:=", expression))
+            used = set(re.findall(r"\$(\w+)", expression)) - functions - local - {"states"}
+            assert used <= names
+
+    def test_every_retry_has_full_jitter_and_a_bound(self, pattern: int) -> None:
+        for _, state in all_states(MACHINES[pattern]):
+            for retrier in state.get("Retry", []):
+                if retrier["MaxAttempts"]:
+                    assert retrier["JitterStrategy"] == "FULL"
+                    assert retrier["IntervalSeconds"] < retrier["MaxDelaySeconds"]
+
+    def test_states_all_stands_alone_and_last(self, pattern: int) -> None:
+        for _, state in all_states(MACHINES[pattern]):
+            for handlers in (state.get("Retry", []), state.get("Catch", [])):
+                for index, handler in enumerate(handlers):
+                    if "States.ALL" in handler["ErrorEquals"]:
+                        assert handler["ErrorEquals"] == ["States.ALL"] and index == len(handlers) - 1
+
+    def test_lambda_functions_are_asked_again_where_lambda_itself_failed(self, pattern: int) -> None:
+        for _, state in all_states(MACHINES[pattern]):
+            if state.get("Resource") == "arn:aws:states:::lambda:invoke":
+                assert {
+                    "Lambda.ServiceException",
+                    "Lambda.AWSLambdaException",
+                    "Lambda.SdkClientException",
+                    "Lambda.TooManyRequestsException",
+                } <= set(state["Retry"][1]["ErrorEquals"])
+
+    def test_its_definition_is_far_below_the_limit_of_a_megabyte(self, pattern: int) -> None:
+        assert len(json.dumps(MACHINES[pattern])) < 20_000
+
+
+class TestPattern1:
+    def test_launches_waits_looks_and_succeeds(self) -> None:
+        aws = Aws(launcher=[launched()], monitor=[looked(False), looked()])
+        result = aws.run(1)
+        assert result.status == "SUCCEEDED" and result.output["message"]
+        assert [kind for kind, _ in aws.calls] == ["launch", "monitor", "monitor"]
+        assert aws.interpreter.waits == [1, 7]
+
+    def test_hands_the_spec_and_the_execution_to_the_launcher(self) -> None:
+        aws = Aws(launcher=[launched()], monitor=[looked()])
+        aws.run(1)
+        (payload,) = aws.of("launch")
+        assert payload["spec"] == spec(2)
+        assert payload["execution"] == {
+            "arn": EXECUTION,
+            "name": "one",
+            "startTime": "2026-11-24T03:50:44.120Z",
+            "redriveCount": 0,
+        }
+        (payload,) = aws.of("monitor")
+        assert (payload["workflowName"], payload["runId"]) == ("copying", RUN_ID)
+        assert "spec" not in payload
+
+    def test_a_context_without_redrive_count_counts_none(self) -> None:
+        aws = Aws(launcher=[launched()], monitor=[looked()])
+        machine = pattern_1(SETTINGS)
+        context = {"Execution": {"Id": "x", "Name": "n", "StartTime": "t", "Input": {}}}
+        interpreter = Interpreter(machine, {"arn:aws:states:::lambda:invoke": aws._invoke}, context)
+        assert interpreter.run().status == "SUCCEEDED"
+        assert aws.of("launch")[0]["execution"]["redriveCount"] == 0
+
+    def test_launches_until_nothing_remains(self) -> None:
+        aws = Aws(launcher=[launched(5), launched(2), launched()], monitor=[looked()])
+        assert aws.run(1).status == "SUCCEEDED"
+        assert len(aws.of("launch")) == 3
+
+    def test_launches_again_what_is_to_be_tried_again(self) -> None:
+        aws = Aws(launcher=[launched()], monitor=[looked(False, relaunch=True), looked()])
+        assert aws.run(1).status == "SUCCEEDED"
+        assert [kind for kind, _ in aws.calls] == ["launch", "monitor", "launch", "monitor"]
+
+    def test_a_failed_run_fails_with_the_monitor_s_message(self) -> None:
+        result = Aws(launcher=[launched()], monitor=[looked(succeeded=False)]).run(1)
+        assert (result.status, result.error, result.cause) == (
+            "FAILED",
+            "TasksFailed",
+            "3 of 10 tasks failed, and so on.",
+        )
+
+    def test_three_failures_of_the_monitor_in_a_row_do_no_harm(self) -> None:
+        failure = lambda_failure("ClientError", "throttled")
+        aws = Aws(launcher=[launched()], monitor=[failure, failure, failure, looked()])
+        assert aws.run(1).status == "SUCCEEDED"
+
+    @pytest.mark.parametrize("error", ["SpecRefused", "RunIdInUse", "RedriveRefused"])
+    def test_a_refusal_is_the_execution_s_error_with_its_plain_message(self, error: str) -> None:
+        aws = Aws(launcher=[lambda_failure(error, 'say "no" to $.region: ü')], monitor=[looked()])
+        result = aws.run(1)
+        assert (result.status, result.error) == ("FAILED", error)
+        assert json.loads(f'"{result.cause}"'.replace('"no"', '\\"no\\"')) == 'say "no" to $.region: ü'
+        assert len(aws.calls) == 1
+
+    def test_a_refusal_without_json_keeps_its_text(self) -> None:
+        result = Aws(launcher=[AslError("SpecRefused", "plain")], monitor=[looked()]).run(1)
+        assert result.cause == "plain"
+
+    def test_needs_its_launcher(self) -> None:
+        with pytest.raises(ValueError, match="launcher_function_arn"):
+            pattern_1(replace(SETTINGS, launcher_function_arn=None))
+
+
+class TestPattern2:
+    def test_registers_runs_each_task_and_succeeds(self) -> None:
+        aws = Aws(monitor=[registered(), looked(False), looked()])
+        result = aws.run(2)
+        assert (result.status, result.output["done"]) == ("SUCCEEDED", True)
+        assert len(aws.of("ecs")) == 3 and len(aws.of("monitor")) == 2
+        assert aws.interpreter.waits == [1, 7]
+
+    def test_marks_the_end_of_launching(self) -> None:
+        aws = Aws(monitor=[registered(), looked()])
+        aws.run(2)
+        (update,) = aws.of("update")
+        assert update["Key"] == {"workflow_name": {"S": "copying"}, "workflow_run_id": {"N": RUN_ID}}
+        assert update["ExpressionAttributeValues"] == {":ended": {"BOOL": True}}
+
+    def test_asks_ecs_for_what_the_integration_allows(self) -> None:
+        aws = Aws(monitor=[registered(), looked()])
+        aws.run(2, spec(2, tasks=1))
+        (arguments,) = aws.of("ecs")
+        assert set(arguments) == {
+            "Cluster",
+            "TaskDefinition",
+            "LaunchType",
+            "Group",
+            "NetworkConfiguration",
+            "Overrides",
+        }
+        assert (arguments["Cluster"], arguments["TaskDefinition"], arguments["Group"]) == (
+            "kit-2",
+            "kit-2:7",
+            f"run-{RUN_ID}",
+        )
+
+    def test_the_container_is_told_the_same_as_by_the_launcher(self) -> None:
+        aws = Aws(monitor=[registered(), looked()])
+        aws.run(2, spec(2, taskList=[{"taskName": "a", "objectKey": "in/k", "s3BucketName": "own"}]))
+        (override,) = aws.of("ecs")[0]["Overrides"]["ContainerOverrides"]
+        assert override["Name"] == "app"
+        assert {variable["Name"]: variable["Value"] for variable in override["Environment"]} == (
+            naming.override_environment(
+                "copying", int(RUN_ID), TaskEntry("a", "own", "in/k"), 1, "2026-11-24T09:50:44.120Z"
+            )
+        )
+
+    def test_one_task_one_subnet_and_one_group_stay_lists(self) -> None:
+        aws = Aws(monitor=[registered(subnets=["subnet-1"]), looked()])
+        assert aws.run(2, spec(2, tasks=1)).status == "SUCCEEDED"
+        network = aws.of("ecs")[0]["NetworkConfiguration"]["AwsvpcConfiguration"]
+        assert network == {
+            "Subnets": ["subnet-1"],
+            "SecurityGroups": ["sg-tasks"],
+            "AssignPublicIp": "DISABLED",
+        }
+
+    def test_outputs_stay_small_with_a_hundred_results_of_three_kilobytes(self) -> None:
+        aws = Aws(monitor=[registered(), looked()])
+        assert aws.run(2, spec(2, tasks=100)).status == "SUCCEEDED"
+        # The execution's own input is the only thing that may be larger; it is no state's output.
+        assert aws.interpreter.largest_output <= 32 * 1024
+
+    def test_outputs_stay_small_with_a_hundred_failures(self) -> None:
+        def fail(_: Any) -> Any:
+            raise AslError("States.TaskFailed", ecs_cause())
+
+        aws = Aws(monitor=[registered(), looked(succeeded=False)], ecs=fail)
+        aws.run(2, spec(2, tasks=100))
+        assert aws.interpreter.largest_output <= 32 * 1024 and len(aws.of("update")) == 101
+
+    def test_runs_as_many_at_once_as_configured_and_limits_each(self) -> None:
+        states = dict(all_states(pattern_2(replace(SETTINGS, max_concurrency=5))))
+        assert states["RunTasks"]["MaxConcurrency"] == 5
+        assert states["RunTask"]["TimeoutSeconds"] == 600 + 300
+
+    def test_a_failed_run_fails_with_the_monitor_s_message(self) -> None:
+        result = Aws(monitor=[registered(), looked(succeeded=False)]).run(2)
+        assert (result.error, result.cause) == ("TasksFailed", "3 of 10 tasks failed, and so on.")
+
+    def test_an_answer_without_message_still_makes_a_cause(self) -> None:
+        result = Aws(monitor=[registered(), {"done": True, "succeeded": False, "waitSeconds": 1}]).run(2)
+        assert result.cause.startswith("The run failed")
+
+    def test_a_refusal_runs_nothing(self) -> None:
+        aws = Aws(monitor=[lambda_failure("SpecRefused", "the spec is refused: $.region")])
+        result = aws.run(2)
+        assert (result.error, result.cause, aws.of("ecs")) == ("SpecRefused", "the spec is refused: $.region", [])
+
+    def test_a_monitor_that_fails_for_a_while_does_not_stop_the_tasks(self) -> None:
+        failure = lambda_failure("RuntimeError", "no")
+        aws = Aws(monitor=[registered(), *[failure] * 12, looked()])
+        assert aws.run(2).status == "SUCCEEDED"
+        assert aws.interpreter.waits == [1, 20, 20]
+
+    def test_a_mark_that_cannot_be_written_does_not_fail_the_branch(self) -> None:
+        def refuse(_: Any) -> Any:
+            raise AslError("DynamoDB.ProvisionedThroughputExceededException")
+
+        assert Aws(monitor=[registered(), looked()], updates=refuse).run(2).status == "SUCCEEDED"
+
+
+class Failures:
+    """ECS failing for a while: the errors given, then success."""
+
+    def __init__(self, *errors: AslError) -> None:
+        self.errors = list(errors)
+
+    def __call__(self, _: Any) -> Any:
+        if self.errors:
+            raise self.errors.pop(0)
+        return {"TaskArn": TASK_ARN}
+
+
+def task_failed(**changes: Any) -> AslError:
+    return AslError("States.TaskFailed", ecs_cause(**changes))
+
+
+def fail_once(aws: Aws, *errors: AslError, **settings: Any) -> list[Any]:
+    """Run one task whose first attempts fail; return the writes of RecordFailure."""
+    aws.monitor, aws.ecs = [registered(), looked()], Failures(*errors)
+    assert aws.run(2, spec(2, tasks=1), **settings).status == "SUCCEEDED"
+    return [update for update in aws.of("update") if update["TableName"] == SETTINGS.details_table]
+
+
+class TestFailuresOfPattern2:
+    def test_a_failed_job_is_recorded_with_what_ecs_says(self) -> None:
+        (update,) = fail_once(Aws(), task_failed())
+        values = update["ExpressionAttributeValues"]
+        assert update["Key"] == {"workflow_run_id": {"N": RUN_ID}, "ecs_task_id": {"S": TASK_ARN}}
+        assert values.pop(":now")["S"].endswith("Z")
+        assert values == {
+            ":failed": {"S": "Failed"},
+            ":completed": {"S": "Completed"},
+            ":error": {"S": "ContainerExited: the container exited with code 1"},
+            ":workflow_name": {"S": "copying"},
+            ":task_name": {"S": "task_01"},
+            ":attempt": {"N": "1"},
+            ":source_uri": {"S": "s3://kit-2/in/1.txt"},
+            ":target_uri": {"S": f"s3://kit-2/copies/copying/{RUN_ID}/task_01/1.txt"},
+            ":stopped_reason": {"S": "Essential container in task exited"},
+            ":exit_code": {"N": "1"},
+            ":log_stream": {"S": "ecs/app/0123abcd"},
+        }
+
+    def test_every_value_of_the_update_is_used_and_every_name_given(self) -> None:
+        for error in (task_failed(), AslError("ECS.ClientException", "no"), task_failed(Containers=[])):
+            (update,) = fail_once(Aws(), error)
+            text = update["UpdateExpression"] + " " + update["ConditionExpression"]
+            assert set(re.findall(r":\w+", text)) == set(update["ExpressionAttributeValues"])
+            assert set(re.findall(r"#\w+", text)) == set(update["ExpressionAttributeNames"])
+
+    def test_the_first_reason_stays(self, dynamodb: Any) -> None:
+        (update,) = fail_once(Aws(), task_failed())
+        key = update["Key"]
+        dynamodb.put_item(
+            TableName=SETTINGS.details_table,
+            Item={**key, "status": {"S": "Failed"}, "error": {"S": "JobFailed: NoSuchKey"}, "exit_code": {"N": "1"}},
+        )
+        dynamodb.update_item(**update)
+        item = dynamodb.get_item(TableName=SETTINGS.details_table, Key=key)["Item"]
+        assert item["error"] == {"S": "JobFailed: NoSuchKey"}
+        assert item["stopped_reason"] == {"S": "Essential container in task exited"}
+
+    def test_a_new_row_is_whole(self, dynamodb: Any) -> None:
+        (update,) = fail_once(Aws(), task_failed())
+        dynamodb.update_item(**update)
+        item = dynamodb.get_item(TableName=SETTINGS.details_table, Key=update["Key"])["Item"]
+        assert (item["status"], item["task_name"], item["attempt"]) == ({"S": "Failed"}, {"S": "task_01"}, {"N": "1"})
+        assert item["start_time"] == item["update_time"]
+
+    def test_a_completed_row_is_refused(self, dynamodb: Any) -> None:
+        (update,) = fail_once(Aws(), task_failed())
+        item = {**update["Key"], "status": {"S": "Completed"}}
+        dynamodb.put_item(TableName=SETTINGS.details_table, Item=item)
+        with pytest.raises(dynamodb.exceptions.ConditionalCheckFailedException):
+            dynamodb.update_item(**update)
+
+    def test_a_task_that_is_recorded_as_completed_is_not_tried_again(self) -> None:
+        def refuse(arguments: Any) -> Any:
+            if arguments["TableName"] == SETTINGS.details_table:
+                raise AslError("DynamoDB.ConditionalCheckFailedException")
+
+        aws = Aws(updates=refuse)
+        assert len(fail_once(aws, task_failed(), task_attempts=5)) == 1
+        assert len(aws.of("ecs")) == 1
+
+    def test_a_record_that_cannot_be_written_is_left_to_the_monitor(self) -> None:
+        def refuse(arguments: Any) -> Any:
+            if arguments["TableName"] == SETTINGS.details_table:
+                raise AslError("DynamoDB.ProvisionedThroughputExceededException")
+
+        aws = Aws(updates=refuse)
+        assert len(fail_once(aws, task_failed(), task_attempts=2)) == 7
+        assert len(aws.of("ecs")) == 2
+
+    @pytest.mark.parametrize("attempts", [1, 2, 3])
+    def test_a_job_has_its_attempts(self, attempts: int) -> None:
+        aws = Aws()
+        updates = fail_once(aws, *[task_failed()] * 10, task_attempts=attempts)
+        assert [update["ExpressionAttributeValues"][":attempt"]["N"] for update in updates] == [
+            str(number) for number in range(1, attempts + 1)
+        ]
+        assert len(aws.of("ecs")) == attempts
+
+    @pytest.mark.parametrize(
+        ("changes", "error"),
+        [
+            (
+                {
+                    "StopCode": "TaskFailedToStart",
+                    "StoppedReason": 'CannotPullContainerError: "kit" not found',
+                    "Containers": [],
+                },
+                'TaskFailedToStart: CannotPullContainerError: "kit" not found',
+            ),
+            (
+                {"StopCode": "SpotInterruption", "StoppedReason": "Your Spot Task was interrupted.", "Containers": []},
+                "SpotInterruption: Your Spot Task was interrupted.",
+            ),
+            (
+                {"StopCode": "", "StoppedReason": "Host EC2 (instance i-0) terminated.", "Containers": []},
+                "HostLost: Host EC2",
+            ),
+        ],
+    )
+    def test_infrastructure_is_tried_three_times_more(self, changes: Any, error: str) -> None:
+        aws = Aws()
+        updates = fail_once(aws, *[task_failed(**changes)] * 10)
+        assert len(updates) == len(aws.of("ecs")) == 4
+        assert updates[0]["ExpressionAttributeValues"][":error"]["S"].startswith(error)
+
+    def test_infrastructure_does_not_use_up_the_job_s_attempts(self) -> None:
+        spot = task_failed(StopCode="SpotInterruption", Containers=[])
+        aws = Aws()
+        fail_once(aws, spot, spot, task_failed(), spot, task_failed(), *[task_failed()] * 5, task_attempts=2)
+        assert len(aws.of("ecs")) == 5
+
+    def test_failures_of_run_task_count_as_infrastructure(self) -> None:
+        cause = json.dumps({"Failures": [{"Reason": "RESOURCE:MEMORY"}], "Tasks": []})
+        updates = fail_once(Aws(), AslError("AmazonECS.Unknown", cause))
+        assert updates[0]["Key"]["ecs_task_id"] == {"S": "not-started/task_01/1"}
+        assert updates[0]["ExpressionAttributeValues"][":error"]["S"].startswith("AmazonECS.Unknown: ECS did not start")
+
+    @pytest.mark.parametrize("error", ["ECS.ServerException", "ECS.AmazonECSException"])
+    def test_errors_of_the_service_are_retried_by_step_functions(self, error: str) -> None:
+        aws = Aws()
+        assert fail_once(aws, *[AslError(error, "busy")] * 6) == []
+        assert len(aws.of("ecs")) == 7
+
+    def test_a_service_that_never_recovers_is_recorded(self) -> None:
+        aws = Aws()
+        updates = fail_once(aws, *[AslError("ECS.ServerException", "busy")] * 99)
+        assert len(updates) == 1 and len(aws.of("ecs")) == 7
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            AslError("ECS.InvalidParameterException", "Rate exceeded (Service: AmazonECS)"),
+            AslError("ECS.ClientException", "Capacity is unavailable at this time. Please try again later"),
+            AslError("ECS.ThrottlingException", ""),
+        ],
+    )
+    def test_throttling_in_other_clothes_is_waited_out(self, error: AslError) -> None:
+        aws = Aws()
+        assert fail_once(aws, *[error] * 8) == []
+        assert len(aws.of("ecs")) == 9
+
+    def test_throttling_that_never_ends_is_recorded(self) -> None:
+        aws = Aws()
+        updates = fail_once(aws, *[AslError("ECS.ClientException", "Rate exceeded")] * 99, task_attempts=3)
+        assert len(updates) == 1 and len(aws.of("ecs")) == 9
+
+    def test_a_refusal_of_ecs_is_recorded_and_not_tried_again(self) -> None:
+        aws = Aws()
+        error = AslError("ECS.InvalidParameterException", "TaskDefinition is inactive")
+        (update,) = fail_once(aws, error, error, task_attempts=3)
+        assert update["Key"]["ecs_task_id"] == {"S": "not-started/task_01/1"}
+        assert update["ExpressionAttributeValues"][":error"]["S"] == (
+            "ECS.InvalidParameterException: ECS did not start the task: TaskDefinition is inactive"
+        )
+        assert len(aws.of("ecs")) == 1
+
+    def test_a_time_out_leaves_the_record_to_the_monitor(self) -> None:
+        aws = Aws()
+        assert fail_once(aws, AslError("States.Timeout", ""), task_attempts=2) == []
+        assert len(aws.of("ecs")) == 2
+
+    @pytest.mark.parametrize(
+        "cause",
+        ["", "junk", "{", '{"TaskArn":', "null", "[1]", ecs_cause()[:900], '{"TaskArn": 3}', '"\\"', "{% $error() %}"],
+    )
+    @pytest.mark.parametrize("error", ["States.TaskFailed", "Junk", ""])
+    def test_any_text_as_cause_is_survived(self, cause: str, error: str) -> None:
+        assert len(fail_once(Aws(), AslError(error, cause))) == 1
+
+    def test_a_cause_that_was_cut_short_still_names_its_task(self) -> None:
+        cut = json.dumps({"TaskArn": TASK_ARN, "StopCode": "EssentialContainerExited", "Rest": "x" * 50})[:-20]
+        (update,) = fail_once(Aws(), AslError("States.TaskFailed", cut))
+        assert update["Key"]["ecs_task_id"] == {"S": TASK_ARN}
+
+    def test_the_container_s_reason_is_told(self) -> None:
+        killed = [{"ExitCode": 137, "Reason": "OutOfMemoryError: Container killed due to memory usage", "Name": "app"}]
+        (update,) = fail_once(Aws(), task_failed(Containers=killed))
+        assert update["ExpressionAttributeValues"][":error"]["S"] == (
+            "ContainerExited: the container exited with code 137 "
+            "(OutOfMemoryError: Container killed due to memory usage)"
+        )
+
+    def test_the_exit_code_is_that_of_the_container_that_failed(self) -> None:
+        containers = [{"ExitCode": 0, "Name": "side"}, {"ExitCode": 3, "Name": "app"}]
+        (update,) = fail_once(Aws(), task_failed(Containers=containers))
+        assert update["ExpressionAttributeValues"][":exit_code"] == {"N": "3"}
+
+
+class TestRedrives:
+    def test_of_pattern_1_are_refused_where_they_go_on(self) -> None:
+        aws = Aws(launcher=[launched()], monitor=[lambda_failure("RedriveRefused", "start a new execution")])
+        result = aws.run(1, redrive_count=1)
+        assert (result.error, result.cause) == ("RedriveRefused", "start a new execution")
+        assert aws.of("launch")[0]["execution"]["redriveCount"] == 1
+
+    def test_of_pattern_2_start_no_ecs_task_and_leave_the_rows_alone(self) -> None:
+        aws = Aws(monitor=[registered(), lambda_failure("RedriveRefused", "start a new execution")])
+        result = aws.run(2, redrive_count=1)
+        assert (result.status, result.cause) == ("FAILED", "start a new execution")
+        assert aws.of("ecs") == []
+        assert {update["TableName"] for update in aws.of("update")} == {SETTINGS.summary_table}
+
+
+def test_the_allowances_of_state_machine_and_monitor_agree() -> None:
+    states = dict(all_states(MACHINES[2]))
+    allowance = states["RunTask"]["TimeoutSeconds"] - SETTINGS.task_timeout_seconds
+    assert allowance == reconciliation.START_ALLOWANCE.total_seconds()
