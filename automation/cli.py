@@ -1,0 +1,152 @@
+"""The command line of `e2e.py`: what may be asked for, and what of it makes no sense."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, NoReturn
+
+from automation.errors import BadOption
+
+DESCRIPTION = """\
+Deploy the kit, run its sample workflows, check every task's outcome, and destroy everything again.
+
+preview, deploy, put the sample object, start, watch, verify (execution status, both tables, S3 copies),
+destroy, look for leftovers. Without options: both patterns, on this machine, without an AWS account.
+"""
+EPILOG = """\
+exit status: 0 every step held; 1 a step failed (all was destroyed as far as possible); 2 the input cannot be used,
+nothing was created; 130 ended by Ctrl-C, 143 by SIGTERM, after everything was destroyed.
+"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for. Attributes are the options of `--help`."""
+
+    target: Literal["local", "aws"] = "local"
+    patterns: tuple[int, ...] = (1, 2)
+    pattern_given: bool = False
+    specs: Path | None = None
+    tasks: int | None = None
+    container_runtime: Literal["auto", "process", "docker"] = "auto"
+    plugins: Literal["bundled", "published"] = "bundled"
+    keep: bool = False
+    yes: bool = False
+    report_dir: Path | None = None
+    json: Path | None = None
+    config: dict[str, str] = field(default_factory=dict)
+    emulator_port: int | None = None
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports errors as exceptions, so that one place writes messages and ends the process."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadOption(f"{message}. Try `{self.prog} --help`.")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options, their defaults and their help."""
+    result = _Parser(
+        prog="python automation/e2e.py",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    result.add_argument(
+        "--target",
+        choices=("local", "aws"),
+        default="local",
+        help="local: an AWS of our own on this machine (default); aws: your account, or what AWS_ENDPOINT_URL names",
+    )
+    result.add_argument("--pattern", choices=("1", "2", "all"), default=None, help="which pattern to deploy (all)")
+    result.add_argument("--specs", type=Path, metavar="FILE", help="the spec to run instead of the one in specs/")
+    result.add_argument("--tasks", type=_count, metavar="N", help="run N tasks instead of those of the spec")
+    result.add_argument(
+        "--container-runtime",
+        choices=("auto", "process", "docker"),
+        default=None,
+        help="what runs ECS tasks on the local target (auto: docker where it works, else process)",
+    )
+    result.add_argument(
+        "--plugins",
+        choices=("bundled", "published"),
+        default=None,
+        help="provider plugins: the kit's stand-ins (default of local) or the published ones (default of aws)",
+    )
+    result.add_argument("--keep", action="store_true", help="do not destroy; say how to use and remove what is left")
+    result.add_argument("--yes", action="store_true", help="do not ask before creating what costs money")
+    result.add_argument("--report-dir", type=Path, metavar="DIR", help="reports, inputs and logs (reports/<time>)")
+    result.add_argument("--json", type=Path, metavar="FILE", help="write the report there, too")
+    result.add_argument(
+        "--config",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a config value of the kit (see Pulumi.yaml), as often as needed",
+    )
+    result.add_argument(
+        "--emulator-port", type=_port, metavar="PORT", help="port of the local target's emulator (any free one)"
+    )
+    return result
+
+
+def parse(arguments: Sequence[str]) -> Options:
+    """Read the command line.
+
+    Raises:
+        BadOption: an option is unknown, has a value that is not allowed, or does not go with another.
+    """
+    given = parser().parse_args(arguments)
+    if given.target == "aws" and given.container_runtime is not None:
+        raise BadOption("--container-runtime is for --target local: on AWS, Fargate runs the tasks. Leave it out.")
+    if given.target == "aws" and given.emulator_port is not None:
+        raise BadOption("--emulator-port is for --target local. Set AWS_ENDPOINT_URL to use a running emulator.")
+    config = _config(given.config)
+    return Options(
+        target=given.target,
+        patterns=(1, 2) if given.pattern in (None, "all") else (int(given.pattern),),
+        pattern_given=given.pattern in ("1", "2"),
+        specs=_absolute(given.specs),
+        tasks=given.tasks,
+        container_runtime=given.container_runtime or "auto",
+        plugins=given.plugins or ("published" if given.target == "aws" else "bundled"),
+        keep=given.keep,
+        yes=given.yes,
+        report_dir=_absolute(given.report_dir),
+        json=_absolute(given.json),
+        config=config,
+        emulator_port=given.emulator_port,
+    )
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return None if path is None else path.absolute()
+
+
+def _config(pairs: Sequence[str]) -> dict[str, str]:
+    config: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise BadOption(f"--config {pair}: expected KEY=VALUE, like --config taskMemory=1024")
+        if key == "patterns":
+            raise BadOption(f"--config {pair}: choose patterns with --pattern 1, 2 or all")
+        if ":" in key:
+            raise BadOption(f"--config {pair}: give the kit's own keys, without a namespace")
+        config[key] = value
+    return config
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of tasks: give 1 or more")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: give 1 to 65535")
+    return int(text)

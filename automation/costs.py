@@ -1,0 +1,129 @@
+"""What a deployed stack costs an hour, roughly, from what the preview says will be created."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from automation.lifecycle import ResourceStep
+
+PRICES_FROM = "AWS list prices, us-east-1, June 2026; other regions and taxes differ"
+"""Each price's page is named beside it."""
+
+INTERFACE_ENDPOINT_PER_ZONE_HOUR = 0.01
+"""https://aws.amazon.com/privatelink/pricing/"""
+NAT_GATEWAY_HOUR = 0.045
+"""https://aws.amazon.com/vpc/pricing/"""
+PUBLIC_IPV4_HOUR = 0.005
+"""https://aws.amazon.com/vpc/pricing/"""
+READ_CAPACITY_UNIT_HOUR = 0.00013
+WRITE_CAPACITY_UNIT_HOUR = 0.00065
+"""https://aws.amazon.com/dynamodb/pricing/provisioned/"""
+FARGATE_VCPU_HOUR = {"X86_64": 0.04048, "ARM64": 0.03238}
+FARGATE_GIB_HOUR = {"X86_64": 0.004445, "ARM64": 0.00356}
+"""https://aws.amazon.com/fargate/pricing/, Linux"""
+
+ZONES = 2
+"""Availability zones of the kit's VPC: a preview may not know the subnets yet."""
+
+
+@dataclass(frozen=True)
+class CostLine:
+    """One kind of resource.
+
+    Attributes:
+        what: for people, with number and unit price.
+        dollars_per_hour: for all of them, while they exist (or, for a task, while it runs).
+    """
+
+    what: str
+    dollars_per_hour: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a stack costs.
+
+    Attributes:
+        standing: what is paid for as long as the stack exists.
+        per_task: what one ECS task costs an hour, None if the preview has no task definition.
+    """
+
+    standing: tuple[CostLine, ...]
+    per_task: CostLine | None
+
+    @property
+    def dollars_per_hour(self) -> float:
+        """The sum of what is standing."""
+        return sum(line.dollars_per_hour for line in self.standing)
+
+    def lines(self) -> list[str]:
+        """The estimate for people, one line each, its source last."""
+        lines = [f"${line.dollars_per_hour:.4f}/h  {line.what}" for line in self.standing]
+        lines.append(f"${self.dollars_per_hour:.4f}/h  in all while the stack exists")
+        if self.per_task is not None:
+            lines.append(f"${self.per_task.dollars_per_hour:.4f}/h  {self.per_task.what}")
+        lines.append(f"Lambda, Step Functions, S3, ECR and logs by use. {PRICES_FROM}.")
+        return lines
+
+
+def estimate(steps: Iterable[ResourceStep]) -> Estimate:
+    """Add up what a preview is going to create, or has created.
+
+    Args:
+        steps: of a preview; only their types and inputs count.
+    """
+    endpoints = nats = addresses = reads = writes = 0
+    per_task: CostLine | None = None
+    for step in steps:
+        inputs = step.inputs
+        if step.type == "aws:ec2/vpcEndpoint:VpcEndpoint" and inputs.get("vpcEndpointType") == "Interface":
+            endpoints += _zones(inputs)
+        elif step.type == "aws:ec2/natGateway:NatGateway":
+            nats += 1
+        elif step.type == "aws:ec2/eip:Eip":
+            addresses += 1
+        elif step.type == "aws:dynamodb/table:Table" and inputs.get("billingMode") != "PAY_PER_REQUEST":
+            reads += int(inputs.get("readCapacity") or 0)
+            writes += int(inputs.get("writeCapacity") or 0)
+        elif step.type == "aws:ecs/taskDefinition:TaskDefinition":
+            per_task = _task(inputs)
+    standing = []
+    if endpoints:
+        standing.append(
+            CostLine(
+                f"{endpoints} interface endpoints, one for each zone, at ${INTERFACE_ENDPOINT_PER_ZONE_HOUR}",
+                endpoints * INTERFACE_ENDPOINT_PER_ZONE_HOUR,
+            )
+        )
+    if nats:
+        standing.append(CostLine(f"{nats} NAT gateways at ${NAT_GATEWAY_HOUR}", nats * NAT_GATEWAY_HOUR))
+    if addresses:
+        standing.append(
+            CostLine(f"{addresses} public IPv4 addresses at ${PUBLIC_IPV4_HOUR}", addresses * PUBLIC_IPV4_HOUR)
+        )
+    if reads or writes:
+        standing.append(
+            CostLine(
+                f"{reads} read and {writes} write capacity units of DynamoDB",
+                reads * READ_CAPACITY_UNIT_HOUR + writes * WRITE_CAPACITY_UNIT_HOUR,
+            )
+        )
+    return Estimate(tuple(standing), per_task)
+
+
+def _zones(inputs: Mapping[str, Any]) -> int:
+    subnets = inputs.get("subnetIds")
+    return len(subnets) if isinstance(subnets, list) else ZONES
+
+
+def _task(inputs: Mapping[str, Any]) -> CostLine | None:
+    cpu, memory = str(inputs.get("cpu", "")), str(inputs.get("memory", ""))
+    if not (cpu.isdigit() and memory.isdigit()):
+        return None
+    platform = inputs.get("runtimePlatform")
+    architecture = (platform or {}).get("cpuArchitecture", "X86_64") if isinstance(platform, Mapping) else "X86_64"
+    vcpu, gib = int(cpu) / 1024, int(memory) / 1024
+    return CostLine(
+        f"for each ECS task while it runs ({vcpu:g} vCPU, {gib:g} GiB, {architecture})",
+        vcpu * FARGATE_VCPU_HOUR[architecture] + gib * FARGATE_GIB_HOUR[architecture],
+    )

@@ -1,0 +1,141 @@
+"""Deploy the kit, run its workflows, verify each task, destroy everything: `python automation/e2e.py --help`."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+ROOT = Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from automation import cli, specs  # noqa: E402  the path comes first
+from automation.errors import (  # noqa: E402
+    EXIT_BAD_INPUT,
+    EXIT_FAILED,
+    EXIT_PASSED,
+    ConfigRefused,
+    DriverError,
+)
+from automation.interruption import Interrupted, InterruptedAgain, Interruption  # noqa: E402
+
+if TYPE_CHECKING:
+    from automation import scenario
+    from automation.target import Target
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line asks for and return the process's exit status."""
+    interruption = Interruption()
+    with interruption.installed():
+        try:
+            with interruption.breakable():
+                journey_of = _prepare(cli.parse(sys.argv[1:] if arguments is None else arguments), interruption)
+            return journey_of()
+        except DriverError as error:
+            print(error, file=sys.stderr)
+            if error.exit_status == EXIT_BAD_INPUT:
+                print("Nothing was created.", file=sys.stderr)
+            return error.exit_status
+        except Interrupted as signal:
+            print(signal, file=sys.stderr)
+            return interruption.exit_status
+
+
+def _prepare(options: cli.Options, interruption: Interruption) -> Callable[[], int]:
+    """Check everything that can be checked before anything is created; what is left to do is returned."""
+    files = _spec_files(options)
+    from automation import scenario
+    from components.program import ConfigError, check_config, program
+
+    values = {**options.config, "patterns": "all" if len(files) > 1 else str(next(iter(files)))}
+    try:
+        config = check_config(values)
+    except ConfigError as error:
+        raise ConfigRefused(str(error)) from error
+
+    run_name = f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
+    report_dir = options.report_dir or Path.cwd() / "reports" / run_name
+    os.chdir(ROOT)
+    stack_name = scenario.stack_name(config.name_suffix)
+    target = _target(options, work_dir := _work_dir(options, run_name, stack_name))
+    target.check()
+    plan = scenario.Plan(
+        stack_name=stack_name,
+        specs={pattern: scenario.SpecFile(path, document) for pattern, (path, document) in files.items()},
+        config=values,
+        keep=options.keep,
+        root=ROOT,
+        work_dir=work_dir,
+        report_dir=report_dir,
+        json=options.json,
+        limit_seconds=config.run_timeout_seconds,
+        source_buckets=config.source_buckets,
+    )
+    return lambda: _make_journey(plan, target, program, interruption)
+
+
+def _make_journey(
+    plan: "scenario.Plan", target: "Target", program: Callable[[], None], interruption: Interruption
+) -> int:
+    from automation import scenario
+    from automation.progress import shown
+
+    for folder in (plan.work_dir, plan.report_dir):
+        folder.mkdir(parents=True, exist_ok=True)
+    with shown(plan.report_dir / "e2e.log") as progress:
+        journey = scenario.Scenario(plan, target=target, program=program, interruption=interruption, progress=progress)
+        try:
+            report = journey.run()
+        except InterruptedAgain:
+            for line in journey.what_is_left():
+                progress.say(line)
+            target.stop()
+            raise
+    return EXIT_PASSED if report.passed else EXIT_FAILED
+
+
+def _spec_files(options: cli.Options) -> dict[int, tuple[Path, specs.Document]]:
+    """The specs to run: pattern -> file and content."""
+    if options.specs is None:
+        paths = {pattern: specs.sample_path(ROOT, pattern) for pattern in options.patterns}
+        documents = {pattern: specs.load(path) for pattern, path in paths.items()}
+    else:
+        document = specs.load(options.specs)
+        pattern = options.patterns[0] if options.pattern_given else specs.pattern_of(options.specs, document)
+        paths, documents = {pattern: options.specs}, {pattern: document}
+    return {pattern: (paths[pattern], specs.with_tasks(documents[pattern], options.tasks)) for pattern in sorted(paths)}
+
+
+def _work_dir(options: cli.Options, run_name: str, stack_name: str) -> Path:
+    if options.target == "aws":
+        return ROOT / ".kit" / "aws" / stack_name
+    return ROOT / ".kit" / "runs" / run_name
+
+
+def _target(options: cli.Options, work_dir: Path) -> "Target":
+    if options.target == "aws":
+        from automation.target import AwsTarget, is_interactive
+
+        return AwsTarget(
+            plugins=options.plugins,
+            confirmed=options.yes,
+            interactive=is_interactive(),
+            work_dir=work_dir,
+            state_dir=ROOT / ".kit" / "state",
+        )
+    from automation.local.target import LocalTarget
+
+    return LocalTarget(
+        work_dir=work_dir,
+        container_runtime=options.container_runtime,
+        plugins=options.plugins,
+        port=options.emulator_port,
+        keep=options.keep,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,327 @@
+"""The life of one Pulumi stack: create or select, preview, deploy, refresh, destroy, remove."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pulumi import automation
+from pulumi.automation import EngineEvent, OpType
+from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackNotFoundError
+
+from automation.errors import NotYourStack, StackOperationFailed
+from automation.pulumi_process import PulumiProcess
+
+PROJECT_NAME = "ecs-step-functions-kit"
+"""The project's name in `Pulumi.yaml`, and so the namespace of its config."""
+
+OnResource = Callable[["ResourceStep"], None]
+
+
+@dataclass(frozen=True)
+class ResourceStep:
+    """One thing that the engine does, or has done, to one resource.
+
+    Attributes:
+        operation: `create`, `update`, `delete`, `same`, `replace`, `create-replacement`, …
+        type: the resource's type token, like `aws:ecs/cluster:Cluster`.
+        name: the resource's name in the program.
+        inputs: what the program says of it; empty for a deletion.
+        state: `started`, `done` or `failed`.
+    """
+
+    operation: str
+    type: str
+    name: str
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    state: str = "done"
+
+
+@dataclass(frozen=True)
+class PhysicalResource:
+    """One resource as the stack's state has it.
+
+    Attributes:
+        type: type token.
+        urn: its URN.
+        id: what the provider calls it; empty where an operation did not end.
+        inputs: what the program said.
+        outputs: what the provider answered.
+    """
+
+    type: str
+    urn: str
+    id: str
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a preview, a refresh or an update found to do.
+
+    Attributes:
+        counts: operation -> number of resources, `same` among them.
+        steps: every step but `same`, in the engine's order.
+    """
+
+    counts: Mapping[str, int]
+    steps: tuple[ResourceStep, ...]
+
+    @property
+    def nothing(self) -> bool:
+        """Whether every resource is as it should be."""
+        return not any(number for operation, number in self.counts.items() if operation != "same")
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What a deployment did.
+
+    Attributes:
+        changes: what was changed.
+        outputs: the stack's outputs.
+    """
+
+    changes: Changes
+    outputs: Mapping[str, Any]
+
+
+class _Listener:
+    """Collects what the engine says during one operation and passes steps on."""
+
+    def __init__(self, on_resource: OnResource | None) -> None:
+        self.steps: list[ResourceStep] = []
+        self.counts: dict[str, int] = {}
+        self.errors: list[str] = []
+        self._on_resource = on_resource
+
+    def __call__(self, event: EngineEvent) -> None:
+        if event.diagnostic_event is not None and event.diagnostic_event.severity == "error":
+            text = _plain(event.diagnostic_event.message).strip()
+            if event.diagnostic_event.urn:
+                text = f"{event.diagnostic_event.urn.rsplit('::', 1)[-1]}: {text}"
+            if text and text not in self.errors:
+                self.errors.append(text)
+        if event.summary_event is not None:
+            self.counts = {_text(op): number for op, number in event.summary_event.resource_changes.items()}
+        for happened, state in (
+            (event.resource_pre_event, "started"),
+            (event.res_outputs_event, "done"),
+            (event.res_op_failed_event, "failed"),
+        ):
+            if happened is not None:
+                self._step(happened.metadata, state)
+
+    def _step(self, metadata: automation.StepEventMetadata, state: str) -> None:
+        if metadata.type.startswith("pulumi:"):
+            return
+        step = ResourceStep(
+            operation=_text(metadata.op),
+            type=metadata.type,
+            name=metadata.urn.rsplit("::", 1)[-1],
+            inputs=(metadata.new.inputs or {}) if metadata.new else {},
+            state=state,
+        )
+        if state == "started" and step.operation != "same":
+            self.steps.append(step)
+        if self._on_resource is not None:
+            self._on_resource(step)
+
+
+class Stack:
+    """One stack of the kit's program, driven through the Automation API.
+
+    Args:
+        name: the stack's name.
+        program: the Pulumi program, run in this process.
+        pulumi: the CLI.
+        work_dir: folder for the generated project file and the stack's settings; must exist.
+        main_dir: folder that relative paths in the program start from.
+        config: the stack's config, full keys (`aws:region`, `ecs-step-functions-kit:patterns`).
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        program: Callable[[], None],
+        pulumi: PulumiProcess,
+        work_dir: Path,
+        main_dir: Path,
+        config: Mapping[str, str],
+    ) -> None:
+        self.name = name
+        self.work_dir = work_dir
+        self._config = dict(config)
+        self._pulumi = pulumi
+        self._workspace = automation.LocalWorkspace(
+            work_dir=str(work_dir),
+            program=program,
+            pulumi_command=pulumi,
+            project_settings=automation.ProjectSettings(name=PROJECT_NAME, runtime="python", main=str(main_dir)),
+        )
+        self._stack: automation.Stack | None = None
+
+    def create(self) -> None:
+        """Create the stack where it cannot exist yet, with its config.
+
+        Raises:
+            StackOperationFailed: the backend refuses.
+        """
+        self._workspace.save_stack_settings(self.name, automation.StackSettings(config=dict(self._config)))
+        with _Translated("stack init", [], self.name):
+            self._stack = automation.Stack.create(self.name, self._workspace)
+
+    def open(self) -> bool:
+        """Create the stack, or select it where it exists, and give it the config.
+
+        Returns:
+            Whether it existed.
+
+        Raises:
+            StackOperationFailed: the backend refuses.
+        """
+        existed = True
+        with _Translated("stack init", [], self.name):
+            try:
+                self._stack = automation.Stack.select(self.name, self._workspace)
+            except StackNotFoundError:
+                existed = False
+                self._stack = automation.Stack.create(self.name, self._workspace)
+            self.configure(self._config)
+        return existed
+
+    @property
+    def _open_stack(self) -> automation.Stack:
+        if self._stack is None:
+            raise RuntimeError("Stack.open comes first")
+        return self._stack
+
+    def configure(self, values: Mapping[str, str]) -> None:
+        """Set config values, full keys; the ones not named stay."""
+        self._open_stack.set_all_config({key: automation.ConfigValue(value=value) for key, value in values.items()})
+
+    def preview(self, *, on_resource: OnResource | None = None) -> Changes:
+        """What a deployment would do now. Changes nothing.
+
+        Raises:
+            StackOperationFailed: the program or a plugin says no.
+        """
+        listener = _Listener(on_resource)
+        with _Translated("preview", listener.errors, self.name):
+            result = self._open_stack.preview(on_event=listener)
+        return Changes({_text(op): number for op, number in result.change_summary.items()}, tuple(listener.steps))
+
+    def deploy(self, *, on_resource: OnResource | None = None) -> Deployment:
+        """Make the stack what the program says.
+
+        Raises:
+            StackOperationFailed: a resource could not be made.
+            NotYourStack: somebody else is updating it.
+        """
+        listener = _Listener(on_resource)
+        with _Translated("up", listener.errors, self.name):
+            result = self._open_stack.up(on_event=listener)
+        outputs = {key: output.value for key, output in result.outputs.items()}
+        return Deployment(Changes(listener.counts, tuple(listener.steps)), outputs)
+
+    def refresh(self, *, on_resource: OnResource | None = None) -> Changes:
+        """Read every resource back; the changes are what differed from the state.
+
+        Raises:
+            StackOperationFailed: a resource could not be read.
+        """
+        listener = _Listener(on_resource)
+        with _Translated("refresh", listener.errors, self.name):
+            self._open_stack.refresh(on_event=listener)
+        return Changes(listener.counts, tuple(listener.steps))
+
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs, empty before the first deployment."""
+        with _Translated("stack output", [], self.name):
+            return {key: output.value for key, output in self._open_stack.outputs().items()}
+
+    def resources(self) -> list[PhysicalResource]:
+        """Every resource in the state, also those whose creation was begun and not seen to end."""
+        with _Translated("stack export", [], self.name):
+            deployment: Mapping[str, Any] = self._open_stack.export_stack().deployment or {}
+        return physical_resources(deployment)
+
+    def destroy(self, *, on_resource: OnResource | None = None) -> Changes:
+        """Delete every resource of the stack. A lock that a killed command of ours left is broken first.
+
+        Raises:
+            StackOperationFailed: a resource could not be deleted.
+            NotYourStack: somebody else is updating the stack.
+        """
+        stack = self._open_stack
+        if self._pulumi.died:
+            with _Translated("cancel", [], self.name):
+                stack.cancel()
+            self._pulumi.died = False
+        listener = _Listener(on_resource)
+        with _Translated("destroy", listener.errors, self.name):
+            stack.destroy(on_event=listener)
+        return Changes(listener.counts, tuple(listener.steps))
+
+    def remove(self) -> None:
+        """Forget the stack, which must be empty, and its config."""
+        with _Translated("stack rm", [], self.name):
+            self._workspace.remove_stack(self.name)
+        self._stack = None
+
+
+def physical_resources(deployment: Mapping[str, Any]) -> list[PhysicalResource]:
+    """The custom resources of an exported deployment, providers left out.
+
+    Args:
+        deployment: the `deployment` part of what `pulumi stack export` prints.
+    """
+    found = list(deployment.get("resources") or [])
+    found += [operation["resource"] for operation in deployment.get("pending_operations") or []]
+    return [
+        PhysicalResource(
+            type=resource["type"],
+            urn=resource["urn"],
+            id=resource.get("id", ""),
+            inputs=resource.get("inputs") or {},
+            outputs=resource.get("outputs") or {},
+        )
+        for resource in found
+        if resource.get("custom") and not resource["type"].startswith("pulumi:")
+    ]
+
+
+class _Translated:
+    """Turns the SDK's errors into the driver's."""
+
+    def __init__(self, operation: str, diagnostics: list[str], stack: str) -> None:
+        self._operation = operation
+        self._diagnostics = diagnostics
+        self._stack = stack
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, ConcurrentUpdateError):
+            raise NotYourStack(self._stack, _last_lines(str(error))) from error
+        if isinstance(error, CommandError):
+            diagnostics = self._diagnostics or [_last_lines(str(error))]
+            raise StackOperationFailed(self._operation, diagnostics) from error
+
+
+def _last_lines(text: str, number: int = 12) -> str:
+    return "\n".join([line for line in text.splitlines() if line.strip()][-number:])
+
+
+def _text(operation: OpType | str) -> str:
+    return operation.value if isinstance(operation, OpType) else str(operation)
+
+
+def _plain(message: str) -> str:
+    """The message without the engine's colour marks, `<{%fg 1%}>` and the like."""
+    while (start := message.find("<{%")) >= 0 and (end := message.find("%}>", start)) >= 0:
+        message = message[:start] + message[end + 3 :]
+    return message

@@ -1,0 +1,185 @@
+"""`docker:index/image:Image`."""
+
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from automation.local.plugins.docker import context
+from automation.local.plugins.docker.build import Builder
+from automation.local.plugins.docker.registry import Credentials, Reference, Registry, address_of
+from automation.local.plugins.framework.errors import CheckFailure, ProviderError
+from automation.local.plugins.framework.provider import Provider
+from automation.local.plugins.framework.resource import Operation, Resource
+from automation.local.plugins.framework.schema import (
+    BOOLEAN,
+    STRING,
+    ListOf,
+    MapOf,
+    Object,
+    Property,
+    Table,
+)
+from automation.local.plugins.framework.values import UNKNOWN, Properties, contains_unknown
+
+_ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
+_DOCKERFILE: Final = "Dockerfile"
+
+
+class DockerProvider(Provider):
+    """The `docker` package."""
+
+    package = "docker"
+
+    def resources(self) -> tuple["Image"]:
+        """The image."""
+        return (Image(),)
+
+
+class Image(Resource[DockerProvider]):
+    """An image that is built from a context and pushed; its id is its name.
+
+    `build.contextDigest` is added to the inputs, as the published plugin does: it stands for all files that the build
+    may read. The credentials of `registry` are no part of what is compared.
+    """
+
+    token = "docker:index/image:Image"
+    properties: ClassVar[Table] = {
+        "imageName": Property(STRING, required=True, unreadable=True),
+        "build": Property(
+            Object(
+                {
+                    "context": Property(STRING),
+                    "dockerfile": Property(STRING),
+                    "args": Property(MapOf(STRING)),
+                    "target": Property(STRING),
+                    "platform": Property(STRING),
+                    "contextDigest": Property(STRING),
+                    "builderVersion": Property(STRING),
+                    "cacheFrom": Property(Object({"images": Property(ListOf(STRING))})),
+                }
+            ),
+            unreadable=True,
+        ),
+        "registry": Property(
+            Object(
+                {
+                    "server": Property(STRING),
+                    # Compared as absent: they change with every deployment.
+                    "username": Property(STRING, computed=True),
+                    "password": Property(STRING, computed=True),
+                }
+            ),
+            unreadable=True,
+        ),
+        "skipPush": Property(BOOLEAN, default=False, unreadable=True),
+        "buildOnPreview": Property(BOOLEAN, default=False, unreadable=True),
+    }
+    outputs = ("baseImageName", "context", "dockerfile", "registryServer", "repoDigest")
+    volatile = ("repoDigest",)
+
+    def complete(self, provider: DockerProvider, inputs: Properties) -> Properties:
+        """Add what the build depends on: platform and context."""
+        del provider
+        build = dict(inputs.get("build") or {})
+        build.setdefault("platform", f"linux/{_ARCHITECTURES.get(platform.machine(), platform.machine())}")
+        folder, dockerfile = _paths(build)
+        if UNKNOWN not in (folder, dockerfile):
+            if not Path(dockerfile).is_file():
+                raise ProviderError(_no_dockerfile(folder, dockerfile))
+            files = context.read(Path(folder), Path(dockerfile))
+            build["contextDigest"] = context.digest(files, Path(dockerfile).read_bytes())
+        return {**inputs, "build": build}
+
+    def check(self, provider: DockerProvider, inputs: Properties) -> list[CheckFailure]:
+        """The name is fully qualified; the Dockerfile can be followed."""
+        del provider
+        name = inputs["imageName"]
+        if name is not UNKNOWN:
+            Reference.parse(name)
+        if not contains_unknown(inputs["build"]):
+            build_image(inputs["build"])
+        return []
+
+    def foresee(self, provider: DockerProvider, inputs: Properties) -> Properties:
+        """All but what the registry says."""
+        del provider
+        return {key: value for key, value in _settled(inputs).items() if value is not None}
+
+    def create(self, operation: Operation[DockerProvider], inputs: Properties) -> str:
+        """Build and push."""
+        inputs["repoDigest"] = self._build_and_push(operation, inputs)
+        return str(inputs["imageName"])
+
+    def _build_and_push(self, operation: Operation[DockerProvider], inputs: Properties) -> str | None:
+        del operation
+        image = build_image(inputs["build"])
+        if inputs.get("skipPush"):
+            return None
+        given = inputs.get("registry") or {}
+        reference = Reference.parse(inputs["imageName"])
+        address = address_of(reference, given.get("server") or "")
+        credentials = Credentials(given.get("username") or "", given.get("password") or "")
+        Registry(reference, address, credentials).push(image)
+        return f"{reference.repository_name}@{image.digest}"
+
+    def read(self, operation: Operation[DockerProvider], resource_id: str, state: Properties) -> Properties | None:
+        """What the state has: the published plugin looks no further either."""
+        del operation
+        return {**state, **_settled({**state, "imageName": state.get("imageName", resource_id)})}
+
+    def update(
+        self,
+        operation: Operation[DockerProvider],
+        resource_id: str,
+        old: Properties,
+        new: Properties,
+        changed: set[str],
+    ) -> None:
+        """Build and push again."""
+        del resource_id, old, changed
+        new["repoDigest"] = self._build_and_push(operation, new)
+
+    def delete(self, operation: Operation[DockerProvider], resource_id: str, state: Properties) -> None:
+        """Nothing: images stay until their repository goes."""
+        del operation, resource_id, state
+
+
+def _paths(build: Mapping[str, Any]) -> tuple[Any, Any]:
+    folder = build.get("context") or "."
+    dockerfile = build.get("dockerfile")
+    if dockerfile is None:
+        dockerfile = UNKNOWN if folder is UNKNOWN else str(Path(folder) / _DOCKERFILE)
+    return folder, dockerfile
+
+
+def _no_dockerfile(folder: str, dockerfile: str) -> str:
+    inside = Path(folder) / dockerfile
+    hint = f"; it is relative to {Path.cwd()}, so try {str(inside)!r}" if inside.is_file() else f" (in {Path.cwd()})"
+    return f"there is no Dockerfile {dockerfile!r}{hint}"
+
+
+def build_image(build: Mapping[str, Any]) -> Any:
+    """The image that `build` describes.
+
+    Raises:
+        ProviderError: the context is not there or the Dockerfile cannot be followed.
+    """
+    folder, dockerfile = _paths(build)
+    files = context.read(Path(folder), Path(dockerfile))
+    builder = Builder(dockerfile, files, build.get("args") or {}, build["platform"])
+    return builder.build(Path(dockerfile).read_text(), build.get("target") or "")
+
+
+def _settled(inputs: Properties) -> Properties:
+    build = inputs.get("build") or {}
+    folder, dockerfile = _paths(build)
+    registry = inputs.get("registry") or {}
+    return {
+        "imageName": inputs.get("imageName"),
+        "baseImageName": inputs.get("imageName"),
+        "context": folder,
+        "dockerfile": dockerfile,
+        "platform": build.get("platform"),
+        "registryServer": registry.get("server") if isinstance(registry, dict) else UNKNOWN,
+    }

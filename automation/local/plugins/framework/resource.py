@@ -1,0 +1,184 @@
+"""What a resource type is: its tables and the four things that can be done to one."""
+
+import hashlib
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final, Generic, TypeVar
+
+from automation.local.plugins.framework.errors import Cancelled, CheckFailure, NotSupported, TimedOut
+from automation.local.plugins.framework.schema import DEFAULTS, Table
+from automation.local.plugins.framework.values import UNKNOWN, Properties
+
+ProviderT = TypeVar("ProviderT")
+T = TypeVar("T")
+
+RANDOM_NAME_HEX_DIGITS: Final = 7
+"""Length of the suffix that makes a name unique where the program gives none, as the published providers' is."""
+
+
+@dataclass(frozen=True)
+class Operation(Generic[ProviderT]):
+    """One call of the engine about one resource.
+
+    Attributes:
+        provider: the configured provider.
+        urn: the resource's URN.
+        timeout_seconds: the program's `customTimeouts` for this call; 0 where it has none.
+        cancelled: set when the engine wants everything to stop.
+        say: shows the user what this resource is waiting for; the line goes when the resource is done.
+    """
+
+    provider: ProviderT
+    urn: str
+    timeout_seconds: float = 0
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    say: Callable[[str], None] = lambda _line: None
+
+    @property
+    def name(self) -> str:
+        """The resource's name in the program."""
+        return self.urn.rsplit("::", 1)[-1]
+
+    def wait(
+        self, what: str, probe: Callable[[], T | None], *, default_seconds: float, interval_seconds: float = 0.05
+    ) -> T:
+        """Ask `probe` until it gives a value, less and less often.
+
+        Args:
+            what: what is waited for, for the error.
+            probe: gives `None` while it is not there.
+            default_seconds: how long at most where the program sets no timeout.
+            interval_seconds: the first pause; it doubles up to 5 s.
+
+        Raises:
+            TimedOut: the time is up.
+            Cancelled: the engine cancelled.
+        """
+        limit = self.timeout_seconds or default_seconds
+        deadline = time.monotonic() + limit
+        while True:
+            found = probe()
+            if found is not None:
+                return found
+            if time.monotonic() >= deadline:
+                raise TimedOut(f"{what} did not happen within {limit:g} s; give customTimeouts if it needs longer")
+            if self.cancelled.wait(interval_seconds):
+                raise Cancelled(f"cancelled while waiting for {what}")
+            interval_seconds = min(interval_seconds * 2, 5.0)
+
+
+class Resource(ABC, Generic[ProviderT]):
+    """A resource type. Subclasses fill in the tables and the calls.
+
+    Attributes:
+        token: the type token, `package:module/member:Member`.
+        properties: what the program may give.
+        outputs: what it gets back beside its own inputs.
+        volatile: outputs that an update may change, so that a preview of one does not know them.
+        name_property: the input that is made from the resource's name where it is absent.
+        name_limit: the longest such name.
+        deletes_before_replace: whether old and new can never exist side by side.
+    """
+
+    token: ClassVar[str]
+    properties: ClassVar[Table]
+    outputs: ClassVar[tuple[str, ...]] = ()
+    volatile: ClassVar[tuple[str, ...]] = ()
+    name_property: ClassVar[str | None] = None
+    name_limit: ClassVar[int] = 255
+    deletes_before_replace: ClassVar[bool] = False
+
+    @property
+    def table(self) -> Table:
+        """All inputs, with those that every type of the provider has."""
+        return self.properties
+
+    def complete(self, provider: ProviderT, inputs: Properties) -> Properties:
+        """Fill in what the provider's configuration adds to checked inputs."""
+        del provider
+        return inputs
+
+    def check(self, provider: ProviderT, inputs: Properties) -> Iterable[CheckFailure]:
+        """Rules beyond the table; `inputs` may hold unknowns."""
+        del provider, inputs
+        return ()
+
+    def replaced_by(self, old: Properties, new: Properties) -> Iterable[str]:
+        """Top-level properties whose change needs another resource in this very case."""
+        del old, new
+        return ()
+
+    def foresee(self, provider: ProviderT, inputs: Properties) -> Properties:
+        """Outputs that are known before the resource is made."""
+        del provider, inputs
+        return {}
+
+    @abstractmethod
+    def create(self, operation: Operation[ProviderT], inputs: Properties) -> str:
+        """Make it and return its id.
+
+        It may add to `inputs` what `read` cannot know from the id: `inputs` is the first state that `read` is given.
+        """
+
+    @abstractmethod
+    def read(self, operation: Operation[ProviderT], resource_id: str, state: Properties) -> Properties | None:
+        """All its properties as they are, or `None` if it is gone. `state` is empty when it is being imported."""
+
+    def update(
+        self, operation: Operation[ProviderT], resource_id: str, old: Properties, new: Properties, changed: set[str]
+    ) -> None:
+        """Bring it from the state `old` to the inputs `new`; `changed` names the top-level inputs that differ."""
+        del operation, resource_id, old, new
+        raise NotSupported(f"{self.token} cannot be changed in place ({', '.join(sorted(changed))})")
+
+    @abstractmethod
+    def delete(self, operation: Operation[ProviderT], resource_id: str, state: Properties) -> None:
+        """Remove it; not finding it is fine."""
+
+
+def with_name(
+    resource: Resource[Any], name: str, seed: bytes, old_inputs: Mapping[str, Any], inputs: Properties
+) -> Properties:
+    """`inputs` with a name: the program's, the one made before, or one made now from `name` and `seed`."""
+    key = resource.name_property
+    if key is None or inputs.get(key) is not None:
+        return {**inputs, DEFAULTS: []}
+    if key in old_inputs.get(DEFAULTS, ()) and key in old_inputs:
+        made = old_inputs[key]
+    else:
+        suffix = hashlib.sha256(seed or name.encode()).hexdigest()[:RANDOM_NAME_HEX_DIGITS]
+        made = f"{name[: resource.name_limit - RANDOM_NAME_HEX_DIGITS - 1]}-{suffix}"
+    return {**inputs, key: made, DEFAULTS: [key]}
+
+
+def name_is_fixed(resource: Resource[Any], inputs: Mapping[str, Any]) -> bool:
+    """Whether the program itself chose the name, so that a second resource cannot have it too."""
+    key = resource.name_property
+    return key is not None and inputs.get(key) is not None and key not in inputs.get(DEFAULTS, (key,))
+
+
+def foreseen(resource: Resource[ProviderT], provider: ProviderT, inputs: Properties) -> Properties:
+    """The state that a preview of creating the resource shows."""
+    computed: Iterator[str] = (name for name, row in resource.table.items() if row.computed)
+    state: Properties = dict.fromkeys((*resource.outputs, *computed), UNKNOWN)
+    state.update({key: value for key, value in inputs.items() if key != DEFAULTS})
+    state.update(resource.foresee(provider, inputs))
+    return state
+
+
+def foreseen_update(
+    resource: Resource[ProviderT], provider: ProviderT, old_state: Properties, inputs: Properties
+) -> Properties:
+    """The state that a preview of updating the resource shows."""
+    state = {
+        name: value
+        for name, value in old_state.items()
+        if name not in resource.table or resource.table[name].computed or name in inputs
+    }
+    state.update({key: value for key, value in inputs.items() if key != DEFAULTS})
+    state.update(dict.fromkeys(resource.volatile, UNKNOWN))
+    state.update(resource.foresee(provider, inputs))
+    return state

@@ -1,0 +1,40 @@
+"""A plugin's process: serve on a loopback port, print the port, end when the engine does."""
+
+import os
+import sys
+import threading
+from concurrent import futures
+from typing import Final
+
+import grpc
+from pulumi.runtime.proto import provider_pb2_grpc
+
+WORKERS: Final = 64
+"""Calls at once; the engine sends at most its `--parallel` plus invokes."""
+_MESSAGE_BYTES: Final = 400 * 1024 * 1024
+"""The engine's own limit for one message."""
+
+
+def serve(servicer: provider_pb2_grpc.ResourceProviderServicer) -> None:
+    """Serve until the engine ends this process, or is gone itself."""
+    server = grpc.server(
+        futures.ThreadPoolExecutor(max_workers=WORKERS),
+        options=[
+            ("grpc.max_receive_message_length", _MESSAGE_BYTES),
+            ("grpc.max_send_message_length", _MESSAGE_BYTES),
+        ],
+    )
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    sys.stdout.write(f"{port}\n")
+    sys.stdout.flush()
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    server.wait_for_termination()
+
+
+def _end_with_parent(parent: int) -> None:
+    pause = threading.Event()
+    while os.getppid() == parent:
+        pause.wait(1)
+    os._exit(0)

@@ -1,0 +1,291 @@
+"""Getting the Pulumi CLI: from PATH, from the cache, by the official download, or built from its Go module.
+
+A build from source has no language hosts; `automation.local.language_host` is put beside it then.
+"""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from pulumi.automation import PulumiCommand
+from semver import VersionInfo
+
+from automation.local.plugins import write_executable
+
+PULUMI_VERSION: Final = "3.259.0"
+"""The version that is downloaded or built; tools/go.mod names the same."""
+
+Origin = Literal["path", "cache", "download", "build"]
+Progress = Callable[[str], None]
+
+_TOOLS: Final = Path(__file__).resolve().parents[2] / "tools"
+_PACKAGE: Final = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
+_VERSION_SYMBOL: Final = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version"
+_VERSION_TIMEOUT_SECONDS: Final = 30.0
+_DOWNLOAD_TIMEOUT_SECONDS: Final = 300.0
+_PROGRESS_INTERVAL_SECONDS: Final = 30.0
+_LANGUAGE_HOST: Final = "pulumi-language-python"
+
+
+@dataclass(frozen=True)
+class PulumiCli:
+    """A CLI that works.
+
+    Attributes:
+        path: the executable.
+        origin: where it came from.
+        version: what it says it is, without the `v`.
+    """
+
+    path: Path
+    origin: Origin
+    version: str
+
+    @property
+    def root(self) -> Path:
+        """The folder that `pulumi.automation.PulumiCommand` takes: the one above `bin`.
+
+        Raises:
+            ValueError: the executable is not in a folder named `bin`.
+        """
+        if self.path.parent.name != "bin":
+            raise ValueError(f"{self.path} is not in a folder named bin")
+        return self.path.parent.parent
+
+
+class PulumiUnavailable(Exception):
+    """No way led to a CLI.
+
+    Attributes:
+        tried: each way and why it failed.
+    """
+
+    def __init__(self, tried: list[str]) -> None:
+        self.tried = tried
+        ways = "\n".join(f"  - {way}" for way in tried)
+        super().__init__(
+            f"the Pulumi CLI is needed and could not be had:\n{ways}\n"
+            f"Install Pulumi {PULUMI_VERSION} or later and put it on PATH (pulumi.com/docs/install), "
+            "or install Go so that it can be built here."
+        )
+
+
+class _NotThisWay(Exception):
+    """One way to a CLI is closed."""
+
+
+def default_cache_dir(environment: Mapping[str, str] = os.environ) -> Path:
+    """Where the CLI is kept between runs: `$XDG_CACHE_HOME`, or `~/.cache`, and the kit's name."""
+    base = environment.get("XDG_CACHE_HOME") or Path(environment.get("HOME") or Path.home()) / ".cache"
+    return Path(base) / "ecs-step-functions-kit"
+
+
+def ensure(cache_dir: Path, *, progress: Progress, environment: Mapping[str, str] = os.environ) -> PulumiCli:
+    """A CLI that works, downloaded or built if there is none.
+
+    Two processes at once do not clash: one makes it, the other waits and finds it in the cache.
+
+    Args:
+        cache_dir: where a CLI is kept between runs.
+        progress: told what is being done, a line each.
+        environment: the variables to look things up in and to run things with.
+
+    Raises:
+        PulumiUnavailable: no way worked; the message says what was tried and what to do.
+    """
+    tried: list[str] = []
+    try:
+        return _from_path(environment)
+    except _NotThisWay as reason:
+        tried.append(f"PATH: {reason}")
+    root = cache_dir / f"pulumi-{PULUMI_VERSION}"
+    try:
+        return _from_cache(root, environment)
+    except _NotThisWay as reason:
+        tried.append(f"cache: {reason}")
+    with _lock(cache_dir, progress):
+        try:
+            return _from_cache(root, environment)
+        except _NotThisWay:
+            progress(f"There is no Pulumi CLI here yet: getting version {PULUMI_VERSION}.")
+        try:
+            return _by_download(cache_dir, root, environment, progress)
+        except _NotThisWay as reason:
+            tried.append(f"download: {reason}")
+            progress(f"The download did not work ({reason}).")
+        try:
+            return _by_build(cache_dir, root, environment, progress)
+        except _NotThisWay as reason:
+            tried.append(f"build: {reason}")
+    raise PulumiUnavailable(tried)
+
+
+def version_of(executable: Path | str, environment: Mapping[str, str] = os.environ) -> VersionInfo:
+    """What `pulumi version` answers.
+
+    Raises:
+        _NotThisWay: it cannot be run, or says nothing that is a version.
+    """
+    try:
+        answer = subprocess.run(
+            [str(executable), "version"],
+            env={**environment, "PULUMI_SKIP_UPDATE_CHECK": "true"},
+            capture_output=True,
+            text=True,
+            timeout=_VERSION_TIMEOUT_SECONDS,
+            check=True,
+        ).stdout.strip()
+        return VersionInfo.parse(answer.removeprefix("v"))
+    except (OSError, subprocess.SubprocessError) as error:
+        raise _NotThisWay(f"{executable} does not run: {error}") from error
+    except ValueError as error:
+        raise _NotThisWay(f"{executable} does not say its version: {error}") from error
+
+
+def _from_path(environment: Mapping[str, str]) -> PulumiCli:
+    found = shutil.which("pulumi", path=environment.get("PATH"))
+    if found is None:
+        raise _NotThisWay("there is no pulumi on it")
+    version = version_of(found, environment)
+    least = VersionInfo.parse(PULUMI_VERSION)
+    if version.major != least.major or version.compare(least) < 0:
+        raise _NotThisWay(f"{found} is version {version}, {least} or a later {least.major} is needed")
+    return PulumiCli(Path(found), "path", str(version))
+
+
+def _from_cache(root: Path, environment: Mapping[str, str]) -> PulumiCli:
+    executable = root / "bin" / "pulumi"
+    if not executable.exists():
+        raise _NotThisWay(f"there is no {executable}")
+    version = version_of(executable, environment)
+    if str(version) != PULUMI_VERSION:
+        raise _NotThisWay(f"{executable} is version {version}")
+    # What was written for another interpreter or checkout would not run here.
+    if (root / _BUILT_MARK).exists():
+        write_executable(root / "bin" / _LANGUAGE_HOST, "automation.local.language_host")
+    return PulumiCli(executable, "cache", PULUMI_VERSION)
+
+
+_BUILT_MARK: Final = "built-from-source"
+
+
+@contextmanager
+def _lock(cache_dir: Path, progress: Progress) -> Generator[None, None, None]:
+    """One process at a time; the lock goes with the process that holds it."""
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    with (cache_dir / "pulumi.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress("Another process is getting the Pulumi CLI: waiting for it.")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _fresh(cache_dir: Path) -> Generator[Path, None, None]:
+    """A folder to make things in, beside where they go in the end; gone afterwards."""
+    folder = cache_dir / f".new-{os.getpid()}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _move(new: Path, root: Path) -> None:
+    shutil.rmtree(root, ignore_errors=True)
+    new.rename(root)
+
+
+def _by_download(cache_dir: Path, root: Path, environment: Mapping[str, str], progress: Progress) -> PulumiCli:
+    progress("Downloading the official release…")
+    with _fresh(cache_dir) as new:
+        failure: list[BaseException] = []
+
+        def install() -> None:
+            try:
+                PulumiCommand.install(str(new), VersionInfo.parse(PULUMI_VERSION))
+            except (OSError, subprocess.SubprocessError, ValueError) as error:
+                failure.append(error)
+
+        worker = threading.Thread(target=install, daemon=True)
+        worker.start()
+        worker.join(_DOWNLOAD_TIMEOUT_SECONDS)
+        if worker.is_alive():
+            raise _NotThisWay(f"it did not end within {_DOWNLOAD_TIMEOUT_SECONDS:g} s")
+        if failure:
+            raise _NotThisWay(_last_words(failure[0]))
+        version_of(new / "bin" / "pulumi", environment)
+        _move(new, root)
+        new.mkdir()
+    return PulumiCli(root / "bin" / "pulumi", "download", PULUMI_VERSION)
+
+
+def _last_words(error: BaseException) -> str:
+    if isinstance(error, subprocess.CalledProcessError):
+        output = error.output.decode(errors="replace") if isinstance(error.output, bytes) else str(error.output or "")
+        lines = [line.strip() for line in output.splitlines() if line.strip()]
+        return lines[-1] if lines else f"the installer ended with {error.returncode}"
+    return str(error)
+
+
+def build_command(go: str, output: Path) -> list[str]:
+    """The command that builds the CLI; without its version the Automation API refuses it."""
+    flags = f"-s -w -X {_VERSION_SYMBOL}=v{PULUMI_VERSION}"
+    return [go, "build", "-trimpath", "-mod=readonly", "-ldflags", flags, "-o", str(output), _PACKAGE]
+
+
+def _by_build(cache_dir: Path, root: Path, environment: Mapping[str, str], progress: Progress) -> PulumiCli:
+    go = shutil.which("go", path=environment.get("PATH"))
+    if go is None:
+        raise _NotThisWay("there is no go on PATH")
+    progress("Building it from its Go module (once; 4 to 8 minutes on two cores)…")
+    with _fresh(cache_dir) as new:
+        executable = new / "bin" / "pulumi"
+        executable.parent.mkdir()
+        log = new / "build.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                build_command(go, executable),
+                cwd=_TOOLS,
+                env={**environment, "CGO_ENABLED": "0", "GOFLAGS": ""},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+            _follow(process, progress)
+        if process.returncode != 0:
+            lines = log.read_text(errors="replace").splitlines()
+            raise _NotThisWay(f"go build ended with {process.returncode}: {' / '.join(lines[-5:])}")
+        version_of(executable, environment)
+        write_executable(executable.with_name(_LANGUAGE_HOST), "automation.local.language_host")
+        (new / _BUILT_MARK).touch()
+        log.unlink()
+        _move(new, root)
+        new.mkdir()
+    return PulumiCli(root / "bin" / "pulumi", "build", PULUMI_VERSION)
+
+
+def _follow(process: "subprocess.Popen[bytes]", progress: Progress) -> None:
+    """Wait for the build, telling every half minute that it goes on; it does not outlive this process's interest."""
+    started = time.monotonic()
+    try:
+        while True:
+            try:
+                process.wait(_PROGRESS_INTERVAL_SECONDS)
+                return
+            except subprocess.TimeoutExpired:
+                progress(f"Still building the Pulumi CLI ({time.monotonic() - started:.0f} s)…")
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise

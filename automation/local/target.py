@@ -1,0 +1,227 @@
+"""The local target: the real Pulumi engine, an emulator for AWS, and provider plugins that talk to it."""
+
+import json
+import os
+import shlex
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
+
+import boto3
+
+from automation.aws import AwsClients
+from automation.errors import ContainerRuntimeUnavailable, EmulatorUnavailable
+from automation.local import plugins
+from automation.local.emulator import DockerUnavailable, Emulator, EmulatorError
+from automation.target import Identity, Plugins, PulumiInstallation, Say, find_pulumi
+
+ContainerRuntime = Literal["auto", "process", "docker"]
+ACCOUNT = "000000000000"
+REGION = "us-east-1"
+PASSPHRASE = "local"
+"""Pulumi wants one for a file backend. It protects nothing: the emulator's only credentials are `test`."""
+
+
+class LocalTarget:
+    """An AWS of our own, on this machine, for as long as the driver runs.
+
+    Args:
+        work_dir: everything it writes goes below; must exist.
+        container_runtime: what runs the ECS tasks.
+        plugins: `bundled` stand-ins, or the `published` ones, which the engine downloads.
+        port: the emulator's port; None: any free one.
+        keep: whether the emulator must outlive this process.
+    """
+
+    name: Literal["local"] = "local"
+    asks_before_deploying = False
+
+    def __init__(
+        self,
+        *,
+        work_dir: Path,
+        container_runtime: ContainerRuntime = "auto",
+        plugins: Plugins = "bundled",
+        port: int | None = None,
+        keep: bool = False,
+    ) -> None:
+        self._work_dir = work_dir
+        self._plugins = plugins
+        self._pulumi: PulumiInstallation | None = None
+        self._emulator = Emulator(
+            work_dir / "emulator",
+            port=port,
+            container_runtime=container_runtime,
+            region=REGION,
+            account=ACCOUNT,
+            log_file=work_dir / "emulator.log",
+            detached=keep,
+        )
+        self._running = False
+        self._aws: AwsClients | None = None
+
+    @property
+    def container_runtime(self) -> str:
+        """What the emulator chose."""
+        return self._emulator.container_runtime
+
+    @property
+    def pulumi(self) -> PulumiInstallation:
+        """The CLI, once started."""
+        if self._pulumi is None:
+            raise RuntimeError("LocalTarget.start comes first")
+        return self._pulumi
+
+    @property
+    def identity(self) -> Identity:
+        """The emulator's one account."""
+        return Identity(account=ACCOUNT, region=REGION, arn=f"arn:aws:iam::{ACCOUNT}:root")
+
+    @property
+    def aws(self) -> AwsClients:
+        """Clients of the emulator, as the root of its account."""
+        if self._aws is not None:
+            return self._aws
+        session = boto3.Session(
+            aws_access_key_id=self._emulator.environment["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self._emulator.environment["AWS_SECRET_ACCESS_KEY"],
+            region_name=REGION,
+        )
+        self._aws = AwsClients(session, endpoint_url=self._emulator.endpoint_url)
+        return self._aws
+
+    def check(self) -> None:
+        """Nothing that `start` would not find out as early."""
+
+    def start(self, say: Say) -> None:
+        """Start the emulator; meanwhile find the CLI and write the plugins.
+
+        Raises:
+            PulumiMissing: there is no Pulumi CLI to be had.
+            ContainerRuntimeUnavailable: Docker was asked for and is not there.
+            EmulatorUnavailable: the port is taken, or the emulator does not come up.
+        """
+        (self._work_dir / "state").mkdir(parents=True, exist_ok=True)
+        meanwhile = _Meanwhile(lambda: self._get_pulumi(say))
+        self._running = True
+        try:
+            self._emulator.start()
+        except DockerUnavailable as error:
+            raise ContainerRuntimeUnavailable(str(error)) from error
+        except EmulatorError as error:
+            raise EmulatorUnavailable(str(error)) from error
+        meanwhile.result()
+        if self._emulator.container_runtime_reason:
+            say(f"container runtime: {self.container_runtime} ({self._emulator.container_runtime_reason})")
+
+    def _get_pulumi(self, say: Say) -> None:
+        self._pulumi = find_pulumi(say)
+        if self._plugins == "bundled":
+            plugins.install(self._bin_dir)
+
+    def stop(self) -> None:
+        """Stop the emulator. Everything in it is gone then."""
+        if self._running:
+            self._running = False
+            self._emulator.stop()
+
+    @property
+    def _bin_dir(self) -> Path:
+        return self._work_dir / "bin"
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """This process's environment without its AWS and Pulumi settings, and those of the emulator."""
+        inherited = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("AWS_", "PULUMI_")) and not key.startswith("KIT_")
+        }
+        path = [str(self.pulumi.executable.parent), inherited.get("PATH", os.defpath)]
+        if self._plugins == "bundled":
+            path.insert(0, str(self._bin_dir))
+        return {**inherited, **self._additions, "PATH": os.pathsep.join(path)}
+
+    @property
+    def _additions(self) -> dict[str, str]:
+        additions = {
+            **self._emulator.environment,
+            "KIT_IMAGE_BUILDER": "docker" if self.container_runtime == "docker" else "archive",
+            "PULUMI_BACKEND_URL": f"file://{self._work_dir / 'state'}",
+            "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
+        }
+        if self._plugins == "bundled":
+            additions["PULUMI_HOME"] = str(self._work_dir / "pulumi")
+        return additions
+
+    @property
+    def config(self) -> Mapping[str, str]:
+        """What points the `aws` provider at the emulator."""
+        url = self._emulator.endpoint_url
+        return {
+            "aws:region": REGION,
+            "aws:accessKey": self._emulator.environment["AWS_ACCESS_KEY_ID"],
+            "aws:secretKey": self._emulator.environment["AWS_SECRET_ACCESS_KEY"],
+            "aws:endpoints": json.dumps([dict.fromkeys(ENDPOINT_SERVICES, url)]),
+            "aws:s3UsePathStyle": "true",
+            "aws:skipCredentialsValidation": "true",
+            "aws:skipMetadataApiCheck": "true",
+        }
+
+    def how_to_use(self, stack: str, work_dir: Path) -> list[str]:
+        """The environment for a shell, and a first command."""
+        exports = [f"export {key}={shlex.quote(value)}" for key, value in self._additions.items()]
+        path = os.pathsep.join([str(self._bin_dir), str(self.pulumi.executable.parent), "$PATH"])
+        return [
+            *exports,
+            f'export PATH="{path}"',
+            f"pulumi --cwd {shlex.quote(str(work_dir))} stack output --stack {stack}",
+        ]
+
+    def how_to_remove(self, stack: str, work_dir: Path) -> list[str]:  # noqa: ARG002  the protocol has them
+        """The emulator holds everything: without it nothing is left but a folder."""
+        lines = [f"rm -r {shlex.quote(str(self._work_dir))}"]
+        if self._running:
+            lines.insert(0, f"kill {self._emulator.pid}")
+        return lines
+
+
+ENDPOINT_SERVICES = (
+    "cloudwatch",
+    "dynamodb",
+    "ec2",
+    "ecr",
+    "ecs",
+    "events",
+    "iam",
+    "lambda",
+    "logs",
+    "s3",
+    "sfn",
+    "sts",
+)
+"""The services that the program uses, as the `aws` provider's config calls them."""
+
+
+class _Meanwhile:
+    """Work in a thread that ends with the process, whatever it is waiting for."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, args=(work,), daemon=True)
+        self._thread.start()
+
+    def _run(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001  carried to the thread that waits
+            self._error = error
+
+    def result(self) -> None:
+        """Wait for the end of the work and raise what it raised."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error

@@ -1,0 +1,257 @@
+"""What the user sees while the driver works: a live view on a terminal, plain lines anywhere else."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol, TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from automation.lifecycle import ResourceStep
+from automation.runs import Counts
+
+_DONE_WORDS = {
+    "create": "created",
+    "create-replacement": "created",
+    "update": "updated",
+    "replace": "replaced",
+    "delete": "deleted",
+    "delete-replaced": "deleted",
+}
+
+
+class Progress(Protocol):
+    """Where the driver says what it does."""
+
+    def phase(self, name: str) -> None:
+        """A new step has begun."""
+
+    def say(self, line: str) -> None:
+        """Something worth a line."""
+
+    def resource(self, step: ResourceStep) -> None:
+        """The engine began or ended something on a resource."""
+
+    def counts(self, pattern: int, counts: Counts) -> None:
+        """How far a run is."""
+
+    def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table, at the end."""
+
+    def ask(self, question: str) -> bool:
+        """Ask whoever sits at the terminal; anything but yes is no."""
+
+    def close(self) -> None:
+        """Nothing more will come."""
+
+
+def describe(counts: Counts) -> str:
+    """A run's counts on one line."""
+    return (
+        f"{counts.submitted} of {counts.total} submitted, {counts.running} running, "
+        f"{counts.completed} completed, {counts.failed} failed ({counts.status})"
+    )
+
+
+def short_type(type_token: str) -> str:
+    """`aws:ecs/cluster:Cluster` as `aws:ecs:Cluster`."""
+    package, _, rest = type_token.partition(":")
+    module, _, name = rest.rpartition(":")
+    return f"{package}:{module.partition('/')[0]}:{name}"
+
+
+class PlainProgress:
+    """One line for everything, with the seconds since the start.
+
+    Args:
+        stream: where to write.
+        log: a file that gets the same lines.
+    """
+
+    def __init__(
+        self, stream: TextIO | None = None, *, log: Path | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._stream = stream
+        self._log = log
+        self._clock = clock
+        self._began = clock()
+        self._last: dict[int, Counts] = {}
+
+    def phase(self, name: str) -> None:
+        """A heading."""
+        self._line(f"== {name}")
+
+    def say(self, line: str) -> None:
+        """The line."""
+        for part in line.splitlines() or [""]:
+            self._line(f"   {part}")
+
+    def resource(self, step: ResourceStep) -> None:
+        """A line for each resource that was made, changed or deleted, or could not be."""
+        if step.state == "failed":
+            self._line(f"   FAILED to {step.operation} {short_type(step.type)} {step.name}")
+        elif step.state == "done" and step.operation in _DONE_WORDS:
+            self._line(f"   {_DONE_WORDS[step.operation]} {short_type(step.type)} {step.name}")
+
+    def counts(self, pattern: int, counts: Counts) -> None:
+        """A line whenever they have changed."""
+        if self._last.get(pattern) != counts:
+            self._last[pattern] = counts
+            self._line(f"   pattern {pattern}: {describe(counts)}")
+
+    def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Columns, aligned."""
+        widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+        self._line(f"== {title}")
+        for row in [header, *rows]:
+            self._line("   " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+    def ask(self, question: str) -> bool:
+        """On the terminal, if standard input is one."""
+        return _asked(question)
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+    def _line(self, text: str) -> None:
+        line = f"{self._clock() - self._began:6.1f}s {text}"
+        if self._log is not None:
+            with self._log.open("a", encoding="utf-8") as log:
+                log.write(line + "\n")
+        print(line, file=self._stream or sys.stderr, flush=True)
+
+
+class LiveProgress:
+    """A few lines at the bottom that change: the step, what the engine is at, and each run's counts.
+
+    Args:
+        log: a file that gets what the plain view would show.
+    """
+
+    def __init__(self, *, log: Path | None = None, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
+        self._log = _FileProgress(log) if log else None
+        self._phase = ""
+        self._began = time.monotonic()
+        self._open: dict[str, ResourceStep] = {}
+        self._ended = 0
+        self._counts: dict[int, Counts] = {}
+        self._spinner = Spinner("dots")
+        self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=8, transient=True)
+        self._live.start()
+
+    def phase(self, name: str) -> None:
+        """Write down how the last step went and show the new one."""
+        self._finish_phase()
+        self._phase, self._began = name, time.monotonic()
+        if self._log:
+            self._log.phase(name)
+
+    def say(self, line: str) -> None:
+        """A line above the live ones."""
+        self._console.print(f"  {escape(line)}", highlight=False)
+        if self._log:
+            self._log.say(line)
+
+    def resource(self, step: ResourceStep) -> None:
+        """Keep what is under way; a failure gets a line of its own."""
+        key = f"{step.type}::{step.name}"
+        if step.state == "started":
+            self._open[key] = step
+        else:
+            self._open.pop(key, None)
+            self._ended += step.operation in _DONE_WORDS
+        if step.state == "failed":
+            self.say(f"FAILED to {step.operation} {short_type(step.type)} {step.name}")
+        if self._log:
+            self._log.resource(step)
+
+    def counts(self, pattern: int, counts: Counts) -> None:
+        """Show the newest."""
+        self._counts[pattern] = counts
+        if self._log:
+            self._log.counts(pattern, counts)
+
+    def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table of rich's."""
+        table = Table(*header, title=title, title_justify="left")
+        for row in rows:
+            table.add_row(*(escape(cell) for cell in row))
+        self._finish_phase()
+        self._phase = ""
+        self._console.print(table)
+        if self._log:
+            self._log.table(title, header, rows)
+
+    def ask(self, question: str) -> bool:
+        """With the live lines out of the way."""
+        self._live.stop()
+        try:
+            return _asked(question)
+        finally:
+            self._live.start()
+
+    def close(self) -> None:
+        """End the live lines."""
+        self._finish_phase()
+        self._live.stop()
+
+    def _finish_phase(self) -> None:
+        if self._phase:
+            counts = "".join(f"\n    pattern {pattern}: {describe(of)}" for pattern, of in sorted(self._counts.items()))
+            resources = f", {self._ended} resources" if self._ended else ""
+            seconds = time.monotonic() - self._began
+            self._console.print(
+                f"[green]✓[/] {escape(self._phase)} ({seconds:.1f} s{resources}){counts}", highlight=False
+            )
+        self._open.clear()
+        self._counts.clear()
+        self._ended = 0
+
+    def _render(self) -> RenderableType:
+        lines: list[RenderableType] = []
+        if self._phase:
+            self._spinner.update(text=Text(f" {self._phase} ({time.monotonic() - self._began:.0f} s)"))
+            lines.append(self._spinner)
+        steps = list(self._open.values())
+        if steps:
+            lines.append(Text(f"    {self._ended} resources done, {len(steps)} under way", style="dim"))
+            lines += [
+                Text(f"    {step.operation} {short_type(step.type)} {step.name}", style="dim") for step in steps[-6:]
+            ]
+        lines += [
+            Text(f"    pattern {pattern}: {describe(counts)}") for pattern, counts in sorted(self._counts.items())
+        ]
+        return Group(*lines)
+
+
+class _FileProgress(PlainProgress):
+    def __init__(self, log: Path) -> None:
+        super().__init__(log=log)
+
+    def _line(self, text: str) -> None:
+        assert self._log is not None
+        with self._log.open("a", encoding="utf-8") as log:
+            log.write(f"{self._clock() - self._began:6.1f}s {text}\n")
+
+
+def _asked(question: str) -> bool:
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+@contextmanager
+def shown(log: Path | None = None) -> Iterator[Progress]:
+    """The view that fits where standard error goes to."""
+    progress: Progress = LiveProgress(log=log) if sys.stderr.isatty() else PlainProgress(log=log)
+    try:
+        yield progress
+    finally:
+        progress.close()

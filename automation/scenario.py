@@ -1,0 +1,442 @@
+"""The whole journey of a stack: set up, preview, deploy, run, verify, destroy, look for leftovers."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from automation import costs, leftovers, runs, specs, verify
+from automation.errors import BackendUnavailable, BadInput, Declined, DriverError, NotYourStack, WrongAccount
+from automation.interruption import InterruptedAgain, Interruption
+from automation.lifecycle import PROJECT_NAME, Changes, PhysicalResource, Stack
+from automation.progress import Progress
+from automation.pulumi_process import PulumiProcess
+from automation.report import PatternResult, Report, write_json
+from automation.target import Target
+
+POLL_SECONDS = {"local": 0.3, "aws": 2.0}
+"""Time between two looks at a run; on AWS every look costs read capacity of the tables."""
+SHOWN_PROBLEMS = 5
+RUN_GRACE_SECONDS = 120.0
+"""How much longer than its own time limit a run may take before the driver gives up on it."""
+LEFTOVER_LOOKS = {"local": 1, "aws": 6}
+LEFTOVER_PAUSE_SECONDS = 10.0
+"""AWS's lists show deleted things for a while: they are asked again before something counts as left over."""
+
+
+@dataclass(frozen=True)
+class SpecFile:
+    """A spec that will be run.
+
+    Attributes:
+        path: where it came from.
+        document: with placeholders.
+    """
+
+    path: Path
+    document: specs.Document
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that was decided before anything was created.
+
+    Attributes:
+        stack_name: the Pulumi stack.
+        specs: pattern -> the spec to run.
+        config: the kit's own config, keys without namespace, `patterns` among them.
+        keep: whether the stack stays.
+        root: the project's folder.
+        work_dir: for what is thrown away at the end.
+        report_dir: for what stays.
+        json: a further place for the report.
+        limit_seconds: the run's own time limit.
+        source_buckets: other buckets that tasks may read from.
+    """
+
+    stack_name: str
+    specs: Mapping[int, SpecFile]
+    config: Mapping[str, str]
+    keep: bool
+    root: Path
+    work_dir: Path
+    report_dir: Path
+    json: Path | None
+    limit_seconds: float
+    source_buckets: Sequence[str]
+
+
+def stack_name(name_suffix: str) -> str:
+    """`e2e`, and the suffix of the physical names if there is one: two deployments are two stacks."""
+    return f"e2e-{name_suffix}" if name_suffix else "e2e"
+
+
+class Scenario:
+    """One journey. `run` makes it; whatever happens on the way, it ends with a report and without a stack.
+
+    Args:
+        plan: what was decided.
+        target: where to.
+        program: the Pulumi program, imported when first needed.
+        interruption: what a Ctrl-C means at the moment.
+        progress: where to say what happens.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        target: Target,
+        program: Callable[[], None],
+        interruption: Interruption,
+        progress: Progress,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.plan = plan
+        self.target = target
+        self.report = Report(target=target.name, patterns=[PatternResult(pattern) for pattern in sorted(plan.specs)])
+        self.phases: dict[str, float] = {}
+        self._program = program
+        self._interruption = interruption
+        self._progress = progress
+        self._clock = clock
+        self._stack: Stack | None = None
+        self._deploying = False
+        self._stack_is_new = False
+        self._outputs: Mapping[str, Any] = {}
+
+    def run(self) -> Report:
+        """Make the journey and write its report.
+
+        Raises:
+            BadInput: it could not begin; nothing was created.
+            Interrupted: a signal came; what was made has been destroyed.
+            InterruptedAgain: a second one came; `what_is_left` tells.
+        """
+        began = self._clock()
+        trouble: BaseException | None = None
+        try:
+            with self._interruption.breakable():
+                self._forward()
+        except InterruptedAgain:
+            raise
+        except BadInput as error:
+            if not self._deploying:
+                self._abandon()
+                raise
+            self._failed(str(error))
+        except (DriverError, ClientError, BotoCoreError) as error:
+            self._failed(str(error))
+        except BaseException as error:  # noqa: BLE001  whatever it is, what was made is destroyed before it goes on
+            trouble = error
+            self.report.failed = True
+            self._progress.say(f"{error}: destroying what was made" if self._deploying else f"{error}")
+        try:
+            self._clean(interrupted=trouble is not None)
+        finally:
+            self.report.seconds["total"] = self._clock() - began
+            self._write_report()
+        if trouble is not None:
+            raise trouble
+        self._interruption.raise_noted()
+        return self.report
+
+    def _failed(self, message: str) -> None:
+        self.report.failed = True
+        self._progress.say(f"FAILED: {message}")
+
+    def _forward(self) -> None:
+        with self._phase("setup"):
+            self.target.start(self._progress.say)
+            self.report.container_runtime = self.target.container_runtime
+            self._open_stack()
+        stack = self._need_stack
+        with self._phase("preview"):
+            changes = stack.preview()
+            self._progress.say(describe_changes(changes))
+        if self.target.asks_before_deploying or self.target.name == "aws":
+            self._confirm(changes)
+        with self._phase("deploy"):
+            self._deploying = True
+            deployment = stack.deploy(on_resource=self._progress.resource)
+            self._outputs = deployment.outputs
+        with self._phase("run"):
+            ended = self._run()
+        with self._phase("verify"):
+            for pattern, (run, seconds) in sorted(ended.items()):
+                self._verify(pattern, run, seconds)
+
+    def _open_stack(self) -> None:
+        self.plan.work_dir.mkdir(parents=True, exist_ok=True)
+        pulumi = PulumiProcess(
+            self.target.pulumi.executable,
+            version=self.target.pulumi.version,
+            environment=self.target.environment,
+            interruption=self._interruption,
+            log_file=self.plan.report_dir / "pulumi.log",
+        )
+        own_config = {f"{PROJECT_NAME}:{key}": value for key, value in self.plan.config.items()}
+        stack = Stack(
+            name=self.plan.stack_name,
+            program=self._program,
+            pulumi=pulumi,
+            work_dir=self.plan.work_dir,
+            main_dir=self.plan.root,
+            config={**self.target.config, **own_config},
+        )
+        self._stack = stack
+        if self.target.name == "local":
+            stack.create()
+            return
+        try:
+            self._stack_is_new = not stack.open()
+        except DriverError as error:
+            raise BackendUnavailable(str(error)) from error
+        if not self._stack_is_new:
+            self._check_against(stack.outputs())
+
+    def _check_against(self, outputs: Mapping[str, Any]) -> None:
+        here = self.target.identity
+        if "account" in outputs and (outputs["account"], outputs["region"]) != (here.account, here.region):
+            raise WrongAccount(
+                self.plan.stack_name,
+                f"account {outputs['account']}, region {outputs['region']}",
+                f"account {here.account}, region {here.region}",
+            )
+        for pattern, spec in self.plan.specs.items():
+            if f"pattern{pattern}" in outputs:
+                self._render(spec, outputs[f"pattern{pattern}"])
+
+    def _render(self, spec: SpecFile, deployed: Mapping[str, Any]) -> specs.Document:
+        return specs.render(spec.path, spec.document, deployed, source_buckets=self.plan.source_buckets)
+
+    @property
+    def _need_stack(self) -> Stack:
+        if self._stack is None:
+            raise RuntimeError("the stack is opened first")
+        return self._stack
+
+    def _confirm(self, changes: Changes) -> None:
+        here = self.target.identity
+        self._progress.say(f"account {here.account}, region {here.region}, as {here.arn}")
+        self._progress.say(f"stack {self.plan.stack_name}: {describe_changes(changes)}")
+        for line in costs.estimate(changes.steps).lines():
+            self._progress.say(line)
+        if self.target.asks_before_deploying and not self._progress.ask("Deploy this?"):
+            raise Declined
+
+    def _run(self) -> dict[int, tuple[verify.Run, float]]:
+        aws = self.target.aws
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+        inputs: dict[int, specs.Document] = {}
+        for pattern, spec in sorted(self.plan.specs.items()):
+            deployed = self._outputs[f"pattern{pattern}"]
+            inputs[pattern] = self._render(spec, deployed)
+            write_json(self.plan.report_dir / f"pattern-{pattern}-input.json", inputs[pattern])
+            for key in runs.put_sources(aws, inputs[pattern], deployed["s3BucketName"]):
+                self._progress.say(f"put s3://{deployed['s3BucketName']}/{key}")
+        started = []
+        for pattern, document in inputs.items():
+            run = runs.start(
+                aws,
+                pattern=pattern,
+                spec=document,
+                deployed=self._outputs[f"pattern{pattern}"],
+                name=f"e2e-{stamp}",
+            )
+            self._note(run)
+            self._progress.say(f"pattern {pattern}: started {run.execution_arn}")
+            started.append(run)
+        ended = runs.watch(
+            aws,
+            started,
+            on_counts=self._counted,
+            poll_seconds=POLL_SECONDS[self.target.name],
+            limit_seconds=self.plan.limit_seconds + RUN_GRACE_SECONDS,
+        )
+        return ended
+
+    def _counted(self, run: verify.Run, counts: runs.Counts) -> None:
+        self._note(run)
+        self._progress.counts(run.pattern, counts)
+
+    def _note(self, run: verify.Run) -> None:
+        result = self._result(run.pattern)
+        result.workflow_name = run.workflow_name
+        result.run_id = run.run_id
+        result.execution_arn = run.execution_arn
+
+    def _result(self, pattern: int) -> PatternResult:
+        return next(result for result in self.report.patterns if result.pattern == pattern)
+
+    def _verify(self, pattern: int, run: verify.Run, seconds: float) -> None:
+        began = self._clock()
+        facts = verify.gather(self.target.aws, run)
+        verdict = verify.judge(run, facts)
+        result = self._result(pattern)
+        result.verdict = verdict
+        result.problems = list(verdict.problems)
+        result.run_seconds = seconds
+        for problem in verdict.problems[:SHOWN_PROBLEMS]:
+            self._progress.say(f"pattern {pattern}: {problem}")
+        if len(verdict.problems) > SHOWN_PROBLEMS:
+            more = len(verdict.problems) - SHOWN_PROBLEMS
+            self._progress.say(f"pattern {pattern}: and {more} more problems, all of them in the report")
+        for item in facts.details:
+            if item.get("status") == "Failed":
+                self._keep_log(run, item)
+        result.verify_seconds = self._clock() - began
+
+    def _keep_log(self, run: verify.Run, item: Mapping[str, Any]) -> None:
+        lines = verify.log_tail(self.target.aws, run, item)
+        if not lines:
+            return
+        name = f"pattern-{run.pattern}-{item.get('task_name')}-{item.get('attempt', 1)}.log"
+        (self.plan.report_dir / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        self._progress.say(f"pattern {run.pattern}: the log of {item.get('task_name')} ends: {lines[-1][:300]}")
+
+    def _clean(self, *, interrupted: bool) -> None:
+        if self.plan.keep and self._deploying and not interrupted:
+            self.report.kept = True
+            self._say_how_to_go_on()
+        elif self._deploying:
+            with self._phase("destroy"):
+                had = self._destroy()
+            with self._phase("leftovers"):
+                self._look_for_leftovers(had)
+        else:
+            self.report.destroyed = True
+            self._abandon()
+        if not self.report.kept:
+            self._give_back()
+        for result in self.report.patterns:
+            if result.verdict is None and not result.problems:
+                result.problems.append("it did not come to a verdict")
+
+    def _destroy(self) -> Sequence[PhysicalResource]:
+        stack = self._need_stack
+        had: Sequence[PhysicalResource] = ()
+        try:
+            had = stack.resources()
+            self._quiesce(had)
+        except (DriverError, ClientError, BotoCoreError) as error:
+            self._failed(str(error))
+        try:
+            try:
+                stack.destroy(on_resource=self._progress.resource)
+            except NotYourStack:
+                raise
+            except DriverError as error:
+                self._progress.say(f"{error}\ntrying again")
+                stack.destroy(on_resource=self._progress.resource)
+            self.report.destroyed = True
+        except DriverError as error:
+            self._failed(str(error))
+            for line in self.what_is_left():
+                self._progress.say(line)
+        return had
+
+    def _quiesce(self, had: Sequence[PhysicalResource]) -> None:
+        aws = self.target.aws
+        for arn in runs.stop_open_executions(aws, had):
+            self._progress.say(f"stopped {arn}")
+        for arn in runs.stop_ecs_tasks(aws, had):
+            self._progress.say(f"stopped {arn}")
+
+    def _look_for_leftovers(self, had: Sequence[PhysicalResource]) -> None:
+        inventory = leftovers.inventory(self.plan.stack_name, had)
+        try:
+            for look in range(LEFTOVER_LOOKS[self.target.name]):
+                if look:
+                    time.sleep(LEFTOVER_PAUSE_SECONDS)
+                found = leftovers.find(self.target.aws, inventory)
+                if not found.living:
+                    break
+        except (ClientError, BotoCoreError) as error:
+            self._failed(f"could not look for leftovers: {error}")
+            return
+        self.report.leftovers = list(found.living)
+        for line in found.living:
+            self._progress.say(f"left over: {line}")
+        for line in found.kept_by_aws:
+            self._progress.say(f"kept by AWS itself, costs nothing: {line}")
+        if self.report.destroyed and self.target.name == "aws":
+            try:
+                self._need_stack.remove()
+            except DriverError as error:
+                self._failed(str(error))
+
+    def _abandon(self) -> None:
+        """Nothing was deployed: forget the empty stack, stop the emulator, remove the folder."""
+        if self._stack is not None and self._stack_is_new:
+            try:
+                self._stack.remove()
+            except DriverError as error:
+                self._progress.say(str(error))
+        self._give_back()
+
+    def _give_back(self) -> None:
+        self.target.stop()
+        if self.target.name == "local" or self.report.destroyed or not self._deploying:
+            shutil.rmtree(self.plan.work_dir, ignore_errors=True)
+
+    def _say_how_to_go_on(self) -> None:
+        self._progress.say(f"kept: stack {self.plan.stack_name}. To use it in a shell:")
+        for line in self.target.how_to_use(self.plan.stack_name, self.plan.work_dir):
+            self._progress.say(f"  {line}")
+        self._progress.say("To remove it:")
+        for line in self.target.how_to_remove(self.plan.stack_name, self.plan.work_dir):
+            self._progress.say(f"  {line}")
+
+    def what_is_left(self) -> list[str]:
+        """Lines for somebody who has to finish by hand what the driver could not."""
+        lines = []
+        if self.target.name == "aws" and self._deploying:
+            try:
+                left = self._need_stack.resources()
+                lines.append(f"{len(left)} resources are left in stack {self.plan.stack_name}:")
+                lines += [f"  {resource.type} {resource.id or '(creation not seen to end)'}" for resource in left]
+            except DriverError as error:
+                lines.append(f"stack {self.plan.stack_name} cannot be read: {error}")
+        elif self.target.name == "local":
+            lines.append("The emulator has everything that was deployed; it goes away with it. Left on this machine:")
+            lines.append(f"  {self.plan.work_dir}")
+        if lines:
+            lines.append("To remove it:")
+            lines += [f"  {line}" for line in self.target.how_to_remove(self.plan.stack_name, self.plan.work_dir)]
+        return lines
+
+    def _write_report(self) -> None:
+        document = self.report.document()
+        write_json(self.plan.report_dir / "report.json", document)
+        if self.plan.json is not None:
+            write_json(self.plan.json, document)
+        self._progress.table(
+            "seconds", ["step", "seconds"], [[name, f"{took:.1f}"] for name, took in self.phases.items()]
+        )
+        header, rows = self.report.table()
+        self._progress.table("passed" if self.report.passed else "FAILED", header, rows)
+        self._progress.say(f"report: {self.plan.report_dir / 'report.json'}")
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        began = self._clock()
+        self._progress.phase(name)
+        try:
+            yield
+        finally:
+            self.phases[name] = self._clock() - began
+            if name in ("setup", "deploy", "destroy"):
+                self.report.seconds[name] = self.phases[name]
+
+
+def describe_changes(changes: Changes) -> str:
+    """What a preview found, on one line."""
+    counted = [f"{number} to {operation}" for operation, number in sorted(changes.counts.items()) if number]
+    return ", ".join(counted) or "nothing to do"

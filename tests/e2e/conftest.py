@@ -1,0 +1,92 @@
+"""A deployed stack that the tests of a module share, on a copy of the project whose sources they may change."""
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from automation.interruption import Interruption
+from automation.lifecycle import Stack
+from automation.local.target import LocalTarget
+from automation.pulumi_process import PulumiProcess
+from components import lambda_package, patterns
+from components.program import program
+
+ROOT = Path(__file__).resolve().parents[2]
+COPIED = ("components", "runtime", "specs", "__main__.py", "Pulumi.yaml")
+
+
+@dataclass
+class Deployed:
+    """Both patterns, deployed once.
+
+    Attributes:
+        project: the copy of the project that was deployed.
+        work_dir: where the stack's settings are.
+        target: the local target.
+        stack: the stack.
+        outputs: its outputs after the first deployment.
+        resources: number of resources by type after the first deployment.
+    """
+
+    project: Path
+    work_dir: Path
+    target: LocalTarget
+    stack: Stack
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    resources: Mapping[str, int] = field(default_factory=dict)
+
+    def pattern(self, number: int) -> dict[str, Any]:
+        """The outputs of one pattern."""
+        return dict(self.outputs[f"pattern{number}"])
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    """Deploy a copy of the project, and destroy it when the module's tests are through."""
+    project = tmp_path_factory.mktemp("project")
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, project / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, project / name)
+    work_dir = tmp_path_factory.mktemp("work")
+    before = Path.cwd()
+    build, stage = lambda_package.build, patterns.stage_context
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in [name for name in os.environ if name.startswith(("AWS_", "PULUMI_"))]:
+            patch.delenv(variable)
+        patch.setattr(lambda_package, "build", lambda function: build(function, project))
+        patch.setattr(patterns, "stage_context", lambda: stage(project))
+        os.chdir(project)
+        target = LocalTarget(work_dir=work_dir, container_runtime="process")
+        try:
+            target.start(print)
+            pulumi = PulumiProcess(
+                target.pulumi.executable,
+                version=target.pulumi.version,
+                environment=target.environment,
+                interruption=Interruption(),
+                log_file=work_dir / "pulumi.log",
+            )
+            stack = Stack(
+                name="e2e", program=program, pulumi=pulumi, work_dir=work_dir, main_dir=project, config=target.config
+            )
+            stack.create()
+            kit = Deployed(project=project, work_dir=work_dir, target=target, stack=stack)
+            types: Counter[str] = Counter()
+            result = stack.deploy(
+                on_resource=lambda step: types.update([step.type] if step.state == "done" else []),
+            )
+            kit.outputs, kit.resources = result.outputs, types
+            yield kit
+            stack.destroy()
+        finally:
+            target.stop()
+            os.chdir(before)

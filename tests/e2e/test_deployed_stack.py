@@ -1,0 +1,155 @@
+"""One deployment of both patterns: its resources, what a change changes, and specs in all their forms."""
+
+import json
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from automation import runs, specs, verify
+from automation.lifecycle import Changes
+
+from tests.e2e.conftest import ROOT, Deployed
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("deployed-stack")]
+
+
+def changed(changes: Changes) -> set[tuple[str, str]]:
+    """What is done to which type, what only moves along in components left out."""
+    return {(step.operation, step.type.rsplit(":", 1)[-1]) for step in changes.steps if step.type.startswith(("aws:", "docker:"))}
+
+
+def names(changes: Changes) -> set[str]:
+    return {step.name for step in changes.steps if step.type.startswith(("aws:", "docker:"))}
+
+
+def run(kit: Deployed, pattern: int, document: Mapping[str, Any], name: str) -> verify.Verdict:
+    """Start a run of `document`, watch it, and judge it."""
+    path = Path("spec.json")
+    deployed = kit.pattern(pattern)
+    rendered = specs.render(path, document, deployed)
+    runs.put_sources(kit.target.aws, rendered, deployed["s3BucketName"])
+    started = runs.start(kit.target.aws, pattern=pattern, spec=rendered, deployed=deployed, name=name)
+    ended = runs.watch(
+        kit.target.aws, [started], on_counts=lambda _run, _counts: None, poll_seconds=0.2, limit_seconds=120
+    )
+    finished, _ = ended[pattern]
+    return verify.judge(finished, verify.gather(kit.target.aws, finished))
+
+
+def sample(pattern: int) -> specs.Document:
+    return specs.load(specs.sample_path(ROOT, pattern))
+
+
+def test_the_state_holds_exactly_the_resources_of_the_table(deployed: Deployed) -> None:
+    table = json.loads((ROOT / "tests" / "expected_resources.json").read_text(encoding="utf-8"))["patterns"]
+
+    assert dict(deployed.resources) == table["all"]["default"]["resources"]
+
+
+def test_a_preview_right_after_the_deployment_finds_no_change(deployed: Deployed) -> None:
+    changes = deployed.stack.preview()
+
+    assert changes.nothing, changes
+
+
+def test_pulumi_by_hand_finds_no_change_either(deployed: Deployed) -> None:
+    preview = subprocess.run(
+        [
+            deployed.target.pulumi.executable,
+            *("preview", "--non-interactive", "--expect-no-changes", "--stack", "e2e"),
+            *("--config-file", str(deployed.work_dir / "Pulumi.e2e.yaml")),
+        ],
+        cwd=deployed.project,
+        env=dict(deployed.target.environment),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert preview.returncode == 0, preview.stdout + preview.stderr
+
+
+def test_a_refresh_finds_no_change(deployed: Deployed) -> None:
+    changes = deployed.stack.refresh()
+
+    assert changes.nothing, changes
+
+
+@pytest.mark.parametrize("pattern", [1, 2])
+def test_a_list_of_one_task_is_a_run_like_any_other(deployed: Deployed, pattern: int) -> None:
+    verdict = run(deployed, pattern, specs.with_tasks(sample(pattern), 1), "one-task")
+
+    assert verdict.problems == ()
+    assert (verdict.copies, verdict.summary["number_of_tasks"]) == (1, 1)
+
+
+@pytest.mark.parametrize("pattern", [1, 2])
+def test_a_spec_with_all_values_filled_in_and_in_another_form_runs(deployed: Deployed, pattern: int) -> None:
+    """Other order, separator, run id as text, several security groups, entries with and without a bucket."""
+    output = deployed.pattern(pattern)
+    filled = {name: output[name] for name in reversed(specs.FILLED_IN)}
+    groups = sorted({output["securityGroupId"], *output.get("securityGroupIds", [])})
+    filled |= {
+        "separator": ",",
+        "subnetIdLiteral": ",".join(reversed(output["subnetIdLiteral"].split(output["separator"]))),
+        "securityGroupId": ",".join(groups),
+        "taskDefinition": output["taskDefinition"].partition(":")[0],
+        "workflowName": "seed_form",
+        "workflowRunId": "100001",
+        "taskList": [
+            {"objectKey": "sample/sample.txt", "taskName": "without_bucket"},
+            {"objectKey": "sample/sample.txt", "taskName": "with_bucket", "s3BucketName": output["s3BucketName"]},
+        ],
+    }
+
+    verdict = run(deployed, pattern, filled, "seed-form")
+
+    assert verdict.problems == ()
+    assert (verdict.run.run_id, verdict.copies) == (100001, 2)
+
+    again = run(deployed, pattern, filled, "seed-form-again")
+
+    assert again.execution_status == "FAILED"
+    assert "RunIdInUse" in again.problems[0] and "100001" in again.problems[0]
+
+
+def test_more_memory_changes_the_task_definition_and_what_names_it(deployed: Deployed) -> None:
+    deployed.stack.configure({"ecs-step-functions-kit:taskMemory": "1024"})
+
+    changes = deployed.stack.preview()
+
+    deployed.stack.configure({"ecs-step-functions-kit:taskMemory": "512"})
+    assert ("create-replacement", "TaskDefinition") in changed(changes) or ("replace", "TaskDefinition") in changed(changes)
+    assert {kind for _, kind in changed(changes)} == {"TaskDefinition", "Function", "RolePolicy"} or {
+        kind for _, kind in changed(changes)
+    } == {"TaskDefinition", "Function"}, changed(changes)
+
+
+def test_a_changed_function_s_source_updates_that_function_alone(deployed: Deployed) -> None:
+    source = deployed.project / "runtime" / "launcher" / "handler.py"
+    before = source.read_text(encoding="utf-8")
+    source.write_text(before + "\n# changed\n", encoding="utf-8")
+
+    changes = deployed.stack.deploy().changes
+
+    assert changed(changes) == {("update", "Function")}
+    assert len(names(changes)) == 1 and "launcher" in names(changes).pop()
+
+
+def test_a_changed_task_s_source_is_built_pushed_and_registered_anew(deployed: Deployed) -> None:
+    before = deployed.pattern(2)
+    source = deployed.project / "runtime" / "task" / "job.py"
+    source.write_text(source.read_text(encoding="utf-8") + "\n# changed\n", encoding="utf-8")
+
+    after = deployed.stack.deploy().outputs["pattern2"]
+
+    assert after["imageUri"] != before["imageUri"]
+    assert after["taskDefinition"] != before["taskDefinition"]
+    digest = after["imageUri"].rsplit("@", 1)[-1]
+    images = deployed.target.aws.ecr.describe_images(repositoryName=before["clusterName"])["imageDetails"]
+    assert digest in {image["imageDigest"] for image in images}
+    deployed.outputs = {**deployed.outputs, "pattern2": after}
+    assert run(deployed, 2, specs.with_tasks(sample(2), 2), "new-source").problems == ()
