@@ -1,10 +1,12 @@
 """The life of one Pulumi stack: create or select, preview, deploy, refresh, destroy, remove."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pulumi
 from pulumi import automation
 from pulumi.automation import EngineEvent, OpType
 from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackNotFoundError
@@ -209,7 +211,7 @@ class Stack:
             StackOperationFailed: the program or a plugin says no.
         """
         listener = _Listener(on_resource)
-        with _Translated("preview", listener.errors, self.name):
+        with _Translated("preview", listener.errors, self.name), _without_debug_messages():
             result = self._open_stack.preview(on_event=listener)
         return Changes({_text(op): number for op, number in result.change_summary.items()}, tuple(listener.steps))
 
@@ -221,7 +223,7 @@ class Stack:
             NotYourStack: somebody else is updating it.
         """
         listener = _Listener(on_resource)
-        with _Translated("up", listener.errors, self.name):
+        with _Translated("up", listener.errors, self.name), _without_debug_messages():
             result = self._open_stack.up(on_event=listener)
         outputs = {key: output.value for key, output in result.outputs.items()}
         return Deployment(Changes(listener.counts, tuple(listener.steps)), outputs)
@@ -291,6 +293,17 @@ def physical_resources(deployment: Mapping[str, Any]) -> list[PhysicalResource]:
         for resource in found
         if resource.get("custom") and not resource["type"].startswith("pulumi:")
     ]
+
+
+@contextmanager
+def _without_debug_messages() -> Iterator[None]:
+    """The SDK sends the engine some 800 debug messages for the program, waits for each, and the engine drops them."""
+    debug = pulumi.log.debug
+    pulumi.log.debug = lambda *_args, **_kwargs: None
+    try:
+        yield
+    finally:
+        pulumi.log.debug = debug
 
 
 class _Translated:

@@ -1,5 +1,6 @@
 """The local target: the real Pulumi engine, an emulator for AWS, and provider plugins that talk to it."""
 
+import importlib
 import json
 import os
 import shlex
@@ -119,6 +120,7 @@ class LocalTarget:
         self._pulumi = find_pulumi(say)
         if self._plugins == "bundled":
             plugins.install(self._bin_dir)
+        warm_up()
 
     def stop(self) -> None:
         """Stop the emulator. Everything in it is gone then."""
@@ -152,6 +154,10 @@ class LocalTarget:
             "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
+            # The state is worth no more than the emulator: it is written once, at the end of an update.
+            "PULUMI_EXPERIMENTAL": "true",
+            "PULUMI_SKIP_CHECKPOINTS": "true",
+            "GOGC": "400",
         }
         if self._plugins == "bundled":
             additions["PULUMI_HOME"] = str(self._work_dir / "pulumi")
@@ -204,6 +210,12 @@ ENDPOINT_SERVICES = (
     "sts",
 )
 """The services that the program uses, as the `aws` provider's config calls them."""
+
+
+def warm_up() -> None:
+    """Import what the program needs of the SDK, which otherwise loads it piece by piece in the middle of a preview."""
+    for module in ("cloudwatch", "dynamodb", "ec2", "ecr", "ecs", "iam", "lambda_", "s3", "sfn"):
+        importlib.import_module(f"pulumi_aws.{module}")
 
 
 class _Meanwhile:

@@ -125,6 +125,12 @@ class Table(AwsResource):
                 failures.append(CheckFailure(name, "it must be at least 1 where billingMode is PROVISIONED"))
         return failures
 
+    def replaced_by(self, old: Properties, new: Properties) -> list[str]:
+        """The type of a key cannot change (UpdateTable, DynamoDB API reference)."""
+        before, after = _types(old), _types(new)
+        keys = {new.get("hashKey"), new.get("rangeKey")} & before.keys()
+        return ["attributes"] if any(before[key] != after.get(key) for key in keys) else []
+
     def request(self, inputs: Properties) -> Request:
         """CreateTable."""
         on_demand = inputs.get("billingMode") == "PAY_PER_REQUEST"
@@ -281,6 +287,12 @@ class Table(AwsResource):
             return True
 
         operation.wait(f"table {resource_id} to be gone", gone, default_seconds=600)
+
+
+def _types(inputs: Properties) -> dict[Any, Any]:
+    attributes = inputs.get("attributes")
+    known = attributes if isinstance(attributes, list) else []
+    return {item["name"]: item["type"] for item in known if isinstance(item, dict)}
 
 
 def _definitions(inputs: Properties) -> list[dict[str, str]]:

@@ -77,7 +77,6 @@ def _any_replaces(shape: Shape) -> bool:
 
 def _descend(shape: Shape, old: Any, new: Any, path: str, replaces: bool, changes: dict[str, Change]) -> bool:
     """Compare members one by one; false where `shape` has none or a side is not of that shape."""
-    before = len(changes)
     if isinstance(shape, Object) and isinstance(old, dict) and isinstance(new, dict):
         for name, row in shape.properties.items():
             if new.get(name) is None and row.computed:
@@ -105,7 +104,7 @@ def _descend(shape: Shape, old: Any, new: Any, path: str, replaces: bool, change
         _compare_sets(shape, old, new, path, replaces, changes)
     else:
         return False
-    return len(changes) > before
+    return True
 
 
 def _compare_sets(

@@ -309,11 +309,11 @@ def reconcile(table: Table, inputs: Mapping[str, Any], actual: Mapping[str, Any]
 
 
 def importable(table: Table, actual: Mapping[str, Any]) -> Properties:
-    """The inputs of a resource that is taken over: all that is set, but what AWS decided on by itself."""
+    """The inputs of a resource that is taken over: what is set, but not what AWS decides on and may decide anew."""
     result: Properties = {}
     for name, row in table.items():
         found = actual.get(name)
-        if found is not None and (row.required or not row.computed):
+        if found is not None and (row.required or row.replaces or not row.computed):
             value = _without_extras(row.shape, None, found)
             if row.required or canonical(row.shape, value, row.default) is not None:
                 result[name] = value

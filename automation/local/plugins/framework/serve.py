@@ -1,6 +1,7 @@
 """A plugin's process: serve on a loopback port, print the port, end when the engine does."""
 
 import os
+import signal
 import sys
 import threading
 from concurrent import futures
@@ -11,6 +12,8 @@ from pulumi.runtime.proto import provider_pb2_grpc
 
 WORKERS: Final = 64
 """Calls at once; the engine sends at most its `--parallel` plus invokes."""
+GRACE_SECONDS: Final = 5.0
+"""How long calls that are under way may go on when the plugin is told to end."""
 _MESSAGE_BYTES: Final = 400 * 1024 * 1024
 """The engine's own limit for one message."""
 
@@ -27,6 +30,9 @@ def serve(servicer: provider_pb2_grpc.ResourceProviderServicer) -> None:
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
+    # The engine ends its plugins with SIGINT; what is under way is finished, as it may have made something already.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: server.stop(GRACE_SECONDS))
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
