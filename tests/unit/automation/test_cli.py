@@ -39,7 +39,10 @@ def test_paths_are_absolute_because_the_driver_changes_its_folder() -> None:
 
 
 def test_config_values_may_contain_an_equals_sign() -> None:
-    assert parse(["--config", "tags={}", "--config", "targetPrefix=a=b"]).config == {"tags": "{}", "targetPrefix": "a=b"}
+    assert parse(["--config", "tags={}", "--config", "targetPrefix=a=b"]).config == {
+        "tags": "{}",
+        "targetPrefix": "a=b",
+    }
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,10 @@ def test_resources_whose_creation_did_not_end_are_part_of_the_state() -> None:
             {"type": "aws:s3/bucket:Bucket", "urn": "b", "custom": True, "id": "bucket", "outputs": {"arn": "a"}},
         ],
         "pending_operations": [
-            {"type": "creating", "resource": {"type": "aws:s3/bucket:Bucket", "urn": "n", "custom": True, "inputs": {"bucket": "new"}}}
+            {
+                "type": "creating",
+                "resource": {"type": "aws:s3/bucket:Bucket", "urn": "n", "custom": True, "inputs": {"bucket": "new"}},
+            }
         ],
     }
 

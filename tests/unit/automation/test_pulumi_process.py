@@ -135,7 +135,9 @@ def test_environment_and_arguments(tmp_path: Path) -> None:
 
 
 def test_what_fails_is_logged_and_raised_as_the_sdk_does(tmp_path: Path) -> None:
-    engine = 'import sys\nprint("out")\nprint("the stack is currently locked by 1 lock", file=sys.stderr)\nsys.exit(255)'
+    engine = (
+        'import sys\nprint("out")\nprint("the stack is currently locked by 1 lock", file=sys.stderr)\nsys.exit(255)'
+    )
     pulumi = run(executable(tmp_path / "pulumi", engine), tmp_path)
 
     with pytest.raises(ConcurrentUpdateError):

@@ -35,7 +35,13 @@ def row(task: str, status: str, attempt: int = 1) -> dict[str, Any]:
 
 
 def test_tasks_are_counted_not_attempts() -> None:
-    details = [row("a", "Failed"), row("a", "Running", 2), row("b", "Completed"), row("c", "Submitted"), row("d", "Failed")]
+    details = [
+        row("a", "Failed"),
+        row("a", "Running", 2),
+        row("b", "Completed"),
+        row("c", "Submitted"),
+        row("d", "Failed"),
+    ]
 
     assert runs.count("RUNNING", 5, details) == runs.Counts(
         status="RUNNING", total=5, submitted=4, running=1, completed=1, failed=1
@@ -105,7 +111,7 @@ def cluster(name: str) -> PhysicalResource:
 class FakeEcs:
     """A cluster whose tasks stop `patience` looks after they were told to."""
 
-    class exceptions:  # noqa: N801
+    class exceptions:
         class ClusterNotFoundException(Exception):
             pass
 

@@ -68,9 +68,7 @@ def test_placeholders_are_filled_in_and_fitting_values_kept(tmp_path: Path) -> N
     document["workflowRunId"] = "100001"
     path = written(tmp_path, document)
 
-    rendered = specs.render(
-        path, specs.load(path), {**DEPLOYED, "securityGroupIds": ["sg-0a1b2c3d", "sg-9a1b2c3d"]}
-    )
+    rendered = specs.render(path, specs.load(path), {**DEPLOYED, "securityGroupIds": ["sg-0a1b2c3d", "sg-9a1b2c3d"]})
 
     assert rendered["taskDefinition"] == "amazon-ecs-starter-kit-pattern-1"
     assert rendered["subnetIdLiteral"] == "subnet-1a1b2c3d,subnet-0a1b2c3d"

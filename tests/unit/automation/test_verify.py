@@ -86,9 +86,15 @@ def test_a_copy_of_nothing_is_no_copy() -> None:
         ),
         ({"execution_status": "RUNNING"}, "execution ended RUNNING, not SUCCEEDED"),
         ({"summary": ()}, f"0 summary items with run id {RUN_ID}, not 1"),
-        ({"summary": ({**GOOD.summary[0], "status": "Running"},)}, "summary item: status is 'Running', not 'Completed'"),
+        (
+            {"summary": ({**GOOD.summary[0], "status": "Running"},)},
+            "summary item: status is 'Running', not 'Completed'",
+        ),
         ({"summary": ({**GOOD.summary[0], "completed_tasks": 1},)}, "summary item: completed_tasks is 1, not 2"),
-        ({"summary": ({**GOOD.summary[0], "execution_arn": "x"},)}, "summary item: execution_arn is 'x', not 'arn:execution'"),
+        (
+            {"summary": ({**GOOD.summary[0], "execution_arn": "x"},)},
+            "summary item: execution_arn is 'x', not 'arn:execution'",
+        ),
         (
             {"details": (GOOD.details[0], {"task_name": "b", "status": "Failed", "error": "NoSuchKey"})},
             "task b: 0 details items are Completed, not 1 (Failed: NoSuchKey)",
@@ -121,7 +127,11 @@ def test_a_task_s_own_bucket_is_its_source() -> None:
 
 
 def test_numbers_of_16_digits_stay_exact() -> None:
-    item = {"workflow_run_id": {"N": "1795486942613375"}, "exec_time_in_seconds": {"N": "0.25"}, "ended": {"BOOL": True}}
+    item = {
+        "workflow_run_id": {"N": "1795486942613375"},
+        "exec_time_in_seconds": {"N": "0.25"},
+        "ended": {"BOOL": True},
+    }
 
     assert verify.plain_item(item) == {"workflow_run_id": 1795486942613375, "exec_time_in_seconds": 0.25, "ended": True}
 

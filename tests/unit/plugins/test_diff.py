@@ -71,9 +71,7 @@ ADD, DELETE = Change(Kind.ADD, False), Change(Kind.DELETE, False)
         ({"network": {"subnets": ["a"]}}, {"network": {"subnets": UNKNOWN}}, {"network.subnets": UPDATE}),
     ],
 )
-def test_changes_are_found_where_they_are(
-    old: dict[str, Any], new: dict[str, Any], changes: dict[str, Change]
-) -> None:
+def test_changes_are_found_where_they_are(old: dict[str, Any], new: dict[str, Any], changes: dict[str, Change]) -> None:
     assert compare(TABLE, old, new) == changes
 
 

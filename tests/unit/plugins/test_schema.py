@@ -39,9 +39,7 @@ TABLE: Table = {
     "code": Property(ARCHIVE, unreadable=True),
     "tags": Property(MapOf(STRING)),
     "ports": Property(SetOf(INTEGER), computed=True),
-    "steps": Property(
-        ListOf(Object({"id": Property(STRING, required=True), "zone": Property(STRING, computed=True)}))
-    ),
+    "steps": Property(ListOf(Object({"id": Property(STRING, required=True), "zone": Property(STRING, computed=True)}))),
 }
 
 

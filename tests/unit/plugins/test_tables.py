@@ -38,7 +38,9 @@ def published(token: str) -> tuple[type, type]:
     """The published resource class and its arguments' class."""
     module, member = token.split(":")[1].split("/")[0], token.rsplit(":", 1)[-1]
     package = importlib.import_module(f"pulumi_aws.{'lambda_' if module == 'lambda' else module}")
-    return getattr(package, member), getattr(package, f"{member}Args")
+    # Where a nested type has the name already, the resource's arguments are called otherwise.
+    arguments = getattr(package, f"{member}InitArgs", None) or getattr(package, f"{member}Args")
+    return getattr(package, member), arguments
 
 
 def nested(shape: Shape) -> Table | None:

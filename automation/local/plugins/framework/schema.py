@@ -264,8 +264,9 @@ def _without_extras(shape: Shape, wanted: Any, actual: Any) -> Any:
             for name, row in shape.properties.items()
             if name in actual and not (row.computed and asked.get(name) is None)
         }
-    if isinstance(shape, ListOf) and isinstance(actual, list) and isinstance(wanted, list):
-        padded = wanted + [None] * (len(actual) - len(wanted))
+    if isinstance(shape, ListOf) and isinstance(actual, list):
+        known = wanted if isinstance(wanted, list) else []
+        padded = known + [None] * (len(actual) - len(known))
         return [_without_extras(shape.item, w, a) for w, a in zip(padded, actual, strict=False)]
     if isinstance(shape, SetOf) and isinstance(shape.item, Object) and isinstance(actual, list):
         asked_keys = {key for item in wanted or [] if isinstance(item, dict) for key in item}

@@ -326,7 +326,8 @@ def _top_level(path: str) -> str:
 def _failures(failures: list[CheckFailure], subject: str) -> list[provider_pb2.CheckFailure]:
     return [
         provider_pb2.CheckFailure(
-            property=_top_level(failure.path), reason=f"{subject}: property {failure.path}: {failure.reason}"
+            property=_top_level(failure.path),
+            reason=f"{subject}: {f'property {failure.path}: ' if failure.path else ''}{failure.reason}",
         )
         for failure in failures
     ]

@@ -1,0 +1,171 @@
+"""`python automation/e2e.py` from outside: what it prints, writes, returns and leaves behind."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from automation import specs
+from automation.local.emulator import Emulator
+from automation.local.pulumi_cli import default_cache_dir
+
+pytestmark = pytest.mark.e2e
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """A user's environment without any AWS or Pulumi settings, but with the CLI that is cached on this machine."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PULUMI_", "KIT_"))}
+    return {**kept, "HOME": str(home), "XDG_CACHE_HOME": str(default_cache_dir().parent), **more}
+
+
+def start(folder: Path, *arguments: str, **more: str) -> "subprocess.Popen[str]":
+    """Start the driver as a terminal would: in a process group of its own, from some folder."""
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "automation" / "e2e.py"), *arguments],
+        cwd=folder,
+        env=environment(folder, **more),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def without_times(report: Mapping[str, Any]) -> dict[str, Any]:
+    """The report without what differs from run to run; the times have to be there, each a number."""
+    assert set(report["seconds"]) == {"setup", "deploy", "destroy", "total"}
+    assert all(isinstance(seconds, float) for seconds in report["seconds"].values())
+    patterns = []
+    for pattern in report["patterns"]:
+        assert set(pattern["seconds"]) == {"run", "verify"}
+        assert re.fullmatch(r"[0-9]{16}", str(pattern["workflowRunId"]))
+        patterns.append({name: value for name, value in pattern.items() if name not in ("seconds", "workflowRunId")})
+    return {**{name: value for name, value in report.items() if name != "seconds"}, "patterns": patterns}
+
+
+def expected(pattern: int, tasks: int, execution_arn: str) -> dict[str, Any]:
+    return {
+        "pattern": pattern,
+        "workflowName": f"amazon_ecs_starter_kit-pattern-{pattern}",
+        "executionArn": execution_arn,
+        "executionStatus": "SUCCEEDED",
+        "summary": {
+            "items": 1,
+            "status": "Completed",
+            "number_of_tasks": tasks,
+            "completed_tasks": tasks,
+            "failed_tasks": 0,
+        },
+        "details": {"items": tasks, "byStatus": {"Completed": tasks}},
+        "copies": tasks,
+        "passed": True,
+        "problems": [],
+    }
+
+
+def test_each_pattern_s_sample_runs_also_two_at_once(tmp_path: Path) -> None:
+    folders = {pattern: tmp_path / str(pattern) for pattern in (1, 2)}
+    drivers = {}
+    for pattern, folder in folders.items():
+        folder.mkdir()
+        drivers[pattern] = start(
+            folder,
+            *("--pattern", str(pattern), "--container-runtime", "process"),
+            *("--json", "report.json", "--report-dir", "reports"),
+        )
+    shown = {pattern: driver.communicate()[1] for pattern, driver in drivers.items()}
+
+    for pattern, folder in folders.items():
+        assert drivers[pattern].returncode == 0, shown[pattern]
+        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        arn = report["patterns"][0]["executionArn"]
+        assert without_times(report) == {
+            "target": "local",
+            "containerRuntime": "process",
+            "passed": True,
+            "patterns": [expected(pattern, 10, arn)],
+            "destroyed": True,
+            "leftovers": [],
+        }
+        assert f"stateMachine:amazon-ecs-starter-kit-pattern-{pattern}" in arn.replace("execution:", "stateMachine:")
+        assert json.loads((folder / "reports" / "report.json").read_text(encoding="utf-8")) == report
+        rendered = json.loads((folder / "reports" / f"pattern-{pattern}-input.json").read_text(encoding="utf-8"))
+        assert "<" not in json.dumps(rendered) and len(rendered["taskList"]) == 10
+        assert (folder / "reports" / "pulumi.log").is_file()
+        assert "created aws:ecs:Cluster" in shown[pattern]
+        assert re.search(rf"pattern {pattern}: 10 of 10 submitted, 0 running, 10 completed, 0 failed", shown[pattern])
+        assert not list((folder / ".kit").glob("*")), "only the project's own folder is written to"
+
+
+def test_the_same_flow_on_whatever_the_aws_endpoint_is(tmp_path: Path) -> None:
+    """`--target aws` with a spec in the seed kit's form: names filled in, other order, run id as text."""
+    spec = dict(reversed(specs.load(specs.sample_path(ROOT, 1)).items()))
+    spec |= {
+        "ddbTableNameWFSummary": "workflow_summary_pattern_1",
+        "clusterName": "amazon-ecs-starter-kit-pattern-1",
+        "taskDefinition": "amazon-ecs-starter-kit-pattern-1",
+        "region": "us-east-1",
+    }
+    (tmp_path / "spec.json").write_text(json.dumps(spec), encoding="utf-8")
+    with Emulator(tmp_path / "emulator") as emulator:
+        driver = start(
+            tmp_path,
+            *("--target", "aws", "--plugins", "bundled", "--yes", "--specs", "spec.json", "--tasks", "1"),
+            *("--json", "report.json"),
+            **emulator.environment,
+        )
+        shown = driver.communicate()[1]
+
+        assert driver.returncode == 0, shown
+        report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+        arn = report["patterns"][0]["executionArn"]
+        assert without_times(report) == {
+            "target": "aws",
+            "containerRuntime": "fargate",
+            "passed": True,
+            "patterns": [expected(1, 1, arn)],
+            "destroyed": True,
+            "leftovers": [],
+        }
+        for line in (
+            "account 000000000000, region us-east-1, as arn:aws:iam::000000000000:root",
+            "to create",
+            "interface endpoints, one for each zone, at $0.01",
+            "in all while the stack exists",
+        ):
+            assert line in shown
+        assert list((tmp_path / "reports").glob("*/report.json"))
+        session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
+        assert session.client("ecs", endpoint_url=emulator.endpoint_url).list_clusters()["clusterArns"] == []
+
+
+def test_ctrl_c_in_the_middle_of_the_deployment_destroys_what_was_made(tmp_path: Path) -> None:
+    driver = start(tmp_path, "--pattern", "2", "--container-runtime", "process", "--report-dir", "reports")
+    assert driver.stderr is not None
+    seen: list[str] = []
+    for line in driver.stderr:
+        seen.append(line)
+        if "created aws:ec2:Vpc" in line:
+            break
+
+    os.killpg(driver.pid, signal.SIGINT)
+    seen += list(driver.stderr)
+
+    shown = "".join(seen)
+    assert driver.wait() == 130, shown
+    assert "interrupted by SIGINT: destroying what was made" in shown
+    assert "deleted aws:ec2:Vpc" in shown
+    report = json.loads((tmp_path / "reports" / "report.json").read_text(encoding="utf-8"))
+    assert (report["passed"], report["destroyed"], report["leftovers"]) == (False, True, [])
+    assert report["patterns"][0]["executionStatus"] is None
