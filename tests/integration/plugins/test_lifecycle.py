@@ -7,9 +7,8 @@ import pytest
 from automation.local.plugins.aws.registry import RESOURCES
 from automation.local.plugins.framework.schema import DEFAULTS
 from automation.local.plugins.framework.values import UNKNOWN
-
-from .cases import CASES, Case
-from .conftest import Engine, World
+from tests.integration.plugins.cases import CASES, Case
+from tests.integration.plugins.harness import Engine, World
 
 pytestmark = pytest.mark.integration
 

@@ -8,8 +8,7 @@ import pytest
 from automation.local.plugins.aws.registry import provider
 from automation.local.plugins.framework.servicer import ProviderServicer
 from automation.local.plugins.framework.values import UNKNOWN, Archive, Secret
-
-from .playing import check, diff
+from tests.unit.plugins.playing import check, diff
 
 IN_PLACE, REPLACE, REPLACE_AFTER_DELETE = "in place", "replace", "replace, the old one deleted first"
 

@@ -16,8 +16,7 @@ from automation.local.plugins.framework.resource import Operation, Resource
 from automation.local.plugins.framework.schema import BOOLEAN, INTEGER, STRING, Property, Table
 from automation.local.plugins.framework.servicer import ProviderServicer
 from automation.local.plugins.framework.values import UNKNOWN, Properties, Secret, from_struct, to_struct
-
-from .playing import URN, Aborted, call, check, diff
+from tests.unit.plugins.playing import URN, Aborted, call, check, diff
 
 TOKEN = "toys:index/box:Box"
 BOX = URN.format(token=TOKEN, name="it")

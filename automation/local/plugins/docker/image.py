@@ -65,9 +65,8 @@ class Image(Resource[DockerProvider]):
             Object(
                 {
                     "server": Property(STRING),
-                    # Compared as absent: they change with every deployment.
-                    "username": Property(STRING, computed=True),
-                    "password": Property(STRING, computed=True),
+                    "username": Property(STRING, uncompared=True),
+                    "password": Property(STRING, uncompared=True),
                 }
             ),
             unreadable=True,

@@ -57,6 +57,8 @@ def _below(path: str, root: str) -> bool:
 
 
 def _compare(row: Property, old: Any, new: Any, path: str, replaces: bool, changes: dict[str, Change]) -> None:
+    if row.uncompared:
+        return
     was, becomes = canonical(row.shape, old, row.default), canonical(row.shape, new, row.default)
     if becomes is not UNKNOWN and was is not UNKNOWN and was == becomes:
         return

@@ -83,6 +83,7 @@ class Property:
         computed: whether AWS decides on a value where the program gives none.
         unreadable: whether AWS never tells it, so that a refresh keeps what the state has.
         allowed: the only values there are.
+        uncompared: whether a change of it means nothing.
     """
 
     shape: Shape
@@ -92,6 +93,7 @@ class Property:
     computed: bool = False
     unreadable: bool = False
     allowed: tuple[Any, ...] = ()
+    uncompared: bool = False
 
 
 Table = Mapping[str, Property]

@@ -1,0 +1,93 @@
+"""The executables that the engine starts: plugins and language host."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+from google.protobuf import empty_pb2
+from pulumi import RunError
+from pulumi.runtime.proto import language_pb2, language_pb2_grpc, provider_pb2_grpc
+
+from automation.local import language_host
+from automation.local.plugins import PACKAGES, install, write_executable
+
+VERSIONS = {"aws": "7.51.1", "awsx": "3.11.0", "docker": "4.11.2"}
+
+
+@pytest.fixture
+def bin_dir(tmp_path: Path) -> Path:
+    install(tmp_path / "bin with space")
+    return tmp_path / "bin with space"
+
+
+@pytest.fixture
+def process(request: pytest.FixtureRequest, bin_dir: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    write_executable(bin_dir / "pulumi-language-python", "automation.local.language_host")
+    started = subprocess.Popen(
+        [str(bin_dir / request.param), "127.0.0.1:1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert started.stdout is not None
+    yield started, int(started.stdout.readline())
+    if started.poll() is None:
+        started.kill()
+    started.communicate()
+
+
+def test_installing_twice_is_fine(bin_dir: Path) -> None:
+    install(bin_dir)
+    assert sorted(item.name for item in bin_dir.iterdir()) == sorted(f"pulumi-resource-{name}" for name in PACKAGES)
+    assert all(os.access(item, os.X_OK) for item in bin_dir.iterdir())
+
+
+@pytest.mark.parametrize("process", [f"pulumi-resource-{name}" for name in PACKAGES], indirect=True)
+def test_a_plugin_serves_and_ends_quietly(process: tuple[subprocess.Popen[str], int]) -> None:
+    started, port = process
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        info = provider_pb2_grpc.ResourceProviderStub(channel).GetPluginInfo(empty_pb2.Empty())
+    assert info.version in VERSIONS.values()
+    started.send_signal(signal.SIGINT)
+    assert started.wait(timeout=30) == 0
+    assert started.stderr is not None
+    assert started.stderr.read() == ""
+
+
+@pytest.mark.parametrize("process", ["pulumi-language-python"], indirect=True)
+def test_the_language_host_serves_and_ends_quietly(process: tuple[subprocess.Popen[str], int]) -> None:
+    started, port = process
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        stub = language_pb2_grpc.LanguageRuntimeStub(channel)
+        stub.Handshake(language_pb2.LanguageHandshakeRequest())
+        assert stub.GetPluginInfo(empty_pb2.Empty()).version
+        assert stub.About(language_pb2.AboutRequest()).executable
+        required = stub.GetRequiredPackages(language_pb2.GetRequiredPackagesRequest()).packages
+        stub.Cancel(empty_pb2.Empty())
+    assert [(item.name, item.kind, item.version) for item in required] == [("awsx", "resource", "v3.11.0")]
+    started.send_signal(signal.SIGINT)
+    assert started.wait(timeout=30) == 0
+    assert started.stderr is not None
+    assert started.stderr.read() == ""
+
+
+def test_packages_that_others_bring_along_are_left_to_them() -> None:
+    assert {item.name for item in language_host.packages()} == {"awsx"}
+
+
+def test_a_program_runs_as_python_would_run_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.path", [])
+    (tmp_path / "beside.py").write_text("VALUE = 'seen'\n")
+    code = "from pathlib import Path\nimport beside\nassert __name__ == '__main__'\nPath(__file__).with_name('out')"
+    (tmp_path / "__main__.py").write_text(f"{code}.write_text(beside.VALUE)\nraise SystemExit(0)\n")
+    language_host.run_program(tmp_path, ".")
+    assert (tmp_path / "out").read_text() == "seen"
+
+
+def test_a_program_that_is_not_there_or_fails_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="there is no program"):
+        language_host.run_program(tmp_path, "")
+    (tmp_path / "__main__.py").write_text("raise SystemExit(3)\n")
+    with pytest.raises(RunError, match="exit status 3"):
+        language_host.run_program(tmp_path, "__main__.py")

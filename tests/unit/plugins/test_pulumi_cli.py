@@ -1,0 +1,165 @@
+"""Where the Pulumi CLI comes from, with executables of our own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pulumi.automation import PulumiCommand
+from semver import VersionInfo
+
+from automation.local import pulumi_cli
+from automation.local.pulumi_cli import PULUMI_VERSION, PulumiCli, PulumiUnavailable, default_cache_dir, ensure
+
+
+def executable(path: Path, script: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
+
+
+def says(version: str) -> str:
+    return f"echo {version}"
+
+
+@pytest.fixture
+def lines() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def no_download(monkeypatch: pytest.MonkeyPatch) -> None:
+    def install(root: str, version: VersionInfo) -> None:
+        raise subprocess.CalledProcessError(1, "install.sh", b"Downloading\nerror: no network\n")
+
+    monkeypatch.setattr(PulumiCommand, "install", install)
+
+
+def environment(tmp_path: Path) -> dict[str, str]:
+    return {"PATH": f"{tmp_path / 'path'}:/usr/bin:/bin"}
+
+
+def test_a_cli_on_path_is_taken_if_it_is_new_enough(tmp_path: Path, lines: list[str]) -> None:
+    found = executable(tmp_path / "path" / "pulumi", says("v3.300.1"))
+    cli = ensure(tmp_path / "cache", progress=lines.append, environment=environment(tmp_path))
+    assert cli == PulumiCli(found, "path", "3.300.1")
+    assert lines == []
+
+
+def test_the_cache_is_next_and_its_language_host_is_renewed(tmp_path: Path, lines: list[str]) -> None:
+    executable(tmp_path / "path" / "pulumi", says("v3.100.0"))
+    root = tmp_path / "cache" / f"pulumi-{PULUMI_VERSION}"
+    cached = executable(root / "bin" / "pulumi", says(f"v{PULUMI_VERSION}"))
+    (root / "built-from-source").touch()
+    cli = ensure(tmp_path / "cache", progress=lines.append, environment=environment(tmp_path))
+    assert cli == PulumiCli(cached, "cache", PULUMI_VERSION)
+    assert cli.root == root
+    assert f"{sys.executable} -m automation.local.language_host" in (root / "bin/pulumi-language-python").read_text()
+
+
+def test_a_download_goes_to_the_cache(tmp_path: Path, lines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def install(root: str, version: VersionInfo) -> None:
+        executable(Path(root) / "bin" / "pulumi", says(f"v{version}"))
+
+    monkeypatch.setattr(PulumiCommand, "install", install)
+    first = ensure(tmp_path / "cache", progress=lines.append, environment=environment(tmp_path))
+    assert (first.origin, first.version) == ("download", PULUMI_VERSION)
+    assert "Downloading the official release…" in lines
+    again = ensure(tmp_path / "cache", progress=lines.append, environment=environment(tmp_path))
+    assert (again.origin, again.path) == ("cache", first.path)
+    assert not (first.path.parent / "pulumi-language-python").exists()
+
+
+@pytest.mark.usefixtures("no_download")
+def test_without_a_download_it_is_built_with_its_version(tmp_path: Path, lines: list[str]) -> None:
+    go = 'while [ "$1" != -o ]; do echo "$1" >> "$OUT"; shift; done\n'
+    go += f'printf "#!/bin/sh\\necho v{PULUMI_VERSION}\\n" > "$2"; chmod +x "$2"; pwd >> "$OUT"'
+    executable(tmp_path / "path" / "go", go)
+    cli = ensure(
+        tmp_path / "cache",
+        progress=lines.append,
+        environment={**environment(tmp_path), "OUT": str(tmp_path / "out")},
+    )
+    assert cli.origin == "build"
+    recorded = (tmp_path / "out").read_text()
+    assert f"-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{PULUMI_VERSION}" in recorded
+    assert recorded.rstrip().endswith("/tools")
+    assert os.access(cli.path.parent / "pulumi-language-python", os.X_OK)
+    assert any("error: no network" in line for line in lines)
+    assert [item.name for item in (tmp_path / "cache").iterdir() if item.name.startswith(".new")] == []
+
+
+@pytest.mark.usefixtures("no_download")
+def test_when_no_way_works_all_are_told(tmp_path: Path, lines: list[str]) -> None:
+    executable(tmp_path / "path" / "pulumi", says("v2.0.0"))
+    executable(tmp_path / "path" / "go", "echo 'go: no such module'; exit 1")
+    executable(tmp_path / "cache" / f"pulumi-{PULUMI_VERSION}" / "bin" / "pulumi", "echo broken")
+    with pytest.raises(PulumiUnavailable) as failure:
+        ensure(tmp_path / "cache", progress=lines.append, environment=environment(tmp_path))
+    text = str(failure.value)
+    assert "PATH: " in text
+    assert f"is version 2.0.0, {PULUMI_VERSION} or a later 3 is needed" in text
+    assert "cache: " in text
+    assert "does not say its version" in text
+    assert "download: error: no network" in text
+    assert "build: go build ended with 1: go: no such module" in text
+    assert "put it on PATH" in text
+
+
+@pytest.mark.usefixtures("no_download")
+def test_without_go_there_is_no_build(tmp_path: Path, lines: list[str]) -> None:
+    bare = {"PATH": str(tmp_path / "path")}
+    executable(tmp_path / "path" / "pulumi", "exit 3")
+    with pytest.raises(PulumiUnavailable, match="build: there is no go on PATH"):
+        ensure(tmp_path / "cache", progress=lines.append, environment=bare)
+
+
+def test_two_at_once_make_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second finds the lock taken, waits, and finds the first one's work in the cache."""
+    program = """
+import sys, time
+from pathlib import Path
+from pulumi.automation import PulumiCommand
+from automation.local import pulumi_cli
+def install(root, version):
+    Path(sys.argv[2]).touch()
+    while not Path(sys.argv[3]).exists():
+        time.sleep(0.01)
+    target = Path(root) / "bin" / "pulumi"
+    target.parent.mkdir(parents=True)
+    target.write_text(f"#!/bin/sh\\necho v{version}\\n")
+    target.chmod(0o755)
+PulumiCommand.install = install
+def say(line):
+    print(line, flush=True)
+cli = pulumi_cli.ensure(Path(sys.argv[1]), progress=say, environment={"PATH": "/usr/bin:/bin"})
+print(cli.origin)
+"""
+    arguments = [sys.executable, "-c", program, str(tmp_path / "cache"), str(tmp_path / "began"), str(tmp_path / "go")]
+    first = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
+    assert first.stdout is not None
+    assert "getting version" in first.stdout.readline()
+    second = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
+    assert second.stdout is not None
+    assert "Another process is getting the Pulumi CLI" in second.stdout.readline()
+    (tmp_path / "go").touch()
+    assert first.communicate(timeout=60)[0].split()[-1] == "download"
+    assert second.communicate(timeout=60)[0].split()[-1] == "cache"
+
+
+def test_the_cache_follows_the_environment(tmp_path: Path) -> None:
+    assert default_cache_dir({"XDG_CACHE_HOME": "/x", "HOME": "/h"}) == Path("/x/ecs-step-functions-kit")
+    assert default_cache_dir({"HOME": "/h"}) == Path("/h/.cache/ecs-step-functions-kit")
+
+
+def test_the_module_file_names_the_same_version() -> None:
+    module = (Path(pulumi_cli.__file__).parents[2] / "tools" / "go.mod").read_text()
+    assert f"github.com/pulumi/pulumi/pkg/v3 v{PULUMI_VERSION}" in module
+    assert f"github.com/pulumi/pulumi/sdk/v3 v{PULUMI_VERSION}" in module
+
+
+def test_a_root_needs_a_folder_named_bin() -> None:
+    with pytest.raises(ValueError, match="is not in a folder named bin"):
+        _ = PulumiCli(Path("/usr/local/pulumi"), "path", "3.0.0").root
