@@ -5,6 +5,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,6 +15,9 @@ from semver import VersionInfo
 
 from automation.interruption import Interruption
 
+LOOK_SECONDS = 0.1
+"""Python runs signal handlers between two instructions. A signal that comes just before a wait begins is only handled
+when the wait is over: no wait may be longer than this."""
 INTERRUPT_GRACE_SECONDS = 20.0
 """How long an engine that was told to stop may take after a second Ctrl-C before it is killed."""
 
@@ -134,8 +138,11 @@ class _Child:
             for reader in readers:
                 reader.start()
             for reader in readers:
-                reader.join()
-            process.wait()
+                while reader.is_alive():
+                    reader.join(LOOK_SECONDS)
+            while process.poll() is None:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=LOOK_SECONDS)
         except BaseException:
             self._end(process)
             raise
