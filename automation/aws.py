@@ -104,5 +104,5 @@ class AwsClients:
 
     @cached_property
     def sts(self) -> Any:
-        """AWS STS."""
-        return self.client("sts")
+        """AWS STS. It is asked once, first, to see whether anything works at all: it gives up soon."""
+        return self.client("sts", retries={"mode": "standard", "max_attempts": 2})

@@ -312,7 +312,7 @@ class Scenario:
                 self._look_for_leftovers(had)
         else:
             self.report.destroyed = True
-            self._abandon()
+            self._forget_stack()
         if not self.report.kept:
             self._give_back()
         for result in self.report.patterns:
@@ -373,13 +373,16 @@ class Scenario:
                 self._failed(str(error))
 
     def _abandon(self) -> None:
-        """Nothing was deployed: forget the empty stack, stop the emulator, remove the folder."""
+        """Nothing was deployed: leave no trace."""
+        self._forget_stack()
+        self._give_back()
+
+    def _forget_stack(self) -> None:
         if self._stack is not None and self._stack_is_new:
             try:
                 self._stack.remove()
             except DriverError as error:
                 self._progress.say(str(error))
-        self._give_back()
 
     def _give_back(self) -> None:
         self.target.stop()

@@ -193,7 +193,8 @@ class AwsTarget:
         """
         if self._plugins == "bundled" and self.endpoint_url is None:
             raise BundledPluginsOnAws
-        session = boto3.Session()
+        # boto3 knows AWS_DEFAULT_REGION only; the other AWS SDKs, and with them the plugins, read AWS_REGION first.
+        session = boto3.Session(region_name=self._environ.get("AWS_REGION") or None)
         if not session.region_name:
             raise RegionMissing
         try:
@@ -240,7 +241,7 @@ class AwsTarget:
 
     @property
     def _additions(self) -> dict[str, str]:
-        additions = {"AWS_REGION": self.identity.region}
+        additions = {"AWS_REGION": self.identity.region, "AWS_DEFAULT_REGION": self.identity.region}
         if self._plugins == "bundled":
             additions["KIT_IMAGE_BUILDER"] = "archive"
         if self._own_backend:

@@ -15,6 +15,7 @@ from automation.aws import AwsClients
 from automation.errors import ContainerRuntimeUnavailable, EmulatorUnavailable
 from automation.local import plugins
 from automation.local.emulator import DockerUnavailable, Emulator, EmulatorError
+from automation.pulumi_process import LOOK_SECONDS
 from automation.target import Identity, Plugins, PulumiInstallation, Say, find_pulumi
 
 ContainerRuntime = Literal["auto", "process", "docker"]
@@ -234,6 +235,7 @@ class _Meanwhile:
 
     def result(self) -> None:
         """Wait for the end of the work and raise what it raised."""
-        self._thread.join()
+        while self._thread.is_alive():
+            self._thread.join(LOOK_SECONDS)
         if self._error is not None:
             raise self._error

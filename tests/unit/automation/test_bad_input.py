@@ -1,0 +1,128 @@
+"""Input that cannot be used: exit status 2, a message with place and advice, and nothing created."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[3]
+SAMPLE = json.loads((ROOT / "specs" / "workflow_specs_pattern_1.json").read_text(encoding="utf-8"))
+
+
+def refused(folder: Path, *arguments: str, **more: str) -> str:
+    """Run the driver with bad input in an empty folder and home; its message."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PULUMI_", "KIT_"))}
+    environment = {
+        **kept,
+        "HOME": str(folder),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "DOCKER_HOST": "unix:///none",
+        **more,
+    }
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "automation" / "e2e.py"), *arguments],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "Nothing was created." in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(folder.glob("reports/*/report.json"))
+    return done.stderr
+
+
+def spec_file(folder: Path, document: Any) -> str:
+    path = folder / "spec.json"
+    path.write_text(document if isinstance(document, str) else json.dumps(document), encoding="utf-8")
+    return str(path)
+
+
+def test_an_unknown_option(tmp_path: Path) -> None:
+    message = refused(tmp_path, "--bogus")
+
+    assert "--bogus" in message and "--help" in message
+
+
+def test_a_spec_that_is_not_json(tmp_path: Path) -> None:
+    assert "line 1, column 2" in refused(tmp_path, "--specs", spec_file(tmp_path, "{oops"))
+
+
+def test_every_problem_of_a_spec_is_named_at_once(tmp_path: Path) -> None:
+    tasks = [{"taskName": "a", "objectKey": "k"}, {"taskName": "a", "objectKey": "k"}]
+
+    message = refused(tmp_path, "--specs", spec_file(tmp_path, {**SAMPLE, "taskList": tasks}))
+
+    assert "$.taskList[1].taskName" in message and str(tmp_path / "spec.json") in message
+
+
+def test_a_spec_of_no_pattern(tmp_path: Path) -> None:
+    document = {**SAMPLE, "workflowName": "mine"}
+
+    assert "--pattern 1 or --pattern 2" in refused(tmp_path, "--specs", spec_file(tmp_path, document))
+
+
+def test_a_config_value_out_of_range(tmp_path: Path) -> None:
+    message = refused(tmp_path, "--config", "taskMemory=7")
+
+    assert "taskMemory" in message and "7" in message
+
+
+def test_an_unknown_config_key(tmp_path: Path) -> None:
+    assert "taskMemry" in refused(tmp_path, "--config", "taskMemry=512")
+
+
+def test_a_port_that_is_taken(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+
+        assert f"port {port}" in refused(tmp_path, "--emulator-port", port, "--container-runtime", "process")
+
+
+def test_docker_asked_for_and_absent(tmp_path: Path) -> None:
+    message = refused(tmp_path, "--container-runtime", "docker")
+
+    assert "--container-runtime docker" in message and "--container-runtime process" in message
+
+
+def test_aws_without_a_region(tmp_path: Path) -> None:
+    message = refused(tmp_path, "--target", "aws", AWS_ACCESS_KEY_ID="a", AWS_SECRET_ACCESS_KEY="b")
+
+    assert "no AWS region found. Set AWS_REGION" in message
+
+
+def test_aws_with_a_region_and_without_credentials(tmp_path: Path) -> None:
+    message = refused(tmp_path, "--target", "aws", AWS_REGION="eu-west-1")
+
+    assert "no AWS credentials found" in message and "AWS_PROFILE" in message
+
+
+def test_aws_that_cannot_be_reached(tmp_path: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    message = refused(
+        tmp_path,
+        *("--target", "aws", "--plugins", "bundled", "--yes"),
+        AWS_REGION="us-east-1",
+        AWS_ACCESS_KEY_ID="a",
+        AWS_SECRET_ACCESS_KEY="b",
+        AWS_MAX_ATTEMPTS="1",
+        AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}",
+    )
+
+    assert "sts:GetCallerIdentity failed" in message
+
+
+def test_the_stand_in_plugins_on_aws_itself(tmp_path: Path) -> None:
+    message = refused(tmp_path, "--target", "aws", "--plugins", "bundled", AWS_REGION="us-east-1")
+
+    assert "--plugins bundled" in message and "AWS_ENDPOINT_URL" in message

@@ -1,0 +1,79 @@
+"""What the user sees."""
+
+import io
+from pathlib import Path
+
+from rich.console import Console
+
+from automation.lifecycle import ResourceStep
+from automation.progress import LiveProgress, PlainProgress, short_type
+from automation.runs import Counts
+
+CLUSTER = ResourceStep("create", "aws:ecs/cluster:Cluster", "kit")
+
+
+def plain() -> tuple[PlainProgress, io.StringIO]:
+    stream = io.StringIO()
+    return PlainProgress(stream, clock=lambda: 0.0), stream
+
+
+def test_types_are_short() -> None:
+    assert short_type("aws:ecs/cluster:Cluster") == "aws:ecs:Cluster"
+    assert short_type("kit:network:Network") == "kit:network:Network"
+
+
+def test_a_line_for_what_was_done_and_what_failed_and_none_for_what_began() -> None:
+    progress, stream = plain()
+
+    for state in ("started", "done", "failed"):
+        progress.resource(ResourceStep(CLUSTER.operation, CLUSTER.type, CLUSTER.name, state=state))
+    progress.resource(ResourceStep("same", CLUSTER.type, CLUSTER.name))
+
+    assert stream.getvalue().splitlines() == [
+        "   0.0s    created aws:ecs:Cluster kit",
+        "   0.0s    FAILED to create aws:ecs:Cluster kit",
+    ]
+
+
+def test_counts_are_a_line_only_when_they_change() -> None:
+    progress, stream = plain()
+
+    for completed in (0, 0, 1):
+        progress.counts(1, Counts(status="RUNNING", total=2, submitted=2, running=1, completed=completed))
+
+    assert stream.getvalue().splitlines() == [
+        "   0.0s    pattern 1: 2 of 2 submitted, 1 running, 0 completed, 0 failed (RUNNING)",
+        "   0.0s    pattern 1: 2 of 2 submitted, 1 running, 1 completed, 0 failed (RUNNING)",
+    ]
+
+
+def test_columns_are_aligned() -> None:
+    progress, stream = plain()
+
+    progress.table("passed", ["pattern", "x"], [["1", "a"], ["2", "bb"]])
+
+    assert [line[11:] for line in stream.getvalue().splitlines()[1:]] == ["pattern  x", "1        a", "2        bb"]
+
+
+def test_the_live_view_ends_each_step_with_a_line_and_logs_plain_ones(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    log = tmp_path / "e2e.log"
+    progress = LiveProgress(log=log, console=Console(file=stream, width=120, force_terminal=False))
+
+    progress.phase("deploy")
+    progress.resource(ResourceStep("create", CLUSTER.type, CLUSTER.name, state="started"))
+    progress.resource(CLUSTER)
+    progress.resource(ResourceStep("create", CLUSTER.type, "other", state="failed"))
+    progress.say("[not markup]")
+    progress.phase("run")
+    progress.counts(2, Counts(status="SUCCEEDED", total=1, submitted=1, completed=1))
+    progress.table("passed", ["pattern"], [["2"]])
+    progress.close()
+
+    shown = stream.getvalue()
+    assert "✓ deploy" in shown and "2 resources" in shown
+    assert "FAILED to create aws:ecs:Cluster other" in shown
+    assert "[not markup]" in shown
+    assert "pattern 2: 1 of 1 submitted, 0 running, 1 completed, 0 failed (SUCCEEDED)" in shown
+    logged = log.read_text(encoding="utf-8")
+    assert "== deploy" in logged and "created aws:ecs:Cluster kit" in logged
