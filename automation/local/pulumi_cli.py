@@ -3,14 +3,17 @@
 A build from source has no language hosts; `automation.local.language_host` is put beside it then.
 """
 
+import atexit
 import fcntl
+import functools
 import os
 import shutil
+import signal
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -261,8 +264,15 @@ def _by_build(cache_dir: Path, root: Path, environment: Mapping[str, str], progr
                 env={**environment, "CGO_ENABLED": "0", "GOFLAGS": ""},
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
-            _follow(process, progress)
+            abandon = functools.partial(_abandon, process, new)
+            # A driver that gives up for another reason ends without waiting for the thread that builds.
+            atexit.register(abandon)
+            try:
+                _follow(process, progress)
+            finally:
+                atexit.unregister(abandon)
         if process.returncode != 0:
             lines = log.read_text(errors="replace").splitlines()
             raise _NotThisWay(f"go build ended with {process.returncode}: {' / '.join(lines[-5:])}")
@@ -286,6 +296,16 @@ def _follow(process: "subprocess.Popen[bytes]", progress: Progress) -> None:
             except subprocess.TimeoutExpired:
                 progress(f"Still building the Pulumi CLI ({time.monotonic() - started:.0f} s)…")
     except BaseException:
-        process.kill()
-        process.wait()
+        _kill(process)
         raise
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _abandon(process: "subprocess.Popen[bytes]", folder: Path) -> None:
+    _kill(process)
+    shutil.rmtree(folder, ignore_errors=True)

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from automation.local.pulumi_cli import default_cache_dir
+
 ROOT = Path(__file__).resolve().parents[3]
 SAMPLE = json.loads((ROOT / "specs" / "workflow_specs_pattern_1.json").read_text(encoding="utf-8"))
 
@@ -18,6 +20,7 @@ def refused(folder: Path, *arguments: str, **more: str) -> str:
     environment = {
         **kept,
         "HOME": str(folder),
+        "XDG_CACHE_HOME": str(default_cache_dir().parent),
         "AWS_EC2_METADATA_DISABLED": "true",
         "DOCKER_HOST": "unix:///none",
         **more,

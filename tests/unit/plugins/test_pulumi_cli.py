@@ -163,3 +163,38 @@ def test_the_module_file_names_the_same_version() -> None:
 def test_a_root_needs_a_folder_named_bin() -> None:
     with pytest.raises(ValueError, match="is not in a folder named bin"):
         _ = PulumiCli(Path("/usr/local/pulumi"), "path", "3.0.0").root
+
+
+def test_a_build_does_not_outlive_the_driver(tmp_path: Path) -> None:
+    """The driver ends while a thread of its builds: another part of the set-up was refused."""
+    started = tmp_path / "started"
+    os.mkfifo(started)
+    executable(tmp_path / "path" / "go", f"echo $$ > {started}\nread never < {started}")
+    driver = """
+import sys, threading
+from pathlib import Path
+from pulumi.automation import PulumiCommand
+from automation.local import pulumi_cli
+
+def install(root, version):
+    raise OSError("no network")
+
+def follow(process, progress):
+    building.set()
+    process.wait()
+
+PulumiCommand.install = install
+pulumi_cli._follow = follow
+building = threading.Event()
+folder = Path(sys.argv[1])
+environment = {"PATH": f"{folder / 'path'}:/usr/bin:/bin"}
+arguments = {"progress": lambda line: None, "environment": environment}
+threading.Thread(target=pulumi_cli.ensure, args=[folder / "cache"], kwargs=arguments, daemon=True).start()
+print((folder / "started").read_text().strip())
+building.wait()
+"""
+    done = subprocess.run([sys.executable, "-c", driver, str(tmp_path)], capture_output=True, text=True, check=True)
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(done.stdout), 0)
+    assert not list((tmp_path / "cache").glob(".new-*"))
