@@ -17,7 +17,7 @@ e2e: $(SETUP) ## deploy both patterns, run ten tasks each, verify, destroy (ARGS
 
 .PHONY: test
 test: $(SETUP) ## every test, with coverage (ARGS="-k name …")
-	@$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=85 $(ARGS)
+	@$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)
 
 .PHONY: lint
 lint: $(SETUP) ## ruff, mypy strict, import contracts
