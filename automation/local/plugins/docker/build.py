@@ -243,7 +243,9 @@ class Builder:
             if wanted.startswith(".."):
                 raise self._fail(instruction, f"{source!r} is outside of the build context")
             matches = _matches(files, wanted)
-            if not matches and not may_miss:
+            # Docker takes a pattern without a match as no file, where another source is there.
+            optional = may_miss or (_is_pattern(wanted) and len(sources) > 1)
+            if not matches and not optional:
                 raise self._fail(instruction, f"{source!r} is not in the build context (is it in .dockerignore?)")
             for match in matches:
                 self._place(instruction, stage, files, match, place, is_folder or len(matches) > 1)
@@ -298,10 +300,14 @@ class Builder:
             stage.files.setdefault("/" + "/".join(parts[:count]), Entry("folder", 0o755))
 
 
+def _is_pattern(wanted: str) -> bool:
+    return any(character in wanted for character in "*?[")
+
+
 def _matches(files: Mapping[str, Entry], wanted: str) -> list[str]:
     if wanted == ".":
         return ["."]
-    if not any(character in wanted for character in "*?["):
+    if not _is_pattern(wanted):
         known = wanted in files or any(path.startswith(f"{wanted}/") for path in files)
         return [wanted] if known else []
     depth = wanted.count("/")
