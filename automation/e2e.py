@@ -60,7 +60,7 @@ def _prepare(options: cli.Options, interruption: Interruption) -> Callable[[], i
     report_dir = options.report_dir or Path.cwd() / "reports" / run_name
     os.chdir(ROOT)
     stack_name = scenario.stack_name(config.name_suffix)
-    target = _target(options, work_dir := _work_dir(options, run_name, stack_name))
+    target = _target(options, work_dir := _work_dir(options, run_name, stack_name), config.base_image)
     target.check()
     plan = scenario.Plan(
         stack_name=stack_name,
@@ -115,7 +115,7 @@ def _work_dir(options: cli.Options, run_name: str, stack_name: str) -> Path:
     return ROOT / ".kit" / "runs" / run_name
 
 
-def _target(options: cli.Options, work_dir: Path) -> "Target":
+def _target(options: cli.Options, work_dir: Path, base_image: str) -> "Target":
     if options.target == "aws":
         from automation.target import AwsTarget, is_interactive
 
@@ -134,6 +134,7 @@ def _target(options: cli.Options, work_dir: Path) -> "Target":
         plugins=options.plugins,
         port=options.emulator_port,
         keep=options.keep,
+        base_image=base_image,
     )
 
 

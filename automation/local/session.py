@@ -106,6 +106,8 @@ def start(
         EmulatorError: it cannot be started.
         PulumiUnavailable: there is no Pulumi CLI to be had.
     """
+    from components.program import KitConfig
+
     folder = folder or FOLDER
     running = find(folder)
     if running is not None:
@@ -120,6 +122,7 @@ def start(
         container_runtime=container_runtime,
         log_file=folder / "emulator.log",
         detached=True,
+        base_image=KitConfig().base_image,
     )
     emulator.start()
     session = Session(

@@ -34,6 +34,7 @@ class LocalTarget:
         plugins: `bundled` stand-ins, or the `published` ones, which the engine downloads.
         port: the emulator's port; None: any free one.
         keep: whether the emulator must outlive this process.
+        base_image: what the task's image is built on.
     """
 
     name: Literal["local"] = "local"
@@ -47,6 +48,7 @@ class LocalTarget:
         plugins: Plugins = "bundled",
         port: int | None = None,
         keep: bool = False,
+        base_image: str | None = None,
     ) -> None:
         self._work_dir = work_dir
         self._plugins = plugins
@@ -59,6 +61,7 @@ class LocalTarget:
             account=ACCOUNT,
             log_file=work_dir / "emulator.log",
             detached=keep,
+            base_image=base_image,
         )
         self._running = False
         self._aws: AwsClients | None = None

@@ -68,10 +68,10 @@ class MissingPatchPoint(EmulatorError):
 
 
 class DockerUnavailable(EmulatorError):
-    """Containers were asked for and no Docker daemon answers."""
+    """Containers were asked for and Docker cannot be used."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(
-            f"the docker container runtime was asked for, but no daemon answers ({reason}): start Docker, "
+            f"the docker container runtime was asked for, but cannot be used ({reason}): start Docker, "
             "or use the process runtime"
         )

@@ -18,7 +18,10 @@ import socket
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from automation.local.emulator.runtimes import ContainerRuntime
 
 HOST = "127.0.0.1"
 _BACKLOG = 512
@@ -30,7 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--container-runtime", choices=["process", "docker"], required=True)
+    parser.add_argument("--docker-socket", default="", help="of the engine that the docker runtime uses")
     parser.add_argument("--detached", action="store_true")
     arguments = parser.parse_args()
     try:
@@ -42,7 +45,7 @@ def main() -> None:
         return
     os.environ["GATEWAY_PORT"] = str(listener.getsockname()[1])
     raise_file_limit()
-    asyncio.run(serve(listener, arguments.folder, arguments.detached))
+    asyncio.run(serve(listener, arguments.folder, arguments.detached, arguments.docker_socket))
 
 
 def listen(port: int) -> socket.socket:
@@ -64,8 +67,15 @@ def raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-async def serve(listener: socket.socket, folder: Path, detached: bool) -> None:
-    """Serve on a socket until standard input ends or a signal comes."""
+async def serve(listener: socket.socket, folder: Path, detached: bool, docker_socket: str = "") -> None:
+    """Serve on a socket until standard input ends or a signal comes.
+
+    Args:
+        listener: the socket.
+        folder: the emulator's own.
+        detached: standard input is not followed.
+        docker_socket: of the engine that runs ECS containers; they run as processes where it is empty.
+    """
     from hypercorn.asyncio import serve as hypercorn_serve
     from hypercorn.config import Config
     from ministack import app as ministack
@@ -80,7 +90,13 @@ async def serve(listener: socket.socket, folder: Path, detached: bool) -> None:
 
     logging.getLogger("hypercorn.access").setLevel(logging.WARNING)
     children = Children(folder)
-    runtime = ProcessRuntime(folder, EmulatorRegistry(), children)
+    runtime: ContainerRuntime
+    if docker_socket:
+        from automation.local.emulator.runtimes.docker import DockerRuntime
+
+        runtime = DockerRuntime(docker_socket, listener.getsockname()[1], folder)
+    else:
+        runtime = ProcessRuntime(folder, EmulatorRegistry(), children)
     lives = install(runtime, children, folder, planned_failures)
     faults = FaultInjector(lives)
     for service, handler in list(ministack.SERVICE_HANDLERS.items()):

@@ -42,6 +42,7 @@ class Emulator:
         account: the account of the root credentials.
         log_file: where its log goes; `emulator-<port or pid>.log` in `work_dir` where None.
         detached: it stays when this process ends, until someone calls `stop_detached`.
+        base_image: what images will be built on, which decides about Docker, too; None where none is built.
 
     Attributes:
         container_runtime: what was chosen.
@@ -58,6 +59,7 @@ class Emulator:
         account: str = "000000000000",
         log_file: Path | None = None,
         detached: bool = False,
+        base_image: str | None = None,
     ) -> None:
         self._work_dir = work_dir
         self._wanted_port = port
@@ -66,6 +68,8 @@ class Emulator:
         self._account = account
         self._log_file = log_file
         self._detached = detached
+        self._base_image = base_image
+        self._docker_socket = ""
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: Path | None = None
         self._port: int | None = None
@@ -130,12 +134,13 @@ class Emulator:
 
         Raises:
             PortInUse: the port that was asked for is taken.
-            DockerUnavailable: the docker runtime was asked for, and no daemon answers.
+            DockerUnavailable: the docker runtime was asked for, and cannot be used.
             EmulatorDied: it ended at start.
             EmulatorTimeout: it does not answer.
         """
-        choice = choose(self._wanted_runtime)
+        choice = choose(self._wanted_runtime, base_image=self._base_image)
         self.container_runtime, self.container_runtime_reason = choice.runtime, choice.reason
+        self._docker_socket = choice.docker_socket
         self._work_dir.mkdir(parents=True, exist_ok=True)
         self._folder = Path(tempfile.mkdtemp(prefix="emulator-", dir=self._work_dir)).resolve()
         for name in ("tmp", "s3", "home"):
@@ -185,7 +190,7 @@ class Emulator:
             "automation.local.emulator.server",
             f"--folder={self._folder}",
             f"--port={self._wanted_port or 0}",
-            f"--container-runtime={self.container_runtime}",
+            f"--docker-socket={self._docker_socket}",
         ]
         if self._detached:
             arguments.append("--detached")

@@ -13,6 +13,7 @@ import contextvars
 import hashlib
 import threading
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from ministack.core.concurrency import resource_lock
@@ -36,6 +37,17 @@ DEFAULT_STOP_TIMEOUT_SECONDS = 30.0
 """Between SIGTERM and SIGKILL where a container definition gives no `stopTimeout`
 (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html)."""
 _LOG_DRAIN_SECONDS = 10.0
+
+
+def why_stopped(container: Mapping[str, Any]) -> tuple[str, str]:
+    """The `stoppedReason` and `stopCode` of a task whose essential container ended.
+
+    A container without an exit code is one whose host went away; one with a reason hands it on.
+    """
+    reason = container.get("reason")
+    if "exitCode" not in container:
+        return reason or "Host EC2 terminated.", "TerminationNotice"
+    return reason or "Essential container exited", "EssentialContainerExited"
 
 
 class Stopped(Exception):
@@ -225,6 +237,7 @@ class TaskLife:
         token = self._inject(environment, definition)
         memory = override.get("memory") or definition.get("memory") or self._definition.get("memory")
         cpu = override.get("cpu") or definition.get("cpu") or self._definition.get("cpu")
+        linux = definition.get("linuxParameters") or {}
         spec = ContainerSpec(
             name=definition["name"],
             task_id=self._id,
@@ -237,6 +250,8 @@ class TaskLife:
             read_only=bool(definition.get("readonlyRootFilesystem")),
             memory_mib=int(memory) if memory else None,
             cpu_units=int(cpu) if cpu else None,
+            init=bool(linux.get("initProcessEnabled")),
+            dropped_capabilities=tuple(linux.get("capabilities", {}).get("drop", ())),
             labels={"com.amazonaws.ecs.task-arn": self._arn, "com.amazonaws.ecs.container-name": definition["name"]},
         )
         try:
@@ -283,14 +298,20 @@ class TaskLife:
         while not self._stop_wanted.is_set():
             self._wake.wait()
             self._wake.clear()
-            essential = [record for record, definition, _ in self._containers if definition.get("essential", True)]
-            if any(record["lastStatus"] == "STOPPED" for record in essential):
-                self.stop("Essential container exited", "EssentialContainerExited")
+            ended = [
+                record
+                for record, definition, _ in self._containers
+                if definition.get("essential", True) and record["lastStatus"] == "STOPPED"
+            ]
+            if ended:
+                self.stop(*why_stopped(ended[0]))
 
     def _wait_for(self, record: dict[str, Any], container: Container) -> None:
         end: Exit = container.wait()
         with resource_lock("ecs-task", self._arn):
-            record.update(lastStatus="STOPPED", exitCode=end.code)
+            record["lastStatus"] = "STOPPED"
+            if end.code is not None:
+                record["exitCode"] = end.code
             if end.reason is not None:
                 record["reason"] = end.reason
         self._wake.set()

@@ -1,8 +1,8 @@
 """Where the containers of ECS tasks run.
 
 The emulator's ECS service knows containers through `ContainerRuntime` alone. `process` runs an image's entry point
-as a local process; a `docker` runtime runs it in a container. Both take a `ContainerSpec` and answer with a
-`Container`.
+as a local process; `docker` runs it in a container of the machine's engine. Both take a `ContainerSpec` and answer
+with a `Container`.
 """
 
 from __future__ import annotations
@@ -60,6 +60,8 @@ class ContainerSpec:
         read_only: the root file system cannot be written.
         memory_mib: hard limit, None for none.
         cpu_units: share, 1024 to a vCPU, None for none.
+        init: an init process runs the command, passes signals on and reaps.
+        dropped_capabilities: Linux capabilities that it does not get, `ALL` for none at all.
         labels: for runtimes that can label.
     """
 
@@ -74,6 +76,8 @@ class ContainerSpec:
     read_only: bool = False
     memory_mib: int | None = None
     cpu_units: int | None = None
+    init: bool = False
+    dropped_capabilities: Sequence[str] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -82,11 +86,11 @@ class Exit:
     """How a container ended.
 
     Attributes:
-        code: exit code; 128 + n where signal n ended it.
+        code: exit code; 128 + n where signal n ended it; None where what ran it was lost.
         reason: what ECS reports with it (`OutOfMemoryError: …`), None for an ordinary exit.
     """
 
-    code: int
+    code: int | None
     reason: str | None = None
 
 

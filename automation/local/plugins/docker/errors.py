@@ -16,3 +16,24 @@ class ContextError(ProviderError):
 
 class RegistryError(ProviderError):
     """The registry refused something, or cannot be reached."""
+
+
+class BuildFailed(ProviderError):
+    """A step of a build failed."""
+
+    def __init__(self, dockerfile: str, reason: str, log: list[str]) -> None:
+        lines = "".join(f"\n  {line}" for line in log if line)
+        hint = ""
+        if any("pip" in line and ("connection" in line.lower() or "No matching" in line) for line in [reason, *log]):
+            hint = "; a build that reaches no package index takes wheels: run `make wheels`"
+        super().__init__(f"{dockerfile}: {reason}{hint}{lines}")
+
+
+class EngineUnavailable(ProviderError):
+    """No Docker engine answers."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"the image is built with Docker, but no engine answers: {reason}; "
+            "start it, or build without it (KIT_IMAGE_BUILDER=archive, for the process runtime)"
+        )

@@ -1,5 +1,6 @@
 """`docker:index/image:Image`."""
 
+import os
 import platform
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any, ClassVar, Final
 
 from automation.local.plugins.docker import context
 from automation.local.plugins.docker.build import Builder
+from automation.local.plugins.docker.engine import Engine
 from automation.local.plugins.docker.registry import Credentials, Reference, Registry, address_of
 from automation.local.plugins.framework.errors import CheckFailure, ProviderError
 from automation.local.plugins.framework.provider import Provider
@@ -96,7 +98,7 @@ class Image(Resource[DockerProvider]):
         name = inputs["imageName"]
         if name is not UNKNOWN:
             Reference.parse(name)
-        if not contains_unknown(inputs["build"]):
+        if not contains_unknown(inputs["build"]) and not builds_with_engine():
             build_image(inputs["build"])
         return []
 
@@ -112,13 +114,20 @@ class Image(Resource[DockerProvider]):
 
     def _build_and_push(self, operation: Operation[DockerProvider], inputs: Properties) -> str | None:
         del operation
-        image = build_image(inputs["build"])
-        if inputs.get("skipPush"):
-            return None
         given = inputs.get("registry") or {}
         reference = Reference.parse(inputs["imageName"])
         address = address_of(reference, given.get("server") or "")
         credentials = Credentials(given.get("username") or "", given.get("password") or "")
+        if builds_with_engine():
+            engine = Engine()
+            engine.build(inputs["imageName"], inputs["build"], *_paths(inputs["build"]))
+            if inputs.get("skipPush"):
+                return None
+            digest = engine.push(inputs["imageName"], reference, address, credentials)
+            return f"{reference.repository_name}@{digest}"
+        image = build_image(inputs["build"])
+        if inputs.get("skipPush"):
+            return None
         Registry(reference, address, credentials).push(image)
         return f"{reference.repository_name}@{image.digest}"
 
@@ -142,6 +151,21 @@ class Image(Resource[DockerProvider]):
     def delete(self, operation: Operation[DockerProvider], resource_id: str, state: Properties) -> None:
         """Nothing: images stay until their repository goes."""
         del operation, resource_id, state
+
+
+def builds_with_engine(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether a Docker engine builds and pushes, or the context is packed as an archive.
+
+    Args:
+        environment: where `KIT_IMAGE_BUILDER`, `docker` or `archive`, is looked up.
+
+    Raises:
+        ProviderError: it is something else.
+    """
+    builder = environment.get("KIT_IMAGE_BUILDER", "archive")
+    if builder not in ("archive", "docker"):
+        raise ProviderError(f"KIT_IMAGE_BUILDER is {builder!r}: it has to be archive or docker")
+    return builder == "docker"
 
 
 def _paths(build: Mapping[str, Any]) -> tuple[Any, Any]:

@@ -1,0 +1,77 @@
+"""Removes a runtime's containers and images from Docker when the emulator is gone.
+
+Run as a process of its own with nothing but the standard library. Its arguments are the daemon's address and a label
+`key=value`; when its standard input ends, because the emulator ended, however that came about, it removes every
+container and every image name that carries the label (names are told on standard input, one a line).
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import socket
+import sys
+from typing import Any
+from urllib.parse import quote
+
+_TIMEOUT_SECONDS = 30.0
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=_TIMEOUT_SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect to the socket."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(_TIMEOUT_SECONDS)
+        self.sock.connect(self._path)
+
+
+def call(socket_path: str, method: str, path: str) -> Any:
+    """One call of the Docker Engine API; None where it has no answer in JSON.
+
+    Raises:
+        OSError: no daemon answers.
+    """
+    connection = UnixConnection(socket_path)
+    try:
+        connection.request(method, path)
+        content = connection.getresponse().read()
+        return json.loads(content) if content else None
+    finally:
+        connection.close()
+
+
+def clean(socket_path: str, label: str, images: set[str]) -> None:
+    """Remove the containers with the label, running or not, and the names of images.
+
+    Raises:
+        OSError: no daemon answers.
+    """
+    filters = quote(json.dumps({"label": [label]}))
+    for container in call(socket_path, "GET", f"/containers/json?all=true&filters={filters}") or []:
+        call(socket_path, "DELETE", f"/containers/{container['Id']}?force=true&v=true")
+    for name in sorted(images):
+        call(socket_path, "DELETE", f"/images/{quote(name, safe='')}?noprune=true")
+
+
+def main() -> None:
+    """Follow standard input to its end, then clean up."""
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    socket_path, label = sys.argv[1], sys.argv[2]
+    images = {line.strip() for line in sys.stdin}
+    try:
+        clean(socket_path, label, images)
+    except OSError as error:
+        # Without a daemon there is nothing left that could be removed now.
+        print(f"docker janitor: {socket_path}: {error}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
