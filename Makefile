@@ -15,6 +15,16 @@ help: ## show this help
 e2e: $(SETUP) ## deploy both patterns, run ten tasks each, verify, destroy (ARGS="--pattern 1 …")
 	@$(BIN)/python automation/e2e.py $(ARGS)
 
+.PHONY: docker-e2e
+docker-e2e: $(SETUP) ## the same with real containers, and their tests; root on Debian gets an engine for it (ARGS="…")
+	@$(BIN)/python -m automation.local.docker_engine bash -c 'set -e; \
+	  $(BIN)/python automation/e2e.py --container-runtime docker --config "baseImage=$$KIT_BASE_IMAGE" $(ARGS); \
+	  $(BIN)/python -m pytest --quiet -m docker'
+
+.PHONY: wheels
+wheels: $(SETUP) ## put the image's packages into its build context, for builds that reach no package index
+	@$(BIN)/python -c 'from automation.local import docker_engine; docker_engine.fetch_wheels()'
+
 .PHONY: test
 test: $(SETUP) ## every test, with coverage (ARGS="-k name …")
 	@$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)

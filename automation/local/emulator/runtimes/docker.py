@@ -6,7 +6,7 @@ What of a container definition holds, and how:
 |---|---|
 | image | pulled from the emulator's registry, `localhost:<port>/<repository>`, which an engine trusts without TLS |
 | network | the host's: the emulator listens on loopback alone |
-| memory | hard, without swap; beyond it the container ends with 137 and `OutOfMemoryError: …`, if the kernel can do that |
+| memory | hard, without swap; beyond it a container ends with 137 and `OutOfMemoryError: …`, if the kernel can |
 | CPU | hard, 1024 units to a CPU, as Fargate limits a task |
 | USER, read-only root, `initProcessEnabled`, dropped capabilities | yes |
 | security groups, port mappings | no: the network is the host's |

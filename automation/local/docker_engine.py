@@ -1,0 +1,248 @@
+"""A Docker engine and a base image for a command, on a machine that may have neither.
+
+    python -m automation.local.docker_engine COMMAND [ARGUMENT …]
+
+runs the command with `DOCKER_HOST` and `KIT_BASE_IMAGE` set. An engine that answers is used as it is, and nothing is
+installed. Where none answers, root on Debian gets one: Debian's own, started for the command alone, with its data and
+its socket in a temporary folder, without a bridge and without a rule in the machine's firewall. Where the kit's base
+image is neither there nor can be pulled, one is made of Debian's packages. The packages that the image installs are
+fetched here, as wheels: a build container needs no way to an index. Everything that was made is removed at the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from automation.local.emulator.runtimes import selection
+from automation.local.emulator.runtimes.docker_janitor import call
+
+ROOT = Path(__file__).resolve().parents[2]
+WHEELS = ROOT / "runtime" / "task" / "wheels"
+REQUIREMENTS = ROOT / "runtime" / "task" / "requirements.txt"
+ENGINE_PACKAGES = {"dockerd": "docker.io"}
+BASE_PACKAGES = {"debootstrap": "debootstrap"}
+BASE_CONTENT = ("python3", "python3-pip", "ca-certificates")
+"""The least that the Dockerfile needs of its base: an interpreter with its whole library, pip, and trusted roots."""
+BASE_NAME = "ecs-step-functions-kit/base"
+_NOT_IN_BASE = ("./var/cache/apt/*", "./var/lib/apt/lists/*", "./var/log/*", "./dev/*", "./proc/*", "./sys/*")
+_START_SECONDS = 60.0
+_STOP_SECONDS = 30.0
+_POLL_SECONDS = 0.2
+_CANNOT = 2
+
+
+class EngineMissing(Exception):
+    """There is no Docker engine and none can be made here."""
+
+
+class BaseImageMissing(Exception):
+    """There is no base image and none can be made here."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a command; answers with its exit status, or 2 where there is no engine for it."""
+    if not arguments:
+        print(__doc__, file=sys.stderr)
+        return _CANNOT
+    # As SystemExit, so that what was started ends.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        with engine() as socket_path, base_image(socket_path) as image, wheels():
+            environment = {**os.environ, "DOCKER_HOST": f"unix://{socket_path}", "KIT_BASE_IMAGE": image}
+            return subprocess.run(list(arguments), cwd=ROOT, env=environment, check=False).returncode
+    except (EngineMissing, BaseImageMissing) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return _CANNOT
+
+
+@contextlib.contextmanager
+def engine() -> Iterator[str]:
+    """The socket of an engine that answers; one that was started here ends with the context.
+
+    Raises:
+        EngineMissing: there is none, and this is no place to start one.
+    """
+    problem = selection.docker_problem()
+    if problem is None:
+        yield selection.docker_socket()
+        return
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        raise EngineMissing(f"no Docker engine answers ({problem}): start Docker, or run this as root on Debian")
+    _say(f"no Docker engine answers ({problem}): starting one for this command")
+    install(ENGINE_PACKAGES)
+    with tempfile.TemporaryDirectory(prefix="docker-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        with (folder / "dockerd.log").open("wb") as log:
+            daemon = subprocess.Popen(
+                daemon_command(folder), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        try:
+            _await(daemon, folder)
+            yield str(folder / "docker.sock")
+        finally:
+            daemon.terminate()
+            try:
+                daemon.wait(timeout=_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                daemon.kill()
+                daemon.wait()
+            unmount_below(folder)
+
+
+def daemon_command(folder: Path) -> list[str]:
+    """The command line of an engine that keeps to a folder and leaves the machine's network alone."""
+    return [
+        "dockerd",
+        f"--host=unix://{folder}/docker.sock",
+        f"--data-root={folder}/data",
+        f"--exec-root={folder}/exec",
+        f"--pidfile={folder}/dockerd.pid",
+        "--bridge=none",
+        "--iptables=false",
+        "--ip6tables=false",
+        "--ip-forward=false",
+        "--log-level=warn",
+    ]
+
+
+def _await(daemon: subprocess.Popen[bytes], folder: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while daemon.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(OSError, ValueError):
+            call(str(folder / "docker.sock"), "GET", "/info")
+            return
+        time.sleep(_POLL_SECONDS)
+    lines = (folder / "dockerd.log").read_text(errors="replace").splitlines()[-10:]
+    raise EngineMissing("\n".join(["dockerd did not come up; the last lines of its log:", *lines]))
+
+
+def unmount_below(folder: Path) -> None:
+    """Unmount what a daemon left mounted, the innermost first."""
+    points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    for point in sorted((point for point in points if Path(point).is_relative_to(folder)), reverse=True):
+        subprocess.run(["umount", "--lazy", point], check=False)
+
+
+@contextlib.contextmanager
+def base_image(socket_path: str) -> Iterator[str]:
+    """The image to build on: `KIT_BASE_IMAGE`, else the kit's own, else one made of Debian's packages.
+
+    Raises:
+        BaseImageMissing: there is none, and this is no place to make one.
+    """
+    from components.program import KitConfig
+
+    wanted = os.environ.get("KIT_BASE_IMAGE") or KitConfig().base_image
+    problem = selection.base_image_problem(socket_path, wanted)
+    if problem is None:
+        yield wanted
+        return
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        raise BaseImageMissing(f"{problem}: pull it, or name one that is there in KIT_BASE_IMAGE")
+    _say(f"{problem}: making one of Debian's packages")
+    install(BASE_PACKAGES)
+    release = platform.freedesktop_os_release()["VERSION_CODENAME"]
+    name = f"{BASE_NAME}:{release}"
+    environment = {**os.environ, "DOCKER_HOST": f"unix://{socket_path}"}
+    with tempfile.TemporaryDirectory(prefix="base-") as folder:
+        # In a mount namespace of its own: what debootstrap mounts is gone with it, whatever becomes of it.
+        _run("unshare", "--mount", *bootstrap_command(release, Path(folder) / "root", mirror(release)))
+        subprocess.run(
+            f"{' '.join(pack_command())} | docker import - {name} > /dev/null",
+            shell=True,
+            cwd=Path(folder) / "root",
+            env=environment,
+            check=True,
+        )
+    try:
+        yield name
+    finally:
+        call(socket_path, "DELETE", f"/images/{name}?force=true")
+
+
+def bootstrap_command(release: str, folder: Path, address: str) -> list[str]:
+    """The command line that unpacks Debian's smallest system with Python."""
+    return ["debootstrap", "--variant=minbase", f"--include={','.join(BASE_CONTENT)}", release, str(folder), address]
+
+
+def pack_command() -> list[str]:
+    """The command line that writes a system, without caches, logs and devices, to standard output."""
+    return ["tar", "--create", "--numeric-owner", *(f"--exclude='{path}'" for path in _NOT_IN_BASE), "."]
+
+
+def mirror(release: str) -> str:
+    """Where this machine's apt has a release from; empty for debootstrap's own choice."""
+    listed = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)", "Created-By: Packages"],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    pairs = [line.split(" ", 1) for line in listed.splitlines() if " " in line]
+    return next((address for suite, address in pairs if suite == release), "")
+
+
+@contextlib.contextmanager
+def wheels(folder: Path = WHEELS) -> Iterator[None]:
+    """The image's packages as wheels in its build context; what was there before stays.
+
+    Raises:
+        subprocess.CalledProcessError: pip cannot fetch them.
+    """
+    if folder.exists():
+        yield
+        return
+    try:
+        fetch_wheels(folder)
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def fetch_wheels(folder: Path = WHEELS) -> None:
+    """Fetch the wheels of the image's packages; their hashes are checked."""
+    _run(
+        *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--require-hashes"),
+        *("--no-deps", "--only-binary", ":all:", "--dest", str(folder), "--requirement", str(REQUIREMENTS)),
+    )
+
+
+def install(packages: Mapping[str, str]) -> None:
+    """Install the Debian packages of the programs that are not there.
+
+    Args:
+        packages: package by program.
+    """
+    missing = sorted(package for program, package in packages.items() if shutil.which(program) is None)
+    if missing:
+        _say(f"installing {', '.join(missing)}")
+        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        _run("apt-get", "update", "-qq", environment=quiet)
+        _run("apt-get", "install", "-qq", "--yes", "--no-install-recommends", *missing, environment=quiet)
+
+
+def _run(*command: str, environment: Mapping[str, str] | None = None) -> None:
+    done = subprocess.run(
+        list(command), env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    if done.returncode:
+        print(done.stdout, file=sys.stderr)
+        raise subprocess.CalledProcessError(done.returncode, command[0])
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
