@@ -82,10 +82,9 @@ def engine() -> Iterator[str]:
     install(ENGINE_PACKAGES)
     with tempfile.TemporaryDirectory(prefix="docker-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
+        command = daemon_command(folder, alone=not another_runs())
         with (folder / "dockerd.log").open("wb") as log:
-            daemon = subprocess.Popen(
-                daemon_command(folder), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
+            daemon = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         try:
             _await(daemon, folder)
             yield str(folder / "docker.sock")
@@ -99,15 +98,30 @@ def engine() -> Iterator[str]:
             unmount_below(folder)
 
 
-def daemon_command(folder: Path) -> list[str]:
-    """The command line of an engine that keeps to a folder and leaves the machine's network alone."""
+def another_runs(processes: Path = Path("/proc")) -> bool:
+    """Whether an engine runs on this machine, though not where `DOCKER_HOST` says."""
+    for file in processes.glob("[0-9]*/comm"):
+        # A process may end between the two looks.
+        with contextlib.suppress(OSError):
+            if file.read_text().strip() == "dockerd":
+                return True
+    return False
+
+
+def daemon_command(folder: Path, *, alone: bool) -> list[str]:
+    """The command line of an engine that keeps to a folder and leaves the machine's network alone.
+
+    Args:
+        folder: for its data, its state and its socket.
+        alone: no other engine runs. An engine without a bridge removes `docker0`, which would be the other's.
+    """
     return [
         "dockerd",
         f"--host=unix://{folder}/docker.sock",
         f"--data-root={folder}/data",
         f"--exec-root={folder}/exec",
         f"--pidfile={folder}/dockerd.pid",
-        "--bridge=none",
+        *(["--bridge=none"] if alone else []),
         "--iptables=false",
         "--ip6tables=false",
         "--ip-forward=false",

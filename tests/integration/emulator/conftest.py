@@ -20,6 +20,7 @@ import pytest
 from botocore.config import Config
 
 from automation.local.emulator import Emulator
+from tests.integration import docker_images
 
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
@@ -129,6 +130,8 @@ class Aws:
 
     def push(self, repository: str, tag: str, files: dict[str, str], config: dict[str, Any]) -> str:
         """Push an image; answers with its name by digest."""
+        if self.emulator.container_runtime == "docker":
+            return docker_images.push(self.emulator.endpoint_url, repository, tag, files, config)
         registry = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
         layer = layer_of(files)
         described = json.dumps({"architecture": "amd64", "os": "linux", "config": config}).encode()

@@ -129,6 +129,7 @@ def test_a_container_gets_its_own_environment_and_nothing_of_the_emulators(aws: 
     assert set(variables) - {"LC_CTYPE"} == expected
 
 
+@pytest.mark.both_runtimes
 def test_a_container_acts_as_its_task_role(aws: Any, fargate: Any) -> None:
     definition = fargate.define(
         "import boto3\n"
@@ -147,6 +148,7 @@ def test_a_container_acts_as_its_task_role(aws: Any, fargate: Any) -> None:
     assert "s3:CreateBucket" in refusal
 
 
+@pytest.mark.both_runtimes
 def test_a_container_finds_its_task_in_the_metadata(fargate: Any) -> None:
     definition = fargate.define(
         "import json, os, urllib.request\n"
@@ -157,6 +159,7 @@ def test_a_container_finds_its_task_in_the_metadata(fargate: Any) -> None:
     assert fargate.log(task["taskArn"]) == [task["taskArn"]]
 
 
+@pytest.mark.both_runtimes
 def test_the_command_of_the_image_the_definition_and_the_override(fargate: Any) -> None:
     script = "import sys; print(sys.argv[1:])"
     definition = fargate.define(script, command=["from", "definition"])
@@ -165,13 +168,15 @@ def test_the_command_of_the_image_the_definition_and_the_override(fargate: Any) 
     assert fargate.log(fargate.finish(definition, overrides=override)["taskArn"]) == ["['from', 'override']"]
 
 
+@pytest.mark.both_runtimes
 def test_a_signal_is_128_plus_its_number_as_exit_code(fargate: Any) -> None:
-    definition = fargate.define("import os; os.kill(os.getpid(), 9)")
+    definition = fargate.define("import os; os.kill(os.getpid(), 9)", linuxParameters={"initProcessEnabled": True})
     task = fargate.finish(definition)
     assert task["containers"][0]["exitCode"] == 137
     assert (task["stopCode"], task["stoppedReason"]) == ("EssentialContainerExited", "Essential container exited")
 
 
+@pytest.mark.both_runtimes
 def test_a_program_that_is_not_there_keeps_the_task_from_starting(fargate: Any) -> None:
     task = fargate.finish(fargate.define("", entryPoint=["/no/such/program"]))
     assert task["stopCode"] == "TaskFailedToStart"
@@ -199,6 +204,7 @@ def alive(pid: int) -> bool:
 # --- StopTask --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.both_runtimes
 def test_stop_task_sends_sigterm_and_the_task_stops_when_its_container_ended(fargate: Any) -> None:
     definition = fargate.define(
         "import signal, sys, time\n"
@@ -222,6 +228,7 @@ def until_ready(fargate: Any, arn: str) -> None:
         pass
 
 
+@pytest.mark.both_runtimes
 def test_a_container_that_ignores_sigterm_is_killed_after_its_stop_timeout(fargate: Any) -> None:
     definition = fargate.define(
         "import signal, time\n"
@@ -260,6 +267,7 @@ def test_more_than_a_hundred_tasks_are_not_described(fargate: Any) -> None:
     assert code(error) == "InvalidParameterException"
 
 
+@pytest.mark.both_runtimes
 def test_tasks_are_listed_by_who_started_them_and_by_family(aws: Any, fargate: Any) -> None:
     definition = fargate.define("import time; time.sleep(60)", stopTimeout=2)
     mine, other = fargate.start(definition, startedBy="me"), fargate.start(definition, startedBy="you")
@@ -286,6 +294,7 @@ def test_started_by_has_to_be_the_only_filter(aws: Any, fargate: Any) -> None:
 # --- events ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.both_runtimes
 def test_every_change_of_a_task_is_an_event(aws: Any, fargate: Any, until: Any) -> None:
     """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html."""
     sqs, events, rule = aws.client("sqs"), aws.client("events"), aws.name("rule")

@@ -284,7 +284,8 @@ def pattern(request: pytest.FixtureRequest) -> int:
 @pytest.fixture(scope="package")
 def p(pattern: int, emulator: Emulator) -> Pattern:
     """One of the patterns, as a stack with few settings would have it."""
-    made = Pattern(emulator, pattern, taskTimeoutSeconds=6)
+    # A quarter of a processor takes its time to start: longer than the hanging task's limit as a process.
+    made = Pattern(emulator, pattern, taskTimeoutSeconds=6 if emulator.container_runtime == "process" else 30)
     made.put(*(f"in/{n:02}.txt" for n in range(1, 11)))
     return made
 
