@@ -1,7 +1,8 @@
 """Where the program puts what it packs.
 
 Pulumi keeps the paths of archives and build contexts in its state. They are relative to the project's folder, so that
-the state does not depend on the machine; the engine has to run in that folder.
+the state does not depend on the machine: the folder that the engine runs the program in, be it the kit's own or that of
+a program that uses the kit's components.
 """
 
 from __future__ import annotations
@@ -13,10 +14,28 @@ from collections.abc import Mapping
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
-"""The folder with `Pulumi.yaml`."""
+"""The kit's folder, with its `Pulumi.yaml`."""
 
 BUILD = Path(".kit/build")
-"""The build folder, relative to the project's; it is not committed."""
+"""The build folder, relative to the program's; it is not committed."""
+
+
+def sources(project: Path | None) -> Path:
+    """The folder with the kit's sources.
+
+    Args:
+        project: A copy of the project; the kit's own if not given.
+    """
+    return project or PROJECT
+
+
+def destination(project: Path | None) -> Path:
+    """The folder that paths in the state are relative to, where the build folder is.
+
+    Args:
+        project: A copy of the project; the folder the engine runs the program in if not given.
+    """
+    return project or Path.cwd()
 
 
 def put_file(relative: Path, content: bytes, project: Path = PROJECT) -> None:

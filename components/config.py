@@ -16,7 +16,10 @@ from typing import Any, Literal, cast
 
 import pulumi
 
+from components import build_folder
 from components.errors import ConfigError, ConfigProblem
+from components.job import MAX_POLICY_CHARACTERS, MAX_VARIABLES, JobArgs, parse_policy
+from components.job import problems as job_problems
 
 NAMESPACE = "ecs-step-functions-kit"
 """The project's name in `Pulumi.yaml`, which is the namespace of its configuration keys."""
@@ -25,6 +28,7 @@ Patterns = Literal["all", "1", "2"]
 TableBilling = Literal["PROVISIONED", "PAY_PER_REQUEST"]
 NatGateways = Literal["none", "single", "per-az"]
 ContainerInsights = Literal["disabled", "enabled", "enhanced"]
+RootFileSystem = Literal["read-only", "writable"]
 CpuArchitecture = Literal["X86_64", "ARM64"]
 KeyType = Literal["string", "integer", "array", "object"]
 
@@ -44,6 +48,9 @@ FARGATE_MEMORY: Mapping[int, tuple[int, ...]] = {
     16384: tuple(range(32768, 122880 + 1, 8192)),
 }
 """Memory in MiB that Fargate accepts per number of CPU units (Amazon ECS developer guide, "Task CPU and memory")."""
+
+FARGATE_STORAGE_GIB = 20
+"""Ephemeral storage of every Fargate task; ECS takes 21 to 200 GiB instead (API reference, EphemeralStorage)."""
 
 LOG_RETENTION_DAYS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
@@ -116,6 +123,26 @@ def _are_user_tags(tags: Mapping[str, str]) -> bool:
         and not key.lower().startswith(("aws:", "kit:"))
         for key, value in tags.items()
     )
+
+
+def _any(_value: Any) -> bool:
+    """For keys that are judged together with others, as a job."""
+    return True
+
+
+def _is_path(value: str) -> bool:
+    return len(value) <= 1024 and "\0" not in value
+
+
+def _is_path_within(value: str) -> bool:
+    return bool(value) and _is_path(value) and not value.startswith("/") and ".." not in value.split("/")
+
+
+def _is_policy(value: str) -> bool:
+    try:
+        return not value or isinstance(parse_policy(value), Mapping)
+    except ValueError:
+        return False
 
 
 def _about(description: str, rule: Rule) -> dict[str, Any]:
@@ -204,6 +231,23 @@ class KitConfig:
             "Memory of a task in MiB, one that Fargate offers for taskCpu.", between(512, FARGATE_MEMORY[16384][-1])
         ),
     )
+    task_ephemeral_storage: int = field(
+        default=FARGATE_STORAGE_GIB,
+        metadata=_about(
+            "Ephemeral storage of a task in GiB; 20 is what every Fargate task has.", between(FARGATE_STORAGE_GIB, 200)
+        ),
+    )
+    task_root_file_system: RootFileSystem = field(
+        default="read-only",
+        metadata=_about("Whether the job may write to its container's file system.", one_of("read-only", "writable")),
+    )
+    spot_share: int = field(
+        default=0,
+        metadata=_about(
+            "Percentage of tasks whose first attempt runs on Fargate Spot; further attempts run on demand.",
+            between(0, 100),
+        ),
+    )
     cpu_architecture: CpuArchitecture = field(
         default="X86_64", metadata=_about("Processor architecture of image and tasks.", one_of("X86_64", "ARM64"))
     )
@@ -234,6 +278,67 @@ class KitConfig:
         default=7,
         metadata=_about(
             "Days that logs are kept; one of the numbers CloudWatch Logs offers.", one_of(*LOG_RETENTION_DAYS)
+        ),
+    )
+    job_context: str = field(
+        default="",
+        metadata=_about(
+            "Your own image: the folder it is built from.",
+            Rule("a folder, relative to the project's own, that holds jobDockerfile", _is_path),
+        ),
+    )
+    job_dockerfile: str = field(
+        default="Dockerfile",
+        metadata=_about(
+            "The Dockerfile of your own image.",
+            Rule("a path within jobContext", _is_path_within),
+        ),
+    )
+    job_image: str = field(
+        default="",
+        metadata=_about(
+            "A ready image, so that none is built and no repository made.",
+            Rule("an image reference by tag or digest; without NAT gateways one in Amazon ECR", _any),
+        ),
+    )
+    job_function: str = field(
+        default="",
+        metadata=_about(
+            "The function that does the job in an image with the kit's library.",
+            Rule("module:function, such as word_count:run", _any),
+        ),
+    )
+    job_entry_point: tuple[str, ...] = field(
+        default=(),
+        metadata=_about(
+            "What replaces the image's ENTRYPOINT.", Rule("a list of at most 100 words, none of them empty", _any)
+        ),
+    )
+    job_command: tuple[str, ...] = field(
+        default=(),
+        metadata=_about(
+            "What replaces the image's CMD.", Rule("a list of at most 100 words, none of them empty", _any)
+        ),
+    )
+    job_environment: Mapping[str, str] = field(
+        default_factory=dict,
+        metadata=_about(
+            "Environment of the job; variables named JOB_… are its parameters.",
+            Rule(f"at most {MAX_VARIABLES} strings, by names that do not start with KIT_, AWS_ or ECS_", _any),
+        ),
+    )
+    job_secrets: Mapping[str, str] = field(
+        default_factory=dict,
+        metadata=_about(
+            "Secrets in the job's environment.",
+            Rule("ARNs of Secrets Manager secrets or SSM parameters, by names as in jobEnvironment", _any),
+        ),
+    )
+    job_policy: str = field(
+        default="",
+        metadata=_about(
+            "What the job may do besides reading its source and writing its result.",
+            Rule(f"an IAM identity policy as JSON text of at most {MAX_POLICY_CHARACTERS} characters", _is_policy),
         ),
     )
     tags: Mapping[str, str] = field(
@@ -300,6 +405,42 @@ class KitConfig:
             raise ConfigError(problems)
         return result
 
+    def check(self) -> None:
+        """Makes sure of a configuration that was not read but made, by its keys' rules.
+
+        Raises:
+            ConfigError: With every key that cannot be used.
+        """
+        values = {key: getattr(self, declared.name) for key, declared in _fields_by_key().items()}
+        problems = [
+            ConfigProblem(key, str(value), _fields_by_key()[key].metadata["rule"].allowed)
+            for key, value in values.items()
+            if not _is_accepted(_fields_by_key()[key], value)
+        ]
+        problems.extend(_joint_problems(self, {problem.key for problem in problems}))
+        if problems:
+            raise ConfigError(problems)
+
+    @property
+    def job(self) -> JobArgs:
+        """The user's own job, as configured."""
+        return JobArgs(
+            context=build_folder.PROJECT / self.job_context if self.job_context else None,
+            dockerfile=self.job_dockerfile,
+            image=self.job_image,
+            function=self.job_function,
+            entry_point=self.job_entry_point,
+            command=self.job_command,
+            environment=self.job_environment,
+            secrets=self.job_secrets,
+            policy=parse_policy(self.job_policy) if self.job_policy else None,
+        )
+
+    @property
+    def has_nat(self) -> bool:
+        """Whether the private subnets have NAT gateways."""
+        return self.nat_gateways != "none"
+
     @property
     def deployed_patterns(self) -> tuple[int, ...]:
         """The numbers of the patterns that the stack holds, in order."""
@@ -348,6 +489,13 @@ def _type_of(declared: dataclasses.Field[Any]) -> KeyType:
     if isinstance(default, tuple):
         return "array"
     return "object" if isinstance(default, dict) else "string"
+
+
+def _is_accepted(declared: dataclasses.Field[Any], value: Any) -> bool:
+    try:
+        return bool(declared.metadata["rule"].accepts(value))
+    except (TypeError, AttributeError):
+        return False
 
 
 def _typed(key_type: KeyType, raw: str) -> Any:
@@ -399,6 +547,9 @@ def _joint_problems(config: KitConfig, wrong: set[str]) -> list[ConfigProblem]:
         )
     if not wrong & {"interfaceEndpoints", "natGateways"}:
         problems.extend(_endpoint_problems(config))
+    if not wrong & {"natGateways", "jobContext", "jobDockerfile", "jobPolicy"}:
+        found = job_problems(config.job, config.has_nat)
+        problems.extend(ConfigProblem(_camel_case(f"job_{name}"), value, allowed) for name, value, allowed in found)
     return problems
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
 from components import policies
-from components.config import KitConfig
+from components.config import FARGATE_STORAGE_GIB, KitConfig
+from components.errors import ConfigError, ConfigProblem
+from components.job import JobArgs, ecr_repository, secret_arn
 from components.names import CONTAINER, LOG_STREAM_PREFIX, PatternArns, PatternNames
 from components.roles import WorkloadRole, WorkloadRoleArgs
+
+CAPACITY_PROVIDERS = ("FARGATE", "FARGATE_SPOT")
+"""What a cluster needs before tasks can ask for either; Fargate itself needs none."""
 
 
 @dataclass(frozen=True)
@@ -22,25 +27,30 @@ class EcsTaskArgs:
     Args:
         names: The pattern's names.
         config: The stack's configuration.
-        image: Reference of the task's image, by digest.
+        image: Reference of the task's image, by digest unless it is a ready one that the user names by a tag.
         tags: Tags of everything.
+        job: The user's own job.
     """
 
     names: PatternNames
     config: KitConfig
     image: pulumi.Input[str]
     tags: Mapping[str, str]
+    job: JobArgs = field(default_factory=JobArgs)
 
 
-def container_definition(names: PatternNames, config: KitConfig, image: str) -> dict[str, Any]:
+def container_definition(names: PatternNames, config: KitConfig, image: str, job: JobArgs) -> dict[str, Any]:
     """The task definition's one container.
 
     Args:
         names: The pattern's names.
         config: The stack's configuration.
         image: Reference of the image.
+        job: The user's own job, with every value known.
     """
     environment = {
+        **job.environment,
+        **({"KIT_JOB": job.function} if job.function else {}),
         "KIT_CONTAINER_NAME": CONTAINER,
         "KIT_DETAILS_TABLE": names.details_table,
         "KIT_LOG_STREAM_PREFIX": LOG_STREAM_PREFIX,
@@ -54,7 +64,14 @@ def container_definition(names: PatternNames, config: KitConfig, image: str) -> 
         "image": image,
         "essential": True,
         "environment": [{"name": key, "value": environment[key]} for key in sorted(environment)],
-        "readonlyRootFilesystem": True,
+        **({"entryPoint": list(job.entry_point)} if job.entry_point else {}),
+        **({"command": list(job.command)} if job.command else {}),
+        **(
+            {"secrets": [{"name": key, "valueFrom": job.secrets[key]} for key in sorted(job.secrets)]}
+            if job.secrets
+            else {}
+        ),
+        "readonlyRootFilesystem": config.task_root_file_system == "read-only",
         "stopTimeout": config.stop_timeout_seconds,
         # An init process passes SIGTERM on and reaps what a job leaves behind.
         "linuxParameters": {"initProcessEnabled": True, "capabilities": {"drop": ["ALL"]}},
@@ -69,6 +86,41 @@ def container_definition(names: PatternNames, config: KitConfig, image: str) -> 
     }
 
 
+def execution_policy(arns: PatternArns, job: JobArgs) -> policies.Document:
+    """What ECS may do to start the job's container.
+
+    Args:
+        arns: The pattern's ARNs.
+        job: The user's own job, with every value known.
+
+    Raises:
+        ConfigError: A secret is named by something else than the ARN of a secret or parameter.
+    """
+    wrong = [
+        ConfigProblem("job.secrets", f"{name}: {value}", "ARNs of Secrets Manager secrets or SSM parameters")
+        for name, value in job.secrets.items()
+        if secret_arn(str(value)) is None
+    ]
+    if wrong:
+        raise ConfigError(wrong)
+    partition = arns.names.place.partition
+    return policies.task_execution(
+        arns,
+        repository=ecr_repository(str(job.image), partition) if job.is_ready_image else arns.repository,
+        secrets=[arn for value in job.secrets.values() if (arn := secret_arn(str(value)))],
+    )
+
+
+def resolved(job: JobArgs) -> pulumi.Output[JobArgs]:
+    """A job with every value that its container definition and its execution role need known.
+
+    Args:
+        job: The job.
+    """
+    values = pulumi.Output.all(image=job.image, environment=dict(job.environment), secrets=dict(job.secrets))
+    return values.apply(lambda known: replace(job, **known))
+
+
 class EcsTask(pulumi.ComponentResource):
     """An ECS cluster, the job's Fargate task definition, its two roles and its log group."""
 
@@ -80,6 +132,7 @@ class EcsTask(pulumi.ComponentResource):
     def __init__(self, name: str, args: EcsTaskArgs, opts: pulumi.ResourceOptions | None = None):
         super().__init__("kit:ecs:EcsTask", name, None, opts)
         names, config, arns = args.names, args.config, PatternArns(args.names)
+        job = resolved(args.job)
         self.cluster = self._cluster(name, args)
         self.log_group = self._log_group(name, names.task_log_group, args)
         execution_role = WorkloadRole(
@@ -88,7 +141,7 @@ class EcsTask(pulumi.ComponentResource):
                 role=names.role("task-execution"),
                 description="ECS itself: pulls the task's image and writes its log",
                 trust=policies.trust_ecs_tasks(names.place),
-                policy=policies.task_execution(arns),
+                policy=job.apply(lambda known: execution_policy(arns, known)),
                 tags=args.tags,
             ),
             pulumi.ResourceOptions(parent=self),
@@ -100,6 +153,7 @@ class EcsTask(pulumi.ComponentResource):
                 description="The job in the task's container",
                 trust=policies.trust_ecs_tasks(names.place),
                 policy=policies.task(arns, target_prefix=config.target_prefix, source_buckets=config.source_buckets),
+                further={} if args.job.policy is None else {"job": args.job.policy},
                 tags=args.tags,
             ),
             pulumi.ResourceOptions(parent=self),
@@ -114,14 +168,23 @@ class EcsTask(pulumi.ComponentResource):
             runtime_platform=aws.ecs.TaskDefinitionRuntimePlatformArgs(
                 cpu_architecture=config.cpu_architecture, operating_system_family="LINUX"
             ),
+            ephemeral_storage=(
+                None
+                if config.task_ephemeral_storage == FARGATE_STORAGE_GIB
+                else aws.ecs.TaskDefinitionEphemeralStorageArgs(size_in_gib=config.task_ephemeral_storage)
+            ),
             execution_role_arn=execution_role.arn,
             task_role_arn=task_role.arn,
             container_definitions=pulumi.Output.json_dumps(
-                [pulumi.Output.from_input(args.image).apply(lambda image: container_definition(names, config, image))]
+                [
+                    pulumi.Output.all(image=args.image, job=job).apply(
+                        lambda known: container_definition(names, config, known["image"], known["job"])
+                    )
+                ]
             ),
             tags=args.tags,
             opts=pulumi.ResourceOptions(
-                parent=self, depends_on=[execution_role.policy, task_role.policy, self.log_group]
+                parent=self, depends_on=[*execution_role.policies, *task_role.policies, self.log_group]
             ),
         )
         self.family_and_revision = pulumi.Output.format("{0}:{1}", definition.family, definition.revision)
@@ -135,13 +198,21 @@ class EcsTask(pulumi.ComponentResource):
             if insights == "disabled"
             else [self._log_group(f"{name}-insights", args.names.container_insights_log_group, args)]
         )
-        return aws.ecs.Cluster(
+        cluster = aws.ecs.Cluster(
             name,
             name=args.names.base,
             settings=[aws.ecs.ClusterSettingArgs(name="containerInsights", value=insights)],
             tags=args.tags,
             opts=pulumi.ResourceOptions(parent=self, depends_on=own_logs),
         )
+        if args.config.spot_share:
+            aws.ecs.ClusterCapacityProviders(
+                name,
+                cluster_name=cluster.name,
+                capacity_providers=list(CAPACITY_PROVIDERS),
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+        return cluster
 
     def _log_group(self, name: str, log_group: str, args: EcsTaskArgs) -> aws.cloudwatch.LogGroup:
         return aws.cloudwatch.LogGroup(

@@ -108,7 +108,7 @@ class PrivateFunction(pulumi.ComponentResource):
             tags=args.tags,
             opts=pulumi.ResourceOptions(
                 parent=self,
-                depends_on=[role.policy, log_group],
+                depends_on=[*role.policies, log_group],
                 custom_timeouts=pulumi.CustomTimeouts(delete=DELETE_TIMEOUT),
             ),
         )

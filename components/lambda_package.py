@@ -24,21 +24,22 @@ _TIME = (1980, 1, 1, 0, 0, 0)
 _REGULAR_FILE = 0o100644
 
 
-def build(function: FunctionName, project: Path = build_folder.PROJECT) -> Path:
+def build(function: FunctionName, project: Path | None = None) -> Path:
     """Packs a function.
 
     Args:
         function: Which.
-        project: The project's folder.
+        project: The project's folder; the kit's own, built for the program that runs here, if not given.
 
     Returns:
-        The package's path, relative to the project's folder.
+        The package's path, relative to the program's folder.
 
     Raises:
         SourcesMissing: The sources, the schema or the vendored package are not there.
     """
     relative = build_folder.BUILD / f"{function}.zip"
-    build_folder.put_file(relative, archive(contents(function, project)), project)
+    package = archive(contents(function, build_folder.sources(project)))
+    build_folder.put_file(relative, package, build_folder.destination(project))
     return relative
 
 

@@ -70,7 +70,7 @@ class WorkflowStateMachine(pulumi.ComponentResource):
             ),
             tracing_configuration=aws.sfn.StateMachineTracingConfigurationArgs(enabled=True),
             tags=args.tags,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[role.policy]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=role.policies),
         )
         self.arn = machine.arn
         self.register_outputs({"arn": self.arn})

@@ -13,13 +13,14 @@ from components.bucket import PrivateBucket, PrivateBucketArgs
 from components.config import KitConfig
 from components.ecs_task import EcsTask, EcsTaskArgs
 from components.functions import PrivateFunction, PrivateFunctionArgs
+from components.job import JobArgs
 from components.names import CONTAINER, LOG_STREAM_PREFIX, Pattern, PatternArns, PatternNames, Place
 from components.network import CIDR_BLOCKS, Network, NetworkArgs
 from components.observability import RunGuard, RunGuardArgs
 from components.orchestration import WorkflowStateMachine, WorkflowStateMachineArgs
 from components.tables import Tables, TablesArgs
 from components.tags import kit_tags
-from components.task_image import TaskImage, TaskImageArgs, stage_context
+from components.task_image import TaskImage, TaskImageArgs, stage_context, stage_job_context
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,25 @@ class PatternArgs:
         config: The stack's configuration.
         place: Where it is deployed.
         stack: The stack's name, for the tag `kit:stack`.
+        job: The user's own job, in the place of the configured one.
+
+    Raises:
+        ConfigError: With everything that cannot be used.
     """
 
     config: KitConfig
     place: Place
     stack: str
+    job: JobArgs | None = None
+
+    def __post_init__(self) -> None:
+        self.config.check()
+        self.chosen_job.check(has_nat=self.config.has_nat)
+
+    @property
+    def chosen_job(self) -> JobArgs:
+        """The job of the arguments, else that of the configuration."""
+        return self.config.job if self.job is None else self.job
 
 
 class TaskSubmissionFromLambda(pulumi.ComponentResource):
@@ -99,6 +114,7 @@ class _Parts:
     def __init__(self, owner: pulumi.ComponentResource, name: str, args: PatternArgs, *, pattern: Pattern):
         self._name = name
         self._config = args.config
+        self._job = args.chosen_job
         self._names = PatternNames(pattern, args.config.name_suffix, args.place)
         self._tags = kit_tags(workflow=self._names.workflow, stack=args.stack, user=args.config.tags)
         self._child = pulumi.ResourceOptions(parent=owner)
@@ -112,10 +128,16 @@ class _Parts:
             cidr_block=CIDR_BLOCKS[self._names.pattern],
             workloads=workloads,
             nat_gateways=self._config.nat_gateways,
-            interface_endpoints=self._config.interface_endpoints,
+            interface_endpoints=self._interface_endpoints(),
             tags=self._tags,
         )
         return Network(f"{self._name}-network", args, self._child)
+
+    def _interface_endpoints(self) -> list[str]:
+        """Those of the configuration; without a NAT gateway those that the job's secrets are read through, too."""
+        configured = list(self._config.interface_endpoints)
+        needed = () if self._config.has_nat else self._job.endpoints
+        return configured + [service for service in needed if service not in configured]
 
     def tables(self) -> Tables:
         """The summary table and the details table."""
@@ -132,20 +154,29 @@ class _Parts:
         args = PrivateBucketArgs(bucket=self._names.bucket, arn=self.arns.bucket, tags=self._tags)
         return PrivateBucket(f"{self._name}-bucket", args, self._child)
 
-    def image(self) -> TaskImage:
-        """The image repository and the task's image."""
+    def image(self) -> TaskImage | None:
+        """The image repository and the task's image; none where there is a ready one."""
+        if self._job.is_ready_image:
+            return None
+        context = self._job.context
         args = TaskImageArgs(
             repository=self._names.base,
-            context=stage_context(),
+            context=stage_context() if context is None else stage_job_context(context, self._job.dockerfile),
             base_image=self._config.base_image,
             platform=self._config.docker_platform,
             tags=self._tags,
         )
         return TaskImage(f"{self._name}-image", args, self._child)
 
-    def task(self, image: TaskImage) -> EcsTask:
+    def task(self, image: TaskImage | None) -> EcsTask:
         """The cluster and the task definition."""
-        args = EcsTaskArgs(names=self._names, config=self._config, image=image.reference, tags=self._tags)
+        args = EcsTaskArgs(
+            names=self._names,
+            config=self._config,
+            image=self._job.image if image is None else image.reference,
+            tags=self._tags,
+            job=self._job,
+        )
         return EcsTask(f"{self._name}-task", args, self._child)
 
     def function(
@@ -188,6 +219,7 @@ class _Parts:
             task_attempts=self._config.task_attempts,
             max_concurrency=self._config.max_concurrency,
             launch_type=settings.LAUNCH_TYPE,
+            spot_share=self._config.spot_share,
         )
 
     def state_machine(
@@ -218,7 +250,7 @@ class _Parts:
     def outputs(
         self,
         network: Network,
-        image: TaskImage,
+        image: TaskImage | None,
         task: EcsTask,
         monitor: PrivateFunction,
         state_machine: WorkflowStateMachine,
@@ -233,8 +265,8 @@ class _Parts:
             "monitorFunctionName": monitor.function_name,
             "taskLogGroup": task.log_group.name,
             "vpcId": network.vpc_id,
-            "repositoryUrl": image.repository.repository_url,
-            "imageUri": image.reference,
+            **({} if image is None else {"repositoryUrl": image.repository.repository_url}),
+            "imageUri": self._job.image if image is None else image.reference,
             "targetPrefix": self._config.target_prefix,
         }
 

@@ -114,21 +114,31 @@ def task(arns: PatternArns, *, target_prefix: str, source_buckets: Sequence[str]
     )
 
 
-def task_execution(arns: PatternArns) -> Document:
-    """What ECS does to start a container: pull its image, write its log.
+def task_execution(arns: PatternArns, *, repository: str | None, secrets: Sequence[str] = ()) -> Document:
+    """What ECS does to start a container: pull its image, read its secrets, write its log.
 
     Args:
         arns: The pattern's ARNs.
+        repository: ARN of the ECR repository with the image, None where it is in no private one.
+        secrets: ARNs of the secrets of Secrets Manager and the SSM parameters that the container is given.
     """
-    return document(
-        statement("SignInToRegistry", ["ecr:GetAuthorizationToken"], ["*"]),
-        statement(
-            "PullImage",
-            ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
-            [arns.repository],
-        ),
-        _write_log(arns, arns.names.task_log_group),
-    )
+    statements = []
+    if repository is not None:
+        statements = [
+            statement("SignInToRegistry", ["ecr:GetAuthorizationToken"], ["*"]),
+            statement(
+                "PullImage",
+                ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+                [repository],
+            ),
+        ]
+    parameters = sorted({arn for arn in secrets if arn.split(":")[2] == "ssm"})
+    if parameters:
+        statements.append(statement("ReadParameters", ["ssm:GetParameters"], parameters))
+    values = sorted(set(secrets) - set(parameters))
+    if values:
+        statements.append(statement("ReadSecrets", ["secretsmanager:GetSecretValue"], values))
+    return document(*statements, _write_log(arns, arns.names.task_log_group))
 
 
 def launcher(arns: PatternArns) -> Document:

@@ -1,10 +1,10 @@
-"""An IAM role with its one policy."""
+"""An IAM role with its policies."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
@@ -21,20 +21,22 @@ class WorkloadRoleArgs:
         trust: Who may assume it, as an IAM document.
         policy: What it may do, as an IAM document.
         tags: The role's tags.
+        further: Further documents, by the last part of their policies' names.
     """
 
     role: str
     description: str
     trust: Mapping[str, Any]
-    policy: Mapping[str, Any]
+    policy: pulumi.Input[Mapping[str, Any]]
     tags: Mapping[str, str]
+    further: Mapping[str, pulumi.Input[Mapping[str, Any]]] = field(default_factory=dict)
 
 
 class WorkloadRole(pulumi.ComponentResource):
-    """A role and its policy. What uses the role must be created after `policy`: AWS checks some roles at once."""
+    """A role and its policies. What uses the role must be created after `policies`: AWS checks some roles at once."""
 
     arn: pulumi.Output[str]
-    policy: aws.iam.RolePolicy
+    policies: list[pulumi.Resource]
 
     def __init__(self, name: str, args: WorkloadRoleArgs, opts: pulumi.ResourceOptions | None = None):
         super().__init__("kit:roles:WorkloadRole", name, None, opts)
@@ -48,7 +50,15 @@ class WorkloadRole(pulumi.ComponentResource):
             opts=child,
         )
         self.arn = role.arn
-        self.policy = aws.iam.RolePolicy(
-            name, name=args.role, role=role.name, policy=json.dumps(args.policy), opts=child
-        )
+        documents = {"": args.policy, **{f"-{part}": document for part, document in args.further.items()}}
+        self.policies = [
+            aws.iam.RolePolicy(
+                f"{name}{part}",
+                name=f"{args.role}{part}",
+                role=role.name,
+                policy=pulumi.Output.json_dumps(document),
+                opts=child,
+            )
+            for part, document in documents.items()
+        ]
         self.register_outputs({"arn": self.arn})

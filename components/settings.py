@@ -75,4 +75,5 @@ def function_settings(
         "logStreamPrefix": LOG_STREAM_PREFIX,
         "maxConcurrency": config.max_concurrency,
         "launchType": LAUNCH_TYPE,
+        "spotShare": config.spot_share,
     }

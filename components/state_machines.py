@@ -50,7 +50,8 @@ class StateMachineSettings:
         task_timeout_seconds: time limit of one ECS task.
         task_attempts: attempts at a task whose job fails.
         max_concurrency: tasks that pattern 2 runs at once.
-        launch_type: `LaunchType` of RunTask.
+        launch_type: `LaunchType` of RunTask, where no task runs on Fargate Spot.
+        spot_share: percentage of tasks whose first attempt pattern 2 runs on Fargate Spot.
         launcher_function_arn: ARN of the Task Launcher, in pattern 1.
     """
 
@@ -67,6 +68,7 @@ class StateMachineSettings:
     task_attempts: int
     max_concurrency: int
     launch_type: str = "FARGATE"
+    spot_share: int = 0
     launcher_function_arn: str | None = None
 
 
@@ -366,7 +368,7 @@ def _run_task_arguments(settings: StateMachineSettings) -> dict[str, Any]:
         "Cluster": "{% $states.context.Execution.RedriveCount > 0 "
         "? $error('RedriveRefused: start a new execution instead') : $run.cluster %}",
         "TaskDefinition": "{% $run.taskDefinition %}",
-        "LaunchType": settings.launch_type,
+        **_capacity(settings),
         "Group": "{% 'run-' & $run.runId %}",
         "NetworkConfiguration": {
             "AwsvpcConfiguration": {
@@ -384,6 +386,17 @@ def _run_task_arguments(settings: StateMachineSettings) -> dict[str, Any]:
             ]
         },
     }
+
+
+def _capacity(settings: StateMachineSettings) -> dict[str, Any]:
+    """Where a task runs. Every call starts one task, so the share is made by choosing one provider for each; ECS itself
+    does not fall back from Spot to on-demand capacity, further attempts do."""
+    if settings.spot_share == 0:
+        return {"LaunchType": settings.launch_type}
+    index, share = "$states.context.Map.Item.Index", settings.spot_share
+    is_share = f"$floor(({index} + 1) * {share} / 100) > $floor({index} * {share} / 100)"
+    provider = _in_braces(f"$attempt = 1 and {is_share} ? 'FARGATE_SPOT' : 'FARGATE'")
+    return {"CapacityProviderStrategy": [{"CapacityProvider": provider, "Weight": 1}]}
 
 
 def _record_failure_arguments(settings: StateMachineSettings) -> dict[str, Any]:

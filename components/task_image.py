@@ -14,6 +14,7 @@ import pulumi_docker as docker
 
 from components import build_folder
 from components.errors import SourcesMissing
+from components.job import KIT_FOLDER
 
 DOCKERFILE = "task/Dockerfile"
 """The Dockerfile's path within the build context."""
@@ -59,27 +60,57 @@ class TaskImageArgs:
     tags: Mapping[str, str]
 
 
-def stage_context(project: Path = build_folder.PROJECT) -> BuildContext:
+def stage_context(project: Path | None = None) -> BuildContext:
     """Copies what the image is made of into the build folder, with the same modes whatever this machine's umask says.
 
     Args:
-        project: The project's folder.
+        project: The project's folder; the kit's own, built for the program that runs here, if not given.
 
     Raises:
         SourcesMissing: The Dockerfile is not there.
     """
-    sources = build_folder.source_files(project / "runtime")
+    files = _library(build_folder.sources(project))
+    if DOCKERFILE not in files:
+        missing = build_folder.sources(project) / "runtime" / DOCKERFILE
+        raise SourcesMissing("Dockerfile", str(missing), "check the file out again")
+    return _stage(files, DOCKERFILE, project)
+
+
+def stage_job_context(context: Path, dockerfile: str, project: Path | None = None) -> BuildContext:
+    """Copies a job's own files into the build folder, and the kit's library beside them, in `runtime/`.
+
+    Hidden files are left out, but not `.dockerignore`. A file that may be executed stays so.
+
+    Args:
+        context: The folder with the job's own files.
+        dockerfile: The Dockerfile's path within it.
+        project: As for `stage_context`.
+    """
     files = {
+        path: (0o755 if file.stat().st_mode & 0o100 else 0o644, file.read_bytes())
+        for path, file in build_folder.source_files(context).items()
+    }
+    ignored = context / ".dockerignore"
+    if ignored.is_file():
+        files[".dockerignore"] = (0o644, ignored.read_bytes())
+    library = {f"{KIT_FOLDER}/{path}": file for path, file in _library(build_folder.sources(project)).items()}
+    return _stage({**files, **library}, dockerfile, project)
+
+
+def _library(project: Path) -> dict[str, tuple[int, bytes]]:
+    """The kit's part of an image."""
+    return {
         path: (0o644, file.read_bytes())
-        for path, file in sources.items()
+        for path, file in build_folder.source_files(project / "runtime").items()
         if path == "__init__.py" or path.split("/")[0] in CONTEXT_FOLDERS
     }
-    if DOCKERFILE not in files:
-        raise SourcesMissing("Dockerfile", str(project / "runtime" / DOCKERFILE), "check the file out again")
+
+
+def _stage(files: Mapping[str, tuple[int, bytes]], dockerfile: str, project: Path | None) -> BuildContext:
     digest = context_digest(files)
     path = build_folder.BUILD / "task-image" / digest[:16]
-    build_folder.put_folder(path, files, project)
-    return BuildContext(path=path, dockerfile=path / DOCKERFILE, digest=digest)
+    build_folder.put_folder(path, files, build_folder.destination(project))
+    return BuildContext(path=path, dockerfile=path / dockerfile, digest=digest)
 
 
 def context_digest(files: Mapping[str, tuple[int, bytes]]) -> str:
@@ -141,7 +172,12 @@ class TaskImage(pulumi.ComponentResource):
             name, repository=self.repository.name, policy=json.dumps(lifecycle_policy(IMAGES_KEPT)), opts=child
         )
         build_args = {"BASE_IMAGE": args.base_image}
-        tag = image_tag(args.context, build_args=build_args, platform=args.platform)
+        tag = image_tag(
+            args.context,
+            build_args=build_args,
+            platform=args.platform,
+            dockerfile=args.context.dockerfile.relative_to(args.context.path).as_posix(),
+        )
         login = aws.ecr.get_authorization_token_output(
             registry_id=self.repository.registry_id, opts=pulumi.InvokeOutputOptions(parent=self)
         )

@@ -155,7 +155,7 @@ class Launcher:
         request: dict[str, Any] = {
             "cluster": settings.cluster,
             "taskDefinition": settings.task_definition,
-            "launchType": settings.launch_type,
+            **self._capacity(launch),
             "count": 1,
             "startedBy": str(run_id),
             "group": naming.group(run_id),
@@ -191,6 +191,13 @@ class Launcher:
                 reason=answer.reason,
             )
         return answer
+
+    def _capacity(self, launch: Launch) -> dict[str, Any]:
+        """Where the task runs. Every call starts one task, so the share is made by choosing one provider for each."""
+        if self._settings.spot_share == 0:
+            return {"launchType": self._settings.launch_type}
+        provider = launch.capacity_provider(self._settings.spot_share)
+        return {"capacityProviderStrategy": [{"capacityProvider": provider, "weight": 1}]}
 
     def _find(self, registration: Registration, launch: Launch) -> Answer | None:
         """Look for the task of a launch that no call of RunTask gave an answer to."""

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError
 
-from runtime.task import configuration, interruptions, job
-from runtime.task.worker import ExitCode, work
+from runtime.task import configuration, interruptions
+from runtime.task.worker import ExitCode, named_job, work
 from runtime.workflow import log
 from runtime.workflow.clock import SystemClock
 from runtime.workflow.errors import SettingsInvalid
@@ -31,13 +31,13 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """Run the task.
 
     Args:
-        arguments: the command line; `--version` prints the version and does nothing else.
+        arguments: the command line, which is handed to the job; `--version` prints the version and does nothing else.
         environment: the container's environment.
 
     Returns:
         The exit code.
     """
-    if "--version" in arguments:
+    if list(arguments[:1]) == ["--version"]:
         print(f"ecs-step-functions-kit task {VERSION}")
         return ExitCode.DONE
     interruptions.exit_on_term(ExitCode.TERMINATED)
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         log.warning("the task has no AWS clients", error=f"{type(error).__name__}: {error}")
         return ExitCode.BAD_CONFIGURATION
     details = DetailsTable(dynamodb, settings.details_table)
-    return work(settings, arn, details=details, s3=s3, clock=clock, job=job.run)
+    return work(settings, arn, details=details, s3=s3, clock=clock, job=named_job(settings.job, arguments))
 
 
 def _clients() -> tuple[DynamoDBClient, S3Client]:

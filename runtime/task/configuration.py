@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -13,6 +14,10 @@ from runtime.workflow.clock import Clock, from_iso
 from runtime.workflow.errors import SettingsInvalid
 
 METADATA_TRIES = 5
+
+SAMPLE_JOB = "runtime.task.job:run"
+
+_FUNCTION = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,7 @@ class Configuration:
         source_key: key of its source object.
         deadline: when the run's time is up; None where the run has no limit.
         parameters: the user's own variables, `JOB_…` without the prefix.
+        job: the function that does the job, `module:function`.
     """
 
     details_table: str
@@ -50,6 +56,7 @@ class Configuration:
     source_key: str
     deadline: datetime | None
     parameters: Mapping[str, str]
+    job: str = SAMPLE_JOB
 
 
 def from_environment(environment: Mapping[str, str]) -> Configuration:
@@ -73,6 +80,7 @@ def from_environment(environment: Mapping[str, str]) -> Configuration:
         source_key=_text(environment, "KIT_SOURCE_KEY"),
         deadline=_moment(environment, "KIT_DEADLINE"),
         parameters={name.removeprefix("JOB_"): value for name, value in environment.items() if name.startswith("JOB_")},
+        job=_function(environment, "KIT_JOB"),
     )
 
 
@@ -109,6 +117,13 @@ def _number(environment: Mapping[str, str], name: str) -> int:
     if not value.isdecimal():
         raise SettingsInvalid(name, f"must be a whole number, not {value!r}")
     return int(value)
+
+
+def _function(environment: Mapping[str, str], name: str) -> str:
+    value = environment.get(name) or SAMPLE_JOB
+    if not _FUNCTION.fullmatch(value):
+        raise SettingsInvalid(name, f"must be module:function, not {value!r}")
+    return value
 
 
 def _moment(environment: Mapping[str, str], name: str) -> datetime | None:

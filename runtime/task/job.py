@@ -1,6 +1,7 @@
-"""The job itself: the one function to replace with your own.
+"""The job itself, and what a job of your own is given.
 
-`run` is called once per ECS task. Returning means that the job is done; any exception means that it failed, and its
+`run` copies an object; `KIT_JOB=module:function` in the container's environment names another function in its place. It
+is called once per ECS task. Returning means that the job is done; any exception means that it failed, and its
 text is recorded. It may be called again for the same task, so doing it twice must come to the same.
 """
 
@@ -37,11 +38,13 @@ class Job:
         source: the object that the task's spec entry names.
         target: where the result belongs: a key of this task alone.
         parameters: the environment variables whose names start with `JOB_`, without that prefix.
+        arguments: the container's command: what follows the entry point.
     """
 
     source: S3Object
     target: S3Object
     parameters: Mapping[str, str]
+    arguments: tuple[str, ...] = ()
 
 
 def run(job: Job, s3: S3Client) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from enum import IntEnum
@@ -35,6 +36,24 @@ class ExitCode(IntEnum):
     NOT_RECORDED = 3
     TIME_LIMIT = 124
     TERMINATED = 143
+
+
+def named_job(reference: str, arguments: Sequence[str] = ()) -> JobFunction:
+    """The job that a name stands for.
+
+    Its module is imported when it is called: what goes wrong there is the job's error, and has the job's time limit.
+
+    Args:
+        reference: `module:function`.
+        arguments: the container's command.
+    """
+    module, _, name = reference.partition(":")
+
+    def call(job: Job, s3: S3Client) -> None:
+        function: JobFunction = getattr(importlib.import_module(module), name)
+        function(replace(job, arguments=tuple(arguments)), s3)
+
+    return call
 
 
 def work(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from runtime.workflow import failures
@@ -27,10 +27,21 @@ class Launch:
     Args:
         entry: the task.
         attempt: 1, 2, …
+        index: the task's place in the spec, from 0.
     """
 
     entry: TaskEntry
     attempt: int
+    index: int = field(default=0, compare=False)
+
+    def capacity_provider(self, spot_share: int) -> str:
+        """Where it runs: Fargate Spot for the first attempts of a share of the tasks, evenly spread, else on demand.
+
+        Args:
+            spot_share: percentage of the tasks, 0 to 100.
+        """
+        is_share = (self.index + 1) * spot_share // 100 > self.index * spot_share // 100
+        return "FARGATE_SPOT" if is_share and self.attempt == 1 else "FARGATE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +138,10 @@ def plan_launches(
     """
     states = task_states(rows)
     launches = []
-    for entry in tasks:
+    for index, entry in enumerate(tasks):
         state = states.get(entry.name)
         if state is None:
-            launches.append(Launch(entry, 1))
+            launches.append(Launch(entry, 1, index))
         elif state.has_only_failed and state.may_retry(task_attempts) and state.retry_is_due(now):
-            launches.append(Launch(entry, state.next_attempt))
+            launches.append(Launch(entry, state.next_attempt, index))
     return launches

@@ -28,7 +28,8 @@ class Settings:
         run_timeout_seconds: how long a run may take, counted from its execution's start.
         tolerated_failure_percentage: share of tasks that may fail in a run that still succeeds, 0 to 100.
         log_stream_prefix: `awslogs-stream-prefix` of the task definition.
-        launch_type: `launchType` of RunTask.
+        launch_type: `launchType` of RunTask, where no task runs on Fargate Spot.
+        spot_share: percentage of tasks whose first attempt runs on Fargate Spot, 0 to 100.
     """
 
     pattern: Literal[1, 2]
@@ -41,6 +42,7 @@ class Settings:
     tolerated_failure_percentage: int = 0
     log_stream_prefix: str = "ecs"
     launch_type: str = "FARGATE"
+    spot_share: int = 0
 
     @property
     def summary_table(self) -> str:
@@ -118,6 +120,7 @@ def from_json(text: str) -> Settings:
         tolerated_failure_percentage=_optional(data, "toleratedFailurePercentage", 0),
         log_stream_prefix=_optional(data, "logStreamPrefix", "ecs"),
         launch_type=_optional(data, "launchType", "FARGATE"),
+        spot_share=_optional(data, "spotShare", 0),
     )
 
 

@@ -18,7 +18,7 @@ TWO = PatternArns(PatternNames(2, "blue", PLACE))
 
 DOCUMENTS = {
     "task": policies.task(ONE, target_prefix="copies", source_buckets=["other-bucket"]),
-    "task execution": policies.task_execution(ONE),
+    "task execution": policies.task_execution(ONE, repository=ONE.repository),
     "launcher": policies.launcher(ONE),
     "monitor 1": policies.monitor(ONE),
     "monitor 2": policies.monitor(TWO),
