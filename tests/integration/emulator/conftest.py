@@ -184,6 +184,9 @@ class Fargate:
     def __init__(self, aws: Aws) -> None:
         self.aws = aws
         self.ecs = aws.client("ecs")
+        # Containers that start side by side share what the machine has; a quarter of a processor each is slow besides.
+        in_containers = aws.emulator.container_runtime == "docker"
+        self.cpu, self.memory = ("1024", "2048") if in_containers else ("256", "512")
         self.cluster = aws.name("cluster")
         self.repository = aws.name("repository")
         self.log_group = f"/ecs/{aws.suffix}"
@@ -231,8 +234,8 @@ class Fargate:
             family=self.aws.name("family"),
             requiresCompatibilities=["FARGATE"],
             networkMode="awsvpc",
-            cpu="256",
-            memory="512",
+            cpu=self.cpu,
+            memory=self.memory,
             taskRoleArn=self.task_role,
             executionRoleArn=self.execution_role,
             containerDefinitions=[{"name": "app", "image": image, "logConfiguration": log, **container}],

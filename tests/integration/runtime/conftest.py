@@ -129,6 +129,7 @@ class Pattern:
         return self.fargate.define(
             image=image,
             stopTimeout=2,
+            linuxParameters={"initProcessEnabled": True},
             environment=[{"name": name, "value": value} for name, value in environment.items()],
         )
 
@@ -284,7 +285,7 @@ def pattern(request: pytest.FixtureRequest) -> int:
 @pytest.fixture(scope="package")
 def p(pattern: int, emulator: Emulator) -> Pattern:
     """One of the patterns, as a stack with few settings would have it."""
-    # A quarter of a processor takes its time to start: longer than the hanging task's limit as a process.
+    # Containers that start side by side take longer to do so than the limit that is enough for processes.
     made = Pattern(emulator, pattern, taskTimeoutSeconds=6 if emulator.container_runtime == "process" else 30)
     made.put(*(f"in/{n:02}.txt" for n in range(1, 11)))
     return made
