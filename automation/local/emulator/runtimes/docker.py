@@ -150,9 +150,11 @@ class DockerContainer:
         self._signal("SIGKILL")
 
     def remove(self) -> None:
-        """Remove it from the engine."""
-        with contextlib.suppress(NotFound, *_UNREACHABLE):
+        """Remove it from the engine; the janitor removes what cannot be removed now."""
+        try:
             self._container.remove(force=True, v=True)
+        except (DockerException, *_UNREACHABLE) as error:
+            logger.warning("%s is not removed: %s", self.id[:12], error)
 
     def _signal(self, name: str) -> None:
         try:
