@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NoReturn
 
+from automation import expectations
 from automation.errors import BadOption
 
 DESCRIPTION = """\
@@ -27,6 +28,7 @@ class Options:
     target: Literal["local", "aws"] = "local"
     patterns: tuple[int, ...] = (1, 2)
     pattern_given: bool = False
+    all_given: bool = False
     specs: Path | None = None
     tasks: int | None = None
     container_runtime: Literal["auto", "process", "docker"] = "auto"
@@ -37,6 +39,9 @@ class Options:
     json: Path | None = None
     config: dict[str, str] = field(default_factory=dict)
     emulator_port: int | None = None
+    stack_config: Path | None = None
+    sources: Path | None = None
+    expectation: expectations.Expectation | None = None
 
 
 class _Parser(argparse.ArgumentParser):
@@ -88,6 +93,25 @@ def parser() -> argparse.ArgumentParser:
         help="a config value of the kit (see Pulumi.yaml), as often as needed",
     )
     result.add_argument(
+        "--stack-config",
+        type=Path,
+        metavar="FILE",
+        help="the kit's config from a stack's settings file like Pulumi.dev.yaml; --config goes first",
+    )
+    result.add_argument(
+        "--sources",
+        type=Path,
+        metavar="DIR",
+        help="source objects: what is missing in the kit's bucket is put from DIR/<objectKey> (else a sample text is)",
+    )
+    result.add_argument(
+        "--expect",
+        default="copy",
+        metavar="WHAT",
+        help="what each result has to be: copy of its source (default), exists, or FILE.py[:FUNCTION], a function of "
+        "the bytes of source and result that says what is wrong",
+    )
+    result.add_argument(
         "--emulator-port", type=_port, metavar="PORT", help="port of the local target's emulator (any free one)"
     )
     return result
@@ -109,6 +133,7 @@ def parse(arguments: Sequence[str]) -> Options:
         target=given.target,
         patterns=(1, 2) if given.pattern in (None, "all") else (int(given.pattern),),
         pattern_given=given.pattern in ("1", "2"),
+        all_given=given.pattern == "all",
         specs=_absolute(given.specs),
         tasks=given.tasks,
         container_runtime=given.container_runtime or "auto",
@@ -119,11 +144,20 @@ def parse(arguments: Sequence[str]) -> Options:
         json=_absolute(given.json),
         config=config,
         emulator_port=given.emulator_port,
+        stack_config=_absolute(given.stack_config),
+        sources=_folder(given.sources),
+        expectation=expectations.read(given.expect),
     )
 
 
 def _absolute(path: Path | None) -> Path | None:
     return None if path is None else path.absolute()
+
+
+def _folder(path: Path | None) -> Path | None:
+    if path is not None and not path.is_dir():
+        raise BadOption(f"--sources {path}: there is no such folder")
+    return _absolute(path)
 
 
 def _config(pairs: Sequence[str]) -> dict[str, str]:

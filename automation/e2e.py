@@ -18,6 +18,8 @@ from automation.errors import (  # noqa: E402
     EXIT_PASSED,
     ConfigRefused,
     DriverError,
+    SpecForOnePattern,
+    SpecPatternUnknown,
 )
 from automation.interruption import Interrupted, InterruptedAgain, Interruption  # noqa: E402
 
@@ -47,10 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _prepare(options: cli.Options, interruption: Interruption) -> Callable[[], int]:
     """Check everything that can be checked before anything is created; what is left to do is returned."""
     files = _spec_files(options)
-    from automation import scenario
+    from automation import scenario, stack_settings
     from components.program import ConfigError, check_config, program
 
-    values = {**options.config, "patterns": "all" if len(files) > 1 else str(next(iter(files)))}
+    settings = stack_settings.read(options.stack_config) if options.stack_config else {}
+    values = {**settings, **options.config, "patterns": "all" if len(files) > 1 else str(next(iter(files)))}
     try:
         config = check_config(values)
     except ConfigError as error:
@@ -73,6 +76,8 @@ def _prepare(options: cli.Options, interruption: Interruption) -> Callable[[], i
         json=options.json,
         limit_seconds=config.run_timeout_seconds,
         source_buckets=config.source_buckets,
+        sources=options.sources,
+        expectation=options.expectation,
     )
     return lambda: _make_journey(plan, target, program, interruption)
 
@@ -104,9 +109,21 @@ def _spec_files(options: cli.Options) -> dict[int, tuple[Path, specs.Document]]:
         documents = {pattern: specs.load(path) for pattern, path in paths.items()}
     else:
         document = specs.load(options.specs)
-        pattern = options.patterns[0] if options.pattern_given else specs.pattern_of(options.specs, document)
-        paths, documents = {pattern: options.specs}, {pattern: document}
+        patterns = _patterns(options, options.specs, document)
+        paths, documents = dict.fromkeys(patterns, options.specs), dict.fromkeys(patterns, document)
     return {pattern: (paths[pattern], specs.with_tasks(documents[pattern], options.tasks)) for pattern in sorted(paths)}
+
+
+def _patterns(options: cli.Options, path: Path, document: specs.Document) -> tuple[int, ...]:
+    """The patterns that a spec is to be run in: those asked for, else the one that it is for."""
+    if options.pattern_given:
+        return options.patterns
+    if not options.all_given:
+        return (specs.pattern_of(path, document),)
+    try:
+        raise SpecForOnePattern(path, specs.pattern_of(path, document))
+    except SpecPatternUnknown:
+        return options.patterns
 
 
 def _work_dir(options: cli.Options, run_name: str, stack_name: str) -> Path:

@@ -34,7 +34,9 @@ __all__ = [
     "SpecInvalid",
     "SpecPatternUnknown",
     "SpecUnreadable",
+    "SpecForOnePattern",
     "StackOperationFailed",
+    "StackSettingsUnusable",
     "StillRunning",
     "WrongAccount",
 ]
@@ -83,11 +85,25 @@ class SpecPatternUnknown(BadInput):
         )
 
 
+class SpecForOnePattern(BadInput):
+    """Both patterns are asked for, but the spec is for one."""
+
+    def __init__(self, path: Path, pattern: int) -> None:
+        super().__init__(f"{path} is for pattern {pattern}: leave --pattern all out, or fill in no names of resources.")
+
+
+class StackSettingsUnusable(BadInput):
+    """A stack's settings file cannot be used."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"--stack-config {path}: {reason}")
+
+
 class ConfigRefused(BadInput):
     """A value of the kit's configuration is unknown or out of range."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"--config: {reason}")
+        super().__init__(f"configuration: {reason}")
 
 
 class CredentialsMissing(BadInput):

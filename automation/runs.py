@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -69,13 +70,14 @@ def count(status: str, total: int, details: Iterable[Mapping[str, Any]]) -> Coun
     )
 
 
-def put_sources(aws: AwsClients, spec: Mapping[str, Any], bucket: str) -> list[str]:
-    """Put a sample object wherever a task's source is missing from the kit's bucket.
+def put_sources(aws: AwsClients, spec: Mapping[str, Any], bucket: str, sources: Path | None = None) -> list[str]:
+    """Put a source object wherever a task's is missing from the kit's bucket.
 
     Args:
         aws: clients.
         spec: a run's input.
         bucket: the kit's bucket; other people's buckets are only read.
+        sources: folder with files by key; for a key without a file, and without a folder, it is a sample text.
 
     Returns:
         The keys that were put.
@@ -92,13 +94,18 @@ def put_sources(aws: AwsClients, spec: Mapping[str, Any], bucket: str) -> list[s
         if _exists(aws, source_bucket, key):
             continue
         if source_bucket == bucket:
-            aws.s3.put_object(Bucket=bucket, Key=key, Body=SAMPLE_OBJECT, ContentType="text/plain")
+            aws.s3.put_object(Bucket=bucket, Key=key, Body=_content(sources, key), ContentType="text/plain")
             put.append(key)
         else:
             missing.append(f"s3://{source_bucket}/{key}")
     if missing:
         raise SourceObjectMissing(missing)
     return put
+
+
+def _content(sources: Path | None, key: str) -> bytes:
+    file = None if sources is None else sources / key
+    return file.read_bytes() if file is not None and file.is_file() else SAMPLE_OBJECT
 
 
 def _exists(aws: AwsClients, bucket: str, key: str) -> bool:

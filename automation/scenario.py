@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from automation import costs, leftovers, runs, specs, verify
 from automation.errors import BackendUnavailable, BadInput, Declined, DriverError, NotYourStack, WrongAccount
+from automation.expectations import Expectation
 from automation.interruption import InterruptedAgain, Interruption
 from automation.lifecycle import PROJECT_NAME, Changes, PhysicalResource, Stack
 from automation.progress import Progress
@@ -58,6 +59,8 @@ class Plan:
         json: a further place for the report.
         limit_seconds: the run's own time limit.
         source_buckets: other buckets that tasks may read from.
+        sources: folder with the source objects, by key.
+        expectation: what each result has to be, None for a copy of its source.
     """
 
     stack_name: str
@@ -70,6 +73,8 @@ class Plan:
     json: Path | None
     limit_seconds: float
     source_buckets: Sequence[str]
+    sources: Path | None = None
+    expectation: Expectation | None = None
 
 
 def stack_name(name_suffix: str) -> str:
@@ -239,7 +244,7 @@ class Scenario:
             deployed = self._outputs[f"pattern{pattern}"]
             inputs[pattern] = self._render(spec, deployed)
             write_json(self.plan.report_dir / f"pattern-{pattern}-input.json", inputs[pattern])
-            for key in runs.put_sources(aws, inputs[pattern], deployed["s3BucketName"]):
+            for key in runs.put_sources(aws, inputs[pattern], deployed["s3BucketName"], self.plan.sources):
                 self._progress.say(f"put s3://{deployed['s3BucketName']}/{key}")
         started = []
         for pattern, document in inputs.items():
@@ -277,7 +282,7 @@ class Scenario:
 
     def _verify(self, pattern: int, run: verify.Run, seconds: float) -> None:
         began = self._clock()
-        facts = verify.gather(self.target.aws, run)
+        facts = verify.gather(self.target.aws, run, self.plan.expectation)
         verdict = verify.judge(run, facts)
         result = self._result(pattern)
         result.verdict = verdict

@@ -9,6 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from automation.aws import AwsClients
+from automation.expectations import Expectation
 
 COMPLETED = "Completed"
 SUCCEEDED = "SUCCEEDED"
@@ -69,6 +70,7 @@ class Facts:
         details: the items of the details table of the run.
         sources: (bucket, key) -> digest of the object, None where it is missing.
         copies: key -> digest of every object under the run's folder.
+        unexpected: key -> what is wrong with a result; None where results have to be copies of their sources.
     """
 
     execution_status: str
@@ -77,6 +79,7 @@ class Facts:
     details: tuple[Mapping[str, Any], ...]
     sources: Mapping[tuple[str, str], str | None]
     copies: Mapping[str, str]
+    unexpected: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ class Verdict:
         execution_status: of Step Functions.
         summary: `items`, `status` and the three numbers.
         details: `items` and `byStatus`.
-        copies: how many copies are there and equal their source.
+        copies: how many results are there and as expected, by default equal to their source.
         problems: everything that is not as it should be; empty if the run passed.
     """
 
@@ -106,7 +109,7 @@ class Verdict:
 
 
 def judge(run: Run, facts: Facts) -> Verdict:
-    """Compare what is with what must be: each task once Completed, each copy equal to its source, all numbers true."""
+    """Compare what is with what must be: each task once Completed, each result as expected, all numbers true."""
     problems: list[str] = []
     expected = len(run.tasks)
     if facts.execution_status != SUCCEEDED:
@@ -144,7 +147,13 @@ def judge(run: Run, facts: Facts) -> Verdict:
         source = facts.sources.get(run.source(task))
         copy = facts.copies.get(key)
         if copy is None:
-            problems.append(f"task {task['taskName']}: no copy at {key}")
+            problems.append(f"task {task['taskName']}: no {'copy' if facts.unexpected is None else 'result'} at {key}")
+        elif facts.unexpected is not None:
+            if facts.unexpected.get(key):
+                reason = facts.unexpected[key]
+                problems.append(f"task {task['taskName']}: the result at {key} is not as expected: {reason}")
+            else:
+                good += 1
         elif source is None or copy != source:
             problems.append(f"task {task['taskName']}: the copy at {key} differs from its source")
         else:
@@ -176,19 +185,40 @@ def _why(name: str, facts: Facts) -> str:
     return ""
 
 
-def gather(aws: AwsClients, run: Run) -> Facts:
-    """Read everything that `judge` needs: the execution, both tables, and every byte of sources and copies."""
+def gather(aws: AwsClients, run: Run, expectation: Expectation | None = None) -> Facts:
+    """Read everything that `judge` needs: the execution, both tables, and every byte of sources and results.
+
+    Args:
+        aws: clients.
+        run: a run that has ended.
+        expectation: what a result has to be; None for a copy of its source.
+    """
     execution = aws.stepfunctions.describe_execution(executionArn=run.execution_arn)
     error = ": ".join(part for part in (execution.get("error"), execution.get("cause")) if part)
     bucket = str(run.deployed["s3BucketName"])
+    copies = {key: _digest(aws, bucket, key) or "" for key in _keys(aws, bucket, run.target_folder)}
     return Facts(
         execution_status=execution["status"],
         execution_error=error,
         summary=tuple(summary_items(aws, run)),
         details=tuple(details_items(aws, run)),
         sources={source: _digest(aws, *source) for source in sorted({run.source(task) for task in run.tasks})},
-        copies={key: _digest(aws, bucket, key) or "" for key in _keys(aws, bucket, run.target_folder)},
+        copies=copies,
+        unexpected=None if expectation is None else _judged(aws, run, expectation, copies),
     )
+
+
+def _judged(aws: AwsClients, run: Run, expectation: Expectation, results: Mapping[str, str]) -> dict[str, str]:
+    """What the expectation says of each result that is there."""
+    bucket = str(run.deployed["s3BucketName"])
+    judged = {}
+    for task in run.tasks:
+        key = run.target(task)
+        if key in results:
+            source_bucket, source_key = run.source(task)
+            source = aws.s3.get_object(Bucket=source_bucket, Key=source_key)["Body"].read()
+            judged[key] = expectation(source, aws.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+    return judged
 
 
 def summary_items(aws: AwsClients, run: Run) -> Iterator[Mapping[str, Any]]:

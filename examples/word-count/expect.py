@@ -1,0 +1,27 @@
+"""What a result of the word count has to be, for `automation/e2e.py --expect`."""
+
+from __future__ import annotations
+
+import json
+import re
+
+
+def expected(source: bytes, result: bytes) -> str:
+    """Compare a result with its source, counted another way than the job does.
+
+    Args:
+        source: the text.
+        result: the object that the task wrote.
+
+    Returns:
+        What is wrong; nothing if nothing is.
+    """
+    try:
+        document = json.loads(result)
+    except ValueError as error:
+        return f"it is no JSON: {error}"
+    words = re.findall(r"\w+(?:['\u2019]\w+)*", source.decode().lower())
+    if document["words"] != len(words) or document["differentWords"] != len(set(words)):
+        return f"it counts {document['words']} words, not {len(words)}"
+    wrong = [word for word, count in document["mostFrequent"].items() if words.count(word) != count]
+    return f"it miscounts {', '.join(wrong)}" if wrong else ""
