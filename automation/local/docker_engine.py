@@ -95,6 +95,9 @@ def engine() -> Iterator[str]:
             except subprocess.TimeoutExpired:
                 daemon.kill()
                 daemon.wait()
+            for process in processes_of(folder):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
             unmount_below(folder)
 
 
@@ -138,6 +141,18 @@ def _await(daemon: subprocess.Popen[bytes], folder: Path) -> None:
         time.sleep(_POLL_SECONDS)
     lines = (folder / "dockerd.log").read_text(errors="replace").splitlines()[-10:]
     raise EngineMissing("\n".join(["dockerd did not come up; the last lines of its log:", *lines]))
+
+
+def processes_of(folder: Path, processes: Path = Path("/proc")) -> list[int]:
+    """The ids of what a daemon that was killed left running: its helpers, which name its folder when they start."""
+    found = []
+    for file in processes.glob("[0-9]*/cmdline"):
+        # A process may end between the two looks.
+        with contextlib.suppress(OSError):
+            words = file.read_text(errors="replace").split("\0")
+            if any(Path(word).is_relative_to(folder) for word in words if word.startswith("/")):
+                found.append(int(file.parent.name))
+    return sorted(found)
 
 
 def unmount_below(folder: Path) -> None:

@@ -45,7 +45,7 @@ def why_stopped(container: Mapping[str, Any]) -> tuple[str, str]:
     A container without an exit code is one whose host went away; one with a reason hands it on.
     """
     reason = container.get("reason")
-    if "exitCode" not in container:
+    if container.get("exitCode") is None:
         return reason or "Host EC2 terminated.", "TerminationNotice"
     return reason or "Essential container exited", "EssentialContainerExited"
 
