@@ -2,6 +2,9 @@
 
 from automation.local.plugins.framework.errors import ProviderError
 
+_NO_INDEX = ("No matching distribution found", "Failed to establish a new connection", "Temporary failure in name")
+"""What pip says where it reaches no package index."""
+
 
 class DockerfileError(ProviderError):
     """A line of a Dockerfile that cannot be followed."""
@@ -24,7 +27,7 @@ class BuildFailed(ProviderError):
     def __init__(self, dockerfile: str, reason: str, log: list[str]) -> None:
         lines = "".join(f"\n  {line}" for line in log if line)
         hint = ""
-        if any("pip" in line and ("connection" in line.lower() or "No matching" in line) for line in [reason, *log]):
+        if any(sign in line for line in [reason, *log] for sign in _NO_INDEX):
             hint = "; a build that reaches no package index takes wheels: run `make wheels`"
         super().__init__(f"{dockerfile}: {reason}{hint}{lines}")
 
