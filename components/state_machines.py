@@ -172,6 +172,7 @@ def _run_branch(settings: StateMachineSettings) -> State:
             "RunTasks": {
                 "Type": "Map",
                 "Items": "{% [$states.context.Execution.Input.taskList] %}",
+                **_numbered_items(settings),
                 "MaxConcurrency": settings.max_concurrency,
                 "ItemProcessor": {
                     "ProcessorConfig": {"Mode": "INLINE"},
@@ -388,12 +389,30 @@ def _run_task_arguments(settings: StateMachineSettings) -> dict[str, Any]:
     }
 
 
+def _numbered_items(settings: StateMachineSettings) -> dict[str, Any]:
+    """Gives each task its place in the list, where that decides on its capacity; only the Map state itself knows it.
+    Source: https://docs.aws.amazon.com/step-functions/latest/dg/input-output-itemselector.html
+    """
+    if settings.spot_share == 0:
+        return {}
+    item, spec = "$states.context.Map.Item", "$states.context.Execution.Input"
+    bucket = f"$exists({item}.Value.s3BucketName) ? {item}.Value.s3BucketName : {spec}.s3BucketName"
+    return {
+        "ItemSelector": {
+            "taskName": _in_braces(f"{item}.Value.taskName"),
+            "objectKey": _in_braces(f"{item}.Value.objectKey"),
+            "s3BucketName": _in_braces(bucket),
+            "index": _in_braces(f"{item}.Index"),
+        }
+    }
+
+
 def _capacity(settings: StateMachineSettings) -> dict[str, Any]:
     """Where a task runs. Every call starts one task, so the share is made by choosing one provider for each; ECS itself
     does not fall back from Spot to on-demand capacity, further attempts do."""
     if settings.spot_share == 0:
         return {"LaunchType": settings.launch_type}
-    index, share = "$states.context.Map.Item.Index", settings.spot_share
+    index, share = "$states.input.index", settings.spot_share
     is_share = f"$floor(({index} + 1) * {share} / 100) > $floor({index} * {share} / 100)"
     provider = _in_braces(f"$attempt = 1 and {is_share} ? 'FARGATE_SPOT' : 'FARGATE'")
     return {"CapacityProviderStrategy": [{"CapacityProvider": provider, "Weight": 1}]}

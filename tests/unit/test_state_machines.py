@@ -35,7 +35,8 @@ SETTINGS = StateMachineSettings(
     max_concurrency=40,
     launcher_function_arn="arn:aws:lambda:eu-central-1:111122223333:function:launcher",
 )
-MACHINES = {1: pattern_1(SETTINGS), 2: pattern_2(SETTINGS)}
+MACHINES = {1: pattern_1(SETTINGS), 2: pattern_2(SETTINGS), 3: pattern_2(replace(SETTINGS, spot_share=50))}
+"""The two patterns, and pattern 2 with tasks on Fargate Spot."""
 RUN_ID = "1795492244120123"
 TASK_ARN = "arn:aws:ecs:eu-central-1:111122223333:task/kit-2/0123abcd"
 
@@ -190,7 +191,7 @@ def lambda_failure(error: str, message: str) -> AslError:
     return AslError(error, json.dumps({"errorMessage": message, "errorType": error, "stackTrace": ["  File …"]}))
 
 
-@pytest.mark.parametrize("pattern", [1, 2])
+@pytest.mark.parametrize("pattern", [1, 2, 3])
 class TestForm:
     def test_statelint_finds_nothing(self, pattern: int) -> None:
         document = json.loads(json.dumps(MACHINES[pattern]))
@@ -383,6 +384,38 @@ class TestPattern2:
             "kit-2:7",
             f"run-{RUN_ID}",
         )
+
+    @pytest.mark.parametrize(
+        ("share", "on_spot"), [(1, []), (25, [3]), (50, [1, 3]), (75, [1, 2, 3]), (100, [0, 1, 2, 3])]
+    )
+    def test_a_share_of_the_tasks_runs_on_spot_capacity(self, share: int, on_spot: list[int]) -> None:
+        aws = Aws(monitor=[registered(), looked()])
+        assert aws.run(2, spec(2, tasks=4), spot_share=share).status == "SUCCEEDED"
+        calls = aws.of("ecs")
+        assert not any("LaunchType" in call for call in calls)
+        assert [call["CapacityProviderStrategy"] for call in calls] == [
+            [{"CapacityProvider": "FARGATE_SPOT" if number in on_spot else "FARGATE", "Weight": 1}]
+            for number in range(4)
+        ]
+
+    def test_tasks_on_spot_capacity_are_told_the_same_as_others(self) -> None:
+        given = {}
+        for share in (0, 50):
+            aws = Aws(monitor=[registered(), looked()])
+            aws.run(2, spec(2, tasks=3), spot_share=share)
+            given[share] = [call["Overrides"] for call in aws.of("ecs")]
+        assert given[0] == given[50]
+
+    def test_a_task_that_lost_its_spot_capacity_runs_on_demand(self) -> None:
+        def interrupt(arguments: Any) -> Any:
+            if arguments["CapacityProviderStrategy"][0]["CapacityProvider"] == "FARGATE_SPOT":
+                raise AslError("States.TaskFailed", ecs_cause(StopCode="SpotInterruption"))
+            return {"TaskArn": TASK_ARN}
+
+        aws = Aws(monitor=[registered(), looked()], ecs=interrupt)
+        assert aws.run(2, spec(2, tasks=1), spot_share=100).status == "SUCCEEDED"
+        providers = [call["CapacityProviderStrategy"][0]["CapacityProvider"] for call in aws.of("ecs")]
+        assert providers == ["FARGATE_SPOT", "FARGATE"]
 
     def test_the_container_is_told_the_same_as_by_the_launcher(self) -> None:
         aws = Aws(monitor=[registered(), looked()])

@@ -38,6 +38,17 @@ def test_paths_are_absolute_because_the_driver_changes_its_folder() -> None:
     )
 
 
+def test_what_another_job_brings_along() -> None:
+    options = parse(["--stack-config", "a.yaml", "--sources", "docs", "--expect", "exists", "--pattern", "all"])
+
+    assert (options.stack_config, options.sources, options.all_given) == (
+        Path.cwd() / "a.yaml",
+        Path.cwd() / "docs",
+        True,
+    )
+    assert options.expectation is not None and parse([]).expectation is None
+
+
 def test_config_values_may_contain_an_equals_sign() -> None:
     assert parse(["--config", "tags={}", "--config", "targetPrefix=a=b"]).config == {
         "tags": "{}",
@@ -49,6 +60,8 @@ def test_config_values_may_contain_an_equals_sign() -> None:
     ("arguments", "says"),
     [
         (["--bogus"], "--bogus"),
+        (["--sources", "nowhere"], "--sources nowhere: there is no such folder"),
+        (["--expect", "miracles"], "--expect miracles: give copy, exists, or a Python file"),
         (["--pattern", "3"], "--pattern: invalid choice: '3'"),
         (["--target", "moon"], "--target: invalid choice: 'moon'"),
         (["--container-runtime", "podman"], "--container-runtime: invalid choice"),

@@ -1,5 +1,6 @@
 """Starting, watching and stopping runs."""
 
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -59,6 +60,17 @@ def test_missing_sources_are_put_into_the_kit_s_bucket_once(aws: AwsClients) -> 
     assert runs.put_sources(aws, spec, "kit-bucket") == ["k", "l"]
     assert runs.put_sources(aws, spec, "kit-bucket") == []
     assert aws.s3.get_object(Bucket="kit-bucket", Key="k")["Body"].read() == runs.SAMPLE_OBJECT
+
+
+def test_missing_sources_are_put_from_a_folder_where_it_has_them(aws: AwsClients, tmp_path: Path) -> None:
+    aws.s3.create_bucket(Bucket="kit-bucket")
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_text("of the user's own")
+    spec = {"s3BucketName": "kit-bucket", "taskList": [{"objectKey": "texts/a.txt"}, {"objectKey": "texts/b.txt"}]}
+
+    assert runs.put_sources(aws, spec, "kit-bucket", tmp_path) == ["texts/a.txt", "texts/b.txt"]
+    contents = [aws.s3.get_object(Bucket="kit-bucket", Key=f"texts/{n}.txt")["Body"].read() for n in "ab"]
+    assert contents == [b"of the user's own", runs.SAMPLE_OBJECT]
 
 
 def test_other_people_s_buckets_are_only_read(aws: AwsClients) -> None:

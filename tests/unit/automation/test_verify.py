@@ -122,6 +122,17 @@ def test_everything_that_is_not_as_it_should_be_is_named(change: dict[str, Any],
     assert judge(RUN, replace(GOOD, **change)).problems == (problem,)
 
 
+def test_results_that_are_no_copies_are_judged_by_what_was_found_of_them() -> None:
+    other = {f"{FOLDER}/a/sample.txt": "other", f"{FOLDER}/b/sample.txt": "another"}
+
+    assert judge(RUN, replace(GOOD, copies=other, unexpected=dict.fromkeys(other, ""))).passed
+    verdict = judge(RUN, replace(GOOD, copies=other, unexpected={f"{FOLDER}/b/sample.txt": "it miscounts x"}))
+    assert verdict.copies == 1
+    assert verdict.problems == (f"task b: the result at {FOLDER}/b/sample.txt is not as expected: it miscounts x",)
+    nothing = judge(RUN, replace(GOOD, copies={}, unexpected={}))
+    assert nothing.problems[0] == f"task a: no result at {FOLDER}/a/sample.txt"
+
+
 def test_a_task_s_own_bucket_is_its_source() -> None:
     assert RUN.source({"taskName": "x", "s3BucketName": "other", "objectKey": "k"}) == ("other", "k")
 
@@ -194,6 +205,16 @@ def test_more_items_than_a_page_holds_are_all_seen(aws: AwsClients) -> None:
         )
 
     assert len(list(verify.details_items(aws, RUN))) == 12
+
+
+def test_an_expectation_is_given_the_bytes_of_source_and_result(aws: AwsClients) -> None:
+    aws.s3.create_bucket(Bucket=BUCKET)
+    aws.s3.put_object(Bucket=BUCKET, Key=SOURCE[1], Body=b"two words")
+    aws.s3.put_object(Bucket=BUCKET, Key=f"{FOLDER}/a/sample.txt", Body=b"2")
+
+    found = verify._judged(aws, RUN, lambda *given: str(given), {f"{FOLDER}/a/sample.txt": "digest"})
+
+    assert found == {f"{FOLDER}/a/sample.txt": "(b'two words', b'2')"}
 
 
 def test_a_task_without_a_log_has_no_last_lines(aws: AwsClients) -> None:

@@ -19,6 +19,11 @@ TWO = PatternArns(PatternNames(2, "blue", PLACE))
 DOCUMENTS = {
     "task": policies.task(ONE, target_prefix="copies", source_buckets=["other-bucket"]),
     "task execution": policies.task_execution(ONE, repository=ONE.repository),
+    "task execution, own image and secrets": policies.task_execution(
+        ONE,
+        repository=PLACE.arn("ecr", "repository/team/words"),
+        secrets=[PLACE.arn("secretsmanager", "secret:words-AbCdEf"), PLACE.arn("ssm", "parameter/word/top")],
+    ),
     "launcher": policies.launcher(ONE),
     "monitor 1": policies.monitor(ONE),
     "monitor 2": policies.monitor(TWO),

@@ -164,8 +164,19 @@ class Interpreter:
         if state["Type"] == "Map":
             items = self.evaluate(state["Items"], variables, states)
             assert isinstance(items, list)
-            return [self._machine(state["ItemProcessor"], item, variables) for item in items]
+            return [self._machine(state["ItemProcessor"], given, variables) for given in self._inputs(state, items)]
         return self.handlers[state["Resource"]](self.evaluate(state["Arguments"], variables, states))
+
+    def _inputs(self, state: Mapping[str, Any], items: list[Any]) -> list[Any]:
+        if "ItemSelector" not in state:
+            return items
+        inputs = []
+        for index, item in enumerate(items):
+            # Only the Map state itself sees its items in the context.
+            self.context["Map"] = {"Item": {"Index": index, "Value": item}}
+            inputs.append(self.evaluate(state["ItemSelector"], {}, {}))
+        del self.context["Map"]
+        return inputs
 
 
 def _matches(handler: Mapping[str, Any], failure: AslError) -> bool:

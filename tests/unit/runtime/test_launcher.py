@@ -13,8 +13,10 @@ from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 from runtime.launcher import answers
 from runtime.launcher.answers import Meaning
 from runtime.launcher.pace import Pace
+from runtime.workflow.attempts import Launch
 from runtime.workflow.clock import to_iso
 from runtime.workflow.errors import PayloadInvalid, RedriveRefused, RunIdInUse, SpecRefused
+from runtime.workflow.specs import TaskEntry
 from runtime.workflow.statuses import RunStatus, TaskStatus
 from runtime.workflow.tables import Counts
 from tests.unit.runtime.fakes import EXECUTION, FakeClock, client_error, execution, spec
@@ -141,6 +143,26 @@ class TestLaunching:
             "assignPublicIp": "DISABLED",
         }
         assert "tags" not in call
+
+    @pytest.mark.parametrize(("share", "on_spot"), [(1, []), (25, [3]), (50, [1, 3]), (100, [0, 1, 2, 3])])
+    def test_a_share_of_the_tasks_runs_on_spot_capacity(
+        self, world: Callable[..., Any], share: int, on_spot: list[int]
+    ) -> None:
+        w = world(spotShare=share)
+        w.launcher.launch(payload(4), plenty)
+        assert not any("launchType" in call for call in w.ecs.calls)
+        assert [call["capacityProviderStrategy"] for call in w.ecs.calls] == [
+            [{"capacityProvider": "FARGATE_SPOT" if number in on_spot else "FARGATE", "weight": 1}]
+            for number in range(4)
+        ]
+
+    def test_a_further_attempt_runs_on_demand(self) -> None:
+        entry = TaskEntry("a", "sources", "in/a.txt")
+        assert [Launch(entry, attempt).capacity_provider(100) for attempt in (1, 2, 3)] == [
+            "FARGATE_SPOT",
+            "FARGATE",
+            "FARGATE",
+        ]
 
     def test_registers_the_run_before_anything_is_launched(self, world: Callable[..., Any]) -> None:
         w = world()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -164,6 +165,39 @@ class TestCopy:
         monkeypatch.setattr(s3, "copy", lambda *given: parts.append(given))
         job.run(self.JOB, s3)
         assert parts == [({"Bucket": "sources", "Key": "in/a.txt"}, "kit-1", "copies/a.txt")]
+
+
+class TestNamedJob:
+    @pytest.mark.parametrize("reference", ["word_count", "word_count.run", ":run", "word count:run", "count:run()"])
+    def test_a_name_in_another_form_is_bad_configuration(self, reference: str) -> None:
+        with pytest.raises(SettingsInvalid, match="KIT_JOB: must be module:function"):
+            configuration.from_environment({**ENVIRONMENT, "KIT_JOB": reference})
+
+    def test_no_name_is_the_sample(self) -> None:
+        assert CONFIGURATION.job == configuration.SAMPLE_JOB == f"{job.__name__}:{job.run.__name__}"
+        assert configuration.from_environment({**ENVIRONMENT, "KIT_JOB": ""}).job == configuration.SAMPLE_JOB
+
+    @pytest.mark.parametrize(
+        ("reference", "error"),
+        [
+            ("there_is_no_such_module:run", "ModuleNotFoundError: No module named 'there_is_no_such_module'"),
+            ("json:there_is_no_such_function", "no attribute 'there_is_no_such_function'"),
+        ],
+    )
+    def test_a_job_that_is_not_there_is_a_failed_job_that_says_so(
+        self, details: DetailsTable, clock: FakeClock, reference: str, error: str
+    ) -> None:
+        done = worker.work(
+            CONFIGURATION,
+            ARN,
+            details=details,
+            s3=None,  # type: ignore[arg-type]
+            clock=clock,
+            job=worker.named_job(reference),
+        )
+        assert done is ExitCode.JOB_FAILED
+        row = details.get(CONFIGURATION.run_id, ARN)
+        assert row is not None and error in (row.error or "")
 
 
 class TestWork:
@@ -390,6 +424,17 @@ class TestEntryPoint:
         assert entry_point.main([], environment) == ExitCode.DONE
         found = details.get(CONFIGURATION.run_id, ARN)
         assert found is not None and found.status is TaskStatus.COMPLETED
+
+    def test_does_the_job_that_the_environment_names_with_the_command_of_the_container(
+        self, metadata: Any, details: DetailsTable, dynamodb: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        (tmp_path / "my_own_job.py").write_text("given = []\ndef count(job, s3):\n    given.append((job, s3))\n")
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.setattr(entry_point, "_clients", lambda: (dynamodb, "s3"))
+        environment = {**ENVIRONMENT, "ECS_CONTAINER_METADATA_URI_V4": metadata[0], "KIT_DEADLINE": ""}
+        assert entry_point.main(["--fast", "7"], {**environment, "KIT_JOB": "my_own_job:count"}) == ExitCode.DONE
+        ((given, s3),) = importlib.import_module("my_own_job").given
+        assert (given.arguments, given.source, s3) == (("--fast", "7"), S3Object("sources", "in/a.txt"), "s3")
 
     def test_its_clients_retry_adaptively(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
