@@ -79,6 +79,31 @@ def test_secrets_are_read_with_the_execution_role(aws: Any, fargate: Any, statem
     assert fargate.log(fargate.finish(definition)["taskArn"]) == ["swordfish"]
 
 
+@pytest.mark.parametrize("kind", ["String", "SecureString"])
+def test_parameters_are_read_with_the_execution_role_and_decrypted(
+    aws: Any, fargate: Any, statement: Any, kind: str
+) -> None:
+    ssm, name = aws.client("ssm"), f"/{aws.name('parameter')}"
+    ssm.put_parameter(Name=name, Value="swordfish", Type=kind)
+    parameter = ssm.get_parameter(Name=name)["Parameter"]["ARN"]
+    definition = fargate.define(
+        "import os; print(os.environ['WORD'])", secrets=[{"name": "WORD", "valueFrom": parameter}]
+    )
+    refused = fargate.finish(definition)
+    assert "ssm:GetParameters" in refused["stoppedReason"]
+    reading = statement("ssm:GetParameters", on=parameter)
+    aws.policy(aws.name("execution"), *fargate.execution_statements, reading)
+    assert fargate.log(fargate.finish(definition)["taskArn"]) == ["swordfish"]
+
+
+def test_a_secret_that_is_not_there_keeps_a_task_from_starting(aws: Any, fargate: Any, statement: Any) -> None:
+    missing = f"arn:aws:ssm:{aws.region}:{aws.account}:parameter/missing"
+    aws.policy(aws.name("execution"), *fargate.execution_statements, statement("ssm:GetParameters", on=missing))
+    task = fargate.finish(fargate.define("", secrets=[{"name": "WORD", "valueFrom": missing}]))
+    assert task["stopCode"] == "TaskFailedToStart"
+    assert missing in task["stoppedReason"]
+
+
 def test_fargate_needs_an_execution_role_for_images_in_ecr(aws: Any, fargate: Any) -> None:
     image = f"{aws.account}.dkr.ecr.{aws.region}.amazonaws.com/{fargate.repository}:x"
     with pytest.raises(fargate.ecs.exceptions.ClientException, match="execution role ARN to support ECR images"):

@@ -219,13 +219,7 @@ class TaskLife:
         record = self._task["containers"][index]
         override = self._overrides.get(definition["name"], {})
         execution_role.require_secrets(self._execution_role, definition.get("secrets", []), self._id)
-        try:
-            secrets: dict[str, str] = ecs._resolve_container_secrets(definition)
-        except ecs._SecretResolutionError as error:
-            raise StartFailure(
-                "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval "
-                f"failed: {error}"
-            ) from error
+        secrets = execution_role.read_secrets(definition)
         stream = execution_role.open_log_stream(
             definition, self._execution_role, self._id, f"{self._id}-{definition['name']}", self._region
         )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ministack.core.responses import get_account_id, request_scope
-from ministack.services import cloudwatch_logs, ecr
+from ministack.services import cloudwatch_logs, ecr, ecs, ssm
 
 from automation.local.emulator.aws_behaviour import permissions
 from automation.local.emulator.runtimes import ImageReference
@@ -102,6 +102,27 @@ def require_secrets(role_arn: str, secrets: Iterable[dict[str, Any]], session: s
         denial = permissions.role_denial(role_arn, action, resource, session_name=session)
         if denial is not None:
             raise StartFailure(_SECRET.format(store=store, name=name, service=service) + denial.message)
+
+
+def read_secrets(container: dict[str, Any]) -> dict[str, str]:
+    """The values of a container's secrets, by the names of their variables; those of SSM parameters are decrypted.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-ssm-paramstore.html
+
+    Raises:
+        StartFailure: there is no such secret, parameter or key of a secret.
+    """
+    try:
+        values: dict[str, str] = ecs._resolve_container_secrets(container)
+    except ecs._SecretResolutionError as error:
+        raise StartFailure(
+            f"ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval "
+            f"failed: {error}"
+        ) from error
+    for secret in container.get("secrets", []):
+        if "secretsmanager" not in secret["valueFrom"]:
+            values[secret["name"]] = str(ssm.resolve_parameter_value(secret["valueFrom"], decrypt=True))
+    return values
 
 
 def open_log_stream(

@@ -1,0 +1,273 @@
+"""Jobs of one's own, end to end: the example through the driver, and the components as a library."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pulumi_aws
+import pytest
+
+from automation import runs, specs, verify
+from automation.interruption import Interruption
+from automation.lifecycle import Stack
+from automation.local.target import LocalTarget
+from automation.pulumi_process import PulumiProcess
+from components.config import KitConfig
+from components.job import JobArgs
+from components.names import Place
+from components.patterns import PatternArgs, TaskSubmissionFromLambda, TaskSubmissionFromStepFunctions
+from tests.e2e.test_driver import ROOT, start
+
+pytestmark = [
+    pytest.mark.e2e,
+    # Loading all of pulumi_aws's modules warns of each that it deprecates.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
+
+EXAMPLE = ROOT / "examples" / "word-count"
+
+RECORDING = """
+import importlib.util, json, pathlib
+spec = importlib.util.spec_from_file_location("expect", {expect!r})
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+def expected(source, result):
+    with pathlib.Path({record!r}).open("a") as file:
+        print(json.dumps([source.decode(), json.loads(result)]), file=file)
+    return module.expected(source, result)
+"""
+
+COUNTS = {
+    "bears": {
+        "words": 20,
+        "differentWords": 15,
+        "mostFrequent": {"berg": 2, "über": 2, "bear\u2019s": 1, "beeren": 1, "berries": 1},
+    },
+    "empty": {"words": 0, "differentWords": 0, "mostFrequent": {}},
+    "patterns": {
+        "words": 23,
+        "differentWords": 16,
+        "mostFrequent": {"tasks": 3, "pattern": 2, "both": 1, "launcher": 1, "none": 1},
+    },
+    "queue": {
+        "words": 61,
+        "differentWords": 41,
+        "mostFrequent": {"that": 4, "down": 2, "queue": 2, "written": 2, "after": 1},
+    },
+}
+"""What the example has to find in each of its texts; words of four letters or more, the five most frequent."""
+
+
+def test_the_example_runs_in_both_patterns_through_its_own_files_alone(tmp_path: Path) -> None:
+    record = tmp_path / "results"
+    (tmp_path / "expect.py").write_text(RECORDING.format(expect=str(EXAMPLE / "expect.py"), record=str(record)))
+
+    driver = start(
+        tmp_path,
+        *("--stack-config", str(EXAMPLE / "Pulumi.word-count.yaml"), "--specs", str(EXAMPLE / "spec.json")),
+        *("--pattern", "all", "--sources", str(EXAMPLE), "--expect", "expect.py"),
+        *("--container-runtime", "process", "--json", "report.json"),
+    )
+    shown = driver.communicate()[1]
+
+    assert driver.returncode == 0, shown
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert [(each["pattern"], each["passed"], each["copies"]) for each in report["patterns"]] == [
+        (1, True, 4),
+        (2, True, 4),
+    ]
+    results = [json.loads(line) for line in record.read_text().splitlines()]
+    for name, counts in COUNTS.items():
+        text = (EXAMPLE / "texts" / f"{name}.txt").read_text(encoding="utf-8")
+        assert [result for source, result in results if source == text] == [counts, counts], name
+
+
+DOCKERFILE = """
+ARG BASE_IMAGE
+FROM ${BASE_IMAGE}
+ENV PYTHONPATH=/app
+WORKDIR /app
+COPY runtime runtime
+COPY witness.py .
+ENTRYPOINT ["python3", "-m", "runtime.task"]
+"""
+
+WITNESS = '''
+import json, os
+import boto3
+from botocore.exceptions import ClientError
+
+def run(job, s3):
+    """Tell what the job was given, and what it may do."""
+    def may(call, **arguments):
+        try:
+            call(**arguments)
+            return True
+        except ClientError as error:
+            return error.response["Error"]["Code"] not in ("AccessDenied", "AccessDeniedException")
+    dynamodb = boto3.client("dynamodb")
+    table = os.environ["KIT_DETAILS_TABLE"]
+    seen = {
+        "parameters": dict(job.parameters),
+        "arguments": list(job.arguments),
+        "word": os.environ.get("WORD"),
+        "top": os.environ.get("TOP"),
+        "mayDescribe": may(dynamodb.describe_table, TableName=table),
+        "mayScan": may(dynamodb.scan, TableName=table),
+    }
+    s3.put_object(Bucket=job.target.bucket, Key=job.target.key, Body=json.dumps(seen).encode())
+'''
+
+
+class Library:
+    """A program of the user's own, deployed from a folder of its own.
+
+    Args:
+        folder: the folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.target = LocalTarget(work_dir=folder / "work", container_runtime="process")
+        self.secret = self.parameter = ""
+        self.outputs: Mapping[str, Any] = {}
+
+    def program(self) -> None:
+        """Pattern 1 builds the image; pattern 2 takes the same one, ready, with other arguments."""
+        place = Place(
+            partition=pulumi_aws.get_partition().partition,
+            account=pulumi_aws.get_caller_identity().account_id,
+            region=pulumi_aws.get_region().region,
+        )
+        config = KitConfig(name_suffix="own", task_ephemeral_storage=30, task_root_file_system="writable")
+        built = TaskSubmissionFromLambda(
+            "built",
+            PatternArgs(
+                config=config,
+                place=place,
+                stack=pulumi.get_stack(),
+                job=JobArgs(context=Path("image"), function="witness:run", environment={"JOB_COLOUR": "red"}),
+            ),
+        )
+        ready = TaskSubmissionFromStepFunctions(
+            "ready",
+            PatternArgs(
+                config=config,
+                place=place,
+                stack=pulumi.get_stack(),
+                job=JobArgs(
+                    image=built.outputs["imageUri"],
+                    function="witness:run",
+                    command=["--fast", "7"],
+                    environment={"JOB_TABLE": built.outputs["ddbTableNameWFDetails"]},
+                    secrets={"WORD": f"{self.secret}:word::", "TOP": self.parameter},
+                    policy={
+                        "Version": "2012-10-17",
+                        "Statement": [
+                            {
+                                "Effect": "Allow",
+                                "Action": "dynamodb:DescribeTable",
+                                "Resource": place.arn("dynamodb", "table/workflow_details_pattern_2-own"),
+                            }
+                        ],
+                    },
+                ),
+            ),
+        )
+        pulumi.export("pattern1", dict(built.outputs))
+        pulumi.export("pattern2", dict(ready.outputs))
+
+    def run(self, pattern: int) -> tuple[verify.Verdict, dict[str, Any]]:
+        """Run one task, and read what it saw."""
+        aws, deployed = self.target.aws, self.outputs[f"pattern{pattern}"]
+        document = specs.with_tasks(specs.load(specs.sample_path(ROOT, pattern)), 1)
+        rendered = specs.render(Path("spec.json"), document, deployed)
+        runs.put_sources(aws, rendered, deployed["s3BucketName"])
+        started = runs.start(aws, pattern=pattern, spec=rendered, deployed=deployed, name="own")
+        ended = runs.watch(aws, [started], on_counts=lambda *_: None, poll_seconds=0.2, limit_seconds=120)
+        finished, _ = ended[pattern]
+        seen: list[dict[str, Any]] = []
+        facts = verify.gather(aws, finished, lambda _, result: seen.append(json.loads(result)) or "")
+        return verify.judge(finished, facts), seen[0] if seen else {}
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+    folder = tmp_path_factory.mktemp("own")
+    for name, content in (("Dockerfile", DOCKERFILE), ("witness.py", WITNESS)):
+        (folder / "image").mkdir(exist_ok=True)
+        (folder / "image" / name).write_text(content)
+    (folder / "work").mkdir()
+    own = Library(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in [name for name in os.environ if name.startswith(("AWS_", "PULUMI_"))]:
+            patch.delenv(variable)
+        patch.chdir(folder)
+        try:
+            own.target.start(print)
+            secrets, parameters = own.target.aws.client("secretsmanager"), own.target.aws.client("ssm")
+            own.secret = secrets.create_secret(Name="words", SecretString='{"word": "bear"}')["ARN"]
+            parameters.put_parameter(Name="/words/top", Value="5", Type="SecureString")
+            own.parameter = parameters.get_parameter(Name="/words/top")["Parameter"]["ARN"]
+            pulumi_process = PulumiProcess(
+                own.target.pulumi.executable,
+                version=own.target.pulumi.version,
+                environment=own.target.environment,
+                interruption=Interruption(),
+                log_file=folder / "pulumi.log",
+            )
+            stack = Stack(
+                name="own",
+                program=own.program,
+                pulumi=pulumi_process,
+                work_dir=folder / "work",
+                main_dir=folder,
+                config=own.target.config,
+            )
+            stack.create()
+            own.outputs = stack.deploy(on_resource=lambda _: None).outputs
+            yield own
+            stack.destroy()
+        finally:
+            own.target.stop()
+
+
+def test_a_program_of_one_s_own_builds_its_image_from_its_own_folder(library: Library) -> None:
+    verdict, seen = library.run(1)
+
+    assert verdict.passed, verdict.problems
+    assert seen == {
+        "parameters": {"COLOUR": "red"},
+        "arguments": [],
+        "word": None,
+        "top": None,
+        "mayDescribe": False,
+        "mayScan": False,
+    }
+    assert list((library.folder / ".kit" / "build" / "task-image").iterdir())
+
+
+def test_a_ready_image_runs_with_secrets_command_environment_and_permissions(library: Library) -> None:
+    assert library.outputs["pattern2"]["imageUri"] == library.outputs["pattern1"]["imageUri"]
+
+    verdict, seen = library.run(2)
+
+    assert verdict.passed, verdict.problems
+    assert seen == {
+        "parameters": {"TABLE": "workflow_details_pattern_1-own"},
+        "arguments": ["--fast", "7"],
+        "word": "bear",
+        "top": "5",
+        "mayDescribe": True,
+        "mayScan": False,
+    }
+
+
+def test_storage_and_file_system_are_the_task_definition_s(library: Library) -> None:
+    ecs = library.target.aws.ecs
+    definition = ecs.describe_task_definition(taskDefinition=library.outputs["pattern1"]["taskDefinition"])
+    assert definition["taskDefinition"]["ephemeralStorage"] == {"sizeInGiB": 30}
+    assert definition["taskDefinition"]["containerDefinitions"][0]["readonlyRootFilesystem"] is False
