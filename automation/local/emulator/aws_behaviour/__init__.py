@@ -20,7 +20,8 @@ ecs_tasks: the life of a task
 ecs_events: events
     "ECS Task State Change" on the default bus.
 execution_role: the execution role
-    It pulls the image, makes the log stream, reads secrets and decrypts parameters; where it may not, the task is TaskFailedToStart.
+    It pulls the image, makes the log stream, reads secrets and decrypts parameters; where it may not, the task is
+    TaskFailedToStart.
 states_integrations: what Task states call
     Every call is made with the machine's role, and an error has the service's name for it. ecs:runTask.sync is one
     task in PascalCase, fails with States.TaskFailed or AmazonECS.Unknown, waits without limit and stops its task when
