@@ -2,6 +2,7 @@
 
 import json
 import os
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -142,7 +143,9 @@ class Library:
             account=pulumi_aws.get_caller_identity().account_id,
             region=pulumi_aws.get_region().region,
         )
-        config = KitConfig(name_suffix="own", task_ephemeral_storage=30, task_root_file_system="writable")
+        config = KitConfig(
+            name_suffix="own", task_ephemeral_storage=30, task_root_file_system="writable", spot_share=100
+        )
         built = TaskSubmissionFromLambda(
             "built",
             PatternArgs(
@@ -186,7 +189,7 @@ class Library:
         document = specs.with_tasks(specs.load(specs.sample_path(ROOT, pattern)), 1)
         rendered = specs.render(Path("spec.json"), document, deployed)
         runs.put_sources(aws, rendered, deployed["s3BucketName"])
-        started = runs.start(aws, pattern=pattern, spec=rendered, deployed=deployed, name="own")
+        started = runs.start(aws, pattern=pattern, spec=rendered, deployed=deployed, name=uuid.uuid4().hex)
         ended = runs.watch(aws, [started], on_counts=lambda *_: None, poll_seconds=0.2, limit_seconds=120)
         finished, _ = ended[pattern]
         seen: list[dict[str, Any]] = []
@@ -264,6 +267,16 @@ def test_a_ready_image_runs_with_secrets_command_environment_and_permissions(lib
         "mayDescribe": True,
         "mayScan": False,
     }
+
+
+def test_tasks_run_on_spot_capacity(library: Library) -> None:
+    ecs = library.target.aws.ecs
+    for pattern in (1, 2):
+        library.run(pattern)
+        cluster = library.outputs[f"pattern{pattern}"]["clusterName"]
+        arns = ecs.list_tasks(cluster=cluster, desiredStatus="STOPPED")["taskArns"]
+        tasks = ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"]
+        assert {task.get("capacityProviderName") for task in tasks} == {"FARGATE_SPOT"}
 
 
 def test_storage_and_file_system_are_the_task_definition_s(library: Library) -> None:

@@ -71,6 +71,23 @@ def test_a_task_in_a_vpc_needs_its_network(fargate: Any) -> None:
         fargate.ecs.run_task(cluster=fargate.cluster, taskDefinition=fargate.define(""), launchType="FARGATE")
 
 
+def test_a_capacity_provider_has_to_be_the_cluster_s(fargate: Any) -> None:
+    definition = fargate.define("")
+    request = {"cluster": fargate.cluster, "taskDefinition": definition, "networkConfiguration": fargate.network}
+    spot = [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]
+    with pytest.raises(ClientError, match="FARGATE_SPOT is not associated") as refused:
+        fargate.ecs.run_task(**request, capacityProviderStrategy=spot)
+    assert code(refused) == "InvalidParameterException"
+
+    fargate.ecs.put_cluster_capacity_providers(
+        cluster=fargate.cluster, capacityProviders=["FARGATE", "FARGATE_SPOT"], defaultCapacityProviderStrategy=[]
+    )
+    (task,) = fargate.ecs.run_task(**request, capacityProviderStrategy=spot)["tasks"]
+    assert (task["launchType"], task["capacityProviderName"]) == ("FARGATE", "FARGATE_SPOT")
+    with pytest.raises(ClientError, match="both a launch type and capacity provider strategy"):
+        fargate.ecs.run_task(**request, capacityProviderStrategy=spot, launchType="FARGATE")
+
+
 def test_a_role_that_ecs_cannot_assume_is_refused(aws: Any, fargate: Any) -> None:
     definition = fargate.define("")
     trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}

@@ -155,6 +155,7 @@ def check_run_task(request: Request, cluster: str) -> dict[str, Any]:
             "InvalidParameterException",
             f"clientToken must be at most {MAXIMUM_CLIENT_TOKEN_CHARACTERS} characters long.",
         )
+    _check_capacity(request, cluster)
     _check_overrides(request.get("overrides") or {}, definition)
     _check_network(request, definition)
     task = f"arn:aws:ecs:{get_region()}:{get_account_id()}:task/{cluster}/*"
@@ -168,6 +169,22 @@ def check_run_task(request: Request, cluster: str) -> dict[str, Any]:
                 "permissions to pass this role.",
             )
     return definition
+
+
+def _check_capacity(request: Request, cluster: str) -> None:
+    """A strategy takes the place of the launch type and names providers that are associated with the cluster."""
+    providers = [str(item.get("capacityProvider")) for item in request.get("capacityProviderStrategy") or []]
+    if providers and request.get("launchType"):
+        raise Refused(
+            "InvalidParameterException",
+            "Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.",
+        )
+    missing = sorted(set(providers) - set(ecs._clusters[cluster].get("capacityProviders") or ()))
+    if missing:
+        raise Refused(
+            "InvalidParameterException",
+            f"The capacity provider {missing[0]} is not associated with the cluster {cluster}.",
+        )
 
 
 def _check_overrides(overrides: dict[str, Any], definition: dict[str, Any]) -> None:
