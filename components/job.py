@@ -89,16 +89,18 @@ class JobArgs:
         services = {"secretsmanager": _SECRET, "ssm": _PARAMETER}
         return tuple(name for name, form in services.items() if any(form.fullmatch(value) for value in known))
 
-    def check(self, *, has_nat: bool) -> None:
+    def check(self, *, has_nat: bool, region: str) -> None:
         """Makes sure that the job can be used.
 
         Args:
             has_nat: Whether the private subnets have NAT gateways.
+            region: Where it is deployed.
 
         Raises:
             ConfigError: With every argument that cannot be used.
         """
-        found = [ConfigProblem(f"job.{name}", value, allowed) for name, value, allowed in problems(self, has_nat)]
+        every = [*problems(self, has_nat), *([] if has_nat else _out_of_reach(self, region))]
+        found = [ConfigProblem(f"job.{name}", value, allowed) for name, value, allowed in every]
         if found:
             raise ConfigError(found)
 
@@ -151,6 +153,18 @@ def _image_problems(job: JobArgs, has_nat: bool) -> Iterator[Problem]:
         elif not has_nat and not _ECR_IMAGE.fullmatch(job.image):
             allowed = "an image in a private repository of Amazon ECR, or natGateways must be single or per-az: "
             yield "image", job.image, f"{allowed}without either, nothing in the private subnets reaches its registry"
+
+
+def _out_of_reach(job: JobArgs, region: str) -> Iterator[Problem]:
+    """What is in another region, where no interface endpoint leads."""
+    allowed = f"in {region}, or natGateways must be single or per-az: interface endpoints reach their own region alone"
+    image = _ECR_IMAGE.fullmatch(job.image) if isinstance(job.image, str) else None
+    if image and image["region"] != region:
+        yield "image", str(job.image), allowed
+    for name, value in job.secrets.items():
+        arn = secret_arn(value) if isinstance(value, str) else None
+        if arn and arn.split(":")[3] != region:
+            yield "secrets", f"{name}: {arn}", allowed
 
 
 def _variable_problems(argument: str, variables: Mapping[str, object]) -> Iterator[Problem]:

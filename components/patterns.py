@@ -44,7 +44,7 @@ class PatternArgs:
 
     def __post_init__(self) -> None:
         self.config.check()
-        self.chosen_job.check(has_nat=self.config.has_nat)
+        self.chosen_job.check(has_nat=self.config.has_nat, region=self.place.region)
 
     @property
     def chosen_job(self) -> JobArgs:

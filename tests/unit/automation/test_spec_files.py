@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from automation import specs
-from automation.errors import SpecInvalid, SpecPatternUnknown, SpecUnreadable
+from automation import cli, e2e, specs
+from automation.errors import SpecForOnePattern, SpecInvalid, SpecPatternUnknown, SpecUnreadable
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -151,3 +151,19 @@ def test_repeated_names_stay_valid_and_distinct() -> None:
     names = [task["taskName"] for task in specs.with_tasks(document, 5)["taskList"]]
 
     assert names == ["a", "a-2", "a-2-2", "a-3", "a-2-3"]
+
+
+def test_a_spec_that_names_no_pattern_runs_in_those_that_are_asked_for() -> None:
+    example = ROOT / "examples" / "word-count" / "spec.json"
+    for given, patterns in (("1", [1]), ("2", [2]), ("all", [1, 2])):
+        files = e2e._spec_files(cli.parse(["--specs", str(example), "--pattern", given]))
+        assert list(files) == patterns
+    with pytest.raises(SpecPatternUnknown):
+        e2e._spec_files(cli.parse(["--specs", str(example)]))
+
+
+def test_a_spec_for_one_pattern_is_not_run_in_both() -> None:
+    sample = specs.sample_path(ROOT, 2)
+    assert list(e2e._spec_files(cli.parse(["--specs", str(sample)]))) == [2]
+    with pytest.raises(SpecForOnePattern, match="is for pattern 2: leave --pattern all out"):
+        e2e._spec_files(cli.parse(["--specs", str(sample), "--pattern", "all"]))

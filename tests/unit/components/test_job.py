@@ -110,6 +110,17 @@ class TestRefused:
             PatternArgs(config=KitConfig(), place=PLACE, stack="test", job=job)
         assert {problem.key for problem in refused.value.problems} == {"job.environment", "job.secrets", "job.function"}
 
+    def test_what_is_in_another_region_unless_a_nat_gateway_leads_there(self) -> None:
+        job = JobArgs(
+            image=f"{PLACE.account}.dkr.ecr.us-west-2.amazonaws.com/words:1",
+            secrets={"TOKEN": PARAMETER.replace(PLACE.region, "us-west-2")},
+        )
+        with pytest.raises(ConfigError) as refused:
+            PatternArgs(config=KitConfig(), place=PLACE, stack="test", job=job)
+        assert [problem.key for problem in refused.value.problems] == ["job.image", "job.secrets"]
+        assert "in eu-central-1, or natGateways" in str(refused.value)
+        PatternArgs(config=KitConfig(nat_gateways="single"), place=PLACE, stack="test", job=job)
+
     def test_a_configuration_made_in_code_that_its_rules_do_not_allow(self) -> None:
         with pytest.raises(ConfigError, match=r"(?s)taskCpu.*spotShare"):
             PatternArgs(config=KitConfig(task_cpu=3, spot_share=101), place=PLACE, stack="test")
