@@ -12,6 +12,7 @@ fetched here, as wheels: a build container needs no way to an index. Everything 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import platform
 import shutil
@@ -35,6 +36,8 @@ BASE_CONTENT = ("python3", "python3-pip", "ca-certificates")
 """The least that the Dockerfile needs of its base: an interpreter with its whole library, pip, and trusted roots."""
 BASE_NAME = "ecs-step-functions-kit/base"
 _NOT_IN_BASE = ("./var/cache/apt/*", "./var/lib/apt/lists/*", "./var/log/*", "./dev/*", "./proc/*", "./sys/*")
+_FETCHED = ".fetched"
+"""Marks wheels that were fetched for a command, and go with it."""
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
 _POLL_SECONDS = 0.2
@@ -225,17 +228,29 @@ def mirror(release: str) -> str:
 def wheels(folder: Path = WHEELS) -> Iterator[None]:
     """The image's packages as wheels in its build context; what was there before stays.
 
+    Of several at once, the last removes what the first fetched.
+
     Raises:
         subprocess.CalledProcessError: pip cannot fetch them.
     """
-    if folder.exists():
-        yield
-        return
-    try:
-        fetch_wheels(folder)
-        yield
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    mark = folder / _FETCHED
+    with (folder.parent / f".{folder.name}.lock").open("w") as lock:
+        # Shared by all that use the wheels: only who removes them is alone.
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        if not folder.exists():
+            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".wheels-") as partial:
+                fetch_wheels(Path(partial) / "whole")
+                (Path(partial) / "whole" / _FETCHED).touch()
+                # Another command may have been first: its wheels are the same.
+                with contextlib.suppress(OSError):
+                    (Path(partial) / "whole").rename(folder)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if mark.exists():
+                    shutil.rmtree(folder)
 
 
 def fetch_wheels(folder: Path = WHEELS) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def test_a_command_s_exit_status_is_handed_on_and_it_finds_the_engine(
     monkeypatch.setattr(docker_engine.selection, "docker_problem", lambda: None)
     monkeypatch.setattr(docker_engine.selection, "docker_socket", lambda: "/run/engine.sock")
     monkeypatch.setattr(docker_engine.selection, "base_image_problem", lambda *_: None)
-    monkeypatch.setattr(docker_engine, "fetch_wheels", lambda folder: None)
+    monkeypatch.setattr(docker_engine, "wheels", contextlib.nullcontext)
     monkeypatch.setenv("KIT_BASE_IMAGE", "base:1")
     script = "import os, sys; print(os.environ['DOCKER_HOST'], os.environ['KIT_BASE_IMAGE']); sys.exit(7)"
     assert docker_engine.main([sys.executable, "-c", script]) == 7
@@ -79,7 +80,21 @@ def test_wheels_that_were_there_stay(tmp_path: Path) -> None:
 
 def test_wheels_that_were_fetched_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "wheels"
-    monkeypatch.setattr(docker_engine, "fetch_wheels", lambda _: folder.mkdir())
+    monkeypatch.setattr(docker_engine, "fetch_wheels", lambda place: place.mkdir())
     with docker_engine.wheels(folder):
         assert folder.exists()
+    assert not folder.exists()
+
+
+def test_wheels_stay_until_the_last_command_that_uses_them_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "wheels"
+    monkeypatch.setattr(docker_engine, "fetch_wheels", lambda place: place.mkdir())
+    first, second = docker_engine.wheels(folder), docker_engine.wheels(folder)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert folder.exists()
+    second.__exit__(None, None, None)
     assert not folder.exists()
