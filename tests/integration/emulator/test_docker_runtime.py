@@ -117,6 +117,7 @@ def test_a_push_to_a_repository_that_is_not_there_is_refused_with_what_to_do(aws
         aws.push(aws.name("nowhere"), "one", {"app/job.py": ""}, {"Entrypoint": ["python"], "WorkingDir": "/app"})
 
 
+@pytest.mark.usefixtures("container_runtime")
 def test_a_build_that_fails_shows_its_last_lines(tmp_path: Path) -> None:
     dockerfile = tmp_path / "Dockerfile"
     dockerfile.write_text(f"FROM {docker_images.base_image()}\nRUN echo so far so good && exit 7\n")

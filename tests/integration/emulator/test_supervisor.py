@@ -133,6 +133,7 @@ def start_container(url: str) -> int:
 
     class There:
         endpoint_url = url
+        container_runtime = "process"
 
     fargate = Fargate(Aws(There()))  # type: ignore[arg-type]
     definition = fargate.define("import os, time; print(os.getpid(), flush=True); time.sleep(600)")
