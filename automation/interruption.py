@@ -10,7 +10,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+LOOK_SECONDS = 0.1
+"""Python runs signal handlers between two instructions. A signal that comes just before a wait begins is only handled
+when the wait is over: no wait may be longer than this."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def wait_for(thread: threading.Thread) -> None:
+    """Wait for the end of `thread`, heeding signals meanwhile."""
+    while thread.is_alive():
+        thread.join(LOOK_SECONDS)
 
 
 class Interrupted(BaseException):

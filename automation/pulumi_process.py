@@ -13,11 +13,8 @@ from pulumi import automation
 from pulumi.automation.errors import create_command_error
 from semver import VersionInfo
 
-from automation.interruption import Interruption
+from automation.interruption import LOOK_SECONDS, Interruption, wait_for
 
-LOOK_SECONDS = 0.1
-"""Python runs signal handlers between two instructions. A signal that comes just before a wait begins is only handled
-when the wait is over: no wait may be longer than this."""
 INTERRUPT_GRACE_SECONDS = 20.0
 """How long an engine that was told to stop may take after a second Ctrl-C before it is killed."""
 
@@ -138,8 +135,7 @@ class _Child:
             for reader in readers:
                 reader.start()
             for reader in readers:
-                while reader.is_alive():
-                    reader.join(LOOK_SECONDS)
+                wait_for(reader)
             while process.poll() is None:
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(timeout=LOOK_SECONDS)

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from automation.local.emulator import Emulator, EmulatorError
 from automation.local.emulator.runtimes.selection import Wanted
+from automation.local.environment import engine_environment
 
 FOLDER = Path(__file__).resolve().parents[2] / ".kit" / "local"
 """Where it keeps everything; thrown away by `stop`."""
@@ -115,7 +116,7 @@ def start(
         return running
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    environment, path = _pulumi(folder, say)
+    path = _pulumi(folder, say)
     emulator = Emulator(
         folder,
         port=port,
@@ -130,11 +131,7 @@ def start(
         endpoint_url=emulator.endpoint_url,
         container_runtime=emulator.container_runtime,
         log_file=str(emulator.log_file),
-        environment={
-            **environment,
-            **emulator.environment,
-            "KIT_IMAGE_BUILDER": "docker" if emulator.container_runtime == "docker" else "archive",
-        },
+        environment={**engine_environment(emulator, folder), "PULUMI_HOME": str(folder / "pulumi")},
         path=path,
     )
     _write(folder / _RECORD, json.dumps(asdict(session), indent=2))
@@ -143,19 +140,13 @@ def start(
     return session
 
 
-def _pulumi(folder: Path, say: Say) -> tuple[dict[str, str], tuple[str, ...]]:
+def _pulumi(folder: Path, say: Say) -> tuple[str, ...]:
     from automation.local import plugins, pulumi_cli
 
     cli = pulumi_cli.ensure(pulumi_cli.default_cache_dir(), progress=say)
     plugins.install(folder / "bin")
     (folder / "state").mkdir()
-    environment = {
-        "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
-        "PULUMI_CONFIG_PASSPHRASE": "local",
-        "PULUMI_HOME": str(folder / "pulumi"),
-        "PULUMI_SKIP_UPDATE_CHECK": "true",
-    }
-    return environment, (str(folder / "bin"), str(Path(cli.path).parent))
+    return str(folder / "bin"), str(Path(cli.path).parent)
 
 
 def stop(folder: Path | None = None, *, say: Say = print) -> None:

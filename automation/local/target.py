@@ -13,16 +13,15 @@ import boto3
 
 from automation.aws import AwsClients
 from automation.errors import ContainerRuntimeUnavailable, EmulatorUnavailable
+from automation.interruption import wait_for
 from automation.local import plugins
 from automation.local.emulator import DockerUnavailable, Emulator, EmulatorError
-from automation.pulumi_process import LOOK_SECONDS
+from automation.local.environment import engine_environment
 from automation.target import Identity, Plugins, PulumiInstallation, Say, find_pulumi
 
 ContainerRuntime = Literal["auto", "process", "docker"]
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
-PASSPHRASE = "local"
-"""Pulumi wants one for a file backend. It protects nothing: the emulator's only credentials are `test`."""
 
 
 class LocalTarget:
@@ -152,11 +151,7 @@ class LocalTarget:
     @property
     def _additions(self) -> dict[str, str]:
         additions = {
-            **self._emulator.environment,
-            "KIT_IMAGE_BUILDER": "docker" if self.container_runtime == "docker" else "archive",
-            "PULUMI_BACKEND_URL": f"file://{self._work_dir / 'state'}",
-            "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
-            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            **engine_environment(self._emulator, self._work_dir),
             "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
             # The state is worth no more than the emulator: it is written once, at the end of an update.
             "PULUMI_EXPERIMENTAL": "true",
@@ -238,7 +233,6 @@ class _Meanwhile:
 
     def result(self) -> None:
         """Wait for the end of the work and raise what it raised."""
-        while self._thread.is_alive():
-            self._thread.join(LOOK_SECONDS)
+        wait_for(self._thread)
         if self._error is not None:
             raise self._error

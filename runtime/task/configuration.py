@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from runtime.workflow import naming
 from runtime.workflow.clock import Clock, from_iso
 from runtime.workflow.errors import SettingsInvalid
 
@@ -57,6 +58,11 @@ class Configuration:
     deadline: datetime | None
     parameters: Mapping[str, str]
     job: str = SAMPLE_JOB
+
+    @property
+    def target_key(self) -> str:
+        """Key of the task's result."""
+        return naming.target_key(self.target_prefix, self.workflow_name, self.run_id, self.task_name, self.source_key)
 
 
 def from_environment(environment: Mapping[str, str]) -> Configuration:

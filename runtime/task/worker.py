@@ -101,15 +101,8 @@ def work(
 
 def _do(job: JobFunction, configuration: Configuration, row: TaskRow, s3: S3Client) -> tuple[ExitCode, str]:
     source = S3Object(configuration.source_bucket, configuration.source_key)
-    target_key = naming.target_key(
-        configuration.target_prefix,
-        configuration.workflow_name,
-        configuration.run_id,
-        configuration.task_name,
-        configuration.source_key,
-    )
     try:
-        job(Job(source, S3Object(configuration.target_bucket, target_key), configuration.parameters), s3)
+        job(Job(source, S3Object(configuration.target_bucket, configuration.target_key), configuration.parameters), s3)
     except Exception as error:  # noqa: BLE001 - the job is the user's code, and any error of it is its result
         log.exception("the job failed", source=row.source_uri, target=row.target_uri)
         return ExitCode.JOB_FAILED, f"{Code.JOB_FAILED}: {_describe(error)}; source {row.source_uri}"
@@ -143,13 +136,6 @@ def _record(
 
 
 def _first_row(configuration: Configuration, ecs_task_arn: str, started: datetime) -> TaskRow:
-    target_key = naming.target_key(
-        configuration.target_prefix,
-        configuration.workflow_name,
-        configuration.run_id,
-        configuration.task_name,
-        configuration.source_key,
-    )
     return TaskRow(
         workflow_run_id=configuration.run_id,
         ecs_task_id=ecs_task_arn,
@@ -160,7 +146,7 @@ def _first_row(configuration: Configuration, ecs_task_arn: str, started: datetim
         start_time=to_iso(started),
         update_time=to_iso(started),
         source_uri=naming.s3_uri(configuration.source_bucket, configuration.source_key),
-        target_uri=naming.s3_uri(configuration.target_bucket, target_key),
+        target_uri=naming.s3_uri(configuration.target_bucket, configuration.target_key),
         log_stream=naming.log_stream(configuration.log_stream_prefix, configuration.container_name, ecs_task_arn),
     )
 
