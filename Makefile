@@ -26,8 +26,12 @@ wheels: $(SETUP) ## put the image's packages into its build context, for builds 
 	@$(BIN)/python -c 'from automation.local import docker_engine; docker_engine.fetch_wheels()'
 
 .PHONY: test
-test: $(SETUP) ## every test, with coverage (ARGS="-k name …")
-	@$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)
+test: $(SETUP) ## the tests, with coverage (ARGS="-k name …")
+	@$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile -m "not faults and not docker" --cov --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)
+
+.PHONY: faults
+faults: $(SETUP) ## whole runs with faults of every kind in them, both patterns (ARGS="-k name …")
+	@$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile -m "faults and not docker" tests/integration/faults $(ARGS)
 
 .PHONY: lint
 lint: $(SETUP) ## ruff, mypy strict, import contracts

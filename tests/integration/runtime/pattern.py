@@ -1,0 +1,267 @@
+"""A pattern on the emulator, put up with boto3 alone: the runtime and the state machines without Pulumi."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from automation.local.emulator import Emulator
+from components import lambda_package
+from components.state_machines import StateMachineSettings, pattern_1, pattern_2
+from tests.integration.emulator.conftest import ACCOUNT, REGION, Aws, Fargate, allow, zip_of
+
+ROOT = Path(__file__).parents[3]
+
+
+JOB = """
+
+_copy = run
+
+
+def run(job, s3):
+    import os, signal, time
+
+    kind = job.source.key.split("/")[0]
+    if kind == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if kind == "waiting":
+        signal.pause()
+    if kind == "hanging":
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        time.sleep(600)
+    _copy(job, s3)
+"""
+"""The first part of the source's key says what befalls the job."""
+
+
+def image_files() -> dict[str, str]:
+    runtime = ROOT / "runtime"
+    paths = [runtime / "__init__.py", *(runtime / "workflow").glob("*.py"), *(runtime / "task").glob("*.py")]
+    files = {f"app/runtime/{path.relative_to(runtime)}": path.read_text() for path in paths}
+    files["app/runtime/task/job.py"] += JOB
+    return files
+
+
+class Pattern:
+    """One pattern, ready to run."""
+
+    def __init__(self, emulator: Emulator, pattern: int, **settings: Any) -> None:
+        self.aws = Aws(emulator)
+        self.pattern = pattern
+        self.fargate = Fargate(self.aws)
+        self.suffix = self.aws.suffix
+        self.bucket = f"kit-{self.suffix}"
+        self.summary_table, self.details_table = f"summary-{self.suffix}", f"details-{self.suffix}"
+        self.options = {"taskTimeoutSeconds": 600, "runTimeoutSeconds": 3600, "taskAttempts": 1, **settings}
+        self.state_machine_arn = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:kit-{self.suffix}"
+        self.aws.client("s3").create_bucket(Bucket=self.bucket)
+        self._tables()
+        everything = allow("s3:*", "dynamodb:*", "ecs:*", "states:*", "logs:*", "iam:PassRole")
+        self.aws.policy(self.fargate.task_role.rsplit("/", 1)[-1], everything)
+        self.definition = self._task_definition().rsplit("/", 1)[-1]
+        self._everything = everything
+        self.functions = {
+            name: self._function(name) for name in (("launcher", "monitor") if pattern == 1 else ("monitor",))
+        }
+        self._state_machine()
+        self._rule()
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        return {
+            "region": REGION,
+            "s3BucketName": self.bucket,
+            "subnetIdLiteral": self.fargate.subnet,
+            "securityGroupId": self.fargate.security_group,
+            "ddbTableNameWFSummary": self.summary_table,
+            "hashKeyWFSummary": "workflow_name",
+            "rangeKeyWFSummary": "workflow_run_id",
+            "ddbTableNameWFDetails": self.details_table,
+            "hashKeyWFDetails": "workflow_run_id",
+            "rangeKeyWFDetails": "ecs_task_id",
+            "clusterName": self.fargate.cluster,
+            "containerName": "app",
+            "taskDefinition": self.definition,
+        }
+
+    def _tables(self) -> None:
+        for name, keys in (
+            (self.summary_table, (("workflow_name", "S"), ("workflow_run_id", "N"))),
+            (self.details_table, (("workflow_run_id", "N"), ("ecs_task_id", "S"))),
+        ):
+            self.aws.client("dynamodb").create_table(
+                TableName=name,
+                KeySchema=[
+                    {"AttributeName": key, "KeyType": kind}
+                    for (key, _), kind in zip(keys, ("HASH", "RANGE"), strict=True)
+                ],
+                AttributeDefinitions=[{"AttributeName": key, "AttributeType": kind} for key, kind in keys],
+                BillingMode="PAY_PER_REQUEST",
+            )
+
+    def _task_definition(self) -> str:
+        image = self.aws.push(
+            self.fargate.repository,
+            "task",
+            image_files(),
+            {
+                "Entrypoint": ["python3", "-m", "runtime.task"],
+                "WorkingDir": "/app",
+                "Env": ["PYTHONPATH=/app:/packages"],
+            },
+        )
+        environment = {
+            "KIT_PATTERN": str(self.pattern),
+            "KIT_DETAILS_TABLE": self.details_table,
+            "KIT_TARGET_BUCKET": self.bucket,
+            "KIT_TARGET_PREFIX": "copies",
+            "KIT_TASK_TIMEOUT_SECONDS": str(self.options["taskTimeoutSeconds"]),
+            "KIT_LOG_STREAM_PREFIX": "ecs",
+            "KIT_CONTAINER_NAME": "app",
+        }
+        return self.fargate.define(
+            image=image,
+            stopTimeout=2,
+            linuxParameters={"initProcessEnabled": True},
+            environment=[{"name": name, "value": value} for name, value in environment.items()],
+        )
+
+    def _function(self, name: Any) -> str:
+        role = self.aws.role(name, "lambda.amazonaws.com", self._everything)
+        package = {path: data.decode() for path, data in lambda_package.contents(name, ROOT).items()}
+        arn: str = self.aws.client("lambda").create_function(
+            FunctionName=f"{name}-{self.suffix}",
+            Runtime="python3.13",
+            Role=role,
+            Handler=f"runtime.{name}.handler.handler",
+            Timeout=300,
+            Code={"ZipFile": zip_of(package)},
+            Environment={
+                "Variables": {
+                    "KIT_SETTINGS": json.dumps(
+                        {
+                            "pattern": self.pattern,
+                            "infrastructure": {**self.attributes, "separator": "$"},
+                            "stateMachineArn": self.state_machine_arn,
+                            **self.options,
+                        }
+                    )
+                }
+            },
+        )["FunctionArn"]
+        return arn
+
+    def _state_machine(self) -> None:
+        settings = StateMachineSettings(
+            monitor_function_arn=self.functions["monitor"],
+            launcher_function_arn=self.functions.get("launcher"),
+            summary_table=self.summary_table,
+            details_table=self.details_table,
+            cluster=self.fargate.cluster,
+            container_name="app",
+            target_bucket=self.bucket,
+            target_prefix="copies",
+            log_stream_prefix="ecs",
+            run_timeout_seconds=self.options["runTimeoutSeconds"],
+            task_timeout_seconds=self.options["taskTimeoutSeconds"],
+            task_attempts=self.options["taskAttempts"],
+            max_concurrency=40,
+        )
+        document = {1: pattern_1, 2: pattern_2}[self.pattern](settings)
+        role = self.aws.role(
+            "machine",
+            "states.amazonaws.com",
+            allow("lambda:InvokeFunction", "dynamodb:*", "ecs:*", "iam:PassRole", "events:*"),
+        )
+        self.aws.client("stepfunctions").create_state_machine(
+            name=f"kit-{self.suffix}", definition=json.dumps(document), roleArn=role
+        )
+
+    def _rule(self) -> None:
+        events, functions = self.aws.client("events"), self.aws.client("lambda")
+        arn = events.put_rule(
+            Name=f"kit-{self.suffix}",
+            EventPattern=json.dumps(
+                {
+                    "source": ["aws.states"],
+                    "detail-type": ["Step Functions Execution Status Change"],
+                    "detail": {
+                        "stateMachineArn": [self.state_machine_arn],
+                        "status": ["FAILED", "TIMED_OUT", "ABORTED"],
+                    },
+                }
+            ),
+        )["RuleArn"]
+        functions.add_permission(
+            FunctionName=self.functions["monitor"],
+            StatementId="events",
+            Action="lambda:InvokeFunction",
+            Principal="events.amazonaws.com",
+            SourceArn=arn,
+        )
+        events.put_targets(Rule=f"kit-{self.suffix}", Targets=[{"Id": "monitor", "Arn": self.functions["monitor"]}])
+
+    def put(self, *keys: str) -> None:
+        for key in keys:
+            self.aws.client("s3").put_object(Bucket=self.bucket, Key=key, Body=f"content of {key}".encode())
+
+    def spec(self, workflow: str, *keys: str, **changes: Any) -> dict[str, Any]:
+        """A spec with one task per key."""
+        tasks = [{"taskName": f"task_{n:02}", "objectKey": key} for n, key in enumerate(keys, 1)]
+        return {**self.attributes, "separator": "$", "workflowName": workflow, "taskList": tasks, **changes}
+
+    def start(self, document: Any) -> str:
+        arn: str = self.aws.client("stepfunctions").start_execution(
+            stateMachineArn=self.state_machine_arn, input=json.dumps(document)
+        )["executionArn"]
+        return arn
+
+    def end(self, execution: str, seconds: float = 60) -> dict[str, Any]:
+        def ask() -> dict[str, Any] | None:
+            found: dict[str, Any] = self.aws.client("stepfunctions").describe_execution(executionArn=execution)
+            return None if found["status"] == "RUNNING" else found
+
+        found: dict[str, Any] = self.until(ask, seconds)
+        return found
+
+    def summaries(self, workflow: str) -> list[dict[str, Any]]:
+        items = map(_plain, self.aws.client("dynamodb").scan(TableName=self.summary_table)["Items"])
+        return [item for item in items if item["workflow_name"] == workflow]
+
+    def rows(self, workflow: str) -> list[dict[str, Any]]:
+        items = map(_plain, self.aws.client("dynamodb").scan(TableName=self.details_table)["Items"])
+        own = [item for item in items if item["workflow_name"] == workflow]
+        return sorted(own, key=lambda row: (row["task_name"], row["attempt"]))
+
+    def running_tasks(self, workflow: str) -> list[str]:
+        """ARNs of a workflow's ECS tasks that have not stopped."""
+        ecs, cluster = self.aws.client("ecs"), self.fargate.cluster
+        arns = ecs.list_tasks(cluster=cluster)["taskArns"]
+        found = ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"] if arns else []
+        own = {"name": "KIT_WORKFLOW_NAME", "value": workflow}
+        return [t["taskArn"] for t in found if own in t["overrides"]["containerOverrides"][0]["environment"]]
+
+    def copies(self, workflow: str) -> dict[str, str]:
+        s3 = self.aws.client("s3")
+        found = s3.list_objects_v2(Bucket=self.bucket, Prefix=f"copies/{workflow}/").get("Contents", [])
+        return {
+            item["Key"]: s3.get_object(Bucket=self.bucket, Key=item["Key"])["Body"].read().decode() for item in found
+        }
+
+    def until(self, ask: Callable[[], Any], seconds: float = 30) -> Any:
+        """Ask, four times a second, until there is an answer: asking takes from the two processors, too."""
+        deadline = time.monotonic() + seconds
+        while not (answer := ask()):
+            assert time.monotonic() < deadline, "no answer in time"
+            time.sleep(0.25)
+        return answer
+
+
+def _plain(item: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: int(value["N"]) if value.get("N", "").isdigit() else next(iter(value.values()))
+        for name, value in item.items()
+    }
