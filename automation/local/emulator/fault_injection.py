@@ -7,6 +7,7 @@ import contextvars
 import json
 import logging
 import signal
+import urllib.parse
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -17,12 +18,12 @@ from automation.local.emulator.aws_behaviour.ecs_tasks import TaskLives
 from automation.local.emulator.aws_behaviour.request_authorization import Handler, HttpAnswer
 from automation.local.emulator.children import signal_group
 from automation.local.emulator.errors import EmulatorError
-from automation.local.emulator.faults import Call, Effect, FaultPlan, parse_rules
+from automation.local.emulator.faults import Call, Effect, FaultPlans, parse_rules
 
 logger = logging.getLogger("emulator.faults")
 
 PATH = "/_emulator/faults"
-"""PUT rules there, GET what they met."""
+"""PUT rules there, GET what they met; `?set=…` names the set of rules."""
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -50,7 +51,7 @@ class FaultInjector:
 
     def __init__(self, lives: TaskLives) -> None:
         self._lives = lives
-        self._plan = FaultPlan()
+        self._plans = FaultPlans()
 
     # --- around a service ----------------------------------------------------------------------------------------
 
@@ -60,7 +61,7 @@ class FaultInjector:
         async def handle(
             method: str, path: str, headers: dict[str, str], body: bytes, query_params: dict[str, Any]
         ) -> HttpAnswer:
-            if self._plan.empty:
+            if self._plans.empty:
                 return await handler(method, path, headers, body, query_params)
             named = iam_actions.extract_iam_action(service, method, path, headers, body, query_params) or ":"
             call = Call(
@@ -69,7 +70,7 @@ class FaultInjector:
                 caller=iam_evaluator.request_caller_arn(headers, query_params),
                 request=f"{path} {body.decode('utf-8', errors='replace')}",
             )
-            effect = self._plan.decide(call)
+            effect = self._plans.decide(call)
             if effect is None:
                 return await handler(method, path, headers, body, query_params)
             logger.info("%s %s by %s: %s", service, call.operation, call.caller, effect.kind)
@@ -129,10 +130,11 @@ class FaultInjector:
         return serve
 
     async def _control(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        status, answer = 200, json.dumps(self._plan.report())
+        name = urllib.parse.parse_qs(scope["query_string"].decode()).get("set", [""])[0]
+        status, answer = 200, json.dumps(self._plans.report(name))
         if scope["method"] == "PUT":
             try:
-                self._plan = FaultPlan(parse_rules(json.loads(await _body(receive))))
+                self._plans.replace(name, parse_rules(json.loads(await _body(receive))))
                 answer = "[]"
             except (EmulatorError, ValueError) as error:
                 status, answer = 400, str(error)

@@ -19,7 +19,8 @@ sequence for each `seed`), at most `limit` of them; `perCaller` counts for each 
 - `{"failures": [{"arn": …, "reason": …}]}`: RunTask places no task and answers with these `failures[]`;
 - `{"kill": "before"}` or `{"kill": "after"}`: the ECS task's container or the function that calls is killed.
 
-The first rule that meets a call decides.
+The first rule that meets a call decides. Rules come in sets, each with a name: whoever replaces one set leaves the
+others and their counts alone, so that several runs can have faults side by side.
 """
 
 from __future__ import annotations
@@ -195,11 +196,6 @@ class FaultPlan:
         self._lock = threading.Lock()
         self._counts: dict[tuple[int, str], _Count] = {}
 
-    @property
-    def empty(self) -> bool:
-        """Whether it has no rules."""
-        return not self._rules
-
     def decide(self, call: Call) -> Effect | None:
         """What happens to a call; None where nothing does."""
         with self._lock:
@@ -237,6 +233,37 @@ class FaultPlan:
                 }
                 for index, rule in enumerate(self._rules)
             ]
+
+
+class FaultPlans:
+    """Sets of rules by name, each a plan of its own."""
+
+    def __init__(self) -> None:
+        self._plans: dict[str, FaultPlan] = {}
+
+    @property
+    def empty(self) -> bool:
+        """Whether there are no rules."""
+        return not self._plans
+
+    def replace(self, name: str, rules: Sequence[FaultRule]) -> None:
+        """Put these rules in the place of the set of that name; none end it."""
+        plans = {other: plan for other, plan in self._plans.items() if other != name}
+        # One assignment: calls in other threads see the sets before or the sets after.
+        self._plans = {**plans, name: FaultPlan(rules)} if rules else plans
+
+    def decide(self, call: Call) -> Effect | None:
+        """What happens to a call; where several sets have something for it, the one that came first."""
+        for plan in self._plans.values():
+            effect = plan.decide(call)
+            if effect is not None:
+                return effect
+        return None
+
+    def report(self, name: str) -> list[dict[str, Any]]:
+        """What the rules of a set met; nothing where there is none of that name."""
+        plan = self._plans.get(name)
+        return [] if plan is None else plan.report()
 
 
 def _matches(rule: FaultRule, call: Call) -> bool:

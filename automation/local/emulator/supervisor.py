@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -155,22 +156,27 @@ class Emulator:
             self.stop()
             raise
 
-    def inject_faults(self, rules: Sequence[Mapping[str, Any]]) -> None:
-        """Replace the faults that it makes; `automation.local.emulator.faults` says what a rule is. None end them.
+    def inject_faults(self, rules: Sequence[Mapping[str, Any]], name: str = "") -> None:
+        """Replace a set of the faults that it makes; `automation.local.emulator.faults` says what a rule is.
+
+        Args:
+            rules: none end the set.
+            name: of the set; the others stay as they are.
 
         Raises:
             BadFaultRule: a rule is not understood; nothing changed.
         """
         parse_rules(list(rules))
-        self._faults("PUT", json.dumps(list(rules)).encode())
+        self._faults("PUT", name, json.dumps(list(rules)).encode())
 
-    def injected_faults(self) -> list[dict[str, Any]]:
-        """For each rule: its `name`, how many calls `matched` and how many it `met`."""
-        answer: list[dict[str, Any]] = json.loads(self._faults("GET"))
+    def injected_faults(self, name: str = "") -> list[dict[str, Any]]:
+        """For each rule of a set: its `name`, how many calls `matched` and how many it `met`."""
+        answer: list[dict[str, Any]] = json.loads(self._faults("GET", name))
         return answer
 
-    def _faults(self, method: str, body: bytes | None = None) -> bytes:
-        request = urllib.request.Request(f"{self.endpoint_url}/_emulator/faults", data=body, method=method)
+    def _faults(self, method: str, name: str, body: bytes | None = None) -> bytes:
+        url = f"{self.endpoint_url}/_emulator/faults?{urllib.parse.urlencode({'set': name})}"
+        request = urllib.request.Request(url, data=body, method=method)
         with urllib.request.urlopen(request, timeout=_STOP_SECONDS) as answer:
             content: bytes = answer.read()
         return content

@@ -236,13 +236,27 @@ class Pattern:
         own = [item for item in items if item["workflow_name"] == workflow]
         return sorted(own, key=lambda row: (row["task_name"], row["attempt"]))
 
+    def ecs_tasks(self, workflow: str) -> list[dict[str, Any]]:
+        """A workflow's ECS tasks, stopped ones too, by the time they were made."""
+        ecs, cluster = self.aws.client("ecs"), self.fargate.cluster
+        arns = [
+            arn
+            for status in ("RUNNING", "STOPPED")
+            for page in ecs.get_paginator("list_tasks").paginate(cluster=cluster, desiredStatus=status)
+            for arn in page["taskArns"]
+        ]
+        found = {
+            task["taskArn"]: task
+            for first in range(0, len(arns), 100)
+            for task in ecs.describe_tasks(cluster=cluster, tasks=arns[first : first + 100])["tasks"]
+        }
+        own = {"name": "KIT_WORKFLOW_NAME", "value": workflow}
+        tasks = [t for t in found.values() if own in t["overrides"]["containerOverrides"][0]["environment"]]
+        return sorted(tasks, key=lambda task: task["createdAt"])
+
     def running_tasks(self, workflow: str) -> list[str]:
         """ARNs of a workflow's ECS tasks that have not stopped."""
-        ecs, cluster = self.aws.client("ecs"), self.fargate.cluster
-        arns = ecs.list_tasks(cluster=cluster)["taskArns"]
-        found = ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"] if arns else []
-        own = {"name": "KIT_WORKFLOW_NAME", "value": workflow}
-        return [t["taskArn"] for t in found if own in t["overrides"]["containerOverrides"][0]["environment"]]
+        return [task["taskArn"] for task in self.ecs_tasks(workflow) if task["desiredStatus"] != "STOPPED"]
 
     def copies(self, workflow: str) -> dict[str, str]:
         s3 = self.aws.client("s3")

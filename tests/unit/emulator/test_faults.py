@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from automation.local.emulator.faults import BadFaultRule, Call, FaultPlan, parse_rules
+from automation.local.emulator.faults import BadFaultRule, Call, FaultPlan, FaultPlans, parse_rules
 
 ERROR = {"error": "ThrottlingException"}
 
@@ -83,3 +83,17 @@ def test_rules_may_stand_in_an_object() -> None:
     assert len(parse_rules({"rules": [{"service": "ecs", "effect": ERROR}]})) == 1
     with pytest.raises(BadFaultRule, match="have to be a list"):
         parse_rules("rules")
+
+
+def test_sets_of_rules_come_and_go_without_the_others_losing_count() -> None:
+    plans = FaultPlans()
+    assert plans.empty
+    plans.replace("one", parse_rules([{"service": "ecs", "request": "*one*", "first": 2, "effect": ERROR}]))
+    assert plans.decide(call(request="one")) is not None
+    plans.replace("two", parse_rules([{"service": "ecs", "request": "*two*", "effect": {"delaySeconds": 1}}]))
+    assert [plans.decide(call(request=text)) is not None for text in ("two", "one", "one")] == [True, True, False]
+    plans.replace("two", ())
+    assert plans.decide(call(request="two")) is None
+    assert (plans.report("one"), plans.report("two")) == ([{"name": "rule 0", "matched": 3, "met": 2}], [])
+    plans.replace("one", ())
+    assert plans.empty

@@ -1,0 +1,77 @@
+"""Whole runs with faults in them, of both patterns.
+
+A test says what befalls its run with `scenario`, and asks for `run`:
+
+    @scenario(keys=["in/01.txt"], faults=[{"service": "ecs", "operation": "RunTask", "first": 2, "effect": …}])
+    def test_what_it_proves(run: Run) -> None:
+        left = run.outcome()
+
+The runs of all tests of a module start together when its first test does, and each test waits for its own, so what
+can run side by side does. A test that has to act at a moment of its own starts its run itself: `stage.run(…)`.
+Tests are marked `faults`; those of faults in containers, a module of their own, `both_runtimes` besides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from automation.local.emulator import Emulator
+from tests.integration.faults.stage import Run, Scenario, Stage, started
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known."""
+    config.addinivalue_line("markers", "scenario: what befalls the run of a test; arguments of `Scenario`")
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=["pattern1", "pattern2"])
+def pattern(request: pytest.FixtureRequest) -> int:
+    """Each of the patterns; a test of one alone is marked `pattern_1` or `pattern_2`."""
+    number: int = request.param
+    return number
+
+
+@pytest.fixture(scope="module")
+def stage(emulator: Emulator, pattern: int) -> Stage:
+    """The pattern on the emulator."""
+    return Stage(emulator, pattern)
+
+
+@pytest.fixture(scope="module")
+def runs(request: pytest.FixtureRequest, stage: Stage) -> Iterator[dict[str, Run]]:
+    """The runs of this module's tests on one pattern and one container runtime, all of them started."""
+    with started(stage, _scenarios(request.session.items, request.path, stage)) as running:
+        yield running
+
+
+@pytest.fixture
+def run(request: pytest.FixtureRequest, runs: dict[str, Run]) -> Run:
+    """The run of a test, under way."""
+    return runs[_name(request.node)]
+
+
+def _scenarios(items: list[pytest.Item], path: object, stage: Stage) -> Iterator[tuple[str, Scenario]]:
+    for item in items:
+        marker = item.get_closest_marker("scenario")
+        if marker is None or item.path != path:
+            continue
+        given = item.callspec.params  # type: ignore[attr-defined]
+        runtime = given.get("container_runtime", stage.emulator.container_runtime)
+        if (given["pattern"], runtime) == (stage.pattern, stage.emulator.container_runtime):
+            yield _name(item), Scenario(*marker.args, **marker.kwargs)
+
+
+def _name(item: pytest.Item) -> str:
+    return str(item.originalname).removeprefix("test_")  # type: ignore[attr-defined]
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Say of a test that failed what there is of its run."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    run = getattr(item, "funcargs", {}).get("run")
+    if report.when == "call" and report.failed and isinstance(run, Run) and run.execution_arn:
+        report.sections.append(("the run", run.report()))

@@ -1,0 +1,259 @@
+"""Runs with faults, side by side: each has its own workflow name, and its rules meet its own calls alone."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from automation.local.emulator import Emulator
+from tests.integration.runtime.pattern import Pattern
+
+Rule = Mapping[str, Any]
+
+KEYS = tuple(f"in/{n:02}.txt" for n in range(1, 11))
+"""Ten objects that every pattern here has."""
+
+END_SECONDS = 240.0
+"""How long a run may take to its end before its test fails: generous, for all runs share two processors."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A run and what befalls it.
+
+    Attributes:
+        keys: one task for each; the first part of a key says what befalls the job (`Pattern`).
+        faults: rules of the fault injector; `Run.narrow` says how they are made this run's own.
+        settings: the pattern's settings that differ from the usual ones; runs with the same settings share a pattern.
+        spec: attributes of the spec that differ from the usual ones.
+        during: called in a thread of its own once the run was started.
+        alone: it has a pattern that no other run uses, for faults of calls that do not name their workflow.
+    """
+
+    keys: Sequence[str] = KEYS
+    faults: Sequence[Rule] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    spec: Mapping[str, Any] = field(default_factory=dict)
+    during: Callable[[Run], object] | None = None
+    alone: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What is left of a run.
+
+    Attributes:
+        execution: DescribeExecution's answer.
+        summary: the summary item; empty where there is none.
+        rows: the details items, by task and attempt.
+        tasks: the ECS tasks, stopped ones too, as DescribeTasks describes them, by the time they were made.
+        met: how many calls each fault rule met.
+    """
+
+    execution: dict[str, Any]
+    summary: dict[str, Any]
+    rows: list[dict[str, Any]]
+    tasks: list[dict[str, Any]]
+    met: list[int]
+
+    @property
+    def status(self) -> str:
+        """The execution's status."""
+        return str(self.execution["status"])
+
+    @property
+    def cause(self) -> str:
+        """What the execution says of its end."""
+        return str(self.execution.get("cause", ""))
+
+    @property
+    def counts(self) -> tuple[str, int, int, int, int]:
+        """The run's status, its number of tasks, and how many are completed, failed, running."""
+        names = ("status", "number_of_tasks", "completed_tasks", "failed_tasks", "running_tasks")
+        found: Any = tuple(self.summary[name] for name in names)
+        return found
+
+    def each(self, *names: str) -> list[Any]:
+        """These attributes of each row; None where a row has none. A single one comes as it is."""
+        found = [tuple(row.get(name) for name in names) for row in self.rows]
+        return [values[0] for values in found] if len(names) == 1 else found
+
+    @property
+    def attempts(self) -> list[tuple[str, int, str]]:
+        """Task, attempt and status of each row."""
+        return self.each("task_name", "attempt", "status")
+
+    @property
+    def unstopped(self) -> list[str]:
+        """ECS tasks that have not stopped."""
+        return [task["taskArn"] for task in self.tasks if task["lastStatus"] != "STOPPED"]
+
+
+class Run:
+    """One run of a scenario on one pattern."""
+
+    def __init__(self, pattern: Pattern, scenario: Scenario, name: str) -> None:
+        self.p = pattern
+        self.scenario = scenario
+        self.workflow = f"{name[:60]}.{uuid.uuid4().hex[:8]}"
+        self.execution_arn = ""
+        self._outcome: Outcome | None = None
+        self._problem: BaseException | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def emulator(self) -> Emulator:
+        """What it runs on."""
+        return self.p.aws.emulator
+
+    # --- faults --------------------------------------------------------------------------------------------------
+
+    def narrow(self, rule: Rule) -> dict[str, Any]:
+        """Make a rule this run's own.
+
+        `caller` is `task`, `launcher`, `monitor`, `machine` (the state machine) or a pattern of ARNs. Without
+        `request` only requests that hold the run's workflow name are met: all of DynamoDB's, RunTask's, S3's copies
+        and calls of functions do. Others do not; rules for them give a `request` and belong in a scenario `alone`.
+        """
+        caller = rule.get("caller", "*")
+        if caller in ("task", "launcher", "monitor", "machine"):
+            caller = f"*:assumed-role/{caller}-{self.p.suffix}/*"
+        if "request" in rule and not self.scenario.alone:
+            raise ValueError(f"a rule with a request of its own belongs in a scenario alone: {rule}")
+        return {"request": f"*{self.workflow}*", **rule, "caller": caller}
+
+    def inject(self, *rules: Rule) -> None:
+        """Replace this run's faults; none end them. Those of other runs go on."""
+        self.emulator.inject_faults([self.narrow(rule) for rule in rules], self.workflow)
+
+    def met(self) -> list[int]:
+        """How many calls each of this run's rules met so far."""
+        return [each["met"] for each in self.emulator.injected_faults(self.workflow)]
+
+    # --- life ----------------------------------------------------------------------------------------------------
+
+    def start(self) -> Run:
+        """Start it, its faults first."""
+        self.inject(*self.scenario.faults)
+        document = self.p.spec(self.workflow, *self.scenario.keys, **self.scenario.spec)
+        self.execution_arn = self.p.start(document)
+        if self.scenario.during is not None:
+            self._thread = threading.Thread(target=self._act, name=self.workflow, daemon=True)
+            self._thread.start()
+        return self
+
+    def _act(self) -> None:
+        assert self.scenario.during is not None
+        try:
+            self.scenario.during(self)
+        except BaseException as error:  # noqa: BLE001 - it fails the test that waits for the run
+            self._problem = error
+
+    def outcome(self) -> Outcome:
+        """Wait for the run's end, and for the end of what is done to it; then read what is left, once."""
+        if self._outcome is None:
+            execution = self.p.end(self.execution_arn, END_SECONDS)
+            if self._thread is not None:
+                self._thread.join(END_SECONDS)
+                assert not self._thread.is_alive(), "what is done during the run does not end"
+            if self._problem is not None:
+                raise self._problem
+            self._outcome = self.read(execution)
+            self.inject()
+        return self._outcome
+
+    def read(self, execution: dict[str, Any] | None = None) -> Outcome:
+        """What there is of the run now."""
+        described = self.p.aws.client("stepfunctions").describe_execution(executionArn=self.execution_arn)
+        summaries = self.p.summaries(self.workflow)
+        assert len(summaries) <= 1, summaries
+        return Outcome(
+            execution=execution or described,
+            summary=summaries[0] if summaries else {},
+            rows=self.p.rows(self.workflow),
+            tasks=self.p.ecs_tasks(self.workflow),
+            met=self.met(),
+        )
+
+    def stop(self, cause: str = "enough") -> None:
+        """Stop the execution."""
+        self.p.aws.client("stepfunctions").stop_execution(executionArn=self.execution_arn, cause=cause)
+
+    def until(self, ask: Callable[[], Any], seconds: float = END_SECONDS) -> Any:
+        """Ask until there is an answer."""
+        return self.p.until(ask, seconds)
+
+    def history(self) -> list[dict[str, Any]]:
+        """The execution's events."""
+        pages = self.p.aws.client("stepfunctions").get_paginator("get_execution_history")
+        return [event for page in pages.paginate(executionArn=self.execution_arn) for event in page["events"]]
+
+    def log(self, function: str) -> str:
+        """What the launcher or the monitor wrote, for all of the pattern's runs."""
+        logs, group = self.p.aws.client("logs"), f"/aws/lambda/{function}-{self.p.suffix}"
+        with contextlib.suppress(logs.exceptions.ResourceNotFoundException):
+            return "\n".join(event["message"] for event in logs.filter_log_events(logGroupName=group)["events"])
+        return ""
+
+    def report(self) -> str:
+        """Everything about it, for a test that failed."""
+        left = self.read()
+        return json.dumps(vars(left), indent=1, default=str)
+
+
+class Stage:
+    """Patterns on one emulator, put up when first asked for, and the runs on them.
+
+    Args:
+        emulator: where.
+        pattern: 1 or 2.
+    """
+
+    def __init__(self, emulator: Emulator, pattern: int) -> None:
+        self.emulator = emulator
+        self.pattern = pattern
+        self._deployed: dict[str, Pattern] = {}
+        self._lock = threading.Lock()
+
+    def deploy(self, settings: Mapping[str, Any], *, alone: bool = False) -> Pattern:
+        """A pattern with these settings."""
+        key = json.dumps(settings, sort_keys=True)
+        with self._lock:
+            if alone or key not in self._deployed:
+                made = Pattern(self.emulator, self.pattern, **settings)
+                made.put(*KEYS)
+                if alone:
+                    return made
+                self._deployed[key] = made
+            return self._deployed[key]
+
+    def run(self, name: str, scenario: Scenario) -> Run:
+        """Start a run."""
+        return Run(self.deploy(scenario.settings, alone=scenario.alone), scenario, name).start()
+
+
+@contextlib.contextmanager
+def started(stage: Stage, scenarios: Iterable[tuple[str, Scenario]]) -> Iterator[dict[str, Run]]:
+    """Start all of them; end their faults afterwards."""
+    runs: dict[str, Run] = {}
+    try:
+        for name, scenario in scenarios:
+            runs[name] = stage.run(name, scenario)
+        yield runs
+    finally:
+        for run in runs.values():
+            run.inject()
+
+
+pattern_1 = pytest.mark.parametrize("pattern", [1], indirect=True, ids=["pattern1"], scope="module")
+"""For tests of what only pattern 1 has: the launcher."""
+
+pattern_2 = pytest.mark.parametrize("pattern", [2], indirect=True, ids=["pattern2"], scope="module")
+"""For tests of what only pattern 2 has."""
