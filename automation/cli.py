@@ -42,6 +42,7 @@ class Options:
     stack_config: Path | None = None
     sources: Path | None = None
     expectation: expectations.Expectation | None = None
+    faults: Path | None = None
 
 
 class _Parser(argparse.ArgumentParser):
@@ -112,6 +113,12 @@ def parser() -> argparse.ArgumentParser:
         "the bytes of source and result that says what is wrong",
     )
     result.add_argument(
+        "--faults",
+        type=Path,
+        metavar="FILE",
+        help="faults that the emulator makes while the runs are on, like specs/faults.example.json (docs/faults.md)",
+    )
+    result.add_argument(
         "--emulator-port", type=_port, metavar="PORT", help="port of the local target's emulator (any free one)"
     )
     return result
@@ -128,6 +135,8 @@ def parse(arguments: Sequence[str]) -> Options:
         raise BadOption("--container-runtime is for --target local: on AWS, Fargate runs the tasks. Leave it out.")
     if given.target == "aws" and given.emulator_port is not None:
         raise BadOption("--emulator-port is for --target local. Set AWS_ENDPOINT_URL to use a running emulator.")
+    if given.target == "aws" and given.faults is not None:
+        raise BadOption("--faults is for --target local: only the emulator makes faults on purpose. Leave it out.")
     config = _config(given.config)
     return Options(
         target=given.target,
@@ -147,6 +156,7 @@ def parse(arguments: Sequence[str]) -> Options:
         stack_config=_absolute(given.stack_config),
         sources=_folder(given.sources),
         expectation=expectations.read(given.expect),
+        faults=_absolute(given.faults),
     )
 
 

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from automation import cli, specs  # noqa: E402  the path comes first
+from automation import cli, faults, specs  # noqa: E402  the path comes first
 from automation.errors import (  # noqa: E402
     EXIT_BAD_INPUT,
     EXIT_FAILED,
@@ -49,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _prepare(options: cli.Options, interruption: Interruption) -> Callable[[], int]:
     """Check everything that can be checked before anything is created; what is left to do is returned."""
     files = _spec_files(options)
+    fault_rules = faults.read(options.faults) if options.faults else ()
     from automation import scenario, stack_settings
     from components.program import ConfigError, check_config, program
 
@@ -79,11 +80,16 @@ def _prepare(options: cli.Options, interruption: Interruption) -> Callable[[], i
         sources=options.sources,
         expectation=options.expectation,
     )
-    return lambda: _make_journey(plan, target, program, interruption)
+    injected = faults.Faults(fault_rules, injector) if fault_rules and (injector := target.injector) else None
+    return lambda: _make_journey(plan, target, program, interruption, injected)
 
 
 def _make_journey(
-    plan: "scenario.Plan", target: "Target", program: Callable[[], None], interruption: Interruption
+    plan: "scenario.Plan",
+    target: "Target",
+    program: Callable[[], None],
+    interruption: Interruption,
+    injected: faults.Faults | None,
 ) -> int:
     from automation import scenario
     from automation.progress import shown
@@ -91,7 +97,9 @@ def _make_journey(
     for folder in (plan.work_dir, plan.report_dir):
         folder.mkdir(parents=True, exist_ok=True)
     with shown(plan.report_dir / "e2e.log") as progress:
-        journey = scenario.Scenario(plan, target=target, program=program, interruption=interruption, progress=progress)
+        journey = scenario.Scenario(
+            plan, target=target, program=program, interruption=interruption, progress=progress, faults=injected
+        )
         try:
             report = journey.run()
         except InterruptedAgain:

@@ -70,6 +70,7 @@ class Report:
         leftovers: what the services still have.
         failed: whether a step outside of the patterns failed.
         seconds: setup, deploy, destroy and total.
+        faults: what each rule of `--faults` met; None where no faults were asked for.
     """
 
     target: str
@@ -80,6 +81,7 @@ class Report:
     leftovers: list[str] = field(default_factory=list)
     failed: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
+    faults: list[dict[str, Any]] | None = None
 
     @property
     def passed(self) -> bool:
@@ -94,6 +96,7 @@ class Report:
 
     def document(self) -> dict[str, Any]:
         """The JSON document."""
+        made = {} if self.faults is None else {"faults": list(self.faults)}
         return {
             "target": self.target,
             "containerRuntime": self.container_runtime,
@@ -101,6 +104,7 @@ class Report:
             "patterns": [result.document() for result in self.patterns],
             "destroyed": self.destroyed,
             "leftovers": list(self.leftovers),
+            **made,
             "seconds": {
                 name: round(self.seconds.get(name, 0.0), 2) for name in ("setup", "deploy", "destroy", "total")
             },
@@ -126,6 +130,11 @@ class Report:
                 ]
             )
         return header, rows
+
+    def faults_table(self) -> tuple[Sequence[str], list[list[str]]]:
+        """Header and rows of what the faults met."""
+        rows = [[str(each[key]) for key in ("name", "matched", "met")] for each in self.faults or []]
+        return ["fault", "calls that matched", "calls it met"], rows
 
 
 def _cell(value: object) -> str:

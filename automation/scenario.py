@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from automation import costs, leftovers, runs, specs, verify
 from automation.errors import BackendUnavailable, BadInput, Declined, DriverError, NotYourStack, WrongAccount
 from automation.expectations import Expectation
+from automation.faults import Faults
 from automation.interruption import InterruptedAgain, Interruption
 from automation.lifecycle import PROJECT_NAME, Changes, PhysicalResource, Stack
 from automation.progress import Progress
@@ -91,6 +92,7 @@ class Scenario:
         program: the Pulumi program, imported when first needed.
         interruption: what a Ctrl-C means at the moment.
         progress: where to say what happens.
+        faults: what the runs are to survive.
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class Scenario:
         program: Callable[[], None],
         interruption: Interruption,
         progress: Progress,
+        faults: Faults | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.plan = plan
@@ -110,6 +113,7 @@ class Scenario:
         self._program = program
         self._interruption = interruption
         self._progress = progress
+        self._faults = faults
         self._clock = clock
         self._stack: Stack | None = None
         self._deploying = False
@@ -172,7 +176,9 @@ class Scenario:
             deployment = stack.deploy(on_resource=self._progress.resource)
             self._outputs = deployment.outputs
         with self._phase("run"):
-            ended = self._run()
+            inputs = self._inputs()
+            with self._with_faults():
+                ended = self._run(inputs)
         with self._phase("verify"):
             for pattern, (run, seconds) in sorted(ended.items()):
                 self._verify(pattern, run, seconds)
@@ -236,9 +242,20 @@ class Scenario:
         if self.target.asks_before_deploying and not self._progress.ask("Deploy this?"):
             raise Declined
 
-    def _run(self) -> dict[int, tuple[verify.Run, float]]:
+    @contextmanager
+    def _with_faults(self) -> Iterator[None]:
+        """Only the runs meet faults: what deploys, verifies and destroys is not what is put to the test."""
+        if self._faults is None:
+            yield
+            return
+        self.report.faults = []
+        self._progress.say(f"{len(self._faults.rules)} fault rules hold until the runs have ended")
+        with self._faults.injected(self.report.faults):
+            yield
+
+    def _inputs(self) -> dict[int, specs.Document]:
+        """Render the runs' inputs, and put the objects that they name."""
         aws = self.target.aws
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
         inputs: dict[int, specs.Document] = {}
         for pattern, spec in sorted(self.plan.specs.items()):
             deployed = self._outputs[f"pattern{pattern}"]
@@ -246,6 +263,11 @@ class Scenario:
             write_json(self.plan.report_dir / f"pattern-{pattern}-input.json", inputs[pattern])
             for key in runs.put_sources(aws, inputs[pattern], deployed["s3BucketName"], self.plan.sources):
                 self._progress.say(f"put s3://{deployed['s3BucketName']}/{key}")
+        return inputs
+
+    def _run(self, inputs: Mapping[int, specs.Document]) -> dict[int, tuple[verify.Run, float]]:
+        aws = self.target.aws
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
         started = []
         for pattern, document in inputs.items():
             run = runs.start(
@@ -428,6 +450,8 @@ class Scenario:
         self._progress.table(
             "seconds", ["step", "seconds"], [[name, f"{took:.1f}"] for name, took in self.phases.items()]
         )
+        if self.report.faults is not None:
+            self._progress.table("faults", *self.report.faults_table())
         header, rows = self.report.table()
         self._progress.table("passed" if self.report.passed else "FAILED", header, rows)
         self._progress.say(f"report: {self.plan.report_dir / 'report.json'}")

@@ -24,6 +24,7 @@ from automation.errors import (
     PulumiMissing,
     RegionMissing,
 )
+from automation.faults import Injector
 from automation.local import plugins, pulumi_cli
 
 Plugins = Literal["bundled", "published"]
@@ -95,6 +96,10 @@ class Target(Protocol):
     def config(self) -> Mapping[str, str]:
         """Config of the `aws` provider, full keys."""
 
+    @property
+    def injector(self) -> Injector | None:
+        """What makes faults on purpose, where anything does."""
+
     def check(self) -> None:
         """Refuse what cannot work before anything is created.
 
@@ -133,6 +138,7 @@ class AwsTarget:
 
     name: Literal["aws"] = "aws"
     container_runtime = "fargate"
+    injector = None
 
     def __init__(
         self,

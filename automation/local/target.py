@@ -95,6 +95,11 @@ class LocalTarget:
         self._aws = AwsClients(session, endpoint_url=self._emulator.endpoint_url)
         return self._aws
 
+    @property
+    def injector(self) -> Emulator:
+        """The emulator, which makes faults."""
+        return self._emulator
+
     def check(self) -> None:
         """Nothing that `start` would not find out as early."""
 

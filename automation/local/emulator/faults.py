@@ -28,7 +28,7 @@ from __future__ import annotations
 import fnmatch
 import random
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -52,6 +52,7 @@ _KEYS = frozenset(
         "name",
     }
 )
+_CHOICES = ("first", "calls", "share")
 _EFFECTS = ("error", "delaySeconds", "drop", "failures", "kill")
 
 
@@ -135,28 +136,27 @@ def parse_rules(document: Any) -> tuple[FaultRule, ...]:
 def _parse_rule(index: int, rule: Any) -> FaultRule:
     if not isinstance(rule, Mapping):
         raise BadFaultRule(index, "a rule has to be an object")
-    unknown = sorted(set(rule) - _KEYS)
-    if unknown:
-        raise BadFaultRule(index, f"{unknown[0]!r} is not one of {', '.join(sorted(_KEYS))}")
+    given = _Fields(index, rule)
+    given.allow(_KEYS)
     for required in ("service", "effect"):
         if required not in rule:
             raise BadFaultRule(index, f"{required!r} is missing")
-    share = rule.get("share")
-    if share is not None and not 0 <= share <= 1:
-        raise BadFaultRule(index, f"'share' is {share}, but has to be from 0 to 1")
+    chosen = [key for key in _CHOICES if key in rule]
+    if len(chosen) > 1:
+        raise BadFaultRule(index, f"only one of {', '.join(_CHOICES)} can choose the calls, not {' and '.join(chosen)}")
     return FaultRule(
-        name=str(rule.get("name", f"rule {index}")),
-        service=rule["service"],
+        name=given.text("name", f"rule {index}"),
+        service=given.text("service", ""),
         effect=_parse_effect(index, rule["effect"]),
-        operation=rule.get("operation", "*"),
-        caller=rule.get("caller", "*"),
-        request=rule.get("request", "*"),
-        first=rule.get("first"),
-        calls=frozenset(rule.get("calls", ())),
-        share=share,
-        seed=int(rule.get("seed", 0)),
-        limit=rule.get("limit"),
-        per_caller=bool(rule.get("perCaller", False)),
+        operation=given.text("operation", "*"),
+        caller=given.text("caller", "*"),
+        request=given.text("request", "*"),
+        first=given.whole_number("first"),
+        calls=frozenset(given.numbers("calls")),
+        share=given.number("share", most=1),
+        seed=given.whole_number("seed") or 0,
+        limit=given.whole_number("limit"),
+        per_caller=given.flag("perCaller"),
     )
 
 
@@ -164,17 +164,77 @@ def _parse_effect(index: int, effect: Any) -> Effect:
     kinds = [kind for kind in _EFFECTS if isinstance(effect, Mapping) and kind in effect]
     if len(kinds) != 1:
         raise BadFaultRule(index, f"the effect has to have exactly one of {', '.join(_EFFECTS)}")
-    kind, value = kinds[0], effect[kinds[0]]
+    kind = kinds[0]
+    given = _Fields(index, effect)
+    given.allow({kind, "message", "status"} if kind == "error" else {kind})
     if kind == "error":
-        message, status = effect.get("message", "Injected fault"), int(effect.get("status", 400))
-        return Effect("error", error=str(value), message=message, status=status)
+        status = given.whole_number("status")
+        if status is not None and not 400 <= status <= 599:
+            raise BadFaultRule(index, f"'status' is {status}, but has to be from 400 to 599")
+        code, message = given.text("error", ""), given.text("message", "Injected fault")
+        return Effect("error", error=code, message=message, status=status or 400)
     if kind == "delaySeconds":
-        return Effect("delaySeconds", seconds=float(value))
+        return Effect("delaySeconds", seconds=given.number("delaySeconds") or 0.0)
+    value = effect[kind]
     if kind == "failures":
+        if not isinstance(value, list) or not value or not all(_is_failure(each) for each in value):
+            raise BadFaultRule(index, '\'failures\' has to be a list of objects with texts, such as {"reason": "…"}')
         return Effect("failures", failures=tuple(dict(each) for each in value))
     if value not in ("before", "after"):
         raise BadFaultRule(index, f"{kind!r} is {value!r}, but has to be 'before' or 'after'")
     return Effect("drop" if kind == "drop" else "kill", moment=value)
+
+
+def _is_failure(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(text, str) for text in value.values())
+
+
+class _Fields:
+    """A rule's fields, each of the type it has to have."""
+
+    def __init__(self, index: int, given: Mapping[str, Any]) -> None:
+        self._index = index
+        self._given = given
+
+    def allow(self, keys: Collection[str]) -> None:
+        unknown = sorted(set(self._given) - set(keys))
+        if unknown:
+            raise BadFaultRule(self._index, f"{unknown[0]!r} is not one of {', '.join(sorted(keys))}")
+
+    def text(self, key: str, default: str) -> str:
+        value = self._given.get(key, default)
+        if not isinstance(value, str) or (key in self._given and not value):
+            raise self._not(key, "a text")
+        return value
+
+    def flag(self, key: str) -> bool:
+        value = self._given.get(key, False)
+        if not isinstance(value, bool):
+            raise self._not(key, "true or false")
+        return value
+
+    def whole_number(self, key: str) -> int | None:
+        value = self._given.get(key)
+        if value is not None and (type(value) is not int or value < 0):
+            raise self._not(key, "a whole number from 0")
+        return value
+
+    def number(self, key: str, *, most: float | None = None) -> float | None:
+        value = self._given.get(key)
+        if value is None:
+            return None
+        if type(value) not in (int, float) or value < 0 or (most is not None and value > most):
+            raise self._not(key, "a number from 0" if most is None else f"a number from 0 to {most:g}")
+        return float(value)
+
+    def numbers(self, key: str) -> list[int]:
+        value = self._given.get(key, [])
+        if not isinstance(value, list) or not all(type(each) is int and each >= 1 for each in value):
+            raise self._not(key, "a list of whole numbers from 1")
+        return value
+
+    def _not(self, key: str, wanted: str) -> BadFaultRule:
+        return BadFaultRule(self._index, f"{key!r} is {self._given[key]!r}, but has to be {wanted}")
 
 
 @dataclass

@@ -71,6 +71,23 @@ def test_a_spec_of_no_pattern(tmp_path: Path) -> None:
     assert "--pattern 1 or --pattern 2" in refused(tmp_path, "--specs", spec_file(tmp_path, document))
 
 
+def test_fault_rules_that_are_not_there_not_json_or_not_understood(tmp_path: Path) -> None:
+    assert "--faults none.json: No such file" in refused(tmp_path, "--faults", "none.json").replace(f"{tmp_path}/", "")
+    rules = tmp_path / "faults.json"
+    rules.write_text("{oops")
+    assert "not JSON" in refused(tmp_path, "--faults", "faults.json")
+    rules.write_text('[{"service": "ecs", "effect": {"drop": "now"}}]')
+    assert "fault rule 0: 'drop' is 'now', but has to be 'before' or 'after'" in refused(
+        tmp_path, "--faults", "faults.json"
+    )
+
+
+def test_faults_on_aws(tmp_path: Path) -> None:
+    message = refused(tmp_path, "--target", "aws", "--faults", str(ROOT / "specs" / "faults.example.json"))
+
+    assert "--faults is for --target local" in message
+
+
 def test_a_config_value_out_of_range(tmp_path: Path) -> None:
     message = refused(tmp_path, "--config", "taskMemory=7")
 

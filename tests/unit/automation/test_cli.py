@@ -29,12 +29,13 @@ def test_patterns(text: str, patterns: tuple[int, ...]) -> None:
 
 
 def test_paths_are_absolute_because_the_driver_changes_its_folder() -> None:
-    options = parse(["--specs", "a.json", "--json", "b.json", "--report-dir", "c"])
+    options = parse(["--specs", "a.json", "--json", "b.json", "--report-dir", "c", "--faults", "d.json"])
 
-    assert (options.specs, options.json, options.report_dir) == (
+    assert (options.specs, options.json, options.report_dir, options.faults) == (
         Path.cwd() / "a.json",
         Path.cwd() / "b.json",
         Path.cwd() / "c",
+        Path.cwd() / "d.json",
     )
 
 
@@ -76,6 +77,7 @@ def test_config_values_may_contain_an_equals_sign() -> None:
         (["--config", "patterns=1"], "choose patterns with --pattern"),
         (["--target", "aws", "--container-runtime", "docker"], "--container-runtime is for --target local"),
         (["--target", "aws", "--emulator-port", "4566"], "--emulator-port is for --target local"),
+        (["--target", "aws", "--faults", "f.json"], "--faults is for --target local: only the emulator makes faults"),
         (["--pat", "1"], "--pat"),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from automation import leftovers, runs, scenario, specs, verify
+from automation import faults, leftovers, runs, scenario, specs, verify
 from automation.errors import BadInput, ConfirmationNeeded, Declined, NotYourStack, StackOperationFailed
 from automation.interruption import Interrupted, InterruptedAgain, Interruption
 from automation.lifecycle import Changes, Deployment, PhysicalResource
@@ -111,7 +111,8 @@ class FakeProgress:
 
     def counts(self, pattern: int, counts: Any) -> None: ...
 
-    def table(self, title: str, header: Any, rows: Any) -> None: ...
+    def table(self, title: str, header: Any, rows: Any) -> None:
+        self.said += [f"{title}: {' '.join(row)}" for row in rows]
 
     def ask(self, question: str) -> bool:
         self.said.append(question)
@@ -120,11 +121,29 @@ class FakeProgress:
     def close(self) -> None: ...
 
 
+class FakeInjector:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def inject_faults(self, rules: Any) -> None:
+        self.world.ask("faults" if rules else "no faults")
+
+    def injected_faults(self) -> list[dict[str, Any]]:
+        return [{"name": "lost answers", "matched": 3, "met": 2}]
+
+
 class Journey:
     """A scenario among fakes."""
 
     def __init__(
-        self, folder: Path, patch: pytest.MonkeyPatch, *, target: str = "local", keep: bool = False, answer: bool = True
+        self,
+        folder: Path,
+        patch: pytest.MonkeyPatch,
+        *,
+        target: str = "local",
+        keep: bool = False,
+        answer: bool = True,
+        with_faults: bool = False,
     ) -> None:
         self.world = World()
         self.interruption = Interruption()
@@ -159,6 +178,7 @@ class Journey:
             program=lambda: None,
             interruption=self.interruption,
             progress=self.progress,
+            faults=faults.Faults([{}], FakeInjector(self.world)) if with_faults else None,
         )
 
     def start(self, *_: Any, **__: Any) -> verify.Run:
@@ -218,6 +238,25 @@ def test_whatever_fails_after_the_preview_everything_is_destroyed(journey: Journ
     assert journey.go() == [*WHOLE[: WHOLE.index(step) + 1], *CLEANING, "stop"]
     assert (journey.report["passed"], journey.report["destroyed"]) == (False, True)
     assert journey.report["patterns"][0]["problems"] == ["it did not come to a verdict"]
+
+
+@pytest.mark.parametrize("trouble", [[], [StackOperationFailed("watch", ["no"])]])
+def test_faults_hold_from_the_runs_start_to_their_end_and_are_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: list[BaseException]
+) -> None:
+    journey = Journey(tmp_path, monkeypatch, with_faults=True)
+    journey.world.trouble["watch"] = list(trouble)
+
+    asked = journey.go()
+    assert asked[asked.index("deploy") : asked.index("no faults") + 1] == [
+        "deploy",
+        "faults",
+        "run",
+        "watch",
+        "no faults",
+    ]
+    assert journey.report["faults"] == [{"name": "lost answers", "matched": 3, "met": 2}]
+    assert "faults: lost answers 3 2" in journey.progress.said
 
 
 def test_a_failed_preview_has_nothing_to_destroy(journey: Journey) -> None:
