@@ -20,7 +20,8 @@ MISSING_COUNTS_AFTER = timedelta(minutes=5)
 """DescribeTasks is eventually consistent: a task unknown to ECS is lost only when its row is older than this."""
 
 START_ALLOWANCE = timedelta(minutes=5)
-"""Time a task may take from RunTask to its container's start before its time limit begins to count."""
+"""Time a task may take from RunTask to its container's start, and from there to its job's, before its time limit begins
+to count."""
 
 STOP_ALLOWANCE = timedelta(seconds=10)
 """Time a task has to end itself at its limit before the monitor stops it."""
@@ -192,15 +193,28 @@ def _judge(row: TaskRow, ecs: EcsAnswer, now: datetime, settings: Settings) -> t
     if task.is_stopped or (row.status.is_final and task.stopped_reason):
         return failures.of_stopped_task(task), None
     text = f"timed out: the task ran longer than {settings.task_timeout_seconds} s and was stopped"
-    if failures.code_of(row) == Code.TIMED_OUT or (not row.status.is_final and _is_over_its_limit(task, now, settings)):
+    if failures.code_of(row) == Code.TIMED_OUT or (not row.status.is_final and _is_over_its_limit(row, task, now, settings)):
         return Failure(Code.TIMED_OUT, text), Stop(task.arn, text)
     return None, None
 
 
-def _is_over_its_limit(task: EcsTask, now: datetime, settings: Settings) -> bool:
-    began = task.started_at or (task.created_at + START_ALLOWANCE if task.created_at else None)
+def _is_over_its_limit(row: TaskRow, task: EcsTask, now: datetime, settings: Settings) -> bool:
+    began = _limit_counts_from(row, task)
     limit = timedelta(seconds=settings.task_timeout_seconds)
     return began is not None and now >= began + limit + STOP_ALLOWANCE
+
+
+def _limit_counts_from(row: TaskRow, task: EcsTask) -> datetime | None:
+    """Return when a task's time limit begins to count: where its own row says so, for the task counts from there, too.
+
+    Between ECS's start of a container and the task's first write lies the time its interpreter takes, which is long on
+    a busy host. A clock that goes wrong there cannot put the limit off by more than the allowance.
+    """
+    if task.started_at is None:
+        return task.created_at + START_ALLOWANCE if task.created_at else None
+    if row.status is not TaskStatus.RUNNING:
+        return task.started_at
+    return max(task.started_at, min(from_iso(row.start_time), task.started_at + START_ALLOWANCE))
 
 
 def _failed(row: TaskRow, failure: Failure, task: EcsTask | None, now: datetime) -> TaskRow:

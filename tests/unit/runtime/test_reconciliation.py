@@ -175,6 +175,22 @@ class TestTimeLimits:
         outcome = look([row("a", RUNNING)], answer(running("a")), after=after)
         assert len(outcome.stops) == len(outcome.updates) == stops
 
+    @pytest.mark.parametrize(("after", "stops"), [(649, 0), (650, 1)])
+    def test_the_limit_counts_from_where_the_task_itself_began_to_count(self, after: int, stops: int) -> None:
+        slow_to_start = row("a", RUNNING, at=START + timedelta(seconds=40))
+        assert len(look([slow_to_start], answer(running("a")), after=after).stops) == stops
+
+    @pytest.mark.parametrize(("after", "stops"), [(909, 0), (910, 1)])
+    def test_a_task_s_wrong_clock_puts_its_limit_off_by_five_minutes_at_most(self, after: int, stops: int) -> None:
+        ahead = row("a", RUNNING, at=START + timedelta(days=1))
+        assert len(look([ahead], answer(running("a")), after=after).stops) == stops
+
+    @pytest.mark.parametrize("row_time", [START - timedelta(seconds=40), START + timedelta(seconds=40)])
+    def test_a_row_that_the_task_has_not_written_says_nothing_about_its_start(self, row_time: datetime) -> None:
+        submitted = row("a", SUBMITTED, at=row_time)
+        assert len(look([submitted], answer(running("a")), after=609).stops) == 0
+        assert len(look([submitted], answer(running("a")), after=610).stops) == 1
+
     def test_its_row_says_so(self) -> None:
         outcome = look([row("a", RUNNING)], answer(running("a")), after=700)
         reason = "timed out: the task ran longer than 600 s and was stopped"
