@@ -193,7 +193,9 @@ def _judge(row: TaskRow, ecs: EcsAnswer, now: datetime, settings: Settings) -> t
     if task.is_stopped or (row.status.is_final and task.stopped_reason):
         return failures.of_stopped_task(task), None
     text = f"timed out: the task ran longer than {settings.task_timeout_seconds} s and was stopped"
-    if failures.code_of(row) == Code.TIMED_OUT or (not row.status.is_final and _is_over_its_limit(row, task, now, settings)):
+    if failures.code_of(row) == Code.TIMED_OUT or (
+        not row.status.is_final and _is_over_its_limit(row, task, now, settings)
+    ):
         return Failure(Code.TIMED_OUT, text), Stop(task.arn, text)
     return None, None
 

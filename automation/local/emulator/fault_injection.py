@@ -6,17 +6,16 @@ import asyncio
 import contextvars
 import json
 import logging
-import signal
 import urllib.parse
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from ministack.core import iam_actions, iam_evaluator, lambda_runtime
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime, router
 
 from automation.local.emulator.aws_behaviour.ecs_tasks import TaskLives
+from automation.local.emulator.aws_behaviour.lambda_functions import Environment
 from automation.local.emulator.aws_behaviour.request_authorization import Handler, HttpAnswer
-from automation.local.emulator.children import signal_group
 from automation.local.emulator.errors import EmulatorError
 from automation.local.emulator.faults import Call, Effect, FaultPlans, parse_rules
 
@@ -24,6 +23,8 @@ logger = logging.getLogger("emulator.faults")
 
 PATH = "/_emulator/faults"
 """PUT rules there, GET what they met; `?set=…` names the set of rules."""
+
+_POLL_SECONDS = 0.1
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -69,6 +70,7 @@ class FaultInjector:
                 operation=named.split(":", 1)[1],
                 caller=iam_evaluator.request_caller_arn(headers, query_params),
                 request=f"{path} {body.decode('utf-8', errors='replace')}",
+                access_key_id=router.extract_access_key_id(headers, query_params) or "",
             )
             effect = self._plans.decide(call)
             if effect is None:
@@ -97,19 +99,24 @@ class FaultInjector:
         if effect.moment == "after":
             await proceed()
         if effect.kind == "kill":
-            self.kill(call.caller)
+            self.kill(call)
+        if effect.kind == "interrupt":
+            await self._interrupt(call)
         raise ConnectionDropped
 
-    def kill(self, caller: str) -> None:
-        """Kill the ECS task's containers, or the function's environments that work, whose session this is."""
-        session = caller.rsplit("/", 1)[-1]
-        if self._lives.kill(session):
+    def kill(self, call: Call) -> None:
+        """Kill the ECS task's containers, or the function's environment, that a call comes from."""
+        if self._lives.kill(_session(call)):
             return
-        for key, environments in list(lambda_runtime._workers.items()):
-            if key.split(":")[2] == session:
-                for environment in environments:
-                    if environment.in_use and environment._proc is not None:
-                        signal_group(environment._proc, signal.SIGKILL)
+        for environments in list(lambda_runtime._workers.values()):
+            for environment in list(environments):
+                if isinstance(environment, Environment) and environment.kill_caller(call.access_key_id):
+                    return
+
+    async def _interrupt(self, call: Call) -> None:
+        """Interrupt the ECS task that a call comes from, and wait for its end: it hears of nothing else."""
+        while self._lives.interrupt(_session(call)):
+            await asyncio.sleep(_POLL_SECONDS)
 
     # --- around the application ----------------------------------------------------------------------------------
 
@@ -140,6 +147,11 @@ class FaultInjector:
                 status, answer = 400, str(error)
         await send({"type": "http.response.start", "status": status, "headers": []})
         await send({"type": "http.response.body", "body": answer.encode()})
+
+
+def _session(call: Call) -> str:
+    """The name of the session that a call comes from; an ECS task's id is that of its sessions."""
+    return call.caller.rsplit("/", 1)[-1]
 
 
 def error_answer(effect: Effect, call: Call, headers: dict[str, str]) -> HttpAnswer:

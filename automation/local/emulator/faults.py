@@ -17,7 +17,10 @@ sequence for each `seed`), at most `limit` of them; `perCaller` counts for each 
 - `{"drop": "before"}` or `{"drop": "after"}`: the connection ends without an answer, before or after the service did
   what it was asked;
 - `{"failures": [{"arn": …, "reason": …}]}`: RunTask places no task and answers with these `failures[]`;
-- `{"kill": "before"}` or `{"kill": "after"}`: the ECS task's container or the function that calls is killed.
+- `{"kill": "before"}` or `{"kill": "after"}`: the ECS task's container, or the function's environment, that calls is
+  killed, before or after the service did what it was asked;
+- `{"interrupt": "before"}` or `{"interrupt": "after"}`: the ECS task that calls loses its Fargate Spot capacity, and
+  its call is not answered.
 
 The first rule that meets a call decides. Rules come in sets, each with a name: whoever replaces one set leaves the
 others and their counts alone, so that several runs can have faults side by side.
@@ -53,7 +56,11 @@ _KEYS = frozenset(
     }
 )
 _CHOICES = ("first", "calls", "share")
-_EFFECTS = ("error", "delaySeconds", "drop", "failures", "kill")
+
+Kind = Literal["error", "delaySeconds", "drop", "failures", "kill", "interrupt"]
+"""What happens to a call."""
+
+_EFFECTS: tuple[Kind, ...] = ("error", "delaySeconds", "drop", "failures", "kill", "interrupt")
 
 
 class BadFaultRule(EmulatorError):
@@ -73,11 +80,11 @@ class Effect:
         message: its message.
         status: its HTTP status.
         seconds: how long the call waits.
-        moment: when the connection drops, or the caller is killed.
+        moment: when the connection drops, or the caller is killed or interrupted.
         failures: RunTask's `failures[]`.
     """
 
-    kind: Literal["error", "delaySeconds", "drop", "failures", "kill"]
+    kind: Kind
     error: str = ""
     message: str = "Injected fault"
     status: int = 400
@@ -113,12 +120,14 @@ class Call:
         operation: which operation.
         caller: the ARN of who calls.
         request: path and body.
+        access_key_id: whose credentials signed it.
     """
 
     service: str
     operation: str
     caller: str
     request: str
+    access_key_id: str = ""
 
 
 def parse_rules(document: Any) -> tuple[FaultRule, ...]:
@@ -161,7 +170,7 @@ def _parse_rule(index: int, rule: Any) -> FaultRule:
 
 
 def _parse_effect(index: int, effect: Any) -> Effect:
-    kinds = [kind for kind in _EFFECTS if isinstance(effect, Mapping) and kind in effect]
+    kinds: list[Kind] = [kind for kind in _EFFECTS if isinstance(effect, Mapping) and kind in effect]
     if len(kinds) != 1:
         raise BadFaultRule(index, f"the effect has to have exactly one of {', '.join(_EFFECTS)}")
     kind = kinds[0]
@@ -182,7 +191,7 @@ def _parse_effect(index: int, effect: Any) -> Effect:
         return Effect("failures", failures=tuple(dict(each) for each in value))
     if value not in ("before", "after"):
         raise BadFaultRule(index, f"{kind!r} is {value!r}, but has to be 'before' or 'after'")
-    return Effect("drop" if kind == "drop" else "kill", moment=value)
+    return Effect(kind, moment=value)
 
 
 def _is_failure(value: Any) -> bool:

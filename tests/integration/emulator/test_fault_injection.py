@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from botocore.exceptions import ClientError, HTTPClientError
 
 from automation.local.emulator import Emulator
 from automation.local.emulator.faults import BadFaultRule
+from tests.integration.emulator.conftest import ask_until
 
 pytestmark = pytest.mark.integration
 
@@ -81,6 +84,84 @@ def test_a_container_is_killed_when_it_calls(faults: Emulator, aws: Any, fargate
     task = fargate.finish(definition)
     assert task["containers"][0]["exitCode"] == 137
     assert fargate.log(task["taskArn"]) == []
+
+
+@pytest.mark.parametrize(("moment", "objects"), [("before", []), ("after", ["killed"])])
+def test_only_the_environment_of_a_function_that_calls_is_killed(
+    faults: Emulator, aws: Any, statement: Any, package: Any, moment: str, objects: list[str]
+) -> None:
+    bucket, client = aws.name("bucket"), aws.client("lambda")
+    aws.client("s3").create_bucket(Bucket=bucket)
+    code = (
+        "import boto3, time\n"
+        "def handler(event, context):\n"
+        "    if event['wait']:\n"
+        f"        boto3.client('s3').put_object(Bucket='{bucket}', Key='started')\n"
+        "        time.sleep(event['wait'])\n"
+        f"    boto3.client('s3').put_object(Bucket='{bucket}', Key=event['key'])\n"
+        "    return event['key']\n"
+    )
+    client.create_function(
+        FunctionName=aws.name("function"),
+        Runtime="python3.13",
+        Role=aws.role("function", "lambda.amazonaws.com", statement("s3:*")),
+        Handler="code.handler",
+        Timeout=60,
+        Code={"ZipFile": package({"code.py": code})},
+    )
+
+    def invoke(key: str, wait: float = 0) -> Any:
+        event = json.dumps({"key": key, "wait": wait})
+        return json.loads(client.invoke(FunctionName=aws.name("function"), Payload=event)["Payload"].read())
+
+    def keys() -> list[str]:
+        found = aws.client("s3").list_objects_v2(Bucket=bucket).get("Contents", [])
+        return [each["Key"] for each in found]
+
+    rule = {"service": "s3", "caller": f"*/{aws.name('function')}", "request": "*/killed *", "limit": 1}
+    faults.inject_faults([{**rule, "effect": {"kill": moment}}])
+    with ThreadPoolExecutor(1) as other:
+        beside = other.submit(invoke, "beside", 3)
+        ask_until(lambda: True if "started" in keys() else None)
+        killed = invoke("killed")
+        assert (killed["errorType"], killed["errorMessage"].partition("Error: ")[2]) == (
+            "Runtime.ExitError",
+            "Runtime exited with error: signal: killed",
+        )
+        assert [key for key in keys() if key == "killed"] == objects
+        assert beside.result() == "beside"
+    assert invoke("killed") == "killed"
+    assert faults.injected_faults()[0]["met"] == 1
+
+
+def test_a_task_whose_spot_capacity_is_taken_away_is_stopped(faults: Emulator, aws: Any, fargate: Any) -> None:
+    """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-capacity-providers.html."""
+    script = (
+        "import boto3, signal, sys\n"
+        "def term(number, frame):\n"
+        "    print('told')\n"
+        "    sys.exit(9)\n"
+        "signal.signal(signal.SIGTERM, term)\n"
+        "boto3.client('s3').list_buckets()\n"
+        "print('not reached')\n"
+    )
+    caller = f"*assumed-role/{aws.name('task')}/*"
+    faults.inject_faults([{"service": "s3", "caller": caller, "effect": {"interrupt": "before"}}])
+    task = fargate.finish(fargate.define(script))
+    assert (task["stopCode"], task["stoppedReason"]) == ("SpotInterruption", "Your Spot Task was interrupted.")
+    assert (task["containers"][0]["exitCode"], fargate.log(task["taskArn"])) == (9, ["told"])
+
+
+def test_a_set_of_rules_is_replaced_without_touching_the_others(faults: Emulator, aws: Any) -> None:
+    slow_down = {"error": "ThrottlingException", "message": "slow down"}
+    faults.inject_faults([{"name": "one", "service": "ecs", "request": "*one*", "effect": slow_down}], "one")
+    faults.inject_faults([{"name": "two", "service": "ecs", "request": "*two*", "effect": slow_down}], "two")
+    with pytest.raises(ClientError, match="slow down"):
+        aws.client("ecs").list_tasks(cluster="one")
+    faults.inject_faults([], "two")
+    assert faults.injected_faults("one") == [{"name": "one", "matched": 1, "met": 1}]
+    assert faults.injected_faults("two") == []
+    faults.inject_faults([], "one")
 
 
 def test_a_rule_that_is_not_understood_changes_nothing(faults: Emulator) -> None:

@@ -83,6 +83,7 @@ def test_the_first_rule_that_meets_a_call_decides_and_each_is_counted() -> None:
         ({"service": "ecs", "effect": {"failures": []}}, "'failures' has to be a list of objects"),
         ({"service": "ecs", "effect": {}}, "exactly one of"),
         ({"service": "ecs", "effect": {"drop": "now"}}, "'before' or 'after'"),
+        ({"service": "ecs", "effect": {"interrupt": "now"}}, "'before' or 'after'"),
         ("rule", "has to be an object"),
     ],
 )

@@ -101,6 +101,17 @@ class TaskLives:
             life.kill()
         return bool(found)
 
+    def interrupt(self, task_id: str) -> bool:
+        """Take a task's Fargate Spot capacity away; answers whether there is such a task that has not stopped.
+
+        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-capacity-providers.html
+        """
+        with self._lock:
+            found = [life for arn, life in self._lives.items() if arn.endswith(f"/{task_id}")]
+        for life in found:
+            life.stop("Your Spot Task was interrupted.", "SpotInterruption")
+        return bool(found)
+
     def stop_all(self, reason: str) -> None:
         """Ask every task to stop."""
         with self._lock:

@@ -62,7 +62,7 @@ def runtime_packages(folder: Path) -> Path:
 
 
 class Environment(lambda_runtime.Worker):  # type: ignore[misc]
-    """An execution environment: one process, one invocation at a time.
+    """An execution environment: one process with credentials of its own, one invocation at a time.
 
     Args:
         func_name: the function.
@@ -87,6 +87,7 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]
         self._children = children
         self._folder = folder
         self._packages = packages
+        self._session: permissions.RoleSession | None = None
         self._proc: subprocess.Popen[bytes] | None = None
         self._answers: queue.Queue[str | None] = queue.Queue()
         self._log: queue.Queue[str] = queue.Queue()
@@ -98,10 +99,11 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]
         with zipfile.ZipFile(io.BytesIO(self.code_zip)) as archive:
             archive.extractall(code)
         (Path(self._tmpdir) / "tmp").mkdir()
+        session = self._session = permissions.open_session(self.config["Role"], self.func_name)
         stream = f"{time.strftime('%Y/%m/%d')}/[{self.config.get('Version', '$LATEST')}]{new_uuid().replace('-', '')}"
         process = self._children.start(
             [sys.executable, "-I", "-S", lambda_bootstrap.__file__],
-            environment=self._variables(code, stream),
+            environment=self._variables(code, stream, session),
             folder=code,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -111,7 +113,7 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]
         self._answers, self._log = queue.Queue(), queue.Queue()
         threading.Thread(target=_pump, args=(process.stdout, self._answers, True), daemon=True).start()
         threading.Thread(target=_pump, args=(process.stderr, self._log, False), daemon=True).start()
-        threading.Thread(target=self._watch, args=(process,), daemon=True).start()
+        threading.Thread(target=self._watch, args=(process, session), daemon=True).start()
         self._send(
             {
                 "code": str(code),
@@ -125,13 +127,23 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]
             }
         )
 
-    def _variables(self, code: Path, stream: str) -> dict[str, str]:
+    def kill_caller(self, access_key_id: str) -> bool:
+        """Kill its process if these credentials are its own; answers whether they are."""
+        session, process = self._session, self._proc
+        if session is None or process is None or session.access_key_id != access_key_id:
+            return False
+        signal_group(process, signal.SIGKILL)
+        return True
+
+    def _variables(self, code: Path, stream: str, session: permissions.RoleSession) -> dict[str, str]:
         own = (self.config.get("Environment") or {}).get("Variables") or {}
         _account, region = lambda_runtime._account_region_from_function_config(self.config)
         return {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{os.environ['GATEWAY_PORT']}",
             **own,
-            **lambda_runtime.execution_credentials(self.config),
+            "AWS_ACCESS_KEY_ID": session.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": session.secret_access_key,
+            "AWS_SESSION_TOKEN": session.session_token,
             "AWS_DEFAULT_REGION": region,
             "AWS_EXECUTION_ENV": f"AWS_Lambda_{self.config.get('Runtime', 'python3.13')}",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(self.config.get("MemorySize", 128)),
@@ -149,9 +161,10 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]
             "_HANDLER": self.config.get("Handler", ""),
         }
 
-    def _watch(self, process: subprocess.Popen[bytes]) -> None:
+    def _watch(self, process: subprocess.Popen[bytes], session: permissions.RoleSession) -> None:
         process.wait()
         signal_group(process, signal.SIGKILL)
+        permissions.close_session(session)
         self._children.ended(process)
 
     def _send(self, message: dict[str, Any]) -> None:
@@ -196,7 +209,7 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]
             if line is None:
                 assert self._proc is not None
                 status = self._proc.wait()
-                how = f"exit status {status}" if status >= 0 else f"signal: {signal.Signals(-status).name}"
+                how = f"exit status {status}" if status >= 0 else f"signal: {(signal.strsignal(-status) or '').lower()}"
                 return self._end(
                     request_id, "Runtime.ExitError", f"RequestId: {request_id} Error: Runtime exited with error: {how}"
                 )
