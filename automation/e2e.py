@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from automation import cli, faults, specs  # noqa: E402  the path comes first
+from automation import cli, faults, places, specs  # noqa: E402  the path comes first
 from automation.errors import (  # noqa: E402
     EXIT_BAD_INPUT,
     EXIT_FAILED,
@@ -66,6 +66,10 @@ def _prepare(options: cli.Options, interruption: Interruption) -> Callable[[], i
     stack_name = scenario.stack_name(config.name_suffix)
     target = _target(options, work_dir := _work_dir(options, run_name, stack_name), config.base_image)
     target.check()
+    if options.json is not None:
+        places.file(options.json, name="--json", advice="Name a file that can be written")
+    places.folder(report_dir, name="--report-dir", advice="Name a folder that can be written to")
+    places.folder(work_dir, name="the work folder", advice=f"Make room, and make {ROOT / '.kit'} writable")
     plan = scenario.Plan(
         stack_name=stack_name,
         specs={pattern: scenario.SpecFile(path, document) for pattern, (path, document) in files.items()},
@@ -94,8 +98,6 @@ def _make_journey(
     from automation import scenario
     from automation.progress import shown
 
-    for folder in (plan.work_dir, plan.report_dir):
-        folder.mkdir(parents=True, exist_ok=True)
     with shown(plan.report_dir / "e2e.log") as progress:
         journey = scenario.Scenario(
             plan, target=target, program=program, interruption=interruption, progress=progress, faults=injected

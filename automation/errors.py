@@ -14,6 +14,7 @@ __all__ = [
     "EXIT_BAD_INPUT",
     "EXIT_FAILED",
     "EXIT_PASSED",
+    "AwsUnreachable",
     "BadInput",
     "BadOption",
     "BackendUnavailable",
@@ -23,11 +24,13 @@ __all__ = [
     "ContainerRuntimeUnavailable",
     "CredentialsMissing",
     "CredentialsRefused",
+    "CredentialsUnusable",
     "Declined",
     "DockerNeeded",
     "DriverError",
     "EmulatorUnavailable",
     "NotYourStack",
+    "PlaceUnusable",
     "PulumiMissing",
     "RegionMissing",
     "SourceObjectMissing",
@@ -123,8 +126,27 @@ class RegionMissing(BadInput):
         super().__init__("--target aws: no AWS region found. Set AWS_REGION, or give your profile a region.")
 
 
+class CredentialsUnusable(BadInput):
+    """The AWS SDK cannot make anything of the profile, the region or the endpoint that it was given."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"--target aws: {reason.rstrip('.')}. Correct what the environment's AWS_… variables, or the profile, say."
+        )
+
+
+class AwsUnreachable(BadInput):
+    """AWS, or what stands for it, does not answer."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"--target aws: sts:GetCallerIdentity failed: {reason.rstrip('.')}. "
+            "Check the network, AWS_REGION and AWS_ENDPOINT_URL."
+        )
+
+
 class CredentialsRefused(BadInput):
-    """AWS did not accept the credentials, or could not be reached with them."""
+    """AWS did not accept the credentials."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"--target aws: sts:GetCallerIdentity failed: {reason}. Renew the credentials and try again.")
@@ -155,11 +177,20 @@ class ContainerRuntimeUnavailable(BadInput):
     """The container runtime that was asked for does not work on this machine."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"--container-runtime docker: {reason}. Start Docker, or use --container-runtime process.")
+        super().__init__(
+            f"--container-runtime docker cannot be used: {reason}. Start Docker, or use --container-runtime process."
+        )
 
 
 class EmulatorUnavailable(BadInput):
     """The emulator cannot be started as asked."""
+
+
+class PlaceUnusable(BadInput):
+    """Nothing can be written where something is to be written."""
+
+    def __init__(self, place: str, reason: str, advice: str) -> None:
+        super().__init__(f"{place}: {reason}. {advice}.")
 
 
 class ConfirmationNeeded(BadInput):

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from automation.lifecycle import ResourceStep
+from automation.log_file import LogFile
 from automation.runs import Counts
 
 _DONE_WORDS = {
@@ -79,7 +80,7 @@ class PlainProgress:
         self, stream: TextIO | None = None, *, log: Path | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._stream = stream
-        self._log = log
+        self._log = None if log is None else LogFile(log)
         self._clock = clock
         self._began = clock()
         self._last: dict[int, Counts] = {}
@@ -123,8 +124,7 @@ class PlainProgress:
     def _line(self, text: str) -> None:
         line = f"{self._clock() - self._began:6.1f}s {text}"
         if self._log is not None:
-            with self._log.open("a", encoding="utf-8") as log:
-                log.write(line + "\n")
+            self._log.write(line + "\n")
         print(line, file=self._stream or sys.stderr, flush=True)
 
 
@@ -238,8 +238,7 @@ class _FileProgress(PlainProgress):
 
     def _line(self, text: str) -> None:
         assert self._log is not None
-        with self._log.open("a", encoding="utf-8") as log:
-            log.write(f"{self._clock() - self._began:6.1f}s {text}\n")
+        self._log.write(f"{self._clock() - self._began:6.1f}s {text}\n")
 
 
 def _asked(question: str) -> bool:

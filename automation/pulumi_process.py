@@ -14,6 +14,7 @@ from pulumi.automation.errors import create_command_error
 from semver import VersionInfo
 
 from automation.interruption import LOOK_SECONDS, Interruption, wait_for
+from automation.log_file import LogFile
 
 INTERRUPT_GRACE_SECONDS = 20.0
 """How long an engine that was told to stop may take after a second Ctrl-C before it is killed."""
@@ -50,9 +51,8 @@ class PulumiProcess(automation.PulumiCommand):
         self.command = str(executable)
         self.environment = dict(environment)
         self.interruption = interruption
-        self.log_file = log_file
         self.died = False
-        self._log_lock = threading.Lock()
+        self._log_file = None if log_file is None else LogFile(log_file)
         self.version = VersionInfo.parse(version.removeprefix("v"))
 
     def run(
@@ -83,10 +83,9 @@ class PulumiProcess(automation.PulumiCommand):
         return result
 
     def _log(self, command: list[str], result: automation.CommandResult) -> None:
-        if self.log_file is None:
-            return
-        with self._log_lock, self.log_file.open("a", encoding="utf-8") as log:
-            log.write(f"$ {' '.join(command)}\n{result.stdout}\n{result.stderr}\n[exit {result.code}]\n\n")
+        if self._log_file is not None:
+            shown = f"$ {' '.join(command)}\n{result.stdout}\n{result.stderr}\n[exit {result.code}]\n\n"
+            self._log_file.write(shown)
 
 
 class _Child:

@@ -140,7 +140,7 @@ class Scenario:
                 self._abandon()
                 raise
             self._failed(str(error))
-        except (DriverError, ClientError, BotoCoreError) as error:
+        except (DriverError, ClientError, BotoCoreError, OSError) as error:
             self._failed(str(error))
         except BaseException as error:  # noqa: BLE001  whatever it is, what was made is destroyed before it goes on
             trouble = error
@@ -352,7 +352,7 @@ class Scenario:
         try:
             had = stack.resources()
             self._quiesce(had)
-        except (DriverError, ClientError, BotoCoreError) as error:
+        except (DriverError, ClientError, BotoCoreError, OSError) as error:
             self._failed(str(error))
         try:
             try:
@@ -444,9 +444,7 @@ class Scenario:
 
     def _write_report(self) -> None:
         document = self.report.document()
-        write_json(self.plan.report_dir / "report.json", document)
-        if self.plan.json is not None:
-            write_json(self.plan.json, document)
+        written = [path for path in self._report_places() if self._written(path, document)]
         self._progress.table(
             "seconds", ["step", "seconds"], [[name, f"{took:.1f}"] for name, took in self.phases.items()]
         )
@@ -454,7 +452,20 @@ class Scenario:
             self._progress.table("faults", *self.report.faults_table())
         header, rows = self.report.table()
         self._progress.table("passed" if self.report.passed else "FAILED", header, rows)
-        self._progress.say(f"report: {self.plan.report_dir / 'report.json'}")
+        for path in written[:1]:
+            self._progress.say(f"report: {path}")
+
+    def _report_places(self) -> list[Path]:
+        places = [self.plan.report_dir / "report.json"]
+        return places if self.plan.json is None else [*places, self.plan.json]
+
+    def _written(self, path: Path, document: Mapping[str, Any]) -> bool:
+        try:
+            write_json(path, document)
+        except OSError as error:
+            self._failed(f"the report cannot be written to {path}: {error.strerror}")
+            return False
+        return True
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:

@@ -16,10 +16,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from automation.aws import AwsClients
 from automation.errors import (
+    AwsUnreachable,
     BundledPluginsOnAws,
     ConfirmationNeeded,
     CredentialsMissing,
     CredentialsRefused,
+    CredentialsUnusable,
     DockerNeeded,
     PulumiMissing,
     RegionMissing,
@@ -200,16 +202,22 @@ class AwsTarget:
         if self._plugins == "bundled" and self.endpoint_url is None:
             raise BundledPluginsOnAws
         # boto3 knows AWS_DEFAULT_REGION only; the other AWS SDKs, and with them the plugins, read AWS_REGION first.
-        session = boto3.Session(region_name=self._environ.get("AWS_REGION") or None)
-        if not session.region_name:
-            raise RegionMissing
         try:
+            session = boto3.Session(region_name=self._environ.get("AWS_REGION") or None)
+            if not session.region_name:
+                raise RegionMissing
             if session.get_credentials() is None:
                 raise CredentialsMissing
             self._aws = AwsClients(session, endpoint_url=self.endpoint_url)
-            caller = self._aws.sts.get_caller_identity()
-        except (BotoCoreError, ClientError) as error:
+            sts = self._aws.sts
+        except (BotoCoreError, ValueError) as error:
+            raise CredentialsUnusable(str(error)) from error
+        try:
+            caller = sts.get_caller_identity()
+        except ClientError as error:
             raise CredentialsRefused(str(error)) from error
+        except BotoCoreError as error:
+            raise AwsUnreachable(str(error)) from error
         self._identity = Identity(account=caller["Account"], region=session.region_name, arn=caller["Arn"])
         if self._plugins == "published":
             _need_docker(self._environ)

@@ -117,7 +117,7 @@ class LocalTarget:
         try:
             self._emulator.start()
         except DockerUnavailable as error:
-            raise ContainerRuntimeUnavailable(str(error)) from error
+            raise ContainerRuntimeUnavailable(error.reason) from error
         except EmulatorError as error:
             raise EmulatorUnavailable(str(error)) from error
         meanwhile.result()

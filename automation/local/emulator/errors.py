@@ -68,10 +68,15 @@ class MissingPatchPoint(EmulatorError):
 
 
 class DockerUnavailable(EmulatorError):
-    """Containers were asked for and Docker cannot be used."""
+    """Containers were asked for and Docker cannot be used.
+
+    Attributes:
+        reason: why, without advice.
+    """
 
     def __init__(self, reason: str) -> None:
         super().__init__(
             f"the docker container runtime was asked for, but cannot be used ({reason}): start Docker, "
             "or use the process runtime"
         )
+        self.reason = reason

@@ -125,6 +125,25 @@ def test_aws_with_a_region_and_without_credentials(tmp_path: Path) -> None:
     assert "no AWS credentials found" in message and "AWS_PROFILE" in message
 
 
+def test_a_profile_that_does_not_exist(tmp_path: Path) -> None:
+    message = refused(tmp_path, "--target", "aws", AWS_PROFILE="nosuch", AWS_REGION="eu-west-1")
+
+    assert "profile (nosuch) could not be found. Correct what the environment" in message
+
+
+def test_an_address_of_aws_that_is_none(tmp_path: Path) -> None:
+    message = refused(
+        tmp_path,
+        *("--target", "aws"),
+        AWS_REGION="eu-west-1",
+        AWS_ACCESS_KEY_ID="a",
+        AWS_SECRET_ACCESS_KEY="b",
+        AWS_ENDPOINT_URL="nonsense",
+    )
+
+    assert "Invalid endpoint: nonsense. Correct what the environment" in message
+
+
 def test_aws_that_cannot_be_reached(tmp_path: Path) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -139,10 +158,28 @@ def test_aws_that_cannot_be_reached(tmp_path: Path) -> None:
         AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}",
     )
 
-    assert "sts:GetCallerIdentity failed" in message
+    assert "sts:GetCallerIdentity failed" in message and "AWS_ENDPOINT_URL" in message
 
 
 def test_the_stand_in_plugins_on_aws_itself(tmp_path: Path) -> None:
     message = refused(tmp_path, "--target", "aws", "--plugins", "bundled", AWS_REGION="us-east-1")
 
     assert "--plugins bundled" in message and "AWS_ENDPOINT_URL" in message
+
+
+def test_a_report_folder_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    assert f"--report-dir {tmp_path}/file: is not a folder" in refused(tmp_path, "--report-dir", "file")
+
+
+def test_a_report_below_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    message = refused(tmp_path, "--report-dir", "file/reports")
+
+    assert f"--report-dir {tmp_path}/file/reports: cannot be written to: Not a directory" in message
+
+
+def test_a_folder_where_the_report_s_file_is_to_be(tmp_path: Path) -> None:
+    assert f"--json {tmp_path}: is a folder. Name a file" in refused(tmp_path, "--json", ".")

@@ -1,5 +1,6 @@
 """The order of a journey's steps, and what happens when one of them does not hold."""
 
+import errno
 import json
 import signal
 from collections.abc import Callable, Mapping
@@ -400,3 +401,30 @@ def test_a_no_deploys_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert journey.go() == ["start", "open", "preview", "remove", "stop"]
     assert not journey.report["passed"]
     assert f"FAILED: {Declined()}" in journey.progress.said
+
+
+def test_a_disk_that_fills_up_in_the_middle_does_not_keep_it_from_destroying(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journey = Journey(tmp_path, monkeypatch)
+    full = OSError(errno.ENOSPC, "No space left on device")
+    journey.world.trouble = {"run": [full], "resources": [full]}
+
+    assert "destroy" in journey.go()
+    assert any("No space left on device" in line for line in journey.progress.said)
+    assert journey.report["passed"] is False and journey.report["destroyed"] is True
+
+
+def test_a_report_that_cannot_be_written_to_one_place_is_written_to_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journey = Journey(tmp_path, monkeypatch)
+    (tmp_path / "report" / "report.json").mkdir(parents=True)
+
+    journey.go()
+
+    assert not journey.scenario.report.passed
+    refused = f"the report cannot be written to {tmp_path}/report/report.json: Is a directory"
+    assert f"FAILED: {refused}" in journey.progress.said
+    assert json.loads((tmp_path / "copy.json").read_text(encoding="utf-8"))["destroyed"] is True
+    assert f"report: {tmp_path}/copy.json" in journey.progress.said
