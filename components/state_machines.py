@@ -322,7 +322,8 @@ def _task_states(settings: StateMachineSettings) -> dict[str, State]:
         },
         "RecordFailure": {
             "Type": "Task",
-            "Comment": "Fails only where the task is recorded as Completed; the first final reason stays.",
+            "Comment": "Fails only where the task is recorded as Completed, or the row is another workflow's. The "
+            "first final reason stays.",
             "Resource": "arn:aws:states:::dynamodb:updateItem",
             "Arguments": _record_failure_arguments(settings),
             "Output": "{% $states.input %}",
@@ -434,7 +435,9 @@ def _record_failure_arguments(settings: StateMachineSettings) -> dict[str, Any]:
                 ": 'not-started/' & $states.input.taskName & '/' & $string($attempt) %}"
             },
         },
-        "ConditionExpression": "attribute_not_exists(#status) OR #status <> :completed",
+        # Two workflows may use one run id, and then one key where ECS started neither's task: the first one keeps it.
+        "ConditionExpression": "(attribute_not_exists(#status) OR #status <> :completed) AND "
+        "(attribute_not_exists(workflow_name) OR workflow_name = :workflow_name)",
         "UpdateExpression": _in_braces(
             "'SET #status = :failed, #error = if_not_exists(#error, :error), update_time = :now,"
             " start_time = if_not_exists(start_time, :now), workflow_name = :workflow_name, task_name = :task_name,"

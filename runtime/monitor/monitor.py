@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from runtime.monitor import messages
@@ -12,7 +13,7 @@ from runtime.workflow import log, reconciliation
 from runtime.workflow.attempts import awaits_ecs
 from runtime.workflow.clock import Clock, from_iso, to_iso
 from runtime.workflow.ecs_tasks import EcsTasks
-from runtime.workflow.errors import PayloadInvalid, RunIdInUse, RunNotFound, TasksStillRunning
+from runtime.workflow.errors import PayloadInvalid, RunIdInUse, RunNotFound, SpecRefused, TasksStillRunning
 from runtime.workflow.failures import Code
 from runtime.workflow.reconciliation import EcsAnswer, Reconciliation, reconcile
 from runtime.workflow.records import Summary, TaskRow
@@ -145,43 +146,50 @@ class Monitor:
         text = detail.get("input")
         if text is None:  # EventBridge leaves out what makes an event longer than 248 KB
             text = self._stepfunctions.describe_execution(executionArn=detail["executionArn"]).get("input", "")
-        summary = self._find(text, detail["executionArn"], int(detail["startDate"]))
+        summary = self._registered(text, detail["executionArn"], from_milliseconds(int(detail["startDate"])))
         if summary is None:
-            log.info("the execution had registered no run", executionArn=detail["executionArn"])
+            log.info("the execution has no run and may not register one", executionArn=detail["executionArn"])
             return {"finalized": False}
         cause = f": {detail['cause']}" if detail.get("cause") else ""
         self._finalize(summary, status, f"its execution ended as {detail['status']}{cause}", remaining_seconds)
         return {"finalized": True, "runId": str(summary.workflow_run_id)}
 
     def sweep(self, remaining_seconds: Callable[[], float]) -> dict[str, Any]:
-        """End all runs that still count as running though their execution has ended.
+        """End all runs that have not come to their end though their execution has.
 
         Args:
             remaining_seconds: how long this call may still take.
+
+        Raises:
+            TasksStillRunning: not all ECS tasks of the runs found could be stopped; the call is to be repeated.
         """
-        finalized = []
-        for summary in self._summaries.running():
+        finalized: list[str] = []
+        unfinished: TasksStillRunning | None = None
+        for summary in self._summaries.unfinished():
             status = self._execution_status(summary)
             if status == "RUNNING" or status == "PENDING_REDRIVE":
                 continue
             log.bind(summary.workflow_name, summary.workflow_run_id)
-            log.warning("the run's execution has ended, its row had not", executionStatus=status)
-            self._finalize(
-                summary,
-                EXECUTION_STATUSES.get(status, RunStatus.FAILED),
-                f"its execution ended as {status}, and the sweep found it",
-                remaining_seconds,
-            )
-            finalized.append(str(summary.workflow_run_id))
+            log.warning("the run's execution has ended, the run had not", executionStatus=status)
+            final = EXECUTION_STATUSES.get(status, RunStatus.FAILED)
+            why = f"its execution ended as {status}, and the sweep found it"
+            try:
+                self._finalize(summary, final, why, remaining_seconds)
+            except TasksStillRunning as error:  # the others are not to wait for this one
+                unfinished = error
+            else:
+                finalized.append(str(summary.workflow_run_id))
         log.bind()
         log.info("swept", finalized=finalized)
+        if unfinished is not None:
+            raise unfinished
         return {"finalized": finalized}
 
     def _reconcile(self, summary: Summary) -> tuple[Reconciliation, list[TaskRow]]:
         """Ask, decide, do; once more where a row changed in between."""
         for _ in range(RECONCILE_ROUNDS):
             rows = self._details.rows(summary.workflow_run_id, summary.workflow_name)
-            listing = reconciliation.needs_listing(summary, rows)
+            listing = reconciliation.needs_listing(summary, rows, self._settings)
             outcome = reconcile(
                 summary,
                 rows,
@@ -192,6 +200,9 @@ class Monitor:
             )
             if not self._apply(outcome):
                 break
+        else:  # rows change faster than they can be judged: they count as they stand, and the next look judges them
+            rows = self._details.rows(summary.workflow_run_id, summary.workflow_name)
+            outcome = reconcile(summary, rows, EcsAnswer(), self._clock.now(), self._settings)
         written = {row.ecs_task_id: row for row in (*outcome.updates, *outcome.explanations, *outcome.creations)}
         return outcome, [*(row for row in rows if row.ecs_task_id not in written), *written.values()]
 
@@ -230,13 +241,31 @@ class Monitor:
             document = json.loads(answer["input"])
         return [entry["taskName"] for entry in document["taskList"]]
 
-    def _find(self, text: str, execution_arn: str, start_milliseconds: int) -> Summary | None:
-        """Find the run of an execution from its input; None where the execution never registered one."""
+    def _registered(self, text: str, execution_arn: str, started: datetime) -> Summary | None:
+        """Find the run of an execution that ended; None where it has none and may not have one.
+
+        A run that is not registered yet is registered here: the function that does so may still be at work, and a
+        launcher that finds the row of an ended run launches nothing.
+        """
         try:
             document = json.loads(text)
+        except ValueError:
+            return None
+        found = self._find(document, execution_arn, started)
+        if found is not None:
+            return found
+        payload = {"execution": {"arn": execution_arn, "startTime": to_iso(started)}, "spec": document}
+        try:
+            return register(payload, settings=self._settings, summaries=self._summaries, clock=self._clock).summary
+        except (SpecRefused, RunIdInUse):
+            return None
+
+    def _find(self, document: Any, execution_arn: str, started: datetime) -> Summary | None:
+        """Find the run of an execution from its input; whether the input is in order now is of no account."""
+        try:
             workflow_name = document["workflowName"]
             given = document.get("workflowRunId")
-            identifier = run_id(from_milliseconds(start_milliseconds), execution_arn) if given is None else int(given)
+            identifier = run_id(started, execution_arn) if given is None else int(given)
         except (ValueError, TypeError, KeyError, AttributeError):
             return None
         if not isinstance(workflow_name, str) or not workflow_name:
@@ -247,12 +276,11 @@ class Monitor:
 
     def _finalize(self, summary: Summary, status: RunStatus, why: str, remaining_seconds: Callable[[], float]) -> None:
         """Make a run final: first its row, so that nothing more is launched, then its ECS tasks, then their rows."""
-        now = to_iso(self._clock.now())
-        counts = Counts(summary.completed_tasks, summary.failed_tasks, summary.running_tasks)
-        summary, _ = self._summaries.finish(summary, status, counts, now)
+        summary, _ = self._summaries.end_early(summary, status, to_iso(self._clock.now()))
         log.warning("the run is ended", status=summary.status, why=why)
         reason = f"run {summary.workflow_run_id} ended: {why}"
         self._stop_all(summary, reason, remaining_seconds)
+        self._record_unrecorded(summary, why)
         rows = self._details.rows(summary.workflow_run_id, summary.workflow_name)
         completed = {row.task_name for row in rows if row.status is TaskStatus.COMPLETED}
         for row in filter(awaits_ecs, rows):
@@ -265,7 +293,18 @@ class Monitor:
             if found.status is TaskStatus.COMPLETED:
                 completed.add(found.task_name)
         failed = summary.number_of_tasks - len(completed)
-        self._summaries.update_counts(summary, Counts(len(completed), failed, 0), to_iso(self._clock.now()))
+        self._summaries.conclude(summary, Counts(len(completed), failed, 0), to_iso(self._clock.now()))
+
+    def _record_unrecorded(self, summary: Summary, why: str) -> None:
+        """Give ECS tasks that have no row yet one that is final, so that the task itself can make none that is not."""
+        recorded = {row.ecs_task_id for row in self._details.rows(summary.workflow_run_id, summary.workflow_name)}
+        tasks = self._ecs_tasks.of_run(
+            self._settings.pattern, summary.workflow_run_id, summary.workflow_name, "STOPPED"
+        )
+        for row in reconciliation.rows_of_unrecorded(
+            summary, tasks.values(), recorded, why[:500], self._clock.now(), self._settings
+        ):
+            self._details.write(row)
 
     def _stop_all(self, summary: Summary, reason: str, remaining_seconds: Callable[[], float]) -> None:
         empty = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -98,9 +98,50 @@ def arns_to_ask(rows: Iterable[TaskRow]) -> list[str]:
     return [row.ecs_task_id for row in rows if row.was_started and awaits_ecs(row)]
 
 
-def needs_listing(summary: Summary, rows: Iterable[TaskRow]) -> bool:
-    """Whether the run's ECS tasks have to be looked for: launching has ended, yet some tasks have no row."""
-    return summary.launching_ended and len(task_states(rows)) < summary.number_of_tasks
+def needs_listing(summary: Summary, rows: Iterable[TaskRow], settings: Settings) -> bool:
+    """Whether the run's ECS tasks have to be looked for: launching has ended, yet some attempts have no row.
+
+    Those are of tasks without any row and, in pattern 2, where the attempts are not numbered without a gap or end
+    though another one should have followed.
+    """
+    if not summary.launching_ended:
+        return False
+    states = task_states(rows)
+    if len(states) < summary.number_of_tasks:
+        return True
+    return settings.pattern == 2 and any(_misses_attempts(state, settings) for state in states.values())
+
+
+def rows_of_unrecorded(
+    summary: Summary,
+    tasks: Iterable[EcsTask],
+    recorded: Collection[str],
+    why: str,
+    now: datetime,
+    settings: Settings,
+) -> list[TaskRow]:
+    """Make final rows for the ECS tasks of a run that was ended early and that have none.
+
+    Args:
+        summary: the run's item.
+        tasks: all its ECS tasks, stopped or about to.
+        recorded: the ARNs of those that have a row.
+        why: why the run was ended.
+        now: the time.
+        settings: the deployed pattern.
+    """
+    rows = []
+    for task in tasks:
+        if task.arn in recorded:
+            continue
+        ended_by_itself = task.is_stopped and task.stop_code != "UserInitiated"
+        failure = (
+            failures.of_stopped_task(task)
+            if ended_by_itself
+            else Failure(Code.RUN_ENDED, why, task.stopped_reason or None, task.exit_code)
+        )
+        rows.append(_new_row(summary, *_identity(task), task, failure, now, settings))
+    return rows
 
 
 def reconcile(
@@ -141,7 +182,7 @@ def reconcile(
             explanations.append(failed)
         current[row.ecs_task_id] = failed
     creations: list[TaskRow] = []
-    if needs_listing(summary, rows) and ecs.listed:
+    if needs_listing(summary, rows, settings) and ecs.listed:
         creations, more_stops = _unrecorded(summary, current, ecs, now, settings, task_names)
         stops += more_stops
         current |= {row.ecs_task_id: row for row in creations}
@@ -243,30 +284,47 @@ def _unrecorded(
     settings: Settings,
     task_names: Sequence[str],
 ) -> tuple[list[TaskRow], list[Stop]]:
-    """Make rows for tasks that have none though nothing more will be launched.
+    """Make rows for attempts that have none though nothing more will be launched.
 
     An ECS task that still runs is nobody's any more: it is stopped.
     """
-    recorded = {row.task_name for row in rows.values()}
-    by_name: dict[str, list[EcsTask]] = {}
-    for task in ecs.tasks.values():
-        if task.arn not in rows:
-            by_name.setdefault(task.environment.get("KIT_TASK_NAME", ""), []).append(task)
     creations: list[TaskRow] = []
     stops: list[Stop] = []
-    for name in (name for name in task_names if name not in recorded):
-        for task in by_name.get(name, []):
-            attempt = int(task.environment.get("KIT_ATTEMPT", "1"))
-            if task.is_stopped:
-                failure = failures.of_stopped_task(task)
-            else:
-                failure = Failure(Code.NO_RECORD, "no record of this task, and nothing waits for it; it was stopped")
-                stops.append(Stop(task.arn, failure.text))
-            creations.append(_new_row(summary, name, attempt, task, failure, now, settings))
-        if name not in by_name:
-            failure = Failure(Code.NO_RECORD, "no record of this task, and ECS knows none of its name in this run")
-            creations.append(_new_row(summary, name, 1, None, failure, now, settings))
+    attempts: dict[str, set[int]] = {name: set() for name in task_names}
+    for row in rows.values():
+        attempts.setdefault(row.task_name, set()).add(row.attempt)
+    for task in ecs.tasks.values():
+        name, attempt = _identity(task)
+        if task.arn in rows or name not in attempts:
+            continue
+        if task.is_stopped:
+            failure = failures.of_stopped_task(task)
+        else:
+            failure = Failure(Code.NO_RECORD, "no record of this task, and nothing waits for it; it was stopped")
+            stops.append(Stop(task.arn, failure.text))
+        creations.append(_new_row(summary, name, attempt, task, failure, now, settings))
+        attempts[name].add(attempt)
+    for name, known in attempts.items():
+        latest = max(known, default=1)
+        text = "no record of this task" if latest == 1 else "no record of this attempt"
+        failure = Failure(Code.NO_RECORD, f"{text}, and ECS knows none of its name in this run")
+        creations += [
+            _new_row(summary, name, attempt, None, failure, now, settings)
+            for attempt in range(1, latest + 1)
+            if attempt not in known
+        ]
     return creations, stops
+
+
+def _identity(task: EcsTask) -> tuple[str, int]:
+    """Return the name of the task that an ECS task is an attempt at, and the attempt's number."""
+    return task.environment.get("KIT_TASK_NAME", ""), int(task.environment.get("KIT_ATTEMPT", "1"))
+
+
+def _misses_attempts(state: TaskState, settings: Settings) -> bool:
+    if len({row.attempt for row in state.rows}) < state.next_attempt - 1:
+        return True
+    return state.has_only_failed and state.may_retry(settings.task_attempts)
 
 
 def _new_row(

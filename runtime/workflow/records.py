@@ -44,7 +44,7 @@ class Summary:
         execution_arn: the execution that owns the run.
         start_time: ISO 8601, UTC, as all times here.
         update_time: last write.
-        end_time: when the status became final.
+        end_time: when the run came to its end; one that was ended early gets it once its ECS tasks are stopped.
         completed_tasks: tasks with a completed attempt.
         failed_tasks: tasks that failed and are not tried again.
         running_tasks: all others.
@@ -111,6 +111,12 @@ class TaskRow:
         return not self.ecs_task_id.startswith(NOT_STARTED)
 
 
+LONGEST_REASON = 2000
+"""Characters of an `error` or a `stopped_reason`: a job may raise an exception whose text is longer than an item of
+DynamoDB (400 KB) or a payload of Step Functions (256 KiB) may be. The whole of it is in the log."""
+
+_REASONS = ("error", "stopped_reason")
+
 NOT_STARTED = "not-started/"
 
 
@@ -134,9 +140,13 @@ def attribute(name: str, value: object) -> dict[str, Any]:
 
 
 def to_item(record: Summary | TaskRow) -> dict[str, Any]:
-    """Write a record as an item; fields that are None are left out."""
+    """Write a record as an item; fields that are None are left out, reasons that are too long are cut."""
     values = ((field.name, getattr(record, field.name)) for field in fields(record))
-    return {name: attribute(name, value) for name, value in values if value is not None}
+    return {
+        name: attribute(name, _shortened(value) if name in _REASONS else value)
+        for name, value in values
+        if value is not None
+    }
 
 
 def to_summary(item: Item) -> Summary:
@@ -179,6 +189,10 @@ def to_task_row(item: Item) -> TaskRow:
         exit_code=int(values["exit_code"]) if "exit_code" in values else None,
         log_stream=values.get("log_stream"),
     )
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST_REASON else text[: LONGEST_REASON - 1] + "…"
 
 
 def _plain(item: Item) -> dict[str, Any]:

@@ -90,12 +90,12 @@ class SummaryTable:
         return to_summary(answer["Item"]) if "Item" in answer else None
 
     def update_counts(self, summary: Summary, counts: Counts, now: str) -> tuple[Summary, bool]:
-        """Write the counts of a run whose status is still the one in `summary`.
+        """Write the counts of a run that is still running.
 
         Returns:
             The item that stands in the table, and whether this call wrote it.
         """
-        return self._update(summary, summary.status, {**_count_values(counts), "update_time": now})
+        return self._update(summary, RunStatus.RUNNING, {**_count_values(counts), "update_time": now})
 
     def finish(self, summary: Summary, status: RunStatus, counts: Counts, now: str) -> tuple[Summary, bool]:
         """Make a running run's status final.
@@ -106,6 +106,23 @@ class SummaryTable:
         values = {"status": status, **_count_values(counts), "end_time": now, "update_time": now}
         return self._update(summary, RunStatus.RUNNING, values)
 
+    def end_early(self, summary: Summary, status: RunStatus, now: str) -> tuple[Summary, bool]:
+        """Make a running run's status final while its ECS tasks may still run: it has no `end_time` yet.
+
+        Returns:
+            The item that stands in the table, and whether this call wrote it.
+        """
+        return self._update(summary, RunStatus.RUNNING, {"status": status, "update_time": now})
+
+    def conclude(self, summary: Summary, counts: Counts, now: str) -> tuple[Summary, bool]:
+        """Write the last counts of a run that was ended early, and when it ended.
+
+        Returns:
+            The item that stands in the table, and whether this call wrote it.
+        """
+        values = {**_count_values(counts), "update_time": now, "end_time": now}
+        return self._update(summary, summary.status, values, keep=("end_time",))
+
     def set_launching_ended(self, summary: Summary, ended: bool, now: str) -> tuple[Summary, bool]:
         """Note whether anything more will be launched, for a run that is still running.
 
@@ -114,13 +131,14 @@ class SummaryTable:
         """
         return self._update(summary, RunStatus.RUNNING, {"launching_ended": ended, "update_time": now})
 
-    def running(self) -> Iterator[Summary]:
-        """Return the items of all runs whose status is `Running`."""
+    def unfinished(self) -> Iterator[Summary]:
+        """Return the items of all runs that have not come to their end: those whose status is `Running`, and those that
+        were ended early by a call that did not get to the end of its work."""
         start: dict[str, Any] = {}
         while True:
             page = self._client.scan(
                 TableName=self.name,
-                FilterExpression="#status = :running",
+                FilterExpression="#status = :running OR attribute_not_exists(end_time)",
                 ExpressionAttributeNames={"#status": "status"},
                 ExpressionAttributeValues={":running": {"S": RunStatus.RUNNING}},
                 **start,
@@ -130,7 +148,9 @@ class SummaryTable:
                 return
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
-    def _update(self, summary: Summary, expected: RunStatus, values: Mapping[str, object]) -> tuple[Summary, bool]:
+    def _update(
+        self, summary: Summary, expected: RunStatus, values: Mapping[str, object], keep: tuple[str, ...] = ()
+    ) -> tuple[Summary, bool]:
         key = _summary_key(summary.workflow_name, summary.workflow_run_id)
 
         def update() -> Summary:
@@ -140,7 +160,7 @@ class SummaryTable:
                 ConditionExpression="#status = :expected",
                 ReturnValues="ALL_NEW",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                **_set(values, {":expected": {"S": expected}}),
+                **_set(values, {":expected": {"S": expected}}, keep=keep),
             )
             return to_summary(answer["Attributes"])
 

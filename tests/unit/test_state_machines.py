@@ -552,6 +552,13 @@ class TestFailuresOfPattern2:
         assert (item["status"], item["task_name"], item["attempt"]) == ({"S": "Failed"}, {"S": "task_01"}, {"N": "1"})
         assert item["start_time"] == item["update_time"]
 
+    def test_a_row_of_another_workflow_with_the_same_run_id_is_left_alone(self, dynamodb: Any) -> None:
+        (update,) = fail_once(Aws(), AslError("ECS.ClientException", "no"))
+        item = {**update["Key"], "status": {"S": "Failed"}, "workflow_name": {"S": "other"}}
+        dynamodb.put_item(TableName=SETTINGS.details_table, Item=item)
+        with pytest.raises(dynamodb.exceptions.ConditionalCheckFailedException):
+            dynamodb.update_item(**update)
+
     def test_a_completed_row_is_refused(self, dynamodb: Any) -> None:
         (update,) = fail_once(Aws(), task_failed())
         item = {**update["Key"], "status": {"S": "Completed"}}

@@ -346,13 +346,13 @@ class TestRefusals:
         w = world()
         with pytest.raises(SpecRefused):
             w.launcher.launch(payload(region="us-east-1"), plenty)
-        assert w.ecs.calls == [] and list(w.summaries.running()) == []
+        assert w.ecs.calls == [] and list(w.summaries.unfinished()) == []
 
     def test_a_redrive_is_told_to_start_anew(self, world: Callable[..., Any]) -> None:
         w = world()
         with pytest.raises(RedriveRefused, match="start a new execution"):
             w.launcher.launch(payload(redrive_count=1), plenty)
-        assert list(w.summaries.running()) == []
+        assert list(w.summaries.unfinished()) == []
 
     def test_an_id_that_another_execution_used_launches_nothing(self, world: Callable[..., Any]) -> None:
         w = world()

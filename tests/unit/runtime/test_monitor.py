@@ -176,6 +176,22 @@ class TestFollowing:
         assert (result["status"], result["completed"]) == ("Completed", 1)
         assert w.rows()[0].status is TaskStatus.COMPLETED
 
+    def test_rows_that_change_faster_than_they_are_judged_count_as_they_stand(
+        self, world: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        w = world()
+        launch(w, 3)
+        describe = w.monitor._ecs_tasks.describe
+        names = ["task_01", "task_02", "task_03"]
+
+        def slow(arns: Any) -> Any:
+            finish(w, TaskStatus.COMPLETED, names.pop(0))
+            return describe(arns)
+
+        monkeypatch.setattr(w.monitor._ecs_tasks, "describe", slow)
+        result = look(w)
+        assert (result["status"], result["completed"], result["failed"]) == ("Completed", 3, 0)
+
     def test_looking_twice_at_once_changes_nothing(self, world: Callable[..., Any]) -> None:
         w = world()
         launch(w)
@@ -351,7 +367,7 @@ class TestEnding:
 
         monkeypatch.setattr(w.monitor._ecs_tasks, "of_run", late)
         w.monitor.finalize_from_event(event(pattern=2), plenty)
-        assert len(w.ecs.stopped) == 1 and len(calls) == 4
+        assert len(w.ecs.stopped) == 1 and [call[3:] for call in calls] == [(), (), (), (), ("STOPPED",)]
 
     def test_a_run_that_has_its_status_keeps_it(self, world: Callable[..., Any]) -> None:
         w = world()
@@ -380,6 +396,48 @@ class TestEnding:
         monkeypatch.setattr(w.details, "rows", then_finish)
         w.monitor.finalize_from_event(event(input=json.dumps(spec(tasks=1))), plenty)
         assert (w.summary().completed_tasks, w.summary().failed_tasks) == (1, 0)
+
+    def test_an_execution_that_ends_before_its_run_is_registered_launches_nothing(
+        self, world: Callable[..., Any]
+    ) -> None:
+        w = world()
+        assert w.monitor.finalize_from_event(event(), plenty)["finalized"]
+        launch(w)
+        assert w.ecs.calls == [] and w.rows() == []
+        summary = w.summary()
+        assert (summary.status, summary.failed_tasks, summary.running_tasks) == (RunStatus.ABORTED, 3, 0)
+
+    def test_a_run_whose_spec_would_be_refused_by_now_is_ended_all_the_same(self, world: Callable[..., Any]) -> None:
+        w = world()
+        launch(w)
+        text = json.dumps(spec(taskDefinition="kit-1:6"))
+        assert w.monitor.finalize_from_event(event(input=text), plenty)["finalized"]
+
+    def test_it_has_no_end_before_its_tasks_are_stopped(
+        self, world: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        w = world()
+        launch(w, 1)
+        seen = []
+        stop = w.monitor._ecs_tasks.stop
+        monkeypatch.setattr(
+            w.monitor._ecs_tasks, "stop", lambda arn, why: (seen.append(w.summary().end_time), stop(arn, why))
+        )
+        w.monitor.finalize_from_event(event(), plenty)
+        assert seen == [None] and w.summary().end_time
+
+    def test_a_task_that_has_not_written_its_row_yet_finds_a_final_one(self, world: Callable[..., Any]) -> None:
+        w = world(2)
+        register(w)
+        arn = start_2(w, "task_01")
+        w.monitor.finalize_from_event(event(pattern=2), plenty)
+        record_2(w, arn, "task_01", TaskStatus.RUNNING)
+        (row,) = w.rows()
+        assert (row.ecs_task_id, row.status, row.error) == (
+            arn,
+            TaskStatus.FAILED,
+            "RunEnded: its execution ended as ABORTED",
+        )
 
     def test_may_be_repeated(self, world: Callable[..., Any]) -> None:
         w = world()
@@ -449,6 +507,34 @@ class TestSweep:
             w.stepfunctions.executions[EXECUTION] = found
         assert w.monitor.sweep(plenty) == {"finalized": [str(w.run_id)]}
         assert w.summary().status is expected and len(w.ecs.stopped) == 3
+
+    def test_goes_on_where_a_call_that_ended_a_run_broke_off(
+        self, world: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        w = world()
+        launch(w)
+        w.stepfunctions.executions[EXECUTION] = {"status": "ABORTED"}
+        with monkeypatch.context() as broken, pytest.raises(TasksStillRunning):
+            broken.setattr(w.monitor._ecs_tasks, "stop", lambda *_: None)
+            w.monitor.finalize_from_event(event(), lambda: 10)
+        assert w.summary().status is RunStatus.ABORTED and w.ecs.stopped == []
+        assert w.monitor.sweep(plenty) == {"finalized": [str(w.run_id)]}
+        assert (w.summary().failed_tasks, len(w.ecs.stopped)) == (3, 3)
+        assert w.monitor.sweep(plenty) == {"finalized": []}
+
+    def test_a_run_whose_tasks_do_not_stop_does_not_hold_up_the_others(
+        self, world: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        w = world()
+        launch(w, workflowRunId=1)
+        launch(w, workflowRunId=2)
+        stop, stubborn = w.monitor._ecs_tasks.stop, w.details.rows(1, "copying")[0].ecs_task_id
+        monkeypatch.setattr(w.monitor._ecs_tasks, "stop", lambda arn, why: arn == stubborn or stop(arn, why))
+        left = iter([100, 10] + [100] * 9)
+        with pytest.raises(TasksStillRunning, match="1 ECS tasks of run 1 "):
+            w.monitor.sweep(lambda: next(left))
+        assert w.summaries.get("copying", 1).end_time is None
+        assert w.summaries.get("copying", 2).end_time is not None
 
     @pytest.mark.parametrize("status", ["RUNNING", "PENDING_REDRIVE"])
     def test_leaves_others_alone(self, world: Callable[..., Any], status: str) -> None:

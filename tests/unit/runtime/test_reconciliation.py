@@ -268,13 +268,32 @@ class TestTasksWithoutRow:
     ENDED = summary(launching_ended=True)
     ROWS = (row("a", COMPLETED), row("b", COMPLETED))
 
-    def environment(self, name: str) -> dict[str, str]:
-        return {"KIT_TASK_NAME": name, "KIT_ATTEMPT": "2", "KIT_SOURCE_BUCKET": "b", "KIT_SOURCE_KEY": "in/k.txt"}
+    def environment(self, name: str, attempt: int = 1) -> dict[str, str]:
+        source = {"KIT_SOURCE_BUCKET": "b", "KIT_SOURCE_KEY": "in/k.txt"}
+        return {"KIT_TASK_NAME": name, "KIT_ATTEMPT": str(attempt), **source}
 
     def test_are_looked_for_only_when_launching_has_ended(self) -> None:
-        assert reconciliation.needs_listing(self.ENDED, self.ROWS)
-        assert not reconciliation.needs_listing(summary(), self.ROWS)
-        assert not reconciliation.needs_listing(self.ENDED, [*self.ROWS, row("c", RUNNING)])
+        assert reconciliation.needs_listing(self.ENDED, self.ROWS, settings())
+        assert not reconciliation.needs_listing(summary(), self.ROWS, settings())
+        assert not reconciliation.needs_listing(self.ENDED, [*self.ROWS, row("c", RUNNING)], settings())
+
+    def test_are_looked_for_in_pattern_2_where_an_attempt_is_missing(self) -> None:
+        deployed = settings(2, taskAttempts=2)
+        gap = [*self.ROWS, row("c", COMPLETED, 2)]
+        no_last = [*self.ROWS, row("c", FAILED, 1, error="JobFailed: x")]
+        whole = [*self.ROWS, row("c", FAILED, 1, error="JobFailed: x"), row("c", FAILED, 2, error="JobFailed: x")]
+        refused = [*self.ROWS, row("c", FAILED, 1, error="RunTaskRefused: x")]
+        found = [reconciliation.needs_listing(self.ENDED, rows, deployed) for rows in (gap, no_last, whole, refused)]
+        assert found == [True, True, False, False]
+        assert not reconciliation.needs_listing(self.ENDED, no_last, settings(1, taskAttempts=2))
+
+    def test_attempts_without_a_row_get_one_each(self) -> None:
+        rows = [*self.ROWS, row("c", FAILED, 1, error="JobFailed: x")]
+        third = stopped("c", 3, exit_code=137, environment=self.environment("c", 3))
+        outcome = look(rows, answer(third, listed=True), run=self.ENDED, deployed=settings(2, taskAttempts=3))
+        made = {(row.ecs_task_id, row.attempt, (row.error or "").partition(":")[0]) for row in outcome.creations}
+        assert made == {("arn:task/c3", 3, "ContainerExited"), ("not-started/c/2", 2, "NoRecord")}
+        assert outcome.verdict is RunStatus.FAILED and outcome.counts == Counts(2, 1, 0)
 
     def test_are_failed_only_once_ecs_has_been_asked(self) -> None:
         outcome = look(list(self.ROWS), run=self.ENDED, deployed=settings(2))
@@ -290,7 +309,7 @@ class TestTasksWithoutRow:
         lost = stopped("c", exit_code=137, environment=self.environment("c"))
         outcome = look(list(self.ROWS), answer(lost, listed=True), run=self.ENDED, deployed=settings(2))
         (made,) = outcome.creations
-        assert (made.ecs_task_id, made.exit_code, made.attempt) == ("arn:task/c1", 137, 2)
+        assert (made.ecs_task_id, made.exit_code, made.attempt) == ("arn:task/c1", 137, 1)
         assert (made.source_uri, made.target_uri) == ("s3://b/in/k.txt", "s3://kit-2/copies/wf/7/c/k.txt")
         assert made.log_stream == "ecs/app/c1"
 
@@ -299,6 +318,23 @@ class TestTasksWithoutRow:
         outcome = look(list(self.ROWS), answer(lost, listed=True), run=self.ENDED, deployed=settings(2))
         assert [stop.ecs_task_arn for stop in outcome.stops] == ["arn:task/c1"]
         assert outcome.verdict is RunStatus.FAILED
+
+
+class TestRunsThatWereEndedEarly:
+    def rows(self, *tasks: EcsTask, recorded: tuple[str, ...] = ()) -> list[TaskRow]:
+        return reconciliation.rows_of_unrecorded(summary(), tasks, recorded, "stopped by hand", START, settings(2))
+
+    def test_a_task_that_has_a_row_gets_no_other(self) -> None:
+        assert self.rows(running("a"), recorded=("arn:task/a1",)) == []
+
+    def test_a_task_that_is_being_stopped_gets_a_row_that_says_so(self) -> None:
+        stopping = running("a", stop_code="UserInitiated", environment={"KIT_TASK_NAME": "a", "KIT_ATTEMPT": "1"})
+        (made,) = self.rows(stopping)
+        assert (made.task_name, made.status, made.error) == ("a", FAILED, "RunEnded: stopped by hand")
+
+    def test_a_task_that_had_ended_before_gets_a_row_of_what_ecs_says(self) -> None:
+        (made,) = self.rows(stopped("a", exit_code=137, environment={"KIT_TASK_NAME": "a", "KIT_ATTEMPT": "2"}))
+        assert (made.attempt, made.error) == (2, "ContainerExited: the container exited with code 137")
 
 
 class TestWaits:

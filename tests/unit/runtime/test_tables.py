@@ -61,6 +61,10 @@ class TestRecords:
         assert to_task_row(to_item(failed)) == failed
         assert to_summary(to_item(ended)) == ended
 
+    def test_reasons_that_are_too_long_are_cut(self) -> None:
+        item = to_item(replace(ROW, error="e" * 300_000, stopped_reason="r" * 2000))
+        assert item["error"] == {"S": "e" * 1999 + "…"} and item["stopped_reason"] == {"S": "r" * 2000}
+
     def test_rows_of_other_writers_need_only_their_keys(self) -> None:
         row = to_task_row({"workflow_run_id": {"N": "7"}, "ecs_task_id": {"S": "x"}, "more": {"L": []}})
         assert (row.workflow_run_id, row.attempt, row.status) == (7, 1, TaskStatus.RUNNING)
@@ -109,22 +113,27 @@ class TestSummaries:
         ):
             assert change() == (ended, False)
 
-    def test_counts_of_a_final_run_may_still_be_put_right(self, summaries: SummaryTable) -> None:
+    def test_a_run_that_was_ended_early_gets_its_last_counts_and_its_end_later(self, summaries: SummaryTable) -> None:
         summaries.register(RUN)
-        ended, _ = summaries.finish(RUN, RunStatus.ABORTED, Counts(1, 0, 2), NOW)
-        corrected, written = summaries.update_counts(ended, Counts(1, 2, 0), LATER)
-        assert written and (corrected.failed_tasks, corrected.running_tasks, corrected.end_time) == (2, 0, NOW)
+        early, written = summaries.end_early(RUN, RunStatus.ABORTED, NOW)
+        assert written and (early.status, early.end_time) == (RunStatus.ABORTED, None)
+        assert summaries.end_early(RUN, RunStatus.TIMED_OUT, LATER) == (early, False)
+        assert [found.workflow_run_id for found in summaries.unfinished()] == [RUN.workflow_run_id]
+        ended, written = summaries.conclude(early, Counts(1, 2, 0), LATER)
+        assert written and (ended.status, ended.failed_tasks, ended.end_time) == (RunStatus.ABORTED, 2, LATER)
+        assert list(summaries.unfinished()) == []
+        assert summaries.conclude(ended, Counts(1, 2, 0), "2026-11-24T09:00:00.000Z")[0].end_time == LATER
 
     def test_a_row_that_vanished_is_not_made_again(self, summaries: SummaryTable) -> None:
         assert summaries.update_counts(RUN, Counts(1, 1, 1), LATER) == (RUN, False)
         assert summaries.get("wf", RUN.workflow_run_id) is None
 
-    def test_the_running_runs_are_found_over_all_pages(self, summaries: SummaryTable, dynamodb: Any) -> None:
+    def test_the_runs_without_an_end_are_found_over_all_pages(self, summaries: SummaryTable, dynamodb: Any) -> None:
         specs = "x" * 300_000
         for number in range(1, 9):
             summaries.register(replace(RUN, workflow_run_id=number, workflow_specs=specs))
         summaries.finish(replace(RUN, workflow_run_id=5), RunStatus.FAILED, Counts(0, 3, 0), LATER)
-        assert sorted(found.workflow_run_id for found in summaries.running()) == [
+        assert sorted(found.workflow_run_id for found in summaries.unfinished()) == [
             number for number in range(1, 9) if number != 5
         ]
 
@@ -160,7 +169,7 @@ class TestDetails:
 
     def test_all_pages_are_read(self, details: DetailsTable) -> None:
         for number in range(8):
-            details.put_new(replace(ROW, ecs_task_id=f"arn:task/{number}", error="e" * 300_000))
+            details.put_new(replace(ROW, ecs_task_id=f"arn:task/{number}", source_uri="s" * 300_000))
         assert len(details.rows(ROW.workflow_run_id, "wf")) == 8
 
     def test_a_new_row_does_not_replace_one_that_is_there(self, details: DetailsTable) -> None:
