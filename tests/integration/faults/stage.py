@@ -227,12 +227,19 @@ class Stage:
         key = json.dumps(settings, sort_keys=True)
         with self._lock:
             if alone or key not in self._deployed:
-                made = Pattern(self.emulator, self.pattern, **settings)
+                made = Pattern(self.emulator, self.pattern, **self._usual(settings))
                 made.put(*KEYS)
                 if alone:
                     return made
                 self._deployed[key] = made
             return self._deployed[key]
+
+    def _usual(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """With a stop timeout that a busy machine keeps, and in containers, which start slowly, longer time limits."""
+        usual = {"stop_timeout_seconds": 30, **settings}
+        if self.emulator.container_runtime == "docker" and "taskTimeoutSeconds" in usual:
+            usual["taskTimeoutSeconds"] *= 5
+        return usual
 
     def run(self, name: str, scenario: Scenario) -> Run:
         """Start a run."""

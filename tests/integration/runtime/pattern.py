@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,11 @@ def run(job, s3):
         os.kill(os.getpid(), signal.SIGKILL)
     if kind == "waiting":
         signal.pause()
-    if kind == "hanging":
+    if kind == "exiting":
+        os._exit(137)
+    if kind == "deaf":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if kind in ("deaf", "hanging"):
         signal.setitimer(signal.ITIMER_REAL, 0)
         time.sleep(600)
     _copy(job, s3)
@@ -46,9 +50,27 @@ def image_files() -> dict[str, str]:
 
 
 class Pattern:
-    """One pattern, ready to run."""
+    """One pattern, ready to run.
 
-    def __init__(self, emulator: Emulator, pattern: int, **settings: Any) -> None:
+    Args:
+        emulator: where.
+        pattern: 1 or 2.
+        image_tag: tag of the image that its task definition names; that of the image which is there, by default.
+        task_actions: what the tasks' role allows.
+        stop_timeout_seconds: between a container's SIGTERM and its SIGKILL.
+        settings: the stack's.
+    """
+
+    def __init__(
+        self,
+        emulator: Emulator,
+        pattern: int,
+        *,
+        image_tag: str = "",
+        task_actions: Sequence[str] = ("s3:*", "dynamodb:*"),
+        stop_timeout_seconds: int = 2,
+        **settings: Any,
+    ) -> None:
         self.aws = Aws(emulator)
         self.pattern = pattern
         self.fargate = Fargate(self.aws)
@@ -60,8 +82,8 @@ class Pattern:
         self.aws.client("s3").create_bucket(Bucket=self.bucket)
         self._tables()
         everything = allow("s3:*", "dynamodb:*", "ecs:*", "states:*", "logs:*", "iam:PassRole")
-        self.aws.policy(self.fargate.task_role.rsplit("/", 1)[-1], everything)
-        self.definition = self._task_definition().rsplit("/", 1)[-1]
+        self.aws.policy(self.fargate.task_role.rsplit("/", 1)[-1], allow(*task_actions))
+        self.definition = self._task_definition(image_tag, stop_timeout_seconds).rsplit("/", 1)[-1]
         self._everything = everything
         self.functions = {
             name: self._function(name) for name in (("launcher", "monitor") if pattern == 1 else ("monitor",))
@@ -102,7 +124,7 @@ class Pattern:
                 BillingMode="PAY_PER_REQUEST",
             )
 
-    def _task_definition(self) -> str:
+    def _task_definition(self, image_tag: str, stop_timeout_seconds: int) -> str:
         image = self.aws.push(
             self.fargate.repository,
             "task",
@@ -113,6 +135,8 @@ class Pattern:
                 "Env": ["PYTHONPATH=/app:/packages"],
             },
         )
+        if image_tag:
+            image = f"{image.partition('@')[0]}:{image_tag}"
         environment = {
             "KIT_PATTERN": str(self.pattern),
             "KIT_DETAILS_TABLE": self.details_table,
@@ -124,7 +148,7 @@ class Pattern:
         }
         return self.fargate.define(
             image=image,
-            stopTimeout=2,
+            stopTimeout=stop_timeout_seconds,
             linuxParameters={"initProcessEnabled": True},
             environment=[{"name": name, "value": value} for name, value in environment.items()],
         )
