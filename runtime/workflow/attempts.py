@@ -104,7 +104,7 @@ def awaits_ecs(row: TaskRow) -> bool:
     """Whether ECS is to be asked about a row.
 
     It is where the row is not final; where the task was told to stop and only ECS knows why; and where the monitor
-    noted a time-out, but not yet that ECS took the order to stop the task.
+    noted a time-out, but not yet that the task has stopped.
     """
     if not row.status.is_final:
         return True

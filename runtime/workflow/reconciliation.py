@@ -26,6 +26,10 @@ to count."""
 STOP_ALLOWANCE = timedelta(seconds=10)
 """Time a task has to end itself at its limit before the monitor stops it."""
 
+STOPPED_WITHIN = timedelta(minutes=5)
+"""Time a task that was told to stop has to be stopped: its container's `stopTimeout`, 120 s at most, and what ECS takes
+besides. A run does not wait longer for ECS to say so."""
+
 RETRY_EXPECTED_WITHIN = timedelta(minutes=15)
 """Pattern 2: a failed task that its state machine has not tried again for so long will not be."""
 
@@ -70,7 +74,7 @@ class Reconciliation:
     Args:
         updates: rows to write, first of all, unless they are final by now.
         stops: tasks to stop, after that: a task that is told to stop writes its row, too.
-        explanations: failed rows to add ECS's reason to, once the stops are done.
+        explanations: failed rows to add ECS's reason and exit code to.
         creations: rows of attempts that have none.
         counts: the run's counts once all that is written.
         verdict: the run's final status; None while it goes on.
@@ -170,16 +174,12 @@ def reconcile(
         if not (row.was_started and awaits_ecs(row)):
             continue
         failure, stop = _judge(row, ecs, now, settings)
+        if stop:
+            stops.append(stop)
         if failure is None:
             continue
         failed = _failed(row, failure, ecs.tasks.get(row.ecs_task_id), now)
-        if not row.status.is_final:
-            updates.append(failed)
-        if stop:
-            stops.append(stop)
-            failed = replace(failed, stopped_reason=stop.reason)
-        if stop or row.status.is_final:
-            explanations.append(failed)
+        (explanations if row.status.is_final else updates).append(failed)
         current[row.ecs_task_id] = failed
     creations: list[TaskRow] = []
     if needs_listing(summary, rows, settings) and ecs.listed:
@@ -231,14 +231,17 @@ def _judge(row: TaskRow, ecs: EcsAnswer, now: datetime, settings: Settings) -> t
     task = ecs.tasks.get(row.ecs_task_id)
     if task is None:
         return None, None
-    if task.is_stopped or (row.status.is_final and task.stopped_reason):
+    if task.is_stopped:
         return failures.of_stopped_task(task), None
+    if row.status.is_final and failures.code_of(row) != Code.TIMED_OUT:
+        return (failures.of_stopped_task(task) if task.stopped_reason else None), None
+    if not row.status.is_final and not _is_over_its_limit(row, task, now, settings):
+        return None, None
     text = f"timed out: the task ran longer than {settings.task_timeout_seconds} s and was stopped"
-    if failures.code_of(row) == Code.TIMED_OUT or (
-        not row.status.is_final and _is_over_its_limit(row, task, now, settings)
-    ):
-        return Failure(Code.TIMED_OUT, text), Stop(task.arn, text)
-    return None, None
+    stop = None if task.desired_status == "STOPPED" else Stop(task.arn, text)
+    # Once it has stopped, ECS knows its exit code.
+    is_awaited = row.status.is_final and now - from_iso(row.update_time) <= STOPPED_WITHIN
+    return (None if is_awaited else Failure(Code.TIMED_OUT, text)), stop
 
 
 def _is_over_its_limit(row: TaskRow, task: EcsTask, now: datetime, settings: Settings) -> bool:

@@ -53,14 +53,9 @@ class TestMissingObjects:
     def _rows_say_which(self, run: Run) -> None:
         left = run.outcome()
         assert left.attempts == [(f"task_{n:02}", 1, "Failed" if n <= 3 else "Completed") for n in range(1, 11)]
-        assert left.each("error", "exit_code") == [
-            (
-                "JobFailed: NoSuchKey: The specified key does not exist. (CopyObject); "
-                f"source s3://{run.p.bucket}/gone/{n:02}.txt",
-                1,
-            )
-            for n in (1, 2, 3)
-        ] + [(None, None)] * 7
+        reason = "JobFailed: NoSuchKey: The specified key does not exist. (CopyObject); source s3://{}/gone/{:02}.txt"
+        errors = [(reason.format(run.p.bucket, n), 1) for n in (1, 2, 3)]
+        assert left.each("error", "exit_code") == errors + [(None, None)] * 7
         assert len(left.tasks) == 10 and left.unstopped == []
         prefix = f"copies/{run.workflow}/{left.summary['workflow_run_id']}"
         assert sorted(run.p.copies(run.workflow)) == [f"{prefix}/task_{n:02}/{n:02}.txt" for n in range(4, 11)]

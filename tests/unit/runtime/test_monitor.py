@@ -157,8 +157,11 @@ class TestFollowing:
         w = world()
         launch(w, 1)
         w.clock.advance(611)
-        assert look(w)["failed"] == 1
+        assert look(w)["running"] == 1
         assert len(w.ecs.stopped) == 1 and w.rows()[0].error.startswith("TaskTimedOut: timed out")
+        assert look(w)["failed"] == 1
+        assert (len(w.ecs.stopped), w.rows()[0].exit_code) == (1, 143)
+        assert w.rows()[0].error.startswith("TaskTimedOut: timed out")
 
     def test_a_row_that_was_written_in_between_wins(
         self, world: Callable[..., Any], monkeypatch: pytest.MonkeyPatch

@@ -198,17 +198,32 @@ class TestTimeLimits:
         assert outcome.updates[0].error == f"TaskTimedOut: {reason}"
         assert outcome.updates[0].exec_time_in_seconds == 700
 
-    def test_the_row_is_written_before_the_task_is_told_to_stop(self) -> None:
+    def test_the_run_goes_on_until_the_task_has_stopped(self) -> None:
         outcome = look([row("a", RUNNING)], answer(running("a")), after=700, run=summary(1))
-        (update,), (stop,), (explanation,) = outcome.updates, outcome.stops, outcome.explanations
-        assert update.stopped_reason is None and explanation.stopped_reason == stop.reason
-        assert outcome.verdict is RunStatus.FAILED
+        assert outcome.updates[0].stopped_reason is None and not outcome.explanations
+        assert (outcome.counts, outcome.verdict) == (Counts(0, 0, 1), None)
 
     def test_an_order_to_stop_that_failed_is_given_again(self) -> None:
         noted = row("a", FAILED, error="TaskTimedOut: timed out")
         assert reconciliation.arns_to_ask([noted]) == ["arn:task/a1"]
         outcome = look([noted], answer(running("a")), run=summary(1))
-        assert len(outcome.stops) == len(outcome.explanations) == 1 and not outcome.updates
+        assert len(outcome.stops) == 1 and not outcome.changes_rows and outcome.verdict is None
+
+    def test_once_it_has_stopped_its_row_says_how(self) -> None:
+        noted = row("a", FAILED, error="TaskTimedOut: timed out")
+        outcome = look([noted], answer(stopped("a", exit_code=137, stopped_reason="told to")), run=summary(1))
+        (explanation,) = outcome.explanations
+        assert (explanation.error, explanation.stopped_reason) == ("TaskTimedOut: timed out", "told to")
+        assert (explanation.exit_code, outcome.verdict) == (137, RunStatus.FAILED)
+
+    @pytest.mark.parametrize(("after", "verdict"), [(300, None), (301, RunStatus.FAILED)])
+    def test_one_that_ecs_does_not_stop_is_not_waited_for_longer_than_five_minutes(
+        self, after: int, verdict: RunStatus | None
+    ) -> None:
+        noted = row("a", FAILED, error="TaskTimedOut: timed out")
+        stopping = answer(running("a", desired_status="STOPPED", stopped_reason="told to"))
+        outcome = look([noted], stopping, after=after, run=summary(1))
+        assert not outcome.stops and outcome.verdict is verdict
 
     def test_a_task_that_ended_itself_at_its_limit_is_not_asked_about(self) -> None:
         assert reconciliation.arns_to_ask([row("a", FAILED, error="TaskTimedOut: x", exit_code=124)]) == []
