@@ -36,9 +36,18 @@ def run(job, s3):
     if kind in ("deaf", "hanging"):
         signal.setitimer(signal.ITIMER_REAL, 0)
         time.sleep(600)
+    if kind == "stubborn":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        time.sleep(600)
+    if kind == "held":
+        while "Contents" not in s3.list_objects_v2(Bucket=job.source.bucket, Prefix=job.source.key):
+            time.sleep(0.2)
+    if kind == "verbose":
+        raise ValueError("x" * 300_000)
     _copy(job, s3)
 """
-"""The first part of the source's key says what befalls the job."""
+"""The first part of the source's key says what befalls the job; one that is held waits for its source to be put."""
 
 
 def image_files() -> dict[str, str]:
