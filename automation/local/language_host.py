@@ -106,7 +106,8 @@ class ProgramHost(language_pb2_grpc.LanguageRuntimeServicer):
         host: Any = LanguageServer(lambda: run_program(folder, request.info.entry_point))
         os.chdir(folder)
         response: language_pb2.RunResponse = host.Run(request, context)
-        return response
+        # The SDK's host has sent the error to the engine's log already, which shows it: told again, it is shown twice.
+        return language_pb2.RunResponse(bail=True) if response.error else response
 
     def Cancel(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> empty_pb2.Empty:
         """Nothing to undo: the engine ends this process next."""

@@ -1,6 +1,6 @@
 """Getting the Pulumi CLI: from PATH, from the cache, by the official download, or built from its Go module.
 
-A build from source has no language hosts; `automation.local.language_host` is put beside it then.
+A build from source has no language hosts; `add_language_host` makes up for that.
 """
 
 import atexit
@@ -131,6 +131,22 @@ def ensure(cache_dir: Path, *, progress: Progress, environment: Mapping[str, str
     raise PulumiUnavailable(tried)
 
 
+def add_language_host(cli: PulumiCli, bin_dir: Path, environment: Mapping[str, str] = os.environ) -> None:
+    """Write a `pulumi-language-python` of ours into `bin_dir` for a CLI that has none, so that `pulumi up` works.
+
+    It is not put beside the CLI, which all checkouts share: it runs this checkout with this interpreter.
+
+    Args:
+        cli: the CLI.
+        bin_dir: goes before everything else on PATH.
+        environment: whose PATH is searched for another one.
+    """
+    search = os.pathsep.join([str(cli.path.parent), environment.get("PATH", os.defpath)])
+    was_built = (cli.path.parent.parent / _BUILT_MARK).exists()
+    if was_built or shutil.which(_LANGUAGE_HOST, path=search) is None:
+        write_executable(bin_dir / _LANGUAGE_HOST, "automation.local.language_host")
+
+
 def version_of(executable: Path | str, environment: Mapping[str, str] = os.environ) -> VersionInfo:
     """What `pulumi version` answers.
 
@@ -171,9 +187,6 @@ def _from_cache(root: Path, environment: Mapping[str, str]) -> PulumiCli:
     version = version_of(executable, environment)
     if str(version) != PULUMI_VERSION:
         raise _NotThisWay(f"{executable} is version {version}")
-    # What was written for another interpreter or checkout would not run here.
-    if (root / _BUILT_MARK).exists():
-        write_executable(root / "bin" / _LANGUAGE_HOST, "automation.local.language_host")
     return PulumiCli(executable, "cache", PULUMI_VERSION)
 
 
@@ -277,7 +290,6 @@ def _by_build(cache_dir: Path, root: Path, environment: Mapping[str, str], progr
             lines = log.read_text(errors="replace").splitlines()
             raise _NotThisWay(f"go build ended with {process.returncode}: {' / '.join(lines[-5:])}")
         version_of(executable, environment)
-        write_executable(executable.with_name(_LANGUAGE_HOST), "automation.local.language_host")
         (new / _BUILT_MARK).touch()
         log.unlink()
         _move(new, root)

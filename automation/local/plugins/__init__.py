@@ -4,6 +4,7 @@ They honour the same configuration as the published plugins, so the program cann
 not know is an error that names it.
 """
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -31,7 +32,7 @@ def write_executable(path: Path, module: str) -> None:
         "export PYTHONPATH PYTHONSAFEPATH\n"
         f'exec {shlex.quote(sys.executable)} -m {module} "$@"\n'
     )
-    new = path.with_name(f".{path.name}.new")
+    new = path.with_name(f".{path.name}.{os.getpid()}")
     new.write_text(script)
     new.chmod(0o755)
     new.replace(path)

@@ -6,7 +6,6 @@ import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import boto3
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from automation.local import __main__ as command
 from automation.local import pulumi_cli, session
 from automation.local.emulator import Emulator
+from automation.local.pulumi_cli import PulumiCli
 
 pytestmark = pytest.mark.integration
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.integration
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where the session is kept; a Pulumi CLI is there already."""
     cli = tmp_path / "cli" / "pulumi"
-    monkeypatch.setattr(pulumi_cli, "ensure", lambda _folder, *, progress: SimpleNamespace(path=cli))
+    monkeypatch.setattr(pulumi_cli, "ensure", lambda _folder, *, progress: PulumiCli(cli, "path", "3.300.0"))
     place = tmp_path / "it's here" / "local"
     monkeypatch.setattr(session, "FOLDER", place)
     yield place

@@ -10,7 +10,14 @@ from pulumi.automation import PulumiCommand
 from semver import VersionInfo
 
 from automation.local import pulumi_cli
-from automation.local.pulumi_cli import PULUMI_VERSION, PulumiCli, PulumiUnavailable, default_cache_dir, ensure
+from automation.local.pulumi_cli import (
+    PULUMI_VERSION,
+    PulumiCli,
+    PulumiUnavailable,
+    add_language_host,
+    default_cache_dir,
+    ensure,
+)
 
 
 def executable(path: Path, script: str) -> Path:
@@ -48,15 +55,35 @@ def test_a_cli_on_path_is_taken_if_it_is_new_enough(tmp_path: Path, lines: list[
     assert lines == []
 
 
-def test_the_cache_is_next_and_its_language_host_is_renewed(tmp_path: Path, lines: list[str]) -> None:
+def test_the_cache_is_next(tmp_path: Path, lines: list[str]) -> None:
     executable(tmp_path / "path" / "pulumi", says("v3.100.0"))
     root = tmp_path / "cache" / f"pulumi-{PULUMI_VERSION}"
     cached = executable(root / "bin" / "pulumi", says(f"v{PULUMI_VERSION}"))
-    (root / "built-from-source").touch()
     cli = ensure(tmp_path / "cache", progress=lines.append, environment=environment(tmp_path))
     assert cli == PulumiCli(cached, "cache", PULUMI_VERSION)
     assert cli.root == root
-    assert f"{sys.executable} -m automation.local.language_host" in (root / "bin/pulumi-language-python").read_text()
+
+
+@pytest.mark.parametrize(
+    ("built", "beside", "added"), [(True, False, True), (True, True, True), (False, True, False), (False, False, True)]
+)
+def test_a_cli_without_a_language_host_gets_one_of_this_checkout_elsewhere(
+    tmp_path: Path, built: bool, beside: bool, added: bool
+) -> None:
+    root = tmp_path / "cache" / f"pulumi-{PULUMI_VERSION}"
+    cli = PulumiCli(executable(root / "bin" / "pulumi", says("v1.2.3")), "cache", PULUMI_VERSION)
+    if built:
+        (root / "built-from-source").touch()
+    if beside:
+        executable(root / "bin" / "pulumi-language-python", "echo another checkout's")
+    (tmp_path / "bin").mkdir()
+
+    add_language_host(cli, tmp_path / "bin", {"PATH": str(tmp_path / "path")})
+
+    host = tmp_path / "bin" / "pulumi-language-python"
+    assert host.exists() == added
+    assert not added or f"{sys.executable} -m automation.local.language_host" in host.read_text()
+    assert (root / "bin" / "pulumi-language-python").exists() == beside
 
 
 def test_a_download_goes_to_the_cache(tmp_path: Path, lines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +113,7 @@ def test_without_a_download_it_is_built_with_its_version(tmp_path: Path, lines: 
     recorded = (tmp_path / "out").read_text()
     assert f"-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{PULUMI_VERSION}" in recorded
     assert recorded.rstrip().endswith("/tools")
-    assert os.access(cli.path.parent / "pulumi-language-python", os.X_OK)
+    assert (cli.root / "built-from-source").exists()
     assert any("error: no network" in line for line in lines)
     assert [item.name for item in (tmp_path / "cache").iterdir() if item.name.startswith(".new")] == []
 
