@@ -131,18 +131,19 @@ def ensure(cache_dir: Path, *, progress: Progress, environment: Mapping[str, str
     raise PulumiUnavailable(tried)
 
 
-def add_language_host(cli: PulumiCli, bin_dir: Path, environment: Mapping[str, str] = os.environ) -> None:
+def add_language_host(cli: Path, bin_dir: Path, environment: Mapping[str, str] = os.environ) -> None:
     """Write a `pulumi-language-python` of ours into `bin_dir` for a CLI that has none, so that `pulumi up` works.
 
     It is not put beside the CLI, which all checkouts share: it runs this checkout with this interpreter.
 
     Args:
-        cli: the CLI.
+        cli: the CLI's executable.
         bin_dir: goes before everything else on PATH.
         environment: whose PATH is searched for another one.
     """
-    search = os.pathsep.join([str(cli.path.parent), environment.get("PATH", os.defpath)])
-    was_built = (cli.path.parent.parent / _BUILT_MARK).exists()
+    search = os.pathsep.join([str(cli.parent), environment.get("PATH", os.defpath)])
+    was_built = (cli.parent.parent / _BUILT_MARK).exists()
+    bin_dir.mkdir(parents=True, exist_ok=True)
     if was_built or shutil.which(_LANGUAGE_HOST, path=search) is None:
         write_executable(bin_dir / _LANGUAGE_HOST, "automation.local.language_host")
 

@@ -145,7 +145,7 @@ def _pulumi(folder: Path, say: Say) -> tuple[str, ...]:
 
     cli = pulumi_cli.ensure(pulumi_cli.default_cache_dir(), progress=say)
     plugins.install(folder / "bin")
-    pulumi_cli.add_language_host(cli, folder / "bin")
+    pulumi_cli.add_language_host(cli.path, folder / "bin")
     (folder / "state").mkdir()
     return str(folder / "bin"), str(Path(cli.path).parent)
 

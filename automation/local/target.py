@@ -14,7 +14,7 @@ import boto3
 from automation.aws import AwsClients
 from automation.errors import ContainerRuntimeUnavailable, EmulatorUnavailable
 from automation.interruption import wait_for
-from automation.local import plugins
+from automation.local import plugins, pulumi_cli
 from automation.local.emulator import DockerUnavailable, Emulator, EmulatorError
 from automation.local.environment import engine_environment
 from automation.target import Identity, Plugins, PulumiInstallation, Say, find_pulumi
@@ -128,6 +128,7 @@ class LocalTarget:
         self._pulumi = find_pulumi(say)
         if self._plugins == "bundled":
             plugins.install(self._bin_dir)
+        pulumi_cli.add_language_host(self._pulumi.executable, self._bin_dir)
         warm_up()
 
     def stop(self) -> None:
@@ -148,9 +149,7 @@ class LocalTarget:
             for key, value in os.environ.items()
             if not key.startswith(("AWS_", "PULUMI_")) and not key.startswith("KIT_")
         }
-        path = [str(self.pulumi.executable.parent), inherited.get("PATH", os.defpath)]
-        if self._plugins == "bundled":
-            path.insert(0, str(self._bin_dir))
+        path = [str(self._bin_dir), str(self.pulumi.executable.parent), inherited.get("PATH", os.defpath)]
         return {**inherited, **self._additions, "PATH": os.pathsep.join(path)}
 
     @property

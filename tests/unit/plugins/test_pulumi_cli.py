@@ -71,13 +71,11 @@ def test_a_cli_without_a_language_host_gets_one_of_this_checkout_elsewhere(
     tmp_path: Path, built: bool, beside: bool, added: bool
 ) -> None:
     root = tmp_path / "cache" / f"pulumi-{PULUMI_VERSION}"
-    cli = PulumiCli(executable(root / "bin" / "pulumi", says("v1.2.3")), "cache", PULUMI_VERSION)
+    cli = executable(root / "bin" / "pulumi", says("v1.2.3"))
     if built:
         (root / "built-from-source").touch()
     if beside:
         executable(root / "bin" / "pulumi-language-python", "echo another checkout's")
-    (tmp_path / "bin").mkdir()
-
     add_language_host(cli, tmp_path / "bin", {"PATH": str(tmp_path / "path")})
 
     host = tmp_path / "bin" / "pulumi-language-python"
