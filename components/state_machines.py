@@ -585,12 +585,14 @@ _FAILURE = f"""(
   $hostLost := $contains($lowercase($stoppedReason), /spot task|spot interruption|host ec2|host was|terminated due to/);
   $busy := $contains($lowercase($error & ' ' & $cause),
     /capacity is unavailable|rate exceeded|throttl|too many|slow down|temporarily/);
+  $notPlaced := $error in ['AmazonECS.Unknown', 'ECS.Unknown'];
+  $full := $notPlaced and $contains($lowercase($cause), /"reason"\\s*:\\s*"(resource:|agent)/);
   $kind := $error = 'States.Timeout' ? 'job'
     : $error in ['ECS.ServerException', 'ECS.AmazonECSException'] ? 'exhausted'
     : $stopCode in ['TaskFailedToStart', 'SpotInterruption', 'TerminationNotice'] or $hostLost ? 'infrastructure'
     : $taskArn != '' ? 'job'
-    : $busy ? 'transient'
-    : $error in ['AmazonECS.Unknown', 'ECS.Unknown'] ? 'infrastructure'
+    : $busy or $full ? 'transient'
+    : $notPlaced ? 'infrastructure'
     : 'refused';
   $code := $kind = 'infrastructure' and $taskArn != '' ? ($stopCode != '' ? $stopCode : 'HostLost')
     : $taskArn != '' and $exitCode != '' ? 'ContainerExited'

@@ -14,7 +14,9 @@ from runtime.workflow import naming
 from runtime.workflow.clock import Clock, from_iso
 from runtime.workflow.errors import SettingsInvalid
 
-METADATA_TRIES = 5
+METADATA_TRIES = 8
+METADATA_TIMEOUT_SECONDS = 5
+"""On a busy host the endpoint takes its time, and a task that cannot name itself is lost."""
 
 SAMPLE_JOB = "runtime.task.job:run"
 
@@ -104,7 +106,7 @@ def ecs_task_arn(environment: Mapping[str, str], clock: Clock) -> str:
     for attempt in range(METADATA_TRIES):
         clock.sleep(attempt)
         try:
-            with urllib.request.urlopen(f"{address}/task", timeout=2) as answer:
+            with urllib.request.urlopen(f"{address}/task", timeout=METADATA_TIMEOUT_SECONDS) as answer:
                 return str(json.load(answer)["TaskARN"])
         except (OSError, ValueError, KeyError) as error:
             problem = f"{type(error).__name__}: {error}"

@@ -626,8 +626,15 @@ class TestFailuresOfPattern2:
         fail_once(aws, spot, spot, task_failed(), spot, task_failed(), *[task_failed()] * 5, task_attempts=2)
         assert len(aws.of("ecs")) == 5
 
-    def test_failures_of_run_task_count_as_infrastructure(self) -> None:
-        cause = json.dumps({"Failures": [{"Reason": "RESOURCE:MEMORY"}], "Tasks": []})
+    @pytest.mark.parametrize("reason", ["RESOURCE:MEMORY", "AGENT", "Capacity is unavailable at this time"])
+    def test_failures_of_run_task_that_pass_are_waited_out(self, reason: str) -> None:
+        cause = json.dumps({"Failures": [{"Reason": reason}], "Tasks": []})
+        aws = Aws()
+        assert fail_once(aws, *[AslError("AmazonECS.Unknown", cause)] * 8) == []
+        assert len(aws.of("ecs")) == 9
+
+    def test_other_failures_of_run_task_count_as_infrastructure(self) -> None:
+        cause = json.dumps({"Failures": [{"Reason": "ATTRIBUTE"}], "Tasks": []})
         updates = fail_once(Aws(), AslError("AmazonECS.Unknown", cause))
         assert updates[0]["Key"]["ecs_task_id"] == {"S": "not-started/task_01/1"}
         assert updates[0]["ExpressionAttributeValues"][":error"]["S"].startswith("AmazonECS.Unknown: ECS did not start")

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 import pytest
 
 from automation.local.emulator import Emulator
-from tests.integration.faults.stage import Run, Scenario, Stage, started
+from tests.integration.faults.stage import Run, Runs, Scenario, Stage, started
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -34,33 +34,38 @@ def pattern(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.fixture(scope="module")
-def stage(emulator: Emulator, pattern: int) -> Stage:
+def stages(emulator: Emulator) -> dict[int, Stage]:
+    """Both patterns on the emulator."""
+    return {pattern: Stage(emulator, pattern) for pattern in (1, 2)}
+
+
+@pytest.fixture
+def stage(stages: dict[int, Stage], pattern: int) -> Stage:
     """The pattern on the emulator."""
-    return Stage(emulator, pattern)
+    return stages[pattern]
 
 
 @pytest.fixture(scope="module")
-def runs(request: pytest.FixtureRequest, stage: Stage) -> Iterator[dict[str, Run]]:
-    """The runs of this module's tests on one pattern and one container runtime, all of them started."""
-    with started(stage, _scenarios(request.session.items, request.path, stage)) as running:
+def runs(request: pytest.FixtureRequest, stages: dict[int, Stage], emulator: Emulator) -> Iterator[Runs]:
+    """The runs of this module's tests on one container runtime, all of them started; by pattern and test."""
+    with started(stages, _scenarios(request.session.items, request.path, emulator.container_runtime)) as running:
         yield running
 
 
 @pytest.fixture
-def run(request: pytest.FixtureRequest, runs: dict[str, Run]) -> Run:
+def run(request: pytest.FixtureRequest, runs: Runs, pattern: int) -> Run:
     """The run of a test, under way."""
-    return runs[_name(request.node)]
+    return runs[pattern, _name(request.node)]
 
 
-def _scenarios(items: list[pytest.Item], path: object, stage: Stage) -> Iterator[tuple[str, Scenario]]:
+def _scenarios(items: list[pytest.Item], path: object, runtime: str) -> Iterator[tuple[int, str, Scenario]]:
     for item in items:
         marker = item.get_closest_marker("scenario")
         if marker is None or item.path != path:
             continue
         given = item.callspec.params  # type: ignore[attr-defined]
-        runtime = given.get("container_runtime", stage.emulator.container_runtime)
-        if (given["pattern"], runtime) == (stage.pattern, stage.emulator.container_runtime):
-            yield _name(item), Scenario(*marker.args, **marker.kwargs)
+        if given.get("container_runtime", runtime) == runtime:
+            yield given["pattern"], _name(item), Scenario(*marker.args, **marker.kwargs)
 
 
 def _name(item: pytest.Item) -> str:

@@ -157,7 +157,7 @@ class Run:
             self._problem = error
 
     def outcome(self) -> Outcome:
-        """Wait for the run's end, and for the end of what is done to it; then read what is left, once."""
+        """Wait for the end of the run, of what is done to it and of its ECS tasks; then read what is left, once."""
         if self._outcome is None:
             execution = self.p.end(self.execution_arn, END_SECONDS)
             if self._thread is not None:
@@ -165,6 +165,8 @@ class Run:
                 assert not self._thread.is_alive(), "what is done during the run does not end"
             if self._problem is not None:
                 raise self._problem
+            # A run can end on its rows; what they tell of then takes ECS a moment more to stop.
+            self.until(lambda: not self.read().unstopped)
             self._outcome = self.read(execution)
             self.inject()
         return self._outcome
@@ -246,13 +248,17 @@ class Stage:
         return Run(self.deploy(scenario.settings, alone=scenario.alone), scenario, name).start()
 
 
+Runs = dict[tuple[int, str], Run]
+"""Runs by pattern and test."""
+
+
 @contextlib.contextmanager
-def started(stage: Stage, scenarios: Iterable[tuple[str, Scenario]]) -> Iterator[dict[str, Run]]:
-    """Start all of them; end their faults afterwards."""
-    runs: dict[str, Run] = {}
+def started(stages: Mapping[int, Stage], scenarios: Iterable[tuple[int, str, Scenario]]) -> Iterator[Runs]:
+    """Start all of them, each named by its pattern and its test; end their faults afterwards."""
+    runs: Runs = {}
     try:
-        for name, scenario in scenarios:
-            runs[name] = stage.run(name, scenario)
+        for pattern, name, scenario in scenarios:
+            runs[pattern, name] = stages[pattern].run(name, scenario)
         yield runs
     finally:
         for run in runs.values():

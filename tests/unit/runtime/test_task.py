@@ -120,7 +120,7 @@ class TestOwnArn:
         assert clock.slept == [0, 1, 2, 3]
 
     def test_is_an_error_without_an_answer(self, metadata: Any, clock: FakeClock) -> None:
-        metadata[1].extend([""] * 5)
+        metadata[1].extend([""] * configuration.METADATA_TRIES)
         with pytest.raises(SettingsInvalid, match="did not name the ECS task"):
             configuration.ecs_task_arn({"ECS_CONTAINER_METADATA_URI_V4": metadata[0]}, clock)
 
