@@ -1,0 +1,9 @@
+"""All tests start from the same environment: not from the account, backend or local AWS of whoever runs them."""
+
+import os
+
+KEPT = ("KIT_BASE_IMAGE",)
+
+for name in list(os.environ):
+    if name.startswith(("AWS_", "PULUMI_", "KIT_")) and name not in KEPT:
+        del os.environ[name]
