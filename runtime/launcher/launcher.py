@@ -34,6 +34,9 @@ MOST_TRIES = 8
 RESERVE_SECONDS = 45.0
 """Time kept back for the call under way (25 s at most) and the writes after it."""
 
+LISTED_WITHIN_SECONDS = 2.0
+"""ListTasks is eventually consistent: a task that a call without an answer started may not be listed at once."""
+
 
 @dataclass(order=True)
 class _Pending:
@@ -135,7 +138,10 @@ class Launcher:
                 newest = self._record_started(registration, item.launch, answer)
                 launched += 1
             elif answer.meaning is Meaning.REFUSED or item.tries >= MOST_TRIES:
-                found = self._find(registration, item.launch) if answer.meaning is Meaning.UNCERTAIN else None
+                if answer.meaning is Meaning.UNCERTAIN:
+                    self._clock.sleep(LISTED_WITHIN_SECONDS)
+                # An earlier call, of this function or of one that broke off, may have started it.
+                found = self._find(registration, item.launch)
                 if found:
                     newest = self._record_started(registration, item.launch, found)
                     launched += 1
@@ -200,7 +206,7 @@ class Launcher:
         return {"capacityProviderStrategy": [{"capacityProvider": provider, "weight": 1}]}
 
     def _find(self, registration: Registration, launch: Launch) -> Answer | None:
-        """Look for the task of a launch that no call of RunTask gave an answer to."""
+        """Look for the task of a launch that is about to be given up."""
         run_id, workflow_name = registration.summary.workflow_run_id, registration.spec.workflow_name
         for desired_status in ("RUNNING", "STOPPED"):
             for task in self._ecs_tasks.of_run(1, run_id, workflow_name, desired_status).values():

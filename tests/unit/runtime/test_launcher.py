@@ -258,6 +258,20 @@ class TestFaults:
         (row,) = w.rows()
         assert row.status is TaskStatus.SUBMITTED and row.was_started
 
+    def test_a_refusal_does_not_hide_a_task_that_an_earlier_call_started(self, world: Callable[..., Any]) -> None:
+        w = world()
+        run_task = w.ecs.run_task
+
+        def refused_once_it_runs(**request: Any) -> Any:
+            if w.ecs.tasks:
+                raise client_error("AccessDeniedException", "the role's policy has changed meanwhile")
+            run_task(**request)
+            raise DROPPED
+
+        w.ecs.run_task = refused_once_it_runs
+        assert w.launcher.launch(payload(1), plenty)["launched"] == 1
+        assert [row.ecs_task_id for row in w.rows()] == list(w.ecs.tasks)
+
     def test_calls_that_all_fail_end_in_failed_rows_with_the_reason(self, world: Callable[..., Any]) -> None:
         w = world()
         w.ecs.answers = [DROPPED] * 1000
