@@ -2,11 +2,13 @@
 
 It keeps to AWS where emulators are lenient: variables live in scopes, an undefined result is an error, Assign and
 Output see the variables as they were before the state, retriers count for themselves, and a failing branch is final.
-Nothing waits: a Wait state only notes its seconds.
+Nothing waits: a Wait state only notes its seconds. Whoever wants time to pass, or branches side by side, overrides
+`wait`, `before_retry` and `side_by_side`.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import random
 from collections.abc import Callable, Mapping
@@ -41,7 +43,8 @@ class Interpreter:
     """One execution.
 
     `handlers` has a function per resource, called with the state's arguments; what it raises as AslError is the
-    state's failure. `largest_output` is the size in bytes of the largest output of any state.
+    state's failure. `functions` replace JSONata's own, such as `now`. `largest_output` is the size in bytes of the
+    largest output of any state.
     """
 
     definition: Mapping[str, Any]
@@ -50,6 +53,7 @@ class Interpreter:
     largest_output: int = 0
     visited: list[str] = field(default_factory=list)
     waits: list[int] = field(default_factory=list)
+    functions: dict[str, Callable[[], Any]] = field(default_factory=dict)
 
     def run(self) -> Result:
         given = self.context["Execution"]["Input"]
@@ -66,15 +70,26 @@ class Interpreter:
             return [self.evaluate(value, variables, states) for value in template]
         if not (isinstance(template, str) and template.startswith("{%")):
             return template
-        expression = jsonata.Jsonata.jsonata(template.removeprefix("{%").removesuffix("%}"))
-        expression.register_lambda("random", lambda: random.random())
         try:
-            value = expression.evaluate(None, {**variables, "states": {**states, "context": self.context}})
+            functions = {name: jsonata.Jsonata.JLambda(function) for name, function in self.functions.items()}
+            bound = {**variables, **functions, "states": {**states, "context": self.context}}
+            value = _parsed(template).evaluate(None, bound)
         except Exception as error:
             raise AslError("States.QueryEvaluationError", str(error)) from error
         if value is None:
             raise AslError("States.QueryEvaluationError", f"undefined: {template}")
         return json.loads(json.dumps(value))
+
+    def wait(self, seconds: int) -> None:
+        """Let time pass in a Wait state."""
+        self.waits.append(seconds)
+
+    def before_retry(self, retrier: Mapping[str, Any], retry: int) -> None:
+        """Let time pass before a retry, the first of which is 1."""
+
+    def side_by_side(self, machines: list[tuple[Mapping[str, Any], Any]], variables: Mapping[str, Any]) -> list[Any]:
+        """Run branches or iterations, each with its input."""
+        return [self._machine(machine, given, variables) for machine, given in machines]
 
     def _machine(self, machine: Mapping[str, Any], given: Any, outer: Mapping[str, Any]) -> Any:
         own: dict[str, Any] = {}
@@ -101,7 +116,7 @@ class Interpreter:
         if kind == "Wait":
             seconds = self.evaluate(state["Seconds"], variables, states)
             assert isinstance(seconds, int) and seconds >= 0
-            self.waits.append(seconds)
+            self.wait(seconds)
         try:
             if kind in ("Task", "Map", "Parallel"):
                 states["result"] = self._retried(state, given, variables)
@@ -156,15 +171,17 @@ class Interpreter:
                 if index is None or left[index] == 0:
                     raise
                 left[index] -= 1
+                self.before_retry(state["Retry"][index], state["Retry"][index]["MaxAttempts"] - left[index])
 
     def _attempt(self, state: Mapping[str, Any], given: Any, variables: Mapping[str, Any]) -> Any:
         states = {"input": given}
         if state["Type"] == "Parallel":
-            return [self._machine(branch, given, variables) for branch in state["Branches"]]
+            return self.side_by_side([(branch, given) for branch in state["Branches"]], variables)
         if state["Type"] == "Map":
             items = self.evaluate(state["Items"], variables, states)
             assert isinstance(items, list)
-            return [self._machine(state["ItemProcessor"], given, variables) for given in self._inputs(state, items)]
+            inputs = self._inputs(state, items)
+            return self.side_by_side([(state["ItemProcessor"], given) for given in inputs], variables)
         return self.handlers[state["Resource"]](self.evaluate(state["Arguments"], variables, states))
 
     def _inputs(self, state: Mapping[str, Any], items: list[Any]) -> list[Any]:
@@ -177,6 +194,13 @@ class Interpreter:
             inputs.append(self.evaluate(state["ItemSelector"], {}, {}))
         del self.context["Map"]
         return inputs
+
+
+@functools.cache
+def _parsed(template: str) -> jsonata.Jsonata:
+    expression = jsonata.Jsonata.jsonata(template.removeprefix("{%").removesuffix("%}"))
+    expression.register_lambda("random", lambda: random.random())
+    return expression
 
 
 def _matches(handler: Mapping[str, Any], failure: AslError) -> bool:

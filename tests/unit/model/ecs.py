@@ -1,0 +1,287 @@
+"""An ECS cluster in memory whose tasks run the kit's real worker, with the faults and delays that ECS has."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from botocore.exceptions import ReadTimeoutError
+
+from runtime.task import configuration, interruptions, worker
+from runtime.workflow.tables import DetailsTable
+from tests.unit.model.dynamodb import DynamoDb
+from tests.unit.model.scheduler import Activity, Killed, Scheduler
+from tests.unit.runtime.fakes import ACCOUNT, REGION, client_error
+
+STALE_SECONDS = 2.0
+"""How old an answer of DescribeTasks or ListTasks may be."""
+
+STOP_TIMEOUT_SECONDS = 10.0
+TASKS_PER_PAGE = 2
+
+
+@dataclass
+class Task:
+    """One ECS task.
+
+    Attributes:
+        description: as DescribeTasks has it.
+        past: what it was before, by time.
+        began: whether its job began.
+        did: whether its job was done.
+        stop_asked: whether somebody asked for its end.
+        ended: when its process ended.
+    """
+
+    description: dict[str, Any]
+    past: list[tuple[datetime, dict[str, Any]]] = field(default_factory=list)
+    began: bool = False
+    did: bool = False
+    stop_asked: bool = False
+    ended: datetime | None = None
+    process: Activity | None = None
+    interruptible: bool = False
+
+    @property
+    def arn(self) -> str:
+        return str(self.description["taskArn"])
+
+    @property
+    def lives(self) -> bool:
+        return bool(self.description["lastStatus"] != "STOPPED")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        override = self.description["overrides"]["containerOverrides"][0]
+        return {variable["name"]: variable["value"] for variable in override["environment"]}
+
+
+class Ecs:
+    """A client of the cluster.
+
+    Args:
+        scheduler: who goes on, and what time it is.
+        call: what happens before a call.
+        dynamodb: where tasks write their rows.
+        details_table: name of their table.
+        task_timeout_seconds: their time limit.
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        call: Callable[[], None],
+        dynamodb: DynamoDb,
+        *,
+        details_table: str,
+        task_timeout_seconds: int,
+    ) -> None:
+        self.scheduler = scheduler
+        self._call = call
+        self.choices = scheduler.choices
+        self.tasks: dict[str, Task] = {}
+        self._dynamodb = dynamodb
+        self._by_token: dict[str, dict[str, Any]] = {}
+        self._numbers = itertools.count(1)
+        self._fixed = {
+            "KIT_DETAILS_TABLE": details_table,
+            "KIT_TARGET_BUCKET": "kit-1",
+            "KIT_TARGET_PREFIX": "copies",
+            "KIT_TASK_TIMEOUT_SECONDS": str(task_timeout_seconds),
+            "KIT_LOG_STREAM_PREFIX": "ecs",
+            "KIT_CONTAINER_NAME": "app",
+        }
+
+    # --- the API ----------------------------------------------------------------------------------------------------
+
+    def run_task(self, **request: Any) -> dict[str, Any]:
+        """Start a task; the same client token always has the same answer."""
+        self._call()
+        choices = self.choices
+        if choices.fault("throttled"):
+            raise client_error("ThrottlingException", "Rate exceeded")
+        if choices.fault("refused", 4):
+            raise client_error("InvalidParameterException", "the task definition is inactive")
+        if choices.fault("server error"):
+            raise client_error("ServerException", "try again", status=500)
+        if choices.fault("lost call"):
+            raise ReadTimeoutError(endpoint_url="https://ecs.example")
+        token = request["clientToken"]
+        if token not in self._by_token:
+            if choices.fault("failures"):
+                self._by_token[token] = {"tasks": [], "failures": [{"reason": "RESOURCE:MEMORY"}]}
+            else:
+                self._by_token[token] = {"tasks": [self._start(request)], "failures": []}
+        if choices.fault("lost answer"):
+            raise ReadTimeoutError(endpoint_url="https://ecs.example")
+        self._call()
+        return self._by_token[token]
+
+    def describe_tasks(self, *, cluster: str, tasks: list[str]) -> dict[str, Any]:
+        """The tasks as they are, or were a moment ago."""
+        self._call()
+        self._maybe_throttled("DescribeTasks")
+        answer: dict[str, Any] = {"tasks": [], "failures": []}
+        for arn in tasks:
+            seen = self._seen(arn)
+            if seen is None:
+                answer["failures"].append({"arn": arn, "reason": "MISSING"})
+            else:
+                answer["tasks"].append(seen)
+        return answer
+
+    def list_tasks(self, *, cluster: str, startedBy: str, desiredStatus: str, nextToken: str = "0") -> dict[str, Any]:
+        """ARNs, some at a time."""
+        self._call()
+        self._maybe_throttled("ListTasks")
+        seen = {arn: self._seen(arn) for arn in sorted(self.tasks)}
+        wanted = {"startedBy": startedBy, "desiredStatus": desiredStatus}
+        found = [arn for arn, task in seen.items() if task and wanted.items() <= task.items()]
+        first = int(nextToken)
+        more = {"nextToken": str(first + TASKS_PER_PAGE)} if len(found) > first + TASKS_PER_PAGE else {}
+        return {"taskArns": found[first : first + TASKS_PER_PAGE], **more}
+
+    def stop_task(self, *, cluster: str, task: str, reason: str) -> dict[str, Any]:
+        """SIGTERM now, SIGKILL later."""
+        self._call()
+        self._maybe_throttled("StopTask")
+        if task not in self.tasks:
+            raise client_error("InvalidParameterException", "The referenced task was not found.", "StopTask")
+        self.stop(self.tasks[task], reason, "UserInitiated")
+        return {}
+
+    def _maybe_throttled(self, operation: str) -> None:
+        if self.choices.fault("ecs error", 4):
+            raise client_error("ThrottlingException", "Rate exceeded", operation)
+
+    def _seen(self, arn: str) -> dict[str, Any] | None:
+        if arn not in self.tasks:
+            return None
+        task = self.tasks[arn]
+        if self.choices.fault("stale", 30):
+            at = self.scheduler.time - timedelta(seconds=STALE_SECONDS)
+            was = [description for until, description in task.past if until > at]
+            if was:
+                return was[0] or None
+        return dict(task.description)
+
+    # --- the life of a task -----------------------------------------------------------------------------------------
+
+    def _change(self, task: Task, **values: Any) -> None:
+        task.past.append((self.scheduler.time, dict(task.description)))
+        task.description.update(values)
+
+    def _start(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        arn = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/{request['cluster']}/{next(self._numbers):032x}"
+        task = Task(
+            {
+                "taskArn": arn,
+                "lastStatus": "PENDING",
+                "desiredStatus": "RUNNING",
+                "startedBy": request["startedBy"],
+                "group": request["group"],
+                "createdAt": self.scheduler.time,
+                "containers": [{"name": "app"}],
+                "overrides": request["overrides"],
+            }
+        )
+        # It did not exist a moment ago.
+        task.past.append((self.scheduler.time, {}))
+        self.tasks[arn] = task
+        task.process = self.scheduler.spawn(f"task {task.environment['KIT_TASK_NAME']}", lambda: self._live(task))
+        return dict(task.description)
+
+    def stop(self, task: Task, reason: str, code: str) -> None:
+        """Begin a task's end."""
+        task.stop_asked = True
+        if not task.lives or task.description["desiredStatus"] == "STOPPED":
+            return
+        self._change(task, desiredStatus="STOPPED", stoppedReason=reason, stopCode=code)
+        if task.process is None or not task.began:
+            return
+        if task.interruptible and not self.choices.fault("deaf"):
+            task.process.signal = interruptions.Terminated()
+        self.scheduler.at(STOP_TIMEOUT_SECONDS, lambda: self.kill(task))
+
+    def kill(self, task: Task) -> None:
+        """SIGKILL, which is also what becomes of a task without memory."""
+        if task.process is not None and task.lives and task.process is not self.scheduler.current:
+            task.process.kill()
+
+    def _live(self, task: Task) -> None:
+        self.scheduler.sleep((1, 3, 40)[self.choices.pick(3)])
+        if self.choices.fault("never started"):
+            self._stopped(task, None, "TaskFailedToStart", "CannotPullContainerError: no such image")
+            return
+        if task.description["desiredStatus"] == "STOPPED":
+            self._stopped(task, None, "", "")
+            return
+        self._change(task, lastStatus="RUNNING", startedAt=self.scheduler.time)
+        task.began = True
+        container = self.scheduler.spawn(f"container of {task.arn[-3:]}", lambda: self._work(task), may_fail=True)
+        task.process = container
+        self.scheduler.until(lambda: container.done)
+        task.ended = self.scheduler.time
+        if container.error is not None and not isinstance(container.error, Killed):
+            raise container.error
+        exit_code = int(container.result) if container.error is None else 137
+        self.scheduler.sleep((0.1, 2)[self.choices.pick(2)])
+        self._stopped(task, exit_code, "EssentialContainerExited", "Essential container in task exited")
+
+    def _stopped(self, task: Task, exit_code: int | None, code: str, reason: str) -> None:
+        containers = [{"name": "app", **({} if exit_code is None else {"exitCode": exit_code})}]
+        task.ended = task.ended or self.scheduler.time
+        self._change(
+            task,
+            lastStatus="STOPPED",
+            desiredStatus="STOPPED",
+            stoppedAt=self.scheduler.time,
+            containers=containers,
+            stopCode=task.description.get("stopCode") or code,
+            stoppedReason=task.description.get("stoppedReason") or reason,
+        )
+
+    def _work(self, task: Task) -> int:
+        settings = configuration.from_environment({**self._fixed, **task.environment})
+        return worker.work(
+            settings,
+            task.arn,
+            details=DetailsTable(self._dynamodb, settings.details_table),  # type: ignore[arg-type]
+            s3=None,  # type: ignore[arg-type]
+            clock=self.scheduler,
+            job=lambda *_: self._job(task),
+        )
+
+    def _job(self, task: Task) -> None:
+        self.scheduler.sleep((2, 30, 0.1)[self.choices.pick(3)])
+        if self.choices.fault("hangs", 6):
+            self.scheduler.until(lambda: False, 100_000)
+        if self.choices.fault("job fails"):
+            raise FileNotFoundError("no such object")
+        task.did = True
+
+    @contextmanager
+    def interruptible(self, limit_seconds: float) -> Iterator[None]:
+        """Stands in for `interruptions.raised`, whose signals are a process's own."""
+        container = self.scheduler.current
+        assert container is not None
+        (task,) = (task for task in self.tasks.values() if task.process is container)
+        open_ = [True]
+
+        def time_is_up() -> None:
+            if open_[0] and not container.done:
+                container.signal = interruptions.TimeLimitReached()
+
+        if not self.choices.fault("deaf"):
+            self.scheduler.at(max(limit_seconds, 0.001), time_is_up)
+        task.interruptible = True
+        try:
+            yield
+        finally:
+            open_[0] = False
+            task.interruptible = False
+            container.signal = None

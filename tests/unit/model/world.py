@@ -1,0 +1,576 @@
+"""One deployed pattern in memory: the kit's own state machine, functions and tasks, and all that befalls them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import random
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from unittest.mock import patch
+
+from botocore.exceptions import BotoCoreError, ClientError
+from hypothesis import strategies as st
+
+from components.state_machines import StateMachineSettings, pattern_1, pattern_2
+from runtime.launcher.launcher import Launcher
+from runtime.monitor.monitor import Monitor
+from runtime.task import interruptions
+from runtime.workflow.clock import to_iso
+from runtime.workflow.ecs_tasks import STARTED_BY_STEP_FUNCTIONS, EcsTasks
+from runtime.workflow.errors import KitError
+from runtime.workflow.reconciliation import final_status
+from runtime.workflow.records import Summary, TaskRow, to_summary, to_task_row
+from runtime.workflow.settings import from_json
+from runtime.workflow.statuses import EXECUTION_STATUSES, TaskStatus
+from runtime.workflow.tables import Counts, DetailsTable, SummaryTable
+from tests.unit.model.dynamodb import DynamoDb, Item, lost_answer
+from tests.unit.model.ecs import Ecs, Task
+from tests.unit.model.scheduler import Activity, Choices, Killed, Scheduler
+from tests.unit.runtime.asl import AslError, Interpreter
+from tests.unit.runtime.fakes import EXECUTION, START, STATE_MACHINE, client_error, settings_json, spec
+
+FUNCTION_SECONDS = 300.0
+SWEEP_SECONDS = 600.0
+SWEEPS_TO_THE_END = 3
+TASK_TIMEOUT_SECONDS = 120
+
+FAULTS = (
+    "abort",
+    "call twice",
+    "deaf",
+    "ecs error",
+    "event lost",
+    "event twice",
+    "failures",
+    "function crashes",
+    "function error",
+    "hangs",
+    "job fails",
+    "late write",
+    "lost answer",
+    "lost call",
+    "never started",
+    "refused",
+    "server error",
+    "stale",
+    "stall",
+    "stop lost",
+    "table error",
+    "table answer lost",
+    "task killed",
+    "throttled",
+    "write twice",
+)
+
+
+class Untrue(AssertionError):
+    """Something that must always hold does not."""
+
+
+class Machine(Interpreter):
+    """The state machine with time that passes, and branches side by side."""
+
+    world: World
+    timeouts: list[float]
+
+    def wait(self, seconds: int) -> None:
+        self.world.scheduler.sleep(seconds)
+
+    def before_retry(self, retrier: Mapping[str, Any], retry: int) -> None:
+        longest = min(retrier["IntervalSeconds"] * 2 ** (retry - 1), retrier["MaxDelaySeconds"])
+        self.world.scheduler.sleep(longest * self.world.choices.pick(8) / 8)
+
+    def side_by_side(self, machines: list[tuple[Mapping[str, Any], Any]], variables: Mapping[str, Any]) -> list[Any]:
+        scheduler, parent = self.world.scheduler, self.world.scheduler.current
+        assert parent is not None
+
+        def start(machine: Mapping[str, Any], given: Any) -> Activity:
+            return scheduler.spawn("branch", lambda: self._machine(machine, given, variables), may_fail=True)
+
+        branches = [start(machine, given) for machine, given in machines]
+        parent.children += branches
+        scheduler.until(lambda: all(branch.done for branch in branches) or any(branch.error for branch in branches))
+        for branch in branches:
+            if branch.error is not None:
+                for other in branches:
+                    other.kill()
+                raise branch.error
+        return [branch.result for branch in branches]
+
+    def _attempt(self, state: Mapping[str, Any], given: Any, variables: Mapping[str, Any]) -> Any:
+        self.world.time_limit = float(state.get("TimeoutSeconds", 10**6))
+        return super()._attempt(state, given, variables)
+
+
+class World:
+    """One run from its start to its end, however that comes.
+
+    Args:
+        tasks: how many it has.
+        task_attempts: attempts at a task whose job fails.
+        tolerated: percentage of tasks that may fail.
+        run_timeout_seconds: its time limit.
+        choices: what happens when.
+    """
+
+    def __init__(
+        self, *, tasks: int, task_attempts: int, tolerated: int, run_timeout_seconds: int, choices: Choices
+    ) -> None:
+        self.number_of_tasks, self.task_attempts, self.tolerated = tasks, task_attempts, tolerated
+        self.run_timeout_seconds = run_timeout_seconds
+        self.choices = choices
+        self.scheduler = Scheduler(choices)
+        self.dynamodb = DynamoDb(self)
+        self.pattern = 0
+        self.status = "RUNNING"
+        self.ended_at: datetime | None = None
+        self.final_at: datetime | None = None
+        self.time_limit = 0.0
+        self.surprises: list[str] = []
+        self._fair_sweeps = 0
+        self._events_open = 0
+        self._ending = ("", "")
+        self._root: Activity | None = None
+        self._aborted = False
+
+    # --- to be used -------------------------------------------------------------------------------------------------
+
+    def run(self, pattern: int) -> None:
+        """Run to the end and check what must hold then.
+
+        Args:
+            pattern: 1 or 2.
+
+        Raises:
+            Untrue: something does not hold that must.
+            NeverEnds: it goes on though nothing stands in its way.
+        """
+        self._deploy(pattern)
+        logging.disable(logging.CRITICAL)
+        try:
+            with patch.object(interruptions, "raised", self.ecs.interruptible):
+                self._run()
+        except AssertionError as error:
+            error.add_note(self.story())
+            raise
+        finally:
+            logging.disable(logging.NOTSET)
+
+    def story(self) -> str:
+        """What happened, for somebody who looks into a failure."""
+        lines = [
+            f"pattern {self.pattern}, faults {self.choices.made}",
+            f"{self.scheduler.steps} steps until {self.scheduler.time}, the execution is {self.status}",
+            *map(str, [self.summary, *self.rows]),
+        ]
+        for task in self.ecs.tasks.values():
+            lines.append(
+                f"{task.arn} {task.environment['KIT_TASK_NAME']} {task.description['lastStatus']}, {task.ended}"
+            )
+        return "\n".join(lines)
+
+    def _deploy(self, pattern: int) -> None:
+        self.pattern = pattern
+        self.settings = from_json(
+            settings_json(
+                pattern,
+                taskAttempts=self.task_attempts,
+                toleratedFailurePercentage=self.tolerated,
+                taskTimeoutSeconds=TASK_TIMEOUT_SECONDS,
+                runTimeoutSeconds=self.run_timeout_seconds,
+            )
+        )
+        self.ecs = Ecs(
+            self.scheduler,
+            self.call,
+            self.dynamodb,
+            details_table=self.settings.details_table,
+            task_timeout_seconds=TASK_TIMEOUT_SECONDS,
+        )
+        self.spec = spec(pattern, self.number_of_tasks)
+
+    def _run(self) -> None:
+        self._root = self.scheduler.spawn("state machine", self._execute)
+        self.scheduler.at(self.run_timeout_seconds, lambda: self._end("TIMED_OUT"))
+        self._sweep_later()
+        self.scheduler.run(self._settled, self._from_outside)
+        self._check_end()
+
+    @property
+    def summary(self) -> Summary | None:
+        """The run's item."""
+        found = [to_summary(item) for item in self.dynamodb.items("workflow_summary")]
+        return found[0] if found else None
+
+    @property
+    def rows(self) -> list[TaskRow]:
+        """The rows of its attempts."""
+        return [to_task_row(item) for item in self.dynamodb.items("workflow_details")]
+
+    # --- Step Functions ---------------------------------------------------------------------------------------------
+
+    def _execute(self) -> None:
+        settings = StateMachineSettings(
+            monitor_function_arn="monitor",
+            launcher_function_arn="launcher",
+            summary_table=self.settings.summary_table,
+            details_table=self.settings.details_table,
+            cluster=self.settings.cluster,
+            container_name="app",
+            target_bucket=self.settings.target_bucket,
+            target_prefix="copies",
+            log_stream_prefix="ecs",
+            run_timeout_seconds=self.run_timeout_seconds,
+            task_timeout_seconds=TASK_TIMEOUT_SECONDS,
+            task_attempts=self.task_attempts,
+            max_concurrency=40,
+        )
+        machine = Machine(
+            {1: pattern_1, 2: pattern_2}[self.pattern](settings),
+            {
+                "arn:aws:states:::lambda:invoke": self._invoke,
+                "arn:aws:states:::ecs:runTask.sync": self._run_task,
+                "arn:aws:states:::dynamodb:updateItem": self._update_item,
+            },
+            {
+                "Execution": {
+                    "Id": EXECUTION,
+                    "Name": "one",
+                    "StartTime": to_iso(START),
+                    "Input": self.spec,
+                    "RedriveCount": 0,
+                }
+            },
+            functions={
+                "now": lambda: to_iso(self.scheduler.now()),
+                "random": lambda: self.choices.pick(100) / 100,
+            },
+        )
+        machine.world = self
+        result = machine.run()
+        self._end(result.status, result.error, result.cause)
+
+    def _end(self, status: str, error: str = "", cause: str = "") -> None:
+        if self.status != "RUNNING":
+            return
+        self.status, self.ended_at, self._ending = status, self.scheduler.time, (error, cause)
+        if self._root is not self.scheduler.current and self._root is not None:
+            self._root.kill()
+        if status == "SUCCEEDED":
+            return
+        copies = 1 + self.choices.fault("event twice", 30) - self.choices.fault("event lost", 40)
+        for _ in range(copies):
+            self._events_open += 1
+            self.scheduler.spawn("event", self._event, after=(0.5, 4, 30)[self.choices.pick(3)])
+
+    def _event(self) -> None:
+        detail = {
+            "status": self.status,
+            "stateMachineArn": STATE_MACHINE,
+            "executionArn": EXECUTION,
+            "startDate": int(START.timestamp() * 1000),
+            "input": json.dumps(self.spec),
+            "error": self._ending[0],
+            "cause": self._ending[1],
+        }
+        self._asynchronously(lambda monitor, left: monitor.finalize_from_event({"detail": detail}, left))
+        self._events_open -= 1
+
+    def _sweep_later(self) -> None:
+        self.scheduler.spawn("sweep", self._sweep, after=SWEEP_SECONDS)
+
+    def _sweep(self) -> None:
+        self._sweep_later()
+        ended = self.status != "RUNNING"
+        self._asynchronously(lambda monitor, left: monitor.sweep(left))
+        if ended and self.choices.fair:
+            self._fair_sweeps += 1
+        elif ended:
+            # Faults do not go on for ever, and nothing may be left to chance after they have ended.
+            self.choices.end()
+
+    def _asynchronously(self, use: Callable[[Monitor, Callable[[], float]], Any]) -> None:
+        """Lambda repeats an asynchronous call that failed, twice."""
+        for pause in (60, 120, 0):
+            function = self._function(lambda left: use(self._monitor(), left))
+            self.scheduler.until(lambda: function.done)  # noqa: B023
+            if function.error is None:
+                return
+            self.scheduler.sleep(pause)
+
+    def describe_execution(self, *, executionArn: str) -> dict[str, Any]:
+        """DescribeExecution."""
+        self.call()
+        assert executionArn == EXECUTION
+        return {"status": self.status, "input": json.dumps(self.spec)}
+
+    class exceptions:
+        class ExecutionDoesNotExist(Exception):
+            pass
+
+    # --- what states call -------------------------------------------------------------------------------------------
+
+    def _invoke(self, arguments: Mapping[str, Any]) -> Any:
+        payload = arguments["Payload"]
+
+        def work(left: Callable[[], float]) -> Any:
+            if payload["action"] == "launch":
+                return self._launcher().launch(payload, left)
+            monitor = self._monitor()
+            return monitor.register(payload) if payload["action"] == "register" else monitor.monitor(payload)
+
+        if self.choices.fault("function error", 5):
+            raise AslError("Lambda.ServiceException", "try again")
+        function = self._function(work)
+        if self.choices.fault("call twice", 15):
+            self._function(work)
+        self.scheduler.until(lambda: function.done)
+        if isinstance(function.error, Killed):
+            raise AslError("Lambda.Unknown", "the function's environment ended")
+        if function.error is not None:
+            raise AslError(type(function.error).__name__, json.dumps({"errorMessage": str(function.error)}))
+        return {"Payload": json.loads(json.dumps(function.result))}
+
+    def _function(self, work: Callable[[Callable[[], float]], Any]) -> Activity:
+        began = self.scheduler.time
+
+        def left() -> float:
+            return FUNCTION_SECONDS - (self.scheduler.time - began).total_seconds()
+
+        def run() -> Any:
+            try:
+                return work(left)
+            except (ClientError, BotoCoreError, KitError):
+                raise
+            except Exception as error:
+                self.surprises.append(repr(error))
+                raise
+
+        function = self.scheduler.spawn("function", run, may_fail=True)
+        self.scheduler.at(FUNCTION_SECONDS, lambda: function.kill())
+        return function
+
+    def _run_task(self, arguments: Mapping[str, Any]) -> Any:
+        """`ecs:runTask.sync`."""
+        limit = self.scheduler.time + timedelta(seconds=self.time_limit)
+        self.call()
+        if self.choices.fault("server error"):
+            raise AslError("ECS.ServerException", "try again")
+        if self.choices.fault("throttled"):
+            raise AslError("ECS.InvalidParameterException", "Capacity is unavailable at this time (Service: ECS)")
+        if self.choices.fault("failures"):
+            raise AslError("AmazonECS.Unknown", json.dumps({"Failures": [{"Reason": "RESOURCE:MEMORY"}], "Tasks": []}))
+        if self.choices.fault("refused", 4):
+            raise AslError("ECS.AccessDeniedException", "not allowed")
+        override = arguments["Overrides"]["ContainerOverrides"][0]
+        started = self.ecs._start(
+            {
+                "cluster": arguments["Cluster"],
+                "startedBy": STARTED_BY_STEP_FUNCTIONS,
+                "group": arguments["Group"],
+                "overrides": {
+                    "containerOverrides": [
+                        {"environment": [{"name": v["Name"], "value": v["Value"]} for v in override["Environment"]]}
+                    ]
+                },
+            }
+        )
+        task = self.ecs.tasks[started["taskArn"]]
+        try:
+            self.scheduler.until(lambda: not task.lives, (limit - self.scheduler.time).total_seconds())
+        except Killed:
+            if not self.choices.fault("stop lost", 40):
+                self.ecs.stop(task, "Task stopped by Step Functions", "UserInitiated")
+            raise
+        if task.lives:
+            self.ecs.stop(task, "the state timed out", "UserInitiated")
+            raise AslError("States.Timeout")
+        described = _pascal(task.description)
+        if described["Containers"][0].get("ExitCode") == 0:
+            return described
+        raise AslError("States.TaskFailed", json.dumps(described, default=str))
+
+    def _update_item(self, arguments: Mapping[str, Any]) -> Any:
+        try:
+            return self.dynamodb.update_item(**arguments)
+        except ClientError as error:
+            raise AslError(f"DynamoDB.{error.response['Error']['Code']}", str(error)) from error
+        except BotoCoreError as error:
+            raise AslError("DynamoDB.SdkClientException", str(error)) from error
+
+    def _shared(self) -> dict[str, Any]:
+        return {
+            "settings": self.settings,
+            "summaries": SummaryTable(self.dynamodb, self.settings.summary_table),  # type: ignore[arg-type]
+            "details": DetailsTable(self.dynamodb, self.settings.details_table),  # type: ignore[arg-type]
+            "ecs_tasks": EcsTasks(self.ecs, self.settings.cluster),  # type: ignore[arg-type]
+            "clock": self.scheduler,
+        }
+
+    def _monitor(self) -> Monitor:
+        return Monitor(stepfunctions=self, **self._shared())  # type: ignore[arg-type]
+
+    def _launcher(self) -> Launcher:
+        return Launcher(run_task_client=self.ecs, dice=random.Random(1), **self._shared())  # type: ignore[arg-type]
+
+    # --- around calls -----------------------------------------------------------------------------------------------
+
+    def call(self) -> None:
+        """Somebody calls a service: others may go first, and the caller may die."""
+        self._crash(None)
+        self.scheduler.call()
+
+    def before_call(self, operation: str, write: Callable[[], object] | None) -> None:
+        """DynamoDB is called."""
+        self._crash(write)
+        self.scheduler.call()
+        if self.choices.fault("table error", 4):
+            raise client_error("ProvisionedThroughputExceededException", "slow down", operation)
+
+    def after_call(self, operation: str, again: Callable[[], object] | None) -> None:
+        """DynamoDB has done what it was asked."""
+        if self.choices.fault("table answer lost", 3):
+            raise lost_answer()
+        if again is not None and self.choices.fault("write twice", 8):
+            # The client had no answer and asked again.
+            again()
+        self.scheduler.call()
+
+    def _crash(self, write: Callable[[], object] | None) -> None:
+        current = self.scheduler.current
+        assert current is not None
+        kind = {"function": "function crashes", "container": "task killed"}.get(current.name.split()[0])
+        if kind is None or not self.choices.fault(kind, 3):
+            return
+        if write is not None and self.choices.fault("late write", 60):
+            self.scheduler.at((0.1, 1)[self.choices.pick(2)], lambda: _unless_refused(write))
+        current.killed = True
+        raise Killed
+
+    def written(self, table: str, before: Item | None, after: Item) -> None:
+        """Check what must hold after every write."""
+        if table == self.settings.summary_table:
+            self._check_summary(None if before is None else to_summary(before), to_summary(after))
+            return
+        row = to_task_row(after)
+        if before is not None and to_task_row(before).status.is_final and to_task_row(before).status != row.status:
+            raise Untrue(f"a row that was final changed: {before} became {after}")
+        if row.was_started and row.status is TaskStatus.COMPLETED and not self.ecs.tasks[row.ecs_task_id].did:
+            raise Untrue(f"a row is Completed whose job was not done: {after}")
+
+    def _check_summary(self, before: Summary | None, after: Summary) -> None:
+        counts = (after.completed_tasks, after.failed_tasks, after.running_tasks)
+        if sum(counts) != self.number_of_tasks or min(counts) < 0 or after.number_of_tasks != self.number_of_tasks:
+            raise Untrue(f"{counts} do not add up to {self.number_of_tasks}")
+        if before is not None and before.status.is_final and before.status != after.status:
+            raise Untrue(f"a summary that was final changed: {before} became {after}")
+        if after.status.is_final and (before is None or not before.status.is_final):
+            self.final_at = self.scheduler.time
+            if self.status == "RUNNING":
+                self._check_verdict(after)
+
+    def _check_verdict(self, summary: Summary) -> None:
+        """When the monitor says how a run ended, nothing of it may be left to itself."""
+        final = {row.ecs_task_id for row in self.rows if row.status.is_final}
+        for task in self.ecs.tasks.values():
+            if task.ended is None and task.arn not in final and not task.stop_asked:
+                raise Untrue(f"the run ended as {summary.status}, and nobody owns {task.arn}, which lives")
+
+    # --- from outside -----------------------------------------------------------------------------------------------
+
+    def _from_outside(self) -> None:
+        if not self._aborted and self.status == "RUNNING" and self.choices.fault("abort", 2):
+            self._aborted = True
+            self._end("ABORTED", "", "somebody stopped it")
+
+    def _settled(self) -> bool:
+        if self.status == "RUNNING" or self._events_open or any(task.lives for task in self.ecs.tasks.values()):
+            return False
+        summary = self.summary
+        if summary is None:
+            # A call of the launcher or the monitor may still be on its way to register the run.
+            return self._fair_sweeps >= SWEEPS_TO_THE_END
+        if self._fair_sweeps >= SWEEPS_TO_THE_END:
+            return True
+        return (
+            self.choices.fair
+            and self._fair_sweeps >= 1
+            and summary.status.is_final
+            and summary.end_time is not None
+            and all(row.status.is_final for row in self.rows)
+        )
+
+    def _check_end(self) -> None:
+        if self.surprises:
+            raise Untrue(f"the code raised {self.surprises}")
+        summary, rows = self.summary, self.rows
+        if summary is None:
+            if self.ecs.tasks:
+                raise Untrue("tasks were started of a run that was never registered")
+            return
+        if not summary.status.is_final:
+            raise Untrue(f"the execution ended as {self.status}, the run never did: {summary}")
+        for row in rows:
+            if not row.status.is_final:
+                raise Untrue(f"a row is left open: {row}")
+        completed = {row.task_name for row in rows if row.status is TaskStatus.COMPLETED}
+        counts = (summary.completed_tasks, summary.failed_tasks, summary.running_tasks)
+        if counts != (len(completed), self.number_of_tasks - len(completed), 0):
+            raise Untrue(f"the counts {counts} are not what the rows say: {len(completed)} completed")
+        # A call of the monitor that was under way when the execution was stopped may have seen the run's own end.
+        own = final_status(Counts(*counts), self.number_of_tasks, self.tolerated)
+        from_execution = {EXECUTION_STATUSES[self.status]} if self.status in EXECUTION_STATUSES else set()
+        if summary.status not in {own} | from_execution or (summary.status.is_success and self.status == "FAILED"):
+            raise Untrue(f"the execution ended as {self.status}, the run as {summary.status} with the counts {counts}")
+        self._check_owned(rows)
+        self._check_attempts(rows)
+
+    def _check_owned(self, rows: list[TaskRow]) -> None:
+        """After a run's end, whatever still lived was asked to stop."""
+        if self.final_at is None or self.ended_at is None:
+            return
+        late = max(self.final_at, self.ended_at) + timedelta(seconds=SWEEP_SECONDS)
+        for task in self.ecs.tasks.values():
+            if task.ended is not None and task.ended > late and not task.stop_asked:
+                raise Untrue(
+                    f"nobody stopped {task.arn}, which went on until {task.ended}; the run ended {self.final_at}"
+                )
+
+    def _check_attempts(self, rows: list[TaskRow]) -> None:
+        """Nothing is started twice, or more often than it may be."""
+        started: dict[tuple[str, str], list[Task]] = {}
+        for task in self.ecs.tasks.values():
+            started.setdefault((task.environment["KIT_TASK_NAME"], task.environment["KIT_ATTEMPT"]), []).append(task)
+        for (name, attempt), tasks in started.items():
+            if len(tasks) > 1:
+                raise Untrue(f"attempt {attempt} at {name} was started {len(tasks)} times")
+
+
+def _unless_refused(write: Callable[[], object]) -> None:
+    with contextlib.suppress(ClientError):
+        write()
+
+
+def _pascal(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name[:1].upper() + name[1:]: _pascal(item) for name, item in value.items()}
+    return [_pascal(item) for item in value] if isinstance(value, list) else value
+
+
+runs: st.SearchStrategy[World] = st.builds(
+    World,
+    tasks=st.integers(1, 3),
+    task_attempts=st.integers(1, 2),
+    tolerated=st.sampled_from([0, 50]),
+    run_timeout_seconds=st.sampled_from([3600, 150]),
+    choices=st.builds(
+        Choices,
+        # Pieces of one length: taking one out leaves the decisions in the others what they were.
+        st.lists(st.binary(min_size=32, max_size=32), max_size=16).map(b"".join),
+        st.frozensets(st.sampled_from(FAULTS)),
+    ),
+)
+"""Runs with whatever may befall them. Few kinds of fault in one run go deeper than all of them."""
