@@ -36,10 +36,6 @@ def run(job, s3):
     if kind in ("deaf", "hanging"):
         signal.setitimer(signal.ITIMER_REAL, 0)
         time.sleep(600)
-    if kind == "stubborn":
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        time.sleep(600)
     if kind == "held":
         while "Contents" not in s3.list_objects_v2(Bucket=job.source.bucket, Prefix=job.source.key):
             time.sleep(0.2)
