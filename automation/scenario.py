@@ -150,7 +150,7 @@ class Scenario:
             self._clean(interrupted=trouble is not None)
         finally:
             self.report.seconds["total"] = self._clock() - began
-            self._write_report()
+            self.write_report()
         if trouble is not None:
             raise trouble
         self._interruption.raise_noted()
@@ -175,6 +175,10 @@ class Scenario:
             self._deploying = True
             deployment = stack.deploy(on_resource=self._progress.resource)
             self._outputs = deployment.outputs
+        self.use_stack()
+
+    def use_stack(self) -> None:
+        """Do what the stack was deployed for: run a workflow of each pattern, and verify what came of it."""
         with self._phase("run"):
             inputs = self._inputs()
             with self._with_faults():
@@ -442,9 +446,13 @@ class Scenario:
             lines += [f"  {line}" for line in self.target.how_to_remove(self.plan.stack_name, self.plan.work_dir)]
         return lines
 
-    def _write_report(self) -> None:
-        document = self.report.document()
-        written = [path for path in self._report_places() if self._written(path, document)]
+    def write_documents(self, document: Mapping[str, Any]) -> list[Path]:
+        """Write the report's JSON wherever it is wanted; return where that went well."""
+        return [path for path in self._report_places() if self._written(path, document)]
+
+    def write_report(self) -> None:
+        """Write the report, and show its tables."""
+        written = self.write_documents(self.report.document())
         self._progress.table(
             "seconds", ["step", "seconds"], [[name, f"{took:.1f}"] for name, took in self.phases.items()]
         )

@@ -47,6 +47,7 @@ class _Pending:
     launch: Launch = field(compare=False)
     tries: int = field(default=0, compare=False)
     launch_try: int = field(default=0, compare=False)
+    is_uncertain: bool = field(default=False, compare=False)
 
 
 class Launcher:
@@ -133,12 +134,13 @@ class Launcher:
             pace.wait()
             answer = self._run_task(registration, item)
             item.tries += 1
+            item.is_uncertain |= answer.meaning is Meaning.UNCERTAIN
             newest = None
             if answer.meaning is Meaning.STARTED:
                 newest = self._record_started(registration, item.launch, answer)
                 launched += 1
             elif answer.meaning is Meaning.REFUSED or item.tries >= MOST_TRIES:
-                if answer.meaning is Meaning.UNCERTAIN:
+                if item.is_uncertain:
                     self._clock.sleep(LISTED_WITHIN_SECONDS)
                 # An earlier call, of this function or of one that broke off, may have started it.
                 found = self._find(registration, item.launch)

@@ -1,0 +1,321 @@
+"""A soak on a deployed stack: start runs some at a time, let faults befall them, look at what is left of each."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from automation import runs, verify
+from automation.aws import AwsClients
+from automation.errors import DriverError
+from automation.interruption import LOOK_SECONDS
+from automation.scenario import Scenario, SpecFile
+from automation.soak.plan import SoakRun, narrowed
+from automation.soak.verdict import EcsTaskLeft, Left, Rules, RunOutcome, judge, troubles_table
+from automation.specs import Document
+from runtime.workflow.attempts import INFRASTRUCTURE_RETRIES
+from runtime.workflow.records import Item
+from runtime.workflow.statuses import RunStatus
+
+POLL_SECONDS = 1.0
+TASK_ATTEMPTS = 2
+TOLERATED_PERCENTAGE = 20
+RUN_TIMEOUT_SECONDS = 900
+SETTLED_WITHIN_SECONDS = 90.0
+"""How long a run may take from its execution's end until nothing of it is left open; then the sweep is called, which
+the stack's own rule does every ten minutes."""
+
+ENDED_WITHIN_SECONDS = RUN_TIMEOUT_SECONDS + 120.0
+
+CONFIG = {
+    "taskAttempts": str(TASK_ATTEMPTS),
+    "toleratedFailurePercentage": str(TOLERATED_PERCENTAGE),
+    "taskTimeoutSeconds": "45",
+    "runTimeoutSeconds": str(RUN_TIMEOUT_SECONDS),
+    "stopTimeoutSeconds": "5",
+}
+"""The stack's settings: time limits short enough to be reached, further attempts, some tolerance."""
+
+
+_DESIRED_STATUSES: tuple[Literal["RUNNING", "STOPPED"], ...] = ("RUNNING", "STOPPED")
+
+
+class NamedInjector(Protocol):
+    """What makes faults in sets by name."""
+
+    def inject_faults(self, rules: Sequence[Mapping[str, Any]], name: str = "") -> None:
+        """Replace a set; no rules end it."""
+
+    def injected_faults(self, name: str = "") -> list[dict[str, Any]]:
+        """What the rules of a set met."""
+
+
+class Stopped(DriverError):
+    """The soak was interrupted."""
+
+    def __init__(self) -> None:
+        super().__init__("the soak was interrupted before this run had ended")
+
+
+class Soak(Scenario):
+    """The journey of a stack whose runs are those of a plan.
+
+    Args:
+        planned: the runs.
+        at_once: how many of them are on at the same time.
+        json: a file for the outcome.
+        **journey: of `Scenario`.
+    """
+
+    def __init__(self, planned: Sequence[SoakRun], *, at_once: int, injector: NamedInjector, **journey: Any) -> None:
+        super().__init__(**journey)
+        self.outcomes: list[RunOutcome] = []
+        self.problems: list[str] = []
+        self._planned = planned
+        self._at_once = at_once
+        self._injector = injector
+        self._ending = threading.Event()
+
+    @property
+    def passed(self) -> bool:
+        """Whether every run came to a true end, and nothing is left."""
+        report = self.report
+        return (
+            len(self.outcomes) == len(self._planned)
+            and not any(outcome.problems for outcome in self.outcomes)
+            and not self.problems
+            and not report.failed
+            and report.destroyed
+            and not report.leftovers
+        )
+
+    def use_stack(self) -> None:
+        """Run what is planned, some at a time, then look at everything that is left."""
+        with self._phase("runs"):
+            self._run_all()
+        with self._phase("verify"):
+            self.problems = self._left_open()
+            for problem in self.problems:
+                self._progress.say(f"BROKEN: {problem}")
+
+    def write_report(self) -> None:
+        """Tell what was injected, how it ended, and how each run did."""
+        document = {
+            "passed": self.passed,
+            "runs": [
+                {
+                    "number": outcome.run.number,
+                    "pattern": outcome.run.pattern,
+                    "workflowName": outcome.run.workflow,
+                    "troubles": list(outcome.run.troubles),
+                    "met": dict(outcome.met),
+                    "status": outcome.status,
+                    "completed": outcome.completed,
+                    "failed": outcome.failed,
+                    "swept": outcome.swept,
+                    "seconds": round(outcome.seconds, 1),
+                    "problems": list(outcome.problems),
+                }
+                for outcome in sorted(self.outcomes, key=lambda each: each.run.number)
+            ],
+            "problems": self.problems,
+            "destroyed": self.report.destroyed,
+            "leftovers": self.report.leftovers,
+            "seconds": {name: round(seconds, 1) for name, seconds in self.phases.items()},
+        }
+        self.write_documents(document)
+        self._progress.table("what befell the runs, and how they ended", *troubles_table(self.outcomes))
+        broken = sum(bool(outcome.problems) for outcome in self.outcomes)
+        self._progress.say(
+            f"{'passed' if self.passed else 'FAILED'}: {len(self.outcomes)} of {len(self._planned)} runs ended, "
+            f"{broken} broken, {sum(outcome.swept for outcome in self.outcomes)} swept"
+        )
+        self._progress.say(f"report: {self.plan.report_dir / 'report.json'}")
+
+    # --- the runs ---------------------------------------------------------------------------------------------------
+
+    def _run_all(self) -> None:
+        aws = self.target.aws
+        # A client is made when it is first used, which only one thread may do.
+        _ = (aws.dynamodb, aws.ecs, aws.s3, aws.stepfunctions, aws.functions)
+        inputs = self._inputs()
+        bodies = {pattern: SpecFile(spec.path, inputs[pattern]) for pattern, spec in self.plan.specs.items()}
+        threads = ThreadPoolExecutor(max_workers=self._at_once, thread_name_prefix="soak")
+        pending: set[Future[RunOutcome]] = {threads.submit(self._one, each, bodies) for each in self._planned}
+        try:
+            while pending:
+                done, pending = wait(pending, timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED)
+                for future in done:
+                    outcome = future.result()
+                    self.outcomes.append(outcome)
+                    self._progress.say(outcome.line(len(self._planned)))
+        finally:
+            self._ending.set()
+            threads.shutdown(wait=True, cancel_futures=True)
+
+    def _one(self, planned: SoakRun, bodies: Mapping[int, SpecFile]) -> RunOutcome:
+        deployed = self._outputs[f"pattern{planned.pattern}"]
+        document = _with_troubles(bodies[planned.pattern].document, planned)
+        roles = {"task": "-task", "launcher": "-launcher", "monitor": "-monitor"}
+        self._injector.inject_faults(
+            [narrowed(rule, planned.workflow, roles) for rule in planned.rules], planned.workflow
+        )
+        began = time.monotonic()
+        try:
+            run = runs.start(
+                self.target.aws,
+                pattern=planned.pattern,
+                spec=document,
+                deployed=deployed,
+                name=f"soak-{planned.number}",
+            )
+            aborted = self._follow(planned, run)
+            left, problems, swept = self._settle(planned, run)
+            met = Counter({each["name"]: int(each["met"]) for each in self._injector.injected_faults(planned.workflow)})
+        finally:
+            self._injector.inject_faults([], planned.workflow)
+        met.update({name: 1 for name, happened in (("execution stopped", aborted),) if happened})
+        met.update({"object missing": len(planned.missing)} if planned.missing else {})
+        summary = left.summary[0] if left.summary else {}
+        return RunOutcome(
+            run=planned,
+            status=str(summary.get("status", left.execution_status)),
+            completed=int(summary.get("completed_tasks", 0)),
+            failed=int(summary.get("failed_tasks", 0)),
+            seconds=time.monotonic() - began,
+            met=met,
+            problems=problems,
+            swept=swept,
+        )
+
+    def _follow(self, planned: SoakRun, run: verify.Run) -> bool:
+        """Wait for the execution's end, and stop it where that is planned; return whether it was."""
+        stepfunctions = self.target.aws.stepfunctions
+        began = time.monotonic()
+        aborted = False
+        while time.monotonic() - began < ENDED_WITHIN_SECONDS:
+            if stepfunctions.describe_execution(executionArn=run.execution_arn)["status"] != runs.RUNNING:
+                break
+            due = planned.abort_after_seconds
+            if due is not None and not aborted and time.monotonic() - began >= due:
+                stepfunctions.stop_execution(executionArn=run.execution_arn, error="Soak", cause="part of the soak")
+                aborted = True
+            self._pause()
+        return aborted
+
+    def _settle(self, planned: SoakRun, run: verify.Run) -> tuple[Left, list[str], bool]:
+        """Look at what is left until it is in order, or the time for that is over; then sweep, and look again."""
+        rules = Rules(
+            [str(task["taskName"]) for task in run.tasks], TASK_ATTEMPTS, INFRASTRUCTURE_RETRIES, TOLERATED_PERCENTAGE
+        )
+        for swept in (False, True):
+            began = time.monotonic()
+            while True:
+                left = gather(self.target.aws, run)
+                problems = judge(left, rules)
+                if not problems or time.monotonic() - began > SETTLED_WITHIN_SECONDS:
+                    break
+                self._pause()
+            if not problems or swept:
+                break
+            self._progress.say(f"run {planned.number}: calls the sweep, for {'; '.join(problems)}")
+            self.target.aws.functions.invoke(
+                FunctionName=str(run.deployed["monitorFunctionName"]),
+                InvocationType="Event",
+                Payload=json.dumps({"action": "sweep"}),
+            )
+        return left, problems, swept and not problems
+
+    def _pause(self) -> None:
+        if self._ending.wait(POLL_SECONDS):
+            raise Stopped
+
+    # --- what is left of all of them --------------------------------------------------------------------------------
+
+    def _left_open(self) -> list[str]:
+        """Say what is open in the whole stack."""
+        aws, problems = self.target.aws, list[str]()
+        for pattern in sorted(self.plan.specs):
+            deployed = self._outputs[f"pattern{pattern}"]
+            for page in aws.stepfunctions.get_paginator("list_executions").paginate(
+                stateMachineArn=str(deployed["stateMachineArn"]), statusFilter="RUNNING"
+            ):
+                problems += [f"execution {each['executionArn']} still runs" for each in page["executions"]]
+            for item in _items(aws, str(deployed["ddbTableNameWFSummary"])):
+                if item["status"] == RunStatus.RUNNING:
+                    problems.append(f"run {item['workflow_run_id']} of {item['workflow_name']} is still Running")
+            for item in _items(aws, str(deployed["ddbTableNameWFDetails"])):
+                if item["status"] not in ("Completed", "Failed"):
+                    problems.append(f"row {item['ecs_task_id']} of {item['workflow_name']} is {item['status']}")
+            for task in ecs_tasks(aws, str(deployed["clusterName"])):
+                if task["lastStatus"] != "STOPPED":
+                    problems.append(f"ECS task {task['taskArn']} is {task['lastStatus']}")
+        return problems + [f"a process still runs: {process}" for process in processes("soak-")]
+
+
+def _with_troubles(document: Mapping[str, Any], planned: SoakRun) -> Document:
+    tasks = [
+        {**task, "objectKey": f"missing/{task['objectKey']}"} if place in planned.missing else dict(task)
+        for place, task in enumerate(document["taskList"])
+    ]
+    return {**document, "workflowName": planned.workflow, "taskList": tasks}
+
+
+def gather(aws: AwsClients, run: verify.Run) -> Left:
+    """Read what is left of a run."""
+    known = runs.registered(aws, run)
+    facts = verify.gather(aws, known)
+    own = {"name": "KIT_WORKFLOW_NAME", "value": run.workflow_name}
+    tasks = []
+    for task in ecs_tasks(aws, str(run.deployed["clusterName"])):
+        environment = task["overrides"]["containerOverrides"][0].get("environment", [])
+        if own in environment:
+            values = {each["name"]: each["value"] for each in environment}
+            tasks.append(
+                EcsTaskLeft(task["taskArn"], values["KIT_TASK_NAME"], values["KIT_ATTEMPT"], task["lastStatus"])
+            )
+    return Left(
+        execution_status=facts.execution_status,
+        summary=facts.summary,
+        rows=facts.details,
+        ecs_tasks=tasks,
+        copies={
+            str(task["taskName"]): facts.copies.get(known.target(task), "") == facts.sources[known.source(task)]
+            for task in run.tasks
+        },
+        processes=list(processes(run.workflow_name)),
+    )
+
+
+def ecs_tasks(aws: AwsClients, cluster: str) -> Iterator[Any]:
+    """The cluster's tasks, stopped ones too, as DescribeTasks has them."""
+    arns: list[str] = []
+    for status in _DESIRED_STATUSES:
+        for page in aws.ecs.get_paginator("list_tasks").paginate(cluster=cluster, desiredStatus=status):
+            arns += page["taskArns"]
+    for first in range(0, len(arns), 100):
+        yield from aws.ecs.describe_tasks(cluster=cluster, tasks=arns[first : first + 100])["tasks"]
+
+
+def processes(workflow: str) -> Iterator[str]:
+    """This machine's processes that work for a workflow whose name starts so: tasks that run without containers."""
+    wanted = f"KIT_WORKFLOW_NAME={workflow}".encode()
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if any(value.startswith(wanted) for value in (entry / "environ").read_bytes().split(b"\0")):
+                yield f"{entry.name} {(entry / 'cmdline').read_bytes().replace(bytes(1), b' ').decode().strip()}"
+        except OSError:  # it has ended meanwhile, or is somebody else's
+            continue
+
+
+def _items(aws: AwsClients, table: str) -> Iterator[Mapping[str, Any]]:
+    for page in aws.dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
+        items: Sequence[Item] = page["Items"]
+        for item in items:
+            yield verify.plain_item(item)
