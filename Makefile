@@ -33,6 +33,10 @@ test: $(SETUP) ## the tests, with coverage (ARGS="-k name …")
 faults: $(SETUP) ## whole runs with faults of every kind in them, both patterns (ARGS="-k name …")
 	@$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile -m "faults and not docker" tests/integration/faults $(ARGS)
 
+.PHONY: soak
+soak: $(SETUP) ## fifty runs with faults in them on a deployed stack: all come to a true end (ARGS="--runs 6 --seed 2 …")
+	@$(BIN)/python -m automation.soak $(ARGS)
+
 .PHONY: lint
 lint: $(SETUP) ## ruff, mypy strict, import contracts
 	@$(BIN)/ruff check --quiet .

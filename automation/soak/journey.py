@@ -25,7 +25,7 @@ from runtime.workflow.statuses import RunStatus
 
 POLL_SECONDS = 1.0
 TASK_ATTEMPTS = 2
-TOLERATED_PERCENTAGE = 20
+TOLERATED_PERCENTAGE = 10
 RUN_TIMEOUT_SECONDS = 900
 SETTLED_WITHIN_SECONDS = 90.0
 """How long a run may take from its execution's end until nothing of it is left open; then the sweep is called, which
