@@ -1,7 +1,9 @@
 """What the user sees while the driver works: a live view on a terminal, plain lines anywhere else."""
 
+import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +28,10 @@ _DONE_WORDS = {
     "delete": "deleted",
     "delete-replaced": "deleted",
 }
+
+
+RESOURCES_A_LINE = 25
+"""On a stream, so many resources share a line: enough to see that it goes on, few enough to read."""
 
 
 class Progress(Protocol):
@@ -68,19 +74,16 @@ def short_type(type_token: str) -> str:
     return f"{package}:{module.partition('/')[0]}:{name}"
 
 
-class PlainProgress:
-    """One line for everything, with the seconds since the start.
+class LogProgress:
+    """One line for everything, with the seconds since the start, in a file.
 
     Args:
-        stream: where to write.
-        log: a file that gets the same lines.
+        log: the file.
+        clock: seconds that only grow.
     """
 
-    def __init__(
-        self, stream: TextIO | None = None, *, log: Path | None = None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._stream = stream
-        self._log = None if log is None else LogFile(log)
+    def __init__(self, log: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._log = LogFile(log)
         self._clock = clock
         self._began = clock()
         self._last: dict[int, Counts] = {}
@@ -122,10 +125,68 @@ class PlainProgress:
         """Nothing to do."""
 
     def _line(self, text: str) -> None:
-        line = f"{self._clock() - self._began:6.1f}s {text}"
-        if self._log is not None:
-            self._log.write(line + "\n")
-        print(line, file=self._stream or sys.stderr, flush=True)
+        self._log.write(f"{self._clock() - self._began:6.1f}s {text}\n")
+
+
+class PlainProgress(LogProgress):
+    """The same on a stream, but of the resources that went well only every 25th and how many there were.
+
+    Args:
+        stream: where to write; standard error where None.
+        log: a file that gets a line for everything.
+        clock: seconds that only grow.
+    """
+
+    def __init__(
+        self, stream: TextIO | None = None, *, log: Path | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__(log or Path(os.devnull), clock=clock)
+        self._stream = stream
+        self._done: Counter[str] = Counter()
+        self._told: Counter[str] = Counter()
+
+    def phase(self, name: str) -> None:
+        """A heading, after what the step before it came to."""
+        self._tell_resources()
+        super().phase(name)
+
+    def resource(self, step: ResourceStep) -> None:
+        """A line for each failure, and now and then one that says how far it is."""
+        if step.state == "failed":
+            super().resource(step)
+        elif step.state == "done" and step.operation in _DONE_WORDS:
+            word = _DONE_WORDS[step.operation]
+            self._write_log(f"   {word} {short_type(step.type)} {step.name}")
+            self._done[word] += 1
+            if self._done[word] % RESOURCES_A_LINE == 0:
+                self._told[word] = self._done[word]
+                self._show(f"   {word} {self._done[word]} resources, the last one {short_type(step.type)} {step.name}")
+
+    def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Columns, aligned, after what the step before came to."""
+        self._tell_resources()
+        super().table(title, header, rows)
+
+    def close(self) -> None:
+        """Say what the last step came to."""
+        self._tell_resources()
+
+    def _tell_resources(self) -> None:
+        for word, count in self._done.items():
+            if count != self._told[word]:
+                self._show(f"   {word} {count} resources")
+        self._done.clear()
+        self._told.clear()
+
+    def _line(self, text: str) -> None:
+        self._write_log(text)
+        self._show(text)
+
+    def _write_log(self, text: str) -> None:
+        super()._line(text)
+
+    def _show(self, text: str) -> None:
+        print(f"{self._clock() - self._began:6.1f}s {text}", file=self._stream or sys.stderr, flush=True)
 
 
 class LiveProgress:
@@ -137,7 +198,7 @@ class LiveProgress:
 
     def __init__(self, *, log: Path | None = None, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True)
-        self._log = _FileProgress(log) if log else None
+        self._log = LogProgress(log) if log else None
         self._phase = ""
         self._began = time.monotonic()
         self._open: dict[str, ResourceStep] = {}
@@ -230,15 +291,6 @@ class LiveProgress:
             Text(f"    pattern {pattern}: {describe(counts)}") for pattern, counts in sorted(self._counts.items())
         ]
         return Group(*lines)
-
-
-class _FileProgress(PlainProgress):
-    def __init__(self, log: Path) -> None:
-        super().__init__(log=log)
-
-    def _line(self, text: str) -> None:
-        assert self._log is not None
-        self._log.write(f"{self._clock() - self._began:6.1f}s {text}\n")
 
 
 def _asked(question: str) -> bool:

@@ -103,7 +103,8 @@ def test_each_pattern_s_sample_runs_also_two_at_once(tmp_path: Path) -> None:
         rendered = json.loads((folder / "reports" / f"pattern-{pattern}-input.json").read_text(encoding="utf-8"))
         assert "<" not in json.dumps(rendered) and len(rendered["taskList"]) == 10
         assert (folder / "reports" / "pulumi.log").is_file()
-        assert "created aws:ecs:Cluster" in shown[pattern]
+        assert "created aws:ecs:Cluster" in (folder / "reports" / "e2e.log").read_text(encoding="utf-8")
+        assert re.search(r"created [0-9]{2} resources\n", shown[pattern])
         assert re.search(rf"pattern {pattern}: 10 of 10 submitted, 0 running, 10 completed, 0 failed", shown[pattern])
         assert not list((folder / ".kit").glob("*")), "only the project's own folder is written to"
 
@@ -156,7 +157,7 @@ def test_ctrl_c_in_the_middle_of_the_deployment_destroys_what_was_made(tmp_path:
     seen: list[str] = []
     for line in driver.stderr:
         seen.append(line)
-        if "created aws:ec2:Vpc" in line:
+        if "created 25 resources" in line:
             break
 
     os.killpg(driver.pid, signal.SIGINT)
@@ -165,7 +166,7 @@ def test_ctrl_c_in_the_middle_of_the_deployment_destroys_what_was_made(tmp_path:
     shown = "".join(seen)
     assert driver.wait() == 130, shown
     assert "interrupted by SIGINT: destroying what was made" in shown
-    assert "deleted aws:ec2:Vpc" in shown
+    assert "deleted aws:ec2:Vpc" in (tmp_path / "reports" / "e2e.log").read_text(encoding="utf-8")
     report = json.loads((tmp_path / "reports" / "report.json").read_text(encoding="utf-8"))
     assert (report["passed"], report["destroyed"], report["leftovers"]) == (False, True, [])
     assert report["patterns"][0]["executionStatus"] is None

@@ -22,17 +22,28 @@ def test_types_are_short() -> None:
     assert short_type("kit:network:Network") == "kit:network:Network"
 
 
-def test_a_line_for_what_was_done_and_what_failed_and_none_for_what_began() -> None:
-    progress, stream = plain()
+def test_what_failed_is_shown_at_once_and_what_was_done_by_number(tmp_path: Path) -> None:
+    log, stream = tmp_path / "e2e.log", io.StringIO()
+    progress = PlainProgress(stream, log=log, clock=lambda: 0.0)
 
-    for state in ("started", "done", "failed"):
-        progress.resource(ResourceStep(CLUSTER.operation, CLUSTER.type, CLUSTER.name, state=state))
+    progress.phase("deploy")
+    for number in range(26):
+        for state in ("started", "done"):
+            progress.resource(ResourceStep(CLUSTER.operation, CLUSTER.type, f"kit-{number}", state=state))
+    progress.resource(ResourceStep(CLUSTER.operation, CLUSTER.type, CLUSTER.name, state="failed"))
     progress.resource(ResourceStep("same", CLUSTER.type, CLUSTER.name))
+    progress.phase("run")
 
     assert stream.getvalue().splitlines() == [
-        "   0.0s    created aws:ecs:Cluster kit",
+        "   0.0s == deploy",
+        "   0.0s    created 25 resources, the last one aws:ecs:Cluster kit-24",
         "   0.0s    FAILED to create aws:ecs:Cluster kit",
+        "   0.0s    created 26 resources",
+        "   0.0s == run",
     ]
+    logged = log.read_text(encoding="utf-8").splitlines()
+    assert logged[1:27] == [f"   0.0s    created aws:ecs:Cluster kit-{number}" for number in range(26)]
+    assert logged[27:] == ["   0.0s    FAILED to create aws:ecs:Cluster kit", "   0.0s == run"]
 
 
 def test_counts_are_a_line_only_when_they_change() -> None:
