@@ -100,11 +100,15 @@ def environment(world: World, tmp_path_factory: pytest.TempPathFactory) -> dict[
     }
 
 
-@pytest.fixture
-def make_stack(world: World, command: auto.PulumiCommand, environment: dict[str, str], tmp_path: Path) -> MakeStack:
+@pytest.fixture(scope="session")
+def make_stack(
+    world: World,
+    command: auto.PulumiCommand,
+    environment: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> MakeStack:
     def make(name: str, program: Program) -> auto.Stack:
-        folder = tmp_path / name
-        folder.mkdir()
+        folder = tmp_path_factory.mktemp(name)
         options = auto.LocalWorkspaceOptions(work_dir=str(folder), env_vars=environment, pulumi_command=command)
         stack = auto.create_stack(stack_name=name, project_name=PROJECT, program=program, opts=options)
         values = configuration(world.emulator)
