@@ -26,12 +26,12 @@ wheels: $(SETUP) ## put the image's packages into its build context, for builds 
 	@$(BIN)/python -c 'from automation.local import docker_engine; docker_engine.fetch_wheels()'
 
 .PHONY: test
-test: $(SETUP) ## the tests, with coverage (ARGS="-k name …")
-	@$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile -m "not faults and not docker" --cov --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)
+test: $(SETUP) ## the tests that take less than three minutes in all, with coverage (ARGS="-k name …")
+	@$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile -m "not acceptance and not docker" --cov --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)
 
-.PHONY: faults
-faults: $(SETUP) ## whole runs with faults of every kind in them, both patterns (ARGS="-k name …")
-	@$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile -m "faults and not docker" tests/integration/faults $(ARGS)
+.PHONY: acceptance
+acceptance: $(SETUP) ## the tests that take minutes: whole runs with faults of every kind, whole journeys (ARGS="-k name …")
+	@$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile -m "acceptance and not docker" tests/integration tests/e2e $(ARGS)
 
 .PHONY: soak
 soak: $(SETUP) ## fifty runs with faults in them on a deployed stack: all come to a true end (ARGS="--runs 6 --seed 2 …")

@@ -109,6 +109,7 @@ def test_each_pattern_s_sample_runs_also_two_at_once(tmp_path: Path) -> None:
         assert not list((folder / ".kit").glob("*")), "only the project's own folder is written to"
 
 
+@pytest.mark.acceptance
 def test_the_same_flow_on_whatever_the_aws_endpoint_is(tmp_path: Path) -> None:
     """`--target aws` with a spec in the seed kit's form: names filled in, other order, run id as text."""
     spec = dict(reversed(specs.load(specs.sample_path(ROOT, 1)).items()))
@@ -151,6 +152,7 @@ def test_the_same_flow_on_whatever_the_aws_endpoint_is(tmp_path: Path) -> None:
         assert session.client("ecs", endpoint_url=emulator.endpoint_url).list_clusters()["clusterArns"] == []
 
 
+@pytest.mark.acceptance
 def test_ctrl_c_in_the_middle_of_the_deployment_destroys_what_was_made(tmp_path: Path) -> None:
     driver = start(tmp_path, "--pattern", "2", "--container-runtime", "process", "--report-dir", "reports")
     assert driver.stderr is not None

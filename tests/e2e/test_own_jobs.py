@@ -24,6 +24,7 @@ from tests.e2e.test_driver import ROOT, start
 from tests.integration import docker_images
 
 pytestmark = [
+    pytest.mark.acceptance,
     pytest.mark.e2e,
     # Loading all of pulumi_aws's modules warns of each that it deprecates.
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),

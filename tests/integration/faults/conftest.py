@@ -8,7 +8,7 @@ A test says what befalls its run with `scenario`, and asks for `run`:
 
 The runs of all tests of a module start together when its first test does, and each test waits for its own, so what
 can run side by side does. A test that has to act at a moment of its own starts its run itself: `stage.run(…)`.
-Tests are marked `faults`; those of faults in containers, a module of their own, `both_runtimes` besides.
+Tests are marked `acceptance`; those of faults in containers, a module of their own, `both_runtimes` besides.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import pytest
 from tests.integration.faults.stage import Run, pattern_1
 from tests.integration.faults.test_run_task import RUN_TASK, completed
 
-pytestmark = [pytest.mark.faults, pytest.mark.integration, pattern_1]
+pytestmark = [pytest.mark.acceptance, pytest.mark.integration, pattern_1]
 
 scenario = pytest.mark.scenario
 

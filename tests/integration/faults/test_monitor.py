@@ -13,7 +13,7 @@ from runtime.workflow.clock import to_iso
 from tests.integration.emulator.conftest import allow
 from tests.integration.faults.stage import KEYS, Run, Scenario, Stage, pattern_2
 
-pytestmark = [pytest.mark.faults, pytest.mark.integration]
+pytestmark = [pytest.mark.acceptance, pytest.mark.integration]
 
 scenario = pytest.mark.scenario
 GONE = ("gone/01.txt", "gone/02.txt", "gone/03.txt")

@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.faults.stage import KEYS, Outcome, Run
 
-pytestmark = [pytest.mark.faults, pytest.mark.integration]
+pytestmark = [pytest.mark.acceptance, pytest.mark.integration]
 
 scenario = pytest.mark.scenario
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.integration.faults.stage import KEYS, Run
 
-pytestmark = [pytest.mark.faults, pytest.mark.integration]
+pytestmark = [pytest.mark.acceptance, pytest.mark.integration]
 
 scenario = pytest.mark.scenario
 GONE = ("gone/01.txt", "gone/02.txt", "gone/03.txt")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.integration, pytest.mark.both_runtimes]
+pytestmark = [pytest.mark.acceptance, pytest.mark.integration, pytest.mark.both_runtimes]
 
 KEYS = [f"in/{n:02}.txt" for n in range(1, 11)]
 MISSING = ["gone/01.txt", "gone/02.txt", "gone/03.txt"]
