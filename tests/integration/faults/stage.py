@@ -188,6 +188,10 @@ class Run:
         """Stop the execution."""
         self.p.aws.client("stepfunctions").stop_execution(executionArn=self.execution_arn, cause=cause)
 
+    def conclude(self) -> None:
+        """Wait until whoever ends a run whose execution did not has done so: its row has its `end_time` last."""
+        self.until(lambda: "end_time" in self.read().summary)
+
     def until(self, ask: Callable[[], Any], seconds: float = END_SECONDS) -> Any:
         """Ask until there is an answer."""
         return self.p.until(ask, seconds)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
-from tests.integration.faults.stage import Run, pattern_1
+from tests.integration.faults.stage import Outcome, Run, pattern_1
 from tests.integration.faults.test_run_task import RUN_TASK, completed
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.integration, pattern_1]
@@ -43,26 +41,41 @@ def test_a_launcher_that_is_killed_goes_on_where_it_was(run: Run) -> None:
     assert [failure["error"] for failure in failures] == ["Runtime.ExitError"] * 3
 
 
-def stop_once_it_launches(run: Run) -> None:
-    """Stop the execution after the third launch, and wait until the launcher and the monitor are done with it."""
-    run.until(lambda: len(run.p.rows(run.workflow)) >= 3)
+@scenario(keys=["waiting/x"] * 10, faults=[{**LAUNCHES, "effect": {"kill": "after"}}], during=Run.conclude)
+def test_a_launcher_that_is_killed_again_and_again_ends_the_run_and_leaves_no_task(run: Run) -> None:
+    left = run.outcome()
+    assert (left.status, left.execution["error"]) == ("FAILED", "Runtime.ExitError")
+    assert left.counts == ("Failed", 10, 0, 10, 0)
+    assert left.met == [6]
+    assert left.attempts == [(f"task_{n:02}", 1, "Failed") for n in range(1, len(left.tasks) + 1)]
+    _ended_with_the_run(left)
+
+
+def stop_during_the_fourth_launch(run: Run) -> None:
+    """Stop the execution while ECS lets the launcher wait; then wait until the monitor and the launcher are done."""
+    run.until(lambda: run.met() == [1])
     run.stop()
-    run.until(lambda: run.log("launcher").count('"launched"') and run.read().summary["running_tasks"] == 0)
-    run.until(lambda: not run.read().unstopped)
+    run.conclude()
+    run.until(lambda: '"launched"' in run.log("launcher"))
 
 
 @scenario(
-    keys=["waiting/x"] * 20,
-    faults=[{**LAUNCHES, "effect": {"delaySeconds": 1}}],
-    during=stop_once_it_launches,
+    keys=["waiting/x"] * 10,
+    faults=[{**LAUNCHES, "calls": [4], "effect": {"delaySeconds": 15}}],
+    during=stop_during_the_fourth_launch,
     alone=True,
 )
 def test_an_execution_that_is_stopped_while_the_launcher_runs_leaves_no_task(run: Run) -> None:
     left = run.outcome()
     assert left.status == "ABORTED"
-    assert left.counts == ("Aborted", 20, 0, 20, 0)
-    assert 3 <= len(left.tasks) < 20 and left.unstopped == []
+    assert left.counts == ("Aborted", 10, 0, 10, 0)
+    assert left.attempts == [(f"task_{n:02}", 1, "Failed") for n in range(1, 5)]
+    _ended_with_the_run(left)
+
+
+def _ended_with_the_run(left: Outcome) -> None:
+    """Every ECS task was stopped and has its row, which says why."""
+    assert left.unstopped == []
     assert left.each("ecs_task_id", "status") == [(task["taskArn"], "Failed") for task in left.tasks]
     assert {error.partition(":")[0] for error in left.each("error")} <= {"RunEnded", "Terminated"}
     assert {task["stopCode"] for task in left.tasks} == {"UserInitiated"}
-    assert json.loads(left.summary["workflow_specs"])["workflowName"] == run.workflow
