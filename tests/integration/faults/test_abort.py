@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.faults.stage import KEYS, Outcome, Run, Scenario, Stage
 
-pytestmark = [pytest.mark.faults, pytest.mark.integration]
+pytestmark = [pytest.mark.acceptance, pytest.mark.integration]
 
 scenario = pytest.mark.scenario
 DEADLINE_SECONDS = 30.0

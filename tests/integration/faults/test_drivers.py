@@ -13,7 +13,7 @@ import pytest
 
 from automation.local.pulumi_cli import default_cache_dir
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.acceptance
 
 ROOT = Path(__file__).resolve().parents[3]
 
