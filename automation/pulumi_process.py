@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -16,6 +17,7 @@ from semver import VersionInfo
 from automation.interruption import LOOK_SECONDS, Interruption, wait_for
 from automation.log_file import LogFile
 
+_READ_BYTES = 1024 * 1024
 INTERRUPT_GRACE_SECONDS = 20.0
 """How long an engine that was told to stop may take after a second Ctrl-C before it is killed."""
 
@@ -27,6 +29,10 @@ class PulumiProcess(automation.PulumiCommand):
     requests in flight and the engine loses track of what they made. Here only the engine is told, once, and
     finishes what is in flight, as `pulumi up` does on Ctrl-C
     (https://www.pulumi.com/docs/iac/cli/commands/pulumi_cancel/ describes the harder way).
+
+    It writes to files, not to pipes: were the driver killed, a pipe would take the engine along in the middle of its
+    work, and what it was just making would be in no state. So it notices that its program is gone, writes down what it
+    made, and gives its lock back.
 
     Args:
         executable: path of the `pulumi` executable.
@@ -92,7 +98,7 @@ class _Child:
     """One child process and the signals that reach it."""
 
     def __init__(self) -> None:
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._told = False
 
     def tell(self) -> None:
@@ -109,41 +115,30 @@ class _Child:
         on_output: Callable[[str], Any] | None,
         on_error: Callable[[str], Any] | None,
     ) -> automation.CommandResult:
-        out: list[str] = []
-        err: list[str] = []
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=cwd,
-            env=dict(environment),
-            encoding="utf-8",
-            errors="replace",
-            start_new_session=True,
-        )
-        self._process = process
-        try:
-            if self._told:
-                process.send_signal(signal.SIGINT)
-            assert process.stdout is not None and process.stderr is not None
-            readers = [
-                threading.Thread(target=_read, args=(process.stdout, on_output, out), daemon=True),
-                threading.Thread(target=_read, args=(process.stderr, on_error, err), daemon=True),
-            ]
-            for reader in readers:
-                reader.start()
-            for reader in readers:
-                wait_for(reader)
-            while process.poll() is None:
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(timeout=LOOK_SECONDS)
-        except BaseException:
-            self._end(process)
-            raise
-        return automation.CommandResult(stdout="\n".join(out), stderr="\n".join(err), code=process.returncode)
+        with tempfile.TemporaryFile() as out_file, tempfile.TemporaryFile() as err_file:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=out_file,
+                stderr=err_file,
+                cwd=cwd,
+                env=dict(environment),
+                start_new_session=True,
+            )
+            self._process = process
+            out, err = _Output(out_file, on_output), _Output(err_file, on_error)
+            try:
+                if self._told:
+                    process.send_signal(signal.SIGINT)
+                follower = threading.Thread(target=_follow, args=(process, out, err), daemon=True)
+                follower.start()
+                wait_for(follower)
+            except BaseException:
+                self._end(process)
+                raise
+        return automation.CommandResult(stdout=out.text, stderr=err.text, code=process.returncode)
 
-    def _end(self, process: "subprocess.Popen[str]") -> None:
+    def _end(self, process: "subprocess.Popen[bytes]") -> None:
         process.send_signal(signal.SIGINT)
         try:
             process.wait(timeout=INTERRUPT_GRACE_SECONDS)
@@ -152,10 +147,47 @@ class _Child:
             process.wait()
 
 
-def _read(stream: IO[str], callback: Callable[[str], Any] | None, lines: list[str]) -> None:
-    for line in stream:
-        stripped = line.rstrip()
-        if callback is not None:
-            callback(stripped)
-        lines.append(stripped)
-    stream.close()
+class _Output:
+    """What a child has written to a file so far, and who wants to hear of it line by line."""
+
+    def __init__(self, file: IO[bytes], on_line: Callable[[str], Any] | None) -> None:
+        self.on_line = on_line
+        self._descriptor = file.fileno()
+        self._offset = 0
+        self._rest = b""
+        self._lines: list[str] = []
+
+    @property
+    def text(self) -> str:
+        """All of it, as it was read."""
+        return "\n".join(self._lines)
+
+    def read(self, *, ended: bool) -> None:
+        """Take in what is new; a line without an end counts only when the child has ended."""
+        # The child shares the file's position: reading must not move it.
+        while new := os.pread(self._descriptor, _READ_BYTES, self._offset):
+            self._offset += len(new)
+            *lines, self._rest = (self._rest + new).split(b"\n")
+            for line in lines:
+                self._take(line)
+        if ended and self._rest:
+            self._take(self._rest)
+
+    def _take(self, raw: bytes) -> None:
+        line = raw.decode("utf-8", errors="replace").rstrip()
+        if self.on_line is not None:
+            self.on_line(line)
+        self._lines.append(line)
+
+
+def _follow(process: "subprocess.Popen[bytes]", *outputs: _Output) -> None:
+    """Read what a child writes until it has ended; at once where nobody wants to hear of it before."""
+    heard = any(output.on_line is not None for output in outputs)
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=LOOK_SECONDS if heard else None)
+        ended = process.returncode is not None
+        for output in outputs:
+            output.read(ended=ended)
+        if ended:
+            return
