@@ -33,6 +33,11 @@ class AwsClients:
         self._endpoint_url = endpoint_url
 
     @property
+    def endpoint_url(self) -> str | None:
+        """The emulator's address, None for AWS."""
+        return self._endpoint_url
+
+    @property
     def region(self) -> str:
         """The region's name, like `us-east-1`."""
         return self._session.region_name or ""

@@ -16,6 +16,9 @@ preview, deploy, put the sample object, start, watch, verify (execution status, 
 destroy, look for leftovers. Without options: both patterns, on this machine, without an AWS account.
 """
 EPILOG = """\
+commands over a deployed stack, each with its own --help: status, watch, abort, runs; and clean, which removes what a
+killed run of this program left behind: `python automation/e2e.py COMMAND`, or `python -m automation COMMAND`.
+
 exit status: 0 every step held; 1 a step failed (all was destroyed as far as possible); 2 the input cannot be used,
 nothing was created; 130 ended by Ctrl-C, 143 by SIGTERM, after everything was destroyed.
 """
@@ -45,16 +48,21 @@ class Options:
     faults: Path | None = None
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """Reports errors as exceptions, so that one place writes messages and ends the process."""
 
     def error(self, message: str) -> NoReturn:
+        """Refuse the command line.
+
+        Raises:
+            BadOption: always.
+        """
         raise BadOption(f"{message}. Try `{self.prog} --help`.")
 
 
 def parser() -> argparse.ArgumentParser:
     """The options, their defaults and their help."""
-    result = _Parser(
+    result = Parser(
         prog="python automation/e2e.py",
         description=DESCRIPTION,
         epilog=EPILOG,

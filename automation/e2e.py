@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from automation.errors import (  # noqa: E402
     EXIT_BAD_INPUT,
     EXIT_FAILED,
     EXIT_PASSED,
+    BadOption,
     ConfigRefused,
     DriverError,
     SpecForOnePattern,
@@ -30,20 +32,35 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line asks for and return the process's exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    command = given[0] if given and not given[0].startswith("-") else None
     interruption = Interruption()
     with interruption.installed():
         try:
+            if command is not None:
+                return _do_command(given, interruption)
             with interruption.breakable():
-                journey_of = _prepare(cli.parse(sys.argv[1:] if arguments is None else arguments), interruption)
+                journey_of = _prepare(cli.parse(given), interruption)
             return journey_of()
         except DriverError as error:
             print(error, file=sys.stderr)
-            if error.exit_status == EXIT_BAD_INPUT:
+            if error.exit_status == EXIT_BAD_INPUT and command is None:
                 print("Nothing was created.", file=sys.stderr)
             return error.exit_status
         except Interrupted as signal:
             print(signal, file=sys.stderr)
             return interruption.exit_status
+
+
+def _do_command(arguments: Sequence[str], interruption: Interruption) -> int:
+    from automation.commands import options
+
+    if arguments[0] not in options.NAMES:
+        raise BadOption(f"{arguments[0]}: there is no such command. There are {', '.join(options.NAMES)}.")
+    parsed = options.parse(arguments)
+    from automation.commands import main as commands
+
+    return commands.run(parsed, root=ROOT, interruption=interruption)
 
 
 def _prepare(options: cli.Options, interruption: Interruption) -> Callable[[], int]:
@@ -85,7 +102,7 @@ def _prepare(options: cli.Options, interruption: Interruption) -> Callable[[], i
         expectation=options.expectation,
     )
     injected = faults.Faults(fault_rules, injector) if fault_rules and (injector := target.injector) else None
-    return lambda: _make_journey(plan, target, program, interruption, injected)
+    return lambda: _make_journey(plan, target, program, interruption, injected, options.plugins)
 
 
 def _make_journey(
@@ -94,13 +111,29 @@ def _make_journey(
     program: Callable[[], None],
     interruption: Interruption,
     injected: faults.Faults | None,
+    plugins: str,
 ) -> int:
-    from automation import scenario
+    from automation import scenario, workfolders
+    from automation.commands import cleaning
     from automation.progress import shown
 
-    with shown(plan.report_dir / "e2e.log") as progress:
+    held = workfolders.hold(plan.work_dir)
+    with closing(held), shown(plan.report_dir / "e2e.log") as progress:
+        try:
+            with interruption.breakable():
+                cleaning.before_a_run(held, runs=ROOT / ".kit" / "runs", say=progress.say)
+        except BaseException:
+            held.discard_new()
+            raise
+        held.start(workfolders.Record.of_this_process(target=target.name, stack=plan.stack_name, plugins=plugins))
         journey = scenario.Scenario(
-            plan, target=target, program=program, interruption=interruption, progress=progress, faults=injected
+            plan,
+            target=target,
+            program=program,
+            interruption=interruption,
+            progress=progress,
+            faults=injected,
+            held=held,
         )
         try:
             report = journey.run()

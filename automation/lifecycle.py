@@ -1,10 +1,12 @@
 """The life of one Pulumi stack: create or select, preview, deploy, refresh, destroy, remove."""
 
+import re
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pulumi
 from pulumi import automation
@@ -12,10 +14,14 @@ from pulumi.automation import EngineEvent, OpType
 from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackNotFoundError
 
 from automation.errors import NotYourStack, StackOperationFailed
+from automation.processes import is_running
 from automation.pulumi_process import PulumiProcess
 
 PROJECT_NAME = "ecs-step-functions-kit"
 """The project's name in `Pulumi.yaml`, and so the namespace of its config."""
+
+_LOCK_OWNER = re.compile(r"created by \S+?@(\S+) \(pid (\d+)\)")
+_T = TypeVar("_T")
 
 OnResource = Callable[["ResourceStep"], None]
 
@@ -141,6 +147,7 @@ class Stack:
         work_dir: folder for the generated project file and the stack's settings; must exist.
         main_dir: folder that relative paths in the program start from.
         config: the stack's config, full keys (`aws:region`, `ecs-step-functions-kit:patterns`).
+        say: told when a lock is broken.
     """
 
     def __init__(
@@ -152,7 +159,9 @@ class Stack:
         work_dir: Path,
         main_dir: Path,
         config: Mapping[str, str],
+        say: Callable[[str], None] = lambda _line: None,
     ) -> None:
+        self._say = say
         self.name = name
         self.work_dir = work_dir
         self._config = dict(config)
@@ -184,15 +193,25 @@ class Stack:
         Raises:
             StackOperationFailed: the backend refuses.
         """
-        existed = True
+        existed = self.select()
         with _Translated("stack init", [], self.name):
-            try:
-                self._stack = automation.Stack.select(self.name, self._workspace)
-            except StackNotFoundError:
-                existed = False
+            if not existed:
                 self._stack = automation.Stack.create(self.name, self._workspace)
             self.configure(self._config)
         return existed
+
+    def select(self) -> bool:
+        """Select the stack where it exists. Answers whether it does.
+
+        Raises:
+            StackOperationFailed: the backend refuses.
+        """
+        with _Translated("stack select", [], self.name):
+            try:
+                self._stack = automation.Stack.select(self.name, self._workspace)
+            except StackNotFoundError:
+                return False
+        return True
 
     @property
     def _open_stack(self) -> automation.Stack:
@@ -224,7 +243,7 @@ class Stack:
         """
         listener = _Listener(on_resource)
         with _Translated("up", listener.errors, self.name), _without_debug_messages():
-            result = self._open_stack.up(on_event=listener)
+            result = self._unlocked(lambda: self._open_stack.up(on_event=listener))
         outputs = {key: output.value for key, output in result.outputs.items()}
         return Deployment(Changes(listener.counts, tuple(listener.steps)), outputs)
 
@@ -236,7 +255,7 @@ class Stack:
         """
         listener = _Listener(on_resource)
         with _Translated("refresh", listener.errors, self.name):
-            self._open_stack.refresh(on_event=listener)
+            self._unlocked(lambda: self._open_stack.refresh(on_event=listener))
         return Changes(listener.counts, tuple(listener.steps))
 
     def outputs(self) -> dict[str, Any]:
@@ -264,14 +283,41 @@ class Stack:
             self._pulumi.died = False
         listener = _Listener(on_resource)
         with _Translated("destroy", listener.errors, self.name):
-            stack.destroy(on_event=listener)
+            self._unlocked(lambda: stack.destroy(on_event=listener))
         return Changes(listener.counts, tuple(listener.steps))
+
+    def _unlocked(self, operation: Callable[[], _T]) -> _T:
+        """Do something that locks the stack; a lock whose owner is dead is broken first."""
+        try:
+            return operation()
+        except ConcurrentUpdateError as error:
+            owner = dead_owner(str(error), host=socket.gethostname(), is_running=is_running)
+            if owner is None:
+                raise
+            self._say(f"stack {self.name} is locked by {owner}, which has ended: the lock is broken")
+            self._open_stack.cancel()
+            return operation()
 
     def remove(self) -> None:
         """Forget the stack, which must be empty, and its config."""
         with _Translated("stack rm", [], self.name):
             self._workspace.remove_stack(self.name)
         self._stack = None
+
+
+def dead_owner(message: str, *, host: str, is_running: Callable[[int], bool]) -> str | None:
+    """Who left the locks that keep an operation from its stack, if all of them are of processes of this machine that
+    have ended; None else: such a lock is not ours to break.
+
+    Args:
+        message: what the engine says. Backends in files and object stores name the owner of each lock; others do not.
+        host: this machine's name.
+        is_running: whether there is a process with an id.
+    """
+    owners = _LOCK_OWNER.findall(message)
+    if not owners or any(of != host or is_running(int(pid)) for of, pid in owners):
+        return None
+    return " and ".join(f"process {pid}" for _, pid in owners)
 
 
 def physical_resources(deployment: Mapping[str, Any]) -> list[PhysicalResource]:

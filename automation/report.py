@@ -20,12 +20,14 @@ class PatternResult:
         problems: of the verdict, or why there is none.
         run_seconds: from the start of the execution to its end.
         verify_seconds: what it took to verify.
+        failed_tasks: why tasks failed, with the end of their logs; from `failures.documents`.
         started: workflow name, run id and execution ARN as soon as they are known.
     """
 
     pattern: int
     verdict: Verdict | None = None
     problems: list[str] = field(default_factory=list)
+    failed_tasks: list[dict[str, Any]] = field(default_factory=list)
     run_seconds: float = 0.0
     verify_seconds: float = 0.0
     workflow_name: str | None = None
@@ -53,6 +55,7 @@ class PatternResult:
             "copies": verdict.copies if verdict else 0,
             "passed": self.passed,
             "problems": list(self.problems),
+            **({"failedTasks": list(self.failed_tasks)} if self.failed_tasks else {}),
             "seconds": {"run": round(self.run_seconds, 2), "verify": round(self.verify_seconds, 2)},
         }
 

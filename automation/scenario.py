@@ -11,25 +11,25 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from automation import costs, leftovers, runs, specs, verify
-from automation.errors import BackendUnavailable, BadInput, Declined, DriverError, NotYourStack, WrongAccount
+from automation import costs, failures, runs, specs, verify
+from automation.errors import BackendUnavailable, BadInput, Declined, DriverError, WrongAccount
 from automation.expectations import Expectation
 from automation.faults import Faults
 from automation.interruption import InterruptedAgain, Interruption
-from automation.lifecycle import PROJECT_NAME, Changes, PhysicalResource, Stack
+from automation.lifecycle import PROJECT_NAME, Changes, Stack
+from automation.processes import RUN_VARIABLE
 from automation.progress import Progress
 from automation.pulumi_process import PulumiProcess
 from automation.report import PatternResult, Report, write_json
 from automation.target import Target
+from automation.teardown import Teardown
+from automation.workfolders import Held
 
 POLL_SECONDS = {"local": 0.3, "aws": 2.0}
 """Time between two looks at a run; on AWS every look costs read capacity of the tables."""
 SHOWN_PROBLEMS = 5
 RUN_GRACE_SECONDS = 120.0
 """How much longer than its own time limit a run may take before the driver gives up on it."""
-LEFTOVER_LOOKS = {"local": 1, "aws": 6}
-LEFTOVER_PAUSE_SECONDS = 10.0
-"""AWS's lists show deleted things for a while: they are asked again before something counts as left over."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,7 @@ class Scenario:
         interruption: what a Ctrl-C means at the moment.
         progress: where to say what happens.
         faults: what the runs are to survive.
+        held: the work folder, where it has to be known afterwards whose it was.
     """
 
     def __init__(
@@ -104,8 +105,10 @@ class Scenario:
         interruption: Interruption,
         progress: Progress,
         faults: Faults | None = None,
+        held: Held | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._held = held
         self.plan = plan
         self.target = target
         self.report = Report(target=target.name, patterns=[PatternResult(pattern) for pattern in sorted(plan.specs)])
@@ -164,6 +167,7 @@ class Scenario:
         with self._phase("setup"):
             self.target.start(self._progress.say)
             self.report.container_runtime = self.target.container_runtime
+            self._note_down(**self.target.notes)
             self._open_stack()
         stack = self._need_stack
         with self._phase("preview"):
@@ -187,12 +191,16 @@ class Scenario:
             for pattern, (run, seconds) in sorted(ended.items()):
                 self._verify(pattern, run, seconds)
 
+    def _note_down(self, **changes: Any) -> None:
+        if self._held is not None:
+            self._held.note(**changes)
+
     def _open_stack(self) -> None:
         self.plan.work_dir.mkdir(parents=True, exist_ok=True)
         pulumi = PulumiProcess(
             self.target.pulumi.executable,
             version=self.target.pulumi.version,
-            environment=self.target.environment,
+            environment={**self.target.environment, RUN_VARIABLE: str(self.plan.work_dir)},
             interruption=self._interruption,
             log_file=self.plan.report_dir / "pulumi.log",
         )
@@ -204,6 +212,7 @@ class Scenario:
             work_dir=self.plan.work_dir,
             main_dir=self.plan.root,
             config={**self.target.config, **own_config},
+            say=self._progress.say,
         )
         self._stack = stack
         if self.target.name == "local":
@@ -215,6 +224,12 @@ class Scenario:
             raise BackendUnavailable(str(error)) from error
         if not self._stack_is_new:
             self._check_against(stack.outputs())
+            there = len(stack.resources())
+            if there:
+                what = "brings them up to date and keeps them" if self.plan.keep else "updates and then destroys them"
+                self._progress.say(
+                    f"stack {self.plan.stack_name} holds {there} resources from an earlier run: this one {what}"
+                )
 
     def _check_against(self, outputs: Mapping[str, Any]) -> None:
         here = self.target.identity
@@ -319,28 +334,37 @@ class Scenario:
         if len(verdict.problems) > SHOWN_PROBLEMS:
             more = len(verdict.problems) - SHOWN_PROBLEMS
             self._progress.say(f"pattern {pattern}: and {more} more problems, all of them in the report")
-        for item in facts.details:
-            if item.get("status") == "Failed":
-                self._keep_log(run, item)
+        result.failed_tasks = self._explain_failures(run, facts.details)
         result.verify_seconds = self._clock() - began
 
-    def _keep_log(self, run: verify.Run, item: Mapping[str, Any]) -> None:
-        lines = verify.log_tail(self.target.aws, run, item)
-        if not lines:
-            return
-        name = f"pattern-{run.pattern}-{item.get('task_name')}-{item.get('attempt', 1)}.log"
-        (self.plan.report_dir / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
-        self._progress.say(f"pattern {run.pattern}: the log of {item.get('task_name')} ends: {lines[-1][:300]}")
+    def _explain_failures(self, run: verify.Run, details: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Keep the log of each attempt that failed, and show why tasks did."""
+        logs = {
+            item["ecs_task_id"]: verify.log_tail(self.target.aws, str(run.deployed["taskLogGroup"]), item)
+            for item in details
+            if item.get("status") == failures.FAILED
+        }
+        for item in details:
+            log = logs.get(item["ecs_task_id"])
+            if log:
+                name = f"pattern-{run.pattern}-{item.get('task_name')}-{item.get('attempt', 1)}.log"
+                (self.plan.report_dir / name).write_text("\n".join(log) + "\n", encoding="utf-8")
+        failed = failures.documents(details, lambda item: logs[item["ecs_task_id"]])
+        for line in failures.lines(failed):
+            self._progress.say(f"pattern {run.pattern}: {line}")
+        return failed
 
     def _clean(self, *, interrupted: bool) -> None:
         if self.plan.keep and self._deploying and not interrupted:
             self.report.kept = True
+            self._note_down(kept=True, use=tuple(self.target.how_to_use(self.plan.stack_name, self.plan.work_dir)))
             self._say_how_to_go_on()
         elif self._deploying:
+            teardown = self._teardown
             with self._phase("destroy"):
-                had = self._destroy()
+                self.report.destroyed = teardown.destroy()
             with self._phase("leftovers"):
-                self._look_for_leftovers(had)
+                self.report.leftovers = teardown.look_for_leftovers()
         else:
             self.report.destroyed = True
             self._forget_stack()
@@ -350,58 +374,15 @@ class Scenario:
             if result.verdict is None and not result.problems:
                 result.problems.append("it did not come to a verdict")
 
-    def _destroy(self) -> Sequence[PhysicalResource]:
-        stack = self._need_stack
-        had: Sequence[PhysicalResource] = ()
-        try:
-            had = stack.resources()
-            self._quiesce(had)
-        except (DriverError, ClientError, BotoCoreError, OSError) as error:
-            self._failed(str(error))
-        try:
-            try:
-                stack.destroy(on_resource=self._progress.resource)
-            except NotYourStack:
-                raise
-            except DriverError as error:
-                self._progress.say(f"{error}\ntrying again")
-                stack.destroy(on_resource=self._progress.resource)
-            self.report.destroyed = True
-        except DriverError as error:
-            self._failed(str(error))
-            for line in self.what_is_left():
-                self._progress.say(line)
-        return had
-
-    def _quiesce(self, had: Sequence[PhysicalResource]) -> None:
-        aws = self.target.aws
-        for arn in runs.stop_open_executions(aws, had):
-            self._progress.say(f"stopped {arn}")
-        for arn in runs.stop_ecs_tasks(aws, had):
-            self._progress.say(f"stopped {arn}")
-
-    def _look_for_leftovers(self, had: Sequence[PhysicalResource]) -> None:
-        inventory = leftovers.inventory(self.plan.stack_name, had)
-        try:
-            for look in range(LEFTOVER_LOOKS[self.target.name]):
-                if look:
-                    time.sleep(LEFTOVER_PAUSE_SECONDS)
-                found = leftovers.find(self.target.aws, inventory)
-                if not found.living:
-                    break
-        except (ClientError, BotoCoreError) as error:
-            self._failed(f"could not look for leftovers: {error}")
-            return
-        self.report.leftovers = list(found.living)
-        for line in found.living:
-            self._progress.say(f"left over: {line}")
-        for line in found.kept_by_aws:
-            self._progress.say(f"kept by AWS itself, costs nothing: {line}")
-        if self.report.destroyed and self.target.name == "aws":
-            try:
-                self._need_stack.remove()
-            except DriverError as error:
-                self._failed(str(error))
+    @property
+    def _teardown(self) -> Teardown:
+        return Teardown(
+            self._need_stack,
+            target=self.target,
+            work_dir=self.plan.work_dir,
+            progress=self._progress,
+            failed=self._failed,
+        )
 
     def _abandon(self) -> None:
         """Nothing was deployed: leave no trace."""
@@ -417,7 +398,10 @@ class Scenario:
 
     def _give_back(self) -> None:
         self.target.stop()
-        if self.target.name == "local" or self.report.destroyed or not self._deploying:
+        if self._held is not None and self._held.previous is not None and not self._deploying:
+            # Nothing was touched: the stack is still what an earlier run left, and its record says so.
+            self._held.restore()
+        elif self.target.name == "local" or self.report.destroyed or not self._deploying:
             shutil.rmtree(self.plan.work_dir, ignore_errors=True)
 
     def _say_how_to_go_on(self) -> None:
@@ -430,21 +414,9 @@ class Scenario:
 
     def what_is_left(self) -> list[str]:
         """Lines for somebody who has to finish by hand what the driver could not."""
-        lines = []
-        if self.target.name == "aws" and self._deploying:
-            try:
-                left = self._need_stack.resources()
-                lines.append(f"{len(left)} resources are left in stack {self.plan.stack_name}:")
-                lines += [f"  {resource.type} {resource.id or '(creation not seen to end)'}" for resource in left]
-            except DriverError as error:
-                lines.append(f"stack {self.plan.stack_name} cannot be read: {error}")
-        elif self.target.name == "local":
-            lines.append("The emulator has everything that was deployed; it goes away with it. Left on this machine:")
-            lines.append(f"  {self.plan.work_dir}")
-        if lines:
-            lines.append("To remove it:")
-            lines += [f"  {line}" for line in self.target.how_to_remove(self.plan.stack_name, self.plan.work_dir)]
-        return lines
+        if self.target.name == "aws" and not self._deploying:
+            return []
+        return self._teardown.what_is_left()
 
     def write_documents(self, document: Mapping[str, Any]) -> list[Path]:
         """Write the report's JSON wherever it is wanted; return where that went well."""

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
 import boto3
@@ -93,6 +93,10 @@ class Target(Protocol):
     @property
     def environment(self) -> Mapping[str, str]:
         """The whole environment of the Pulumi CLI, its backend included."""
+
+    @property
+    def notes(self) -> Mapping[str, Any]:
+        """What the run's record has to say of it, once started."""
 
     @property
     def config(self) -> Mapping[str, str]:
@@ -252,6 +256,11 @@ class AwsTarget:
         if self._plugins == "bundled":
             path.insert(0, str(self._bin_dir))
         return {**environment, "PATH": os.pathsep.join(path), "PULUMI_SKIP_UPDATE_CHECK": "true"}
+
+    @property
+    def notes(self) -> Mapping[str, Any]:
+        """Nothing runs on this machine but the engine."""
+        return {"container_runtime": self.container_runtime}
 
     @property
     def _additions(self) -> dict[str, str]:

@@ -236,11 +236,16 @@ def summary_items(aws: AwsClients, run: Run) -> Iterator[Mapping[str, Any]]:
 
 def details_items(aws: AwsClients, run: Run) -> Iterator[Mapping[str, Any]]:
     """The items of the details table with the run's id and workflow name."""
+    return details_of_run(aws, str(run.deployed["ddbTableNameWFDetails"]), run.workflow_name, run.run_id)
+
+
+def details_of_run(aws: AwsClients, table: str, workflow: str, run_id: int) -> Iterator[Mapping[str, Any]]:
+    """The items of a details table with a run's id and workflow name; two workflows may use one id."""
     pages = aws.dynamodb.get_paginator("query").paginate(
-        TableName=str(run.deployed["ddbTableNameWFDetails"]),
+        TableName=table,
         KeyConditionExpression="workflow_run_id = :id",
         FilterExpression="workflow_name = :name",
-        ExpressionAttributeValues={":name": {"S": run.workflow_name}, ":id": {"N": str(run.run_id)}},
+        ExpressionAttributeValues={":name": {"S": workflow}, ":id": {"N": str(run_id)}},
         ConsistentRead=True,
     )
     for page in pages:
@@ -262,12 +267,12 @@ def _plain_value(value: Mapping[str, Any]) -> Any:
     return content
 
 
-def log_tail(aws: AwsClients, run: Run, item: Mapping[str, Any], lines: int = MAX_LOG_LINES) -> list[str]:
+def log_tail(aws: AwsClients, log_group: str, item: Mapping[str, Any], lines: int = MAX_LOG_LINES) -> list[str]:
     """The last lines of an ECS task's log, none where it has no log.
 
     Args:
         aws: clients.
-        run: the task's run.
+        log_group: the tasks' log group.
         item: the task's item of the details table.
         lines: how many at most.
     """
@@ -276,7 +281,7 @@ def log_tail(aws: AwsClients, run: Run, item: Mapping[str, Any], lines: int = MA
         return []
     try:
         events = aws.logs.get_log_events(
-            logGroupName=str(run.deployed["taskLogGroup"]), logStreamName=str(stream), limit=lines, startFromHead=False
+            logGroupName=log_group, logStreamName=str(stream), limit=lines, startFromHead=False
         )["events"]
     except ClientError as error:
         if error.response["Error"]["Code"] == "ResourceNotFoundException":

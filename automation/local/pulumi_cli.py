@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping
@@ -21,6 +22,7 @@ from typing import Final, Literal
 from pulumi.automation import PulumiCommand
 from semver import VersionInfo
 
+from automation.local import leash
 from automation.local.plugins import write_executable
 
 PULUMI_VERSION: Final = "3.259.0"
@@ -209,9 +211,13 @@ def _lock(cache_dir: Path, progress: Progress) -> Generator[None, None, None]:
 
 @contextmanager
 def _fresh(cache_dir: Path) -> Generator[Path, None, None]:
-    """A folder to make things in, beside where they go in the end; gone afterwards."""
+    """A folder to make things in, beside where they go in the end; gone afterwards.
+
+    Only who has the lock makes one: any that is there was left by a process that was killed.
+    """
     folder = cache_dir / f".new-{os.getpid()}"
-    shutil.rmtree(folder, ignore_errors=True)
+    for left in cache_dir.glob(".new-*"):
+        shutil.rmtree(left, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
         yield folder
@@ -270,12 +276,16 @@ def _by_build(cache_dir: Path, root: Path, environment: Mapping[str, str], progr
     with _fresh(cache_dir) as new:
         executable = new / "bin" / "pulumi"
         executable.parent.mkdir()
+        scratch = new / "tmp"
+        scratch.mkdir()
         log = new / "build.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                build_command(go, executable),
+                # A driver that is killed takes the build along.
+                [sys.executable, "-I", "-S", leash.__file__, *build_command(go, executable)],
                 cwd=_TOOLS,
-                env={**environment, "CGO_ENABLED": "0", "GOFLAGS": ""},
+                env={**environment, "CGO_ENABLED": "0", "GOFLAGS": "", "GOTMPDIR": str(scratch)},
+                stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -293,6 +303,7 @@ def _by_build(cache_dir: Path, root: Path, environment: Mapping[str, str], progr
         version_of(executable, environment)
         (new / _BUILT_MARK).touch()
         log.unlink()
+        shutil.rmtree(scratch, ignore_errors=True)
         _move(new, root)
         new.mkdir()
     return PulumiCli(root / "bin" / "pulumi", "build", PULUMI_VERSION)

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from automation.local.emulator import Emulator, EmulatorError
 from automation.local.emulator.runtimes.selection import Wanted
 from automation.local.environment import engine_environment
+from automation.processes import is_running
 
 FOLDER = Path(__file__).resolve().parents[2] / ".kit" / "local"
 """Where it keeps everything; thrown away by `stop`."""
@@ -68,17 +69,6 @@ class Session:
         with socket.socket() as connection:
             answers = connection.connect_ex((address.hostname or "", address.port or 0)) == 0
         return answers and is_running(self.pid)
-
-
-def is_running(pid: int) -> bool:
-    """Whether there is such a process."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def find(folder: Path | None = None) -> Session | None:

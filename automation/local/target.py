@@ -7,7 +7,7 @@ import shlex
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import boto3
 
@@ -151,6 +151,15 @@ class LocalTarget:
         }
         path = [str(self._bin_dir), str(self.pulumi.executable.parent), inherited.get("PATH", os.defpath)]
         return {**inherited, **self._additions, "PATH": os.pathsep.join(path)}
+
+    @property
+    def notes(self) -> Mapping[str, Any]:
+        """The emulator's process, and the name that its containers are labelled with."""
+        return {
+            "container_runtime": self.container_runtime,
+            "emulator_pid": self._emulator.pid,
+            "emulator_name": self._emulator.folder.name,
+        }
 
     @property
     def _additions(self) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from automation import faults, leftovers, runs, scenario, specs, verify
+from automation import faults, leftovers, runs, scenario, specs, teardown, verify
 from automation.errors import BadInput, ConfirmationNeeded, Declined, NotYourStack, StackOperationFailed
 from automation.interruption import Interrupted, InterruptedAgain, Interruption
 from automation.lifecycle import Changes, Deployment, PhysicalResource
@@ -38,6 +38,8 @@ class World:
 
 
 class FakeStack:
+    name = "e2e"
+
     def __init__(self, world: World) -> None:
         self.world = world
 
@@ -74,6 +76,7 @@ class FakeStack:
 class FakeTarget:
     container_runtime = "process"
     environment: Mapping[str, str] = {}
+    notes: Mapping[str, Any] = {}
     config: Mapping[str, str] = {}
     aws = None
     identity = Identity("000000000000", "us-east-1", "arn:root")
@@ -152,7 +155,7 @@ class Journey:
         self.folder = folder
         patch.setattr(scenario, "Stack", lambda **_: FakeStack(self.world))
         patch.setattr(scenario, "PulumiProcess", lambda *_, **__: None)
-        patch.setattr(scenario, "LEFTOVER_PAUSE_SECONDS", 0.0)
+        patch.setattr(teardown, "LEFTOVER_PAUSE_SECONDS", 0.0)
         patch.setattr(specs, "render", lambda *_, **__: dict(RUN.spec))
         patch.setattr(runs, "put_sources", lambda *_: [])
         patch.setattr(runs, "start", self.start)

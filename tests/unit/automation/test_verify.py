@@ -20,6 +20,7 @@ SPEC = {
     "s3BucketName": BUCKET,
     "taskList": [{"taskName": "a", "objectKey": SOURCE[1]}, {"taskName": "b", "objectKey": SOURCE[1]}],
 }
+LOG_GROUP = "/ecs/kit"
 RUN = Run(
     pattern=1,
     execution_arn="arn:execution",
@@ -30,7 +31,7 @@ RUN = Run(
         "targetPrefix": "copies",
         "ddbTableNameWFSummary": "summary",
         "ddbTableNameWFDetails": "details",
-        "taskLogGroup": "/ecs/kit",
+        "taskLogGroup": LOG_GROUP,
     },
 )
 FOLDER = f"copies/w/{RUN_ID}"
@@ -218,8 +219,8 @@ def test_an_expectation_is_given_the_bytes_of_source_and_result(aws: AwsClients)
 
 
 def test_a_task_without_a_log_has_no_last_lines(aws: AwsClients) -> None:
-    assert verify.log_tail(aws, RUN, {"task_name": "a"}) == []
-    assert verify.log_tail(aws, RUN, {"task_name": "a", "log_stream": "ecs/kit/1"}) == []
+    assert verify.log_tail(aws, LOG_GROUP, {"task_name": "a"}) == []
+    assert verify.log_tail(aws, LOG_GROUP, {"task_name": "a", "log_stream": "ecs/kit/1"}) == []
 
 
 def test_a_log_s_last_lines(aws: AwsClients) -> None:
@@ -231,4 +232,4 @@ def test_a_log_s_last_lines(aws: AwsClients) -> None:
         logEvents=[{"timestamp": int(time.time() * 1000) + number, "message": f"line {number}"} for number in range(3)],
     )
 
-    assert verify.log_tail(aws, RUN, {"log_stream": "ecs/kit/1"}) == ["line 0", "line 1", "line 2"]
+    assert verify.log_tail(aws, LOG_GROUP, {"log_stream": "ecs/kit/1"}) == ["line 0", "line 1", "line 2"]

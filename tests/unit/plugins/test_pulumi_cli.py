@@ -1,6 +1,7 @@
 """Where the Pulumi CLI comes from, with executables of our own."""
 
 import os
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -190,13 +191,15 @@ def test_a_root_needs_a_folder_named_bin() -> None:
         _ = PulumiCli(Path("/usr/local/pulumi"), "path", "3.0.0").root
 
 
-def test_a_build_does_not_outlive_the_driver(tmp_path: Path) -> None:
-    """The driver ends while a thread of its builds: another part of the set-up was refused."""
-    started = tmp_path / "started"
+@pytest.mark.parametrize("end", ["pass", "os.kill(os.getpid(), 9)"], ids=["it ends", "it is killed"])
+def test_a_build_does_not_outlive_the_driver(tmp_path: Path, end: str) -> None:
+    """The driver ends while a thread of its builds: another part of the set-up was refused, or somebody killed it."""
+    started, alive = tmp_path / "started", tmp_path / "alive"
     os.mkfifo(started)
-    executable(tmp_path / "path" / "go", f"echo $$ > {started}\nread never < {started}")
-    driver = """
-import sys, threading
+    os.mkfifo(alive)
+    executable(tmp_path / "path" / "go", f"exec 3> {alive}\necho started > {started}\nread never < {started}")
+    driver = f"""
+import os, sys, threading
 from pathlib import Path
 from pulumi.automation import PulumiCommand
 from automation.local import pulumi_cli
@@ -212,14 +215,21 @@ PulumiCommand.install = install
 pulumi_cli._follow = follow
 building = threading.Event()
 folder = Path(sys.argv[1])
-environment = {"PATH": f"{folder / 'path'}:/usr/bin:/bin"}
-arguments = {"progress": lambda line: None, "environment": environment}
+environment = {{"PATH": f"{{folder / 'path'}}:/usr/bin:/bin"}}
+arguments = {{"progress": lambda line: None, "environment": environment}}
 threading.Thread(target=pulumi_cli.ensure, args=[folder / "cache"], kwargs=arguments, daemon=True).start()
-print((folder / "started").read_text().strip())
+(folder / "started").read_text()
 building.wait()
+{end}
 """
-    done = subprocess.run([sys.executable, "-c", driver, str(tmp_path)], capture_output=True, text=True, check=True)
+    held_by_the_build = os.open(alive, os.O_RDONLY | os.O_NONBLOCK)
 
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(done.stdout), 0)
+    done = subprocess.run([sys.executable, "-c", driver, str(tmp_path)], check=False)
+
+    assert done.returncode == (0 if end == "pass" else -9)
+    ended, _, _ = select.select([held_by_the_build], [], [], 60)
+    assert ended and os.read(held_by_the_build, 1) == b"", "the build goes on"
+    os.close(held_by_the_build)
+    with pulumi_cli._lock(tmp_path / "cache", print), pulumi_cli._fresh(tmp_path / "cache") as new:
+        assert list((tmp_path / "cache").glob(".new-*")) == [new], "what a killed driver left is removed by the next"
     assert not list((tmp_path / "cache").glob(".new-*"))

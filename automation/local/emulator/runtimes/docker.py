@@ -44,7 +44,7 @@ from automation.local.emulator.runtimes import (
 
 logger = logging.getLogger("emulator.docker")
 
-LABEL = "ecs-step-functions-kit.emulator"
+LABEL = docker_janitor.LABEL
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 """https://repost.aws/knowledge-center/ecs-resolve-outofmemory-errors"""
 _UNITS_PER_CPU = 1024

@@ -15,6 +15,8 @@ import sys
 from typing import Any
 from urllib.parse import quote
 
+LABEL = "ecs-step-functions-kit.emulator"
+"""On each container of an emulator; its value is the name of the emulator's folder."""
 _TIMEOUT_SECONDS = 30.0
 
 
@@ -47,17 +49,19 @@ def call(socket_path: str, method: str, path: str) -> Any:
         connection.close()
 
 
-def clean(socket_path: str, label: str, images: set[str]) -> None:
-    """Remove the containers with the label, running or not, and the names of images.
+def clean(socket_path: str, label: str, images: set[str]) -> int:
+    """Remove the containers with the label, running or not, and the names of images. Answers how many containers.
 
     Raises:
         OSError: no daemon answers.
     """
     filters = quote(json.dumps({"label": [label]}))
-    for container in call(socket_path, "GET", f"/containers/json?all=true&filters={filters}") or []:
+    containers = call(socket_path, "GET", f"/containers/json?all=true&filters={filters}") or []
+    for container in containers:
         call(socket_path, "DELETE", f"/containers/{container['Id']}?force=true&v=true")
     for name in sorted(images):
         call(socket_path, "DELETE", f"/images/{quote(name, safe='')}?noprune=true")
+    return len(containers)
 
 
 def main() -> None:

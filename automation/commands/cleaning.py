@@ -1,0 +1,327 @@
+"""Removing what drivers left behind that were killed, and on request what was kept.
+
+On the local target that is processes, containers and a work folder; on AWS a stack. What a living driver holds is never
+touched.
+"""
+
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from automation import processes, workfolders
+from automation.commands.errors import DestroyConfirmationNeeded, Kept
+from automation.commands.options import CommandOptions
+from automation.errors import EXIT_FAILED, EXIT_PASSED, BackendUnavailable, DriverError, WrongAccount
+from automation.interruption import Interruption
+from automation.lifecycle import Stack
+from automation.local.emulator.runtimes import docker_janitor
+from automation.local.emulator.runtimes.selection import docker_problem, docker_socket
+from automation.processes import RUN_VARIABLE, Process
+from automation.progress import Progress, shown
+from automation.pulumi_process import PulumiProcess
+from automation.target import AwsTarget, is_interactive
+from automation.teardown import Teardown
+from automation.workfolders import Held, Record
+
+ENGINE_SECONDS = 3600.0
+"""How long an engine may take to finish what it had begun on AWS; a NAT gateway or endpoint takes minutes."""
+_POLL_SECONDS = 1.0
+
+Say = Callable[[str], None]
+Fate = Literal["remove", "keep", "unknown"]
+
+
+def fate(record: Record | None, *, empty: bool, kept_too: bool) -> Fate:
+    """What becomes of a work folder that no living driver holds.
+
+    Args:
+        record: what its driver wrote down.
+        empty: whether there is nothing in it.
+        kept_too: whether the user wants kept ones removed.
+    """
+    if record is None:
+        return "remove" if empty or kept_too else "unknown"
+    return "keep" if record.kept and not kept_too else "remove"
+
+
+def describe(folder: Path, record: Record | None) -> str:
+    """A run, for people."""
+    if record is None:
+        return f"{folder.name} (it has no record)"
+    how = "kept by --keep" if record.kept else "killed, or ended before everything was removed"
+    return f"{folder.name} (process {record.pid}, started {record.started}; {how})"
+
+
+def counted(ended: Iterable[Process]) -> str:
+    """Processes, for people: `1 emulator, 2 plugins`."""
+    number = Counter(process.what for process in ended)
+    return ", ".join(
+        f"{count} {'processes' if (what, count > 1) == ('process', True) else what + ('s' if count > 1 else '')}"
+        for what, count in sorted(number.items())
+    )
+
+
+@dataclass(frozen=True)
+class _Removed:
+    processes: Sequence[Process]
+    containers: int
+
+    def lines(self, folder: Path) -> list[str]:
+        """What was done, a line each."""
+        lines = []
+        if self.processes:
+            ids = ", ".join(str(process.pid) for process in self.processes)
+            lines.append(f"  ended {counted(self.processes)} ({ids})")
+        if self.containers:
+            lines.append(f"  removed {self.containers} containers")
+        return [*lines, f"  removed {folder}"]
+
+
+def before_a_run(held: Held, *, runs: Path, say: Say) -> None:
+    """What `e2e.py` does first: remove what killed local runs left, and settle what a killed one left of its own stack.
+
+    Args:
+        held: this run's work folder, with the record of who had it before.
+        runs: where local runs have their work folders.
+        say: told what was found and done.
+    """
+    for folder in workfolders.abandoned(runs):
+        if folder.folder != held.folder and fate(folder.record, empty=_empty(folder), kept_too=False) == "remove":
+            try:
+                _remove_local(folder, say)
+            except DriverError as error:
+                # What cannot be removed does not keep this run from its work.
+                say(str(error))
+    if held.record is not None and not held.record.kept:
+        say(f"left on AWS: stack {held.record.stack} of {describe(held.folder, held.record)}")
+        await_engine(held.folder, say)
+
+
+def clean(options: CommandOptions, *, root: Path, interruption: Interruption) -> int:
+    """Do what `clean` asks for and return the process's exit status.
+
+    Raises:
+        BadInput: it cannot be done like this.
+    """
+    with shown() as progress:
+        if options.target == "local":
+            return _clean_local(root / ".kit" / "runs", kept_too=options.kept, say=progress.say)
+        return _CleanAws(options, root, interruption, progress).run()
+
+
+def _clean_local(runs: Path, *, kept_too: bool, say: Say) -> int:
+    status = EXIT_PASSED
+    removed = 0
+    for held in workfolders.abandoned(runs):
+        match fate(held.record, empty=_empty(held), kept_too=kept_too):
+            case "remove":
+                try:
+                    _remove_local(held, say)
+                    removed += 1
+                except DriverError as error:
+                    say(str(error))
+                    status = EXIT_FAILED
+            case "keep":
+                _list_kept(held, say)
+            case "unknown":
+                say(f"left alone, as it has no record: {held.folder}; `clean --kept` removes it")
+    if not removed and status == EXIT_PASSED:
+        say("nothing to clean")
+    return status
+
+
+def _list_kept(held: Held, say: Say) -> None:
+    record = held.record
+    assert record is not None
+    runs = any(process.what == "emulator" for process in processes.find(held.folder))
+    say(f"kept: {describe(held.folder, record)}; its emulator {'runs' if runs else 'has ended'}")
+    for line in record.use if runs else ():
+        say(f"  {line}")
+    say("  `clean --kept` removes it")
+
+
+def _remove_local(held: Held, say: Say) -> None:
+    say(f"removing what is left of e2e {describe(held.folder, held.record)}")
+    names = {path.name for path in held.folder.glob("emulator/emulator-*")}
+    if held.record is not None and held.record.emulator_name:
+        names.add(held.record.emulator_name)
+    ended = processes.end(held.folder)
+    removed = _Removed(ended, _remove_containers(names))
+    shutil.rmtree(held.folder, ignore_errors=True)
+    for line in removed.lines(held.folder):
+        say(line)
+
+
+def _remove_containers(names: Iterable[str]) -> int:
+    """Remove the containers of emulators by their label; answers how many there were."""
+    if docker_problem() is not None:
+        return 0
+    number = 0
+    for name in names:
+        try:
+            number += docker_janitor.clean(docker_socket(), f"{docker_janitor.LABEL}={name}", set())
+        except (OSError, ValueError) as error:
+            raise ContainersStay(name, str(error)) from error
+    return number
+
+
+class ContainersStay(DriverError):
+    """The engine does not remove containers."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(
+            f"containers with the label {docker_janitor.LABEL}={name} could not be removed: {reason}. "
+            "See that Docker works, and run `clean` again."
+        )
+
+
+def _empty(held: Held) -> bool:
+    return not any(path.is_dir() for path in held.folder.iterdir())
+
+
+def await_engine(
+    folder: Path,
+    say: Say,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Wait for an engine that outlived its driver: it writes down what it made, and ends by itself.
+
+    Raises:
+        EngineStays: it does not.
+    """
+    began = clock()
+    told = False
+    while engines := [process for process in processes.find(folder) if process.what == "engine"]:
+        if not told:
+            told = True
+            ids = ", ".join(str(process.pid) for process in engines)
+            say(f"waiting for its engine ({ids}) to finish what it has begun")
+        if clock() - began > ENGINE_SECONDS:
+            raise EngineStays(engines, ENGINE_SECONDS)
+        sleep(_POLL_SECONDS)
+
+
+class EngineStays(DriverError):
+    """The engine of a driver that is gone does not end."""
+
+    def __init__(self, engines: Sequence[Process], seconds: float) -> None:
+        ids = " ".join(str(process.pid) for process in engines)
+        super().__init__(
+            f"the Pulumi engine of an earlier run has not ended within {seconds:.0f} s. "
+            f"Tell it to stop with `kill -INT {ids}`, and try again."
+        )
+
+
+class _CleanAws:
+    """`clean --target aws`: stacks that `e2e.py --target aws` left, destroyed as it would have done."""
+
+    def __init__(self, options: CommandOptions, root: Path, interruption: Interruption, progress: Progress) -> None:
+        self._options = options
+        self._root = root
+        self._interruption = interruption
+        self._progress = progress
+        self._status = EXIT_PASSED
+        self._done = 0
+
+    def run(self) -> int:
+        parent = self._root / ".kit" / "aws"
+        if self._options.stack is not None:
+            held = workfolders.hold(parent / self._options.stack)
+            try:
+                if held.record is not None and held.record.kept and not self._options.kept:
+                    raise Kept(self._options.stack)
+                self._remove(held, self._options.stack)
+            finally:
+                held.close()
+            return self._status
+        for held in workfolders.abandoned(parent):
+            name = held.folder.name if held.record is None else held.record.stack
+            if held.record is not None and held.record.kept and not self._options.kept:
+                self._progress.say(f"kept: stack {name} of {describe(held.folder, held.record)}")
+                for line in held.record.use:
+                    self._progress.say(f"  {line}")
+                self._progress.say("  `clean --target aws --kept` removes it")
+            else:
+                self._remove(held, name)
+        if not self._done and self._status == EXIT_PASSED:
+            self._progress.say("nothing to clean")
+        return self._status
+
+    def _failed(self, message: str) -> None:
+        self._status = EXIT_FAILED
+        self._progress.say(f"FAILED: {message}")
+
+    def _remove(self, held: Held, name: str) -> None:
+        plugins = self._options.plugins or (held.record.plugins if held.record else None)
+        target = AwsTarget(
+            plugins="bundled" if plugins == "bundled" else "published",
+            confirmed=True,
+            interactive=False,
+            work_dir=held.folder,
+            state_dir=self._root / ".kit" / "state",
+        )
+        target.check()
+        if not self._options.yes and not is_interactive():
+            raise DestroyConfirmationNeeded(name)
+        await_engine(held.folder, self._progress.say)
+        target.start(self._progress.say)
+        stack = self._open(held.folder, name, target)
+        if stack is None:
+            self._progress.say(f"stack {name} is not in Pulumi's backend: there is nothing to destroy")
+            shutil.rmtree(held.folder, ignore_errors=True)
+            return
+        here = target.identity
+        there = stack.resources()
+        self._progress.say(f"stack {name}: {len(there)} resources, left by {describe(held.folder, held.record)}")
+        self._progress.say(f"account {here.account}, region {here.region}, as {here.arn}")
+        if not self._options.yes and not self._progress.ask("Destroy this?"):
+            self._failed(f"declined: stack {name} was left alone")
+            return
+        self._done += 1
+        teardown = Teardown(stack, target=target, work_dir=held.folder, progress=self._progress, failed=self._failed)
+        self._progress.phase(f"destroy {name}")
+        destroyed = teardown.destroy()
+        self._progress.phase("leftovers")
+        if teardown.look_for_leftovers():
+            self._status = EXIT_FAILED
+        if destroyed:
+            shutil.rmtree(held.folder, ignore_errors=True)
+            self._progress.say(f"stack {name} is destroyed")
+
+    def _open(self, folder: Path, name: str, target: AwsTarget) -> Stack | None:
+        pulumi = PulumiProcess(
+            target.pulumi.executable,
+            version=target.pulumi.version,
+            environment={**target.environment, RUN_VARIABLE: str(folder)},
+            interruption=self._interruption,
+            log_file=folder / "pulumi.log",
+        )
+        stack = Stack(
+            name=name,
+            program=lambda: None,
+            pulumi=pulumi,
+            work_dir=folder,
+            main_dir=self._root,
+            config=target.config,
+            say=self._progress.say,
+        )
+        try:
+            if not stack.select():
+                return None
+            outputs = stack.outputs()
+        except DriverError as error:
+            raise BackendUnavailable(str(error)) from error
+        here = target.identity
+        if "account" in outputs and (outputs["account"], outputs["region"]) != (here.account, here.region):
+            raise WrongAccount(
+                name,
+                f"account {outputs['account']}, region {outputs['region']}",
+                f"account {here.account}, region {here.region}",
+            )
+        return stack

@@ -1,0 +1,32 @@
+"""Runs a command that must not outlive who started it.
+
+Run as a process of its own, in a session of its own, with nothing but the standard library; its arguments are the
+command. When its standard input ends, because its parent ended, however that came about, everything in its process
+group is killed. It ends with the command's own exit status.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+
+def main() -> None:
+    """Run the command; end with it, or with standard input."""
+    process = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+    threading.Thread(target=_end_with_input, daemon=True).start()
+    code = process.wait()
+    os._exit(code if code >= 0 else 128 - code)
+
+
+def _end_with_input() -> None:
+    while os.read(0, 1024):
+        pass
+    os.killpg(0, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

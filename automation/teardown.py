@@ -1,0 +1,122 @@
+"""The end of a stack: what runs is stopped, every resource destroyed, and every service asked for leftovers."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from automation import leftovers, runs
+from automation.errors import DriverError, NotYourStack
+from automation.lifecycle import PhysicalResource, Stack
+from automation.progress import Progress
+from automation.target import Target
+
+LEFTOVER_LOOKS = {"local": 1, "aws": 6}
+LEFTOVER_PAUSE_SECONDS = 10.0
+"""AWS's lists show deleted things for a while: they are asked again before something counts as left over."""
+
+
+class Teardown:
+    """Destroys one stack.
+
+    Args:
+        stack: opened.
+        target: where it is.
+        work_dir: the stack's work folder.
+        progress: where to say what happens.
+        failed: told what did not hold; the rest is tried all the same.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        *,
+        target: Target,
+        work_dir: Path,
+        progress: Progress,
+        failed: Callable[[str], None],
+    ) -> None:
+        self._stack = stack
+        self._target = target
+        self._work_dir = work_dir
+        self._progress = progress
+        self._failed = failed
+        self._had: Sequence[PhysicalResource] = ()
+        self._destroyed = False
+
+    def destroy(self) -> bool:
+        """Stop what runs, then delete every resource; twice if need be. Answers whether all are deleted."""
+        try:
+            self._had = self._stack.resources()
+            self._quiesce()
+        except (DriverError, ClientError, BotoCoreError, OSError) as error:
+            self._failed(str(error))
+        try:
+            try:
+                self._stack.destroy(on_resource=self._progress.resource)
+            except NotYourStack:
+                raise
+            except DriverError as error:
+                self._progress.say(f"{error}\ntrying again")
+                self._stack.destroy(on_resource=self._progress.resource)
+            self._destroyed = True
+        except DriverError as error:
+            self._failed(str(error))
+            for line in self.what_is_left():
+                self._progress.say(line)
+        return self._destroyed
+
+    def _quiesce(self) -> None:
+        aws = self._target.aws
+        for arn in runs.stop_open_executions(aws, self._had):
+            self._progress.say(f"stopped {arn}")
+        for arn in runs.stop_ecs_tasks(aws, self._had):
+            self._progress.say(f"stopped {arn}")
+
+    def look_for_leftovers(self) -> list[str]:
+        """Ask every service for what the stack had. A stack that is destroyed is forgotten then.
+
+        Returns:
+            What is left over, a line each.
+        """
+        inventory = leftovers.inventory(self._stack.name, self._had)
+        try:
+            for look in range(LEFTOVER_LOOKS[self._target.name]):
+                if look:
+                    time.sleep(LEFTOVER_PAUSE_SECONDS)
+                found = leftovers.find(self._target.aws, inventory)
+                if not found.living:
+                    break
+        except (ClientError, BotoCoreError) as error:
+            self._failed(f"could not look for leftovers: {error}")
+            return []
+        for line in found.living:
+            self._progress.say(f"left over: {line}")
+        for line in found.kept_by_aws:
+            self._progress.say(f"kept by AWS itself, costs nothing: {line}")
+        if self._destroyed and self._target.name == "aws":
+            try:
+                self._stack.remove()
+            except DriverError as error:
+                self._failed(str(error))
+        return list(found.living)
+
+    def what_is_left(self) -> list[str]:
+        """Lines for somebody who has to finish by hand what the driver could not."""
+        name = self._stack.name
+        if self._target.name == "aws":
+            try:
+                left = self._stack.resources()
+                lines = [f"{len(left)} resources are left in stack {name}:"]
+                lines += [f"  {resource.type} {resource.id or '(creation not seen to end)'}" for resource in left]
+            except DriverError as error:
+                lines = [f"stack {name} cannot be read: {error}"]
+        else:
+            lines = ["The emulator has everything that was deployed; it goes away with it. Left on this machine:"]
+            lines.append(f"  {self._work_dir}")
+        return [
+            *lines,
+            "To remove it:",
+            *(f"  {line}" for line in self._target.how_to_remove(name, self._work_dir)),
+        ]
