@@ -242,13 +242,15 @@ class _CleanAws:
             return self._status
         for held in workfolders.abandoned(parent):
             name = held.folder.name if held.record is None else held.record.stack
-            if held.record is not None and held.record.kept and not self._options.kept:
-                self._progress.say(f"kept: stack {name} of {describe(held.folder, held.record)}")
-                for line in held.record.use:
-                    self._progress.say(f"  {line}")
-                self._progress.say("  `clean --target aws --kept` removes it")
-            else:
+            what = fate(held.record, empty=False, kept_too=self._options.kept)
+            if what == "remove":
                 self._remove(held, name)
+                continue
+            why = "kept" if what == "keep" else "left alone, as it has no record"
+            self._progress.say(f"{why}: stack {name} of {describe(held.folder, held.record)}")
+            for line in held.record.use if held.record else ():
+                self._progress.say(f"  {line}")
+            self._progress.say("  `clean --target aws --kept` removes it")
         if not self._done and self._status == EXIT_PASSED:
             self._progress.say("nothing to clean")
         return self._status
