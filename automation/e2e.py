@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -113,19 +112,22 @@ def _make_journey(
     injected: faults.Faults | None,
     plugins: str,
 ) -> int:
-    from automation import scenario, workfolders
+    from automation import scenario
     from automation.commands import cleaning
     from automation.progress import shown
 
-    held = workfolders.hold(plan.work_dir)
-    with closing(held), shown(plan.report_dir / "e2e.log") as progress:
-        try:
-            with interruption.breakable():
-                cleaning.before_a_run(held, runs=ROOT / ".kit" / "runs", say=progress.say)
-        except BaseException:
-            held.discard_new()
-            raise
-        held.start(workfolders.Record.of_this_process(target=target.name, stack=plan.stack_name, plugins=plugins))
+    with (
+        shown(plan.report_dir / "e2e.log") as progress,
+        cleaning.work_folder(
+            plan.work_dir,
+            runs=ROOT / ".kit" / "runs",
+            target=target.name,
+            stack=plan.stack_name,
+            plugins=plugins,
+            interruption=interruption,
+            say=progress.say,
+        ) as held,
+    ):
         journey = scenario.Scenario(
             plan,
             target=target,

@@ -7,7 +7,8 @@ touched.
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -79,6 +80,35 @@ class _Removed:
         if self.containers:
             lines.append(f"  removed {self.containers} containers")
         return [*lines, f"  removed {folder}"]
+
+
+@contextmanager
+def work_folder(
+    folder: Path, *, runs: Path, target: str, stack: str, plugins: str, interruption: Interruption, say: Say
+) -> Iterator[Held]:
+    """Hold a work folder while a driver works, once what killed ones left is removed.
+
+    Args:
+        folder: the work folder.
+        runs: where local runs have theirs.
+        target: `local` or `aws`.
+        stack: the Pulumi stack.
+        plugins: `bundled` or `published`.
+        interruption: what a Ctrl-C means.
+        say: told what was found and done.
+
+    Raises:
+        FolderInUse: a driver that lives works there.
+    """
+    with closing(workfolders.hold(folder)) as held:
+        try:
+            with interruption.breakable():
+                before_a_run(held, runs=runs, say=say)
+        except BaseException:
+            held.discard_new()
+            raise
+        held.start(Record.of_this_process(target=target, stack=stack, plugins=plugins))
+        yield held
 
 
 def before_a_run(held: Held, *, runs: Path, say: Say) -> None:

@@ -94,6 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _soak(options: Options, interruption: Interruption) -> int:
     from automation import scenario
+    from automation.commands import cleaning
     from automation.local.target import LocalTarget
     from automation.progress import shown
     from automation.soak import plan
@@ -110,7 +111,18 @@ def _soak(options: Options, interruption: Interruption) -> int:
     places.folder(work_dir, name="the work folder", advice=f"Make room, and make {ROOT / '.kit'} writable")
     samples = {pattern: specs.sample_path(ROOT, pattern) for pattern in options.patterns}
     target = LocalTarget(work_dir=work_dir, container_runtime="process", base_image=config.base_image)
-    with shown(report_dir / "soak.log") as progress:
+    with (
+        shown(report_dir / "soak.log") as progress,
+        cleaning.work_folder(
+            work_dir,
+            runs=work_dir.parent,
+            target=target.name,
+            stack="soak",
+            plugins="bundled",
+            interruption=interruption,
+            say=progress.say,
+        ) as held,
+    ):
         soak = Soak(
             plan.plan(runs=options.runs, tasks=options.tasks, patterns=options.patterns, seed=options.seed),
             at_once=options.at_once,
@@ -134,6 +146,7 @@ def _soak(options: Options, interruption: Interruption) -> int:
             program=program,
             interruption=interruption,
             progress=progress,
+            held=held,
         )
         try:
             soak.run()
