@@ -377,7 +377,8 @@ def _failed_for_good(state: TaskState, summary: Summary, now: datetime, settings
 def _verdict(
     summary: Summary, states: Mapping[str, TaskState], counts: Counts, now: datetime, settings: Settings
 ) -> RunStatus | None:
-    if counts.running > 0:
+    # A completed task may have a further attempt that its state machine began when it timed out waiting.
+    if counts.running > 0 or any(state.is_open for state in states.values()):
         return None
     if settings.pattern == 2 and counts.failed and not summary.launching_ended:
         latest = max(state.last_update for state in states.values())

@@ -35,6 +35,10 @@ class Task:
         did: whether its job was done.
         stop_asked: whether somebody asked for its end.
         ended: when its process ended.
+        process: what of it runs now.
+        interruptible: whether a signal ends its job.
+        is_deaf: whether it pays no heed to signals.
+        is_awaited: whether the state machine waits for it, and stops it if it ends before.
     """
 
     description: dict[str, Any]
@@ -45,6 +49,8 @@ class Task:
     ended: datetime | None = None
     process: Activity | None = None
     interruptible: bool = False
+    is_deaf: bool = False
+    is_awaited: bool = False
 
     @property
     def arn(self) -> str:
@@ -203,7 +209,7 @@ class Ecs:
         self._change(task, desiredStatus="STOPPED", stoppedReason=reason, stopCode=code)
         if task.process is None or not task.began:
             return
-        if task.interruptible and not self.choices.fault("deaf"):
+        if task.interruptible and not task.is_deaf and not self.choices.fault("deaf"):
             task.process.signal = interruptions.Terminated()
         self.scheduler.at(STOP_TIMEOUT_SECONDS, lambda: self.kill(task))
 
@@ -229,7 +235,7 @@ class Ecs:
         if container.error is not None and not isinstance(container.error, Killed):
             raise container.error
         exit_code = int(container.result) if container.error is None else 137
-        self.scheduler.sleep((0.1, 2)[self.choices.pick(2)])
+        self.scheduler.sleep((0.02, 2)[self.choices.pick(2)])
         self._stopped(task, exit_code, "EssentialContainerExited", "Essential container in task exited")
 
     def _stopped(self, task: Task, exit_code: int | None, code: str, reason: str) -> None:
@@ -257,7 +263,11 @@ class Ecs:
         )
 
     def _job(self, task: Task) -> None:
-        self.scheduler.sleep((2, 30, 0.1)[self.choices.pick(3)])
+        if task.is_deaf:
+            # The monitor stops it in the end, and it is done before it is killed.
+            self.scheduler.sleep(float(self._fixed["KIT_TASK_TIMEOUT_SECONDS"]) + (14, 18, 11)[self.choices.pick(3)])
+        else:
+            self.scheduler.sleep((2, 30, 0.1, 100)[self.choices.pick(4)])
         if self.choices.fault("hangs", 6):
             self.scheduler.until(lambda: False, 100_000)
         if self.choices.fault("job fails"):
@@ -276,7 +286,8 @@ class Ecs:
             if open_[0] and not container.done:
                 container.signal = interruptions.TimeLimitReached()
 
-        if not self.choices.fault("deaf"):
+        task.is_deaf = self.choices.fault("is late", 40)
+        if not task.is_deaf and not self.choices.fault("deaf"):
             self.scheduler.at(max(limit_seconds, 0.001), time_is_up)
         task.interruptible = True
         try:

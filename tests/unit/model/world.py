@@ -48,6 +48,7 @@ FAULTS = (
     "function crashes",
     "function error",
     "hangs",
+    "is late",
     "job fails",
     "late write",
     "lost answer",
@@ -264,7 +265,7 @@ class World:
         copies = 1 + self.choices.fault("event twice", 30) - self.choices.fault("event lost", 40)
         for _ in range(copies):
             self._events_open += 1
-            self.scheduler.spawn("event", self._event, after=(0.5, 4, 30)[self.choices.pick(3)])
+            self.scheduler.spawn("event", self._event, after=(0.02, 0.5, 4, 30)[self.choices.pick(4)])
 
     def _event(self) -> None:
         detail = {
@@ -379,12 +380,15 @@ class World:
             }
         )
         task = self.ecs.tasks[started["taskArn"]]
+        task.is_awaited = True
         try:
             self.scheduler.until(lambda: not task.lives, (limit - self.scheduler.time).total_seconds())
         except Killed:
             if not self.choices.fault("stop lost", 40):
                 self.ecs.stop(task, "Task stopped by Step Functions", "UserInitiated")
             raise
+        finally:
+            task.is_awaited = False
         if task.lives:
             self.ecs.stop(task, "the state timed out", "UserInitiated")
             raise AslError("States.Timeout")
@@ -454,6 +458,9 @@ class World:
         """Check what must hold after every write."""
         if table == self.settings.summary_table:
             self._check_summary(None if before is None else to_summary(before), to_summary(after))
+            if self.status == "RUNNING" and to_summary(after).status.is_final and self.choices.fault("abort", 30):
+                # Just then, when the state machine does not know it yet.
+                self._end("ABORTED", "", "somebody stopped it")
             return
         row = to_task_row(after)
         if before is not None and to_task_row(before).status.is_final and to_task_row(before).status != row.status:
@@ -469,20 +476,31 @@ class World:
             raise Untrue(f"a summary that was final changed: {before} became {after}")
         if after.status.is_final and (before is None or not before.status.is_final):
             self.final_at = self.scheduler.time
-            if self.status == "RUNNING":
-                self._check_verdict(after)
+        if after.end_time and (before is None or not before.end_time):
+            self._check_nothing_is_left_to_itself(after)
 
-    def _check_verdict(self, summary: Summary) -> None:
-        """When the monitor says how a run ended, nothing of it may be left to itself."""
+    def _check_nothing_is_left_to_itself(self, summary: Summary) -> None:
+        """When a run has come to its end, each of its tasks has, too, or is about to.
+
+        What the launcher started after the run's status was final, it stops by itself.
+        """
+        assert self.final_at is not None
         final = {row.ecs_task_id for row in self.rows if row.status.is_final}
         for task in self.ecs.tasks.values():
-            if task.ended is None and task.arn not in final and not task.stop_asked:
+            is_older = task.description["createdAt"] <= self.final_at
+            if (
+                is_older
+                and not task.is_awaited
+                and task.ended is None
+                and task.arn not in final
+                and not task.stop_asked
+            ):
                 raise Untrue(f"the run ended as {summary.status}, and nobody owns {task.arn}, which lives")
 
     # --- from outside -----------------------------------------------------------------------------------------------
 
     def _from_outside(self) -> None:
-        if not self._aborted and self.status == "RUNNING" and self.choices.fault("abort", 2):
+        if not self._aborted and self.status == "RUNNING" and self.choices.fault("abort", 3):
             self._aborted = True
             self._end("ABORTED", "", "somebody stopped it")
 
@@ -529,11 +547,15 @@ class World:
         self._check_attempts(rows)
 
     def _check_owned(self, rows: list[TaskRow]) -> None:
-        """After a run's end, whatever still lived was asked to stop."""
+        """After a run's end, what still lived was asked to stop: soon, or by the sweep where a function broke off."""
         if self.final_at is None or self.ended_at is None:
             return
-        late = max(self.final_at, self.ended_at) + timedelta(seconds=SWEEP_SECONDS)
+        broke_off = {"function crashes", "ecs error", "table error", "table answer lost", "stall"} & set(
+            self.choices.made
+        )
+        grace = timedelta(seconds=SWEEP_SECONDS + 60 if broke_off else 60)
         for task in self.ecs.tasks.values():
+            late = max(self.final_at, self.ended_at, task.description["createdAt"]) + grace
             if task.ended is not None and task.ended > late and not task.stop_asked:
                 raise Untrue(
                     f"nobody stopped {task.arn}, which went on until {task.ended}; the run ended {self.final_at}"
@@ -570,7 +592,7 @@ runs: st.SearchStrategy[World] = st.builds(
         Choices,
         # Pieces of one length: taking one out leaves the decisions in the others what they were.
         st.lists(st.binary(min_size=32, max_size=32), max_size=16).map(b"".join),
-        st.frozensets(st.sampled_from(FAULTS)),
+        st.frozensets(st.sampled_from(FAULTS), min_size=5, max_size=15),
     ),
 )
 """Runs with whatever may befall them. Few kinds of fault in one run go deeper than all of them."""

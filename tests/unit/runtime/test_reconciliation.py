@@ -105,6 +105,14 @@ class TestVerdicts:
         outcome = look(rows, run=summary(10), deployed=settings(toleratedFailurePercentage=tolerated))
         assert outcome.verdict is verdict and outcome.counts == Counts(7, 3, 0)
 
+    @pytest.mark.parametrize("pattern", [1, 2])
+    def test_none_while_a_further_attempt_at_a_completed_task_runs(self, pattern: int) -> None:
+        rows = [*(row(name, COMPLETED) for name in NAMES), row("a", RUNNING, 2)]
+        outcome = look(rows, answer(running("a", 2)), deployed=settings(pattern))
+        assert outcome.verdict is None and outcome.counts == Counts(3, 0, 0)
+        ended = look(rows, answer(stopped("a", 2)), deployed=settings(pattern))
+        assert ended.verdict is RunStatus.COMPLETED and [update.attempt for update in ended.updates] == [2]
+
     def test_all_failed_is_no_success(self) -> None:
         assert look([row(name, FAILED) for name in NAMES]).verdict is RunStatus.FAILED
 
