@@ -156,7 +156,12 @@ def pattern_2(settings: StateMachineSettings) -> State:
                         "Condition": "{% $states.input[1].succeeded %}",
                         "Output": "{% $states.input[1] %}",
                         "Next": "RunCompleted",
-                    }
+                    },
+                    {
+                        "Condition": "{% $exists($states.input[1].error) %}",
+                        "Output": "{% $states.input[1] %}",
+                        "Next": "RunRefused",
+                    },
                 ],
                 "Default": "RunFailed",
             },
@@ -239,7 +244,11 @@ def _track_branch(settings: StateMachineSettings) -> State:
             },
             "RefuseRedrive": {
                 "Type": "Pass",
-                "Output": {"done": True, "succeeded": False, "message": "{% $states.input.message %}"},
+                "Output": {
+                    "succeeded": False,
+                    "error": "{% $states.input.error %}",
+                    "message": "{% $states.input.message %}",
+                },
                 "Next": "TrackingEnded",
             },
             "TrackingEnded": {"Type": "Pass", "End": True},

@@ -720,7 +720,7 @@ class TestRedrives:
     def test_of_pattern_2_start_no_ecs_task_and_leave_the_rows_alone(self) -> None:
         aws = Aws(monitor=[registered(), lambda_failure("RedriveRefused", "start a new execution")])
         result = aws.run(2, redrive_count=1)
-        assert (result.status, result.cause) == ("FAILED", "start a new execution")
+        assert (result.error, result.cause) == ("RedriveRefused", "start a new execution")
         assert aws.of("ecs") == []
         assert {update["TableName"] for update in aws.of("update")} == {SETTINGS.summary_table}
 

@@ -97,3 +97,44 @@ def test_two_workflows_with_one_run_id_do_not_see_each_other(stage: Stage) -> No
     assert going.outcome().counts == ("Completed", 2, 2, 0, 0)
     left = stopped.read()
     assert (left.counts, left.each("status")) == (("Aborted", 2, 1, 1, 0), ["Failed", "Completed"])
+
+
+# --- redrives --------------------------------------------------------------------------------------------------------
+
+
+def redriven(run: Run) -> dict[str, object]:
+    """Redrive a run's execution; answers with its second end, once the monitor has heard of it."""
+    heard = run.log("monitor").count("the run is ended")
+    run.p.aws.client("stepfunctions").redrive_execution(executionArn=run.execution_arn)
+    ended = run.p.end(run.execution_arn)
+    assert ended["redriveCount"] == 1
+    run.until(lambda: run.log("monitor").count("the run is ended") > heard)
+    return ended
+
+
+def test_a_redrive_of_a_run_that_was_stopped_is_refused(stage: Stage) -> None:
+    scenario = Scenario(keys=(KEYS[0], "waiting/1"), alone=True)
+    run = Run(stage.deploy({}, alone=True), scenario, "stopped").start()
+    run.until(lambda: run.read().each("status") == ["Completed", "Running"])
+    run.stop()
+    run.until(lambda: run.read().summary.get("end_time") and not run.read().unstopped)
+    before = run.read()
+    ended = redriven(run)
+    assert (ended["status"], ended["error"]) == ("FAILED", "RedriveRefused")
+    assert "start a new execution with the same spec instead" in str(ended["cause"])
+    after = run.read()
+    assert (after.rows, len(after.tasks)) == (before.rows, 2)
+    assert after.counts == before.counts == ("Aborted", 2, 1, 1, 0)
+    assert after.summary["end_time"] == before.summary["end_time"]
+
+
+def test_a_redrive_of_a_run_whose_tasks_failed_fails_again_and_launches_nothing(stage: Stage) -> None:
+    scenario = Scenario(keys=(KEYS[0], "gone/1"), alone=True)
+    run = Run(stage.deploy({}, alone=True), scenario, "failed").start()
+    before = run.outcome()
+    run.until(lambda: "the run is ended" in run.log("monitor"))
+    ended = redriven(run)
+    assert (ended["status"], ended["error"], ended["cause"]) == ("FAILED", "TasksFailed", before.cause)
+    after = run.read()
+    assert (after.rows, len(after.tasks)) == (before.rows, 2)
+    assert after.counts == before.counts == ("Failed", 2, 1, 1, 0)

@@ -20,6 +20,7 @@ from automation.local.emulator.aws_behaviour import (
     request_authorization,
     states_engine,
     states_machines,
+    states_redrive,
     states_scope,
     states_test_state,
     vpc_networking,
@@ -131,6 +132,12 @@ def _states() -> None:
     replace(states, "_delete_state_machine", states_machines.answering(machines.delete))
     replace(states, "_start_execution", states_machines.answering(machines.start))
     replace(states, "_stop_execution", executions.stop)
+    original = replace(states, "_describe_execution", None)
+    states._describe_execution = states_redrive.describing(original)
+    redrive = states_redrive.redriving(executions.run_again)
+    replace_entry(
+        app.SERVICE_HANDLERS, "app.SERVICE_HANDLERS", "states", functools.partial(states_redrive.serving, redrive)
+    )
     replace(states, "_run_execution", executions.run)
     replace(states, "_run_sub_machine", executions.run_states)
     replace(states, "_execute_task", executions.task)

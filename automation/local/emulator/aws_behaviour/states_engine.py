@@ -26,8 +26,9 @@ from ministack.services import eventbridge
 from ministack.services import stepfunctions as states
 from ministack.services.stepfunctions import _ExecutionError
 
-from automation.local.emulator.aws_behaviour import states_scope
+from automation.local.emulator.aws_behaviour import states_redrive, states_scope
 from automation.local.emulator.aws_behaviour.states_integrations import Integrations, TaskCall
+from automation.local.emulator.aws_behaviour.states_redrive import Progress
 from automation.local.emulator.aws_behaviour.states_scope import Cancelled, Scope
 
 logger = logging.getLogger("emulator.states")
@@ -59,6 +60,8 @@ class Executions:
         self._integrations = integrations
         self._lock = threading.Lock()
         self._scopes: dict[str, Scope] = {}
+        self._ended = threading.Condition(self._lock)
+        self._progress: dict[str, Progress] = {}
 
     # --- executions ----------------------------------------------------------------------------------------------
 
@@ -72,20 +75,44 @@ class Executions:
             self._scopes[arn] = scope
             if execution["status"] != "RUNNING":
                 scope.cancel()
+            progress = self._progress.setdefault(arn, Progress())
         token = states_scope.current.set(scope)
+        progress_token = states_redrive.current.set(progress)
         try:
             self._run(execution, scope)
         except Cancelled:
             pass
         except _ExecutionError as error:
-            self.finish(execution, "FAILED", error=error.error, cause=error.cause)
+            if not scope.cancelled:
+                self.finish(execution, "FAILED", error=error.error, cause=error.cause)
         except Exception as error:
             logger.exception("execution %s", arn)
-            self.finish(execution, "FAILED", error="States.Runtime", cause=str(error))
+            if not scope.cancelled:
+                self.finish(execution, "FAILED", error="States.Runtime", cause=str(error))
         finally:
+            states_redrive.current.reset(progress_token)
             states_scope.current.reset(token)
-            with self._lock:
+            with self._ended:
                 del self._scopes[arn]
+                if execution["status"] == "SUCCEEDED":
+                    del self._progress[arn]
+                self._ended.notify_all()
+
+    def run_again(self, execution: Execution) -> None:
+        """Run an execution that did not succeed from where it came to, in a thread of its own."""
+        arn = execution["executionArn"]
+        with self._lock:
+            count = execution.get("redriveCount", 0) + 1
+            execution.update(status="RUNNING", redriveCount=count, stopDate=None, output=None, error=None, cause=None)
+        self.note(execution, "ExecutionRedriven", {"executionRedrivenEventDetails": {"redriveCount": count}})
+        publish_status(execution)
+
+        def run() -> None:
+            with self._ended:  # what was cancelled may not have come to its end yet
+                self._ended.wait_for(lambda: arn not in self._scopes)
+            self.run(arn)
+
+        threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True, name="states-redrive").start()
 
     def _run(self, execution: Execution, scope: Scope) -> None:
         machine = states._state_machines.get(execution["stateMachineArn"])
@@ -101,7 +128,8 @@ class Executions:
                 "Name": execution["name"],
                 "RoleArn": machine["roleArn"],
                 "StartTime": execution["startDate"],
-                "RedriveCount": 0,
+                "RedriveCount": execution.get("redriveCount", 0),
+                **({"RedriveTime": execution["redriveDate"]} if execution.get("redriveDate") else {}),
             },
             "StateMachine": {"Id": execution["stateMachineArn"], "Name": machine["name"]},
             "variables": {},
@@ -110,7 +138,7 @@ class Executions:
         timer = None
         if limit is not None:
             snapshot = contextvars.copy_context()
-            timer = threading.Timer(limit, snapshot.run, (self._time_out, execution))
+            timer = threading.Timer(limit, snapshot.run, (self._time_out, execution, scope))
             timer.daemon = True
             timer.start()
         try:
@@ -121,8 +149,9 @@ class Executions:
         scope.check()
         self.finish(execution, "SUCCEEDED", output=json.dumps(output))
 
-    def _time_out(self, execution: Execution) -> None:
-        self.finish(execution, "TIMED_OUT", error="States.Timeout")
+    def _time_out(self, execution: Execution, scope: Scope) -> None:
+        if not scope.cancelled:
+            self.finish(execution, "TIMED_OUT", error="States.Timeout")
 
     def finish(
         self,
@@ -197,7 +226,10 @@ class Executions:
             _ExecutionError: one of them failed, and none caught it.
             Cancelled: the scope is over.
         """
+        progress = states_redrive.current.get()
         name: str | None = start
+        if progress is not None:
+            name, value = progress.resume(start, value, context["variables"])
         while name is not None:
             scope = states_scope.current.get()
             if scope is not None:
@@ -210,7 +242,13 @@ class Executions:
             state = all_states.get(name)
             if state is None:
                 raise _ExecutionError("States.Runtime", f"There is no state '{name}'")
+            if progress is not None:
+                progress.enter(name, value, context["variables"])
             value, name = self._run_state(name, state, value, execution, context)
+            if progress is not None:
+                progress.leave()
+        if progress is not None:
+            progress.end(value)
         return value
 
     def _run_state(
@@ -385,8 +423,10 @@ class Executions:
                 state,
                 value,
                 context,
-                lambda: states._run_distributed_map(
-                    state, value, states._apply_input_path(state, value, context), processor, execution, context
+                lambda: contextvars.copy_context().run(
+                    _without_progress,
+                    states._run_distributed_map,
+                    (state, value, states._apply_input_path(state, value, context), processor, execution, context),
                 ),
             )
             return answer
@@ -425,6 +465,8 @@ class Executions:
         self, runs: list[tuple[dict[str, State], str, Any, Context]], at_once: int, execution: Execution
     ) -> list[Any]:
         outer = states_scope.current.get() or Scope()
+        progress = states_redrive.current.get()
+        progresses = {} if progress is None else progress.branches()
         results: list[Any] = [None] * len(runs)
         errors: list[BaseException] = []
         waiting = iter(range(len(runs)))
@@ -440,6 +482,11 @@ class Executions:
                     if index is None:
                         return
                     all_states, start, value, context = runs[index]
+                    own = progresses.setdefault(index, Progress())
+                    if own.ended:
+                        results[index] = own.output
+                        continue
+                    states_redrive.current.set(own)
                     try:
                         results[index] = self.run_states(all_states, start, value, execution, context)
                     except Cancelled:
@@ -462,6 +509,12 @@ class Executions:
         if errors:
             raise errors[0]
         return results
+
+
+def _without_progress(work: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    """What runs by itself, as the child executions of a Distributed Map do, is none of its parent's progress."""
+    states_redrive.current.set(None)
+    return work(*arguments)
 
 
 def inner_context(context: Context) -> Context:
@@ -548,10 +601,9 @@ def publish_status(execution: Execution) -> None:
         **_included("output", output),
         "stateMachineVersionArn": None,
         "stateMachineAliasArn": None,
-        "redriveCount": 0,
         "redriveDate": None,
-        "redriveStatus": "REDRIVABLE" if ended_badly else "NOT_REDRIVABLE",
-        "redriveStatusReason": None if ended_badly else f"Execution is {status} and cannot be redriven",
+        "redriveStatusReason": None,
+        **_redrive_details(execution),
         "error": execution.get("error") if ended_badly else None,
         "cause": execution.get("cause") if ended_badly else None,
     }
@@ -568,6 +620,13 @@ def publish_status(execution: Execution) -> None:
         },
         allow_aws_source=True,
     )
+
+
+def _redrive_details(execution: Execution) -> dict[str, Any]:
+    details = states_redrive.redrive_status(execution)
+    if "redriveDate" in details:
+        details["redriveDate"] = states._iso_to_epoch_ms(details["redriveDate"])
+    return details
 
 
 def _included(name: str, payload: str | None) -> dict[str, Any]:
