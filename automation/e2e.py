@@ -85,7 +85,7 @@ def _prepare(options: cli.Options, interruption: Interruption) -> Callable[[], i
     if options.json is not None:
         places.file(options.json, name="--json", advice="Name a file that can be written")
     places.folder(report_dir, name="--report-dir", advice="Name a folder that can be written to")
-    places.folder(work_dir, name="the work folder", advice=f"Make room, and make {ROOT / '.kit'} writable")
+    places.folder(work_dir.parent, name="the work folder", advice=f"Make room, and make {ROOT / '.kit'} writable")
     plan = scenario.Plan(
         stack_name=stack_name,
         specs={pattern: scenario.SpecFile(path, document) for pattern, (path, document) in files.items()},

@@ -108,7 +108,7 @@ def _soak(options: Options, interruption: Interruption) -> int:
     work_dir = ROOT / ".kit" / "runs" / run_name
     os.chdir(ROOT)
     places.folder(report_dir, name="--report-dir", advice="Name a folder that can be written to")
-    places.folder(work_dir, name="the work folder", advice=f"Make room, and make {ROOT / '.kit'} writable")
+    places.folder(work_dir.parent, name="the work folder", advice=f"Make room, and make {ROOT / '.kit'} writable")
     samples = {pattern: specs.sample_path(ROOT, pattern) for pattern in options.patterns}
     target = LocalTarget(work_dir=work_dir, container_runtime="process", base_image=config.base_image)
     with (
