@@ -8,7 +8,7 @@ from pulumi.automation.errors import CommandError, ConcurrentUpdateError
 
 from automation import lifecycle
 from automation.errors import NotYourStack, StackOperationFailed
-from automation.lifecycle import Changes, ResourceStep, physical_resources
+from automation.lifecycle import Changes, ResourceStep, dead_owner, physical_resources
 
 
 def event(**content: Any) -> EngineEvent:
@@ -113,3 +113,21 @@ def test_somebody_else_s_lock_is_not_broken() -> None:
     with pytest.raises(NotYourStack, match="pulumi cancel --stack e2e"):
         with lifecycle._Translated("up", [], "e2e"):
             raise ConcurrentUpdateError(CommandResult("", "the stack is currently locked by 1 lock", 255))
+
+
+LOCKED = """error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or …
+  file:///state/.pulumi/locks/organization/kit/e2e/1.json: created by me@here (pid 20697) at 2026-11-24T08:42:06Z
+"""
+
+
+def test_only_a_lock_whose_owner_on_this_machine_has_ended_is_ours_to_break() -> None:
+    other = LOCKED.replace("me@here (pid 20697)", "you@there (pid 1)")
+
+    def owner(message: str, *running: int) -> str | None:
+        return dead_owner(message, host="here", is_running=lambda pid: pid in running)
+
+    assert owner(LOCKED) == "process 20697"
+    assert owner(LOCKED, 20697) is None, "it lives"
+    assert owner(other) is None, "another machine's"
+    assert owner(LOCKED + other) is None, "one of two is another machine's"
+    assert owner("[409] Conflict: Another update is currently in progress.") is None, "a backend that names nobody"

@@ -1,0 +1,121 @@
+"""What becomes of work folders, and what is said of it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from automation import processes, workfolders
+from automation.commands import cleaning
+from automation.commands.options import CommandOptions
+from automation.interruption import Interruption
+from automation.processes import Process
+from automation.workfolders import Record
+
+KILLED = Record(17, "2026-11-24T09:20:09Z", ("e2e.py",), "local", "e2e", "bundled")
+KEPT = replace(KILLED, kept=True, use=("export AWS_ENDPOINT_URL=http://127.0.0.1:1",))
+
+
+def test_killed_ones_go_kept_ones_stay_and_what_nobody_knows_is_left_alone() -> None:
+    assert cleaning.fate(KILLED, empty=False, kept_too=False) == "remove"
+    assert cleaning.fate(KEPT, empty=False, kept_too=False) == "keep"
+    assert cleaning.fate(None, empty=False, kept_too=False) == "unknown"
+    assert cleaning.fate(None, empty=True, kept_too=False) == "remove"
+    assert {cleaning.fate(record, empty=False, kept_too=True) for record in (KILLED, KEPT, None)} == {"remove"}
+
+
+def test_processes_are_counted_for_people() -> None:
+    ended = [Process(1, "plugin"), Process(2, "plugin"), Process(3, "emulator"), Process(4, "process")]
+
+    assert cleaning.counted(ended) == "1 emulator, 2 plugins, 1 process"
+    assert cleaning.counted([Process(1, "process"), Process(2, "process")]) == "2 processes"
+
+
+def folder(root: Path, name: str, record: Record | None) -> Path:
+    path = root / ".kit" / "runs" / name
+    (path / "state").mkdir(parents=True)
+    if record is not None:
+        held = workfolders.hold(path)
+        held.start(record)
+        held.close()
+    return path
+
+
+def clean(root: Path, capsys: pytest.CaptureFixture[str], *, kept: bool = False) -> tuple[int, list[str]]:
+    status = cleaning.clean(CommandOptions("clean", kept=kept), root=root, interruption=Interruption())
+    return status, [line[8:].strip() for line in capsys.readouterr().err.splitlines()]
+
+
+def test_clean_says_what_it_removed_and_what_it_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    killed, kept, unknown = (
+        folder(tmp_path, name, record) for name, record in (("1", KILLED), ("2", KEPT), ("3", None))
+    )
+
+    assert clean(tmp_path, capsys) == (
+        0,
+        [
+            "removing what is left of e2e 1 (process 17, started 2026-11-24T09:20:09Z; "
+            "killed, or ended before everything was removed)",
+            f"removed {killed}",
+            "kept: 2 (process 17, started 2026-11-24T09:20:09Z; kept by --keep); its emulator has ended",
+            "`clean --kept` removes it",
+            f"left alone, as it has no record: {unknown}; `clean --kept` removes it",
+        ],
+    )
+    assert (killed.exists(), kept.exists(), unknown.exists()) == (False, True, True)
+    assert clean(tmp_path, capsys, kept=True)[0] == 0
+    assert not kept.exists() and not unknown.exists()
+    assert clean(tmp_path, capsys, kept=True) == (0, ["nothing to clean"])
+
+
+def test_processes_that_stay_are_a_failure_and_the_folder_stays_with_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end(path: Path) -> list[Process]:
+        raise processes.ProcessesStay(path, [Process(7, "engine")])
+
+    monkeypatch.setattr(processes, "end", end)
+    killed = folder(tmp_path, "1", KILLED)
+
+    status, said = clean(tmp_path, capsys)
+
+    assert status == 1 and "do not end: engine 7" in said[-1]
+    assert killed.exists()
+
+
+def test_containers_are_removed_by_the_label_of_their_emulator(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(cleaning, "docker_problem", lambda: None)
+    monkeypatch.setattr(cleaning.docker_janitor, "clean", lambda _socket, label, _images: asked.append(label) or 2)
+    (folder(tmp_path, "1", replace(KILLED, emulator_name="emulator-a")) / "emulator" / "emulator-b").mkdir(parents=True)
+
+    _, said = clean(tmp_path, capsys)
+
+    assert sorted(asked) == [f"{cleaning.docker_janitor.LABEL}=emulator-{name}" for name in "ab"]
+    assert "removed 4 containers" in said
+
+
+def test_a_run_cleans_up_first_and_waits_for_an_engine_that_outlived_its_driver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    killed = folder(tmp_path, "1", KILLED)
+    kept = folder(tmp_path, "2", KEPT)
+    engines = [[Process(5, "engine")], [Process(5, "engine")], []]
+    monkeypatch.setattr(cleaning, "_POLL_SECONDS", 0.0)
+    stack = workfolders.hold(tmp_path / ".kit" / "aws" / "e2e")
+    stack.start(replace(KILLED, target="aws"))
+    monkeypatch.setattr(processes, "end", lambda _folder: [])
+    monkeypatch.setattr(processes, "find", lambda _folder: engines.pop(0))
+
+    cleaning.before_a_run(stack, runs=killed.parent, say=said.append)
+
+    assert not killed.exists() and kept.exists() and engines == []
+    assert said[-2:] == [
+        "left on AWS: stack e2e of e2e (process 17, started 2026-11-24T09:20:09Z; "
+        "killed, or ended before everything was removed)",
+        "waiting for its engine (5) to finish what it has begun",
+    ]
+    stack.close()
