@@ -1,7 +1,7 @@
 """The command line of `e2e.py`: what may be asked for, and what of it makes no sense."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NoReturn
@@ -77,7 +77,12 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("--pattern", choices=("1", "2", "all"), default=None, help="which pattern to deploy (all)")
     result.add_argument("--specs", type=Path, metavar="FILE", help="the spec to run instead of the one in specs/")
-    result.add_argument("--tasks", type=_count, metavar="N", help="run N tasks instead of those of the spec")
+    result.add_argument(
+        "--tasks",
+        type=count("a number of tasks: give 1 or more"),
+        metavar="N",
+        help="run N tasks instead of those of the spec",
+    )
     result.add_argument(
         "--container-runtime",
         choices=("auto", "process", "docker"),
@@ -192,10 +197,19 @@ def _config(pairs: Sequence[str]) -> dict[str, str]:
     return config
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of tasks: give 1 or more")
-    return int(text)
+def count(what: str) -> Callable[[str], int]:
+    """A type of arguments: numbers from 1.
+
+    Args:
+        what: what anything else is not, as its message says.
+    """
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < 1:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+        return int(text)
+
+    return read
 
 
 def _port(text: str) -> int:

@@ -12,43 +12,23 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from automation import cli, faults, places, specs  # noqa: E402  the path comes first
-from automation.errors import (  # noqa: E402
-    EXIT_BAD_INPUT,
-    EXIT_FAILED,
-    EXIT_PASSED,
-    BadOption,
-    ConfigRefused,
-    DriverError,
-    SpecForOnePattern,
-    SpecPatternUnknown,
-)
-from automation.interruption import Interrupted, InterruptedAgain, Interruption  # noqa: E402
+from automation.edge import exit_status, travel  # noqa: E402
+from automation.errors import BadOption, ConfigRefused, SpecForOnePattern, SpecPatternUnknown  # noqa: E402
+from automation.interruption import Interruption  # noqa: E402
 
 if TYPE_CHECKING:
-    from automation import scenario
+    from automation.progress import Progress
     from automation.target import Target
+    from automation.workfolders import Held
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line asks for and return the process's exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     command = given[0] if given and not given[0].startswith("-") else None
-    interruption = Interruption()
-    with interruption.installed():
-        try:
-            if command is not None:
-                return _do_command(given, interruption)
-            with interruption.breakable():
-                journey_of = _prepare(cli.parse(given), interruption)
-            return journey_of()
-        except DriverError as error:
-            print(error, file=sys.stderr)
-            if error.exit_status == EXIT_BAD_INPUT and command is None:
-                print("Nothing was created.", file=sys.stderr)
-            return error.exit_status
-        except Interrupted as signal:
-            print(signal, file=sys.stderr)
-            return interruption.exit_status
+    if command is not None:
+        return exit_status(lambda interruption: _do_command(given, interruption), creates=False)
+    return exit_status(lambda interruption: _do_main_job(given, interruption))
 
 
 def _do_command(arguments: Sequence[str], interruption: Interruption) -> int:
@@ -60,6 +40,12 @@ def _do_command(arguments: Sequence[str], interruption: Interruption) -> int:
     from automation.commands import main as commands
 
     return commands.run(parsed, root=ROOT, interruption=interruption)
+
+
+def _do_main_job(arguments: Sequence[str], interruption: Interruption) -> int:
+    with interruption.breakable():
+        journey_of = _prepare(cli.parse(arguments), interruption)
+    return journey_of()
 
 
 def _prepare(options: cli.Options, interruption: Interruption) -> Callable[[], int]:
@@ -101,34 +87,9 @@ def _prepare(options: cli.Options, interruption: Interruption) -> Callable[[], i
         expectation=options.expectation,
     )
     injected = faults.Faults(fault_rules, injector) if fault_rules and (injector := target.injector) else None
-    return lambda: _make_journey(plan, target, program, interruption, injected, options.plugins)
 
-
-def _make_journey(
-    plan: "scenario.Plan",
-    target: "Target",
-    program: Callable[[], None],
-    interruption: Interruption,
-    injected: faults.Faults | None,
-    plugins: str,
-) -> int:
-    from automation import scenario
-    from automation.commands import cleaning
-    from automation.progress import shown
-
-    with (
-        shown(plan.report_dir / "e2e.log") as progress,
-        cleaning.work_folder(
-            plan.work_dir,
-            runs=ROOT / ".kit" / "runs",
-            target=target.name,
-            stack=plan.stack_name,
-            plugins=plugins,
-            interruption=interruption,
-            say=progress.say,
-        ) as held,
-    ):
-        journey = scenario.Scenario(
+    def journey(progress: "Progress", held: "Held") -> scenario.Scenario:
+        return scenario.Scenario(
             plan,
             target=target,
             program=program,
@@ -137,14 +98,8 @@ def _make_journey(
             faults=injected,
             held=held,
         )
-        try:
-            report = journey.run()
-        except InterruptedAgain:
-            for line in journey.what_is_left():
-                progress.say(line)
-            target.stop()
-            raise
-    return EXIT_PASSED if report.passed else EXIT_FAILED
+
+    return lambda: travel(journey, plan, target, log="e2e.log", plugins=options.plugins, interruption=interruption)
 
 
 def _spec_files(options: cli.Options) -> dict[int, tuple[Path, specs.Document]]:

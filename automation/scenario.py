@@ -123,6 +123,11 @@ class Scenario:
         self._stack_is_new = False
         self._outputs: Mapping[str, Any] = {}
 
+    @property
+    def passed(self) -> bool:
+        """Whether every step held."""
+        return self.report.passed
+
     def run(self) -> Report:
         """Make the journey and write its report.
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from automation.cli import Parser
+from automation.cli import Parser, count
 from automation.errors import BadOption
 
 NAMES = ("status", "watch", "abort", "runs", "clean")
@@ -74,7 +74,9 @@ def parser() -> argparse.ArgumentParser:
     for name in ("status", "watch", "runs"):
         made[name].add_argument("--json", action="store_true", help="print JSON to standard output")
     made["abort"].add_argument("--cause", default="", metavar="TEXT", help="why, kept in the execution's history")
-    made["runs"].add_argument("--last", type=_count, metavar="N", help="only the N newest")
+    made["runs"].add_argument(
+        "--last", type=count("a number of runs: give 1 or more"), metavar="N", help="only the N newest"
+    )
     clean = made["clean"]
     clean.add_argument(
         "--target",
@@ -110,10 +112,4 @@ def parse(arguments: Sequence[str]) -> CommandOptions:
 def _run_id(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not a workflow_run_id: give its digits")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of runs: give 1 or more")
     return int(text)

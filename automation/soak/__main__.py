@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING
 
 from automation import places, specs
-from automation.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_PASSED, BadOption, DriverError
-from automation.interruption import Interrupted, InterruptedAgain, Interruption
+from automation.cli import Parser, count
+from automation.edge import exit_status, travel
+from automation.interruption import Interruption
+
+if TYPE_CHECKING:
+    from automation.progress import Progress
+    from automation.workfolders import Held
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,27 +35,23 @@ class Options:
     json: Path | None = None
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise BadOption(f"{message}. Try `{self.prog} --help`.")
-
-
 def parse(arguments: Sequence[str]) -> Options:
     """Read the command line.
 
     Raises:
         BadOption: an option is unknown, or has a value that is not allowed.
     """
-    parser = _Parser(
+    number = count("a number from 1")
+    parser = Parser(
         prog="python -m automation.soak",
         description="Many runs with faults of every kind in them, on the local target, and whether all came to a true "
         "end: no run open, no row that is not final, no container running.",
         epilog="exit status: 0 every run did and everything was destroyed; 1 not so; 2 the input cannot be used",
         allow_abbrev=False,
     )
-    parser.add_argument("--runs", type=_count, default=50, metavar="N", help="how many runs (50)")
-    parser.add_argument("--tasks", type=_count, default=10, metavar="N", help="tasks of each (10)")
-    parser.add_argument("--at-once", type=_count, default=4, metavar="N", help="runs at the same time (4)")
+    parser.add_argument("--runs", type=number, default=50, metavar="N", help="how many runs (50)")
+    parser.add_argument("--tasks", type=number, default=10, metavar="N", help="tasks of each (10)")
+    parser.add_argument("--at-once", type=number, default=4, metavar="N", help="runs at the same time (4)")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="another seed, other faults (1)")
     parser.add_argument("--pattern", choices=("1", "2", "all"), default="all", help="which pattern's runs (all)")
     parser.add_argument("--report-dir", type=Path, metavar="DIR", help="report and logs (reports/<time>)")
@@ -68,37 +68,18 @@ def parse(arguments: Sequence[str]) -> Options:
     )
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
-    return int(text)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line asks for and return the process's exit status."""
-    interruption = Interruption()
-    with interruption.installed():
-        try:
-            with interruption.breakable():
-                options = parse(sys.argv[1:] if arguments is None else arguments)
-            return _soak(options, interruption)
-        except DriverError as error:
-            print(error, file=sys.stderr)
-            if error.exit_status == EXIT_BAD_INPUT:
-                print("Nothing was created.", file=sys.stderr)
-            return error.exit_status
-        except Interrupted as signal:
-            print(signal, file=sys.stderr)
-            return interruption.exit_status
+    return exit_status(lambda interruption: _soak(sys.argv[1:] if arguments is None else arguments, interruption))
 
 
-def _soak(options: Options, interruption: Interruption) -> int:
+def _soak(arguments: Sequence[str], interruption: Interruption) -> int:
+    with interruption.breakable():
+        options = parse(arguments)
     from automation import scenario
-    from automation.commands import cleaning
     from automation.local.target import LocalTarget
-    from automation.progress import shown
-    from automation.soak import plan
     from automation.soak.journey import CONFIG, RUN_TIMEOUT_SECONDS, Soak
+    from automation.soak.plan import plan as planned
     from components.program import check_config, program
 
     patterns = "all" if len(options.patterns) > 1 else str(options.patterns[0])
@@ -111,51 +92,36 @@ def _soak(options: Options, interruption: Interruption) -> int:
     places.folder(work_dir.parent, name="the work folder", advice=f"Make room, and make {ROOT / '.kit'} writable")
     samples = {pattern: specs.sample_path(ROOT, pattern) for pattern in options.patterns}
     target = LocalTarget(work_dir=work_dir, container_runtime="process", base_image=config.base_image)
-    with (
-        shown(report_dir / "soak.log") as progress,
-        cleaning.work_folder(
-            work_dir,
-            runs=work_dir.parent,
-            target=target.name,
-            stack="soak",
-            plugins="bundled",
-            interruption=interruption,
-            say=progress.say,
-        ) as held,
-    ):
-        soak = Soak(
-            plan.plan(runs=options.runs, tasks=options.tasks, patterns=options.patterns, seed=options.seed),
+    plan = scenario.Plan(
+        stack_name="soak",
+        specs={
+            pattern: scenario.SpecFile(path, specs.with_tasks(specs.load(path), options.tasks))
+            for pattern, path in samples.items()
+        },
+        config=values,
+        keep=False,
+        root=ROOT,
+        work_dir=work_dir,
+        report_dir=report_dir,
+        json=options.json,
+        limit_seconds=RUN_TIMEOUT_SECONDS,
+        source_buckets=(),
+    )
+
+    def journey(progress: Progress, held: Held) -> Soak:
+        return Soak(
+            planned(runs=options.runs, tasks=options.tasks, patterns=options.patterns, seed=options.seed),
             at_once=options.at_once,
             injector=target.injector,
-            plan=scenario.Plan(
-                stack_name="soak",
-                specs={
-                    pattern: scenario.SpecFile(path, specs.with_tasks(specs.load(path), options.tasks))
-                    for pattern, path in samples.items()
-                },
-                config=values,
-                keep=False,
-                root=ROOT,
-                work_dir=work_dir,
-                report_dir=report_dir,
-                json=options.json,
-                limit_seconds=RUN_TIMEOUT_SECONDS,
-                source_buckets=(),
-            ),
+            plan=plan,
             target=target,
             program=program,
             interruption=interruption,
             progress=progress,
             held=held,
         )
-        try:
-            soak.run()
-        except InterruptedAgain:
-            for line in soak.what_is_left():
-                progress.say(line)
-            target.stop()
-            raise
-    return EXIT_PASSED if soak.passed else EXIT_FAILED
+
+    return travel(journey, plan, target, log="soak.log", plugins="bundled", interruption=interruption)
 
 
 if __name__ == "__main__":
