@@ -4,8 +4,9 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-FAILED = "Failed"
-COMPLETED = "Completed"
+from automation.verify import deciding_attempts
+from runtime.workflow.statuses import TaskStatus
+
 SHOWN_TASKS = 3
 """Failed tasks whose log's end is shown; the others are named."""
 SHOWN_LOG_LINES = 8
@@ -24,15 +25,8 @@ def failed_tasks(details: Iterable[Item]) -> list[Item]:
     Args:
         details: items of the details table, of one run.
     """
-    last: dict[str, Item] = {}
-    completed: set[str] = set()
-    for item in details:
-        name = str(item.get("task_name"))
-        if item.get("status") == COMPLETED:
-            completed.add(name)
-        if name not in last or item.get("attempt", 0) >= last[name].get("attempt", 0):
-            last[name] = item
-    return [item for name, item in sorted(last.items()) if name not in completed and item.get("status") == FAILED]
+    deciding = sorted(deciding_attempts(details).items())
+    return [item for _name, item in deciding if item.get("status") == TaskStatus.FAILED]
 
 
 def document(item: Item, log: Sequence[str]) -> dict[str, Any]:

@@ -52,13 +52,13 @@ class InjectorLost(DriverError):
 
 
 class Injector(Protocol):
-    """What makes faults."""
+    """What makes faults, in sets that have names."""
 
-    def inject_faults(self, rules: Sequence[Mapping[str, Any]]) -> None:
-        """Make these and no others; none end them."""
+    def inject_faults(self, rules: Sequence[Mapping[str, Any]], name: str = "") -> None:
+        """Make these and no others of the set; none end it."""
 
-    def injected_faults(self) -> list[dict[str, Any]]:
-        """For each rule: its `name`, how many calls `matched` and how many it `met`."""
+    def injected_faults(self, name: str = "") -> list[dict[str, Any]]:
+        """For each rule of the set: its `name`, how many calls `matched` and how many it `met`."""
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ def find(folder: Path) -> list[Process]:
     """
     ours = set(_ancestors())
     found = []
-    for pid, arguments, environment in _all():
+    for pid, arguments, environment in of_this_user():
         what = belongs(str(folder), arguments, environment)
         if what is not None and pid not in ours:
             found.append(Process(pid, what))
@@ -140,7 +140,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
-def _all() -> Iterator[tuple[int, list[str], dict[str, str]]]:
+def of_this_user() -> Iterator[tuple[int, list[str], dict[str, str]]]:
     """Every process of this user: its id, command line and environment."""
     if Path("/proc/self/environ").exists():
         yield from _all_by_proc()

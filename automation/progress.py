@@ -74,6 +74,12 @@ def short_type(type_token: str) -> str:
     return f"{package}:{module.partition('/')[0]}:{name}"
 
 
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of cells as lines whose columns are aligned."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
 class LogProgress:
     """One line for everything, with the seconds since the start, in a file.
 
@@ -112,10 +118,9 @@ class LogProgress:
 
     def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Columns, aligned."""
-        widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
         self._line(f"== {title}")
-        for row in [header, *rows]:
-            self._line("   " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        for line in columns([header, *rows]):
+            self._line(f"   {line}")
 
     def ask(self, question: str) -> bool:
         """On the terminal, if standard input is one."""

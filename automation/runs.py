@@ -3,17 +3,17 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from botocore.exceptions import ClientError
 
 from automation.aws import AwsClients
 from automation.errors import SourceObjectMissing, StillRunning
 from automation.lifecycle import PhysicalResource
-from automation.verify import Run, details_items, plain_item
+from automation.verify import Run, deciding_attempts, details_items, plain_item
 from runtime.workflow.run_ids import run_id
 
 RUNNING = "RUNNING"
@@ -51,19 +51,12 @@ def count(status: str, total: int, details: Iterable[Mapping[str, Any]]) -> Coun
         total: tasks in the spec.
         details: items of the details table, of one run.
     """
-    latest: dict[str, Mapping[str, Any]] = {}
-    for item in details:
-        name = str(item.get("task_name"))
-        before = latest.get(name)
-        if before is None or (
-            before.get("status") != "Completed" and item.get("attempt", 0) >= before.get("attempt", 0)
-        ):
-            latest[name] = item
-    by_status = Counter(str(item.get("status")) for item in latest.values())
+    deciding = deciding_attempts(details)
+    by_status = Counter(str(item.get("status")) for item in deciding.values())
     return Counts(
         status=status,
         total=total,
-        submitted=len(latest),
+        submitted=len(deciding),
         running=by_status["Running"],
         completed=by_status["Completed"],
         failed=by_status["Failed"],
@@ -283,14 +276,26 @@ def stop_ecs_tasks(
 
 def _living_tasks(aws: AwsClients, cluster: str) -> list[str]:
     try:
-        pages = list(aws.ecs.get_paginator("list_tasks").paginate(cluster=cluster, desiredStatus="RUNNING"))
-        pages += list(aws.ecs.get_paginator("list_tasks").paginate(cluster=cluster, desiredStatus="STOPPED"))
-        arns = [arn for page in pages for arn in page["taskArns"]]
-        living = []
-        for first in range(0, len(arns), 100):
-            for task in aws.ecs.describe_tasks(cluster=cluster, tasks=arns[first : first + 100])["tasks"]:
-                if task.get("lastStatus") not in ("STOPPED", "DELETED"):
-                    living.append(task["taskArn"])
-        return living
+        return [
+            task["taskArn"] for task in ecs_tasks(aws, cluster) if task.get("lastStatus") not in ("STOPPED", "DELETED")
+        ]
     except aws.ecs.exceptions.ClusterNotFoundException:
         return []
+
+
+_DESIRED_STATUSES: tuple[Literal["RUNNING", "STOPPED"], ...] = ("RUNNING", "STOPPED")
+
+
+def ecs_tasks(aws: AwsClients, cluster: str) -> Iterator[Any]:
+    """A cluster's tasks, stopped ones too, as DescribeTasks has them.
+
+    Args:
+        aws: clients.
+        cluster: its name or ARN.
+    """
+    arns: list[str] = []
+    for status in _DESIRED_STATUSES:
+        for page in aws.ecs.get_paginator("list_tasks").paginate(cluster=cluster, desiredStatus=status):
+            arns += page["taskArns"]
+    for first in range(0, len(arns), 100):
+        yield from aws.ecs.describe_tasks(cluster=cluster, tasks=arns[first : first + 100])["tasks"]

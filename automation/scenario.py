@@ -12,7 +12,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from automation import costs, failures, runs, specs, verify
-from automation.errors import BackendUnavailable, BadInput, Declined, DriverError, WrongAccount
+from automation.errors import BackendUnavailable, BadInput, Declined, DriverError
 from automation.expectations import Expectation
 from automation.faults import Faults
 from automation.interruption import InterruptedAgain, Interruption
@@ -21,9 +21,10 @@ from automation.processes import RUN_VARIABLE
 from automation.progress import Progress
 from automation.pulumi_process import PulumiProcess
 from automation.report import PatternResult, Report, write_json
-from automation.target import Target
+from automation.target import Target, check_place
 from automation.teardown import Teardown
 from automation.workfolders import Held
+from runtime.workflow.statuses import TaskStatus
 
 POLL_SECONDS = {"local": 0.3, "aws": 2.0}
 """Time between two looks at a run; on AWS every look costs read capacity of the tables."""
@@ -237,13 +238,7 @@ class Scenario:
                 )
 
     def _check_against(self, outputs: Mapping[str, Any]) -> None:
-        here = self.target.identity
-        if "account" in outputs and (outputs["account"], outputs["region"]) != (here.account, here.region):
-            raise WrongAccount(
-                self.plan.stack_name,
-                f"account {outputs['account']}, region {outputs['region']}",
-                f"account {here.account}, region {here.region}",
-            )
+        check_place(self.plan.stack_name, outputs, self.target.identity)
         for pattern, spec in self.plan.specs.items():
             if f"pattern{pattern}" in outputs:
                 self._render(spec, outputs[f"pattern{pattern}"])
@@ -347,7 +342,7 @@ class Scenario:
         logs = {
             item["ecs_task_id"]: verify.log_tail(self.target.aws, str(run.deployed["taskLogGroup"]), item)
             for item in details
-            if item.get("status") == failures.FAILED
+            if item.get("status") == TaskStatus.FAILED
         }
         for item in details:
             log = logs.get(item["ecs_task_id"])

@@ -25,6 +25,7 @@ from automation.errors import (
     DockerNeeded,
     PulumiMissing,
     RegionMissing,
+    WrongAccount,
 )
 from automation.faults import Injector
 from automation.local import plugins, pulumi_cli
@@ -268,8 +269,7 @@ class AwsTarget:
         if self._plugins == "bundled":
             additions["KIT_IMAGE_BUILDER"] = "archive"
         if self._own_backend:
-            additions["PULUMI_BACKEND_URL"] = f"file://{self._state_dir}"
-            additions["PULUMI_CONFIG_PASSPHRASE"] = self._environ.get("PULUMI_CONFIG_PASSPHRASE", "")
+            additions |= own_backend(self._environ, self._state_dir)
         return additions
 
     @property
@@ -312,6 +312,38 @@ def find_pulumi(say: Say) -> PulumiInstallation:
     except pulumi_cli.PulumiUnavailable as error:
         raise PulumiMissing(str(error)) from error
     return PulumiInstallation(executable=Path(cli.path), version=str(cli.version), origin=cli.origin)
+
+
+def check_place(stack: str, outputs: Mapping[str, Any], here: Identity) -> None:
+    """See that a stack that was deployed before is where this run would deploy it.
+
+    Args:
+        stack: its name.
+        outputs: what it says about itself; nothing, where it was never deployed as a whole.
+        here: where this run goes.
+
+    Raises:
+        WrongAccount: it is somewhere else.
+    """
+    if "account" in outputs and (outputs["account"], outputs["region"]) != (here.account, here.region):
+        raise WrongAccount(
+            stack,
+            f"account {outputs['account']}, region {outputs['region']}",
+            f"account {here.account}, region {here.region}",
+        )
+
+
+def own_backend(environ: Mapping[str, str], state_dir: Path) -> dict[str, str]:
+    """The environment that has Pulumi keep state in a folder, for users who have told it no other place.
+
+    Args:
+        environ: the user's, which may name a passphrase.
+        state_dir: the folder.
+    """
+    return {
+        "PULUMI_BACKEND_URL": f"file://{state_dir}",
+        "PULUMI_CONFIG_PASSPHRASE": environ.get("PULUMI_CONFIG_PASSPHRASE", ""),
+    }
 
 
 def has_backend(environ: Mapping[str, str]) -> bool:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -265,6 +265,27 @@ def _plain_value(value: Mapping[str, Any]) -> Any:
     if kind == "NULL":
         return None
     return content
+
+
+def deciding_attempts(details: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """The attempt by which each task is judged: the completed one, else the last.
+
+    Args:
+        details: items of the details table, of one run, in any order.
+
+    Returns:
+        Items by task name.
+    """
+    deciding: dict[str, Mapping[str, Any]] = {}
+    for item in details:
+        name = str(item.get("task_name"))
+        if name not in deciding or _weight(item) >= _weight(deciding[name]):
+            deciding[name] = item
+    return deciding
+
+
+def _weight(item: Mapping[str, Any]) -> tuple[bool, int]:
+    return item.get("status") == COMPLETED, item.get("attempt", 0)
 
 
 def log_tail(aws: AwsClients, log_group: str, item: Mapping[str, Any], lines: int = MAX_LOG_LINES) -> list[str]:

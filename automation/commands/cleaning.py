@@ -16,7 +16,7 @@ from typing import Literal
 from automation import processes, workfolders
 from automation.commands.errors import DestroyConfirmationNeeded, Kept
 from automation.commands.options import CommandOptions
-from automation.errors import EXIT_FAILED, EXIT_PASSED, BackendUnavailable, DriverError, WrongAccount
+from automation.errors import EXIT_FAILED, EXIT_PASSED, BackendUnavailable, DriverError
 from automation.interruption import Interruption
 from automation.lifecycle import Stack
 from automation.local.emulator.runtimes import docker_janitor
@@ -24,7 +24,7 @@ from automation.local.emulator.runtimes.selection import docker_problem, docker_
 from automation.processes import RUN_VARIABLE, Process
 from automation.progress import Progress, shown
 from automation.pulumi_process import PulumiProcess
-from automation.target import AwsTarget, is_interactive
+from automation.target import AwsTarget, check_place, is_interactive
 from automation.teardown import Teardown
 from automation.workfolders import Held, Record
 
@@ -349,11 +349,5 @@ class _CleanAws:
             outputs = stack.outputs()
         except DriverError as error:
             raise BackendUnavailable(str(error)) from error
-        here = target.identity
-        if "account" in outputs and (outputs["account"], outputs["region"]) != (here.account, here.region):
-            raise WrongAccount(
-                name,
-                f"account {outputs['account']}, region {outputs['region']}",
-                f"account {here.account}, region {here.region}",
-            )
+        check_place(name, outputs, target.identity)
         return stack

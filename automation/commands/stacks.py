@@ -24,7 +24,7 @@ from automation.commands.errors import (
 from automation.errors import WrongAccount
 from automation.interruption import Interruption
 from automation.pulumi_process import PulumiProcess
-from automation.target import Say, find_pulumi, has_backend
+from automation.target import Say, find_pulumi, has_backend, own_backend
 
 
 @dataclass(frozen=True)
@@ -104,11 +104,7 @@ def environment_of(environ: Mapping[str, str], state_dir: Path) -> dict[str, str
         return environment
     if not state_dir.is_dir():
         raise NoBackend
-    return {
-        **environment,
-        "PULUMI_BACKEND_URL": f"file://{state_dir}",
-        "PULUMI_CONFIG_PASSPHRASE": environ.get("PULUMI_CONFIG_PASSPHRASE", ""),
-    }
+    return {**environment, **own_backend(environ, state_dir)}
 
 
 def find(root: Path, *, stack: str | None, pattern: int | None, interruption: Interruption, say: Say) -> DeployedStack:

@@ -6,6 +6,7 @@ from typing import Any
 
 from automation import failures
 from automation.commands.records import Item, RunState, started
+from automation.progress import columns
 from automation.runs import Counts, count
 from runtime.workflow.statuses import EXECUTION_STATUSES, RunStatus
 
@@ -147,9 +148,7 @@ def table(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     Args:
         runs: from `past_runs`.
     """
-    rows = [HEADER, *(_row(run) for run in runs)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return columns([HEADER, *(_row(run) for run in runs)])
 
 
 def _row(run: Mapping[str, Any]) -> tuple[str, ...]:

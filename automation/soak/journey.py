@@ -8,12 +8,12 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any
 
-from automation import runs, verify
+from automation import processes, runs, verify
 from automation.aws import AwsClients
 from automation.errors import DriverError
+from automation.faults import Injector
 from automation.interruption import LOOK_SECONDS
 from automation.scenario import Scenario, SpecFile
 from automation.soak.plan import SoakRun, narrowed
@@ -21,7 +21,7 @@ from automation.soak.verdict import EcsTaskLeft, Left, Rules, RunOutcome, judge,
 from automation.specs import Document
 from runtime.workflow.attempts import INFRASTRUCTURE_RETRIES
 from runtime.workflow.records import Item
-from runtime.workflow.statuses import RunStatus
+from runtime.workflow.statuses import RunStatus, TaskStatus
 
 POLL_SECONDS = 1.0
 TASK_ATTEMPTS = 2
@@ -43,19 +43,6 @@ CONFIG = {
 """The stack's settings: time limits short enough to be reached, further attempts, some tolerance."""
 
 
-_DESIRED_STATUSES: tuple[Literal["RUNNING", "STOPPED"], ...] = ("RUNNING", "STOPPED")
-
-
-class NamedInjector(Protocol):
-    """What makes faults in sets by name."""
-
-    def inject_faults(self, rules: Sequence[Mapping[str, Any]], name: str = "") -> None:
-        """Replace a set; no rules end it."""
-
-    def injected_faults(self, name: str = "") -> list[dict[str, Any]]:
-        """What the rules of a set met."""
-
-
 class Stopped(DriverError):
     """The soak was interrupted."""
 
@@ -73,7 +60,7 @@ class Soak(Scenario):
         **journey: of `Scenario`.
     """
 
-    def __init__(self, planned: Sequence[SoakRun], *, at_once: int, injector: NamedInjector, **journey: Any) -> None:
+    def __init__(self, planned: Sequence[SoakRun], *, at_once: int, injector: Injector, **journey: Any) -> None:
         super().__init__(**journey)
         self.outcomes: list[RunOutcome] = []
         self.problems: list[str] = []
@@ -251,12 +238,12 @@ class Soak(Scenario):
                 if item["status"] == RunStatus.RUNNING:
                     problems.append(f"run {item['workflow_run_id']} of {item['workflow_name']} is still Running")
             for item in _items(aws, str(deployed["ddbTableNameWFDetails"])):
-                if item["status"] not in ("Completed", "Failed"):
+                if item["status"] not in (TaskStatus.COMPLETED, TaskStatus.FAILED):
                     problems.append(f"row {item['ecs_task_id']} of {item['workflow_name']} is {item['status']}")
-            for task in ecs_tasks(aws, str(deployed["clusterName"])):
+            for task in runs.ecs_tasks(aws, str(deployed["clusterName"])):
                 if task["lastStatus"] != "STOPPED":
                     problems.append(f"ECS task {task['taskArn']} is {task['lastStatus']}")
-        return problems + [f"a process still runs: {process}" for process in processes("soak-")]
+        return problems + [f"a process still runs: {process}" for process in working_for("soak-")]
 
 
 def _with_troubles(document: Mapping[str, Any], planned: SoakRun) -> Document:
@@ -273,7 +260,7 @@ def gather(aws: AwsClients, run: verify.Run) -> Left:
     facts = verify.gather(aws, known)
     own = {"name": "KIT_WORKFLOW_NAME", "value": run.workflow_name}
     tasks = []
-    for task in ecs_tasks(aws, str(run.deployed["clusterName"])):
+    for task in runs.ecs_tasks(aws, str(run.deployed["clusterName"])):
         environment = task["overrides"]["containerOverrides"][0].get("environment", [])
         if own in environment:
             values = {each["name"]: each["value"] for each in environment}
@@ -289,29 +276,17 @@ def gather(aws: AwsClients, run: verify.Run) -> Left:
             str(task["taskName"]): facts.copies.get(known.target(task), "") == facts.sources[known.source(task)]
             for task in run.tasks
         },
-        processes=list(processes(run.workflow_name)),
+        processes=working_for(run.workflow_name),
     )
 
 
-def ecs_tasks(aws: AwsClients, cluster: str) -> Iterator[Any]:
-    """The cluster's tasks, stopped ones too, as DescribeTasks has them."""
-    arns: list[str] = []
-    for status in _DESIRED_STATUSES:
-        for page in aws.ecs.get_paginator("list_tasks").paginate(cluster=cluster, desiredStatus=status):
-            arns += page["taskArns"]
-    for first in range(0, len(arns), 100):
-        yield from aws.ecs.describe_tasks(cluster=cluster, tasks=arns[first : first + 100])["tasks"]
-
-
-def processes(workflow: str) -> Iterator[str]:
+def working_for(workflow: str) -> list[str]:
     """This machine's processes that work for a workflow whose name starts so: tasks that run without containers."""
-    wanted = f"KIT_WORKFLOW_NAME={workflow}".encode()
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if any(value.startswith(wanted) for value in (entry / "environ").read_bytes().split(b"\0")):
-                yield f"{entry.name} {(entry / 'cmdline').read_bytes().replace(bytes(1), b' ').decode().strip()}"
-        except OSError:  # it has ended meanwhile, or is somebody else's
-            continue
+    return [
+        f"{pid} {' '.join(arguments)}"
+        for pid, arguments, environment in processes.of_this_user()
+        if environment.get("KIT_WORKFLOW_NAME", "").startswith(workflow)
+    ]
 
 
 def _items(aws: AwsClients, table: str) -> Iterator[Mapping[str, Any]]:

@@ -9,10 +9,8 @@ from typing import Any
 
 from automation.soak.plan import SoakRun
 from runtime.workflow.reconciliation import final_status
-from runtime.workflow.statuses import EXECUTION_STATUSES, RunStatus
+from runtime.workflow.statuses import EXECUTION_STATUSES, RunStatus, TaskStatus
 from runtime.workflow.tables import Counts
-
-COMPLETED, FAILED = "Completed", "Failed"
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ def judge(left: Left, rules: Rules) -> list[str]:
 def _judge_summary(left: Left, rules: Rules) -> list[str]:
     (summary,) = left.summary
     number = len(rules.task_names)
-    completed = len({row["task_name"] for row in left.rows if row["status"] == COMPLETED})
+    completed = len({row["task_name"] for row in left.rows if row["status"] == TaskStatus.COMPLETED})
     counts = tuple(summary[f"{name}_tasks"] for name in ("completed", "failed", "running"))
     if summary["status"] == RunStatus.RUNNING:
         return [f"its summary is still {RunStatus.RUNNING}"]
@@ -111,15 +109,15 @@ def _judge_rows(left: Left, rules: Rules) -> list[str]:
     problems = []
     for row in left.rows:
         where = f"{row['task_name']}, attempt {row['attempt']}"
-        if row["status"] not in (COMPLETED, FAILED):
+        if row["status"] not in (TaskStatus.COMPLETED, TaskStatus.FAILED):
             problems.append(f"{where} is {row['status']}")
-        elif row["status"] == FAILED and not row.get("error"):
+        elif row["status"] == TaskStatus.FAILED and not row.get("error"):
             problems.append(f"{where} failed, and does not say why")
-        elif row["status"] == COMPLETED and not left.copies.get(row["task_name"]):
-            problems.append(f"{where} is {COMPLETED}, and its copy is missing or differs")
+        elif row["status"] == TaskStatus.COMPLETED and not left.copies.get(row["task_name"]):
+            problems.append(f"{where} is {TaskStatus.COMPLETED}, and its copy is missing or differs")
         if row["task_name"] not in rules.task_names:
             problems.append(f"{where} is not in its spec")
-    completed = Counter(row["task_name"] for row in left.rows if row["status"] == COMPLETED)
+    completed = Counter(row["task_name"] for row in left.rows if row["status"] == TaskStatus.COMPLETED)
     problems += [f"{name} completed {times} times" for name, times in completed.items() if times > 1]
     attempts = Counter(row["task_name"] for row in left.rows)
     most = rules.task_attempts + rules.infrastructure_retries

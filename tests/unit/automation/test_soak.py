@@ -13,7 +13,7 @@ import pytest
 from automation.errors import BadOption
 from automation.local.emulator.faults import Call, FaultPlan, parse_rules
 from automation.soak import __main__ as command
-from automation.soak.journey import processes
+from automation.soak.journey import working_for
 from automation.soak.plan import ABORT, MISSING, TROUBLES, SoakRun, narrowed, plan
 from automation.soak.verdict import EcsTaskLeft, Left, Rules, RunOutcome, judge, troubles_table
 
@@ -159,10 +159,10 @@ def test_processes_are_found_by_the_workflow_in_their_environment(monkeypatch: p
     monkeypatch.setenv("KIT_WORKFLOW_NAME", "soak-of-this-test.")
     sleeper = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
-        assert [line.split()[0] for line in processes("soak-of-this-test.")] == [str(sleeper.pid)]
+        assert [line.split()[0] for line in working_for("soak-of-this-test.")] == [str(sleeper.pid)]
     finally:
         sleeper.communicate(b"\n")
-    assert list(processes("soak-of-this-test.")) == []
+    assert working_for("soak-of-this-test.") == []
 
 
 class TestCommandLine:

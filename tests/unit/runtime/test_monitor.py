@@ -74,6 +74,14 @@ def event(status: str = "ABORTED", *, pattern: int = 1, **changes: Any) -> dict[
     return {"detail-type": "Step Functions Execution Status Change", "detail": {**detail, **changes}}
 
 
+def before_each_stop(w: Any, monkeypatch: pytest.MonkeyPatch, look: Callable[[], object]) -> list[object]:
+    """What is seen right before each ECS task is stopped."""
+    seen: list[object] = []
+    stop = w.monitor._ecs_tasks.stop
+    monkeypatch.setattr(w.monitor._ecs_tasks, "stop", lambda arn, why: (seen.append(look()), stop(arn, why)))
+    return seen
+
+
 class TestRegistering:
     def test_answers_what_the_state_machine_needs(self, world: Callable[..., Any]) -> None:
         w = world(2)
@@ -347,11 +355,7 @@ class TestEnding:
     ) -> None:
         w = world()
         launch(w, 1)
-        seen = []
-        stop = w.monitor._ecs_tasks.stop
-        monkeypatch.setattr(
-            w.monitor._ecs_tasks, "stop", lambda arn, why: (seen.append(w.summary().status), stop(arn, why))
-        )
+        seen = before_each_stop(w, monkeypatch, lambda: w.summary().status)
         w.monitor.finalize_from_event(event(), plenty)
         assert seen == [RunStatus.ABORTED]
 
@@ -421,11 +425,7 @@ class TestEnding:
     ) -> None:
         w = world()
         launch(w, 1)
-        seen = []
-        stop = w.monitor._ecs_tasks.stop
-        monkeypatch.setattr(
-            w.monitor._ecs_tasks, "stop", lambda arn, why: (seen.append(w.summary().end_time), stop(arn, why))
-        )
+        seen = before_each_stop(w, monkeypatch, lambda: w.summary().end_time)
         w.monitor.finalize_from_event(event(), plenty)
         assert seen == [None] and w.summary().end_time
 
