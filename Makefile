@@ -72,9 +72,11 @@ clean: ## remove everything that was installed or built here
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Complete only once every package of the lock is there: an interrupted set-up starts again.
+# The lock names every package, so nothing is resolved: pip before 23.3 looks past the lock for what is asked for with
+# extras, and then refuses the newest release for having no hash.
 $(SETUP): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 …" >&2; exit 2; }
 	@echo "installing the locked packages into $(VENV) (once) …" >&2
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements.lock
 	@touch $(SETUP)

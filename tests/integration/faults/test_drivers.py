@@ -1,4 +1,4 @@
-"""The two commands that make acceptance, from outside: `automation/e2e.py --faults` and `python -m automation.soak`."""
+"""The two commands that make faults, from outside: `automation/e2e.py --faults` and `python -m automation.soak`."""
 
 from __future__ import annotations
 
