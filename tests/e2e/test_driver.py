@@ -156,10 +156,11 @@ def test_the_same_flow_on_whatever_the_aws_endpoint_is(tmp_path: Path) -> None:
 def test_ctrl_c_in_the_middle_of_the_deployment_destroys_what_was_made(tmp_path: Path) -> None:
     driver = start(tmp_path, "--pattern", "2", "--container-runtime", "process", "--report-dir", "reports")
     assert driver.stderr is not None
+    log = tmp_path / "reports" / "e2e.log"
     seen: list[str] = []
     for line in driver.stderr:
         seen.append(line)
-        if "created 25 resources" in line:
+        if "resources, the last one" in line and "created aws:ec2:Vpc " in log.read_text(encoding="utf-8"):
             break
 
     os.killpg(driver.pid, signal.SIGINT)
@@ -168,7 +169,7 @@ def test_ctrl_c_in_the_middle_of_the_deployment_destroys_what_was_made(tmp_path:
     shown = "".join(seen)
     assert driver.wait() == 130, shown
     assert "interrupted by SIGINT: destroying what was made" in shown
-    assert "deleted aws:ec2:Vpc" in (tmp_path / "reports" / "e2e.log").read_text(encoding="utf-8")
+    assert "deleted aws:ec2:Vpc " in log.read_text(encoding="utf-8")
     report = json.loads((tmp_path / "reports" / "report.json").read_text(encoding="utf-8"))
     assert (report["passed"], report["destroyed"], report["leftovers"]) == (False, True, [])
     assert report["patterns"][0]["executionStatus"] is None
