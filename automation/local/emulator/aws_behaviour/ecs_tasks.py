@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextvars
 import hashlib
+import logging
 import threading
 import uuid
 from collections.abc import Mapping
@@ -32,6 +33,8 @@ from automation.local.emulator.runtimes import (
     PulledImage,
 )
 from automation.local.emulator.runtimes.images import parse_reference
+
+logger = logging.getLogger("emulator.ecs")
 
 DEFAULT_STOP_TIMEOUT_SECONDS = 30.0
 """Between SIGTERM and SIGKILL where a container definition gives no `stopTimeout`
@@ -184,6 +187,9 @@ class TaskLife:
             pass
         except StartFailure as failure:
             self.stop(str(failure), "TaskFailedToStart")
+        except Exception as error:  # the edge of its thread: a task that nobody leads never stops
+            logger.exception("%s cannot go on", self._arn)
+            self.stop(f"InternalError: {type(error).__name__}: {error}", "TaskFailedToStart")
         self._finish()
 
     # --- start ---------------------------------------------------------------------------------------------------
