@@ -22,6 +22,7 @@ from pulumi import RunError
 from pulumi.automation._server import LanguageServer
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
 
+from automation.local.plugins.framework.serve import end_with_parent
 from automation.local.pulumi_cli import PULUMI_VERSION
 
 _PLUGIN_FILE: Final = "pulumi-plugin.json"
@@ -139,7 +140,7 @@ def run_program(folder: Path, entry_point: str) -> None:
 
 
 def main() -> None:
-    """Serve until the CLI ends this process: it does so with SIGINT."""
+    """Serve until the CLI ends this process, which it does with SIGINT, or is gone itself."""
     signal.signal(signal.SIGINT, lambda _number, _frame: os._exit(0))
     signal.signal(signal.SIGTERM, lambda _number, _frame: os._exit(0))
     server = grpc.server(
@@ -152,6 +153,7 @@ def main() -> None:
     language_pb2_grpc.add_LanguageRuntimeServicer_to_server(ProgramHost(), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
+    end_with_parent()
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
     server.wait_for_termination()

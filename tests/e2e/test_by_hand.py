@@ -35,6 +35,7 @@ def pulumi(tmp_path: Path) -> Iterator[Pulumi]:
     assert initialised.returncode == 0, initialised.stderr
     yield run
     session.stop(tmp_path / "local", say=lambda _line: None)
+    (ROOT / "Pulumi.hand.yaml").unlink(missing_ok=True)
 
 
 def settings(folder: Path, **values: str) -> str:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Final
 
 PACKAGES: Final = ("aws", "awsx", "docker")
+PARENT_VARIABLE: Final = "KIT_PARENT_PROCESS"
+"""Environment variable that tells a plugin's process who started it."""
 _ROOT: Final = Path(__file__).resolve().parents[3]
 
 
@@ -29,7 +31,8 @@ def write_executable(path: Path, module: str) -> None:
     script = (
         "#!/bin/sh\n"
         f"PYTHONPATH={shlex.quote(str(_ROOT))}${{PYTHONPATH:+:$PYTHONPATH}} PYTHONSAFEPATH=1\n"
-        "export PYTHONPATH PYTHONSAFEPATH\n"
+        f"{PARENT_VARIABLE}=$PPID\n"
+        f"export PYTHONPATH PYTHONSAFEPATH {PARENT_VARIABLE}\n"
         f'exec {shlex.quote(sys.executable)} -m {module} "$@"\n'
     )
     new = path.with_name(f".{path.name}.{os.getpid()}")

@@ -72,6 +72,19 @@ def test_the_language_host_serves_and_ends_quietly(process: tuple[subprocess.Pop
     assert started.stderr.read() == ""
 
 
+@pytest.mark.parametrize("name", [*(f"pulumi-resource-{name}" for name in PACKAGES), "pulumi-language-python"])
+def test_whatever_the_engine_starts_ends_with_an_engine_that_is_killed(bin_dir: Path, name: str) -> None:
+    write_executable(bin_dir / "pulumi-language-python", "automation.local.language_host")
+    engine = subprocess.Popen(
+        ["sh", "-c", '"$0" 127.0.0.1:1 & wait', str(bin_dir / name)], stdout=subprocess.PIPE, text=True
+    )
+    assert engine.stdout is not None
+    assert int(engine.stdout.readline()) > 0
+    engine.kill()
+    printed, _ = engine.communicate(timeout=60)
+    assert printed == "", "the pipe ends when nobody holds its other end any more"
+
+
 def test_packages_that_others_bring_along_are_left_to_them() -> None:
     assert {item.name for item in language_host.packages()} == {"awsx"}
 

@@ -10,6 +10,8 @@ from typing import Final
 import grpc
 from pulumi.runtime.proto import provider_pb2_grpc
 
+from automation.local.plugins import PARENT_VARIABLE
+
 WORKERS: Final = 64
 """Calls at once; the engine sends at most its `--parallel` plus invokes."""
 GRACE_SECONDS: Final = 5.0
@@ -33,13 +35,22 @@ def serve(servicer: provider_pb2_grpc.ResourceProviderServicer) -> None:
     # The engine ends its plugins with SIGINT; what is under way is finished, as it may have made something already.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: server.stop(GRACE_SECONDS))
+    end_with_parent()
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     server.wait_for_termination()
 
 
-def _end_with_parent(parent: int) -> None:
+def end_with_parent() -> None:
+    """End this process soon after the one that started it, which may be killed and then tells nobody.
+
+    The scripts of `automation.local.plugins` say which that is: by the time that Python runs, it may be gone already.
+    """
+    parent = int(os.environ.pop(PARENT_VARIABLE, os.getppid()))
+    threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+
+
+def _follow(parent: int) -> None:
     pause = threading.Event()
     while os.getppid() == parent:
         pause.wait(1)
