@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from automation import costs, failures, runs, specs, verify
+from automation import costs, failures, processes, runs, specs, verify
 from automation.errors import BackendUnavailable, BadInput, Declined, DriverError
 from automation.expectations import Expectation
 from automation.faults import Faults
@@ -398,11 +398,20 @@ class Scenario:
 
     def _give_back(self) -> None:
         self.target.stop()
+        if self.target.name == "local" and not self._deploying:
+            self._end_what_was_just_starting()
         if self._held is not None and self._held.previous is not None and not self._deploying:
             # Nothing was touched: the stack is still what an earlier run left, and its record says so.
             self._held.restore()
         elif self.target.name == "local" or self.report.destroyed or not self._deploying:
             shutil.rmtree(self.plan.work_dir, ignore_errors=True)
+
+    def _end_what_was_just_starting(self) -> None:
+        """A signal during the set-up may come after the emulator's process began and before anybody knew of it."""
+        try:
+            processes.end(self.plan.work_dir)
+        except DriverError as error:
+            self._failed(str(error))
 
     def _say_how_to_go_on(self) -> None:
         self._progress.say(f"kept: stack {self.plan.stack_name}. To use it in a shell:")

@@ -3,6 +3,8 @@
 import errno
 import json
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -431,3 +433,25 @@ def test_a_report_that_cannot_be_written_to_one_place_is_written_to_the_other(
     assert f"FAILED: {refused}" in journey.progress.said
     assert json.loads((tmp_path / "copy.json").read_text(encoding="utf-8"))["destroyed"] is True
     assert f"report: {tmp_path}/copy.json" in journey.progress.said
+
+
+def test_an_emulator_that_was_just_starting_when_ctrl_c_came_is_ended_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journey = Journey(tmp_path, monkeypatch)
+    started: list[subprocess.Popen[bytes]] = []
+
+    def interrupt() -> None:
+        waits = ["-c", "import signal; signal.pause()", f"--folder={tmp_path}/work/emulator/emulator-x"]
+        started.append(subprocess.Popen([sys.executable, *waits]))
+        journey.interruption.handle(signal.SIGINT)
+
+    journey.world.trouble["start"] = [interrupt]
+
+    with pytest.raises(Interrupted):
+        journey.go()
+    ended = started[0].poll()
+    started[0].kill()
+    started[0].wait()
+    assert ended == -signal.SIGTERM
+    assert not (tmp_path / "work").exists()
