@@ -201,10 +201,20 @@ class LocalTarget:
 
     def how_to_remove(self, stack: str, work_dir: Path) -> list[str]:  # noqa: ARG002  the protocol has them
         """The emulator holds everything: without it nothing is left but a folder."""
-        lines = [f"rm -r {shlex.quote(str(self._work_dir))}"]
-        if self._running:
-            lines.insert(0, f"kill {self._emulator.pid}")
-        return lines
+        return removal(self._work_dir, self._emulator.pid if self._running else None)
+
+
+def removal(work_dir: Path, emulator_pid: int | None) -> list[str]:
+    """Commands that remove a work folder and the emulator that writes there, pasted in one go or line by line.
+
+    The emulator has at most 8 s to end. Whether it did is asked a bounded number of times, because in a container
+    without an init process it stays in the process table; and it may have ended already.
+    """
+    lines = [f"rm -rf {shlex.quote(str(work_dir))}"]
+    if emulator_pid is not None:
+        ended = f"kill -0 {emulator_pid} 2>/dev/null || break"
+        lines.insert(0, f"kill {emulator_pid} 2>/dev/null; for i in $(seq 50); do {ended}; sleep 0.2; done")
+    return lines
 
 
 ENDPOINT_SERVICES = (
