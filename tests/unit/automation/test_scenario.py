@@ -442,8 +442,14 @@ def test_an_emulator_that_was_just_starting_when_ctrl_c_came_is_ended_too(
     started: list[subprocess.Popen[bytes]] = []
 
     def interrupt() -> None:
-        waits = ["-c", "import signal; signal.pause()", f"--folder={tmp_path}/work/emulator/emulator-x"]
-        started.append(subprocess.Popen([sys.executable, *waits]))
+        waits = [
+            "-c",
+            "import signal; print(flush=True); signal.pause()",
+            f"--folder={tmp_path}/work/emulator/emulator-x",
+        ]
+        started.append(subprocess.Popen([sys.executable, *waits], stdout=subprocess.PIPE))
+        assert started[0].stdout is not None
+        started[0].stdout.readline()  # right after exec, the kernel has no command line of it to show yet
         journey.interruption.handle(signal.SIGINT)
 
     journey.world.trouble["start"] = [interrupt]
@@ -452,6 +458,6 @@ def test_an_emulator_that_was_just_starting_when_ctrl_c_came_is_ended_too(
         journey.go()
     ended = started[0].poll()
     started[0].kill()
-    started[0].wait()
+    started[0].communicate()
     assert ended == -signal.SIGTERM
     assert not (tmp_path / "work").exists()
