@@ -19,7 +19,7 @@ e2e: $(SETUP) ## deploy both patterns, run ten tasks each, verify, destroy (ARGS
 docker-e2e: $(SETUP) ## the same with real containers, and their tests; root on Debian gets an engine for it (ARGS="…")
 	@$(BIN)/python -m automation.local.docker_engine bash -c 'set -e; \
 	  $(BIN)/python automation/e2e.py --container-runtime docker --config "baseImage=$$KIT_BASE_IMAGE" $(ARGS); \
-	  $(BIN)/python -m pytest --quiet -m docker tests/integration/emulator tests/integration/plugins tests/integration/runtime tests/e2e/test_own_jobs.py'
+	  $(BIN)/python -m pytest --quiet -m docker tests/integration tests/e2e/test_own_jobs.py'
 
 .PHONY: wheels
 wheels: $(SETUP) ## put the image's packages into its build context, for builds that reach no package index

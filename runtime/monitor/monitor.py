@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from runtime.monitor import messages
 from runtime.workflow import log, reconciliation
 from runtime.workflow.attempts import awaits_ecs
 from runtime.workflow.clock import Clock, from_iso, to_iso
-from runtime.workflow.ecs_tasks import EcsTasks
+from runtime.workflow.ecs_tasks import EcsTask, EcsTasks
 from runtime.workflow.errors import PayloadInvalid, RunIdInUse, RunNotFound, SpecRefused, TasksStillRunning
 from runtime.workflow.failures import Code
 from runtime.workflow.reconciliation import EcsAnswer, Reconciliation, reconcile
@@ -155,10 +156,13 @@ class Monitor:
         return {"finalized": True, "runId": str(summary.workflow_run_id)}
 
     def sweep(self, remaining_seconds: Callable[[], float]) -> dict[str, Any]:
-        """End all runs that have not come to their end though their execution has.
+        """End all runs that have not come to their end though their execution has, and tasks that outlived their run.
 
         Args:
             remaining_seconds: how long this call may still take.
+
+        Returns:
+            `finalized`: ids of the runs (text); `stopped`: ARNs of the tasks whose run had ended before.
 
         Raises:
             TasksStillRunning: not all ECS tasks of the runs found could be stopped; the call is to be repeated.
@@ -179,11 +183,42 @@ class Monitor:
                 unfinished = error
             else:
                 finalized.append(str(summary.workflow_run_id))
+        stopped = self._stop_outliving()
         log.bind()
-        log.info("swept", finalized=finalized)
+        log.info("swept", finalized=finalized, stopped=stopped)
         if unfinished is not None:
             raise unfinished
-        return {"finalized": finalized}
+        return {"finalized": finalized, "stopped": stopped}
+
+    def _stop_outliving(self) -> list[str]:
+        """Stop ECS tasks whose run has come to its end, and record them.
+
+        A launcher that breaks off right after a call, while its run is ended, never gets to the stopping of what that
+        call started. A task whose row is `Completed` is on its way out and left alone.
+        """
+        living, _ = self._ecs_tasks.describe(self._ecs_tasks.list())
+        stopped = []
+        for (workflow_name, identifier), tasks in _by_run(living.values()).items():
+            summary = self._summaries.get(workflow_name, identifier)
+            if summary is None or summary.end_time is None:
+                continue
+            log.bind(workflow_name, identifier)
+            rows = {row.ecs_task_id: row for row in self._details.rows(identifier, workflow_name)}
+            why = "the sweep found the task still running after its run had ended"
+            for task in tasks:
+                row = rows.get(task.arn)
+                if row is not None and row.status is TaskStatus.COMPLETED:
+                    continue
+                log.warning("stops an ECS task that outlived its run", ecsTask=task.arn, status=summary.status)
+                self._ecs_tasks.stop(task.arn, f"run {identifier} had ended as {summary.status}: {why}")
+                now = self._clock.now()
+                for new in reconciliation.rows_of_unrecorded(summary, [task], rows, why, now, self._settings):
+                    self._details.write(new)
+                if row is not None:
+                    error = f"{Code.RUN_ENDED}: {why}"
+                    self._details.write(replace(row, status=TaskStatus.FAILED, update_time=to_iso(now), error=error))
+                stopped.append(task.arn)
+        return stopped
 
     def _reconcile(self, summary: Summary) -> tuple[Reconciliation, list[TaskRow]]:
         """Ask, decide, do; once more where a row changed in between."""
@@ -351,6 +386,16 @@ class Monitor:
             "workflowName": summary.workflow_name,
             "runId": str(summary.workflow_run_id),
         }
+
+
+def _by_run(tasks: Iterable[EcsTask]) -> dict[tuple[str, int], list[EcsTask]]:
+    """Group the kit's tasks that have not been told to stop, by workflow name and run id."""
+    runs: defaultdict[tuple[str, int], list[EcsTask]] = defaultdict(list)
+    for task in tasks:
+        name, identifier = (task.environment.get(f"KIT_{part}", "") for part in ("WORKFLOW_NAME", "WORKFLOW_RUN_ID"))
+        if name and identifier.isdecimal() and task.desired_status != "STOPPED" and not task.is_stopped:
+            runs[name, int(identifier)].append(task)
+    return runs
 
 
 def _run_of(payload: Mapping[str, Any]) -> tuple[str, int]:

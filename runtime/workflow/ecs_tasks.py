@@ -108,17 +108,18 @@ class EcsTasks:
             missing |= {failure["arn"] for failure in answer.get("failures", []) if failure.get("reason") == "MISSING"}
         return found, frozenset(missing)
 
-    def list(self, started_by: str, desired_status: Literal["RUNNING", "STOPPED"] = "RUNNING") -> Iterator[str]:
-        """Return the ARNs of the tasks that `started_by` started. ECS allows no other filter beside it."""
-        token: dict[str, Any] = {}
+    def list(
+        self, started_by: str | None = None, desired_status: Literal["RUNNING", "STOPPED"] = "RUNNING"
+    ) -> Iterator[str]:
+        """Return the ARNs of the cluster's tasks: all, or those that `started_by` started. ECS allows no other filter
+        beside it."""
+        filters: dict[str, Any] = {} if started_by is None else {"startedBy": started_by}
         while True:
-            page = self._client.list_tasks(
-                cluster=self._cluster, startedBy=started_by, desiredStatus=desired_status, **token
-            )
+            page = self._client.list_tasks(cluster=self._cluster, desiredStatus=desired_status, **filters)
             yield from page.get("taskArns", [])
             if not page.get("nextToken"):
                 return
-            token = {"nextToken": page["nextToken"]}
+            filters["nextToken"] = page["nextToken"]
 
     def of_run(
         self, pattern: int, run_id: int, workflow_name: str, desired_status: Literal["RUNNING", "STOPPED"] = "RUNNING"

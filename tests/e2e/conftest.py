@@ -21,6 +21,15 @@ ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("components", "runtime", "specs", "__main__.py", "Pulumi.yaml")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def whole_runs_count_no_lines() -> Iterator[None]:
+    """Processes are not traced here: what whole runs pass through is counted by smaller tests, in half the time."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+        environment.delenv("COVERAGE_PROCESS_START", raising=False)
+        yield
+
+
 @dataclass
 class Deployed:
     """Both patterns, deployed once.

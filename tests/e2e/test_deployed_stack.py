@@ -123,6 +123,7 @@ def test_a_spec_with_all_values_filled_in_and_in_another_form_runs(deployed: Dep
     assert "RunIdInUse" in again.problems[0] and "100001" in again.problems[0]
 
 
+@pytest.mark.acceptance
 def test_more_memory_changes_the_task_definition_and_what_names_it(deployed: Deployed) -> None:
     deployed.stack.configure({"ecs-step-functions-kit:taskMemory": "1024"})
 
@@ -133,6 +134,7 @@ def test_more_memory_changes_the_task_definition_and_what_names_it(deployed: Dep
     assert {operation for operation, kind in changed(changes) if kind == "Function"} == {"update"}
 
 
+@pytest.mark.acceptance
 def test_a_changed_function_s_source_updates_that_function_alone(deployed: Deployed) -> None:
     source = deployed.project / "runtime" / "launcher" / "handler.py"
     before = source.read_text(encoding="utf-8")
@@ -144,6 +146,7 @@ def test_a_changed_function_s_source_updates_that_function_alone(deployed: Deplo
     assert len(names(changes)) == 1 and "launcher" in names(changes).pop()
 
 
+@pytest.mark.acceptance
 def test_a_changed_task_s_source_is_built_pushed_and_registered_anew(deployed: Deployed) -> None:
     before = deployed.pattern(2)
     source = deployed.project / "runtime" / "task" / "job.py"

@@ -74,6 +74,7 @@ def expected(pattern: int, tasks: int, execution_arn: str) -> dict[str, Any]:
     }
 
 
+@pytest.mark.acceptance
 def test_each_pattern_s_sample_runs_also_two_at_once(tmp_path: Path) -> None:
     folders = {pattern: tmp_path / str(pattern) for pattern in (1, 2)}
     drivers = {}

@@ -14,7 +14,7 @@ import pytest
 from tests.integration.plugins.cases import bucket_policy, container, lifecycle, lifecycle_rule, machine, policy
 from tests.integration.plugins.harness import MakeStack, World, changes, trust
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.acceptance, pytest.mark.integration]
 
 
 class Everything:

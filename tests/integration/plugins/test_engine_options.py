@@ -13,7 +13,7 @@ from pulumi import automation as auto
 from tests.integration.plugins.cases import policy
 from tests.integration.plugins.harness import MakeStack, World, changes, trust
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.acceptance, pytest.mark.integration]
 
 
 class Options:

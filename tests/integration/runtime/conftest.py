@@ -26,11 +26,3 @@ def p(pattern: int, emulator: Emulator) -> Pattern:
     made = Pattern(emulator, pattern, taskTimeoutSeconds=6 if emulator.container_runtime == "process" else 30)
     made.put(*(f"in/{n:02}.txt" for n in range(1, 11)))
     return made
-
-
-@pytest.fixture(scope="package")
-def tolerant(pattern: int, emulator: Emulator) -> Pattern:
-    """One of the patterns, with two attempts at each task and half of the tasks allowed to fail."""
-    made = Pattern(emulator, pattern, taskAttempts=2, toleratedFailurePercentage=50)
-    made.put("in/01.txt")
-    return made

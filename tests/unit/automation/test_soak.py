@@ -157,7 +157,11 @@ def test_processes_are_found_by_the_workflow_in_their_environment(monkeypatch: p
     import sys
 
     monkeypatch.setenv("KIT_WORKFLOW_NAME", "soak-of-this-test.")
-    sleeper = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    sleeper = subprocess.Popen(
+        [sys.executable, "-c", "print(flush=True); input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert sleeper.stdout is not None
+    sleeper.stdout.readline()  # right after exec, the kernel has no environment of it to show yet
     try:
         assert [line.split()[0] for line in working_for("soak-of-this-test.")] == [str(sleeper.pid)]
     finally:

@@ -140,12 +140,14 @@ class Ecs:
                 answer["tasks"].append(seen)
         return answer
 
-    def list_tasks(self, *, cluster: str, startedBy: str, desiredStatus: str, nextToken: str = "0") -> dict[str, Any]:
+    def list_tasks(
+        self, *, cluster: str, desiredStatus: str, startedBy: str | None = None, nextToken: str = "0"
+    ) -> dict[str, Any]:
         """ARNs, some at a time."""
         self._call()
         self._maybe_throttled("ListTasks")
         seen = {arn: self._seen(arn) for arn in sorted(self.tasks)}
-        wanted = {"startedBy": startedBy, "desiredStatus": desiredStatus}
+        wanted = {"desiredStatus": desiredStatus} | ({} if startedBy is None else {"startedBy": startedBy})
         found = [arn for arn, task in seen.items() if task and wanted.items() <= task.items()]
         first = int(nextToken)
         more = {"nextToken": str(first + TASKS_PER_PAGE)} if len(found) > first + TASKS_PER_PAGE else {}

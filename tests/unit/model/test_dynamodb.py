@@ -20,6 +20,8 @@ from runtime.workflow.tables import Counts, DetailsTable, SummaryTable
 from tests.unit.model.dynamodb import KEYS, DynamoDb
 from tests.unit.runtime.fakes import REGION, START
 
+pytestmark = pytest.mark.no_cover  # what it calls is tested elsewhere: here the model is
+
 NOW = to_iso(START)
 RUN = Summary("wf", 7, RunStatus.RUNNING, 3, "arn:one", NOW, NOW)
 ROW = TaskRow(7, "arn:task/1", "wf", "a", 1, TaskStatus.RUNNING, NOW, NOW)

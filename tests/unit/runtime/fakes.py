@@ -135,11 +135,13 @@ class FakeEcs:
             "failures": [{"arn": arn, "reason": "MISSING"} for arn in tasks if arn not in self.tasks],
         }
 
-    def list_tasks(self, *, cluster: str, startedBy: str, desiredStatus: str, nextToken: str = "0") -> dict[str, Any]:
+    def list_tasks(
+        self, *, cluster: str, desiredStatus: str, startedBy: str | None = None, nextToken: str = "0"
+    ) -> dict[str, Any]:
         found = [
             arn
             for arn, task in self.tasks.items()
-            if task["startedBy"] == startedBy and task["desiredStatus"] == desiredStatus
+            if startedBy in (None, task["startedBy"]) and task["desiredStatus"] == desiredStatus
         ]
         first = int(nextToken)
         page: dict[str, Any] = {"taskArns": found[first : first + 3]}

@@ -508,7 +508,7 @@ class TestSweep:
         launch(w)
         if found:
             w.stepfunctions.executions[EXECUTION] = found
-        assert w.monitor.sweep(plenty) == {"finalized": [str(w.run_id)]}
+        assert w.monitor.sweep(plenty) == {"finalized": [str(w.run_id)], "stopped": []}
         assert w.summary().status is expected and len(w.ecs.stopped) == 3
 
     def test_goes_on_where_a_call_that_ended_a_run_broke_off(
@@ -521,9 +521,9 @@ class TestSweep:
             broken.setattr(w.monitor._ecs_tasks, "stop", lambda *_: None)
             w.monitor.finalize_from_event(event(), lambda: 10)
         assert w.summary().status is RunStatus.ABORTED and w.ecs.stopped == []
-        assert w.monitor.sweep(plenty) == {"finalized": [str(w.run_id)]}
+        assert w.monitor.sweep(plenty) == {"finalized": [str(w.run_id)], "stopped": []}
         assert (w.summary().failed_tasks, len(w.ecs.stopped)) == (3, 3)
-        assert w.monitor.sweep(plenty) == {"finalized": []}
+        assert w.monitor.sweep(plenty) == {"finalized": [], "stopped": []}
 
     def test_a_run_whose_tasks_do_not_stop_does_not_hold_up_the_others(
         self, world: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
@@ -544,8 +544,37 @@ class TestSweep:
         w = world()
         launch(w)
         w.stepfunctions.executions[EXECUTION] = {"status": status}
-        assert w.monitor.sweep(plenty) == {"finalized": []}
+        assert w.monitor.sweep(plenty) == {"finalized": [], "stopped": []}
         assert w.summary().status is RunStatus.RUNNING
+
+    @pytest.mark.parametrize("recorded", [True, False])
+    def test_stops_a_task_that_outlived_its_run(self, world: Callable[..., Any], recorded: bool) -> None:
+        w = world()
+        launch(w)
+        finish(w)
+        look(w)
+        late = start_2(w, "task_02", attempt=2)
+        if recorded:
+            record_2(w, late, "task_02", TaskStatus.RUNNING)
+        assert w.monitor.sweep(plenty) == {"finalized": [], "stopped": [late]}
+        why = "the sweep found the task still running after its run had ended"
+        assert w.ecs.stopped == [(late, f"run {w.run_id} had ended as Completed: {why}")]
+        row = w.details.get(w.run_id, late)
+        assert (row.status, row.error) == (TaskStatus.FAILED, f"RunEnded: {why}")
+        assert (w.summary().status, w.summary().completed_tasks) == (RunStatus.COMPLETED, 3)
+        assert w.monitor.sweep(plenty) == {"finalized": [], "stopped": []}
+
+    def test_leaves_a_task_that_completed_and_tasks_that_are_none_of_the_kit_s(self, world: Callable[..., Any]) -> None:
+        w = world()
+        launch(w)
+        for row in w.rows():
+            w.details.write(replace(row, status=TaskStatus.COMPLETED, update_time=to_iso(w.clock.now())))
+        look(w)
+        assert w.summary().status is RunStatus.COMPLETED
+        start_2(w, "task_01", workflow="of nobody's")
+        w.ecs.add("arn:task/by-hand", started_by="somebody", group="family:other", environment={})
+        assert w.monitor.sweep(plenty) == {"finalized": [], "stopped": []}
+        assert w.ecs.stopped == []
 
 
 class TestAsking:
