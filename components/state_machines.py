@@ -29,8 +29,8 @@ LAUNCHER_TIMEOUT_SECONDS = 330
 MONITOR_TIMEOUT_SECONDS = 330
 """Limits of one call of a function: its own time-out of 300 s and some time on the way."""
 
-REFUSALS = ["SpecRefused", "RunIdInUse", "RedriveRefused", "PayloadInvalid", "SettingsInvalid"]
-"""Errors of the functions that asking again cannot heal."""
+REFUSALS = ["SpecRefused", "RunIdInUse", "RedriveRefused", "RunNotFound", "PayloadInvalid", "SettingsInvalid"]
+"""Errors of the functions that asking again cannot heal. `RunNotFound`: somebody deleted the summary row meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -227,7 +227,7 @@ def _track_branch(settings: StateMachineSettings) -> State:
                 **_invoke(settings.monitor_function_arn, _monitor_payload(), MONITOR_TIMEOUT_SECONDS),
                 "Assign": {"pauseSeconds": "{% $states.result.Payload.waitSeconds %}"},
                 "Catch": [
-                    _refusal("RefuseRedrive"),
+                    _refusal("TrackingRefused"),
                     {
                         "ErrorEquals": ["States.ALL"],
                         "Assign": {"pauseSeconds": 20},
@@ -242,7 +242,7 @@ def _track_branch(settings: StateMachineSettings) -> State:
                 "Choices": [{"Condition": "{% $states.input.done %}", "Next": "TrackingEnded"}],
                 "Default": "WaitForTasks",
             },
-            "RefuseRedrive": {
+            "TrackingRefused": {
                 "Type": "Pass",
                 "Output": {
                     "succeeded": False,
@@ -593,7 +593,7 @@ _FAILURE = f"""(
   $exitCode := $exists($exitMatch) ? $exitMatch : '';
   $hostLost := $contains($lowercase($stoppedReason), /spot task|spot interruption|host ec2|host was|terminated due to/);
   $busy := $contains($lowercase($error & ' ' & $cause),
-    /capacity is unavailable|rate exceeded|throttl|too many|slow down|temporarily/);
+    /capacity is unavailable|rate exceeded|limit ?exceeded|reached the limit|throttl|too many|slow down|temporarily/);
   $notPlaced := $error in ['AmazonECS.Unknown', 'ECS.Unknown'];
   $full := $notPlaced and $contains($lowercase($cause), /"reason"\\s*:\\s*"(resource:|agent)/);
   $kind := $error = 'States.Timeout' ? 'job'

@@ -20,8 +20,13 @@ from botocore.exceptions import ClientError
 LONGEST_BACKOFF_SECONDS = 10.0
 FIRST_BACKOFF_SECONDS = 0.5
 
-_BUSY = re.compile(r"capacity is unavailable|rate exceeded|throttl|too many|slow down|temporarily", re.IGNORECASE)
-"""Throttling and lack of capacity also arrive as InvalidParameterException and ClientException with such a text."""
+_BUSY = re.compile(
+    r"capacity is unavailable|rate exceeded|limit ?exceeded|reached the limit|throttl|too many|slow down|temporarily",
+    re.IGNORECASE,
+)
+"""Throttling and lack of capacity also arrive as InvalidParameterException and ClientException with such a text. The
+account's quota of vCPUs or tasks comes in `failures[]`, too, and passes when other tasks end: "You've reached the limit
+on the number of vCPUs you can run concurrently"."""
 
 _BUSY_CODES = frozenset(
     {
@@ -35,7 +40,7 @@ _BUSY_CODES = frozenset(
 
 _SERVER_CODES = frozenset({"ServerException", "ServiceUnavailable", "InternalFailure", "InternalError"})
 
-_BUSY_FAILURE = re.compile(r"RESOURCE:|AGENT|capacity|rate exceeded|throttl", re.IGNORECASE)
+_BUSY_FAILURE = re.compile(rf"RESOURCE:|AGENT|capacity|{_BUSY.pattern}", re.IGNORECASE)
 """Reasons in `failures[]` that pass. Source: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/api_failures_messages.html"""
 
 

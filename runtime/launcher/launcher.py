@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 MOST_TRIES = 8
 """Calls of RunTask for one attempt before it counts as failed."""
 
+PATIENCE_SECONDS = 60.0
+"""How long launches take turns without one that starts. From then on those that were tried most come first: where
+hundreds wait, none would come to its `MOST_TRIES` within one call, and each call would begin anew."""
+
 RESERVE_SECONDS = 45.0
 """Time kept back for the call under way (25 s at most) and the writes after it."""
 
@@ -119,26 +123,31 @@ class Launcher:
         pending = [_Pending(now, position, launch) for position, launch in enumerate(plan)]
         heapq.heapify(pending)
         launched = 0
+        last_start = now
         newest: TaskRow | None = None
         while True:
             if not self._still_running(registration):
                 self._stop(newest)
                 return launched, 0
+            newest = None
             if not pending:
                 return launched, 0
-            item = heapq.heappop(pending)
-            pause = (item.due - self._clock.now()).total_seconds()
-            if launched + item.tries > 0 and remaining_seconds() - max(pause, 0) < RESERVE_SECONDS:
+            item = self._take(pending, last_start)
+            pause = max((item.due - self._clock.now()).total_seconds(), 0)
+            if launched + item.tries > 0 and remaining_seconds() - pause < RESERVE_SECONDS:
                 return launched, len(pending) + 1
-            self._clock.sleep(pause)
+            if pause > 0:  # the run may end meanwhile
+                heapq.heappush(pending, item)
+                self._clock.sleep(pause)
+                continue
             pace.wait()
             answer = self._run_task(registration, item)
             item.tries += 1
             item.is_uncertain |= answer.meaning is Meaning.UNCERTAIN
-            newest = None
             if answer.meaning is Meaning.STARTED:
                 newest = self._record_started(registration, item.launch, answer)
                 launched += 1
+                last_start = self._clock.now()
             elif answer.meaning is Meaning.REFUSED or item.tries >= MOST_TRIES:
                 if item.is_uncertain:
                     self._clock.sleep(LISTED_WITHIN_SECONDS)
@@ -153,6 +162,17 @@ class Launcher:
                 item.launch_try += answer.meaning is Meaning.NOT_PLACED
                 item.due = self._clock.now() + timedelta(seconds=answers.backoff_seconds(item.tries, self._dice))
                 heapq.heappush(pending, item)
+
+    def _take(self, pending: list[_Pending], last_start: datetime) -> _Pending:
+        """Take the launch out of the heap whose turn it is."""
+        now = self._clock.now()
+        due = [item for item in pending if item.due <= now]
+        if not due or (now - last_start).total_seconds() < PATIENCE_SECONDS:
+            return heapq.heappop(pending)
+        item = max(due, key=lambda each: each.tries)
+        pending.remove(item)
+        heapq.heapify(pending)
+        return item
 
     def _run_task(self, registration: Registration, item: _Pending) -> Answer:
         settings, spec, launch = self._settings, registration.spec, item.launch

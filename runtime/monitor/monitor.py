@@ -165,36 +165,41 @@ class Monitor:
             `finalized`: ids of the runs (text); `stopped`: ARNs of the tasks whose run had ended before.
 
         Raises:
-            TasksStillRunning: not all ECS tasks of the runs found could be stopped; the call is to be repeated.
+            Exception: what stood in the way of ending one of the runs; the call is to be repeated.
         """
         finalized: list[str] = []
-        unfinished: TasksStillRunning | None = None
+        problem: Exception | None = None
         for summary in self._summaries.unfinished():
-            status = self._execution_status(summary)
-            if status == "RUNNING" or status == "PENDING_REDRIVE":
-                continue
             log.bind(summary.workflow_name, summary.workflow_run_id)
-            log.warning("the run's execution has ended, the run had not", executionStatus=status)
-            final = EXECUTION_STATUSES.get(status, RunStatus.FAILED)
-            why = f"its execution ended as {status}, and the sweep found it"
             try:
-                self._finalize(summary, final, why, remaining_seconds)
-            except TasksStillRunning as error:  # the others are not to wait for this one
-                unfinished = error
-            else:
-                finalized.append(str(summary.workflow_run_id))
+                if self._sweep_up(summary, remaining_seconds):
+                    finalized.append(str(summary.workflow_run_id))
+            except Exception as error:  # noqa: BLE001 - whatever it is, the other runs are not to wait for this one
+                log.exception("the run could not be ended")
+                problem = error
         stopped = self._stop_outliving()
         log.bind()
         log.info("swept", finalized=finalized, stopped=stopped)
-        if unfinished is not None:
-            raise unfinished
+        if problem is not None:
+            raise problem
         return {"finalized": finalized, "stopped": stopped}
+
+    def _sweep_up(self, summary: Summary, remaining_seconds: Callable[[], float]) -> bool:
+        """End a run if its execution has ended; return whether that was so."""
+        status = self._execution_status(summary)
+        if status == "RUNNING" or status == "PENDING_REDRIVE":
+            return False
+        log.warning("the run's execution has ended, the run had not", executionStatus=status)
+        final = EXECUTION_STATUSES.get(status, RunStatus.FAILED)
+        self._finalize(summary, final, f"its execution ended as {status}, and the sweep found it", remaining_seconds)
+        return True
 
     def _stop_outliving(self) -> list[str]:
         """Stop ECS tasks whose run has come to its end, and record them.
 
         A launcher that breaks off right after a call, while its run is ended, never gets to the stopping of what that
-        call started. A task whose row is `Completed` is on its way out and left alone.
+        call started. A task whose row has just become `Completed` is on its way out and left alone; one whose process
+        does not end, for example because the job left a thread behind, is not.
         """
         living, _ = self._ecs_tasks.describe(self._ecs_tasks.list())
         stopped = []
@@ -206,12 +211,11 @@ class Monitor:
             rows = {row.ecs_task_id: row for row in self._details.rows(identifier, workflow_name)}
             why = "the sweep found the task still running after its run had ended"
             for task in tasks:
-                row = rows.get(task.arn)
-                if row is not None and row.status is TaskStatus.COMPLETED:
+                row, now = rows.get(task.arn), self._clock.now()
+                if row is not None and _is_leaving(row, now):
                     continue
                 log.warning("stops an ECS task that outlived its run", ecsTask=task.arn, status=summary.status)
                 self._ecs_tasks.stop(task.arn, f"run {identifier} had ended as {summary.status}: {why}")
-                now = self._clock.now()
                 for new in reconciliation.rows_of_unrecorded(summary, [task], rows, why, now, self._settings):
                     self._details.write(new)
                 if row is not None:
@@ -386,6 +390,11 @@ class Monitor:
             "workflowName": summary.workflow_name,
             "runId": str(summary.workflow_run_id),
         }
+
+
+def _is_leaving(row: TaskRow, now: datetime) -> bool:
+    """Whether a task has just completed, so that ECS still lists it although its process ends by itself."""
+    return row.status is TaskStatus.COMPLETED and now - from_iso(row.update_time) <= reconciliation.STOPPED_WITHIN
 
 
 def _by_run(tasks: Iterable[EcsTask]) -> dict[tuple[str, int], list[EcsTask]]:

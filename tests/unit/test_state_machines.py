@@ -343,6 +343,10 @@ class TestPattern1:
         assert json.loads(f'"{result.cause}"'.replace('"no"', '\\"no\\"')) == 'say "no" to $.region: ü'
         assert len(aws.calls) == 1
 
+    def test_a_run_whose_row_somebody_deleted_fails_at_once(self) -> None:
+        result = Aws(launcher=[launched()], monitor=[lambda_failure("RunNotFound", "the row is gone")]).run(1)
+        assert (result.status, result.error, result.cause) == ("FAILED", "RunNotFound", "the row is gone")
+
     def test_a_refusal_without_json_keeps_its_text(self) -> None:
         result = Aws(launcher=[AslError("SpecRefused", "plain")], monitor=[looked()]).run(1)
         assert result.cause == "plain"
@@ -475,6 +479,12 @@ class TestPattern2:
         aws = Aws(monitor=[registered(), *[failure] * 12, looked()])
         assert aws.run(2).status == "SUCCEEDED"
         assert aws.interpreter.waits == [1, 20, 20]
+
+    def test_a_run_whose_row_somebody_deleted_fails_once_its_tasks_have_ended(self) -> None:
+        aws = Aws(monitor=[registered(), lambda_failure("RunNotFound", "the row is gone")])
+        result = aws.run(2)
+        assert (result.status, result.error, result.cause) == ("FAILED", "RunNotFound", "the row is gone")
+        assert (len(aws.of("ecs")), len(aws.of("monitor"))) == (3, 1)
 
     def test_a_mark_that_cannot_be_written_does_not_fail_the_branch(self) -> None:
         def refuse(_: Any) -> Any:
@@ -626,7 +636,15 @@ class TestFailuresOfPattern2:
         fail_once(aws, spot, spot, task_failed(), spot, task_failed(), *[task_failed()] * 5, task_attempts=2)
         assert len(aws.of("ecs")) == 5
 
-    @pytest.mark.parametrize("reason", ["RESOURCE:MEMORY", "AGENT", "Capacity is unavailable at this time"])
+    @pytest.mark.parametrize(
+        "reason",
+        [
+            "RESOURCE:MEMORY",
+            "AGENT",
+            "Capacity is unavailable at this time",
+            "You've reached the limit on the number of vCPUs you can run concurrently",
+        ],
+    )
     def test_failures_of_run_task_that_pass_are_waited_out(self, reason: str) -> None:
         cause = json.dumps({"Failures": [{"Reason": reason}], "Tasks": []})
         aws = Aws()
@@ -655,6 +673,8 @@ class TestFailuresOfPattern2:
         [
             AslError("ECS.InvalidParameterException", "Rate exceeded (Service: AmazonECS)"),
             AslError("ECS.ClientException", "Capacity is unavailable at this time. Please try again later"),
+            AslError("ECS.InvalidParameterException", "Request limit exceeded. (ErrorCode: RequestLimitExceeded)"),
+            AslError("ECS.LimitExceededException", "no more"),
             AslError("ECS.ThrottlingException", ""),
         ],
     )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
-from runtime.launcher import answers
+from runtime.launcher import answers, launcher
 from runtime.launcher.answers import Meaning
 from runtime.launcher.pace import Pace
 from runtime.workflow.attempts import Launch
@@ -22,6 +23,7 @@ from runtime.workflow.tables import Counts
 from tests.unit.runtime.fakes import EXECUTION, FakeClock, client_error, execution, spec
 
 THROTTLED = client_error("ThrottlingException", "Rate exceeded")
+QUOTA = "You've reached the limit on the number of vCPUs you can run concurrently"
 DROPPED = ConnectionClosedError(endpoint_url="https://ecs")
 
 
@@ -40,6 +42,8 @@ class TestAnswers:
             (THROTTLED, Meaning.BUSY),
             (client_error("ClientException", "Capacity is unavailable at this time."), Meaning.BUSY),
             (client_error("InvalidParameterException", "Rate exceeded for RunTask"), Meaning.BUSY),
+            (client_error("InvalidParameterException", "Request limit exceeded. (RequestLimitExceeded)"), Meaning.BUSY),
+            (client_error("ClientException", f"{QUOTA}."), Meaning.BUSY),
             (client_error("InvalidParameterException", "TaskDefinition is inactive"), Meaning.REFUSED),
             (client_error("AccessDeniedException", "not authorized to perform iam:PassRole"), Meaning.REFUSED),
             (client_error("ServerException", "", status=500), Meaning.UNCERTAIN),
@@ -62,6 +66,7 @@ class TestAnswers:
             ([{"reason": "RESOURCE:MEMORY"}], Meaning.NOT_PLACED, "RESOURCE:MEMORY"),
             ([{"reason": "AGENT", "detail": "gone"}], Meaning.NOT_PLACED, "AGENT gone"),
             ([{"reason": "Capacity is unavailable at this time"}], Meaning.NOT_PLACED, "Capacity"),
+            ([{"reason": QUOTA}], Meaning.NOT_PLACED, "vCPUs"),
             ([{"reason": "ATTRIBUTE"}], Meaning.REFUSED, "ATTRIBUTE"),
             ([], Meaning.NOT_PLACED, "no task and no reason"),
         ],
@@ -294,6 +299,25 @@ class TestFaults:
             "RunTaskRefused: ECS did not start the task after 1 call: ClientException: TaskDefinition is inactive"
         )
 
+    def test_calls_for_more_tasks_than_one_call_of_the_launcher_can_try_out_come_to_an_end(
+        self, world: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        w = world()
+        w.ecs.answers = [THROTTLED] * 10_000
+        monkeypatch.setattr(launcher, "PATIENCE_SECONDS", 10.0)
+        monkeypatch.setattr(w.launcher, "_still_running", lambda _: True)  # asking each time takes a minute
+        remaining = []
+        while remaining[-1:] != [0]:
+            end = w.clock.now() + timedelta(seconds=launcher.RESERVE_SECONDS + 60)
+            result = w.launcher.launch(payload(200), lambda: (end - w.clock.now()).total_seconds())  # noqa: B023
+            remaining.append(result["remaining"])
+            assert len(remaining) < 5, remaining
+        assert remaining[0] > 0 and w.summary().launching_ended
+        assert {row.error for row in w.rows()} == {
+            "RunTaskFailed: ECS did not start the task after 8 calls: ThrottlingException: Rate exceeded"
+        }
+        assert len(w.rows()) == 200
+
     def test_a_slow_task_does_not_hold_up_the_others(self, world: Callable[..., Any]) -> None:
         w = world()
         w.ecs.answers = [THROTTLED]
@@ -317,6 +341,16 @@ class TestEndedRuns:
         assert [arn for arn, _ in w.ecs.stopped] == [list(w.ecs.tasks)[1]]
         assert w.rows()[1].error == "RunEnded: the run ended while this task was launched"
         assert w.summary().status is RunStatus.ABORTED
+
+    def test_nothing_is_launched_that_was_to_be_asked_for_again_when_it_ended(
+        self, world: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        w = world()
+        w.ecs.answers = [THROTTLED]
+        sleep = w.clock.sleep
+        monkeypatch.setattr(w.clock, "sleep", lambda seconds: (sleep(seconds), self.end(w)))
+        result = w.launcher.launch(payload(1), plenty)
+        assert (result["launched"], result["remaining"], len(w.ecs.calls), w.ecs.stopped) == (0, 0, 1, [])
 
     def test_nothing_is_launched_after_the_end(self, world: Callable[..., Any]) -> None:
         w = world()

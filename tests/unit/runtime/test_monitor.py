@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from runtime.monitor import messages
 from runtime.workflow.clock import to_iso
@@ -539,6 +540,31 @@ class TestSweep:
         assert w.summaries.get("copying", 1).end_time is None
         assert w.summaries.get("copying", 2).end_time is not None
 
+    def test_a_row_that_it_cannot_make_sense_of_does_not_hold_up_the_others(self, world: Callable[..., Any]) -> None:
+        w = world()
+        launch(w, workflowRunId=1)
+        w.summaries.register(replace(w.summaries.get("copying", 1), workflow_name="a", execution_arn="by hand"))
+        describe = w.stepfunctions.describe_execution
+
+        def refuse(*, executionArn: str) -> Any:
+            if executionArn == "by hand":
+                raise client_error("InvalidArn", "Invalid ARN", "DescribeExecution")
+            return describe(executionArn=executionArn)
+
+        w.stepfunctions.describe_execution = refuse
+        launch(w, workflowRunId=2)
+        w.ecs.add(
+            "arn:task/late",
+            started_by="2",
+            environment={"KIT_WORKFLOW_NAME": "copying", "KIT_WORKFLOW_RUN_ID": "3", "KIT_TASK_NAME": "x"},
+        )
+        ended = replace(w.summaries.get("copying", 2), workflow_run_id=3, status=RunStatus.ABORTED, end_time="then")
+        w.summaries.register(ended)
+        with pytest.raises(ClientError, match="InvalidArn"):
+            w.monitor.sweep(plenty)
+        assert [w.summaries.get("copying", n).status for n in (1, 2)] == [RunStatus.FAILED] * 2
+        assert "arn:task/late" in [arn for arn, _ in w.ecs.stopped]
+
     @pytest.mark.parametrize("status", ["RUNNING", "PENDING_REDRIVE"])
     def test_leaves_others_alone(self, world: Callable[..., Any], status: str) -> None:
         w = world()
@@ -563,6 +589,19 @@ class TestSweep:
         assert (row.status, row.error) == (TaskStatus.FAILED, f"RunEnded: {why}")
         assert (w.summary().status, w.summary().completed_tasks) == (RunStatus.COMPLETED, 3)
         assert w.monitor.sweep(plenty) == {"finalized": [], "stopped": []}
+
+    def test_stops_a_task_that_completed_and_whose_process_does_not_end(self, world: Callable[..., Any]) -> None:
+        w = world()
+        launch(w, 1)
+        (row,) = w.rows()
+        w.details.write(replace(row, status=TaskStatus.COMPLETED, update_time=to_iso(w.clock.now())))
+        look(w)
+        w.clock.advance(300)
+        assert w.monitor.sweep(plenty)["stopped"] == []
+        w.clock.advance(1)
+        assert w.monitor.sweep(plenty)["stopped"] == [row.ecs_task_id]
+        assert [arn for arn, _ in w.ecs.stopped] == [row.ecs_task_id]
+        assert w.rows()[0].status is TaskStatus.COMPLETED and w.summary().completed_tasks == 1
 
     def test_leaves_a_task_that_completed_and_tasks_that_are_none_of_the_kit_s(self, world: Callable[..., Any]) -> None:
         w = world()
