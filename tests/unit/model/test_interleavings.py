@@ -8,6 +8,8 @@ time.
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -33,6 +35,18 @@ EXAMPLES = os.environ.get("KIT_MODEL_EXAMPLES")
 @pytest.mark.parametrize("pattern", [1, 2])
 def test_every_run_ends_and_says_the_truth(pattern: int, world: World) -> None:
     world.run(pattern)
+
+
+def test_whoever_looks_longer_is_heard() -> None:
+    """All else of the kit's in the environment is kept from the tests."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import tests.conftest, os; print(os.environ.get('KIT_MODEL_EXAMPLES'))"],
+        env={**os.environ, "KIT_MODEL_EXAMPLES": "7", "KIT_OTHER": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "7\n"
 
 
 @pytest.mark.parametrize("pattern", [1, 2])
