@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from automation.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_PASSED, DriverError
 from automation.interruption import Interrupted, InterruptedAgain, Interruption
+from automation.lasting_output import lasting_stderr
 
 if TYPE_CHECKING:
     from automation.progress import Progress
@@ -24,7 +25,7 @@ def exit_status(act: Callable[[Interruption], int], *, creates: bool = True) -> 
         creates: it creates something, unless its input cannot be used.
     """
     interruption = Interruption()
-    with interruption.installed():
+    with lasting_stderr(), interruption.installed():
         try:
             return act(interruption)
         except DriverError as error:

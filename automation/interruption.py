@@ -16,9 +16,14 @@ when the wait is over: no wait may be longer than this."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def wait_for(thread: threading.Thread) -> None:
-    """Wait for the end of `thread`, heeding signals meanwhile."""
-    while thread.is_alive():
+def wait_for(thread: threading.Thread, until: Callable[[], bool] = lambda: False) -> None:
+    """Wait for the end of `thread`, heeding signals meanwhile.
+
+    Args:
+        thread: has been started.
+        until: what ends the waiting, too.
+    """
+    while thread.is_alive() and not until():
         thread.join(LOOK_SECONDS)
 
 

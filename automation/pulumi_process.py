@@ -18,6 +18,7 @@ from automation.interruption import LOOK_SECONDS, Interruption, wait_for
 from automation.log_file import LogFile
 
 _READ_BYTES = 1024 * 1024
+FINISHING = "interrupted: Pulumi finishes what it has begun, and what was made is destroyed (once more: stop at once)"
 INTERRUPT_GRACE_SECONDS = 20.0
 """How long an engine that was told to stop may take after a second Ctrl-C before it is killed."""
 
@@ -40,6 +41,7 @@ class PulumiProcess(automation.PulumiCommand):
         environment: the whole environment of the CLI; what the workspace adds goes on top.
         interruption: what a Ctrl-C means at the moment.
         log_file: receives every command and all that it printed.
+        say: told that a command which was told to stop takes its time.
 
     Attributes:
         died: whether a command was ended by a signal, so that it may have left its lock behind.
@@ -53,11 +55,13 @@ class PulumiProcess(automation.PulumiCommand):
         environment: Mapping[str, str],
         interruption: Interruption,
         log_file: Path | None = None,
+        say: Callable[[str], None] = lambda _line: None,
     ) -> None:
         self.command = str(executable)
         self.environment = dict(environment)
         self.interruption = interruption
         self.died = False
+        self._say = say
         self._log_file = None if log_file is None else LogFile(log_file)
         self.version = VersionInfo.parse(version.removeprefix("v"))
 
@@ -78,7 +82,7 @@ class PulumiProcess(automation.PulumiCommand):
         """
         command = [self.command, "--non-interactive", *(arg for arg in args if arg != "--non-interactive")]
         environment = {**self.environment, **additional_env, "PULUMI_AUTOMATION_API": "true"}
-        child = _Child()
+        child = _Child(self._say)
         with self.interruption.passing_on(child.tell):
             result = child.run(command, cwd, environment, on_output, on_error)
         self.died = self.died or result.code < 0
@@ -97,7 +101,8 @@ class PulumiProcess(automation.PulumiCommand):
 class _Child:
     """One child process and the signals that reach it."""
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
         self._process: subprocess.Popen[bytes] | None = None
         self._told = False
 
@@ -132,7 +137,10 @@ class _Child:
                     process.send_signal(signal.SIGINT)
                 follower = threading.Thread(target=_follow, args=(process, out, err), daemon=True)
                 follower.start()
-                wait_for(follower)
+                wait_for(follower, until=lambda: self._told)
+                if follower.is_alive():
+                    self._say(FINISHING)
+                    wait_for(follower)
             except BaseException:
                 self._end(process)
                 raise

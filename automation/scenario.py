@@ -22,7 +22,7 @@ from automation.progress import Progress
 from automation.pulumi_process import PulumiProcess
 from automation.report import PatternResult, Report, write_json
 from automation.target import Target, check_place
-from automation.teardown import Teardown
+from automation.teardown import Teardown, how_to_remove, left_on_this_machine
 from automation.workfolders import Held
 from runtime.workflow.statuses import TaskStatus
 
@@ -143,6 +143,8 @@ class Scenario:
             with self._interruption.breakable():
                 self._forward()
         except InterruptedAgain:
+            self.report.failed = True
+            self._end_report(began)
             raise
         except BadInput as error:
             if not self._deploying:
@@ -158,12 +160,15 @@ class Scenario:
         try:
             self._clean(interrupted=trouble is not None)
         finally:
-            self.report.seconds["total"] = self._clock() - began
-            self.write_report()
+            self._end_report(began)
         if trouble is not None:
             raise trouble
         self._interruption.raise_noted()
         return self.report
+
+    def _end_report(self, began: float) -> None:
+        self.report.seconds["total"] = self._clock() - began
+        self.write_report()
 
     def _failed(self, message: str) -> None:
         self.report.failed = True
@@ -209,6 +214,7 @@ class Scenario:
             environment={**self.target.environment, RUN_VARIABLE: str(self.plan.work_dir)},
             interruption=self._interruption,
             log_file=self.plan.report_dir / "pulumi.log",
+            say=self._progress.say,
         )
         own_config = {f"{PROJECT_NAME}:{key}": value for key, value in self.plan.config.items()}
         stack = Stack(
@@ -423,9 +429,12 @@ class Scenario:
 
     def what_is_left(self) -> list[str]:
         """Lines for somebody who has to finish by hand what the driver could not."""
-        if self.target.name == "aws" and not self._deploying:
+        if self._deploying:
+            return self._teardown.what_is_left()
+        if self.target.name == "aws":
             return []
-        return self._teardown.what_is_left()
+        work_dir = self.plan.work_dir
+        return [*left_on_this_machine(work_dir), *how_to_remove(self.target, self.plan.stack_name, work_dir)]
 
     def write_documents(self, document: Mapping[str, Any]) -> list[Path]:
         """Write the report's JSON wherever it is wanted; return where that went well."""

@@ -113,10 +113,18 @@ class Teardown:
             except DriverError as error:
                 lines = [f"stack {name} cannot be read: {error}"]
         else:
-            lines = ["The emulator has everything that was deployed; it goes away with it. Left on this machine:"]
-            lines.append(f"  {self._work_dir}")
-        return [
-            *lines,
-            "To remove it:",
-            *(f"  {line}" for line in self._target.how_to_remove(name, self._work_dir)),
-        ]
+            lines = left_on_this_machine(self._work_dir)
+        return [*lines, *how_to_remove(self._target, name, self._work_dir)]
+
+
+def left_on_this_machine(work_dir: Path) -> list[str]:
+    """Lines on what there is of a local stack, whatever became of its deployment."""
+    return [
+        "The emulator has everything that was deployed; it goes away with it. Left on this machine:",
+        f"  {work_dir}",
+    ]
+
+
+def how_to_remove(target: Target, stack: str, work_dir: Path) -> list[str]:
+    """Lines that tell how to remove by hand what is left."""
+    return ["To remove it:", *(f"  {line}" for line in target.how_to_remove(stack, work_dir))]

@@ -134,8 +134,8 @@ class LocalTarget:
     def stop(self) -> None:
         """Stop the emulator. Everything in it is gone then."""
         if self._running:
-            self._running = False
             self._emulator.stop()
+            self._running = False
 
     @property
     def _bin_dir(self) -> Path:
@@ -201,7 +201,7 @@ class LocalTarget:
 
     def how_to_remove(self, stack: str, work_dir: Path) -> list[str]:  # noqa: ARG002  the protocol has them
         """The emulator holds everything: without it nothing is left but a folder."""
-        return removal(self._work_dir, self._emulator.pid if self._running else None)
+        return removal(self._work_dir, self._emulator.pid if self._emulator.runs else None)
 
 
 def removal(work_dir: Path, emulator_pid: int | None) -> list[str]:

@@ -94,6 +94,11 @@ class Emulator:
         return self._port
 
     @property
+    def runs(self) -> bool:
+        """Whether there is a process that was not stopped."""
+        return self._process is not None
+
+    @property
     def pid(self) -> int:
         """The id of its process."""
         if self._process is None:
@@ -183,9 +188,9 @@ class Emulator:
 
     def stop(self) -> None:
         """Stop it and throw its state away. Stopping what does not run does nothing."""
-        process, self._process = self._process, None
-        if process is not None:
-            _end(process)
+        if self._process is not None:
+            _end(self._process)
+            self._process = None
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 

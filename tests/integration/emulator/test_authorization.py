@@ -152,6 +152,23 @@ def test_list_tasks_is_authorized_on_the_cluster_by_condition(fargate: Any, call
     assert "ecs:ListTasks" in denied(error)
 
 
+@pytest.mark.parametrize("which", ["task_role", "execution_role"])
+def test_register_task_definition_needs_pass_role_for_both_roles(
+    aws: Any, fargate: Any, caller: Caller, statement: Any, which: str
+) -> None:
+    other = {"task_role": "execution_role", "execution_role": "task_role"}[which]
+    registering = statement("ecs:RegisterTaskDefinition")
+    client = caller.client("ecs", registering, statement("iam:PassRole", on=getattr(fargate, other)))
+    with pytest.raises(ClientError) as error:
+        client.register_task_definition(
+            family=aws.name("family"),
+            taskRoleArn=fargate.task_role,
+            executionRoleArn=fargate.execution_role,
+            containerDefinitions=[{"name": "app", "image": "x", "memory": 64}],
+        )
+    assert f"iam:PassRole on resource: {getattr(fargate, which)}" in denied(error)
+
+
 def test_create_state_machine_needs_pass_role(aws: Any, caller: Caller, statement: Any) -> None:
     role = aws.role("machine", "states.amazonaws.com")
     client = caller.client("stepfunctions", statement("states:CreateStateMachine"))

@@ -307,6 +307,24 @@ def test_a_stopped_execution_says_so_in_an_event(aws: Any, machines: Any, role: 
     assert json.loads(aborted["input"]) == {"a": 1}
 
 
+@pytest.mark.parametrize(
+    ("state", "ended"),
+    [
+        ({"Type": "Fail", "Error": "E", "Cause": "C"}, ("FAILED", "E", "C")),
+        ({"Type": "Wait", "Seconds": 60, "End": True}, ("TIMED_OUT", "States.Timeout", None)),
+    ],
+)
+def test_an_execution_that_ends_badly_by_itself_says_so_in_an_event(
+    aws: Any, machines: Any, role: str, until: Any, state: dict[str, Any], ended: tuple[str, str, str | None]
+) -> None:
+    machine = machines.create({"A": state}, "A", role, TimeoutSeconds=1)
+    read = status_events(aws, machine)
+    machines.start(machine)
+    seen: list[dict[str, Any]] = []
+    until(lambda: seen.extend(read()) or (True if len(seen) >= 2 else None))
+    assert ended in [(each["status"], each["error"], each["cause"]) for each in seen]
+
+
 def test_a_name_again_is_the_same_execution_while_it_runs(machines: Any, role: str) -> None:
     """https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html."""
     machine = machines.create({"Wait": {"Type": "Wait", "Seconds": 60, "End": True}}, "Wait", role)

@@ -194,6 +194,32 @@ def test_a_signal_is_128_plus_its_number_as_exit_code(fargate: Any) -> None:
 
 
 @pytest.mark.both_runtimes
+def test_each_container_keeps_its_own_exit_code_and_only_an_essential_one_ends_the_task(
+    fargate: Any, until: Any
+) -> None:
+    script = "import sys, time; sys.exit(4) if sys.argv[1:] == ['ends'] else time.sleep(60)"
+    made = fargate.define(script, stopTimeout=2, linuxParameters={"initProcessEnabled": True})
+    one = fargate.ecs.describe_task_definition(taskDefinition=made)["taskDefinition"]
+    (app,) = one["containerDefinitions"]
+    side = {**app, "name": "side", "command": ["ends"], "essential": False}
+    names = ("family", "requiresCompatibilities", "networkMode", "cpu", "memory", "taskRoleArn", "executionRoleArn")
+    both = fargate.ecs.register_task_definition(
+        **{name: one[name] for name in names}, containerDefinitions=[app, side]
+    )["taskDefinition"]["taskDefinitionArn"]
+    arn = fargate.start(both)
+
+    def codes() -> dict[str, int | None]:
+        return {container["name"]: container.get("exitCode") for container in fargate.describe(arn)["containers"]}
+
+    until(lambda: True if codes()["side"] is not None else None)
+    assert codes() == {"app": None, "side": 4}
+    assert fargate.when(arn, "RUNNING")["desiredStatus"] == "RUNNING"
+    fargate.ecs.stop_task(cluster=fargate.cluster, task=arn)
+    fargate.when(arn, "STOPPED")
+    assert codes() == {"app": 143, "side": 4}
+
+
+@pytest.mark.both_runtimes
 def test_a_program_that_is_not_there_keeps_the_task_from_starting(fargate: Any) -> None:
     task = fargate.finish(fargate.define("", entryPoint=["/no/such/program"]))
     assert task["stopCode"] == "TaskFailedToStart"

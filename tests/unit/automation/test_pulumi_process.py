@@ -10,7 +10,7 @@ import pytest
 from pulumi.automation.errors import CommandError, ConcurrentUpdateError
 
 from automation.interruption import Interruption
-from automation.pulumi_process import PulumiProcess
+from automation.pulumi_process import FINISHING, PulumiProcess
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -22,8 +22,8 @@ from automation.interruption import Interrupted, InterruptedAgain, Interruption
 from automation.pulumi_process import PulumiProcess
 
 interruption = Interruption()
-pulumi = PulumiProcess(Path(sys.argv[1]), version="3.259.0", environment={{}}, interruption=interruption)
 say = lambda line: print(line, flush=True)
+pulumi = PulumiProcess(Path(sys.argv[1]), version="3.259.0", environment={{}}, interruption=interruption, say=say)
 with interruption.installed():
     try:
         if sys.argv[2] == "breakable":
@@ -74,12 +74,19 @@ def lines_until(process: "subprocess.Popen[str]", last: str) -> list[str]:
 
 
 def test_a_signal_to_the_whole_terminal_reaches_the_engine_once_and_lets_it_finish(tmp_path: Path) -> None:
-    driver = start_driver(executable(tmp_path / "pulumi", POLITE_ENGINE), "breakable")
+    fifo = tmp_path / "pulumi.fifo"
+    os.mkfifo(fifo)
+    slow = POLITE_ENGINE.replace("sys.exit(1)", "open(sys.argv[0] + '.fifo').read(); sys.exit(1)")
+    driver = start_driver(executable(tmp_path / "pulumi", slow), "breakable")
     lines_until(driver, "engine: ready")
 
     os.killpg(driver.pid, signal.SIGINT)
+    seen = lines_until(driver, FINISHING)
+    fifo.write_text("go on")
+    seen += lines_until(driver, "interrupted")
 
-    assert lines_until(driver, "interrupted") == ["engine: finishing", "interrupted"]
+    assert sorted(seen) == ["engine: finishing", "interrupted", FINISHING]
+    assert seen[-1] == "interrupted"
     assert driver.wait() == 0
 
 

@@ -335,6 +335,28 @@ def test_a_second_ctrl_c_ends_the_cleaning(journey: Journey) -> None:
     assert journey.scenario.what_is_left()[-2:] == ["To remove it:", "  remove e2e"]
 
 
+@pytest.mark.parametrize(("target", "left"), [("local", ["To remove it:", "  remove e2e"]), ("aws", [])])
+def test_a_second_ctrl_c_before_there_is_a_stack_says_what_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, left: list[str]
+) -> None:
+    journey = Journey(tmp_path, monkeypatch, target=target)
+    journey.world.trouble["start"] = [lambda: journey.interruption.handle(signal.SIGINT)]
+    journey.world.trouble["stop"] = [InterruptedAgain(signal.SIGINT)]
+
+    with pytest.raises(InterruptedAgain):
+        journey.go()
+    assert journey.scenario.what_is_left()[-2:] == left
+
+
+def test_a_second_ctrl_c_in_the_middle_of_the_deployment_is_in_the_report(journey: Journey) -> None:
+    journey.world.trouble["deploy"] = [InterruptedAgain(signal.SIGINT)]
+
+    with pytest.raises(InterruptedAgain):
+        journey.go()
+    assert journey.world.asked[-1] == "deploy"
+    assert (journey.report["passed"], journey.report["destroyed"]) == (False, False)
+
+
 def test_a_kept_stack_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journey = Journey(tmp_path, monkeypatch, keep=True)
 

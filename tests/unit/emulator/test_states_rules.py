@@ -50,6 +50,17 @@ def test_a_payload_may_have_256_kib() -> None:
     assert error.value.error == "States.DataLimitExceeded"
 
 
+def test_a_history_has_25000_events_at_most() -> None:
+    """https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html."""
+    executions = states_engine.Executions(states_integrations.Integrations())
+    execution = {"events": [{}] * (states_engine.MAXIMUM_EVENTS - 3)}
+    context = {"QueryLanguage": "JSONata", "variables": {}}
+    with pytest.raises(_ExecutionError, match="25000") as error:
+        executions.run_states({"A": {"Type": "Pass", "Next": "A"}}, "A", {}, execution, context)
+    assert error.value.error == "States.Runtime"
+    assert len(execution["events"]) == states_engine.MAXIMUM_EVENTS + 1
+
+
 @pytest.mark.parametrize(
     ("task", "failed"),
     [

@@ -11,9 +11,10 @@ request_authorization: IAM
     the message of a denied call names the resource; aws:SecureTransport is true, as for AWS's TLS endpoints.
 ecs_api: calls on tasks and task definitions
     RunTask refuses unknown clusters, inactive revisions, unknown subnets, long overrides, roles that ECS cannot
-    assume; its client tokens are idempotent, recorded failures included, and answered with ConflictException when
-    parameters differ; a bare family is its latest ACTIVE revision; ListTasks checks its filters, DescribeTasks its
-    limits; stopped tasks stay; times have milliseconds; Fargate's sizes and its execution role are checked.
+    assume, capacity providers that are not the cluster's; its client tokens are idempotent, recorded failures included,
+    and answered with ConflictException when parameters differ; a bare family is its latest ACTIVE revision; ListTasks
+    checks its filters, DescribeTasks its limits; stopped tasks stay; times have milliseconds; Fargate's sizes and its
+    execution role are checked.
 ecs_tasks: the life of a task
     StopTask sends SIGTERM, after stopTimeout SIGKILL, and the task stops when its containers ended; each container
     keeps its own exit code, one that never ran has none; credentials are a session of the task role.
@@ -30,6 +31,9 @@ states_engine: executions
     A failing branch or item ends the others; TimeoutSeconds makes TIMED_OUT; variables are scoped per branch and item
     and assigned at once; 256 KiB and 25,000 events are limits; Retry honours MaxDelaySeconds and JitterStrategy;
     Parallel takes JSONata's Arguments, Output and Assign; status events carry errors of every bad end.
+states_redrive: RedriveExecution
+    An execution that did not succeed goes on under its own ARN with the state that did not, of Parallel and Map states
+    with the branches and items that did not; DescribeExecution, events and the context object say how often.
 states_machines: state machines
     The role has to be assumable and to allow the managed rule and log delivery; the tracing configuration is kept;
     StartExecution with a name again is the same execution while it runs; deleting ends executions.
@@ -46,7 +50,7 @@ vpc_networking: VPC endpoints and NAT gateways
 event_targets: EventBridge
     A function is called only where its policy allows, and again when it fails.
 
-Not put right, so not to be relied on here: RedriveExecution, task tokens, log delivery of executions to CloudWatch
-Logs, X-Ray traces, security groups and routes (every container and function reaches the emulator), eventual
-consistency (DescribeTasks knows a task at once), ECS services, quotas and throttling (faults are injected instead).
+Not put right, so not to be relied on here: task tokens, log delivery of executions to CloudWatch Logs, X-Ray traces,
+security groups and routes (every container and function reaches the emulator), eventual consistency, ECS services,
+quotas and throttling.
 """
