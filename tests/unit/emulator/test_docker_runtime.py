@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -91,13 +92,14 @@ def test_a_container_whose_engine_is_gone_has_no_exit_code_and_can_still_be_stop
 
 
 class Talking:
-    """A container with output in pieces."""
+    """A container with output in pieces, whose engine goes away."""
 
     id = "d" * 64
 
-    def logs(self, **_options: bool) -> list[bytes]:
-        return [b"one\r\ntw", b"o\nth", "\xe4".encode("latin-1")]
+    def logs(self, **_options: bool) -> Iterator[bytes]:
+        yield from (b"one\r\ntw", b"o\nth", "\xe4".encode("latin-1"))
+        raise requests.exceptions.ChunkedEncodingError("gone")
 
 
-def test_output_is_lines_however_it_arrives() -> None:
+def test_output_that_ends_early_is_there_as_far_as_it_came() -> None:
     assert list(DockerContainer(Talking(), "h").output()) == ["one", "two", "th\ufffd"]  # type: ignore[arg-type]

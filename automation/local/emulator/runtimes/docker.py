@@ -40,6 +40,7 @@ from automation.local.emulator.runtimes import (
     ImageReference,
     PulledImage,
     docker_janitor,
+    output,
 )
 
 logger = logging.getLogger("emulator.docker")
@@ -116,15 +117,13 @@ class DockerContainer:
 
     def output(self) -> Iterator[str]:
         """Its output, line by line, until it ended or the engine is gone."""
-        rest = b""
+        yield from output.lines(self._chunks())
+
+    def _chunks(self) -> Iterator[bytes]:
         try:
-            for chunk in self._container.logs(stream=True, follow=True):
-                *lines, rest = (rest + chunk).split(b"\n")
-                yield from (_text(line) for line in lines)
+            yield from self._container.logs(stream=True, follow=True)
         except (*_UNREACHABLE, DockerException, OSError):
             logger.warning("the output of %s ends early: the engine is gone", self.id[:12])
-        if rest:
-            yield _text(rest)
 
     def wait(self) -> Exit:
         """Wait until it ended; without an exit code where its engine went away."""
@@ -167,10 +166,6 @@ class DockerContainer:
                 raise
         except _UNREACHABLE:
             logger.warning("%s to %s: the engine is gone", name, self.id[:12])
-
-
-def _text(line: bytes) -> str:
-    return line.decode("utf-8", errors="replace").rstrip("\r")
 
 
 class DockerRuntime:

@@ -37,6 +37,7 @@ from automation.local.emulator.runtimes import (
     Exit,
     ImageReference,
     PulledImage,
+    output,
 )
 from automation.local.emulator.runtimes.images import ImageStore, Registry, UnpackedImage
 
@@ -44,6 +45,7 @@ _PYTHON = re.compile(r"^(?:/[\w./-]*/)?python(?:3(?:\.\d+)?)?$")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SIGNAL_BASE = 128
 _OUTPUT_GRACE_SECONDS = 5.0
+_CHUNK_BYTES = 65_536
 
 
 def exit_code(return_code: int) -> int:
@@ -143,8 +145,8 @@ class ProcessContainer:
     def _read(self) -> None:
         assert self._process.stdout is not None
         with self._process.stdout as stream:
-            for raw in stream:
-                self._lines.put(raw.decode("utf-8", errors="replace").rstrip("\r\n"))
+            for line in output.lines(iter(lambda: os.read(stream.fileno(), _CHUNK_BYTES), b"")):
+                self._lines.put(line)
         self._lines.put(None)
 
 
