@@ -203,7 +203,10 @@ def _run_branch(settings: StateMachineSettings) -> State:
                     "ExpressionAttributeValues": {":ended": {"BOOL": True}},
                 },
                 "Output": {},
-                "Retry": [_retry(["States.ALL"], attempts=10, interval_seconds=1, max_delay_seconds=30)],
+                "Retry": [
+                    _retry(["DynamoDB.ConditionalCheckFailedException"], attempts=0),
+                    _retry(["States.ALL"], attempts=10, interval_seconds=1, max_delay_seconds=30),
+                ],
                 "Catch": [{"ErrorEquals": ["States.ALL"], "Output": {}, "Next": "LaunchingEnded"}],
                 "Next": "LaunchingEnded",
             },

@@ -481,10 +481,13 @@ class TestPattern2:
         assert aws.interpreter.waits == [1, 20, 20]
 
     def test_a_run_whose_row_somebody_deleted_fails_once_its_tasks_have_ended(self) -> None:
-        aws = Aws(monitor=[registered(), lambda_failure("RunNotFound", "the row is gone")])
+        def refuse(_: Any) -> Any:
+            raise AslError("DynamoDB.ConditionalCheckFailedException")
+
+        aws = Aws(monitor=[registered(), lambda_failure("RunNotFound", "the row is gone")], updates=refuse)
         result = aws.run(2)
         assert (result.status, result.error, result.cause) == ("FAILED", "RunNotFound", "the row is gone")
-        assert (len(aws.of("ecs")), len(aws.of("monitor"))) == (3, 1)
+        assert (len(aws.of("ecs")), len(aws.of("monitor")), len(aws.of("update"))) == (3, 1, 1)
 
     def test_a_mark_that_cannot_be_written_does_not_fail_the_branch(self) -> None:
         def refuse(_: Any) -> Any:
