@@ -377,13 +377,14 @@ class TestEnding:
         w.monitor.finalize_from_event(event(pattern=2), plenty)
         assert len(w.ecs.stopped) == 1 and [call[3:] for call in calls] == [(), (), (), (), ("STOPPED",)]
 
-    def test_a_run_that_has_its_status_keeps_it(self, world: Callable[..., Any]) -> None:
+    @pytest.mark.parametrize("status", ["FAILED", "ABORTED", "TIMED_OUT"])
+    def test_a_run_that_has_its_status_keeps_it(self, world: Callable[..., Any], status: str) -> None:
         w = world()
         launch(w)
         finish(w, TaskStatus.FAILED, error="JobFailed: x")
         look(w)
         before = w.summary()
-        w.monitor.finalize_from_event(event("FAILED"), plenty)
+        w.monitor.finalize_from_event(event(status), plenty)
         after = w.summary()
         assert (after.status, after.failed_tasks, after.end_time) == (before.status, 3, before.end_time)
         assert {row.error for row in w.rows()} == {"JobFailed: x"}
