@@ -83,7 +83,8 @@ def lines(failed: Sequence[Mapping[str, Any]]) -> list[str]:
     """
     shown: list[str] = []
     for task in failed[:SHOWN_TASKS]:
-        reasons = [str(task[name]) for name in ("error", "stoppedReason") if task[name]]
+        error, stopped = (str(task[name] or "") for name in ("error", "stoppedReason"))
+        reasons = [text for text in (error, "" if stopped in error else stopped) if text]
         if task["exitCode"] is not None:
             reasons.append(f"exit code {task['exitCode']}")
         shown.append(f"task {task['taskName']} failed (attempt {task['attempt']}): {'; '.join(reasons) or 'no reason'}")

@@ -82,18 +82,19 @@ def of_stopped_task(task: EcsTask) -> Failure:
     """
     reason = task.stopped_reason or None
     detail = f" ({task.container_reason})" if task.container_reason else ""
+    # ECS often says the same of the task and of its container.
+    stopped = task.stopped_reason or "the ECS task stopped"
+    stopped += "" if task.container_reason in stopped else detail
     if task.stop_code in _INFRASTRUCTURE_STOP_CODES:
-        return Failure(task.stop_code, f"{task.stopped_reason}{detail}", reason, task.exit_code)
+        return Failure(task.stop_code, stopped, reason, task.exit_code)
     if _HOST_LOST.search(task.stopped_reason):
-        return Failure(Code.HOST_LOST, f"{task.stopped_reason}{detail}", reason, task.exit_code)
+        return Failure(Code.HOST_LOST, stopped, reason, task.exit_code)
     if task.exit_code:
         return Failure(
             Code.CONTAINER_EXITED, f"the container exited with code {task.exit_code}{detail}", reason, task.exit_code
         )
     if task.stop_code == "UserInitiated" or task.exit_code is None:
-        return Failure(
-            Code.TASK_STOPPED, f"{task.stopped_reason or 'the ECS task stopped'}{detail}", reason, task.exit_code
-        )
+        return Failure(Code.TASK_STOPPED, stopped, reason, task.exit_code)
     return Failure(
         Code.NO_RECORD,
         f"the container exited with code 0 but did not record its result{detail}",

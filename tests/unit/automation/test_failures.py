@@ -69,6 +69,21 @@ def test_people_see_the_reasons_and_several_lines_of_the_log_of_the_first_few() 
     ]
 
 
+def test_people_see_once_what_the_error_repeats_of_ecs_s_reason() -> None:
+    failed = failures.documents(
+        [
+            row("a", error="TaskFailedToStart: CannotPull (x)", stopped_reason="CannotPull"),
+            row("b", error="TaskTimedOut: too long", stopped_reason="enough", exit_code=143),
+        ],
+        lambda _item: [],
+    )
+
+    assert failures.lines(failed) == [
+        "task a failed (attempt 1): TaskFailedToStart: CannotPull (x)",
+        "task b failed (attempt 1): TaskTimedOut: too long; enough; exit code 143",
+    ]
+
+
 def test_lines_of_the_kit_s_own_log_are_made_readable_others_stay() -> None:
     kit = {"time": "2026-11-24T08:59:10.431Z", "level": "ERROR", "message": "the job failed", "taskName": "a"}
     traceback = "Traceback (most recent call last):\n  one\n  two\n  three\nKeyError: 'x'"

@@ -126,6 +126,27 @@ class TestStoppedTasks:
         assert update.error == "ContainerExited: the container exited with code 137 (OutOfMemoryError: x)"
         assert update.exec_time_in_seconds == 9
 
+    @pytest.mark.parametrize(
+        ("of_task", "of_container", "said"),
+        [
+            ("CannotPullContainerError: x", "CannotPullContainerError: x", "CannotPullContainerError: x"),
+            ("CannotPullContainerError: x", "y", "CannotPullContainerError: x (y)"),
+            ("", "y", "the ECS task stopped (y)"),
+        ],
+    )
+    def test_say_once_what_ecs_says_of_the_task_and_of_its_container(
+        self, of_task: str, of_container: str, said: str
+    ) -> None:
+        task = stopped(
+            "a",
+            exit_code=None,
+            stop_code="TaskFailedToStart",
+            stopped_reason=of_task,
+            container_reason=of_container,
+        )
+        (update,) = look([row("a", RUNNING)], answer(task)).updates
+        assert update.error == f"TaskFailedToStart: {said}"
+
     def test_exit_code_zero_without_a_record_is_a_failure(self) -> None:
         (update,) = look([row("a", RUNNING)], answer(stopped("a", exit_code=0))).updates
         assert update.error == "NoRecord: the container exited with code 0 but did not record its result"
