@@ -415,6 +415,15 @@ class TestEntryPoint:
         environment = {**ENVIRONMENT, "ECS_CONTAINER_METADATA_URI_V4": metadata[0]}
         assert entry_point.main([], environment) == ExitCode.BAD_CONFIGURATION
 
+    def test_sigterm_before_there_is_anything_to_record_exits_143(
+        self, metadata: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as in a container's first process
+        monkeypatch.setattr(entry_point, "_clients", lambda: os.kill(os.getpid(), signal.SIGTERM))
+        environment = {**ENVIRONMENT, "ECS_CONTAINER_METADATA_URI_V4": metadata[0]}
+        with pytest.raises(SystemExit, match="143"):
+            entry_point.main([], environment)
+
     def test_does_the_job_that_the_environment_describes(
         self, metadata: Any, details: DetailsTable, dynamodb: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
