@@ -367,8 +367,15 @@ class _Translated:
         if isinstance(error, ConcurrentUpdateError):
             raise NotYourStack(self._stack, _last_lines(str(error))) from error
         if isinstance(error, CommandError):
-            diagnostics = self._diagnostics or [_last_lines(str(error))]
+            diagnostics = _causes(self._diagnostics) or [_last_lines(str(error))]
             raise StackOperationFailed(self._operation, diagnostics) from error
+
+
+def _causes(diagnostics: list[str]) -> list[str]:
+    """Without what only follows from an error before it: the engine leaves its plugins, and finds them gone."""
+    closing = [text for text in diagnostics if "grpc: the client connection is closing" in text]
+    follows = {*closing, *(text for text in diagnostics if closing and "exited prematurely" in text)}
+    return [text for text in diagnostics if text not in follows] or diagnostics
 
 
 def _last_lines(text: str, number: int = 12) -> str:

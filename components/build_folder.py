@@ -122,3 +122,18 @@ def source_files(folder: Path) -> dict[str, Path]:
     found = (Path(root) / name for root, _, names in os.walk(folder) for name in names)
     inside = {path.relative_to(folder): path for path in found}
     return {path.as_posix(): inside[path] for path in sorted(inside) if is_source(path)}
+
+
+def no_source(folder: Path) -> str:
+    """What below `folder` can be no source file: the path of a link to a folder or to nothing, or of a device.
+
+    Args:
+        folder: An existing folder.
+    """
+    for root, folders, names in os.walk(folder):
+        links = [path for name in folders if (path := Path(root) / name).is_symlink()]
+        others = [path for name in names if not (path := Path(root) / name).is_file()]
+        for path in sorted([*links, *others]):
+            if is_source(path.relative_to(folder)):
+                return path.relative_to(folder).as_posix()
+    return ""

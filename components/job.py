@@ -14,6 +14,7 @@ from typing import Any
 
 import pulumi
 
+from components import build_folder
 from components.errors import ConfigError, ConfigProblem
 
 RESERVED_PREFIXES = ("KIT_", "AWS_", "ECS_")
@@ -147,6 +148,8 @@ def _image_problems(job: JobArgs, has_nat: bool) -> Iterator[Problem]:
     elif job.context is not None and (job.context / KIT_FOLDER).exists():
         place = f"{KIT_FOLDER}/"
         yield "context", str(job.context), f"a folder without {place}, where the kit puts its own library"
+    elif job.context is not None and (odd := build_folder.no_source(job.context)):
+        yield "context", str(job.context), f"a folder of folders, files and links to files; {odd} is something else"
     if isinstance(job.image, str) and job.image:
         if not _IMAGE.fullmatch(job.image):
             yield "image", job.image, "an image reference such as <registry>/<name>:<tag> or <registry>/<name>@<digest>"

@@ -103,6 +103,27 @@ def test_what_the_engine_said_is_the_error() -> None:
     assert str(failed.value) == "pulumi up failed:\n  bucket: no such thing"
 
 
+CLOSING = "Vpc: grpc: the client connection is closing"
+GONE = "pulumi-resource-docker exited prematurely. This is *always* a bug in the provider."
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (["image: no engine", CLOSING, GONE], ["image: no engine"]),
+        ([CLOSING], [CLOSING]),
+        (["image: error reading from server: EOF", GONE], ["image: error reading from server: EOF", GONE]),
+    ],
+    ids=["after an error", "alone", "a plugin that broke"],
+)
+def test_what_only_follows_from_an_error_is_not_shown(said: list[str], shown: list[str]) -> None:
+    with pytest.raises(StackOperationFailed) as failed:
+        with lifecycle._Translated("up", said, "e2e"):
+            raise CommandError(CommandResult("out", "err", 255))
+
+    assert list(failed.value.diagnostics) == shown
+
+
 def test_without_diagnostics_the_last_output_is_the_error() -> None:
     with pytest.raises(StackOperationFailed, match="passphrase must be set"):
         with lifecycle._Translated("up", [], "e2e"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +105,18 @@ class TestRefused:
         (tmp_path / "runtime").mkdir()
         (tmp_path / "Dockerfile").write_text("FROM base")
         assert "a folder without runtime/" in problems(jobContext=str(tmp_path))["jobContext"]
+
+    @pytest.mark.parametrize(
+        "make", [lambda path: path.symlink_to("nowhere"), lambda path: path.symlink_to(".."), os.mkfifo]
+    )
+    def test_a_context_with_what_cannot_be_packed(self, tmp_path: Path, make: Callable[[Path], None]) -> None:
+        (tmp_path / "deep").mkdir()
+        (tmp_path / "Dockerfile").write_text("FROM base")
+        (tmp_path / "deep" / "link").symlink_to(tmp_path / "Dockerfile")
+        make(tmp_path / "deep" / ".hidden")
+        KitConfig.parse({"jobContext": str(tmp_path)})
+        make(tmp_path / "deep" / "odd")
+        assert "deep/odd is something else" in problems(jobContext=str(tmp_path))["jobContext"]
 
     def test_arguments_by_the_same_rules(self) -> None:
         job = JobArgs(environment={"AWS_REGION": "x"}, secrets={"TOKEN": "x"}, function="x")
