@@ -11,7 +11,11 @@ import pytest
 
 from automation import runs, specs, verify
 from automation.lifecycle import Changes
+from components.config import declarations
 from tests.e2e.conftest import ROOT, Deployed
+
+TABLE = json.loads((ROOT / "tests" / "expected_resources.json").read_text(encoding="utf-8"))["patterns"]
+SWITCHES: dict[str, dict[str, Any]] = {name: row["config"] for name, row in TABLE["1"].items() if row["config"]}
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("deployed-stack")]
 
@@ -47,13 +51,16 @@ def sample(pattern: int) -> specs.Document:
     return specs.load(specs.sample_path(ROOT, pattern))
 
 
-def test_the_state_holds_exactly_the_resources_of_the_table(deployed: Deployed) -> None:
-    table = json.loads((ROOT / "tests" / "expected_resources.json").read_text(encoding="utf-8"))["patterns"]
+def both_patterns(switch: str) -> dict[str, int]:
+    """Number of resources by type that the table has for both patterns."""
     both: Counter[str] = Counter()
-    for pattern in ("1", "2"):
-        both.update(table[pattern]["default"]["resources"])
+    for rows in TABLE.values():
+        both.update(rows[switch]["resources"])
+    return dict(both)
 
-    assert dict(deployed.resources) == dict(both)
+
+def test_the_state_holds_exactly_the_resources_of_the_table(deployed: Deployed) -> None:
+    assert dict(deployed.resources) == both_patterns("default")
 
 
 def test_a_preview_right_after_the_deployment_finds_no_change(deployed: Deployed) -> None:
@@ -161,3 +168,23 @@ def test_a_changed_task_s_source_is_built_pushed_and_registered_anew(deployed: D
     assert digest in {image["imageDigest"] for image in images}
     deployed.outputs = {**deployed.outputs, "pattern2": after}
     assert run(deployed, 2, specs.with_tasks(sample(2), 2), "new-source").problems == ()
+
+
+@pytest.mark.acceptance
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_the_state_holds_exactly_the_resources_of_the_table_with_each_switch(deployed: Deployed, switch: str) -> None:
+    """The last of these tests: the stack stays as it leaves it."""
+    defaults = {key.name: key.default for key in declarations()}
+    switched = {name: defaults[name] for config in SWITCHES.values() for name in config} | SWITCHES[switch]
+    deployed.stack.configure(
+        {
+            f"ecs-step-functions-kit:{name}": value if isinstance(value, str) else json.dumps(value)
+            for name, value in switched.items()
+        }
+    )
+
+    deployed.stack.deploy()
+
+    found = Counter(resource.type for resource in deployed.stack.resources())
+    expected = {of: number for of, number in both_patterns(switch).items() if not of.startswith(("kit:", "awsx:"))}
+    assert dict(found) == expected

@@ -125,6 +125,22 @@ def test_tasks_that_get_tags_need_tag_resource(aws: Any, fargate: Any, caller: C
     fargate.when(arn, "STOPPED")
 
 
+def test_tasks_that_get_the_tags_of_their_definition_need_tag_resource(
+    fargate: Any, caller: Caller, statement: Any
+) -> None:
+    definition = fargate.define("")
+    tags = [{"key": "of", "value": "the definition"}]
+    fargate.ecs.tag_resource(resourceArn=definition, tags=tags)
+    client = caller.client("ecs", run_statement(fargate, statement, definition), pass_roles(fargate, statement))
+    with pytest.raises(ClientError) as error:
+        fargate.run(definition, client, propagateTags="TASK_DEFINITION")
+    assert "ecs:TagResource" in denied(error)
+    arn = fargate.start(definition, propagateTags="TASK_DEFINITION")
+    described = fargate.ecs.describe_tasks(cluster=fargate.cluster, tasks=[arn], include=["TAGS"])["tasks"][0]
+    assert described["tags"] == tags
+    fargate.when(arn, "STOPPED")
+
+
 def test_stop_and_describe_are_authorized_on_each_task(fargate: Any, caller: Caller, statement: Any) -> None:
     definition = fargate.define("import time; time.sleep(60)", stopTimeout=2)
     mine, other = fargate.start(definition), fargate.start(definition)
@@ -176,6 +192,26 @@ def test_create_state_machine_needs_pass_role(aws: Any, caller: Caller, statemen
     with pytest.raises(ClientError) as error:
         client.create_state_machine(name=aws.name("machine"), definition=definition, roleArn=role)
     assert f"iam:PassRole on resource: {role}" in denied(error)
+
+
+def test_a_machine_that_gets_another_role_needs_pass_role(aws: Any, caller: Caller, statement: Any) -> None:
+    role, other = aws.role("machine", "states.amazonaws.com"), aws.role("other", "states.amazonaws.com")
+    definition = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Succeed"}}})
+    machine = aws.client("stepfunctions").create_state_machine(
+        name=aws.name("machine"), definition=definition, roleArn=role
+    )["stateMachineArn"]
+    client = caller.client("stepfunctions", statement("states:UpdateStateMachine"))
+    with pytest.raises(ClientError) as error:
+        client.update_state_machine(stateMachineArn=machine, roleArn=other)
+    assert f"iam:PassRole on resource: {other}" in denied(error)
+
+
+def test_a_function_that_gets_another_role_needs_pass_role(aws: Any, caller: Caller, statement: Any) -> None:
+    other = aws.role("other", "lambda.amazonaws.com")
+    client = caller.client("lambda", statement("lambda:UpdateFunctionConfiguration"))
+    with pytest.raises(ClientError) as error:
+        client.update_function_configuration(FunctionName=aws.name("function"), Role=other)
+    assert f"iam:PassRole on resource: {other}" in denied(error)
 
 
 def test_create_function_needs_pass_role(aws: Any, caller: Caller, statement: Any, package: Any) -> None:

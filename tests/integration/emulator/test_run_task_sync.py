@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from automation.local.emulator import Emulator
+
 pytestmark = pytest.mark.integration
 
 WAITS = "import time; print('started', flush=True); time.sleep(60)"
@@ -102,6 +104,26 @@ def test_a_task_that_cannot_start_fails_the_state_without_an_exit_code(
     assert cause["StopCode"] == "TaskFailedToStart"
     assert cause["StoppedReason"].startswith("CannotPullContainerError: ")
     assert "ExitCode" not in cause["Containers"][0]
+
+
+def test_failures_of_run_task_are_an_error_of_their_own_with_the_answer_as_cause(
+    emulator: Emulator, fargate: Any, machines: Any, role: str
+) -> None:
+    definition = fargate.define("")
+    failures = [{"arn": "arn:x", "reason": "RESOURCE:MEMORY"}]
+    here = {
+        "service": "ecs",
+        "operation": "RunTask",
+        "request": f"*{fargate.cluster}*",
+        "effect": {"failures": failures},
+    }
+    emulator.inject_faults([here], name=fargate.cluster)
+    try:
+        end = machines.run({"Run": run_task(fargate, definition, End=True)}, "Run", role)
+    finally:
+        emulator.inject_faults([], name=fargate.cluster)
+    assert (end["status"], end["error"]) == ("FAILED", "AmazonECS.Unknown")
+    assert json.loads(end["cause"])["Failures"] == [{"Arn": "arn:x", "Reason": "RESOURCE:MEMORY"}]
 
 
 def test_a_failed_task_is_caught_with_its_task_in_the_error_output(fargate: Any, machines: Any, role: str) -> None:

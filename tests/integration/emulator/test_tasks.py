@@ -71,6 +71,23 @@ def test_a_task_in_a_vpc_needs_its_network(fargate: Any) -> None:
         fargate.ecs.run_task(cluster=fargate.cluster, taskDefinition=fargate.define(""), launchType="FARGATE")
 
 
+def test_the_network_of_a_task_has_to_be_there_and_in_one_vpc(aws: Any, fargate: Any) -> None:
+    ec2, definition = aws.client("ec2"), fargate.define("")
+    vpc = ec2.create_vpc(CidrBlock="10.8.0.0/16")["Vpc"]["VpcId"]
+    elsewhere = ec2.create_security_group(GroupName=aws.name("elsewhere"), Description="x", VpcId=vpc)["GroupId"]
+    for subnet, group, reason in (
+        ("subnet-0", fargate.security_group, "The subnet ID 'subnet-0' does not exist"),
+        (fargate.subnet, "sg-0", "The security group 'sg-0' does not exist"),
+        (fargate.subnet, elsewhere, "not all in the same VPC"),
+    ):
+        network = {"awsvpcConfiguration": {"subnets": [subnet], "securityGroups": [group]}}
+        with pytest.raises(ClientError, match=reason) as error:
+            fargate.ecs.run_task(
+                cluster=fargate.cluster, taskDefinition=definition, launchType="FARGATE", networkConfiguration=network
+            )
+        assert code(error) == "InvalidParameterException"
+
+
 def test_a_capacity_provider_has_to_be_the_cluster_s(fargate: Any) -> None:
     definition = fargate.define("")
     request = {"cluster": fargate.cluster, "taskDefinition": definition, "networkConfiguration": fargate.network}
@@ -302,11 +319,14 @@ def test_stopped_tasks_are_still_described_and_unknown_ones_are_missing(aws: Any
     answer = fargate.ecs.describe_tasks(cluster=fargate.cluster, tasks=[arn, unknown])
     assert [task["lastStatus"] for task in answer["tasks"]] == ["STOPPED"]
     assert answer["failures"] == [{"arn": unknown, "reason": "MISSING"}]
+    times = [answer["tasks"][0][name] for name in ("createdAt", "startedAt", "stoppedAt")]
+    assert times == sorted(times) and any(time.microsecond for time in times)
 
 
-def test_more_than_a_hundred_tasks_are_not_described(fargate: Any) -> None:
+@pytest.mark.parametrize("number", [0, 101])
+def test_one_to_a_hundred_tasks_are_described(fargate: Any, number: int) -> None:
     with pytest.raises(ClientError) as error:
-        fargate.ecs.describe_tasks(cluster=fargate.cluster, tasks=[str(each) for each in range(101)])
+        fargate.ecs.describe_tasks(cluster=fargate.cluster, tasks=[str(each) for each in range(number)])
     assert code(error) == "InvalidParameterException"
 
 
@@ -319,6 +339,10 @@ def test_tasks_are_listed_by_who_started_them_and_by_family(aws: Any, fargate: A
         return set(fargate.ecs.list_tasks(cluster=fargate.cluster, **filters)["taskArns"])
 
     assert listed(startedBy="me") == {mine}
+    page = fargate.ecs.list_tasks(cluster=fargate.cluster, maxResults=1)
+    (first,) = page["taskArns"]
+    rest = fargate.ecs.list_tasks(cluster=fargate.cluster, maxResults=1, nextToken=page["nextToken"])
+    assert {first, *rest["taskArns"]} == {mine, other} and "nextToken" not in rest
     assert listed(family=aws.name("family")) == {mine, other}
     assert listed(desiredStatus="STOPPED") == set()
     for arn in (mine, other):
@@ -328,10 +352,11 @@ def test_tasks_are_listed_by_who_started_them_and_by_family(aws: Any, fargate: A
     assert listed() == set()
 
 
-def test_started_by_has_to_be_the_only_filter(aws: Any, fargate: Any) -> None:
-    with pytest.raises(ClientError) as error:
-        fargate.ecs.list_tasks(cluster=fargate.cluster, startedBy="me", family=aws.name("family"))
-    assert code(error) == "InvalidParameterException"
+def test_started_by_has_to_be_the_only_filter_and_pages_have_a_hundred_tasks_at_most(aws: Any, fargate: Any) -> None:
+    for filters in ({"startedBy": "me", "family": aws.name("family")}, {"maxResults": 101}):
+        with pytest.raises(ClientError) as error:
+            fargate.ecs.list_tasks(cluster=fargate.cluster, **filters)
+        assert code(error) == "InvalidParameterException"
 
 
 # --- events ----------------------------------------------------------------------------------------------------------

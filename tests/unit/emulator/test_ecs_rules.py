@@ -70,6 +70,13 @@ def test_calls_on_tasks_carry_their_cluster() -> None:
         assert keys["ecs:cluster"] == f"{PREFIX}:cluster/c"
 
 
+def test_run_task_carries_its_capacity_providers() -> None:
+    strategy = [{"capacityProvider": "FARGATE_SPOT"}, {"capacityProvider": "FARGATE"}]
+    keys = request_authorization.ecs_keys("RunTask", {"cluster": "c", "capacityProviderStrategy": strategy}, *PLACE)
+    assert keys["ecs:capacity-provider"] == ["FARGATE_SPOT", "FARGATE"]
+    assert "ecs:capacity-provider" not in request_authorization.ecs_keys("RunTask", {"cluster": "c"}, *PLACE)
+
+
 def test_times_have_milliseconds() -> None:
     assert ecs_api.epoch_seconds("2026-01-02T03:04:05.678Z") == pytest.approx(1767323045.678)
     assert ecs_api.epoch_seconds(None) is None
