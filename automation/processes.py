@@ -17,6 +17,7 @@ END_SECONDS = 30.0
 """How long processes may take to end: the emulator takes its containers along, and its janitors clean up after it."""
 _POLL_SECONDS = 0.05
 _JANITORS = ("janitor.py", "docker_janitor.py")
+_FUNCTIONS = ("lambda_bootstrap.py",)
 
 
 class ProcessesStay(DriverError):
@@ -33,7 +34,7 @@ class Process:
 
     Attributes:
         pid: its id.
-        what: `emulator`, `engine`, `plugin`, `janitor`, `task` or `process`.
+        what: `emulator`, `engine`, `plugin`, `janitor`, `function`, `task` or `process`.
     """
 
     pid: int
@@ -54,7 +55,7 @@ def belongs(folder: str, arguments: list[str], environment: Mapping[str, str]) -
     inside = f"{folder}/emulator/"
     if any(argument.startswith(f"--folder={inside}") for argument in arguments):
         return "emulator"
-    if _is_janitor(arguments) and any(inside in f"{argument}/" for argument in arguments):
+    if _is_program(arguments, _JANITORS) and any(inside in f"{argument}/" for argument in arguments):
         return "janitor"
     if environment.get(RUN_VARIABLE) == folder:
         program = Path(arguments[0]).name if arguments else ""
@@ -62,12 +63,12 @@ def belongs(folder: str, arguments: list[str], environment: Mapping[str, str]) -
             return "engine"
         return "plugin" if any("automation.local.plugins" in argument for argument in arguments) else "process"
     if any(environment.get(name, "").startswith(inside) for name in ("HOME", "TMPDIR")):
-        return "task"
+        return "function" if _is_program(arguments, _FUNCTIONS) else "task"
     return None
 
 
-def _is_janitor(arguments: list[str]) -> bool:
-    return any(Path(argument).name in _JANITORS for argument in arguments[:5])
+def _is_program(arguments: list[str], names: tuple[str, ...]) -> bool:
+    return any(Path(argument).name in names for argument in arguments[:5])
 
 
 def find(folder: Path) -> list[Process]:

@@ -22,7 +22,7 @@ EMULATOR = f"{FOLDER}/emulator/emulator-x"
         ("plugin", ["python", "-m", "automation.local.plugins.aws", "127.0.0.1:1"], {"KIT_RUN": FOLDER}),
         ("process", ["docker", "build", "."], {"KIT_RUN": FOLDER}),
         ("task", ["python", "-m", "runtime.task"], {"HOME": f"{EMULATOR}/containers/1"}),
-        ("task", ["python", "bootstrap.py"], {"TMPDIR": f"{EMULATOR}/functions/tmp"}),
+        ("function", ["python", "-I", "-S", "/kit/lambda_bootstrap.py"], {"TMPDIR": f"{EMULATOR}/functions/tmp"}),
     ],
 )
 def test_what_belongs_to_a_run(what: str, arguments: list[str], environment: dict[str, str]) -> None:
