@@ -178,7 +178,7 @@ class ContainerRuntimeUnavailable(BadInput):
 
     def __init__(self, reason: str) -> None:
         super().__init__(
-            f"--container-runtime docker cannot be used: {reason}. Start Docker, or use --container-runtime process."
+            f"--container-runtime docker cannot be used: {reason}. Put that right, or use --container-runtime process."
         )
 
 

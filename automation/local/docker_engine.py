@@ -63,7 +63,7 @@ def main(arguments: Sequence[str]) -> int:
         with engine() as socket_path, base_image(socket_path) as image, wheels():
             environment = {**os.environ, "DOCKER_HOST": f"unix://{socket_path}", "KIT_BASE_IMAGE": image}
             return subprocess.run(list(arguments), cwd=ROOT, env=environment, check=False).returncode
-    except (EngineMissing, BaseImageMissing) as error:
+    except (EngineMissing, BaseImageMissing, subprocess.CalledProcessError) as error:
         print(f"error: {error}", file=sys.stderr)
         return _CANNOT
 

@@ -57,6 +57,19 @@ def test_a_command_s_exit_status_is_handed_on_and_it_finds_the_engine(
     assert capfd.readouterr().out == "unix:///run/engine.sock base:1\n"
 
 
+def test_packages_that_cannot_be_had_are_an_error_with_what_pip_said(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(docker_engine.selection, "docker_problem", lambda: None)
+    monkeypatch.setattr(docker_engine.selection, "base_image_problem", lambda *_: None)
+    monkeypatch.setattr(
+        docker_engine, "wheels", lambda: docker_engine._run(sys.executable, "-c", "import sys; sys.exit('no index')")
+    )
+    assert docker_engine.main(["true"]) == 2
+    said = capfd.readouterr().err
+    assert "no index" in said and "error: Command" in said and "Traceback" not in said
+
+
 def test_without_an_engine_and_without_root_it_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
