@@ -149,6 +149,15 @@ def test_started_by_and_tags_are_refused_when_the_machine_is_made(fargate: Any, 
         assert refused.value.response["Error"]["Code"] == "InvalidDefinition"
 
 
+def test_started_by_of_an_expression_is_refused_when_the_state_is_run(fargate: Any, machines: Any, role: str) -> None:
+    state = run_task(fargate, fargate.define(""), Arguments={"StartedBy": "me"}, End=True)
+    given = state["Arguments"]
+    end = machines.run({"Run": {**state, "Arguments": "{% $states.input %}"}}, "Run", role, given)
+    assert end["error"] == "States.Runtime"
+    assert "'StartedBy' is not supported" in end["cause"]
+    assert started_tasks(fargate) == []
+
+
 def test_an_error_of_ecs_has_its_exceptions_name(fargate: Any, machines: Any, role: str) -> None:
     definition = fargate.define("")
     nowhere = {"NetworkConfiguration": {"AwsvpcConfiguration": {"Subnets": ["subnet-0"]}}}
