@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.htm
 
 from __future__ import annotations
 
+import json
 import threading
 from typing import Any
 
@@ -48,6 +49,21 @@ def test_a_payload_may_have_256_kib() -> None:
     with pytest.raises(_ExecutionError) as error:
         states_engine.require_size("x" * (states_engine.MAXIMUM_PAYLOAD_BYTES - 1), "A")
     assert error.value.error == "States.DataLimitExceeded"
+
+
+@pytest.mark.parametrize(("size", "included"), [(10, True), (states_engine.STATUS_EVENT_PAYLOAD_BYTES, False)])
+def test_a_status_event_leaves_out_an_input_that_does_not_fit(
+    monkeypatch: pytest.MonkeyPatch, size: int, included: bool
+) -> None:
+    """https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html."""
+    sent: list[Any] = []
+    monkeypatch.setattr(states_engine.eventbridge, "_put_events", lambda request, **_: sent.append(request))
+    arn, given = "arn:aws:states:eu-west-1:123456789012:execution:m:e", json.dumps("x" * size)
+    states_engine.publish_status(
+        {"executionArn": arn, "stateMachineArn": "m", "name": "e", "status": "RUNNING", "input": given}
+    )
+    detail = json.loads(sent[0]["Entries"][0]["Detail"])
+    assert (detail["input"], detail["inputDetails"]) == (given if included else None, {"included": included})
 
 
 def test_a_history_has_25000_events_at_most() -> None:
