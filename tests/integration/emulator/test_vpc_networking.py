@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_NatGateway.html
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -39,6 +40,29 @@ def test_an_interface_endpoint_keeps_its_groups_and_private_dns(aws: Any, fargat
     assert found[0]["Groups"] == [{"GroupId": other, "GroupName": aws.name("other")}]
     assert len(found[0]["NetworkInterfaceIds"]) == 1
     assert "Allow" in found[0]["PolicyDocument"]
+
+
+def test_an_endpoint_keeps_its_policy_until_it_is_reset(aws: Any, fargate: Any) -> None:
+    ec2 = aws.client("ec2")
+    vpc = ec2.describe_subnets(SubnetIds=[fargate.subnet])["Subnets"][0]["VpcId"]
+    reading = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "*"}
+    given = json.dumps({"Version": "2012-10-17", "Statement": [reading]})
+    made = ec2.create_vpc_endpoint(VpcId=vpc, ServiceName=f"com.amazonaws.{aws.region}.s3", PolicyDocument=given)
+    identity = made["VpcEndpoint"]["VpcEndpointId"]
+
+    def policy() -> str:
+        found: str = ec2.describe_vpc_endpoints(VpcEndpointIds=[identity])["VpcEndpoints"][0]["PolicyDocument"]
+        return found
+
+    assert json.loads(policy()) == json.loads(given)
+    ec2.modify_vpc_endpoint(VpcEndpointId=identity, ResetPolicy=True)
+    assert "GetObject" not in policy()
+
+
+def test_an_unknown_nat_gateway_is_an_error(aws: Any) -> None:
+    with pytest.raises(ClientError) as error:
+        aws.client("ec2").describe_nat_gateways(NatGatewayIds=["nat-00000000000000000"])
+    assert error.value.response["Error"]["Code"] == "NatGatewayNotFound"
 
 
 def test_an_unknown_endpoint_is_an_error(aws: Any) -> None:
