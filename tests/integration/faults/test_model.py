@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from tests.unit.model.world import World, runs
+from tests.unit.model.scheduler import Choices
+from tests.unit.model.world import FAULTS, World, runs
+
+pytestmark = pytest.mark.acceptance
 
 
-@pytest.mark.acceptance
 @pytest.mark.parametrize("pattern", [1, 2])
 @settings(
     max_examples=500,
@@ -21,3 +23,20 @@ from tests.unit.model.world import World, runs
 @given(world=runs)
 def test_every_run_ends_and_says_the_truth(pattern: int, world: World) -> None:
     world.run(pattern)
+
+
+@pytest.mark.parametrize("pattern", [1, 2])
+def test_every_kind_of_fault_befalls_some_run(pattern: int) -> None:
+    """The model makes what it promises: a kind that never happens would prove nothing."""
+    only_of_pattern = {1: {"lost answer", "lost call"}, 2: {"stop lost"}}
+    for kind in sorted(set(FAULTS) - only_of_pattern[3 - pattern]):
+        assert any(kind in befallen(pattern, kind, after) for after in range(0, 300, 12)), kind
+
+
+def befallen(pattern: int, kind: str, after: int) -> set[str]:
+    """What befalls a run where, after some decisions, one kind of fault always happens, and the one it comes with."""
+    cause = {"late write": "task killed", "event lost": "abort", "event twice": "abort", "stop lost": "abort"}
+    choices = Choices(bytes(after) + b"\xff" * 40, frozenset({kind, cause.get(kind, kind)}))
+    world = World(tasks=2, task_attempts=1, tolerated=0, run_timeout_seconds=3600, choices=choices)
+    world.run(pattern)
+    return set(choices.made)

@@ -299,6 +299,7 @@ class TestFaults:
             "RunTaskRefused: ECS did not start the task after 1 call: ClientException: TaskDefinition is inactive"
         )
 
+    @pytest.mark.no_cover  # thousands of calls: to count their lines takes as long again
     def test_calls_for_more_tasks_than_one_call_of_the_launcher_can_try_out_come_to_an_end(
         self, world: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
