@@ -62,7 +62,6 @@ class LocalTarget:
             detached=keep,
             base_image=base_image,
         )
-        self._running = False
         self._aws: AwsClients | None = None
 
     @property
@@ -113,7 +112,6 @@ class LocalTarget:
         """
         (self._work_dir / "state").mkdir(parents=True, exist_ok=True)
         meanwhile = _Meanwhile(lambda: self._get_pulumi(say))
-        self._running = True
         try:
             self._emulator.start()
         except DockerUnavailable as error:
@@ -133,9 +131,7 @@ class LocalTarget:
 
     def stop(self) -> None:
         """Stop the emulator. Everything in it is gone then."""
-        if self._running:
-            self._emulator.stop()
-            self._running = False
+        self._emulator.stop()
 
     @property
     def _bin_dir(self) -> Path:

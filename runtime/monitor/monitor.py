@@ -350,7 +350,7 @@ class Monitor:
         stopped: set[str] = set()
         while True:
             tasks = self._ecs_tasks.of_run(self._settings.pattern, summary.workflow_run_id, summary.workflow_name)
-            running = [arn for arn, task in tasks.items() if task.desired_status != "STOPPED" and not task.is_stopped]
+            running = [arn for arn, task in tasks.items() if task.goes_on]
             empty = 0 if running else empty + 1
             if empty == EMPTY_LISTINGS:
                 return
@@ -401,9 +401,8 @@ def _by_run(tasks: Iterable[EcsTask]) -> dict[tuple[str, int], list[EcsTask]]:
     """Group the kit's tasks that have not been told to stop, by workflow name and run id."""
     runs: defaultdict[tuple[str, int], list[EcsTask]] = defaultdict(list)
     for task in tasks:
-        name, identifier = (task.environment.get(f"KIT_{part}", "") for part in ("WORKFLOW_NAME", "WORKFLOW_RUN_ID"))
-        if name and identifier.isdecimal() and task.desired_status != "STOPPED" and not task.is_stopped:
-            runs[name, int(identifier)].append(task)
+        if task.run is not None and task.goes_on:
+            runs[task.run].append(task)
     return runs
 
 

@@ -56,6 +56,17 @@ class EcsTask:
         """Whether it has ended."""
         return self.last_status == "STOPPED"
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether it has neither ended nor been told to."""
+        return self.desired_status != "STOPPED" and not self.is_stopped
+
+    @property
+    def run(self) -> tuple[str, int] | None:
+        """Workflow name and id of its run, as its own environment has them; None if it is none of the kit's."""
+        name, identifier = (self.environment.get(f"KIT_WORKFLOW_{part}", "") for part in ("NAME", "RUN_ID"))
+        return (name, int(identifier)) if name and identifier.isdecimal() else None
+
 
 def to_ecs_task(description: Mapping[str, Any]) -> EcsTask:
     """Read one element of DescribeTasks' `tasks`."""
@@ -134,12 +145,7 @@ class EcsTasks:
         """
         started_by = str(run_id) if pattern == 1 else STARTED_BY_STEP_FUNCTIONS
         found, _ = self.describe(self.list(started_by, desired_status))
-        return {
-            arn: task
-            for arn, task in found.items()
-            if task.environment.get("KIT_WORKFLOW_RUN_ID") == str(run_id)
-            and task.environment.get("KIT_WORKFLOW_NAME") == workflow_name
-        }
+        return {arn: task for arn, task in found.items() if task.run == (workflow_name, run_id)}
 
     def stop(self, arn: str, reason: str) -> None:
         """Stop a task. One that ECS does not know any more is stopped.
