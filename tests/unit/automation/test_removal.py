@@ -9,9 +9,9 @@ from automation.local.target import removal
 
 LINGERS = """
 import pathlib, signal, sys
-signal.signal(signal.SIGTERM, lambda *_: None)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 print("ready", flush=True)
-signal.pause()
+signal.sigwait([signal.SIGTERM])
 for number in range(2000):
     (pathlib.Path(sys.argv[1]) / str(number)).write_text("still writing")
 """
