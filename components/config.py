@@ -273,7 +273,17 @@ class KitConfig:
         default=0,
         metadata=_about("Percentage of tasks that may fail in a run that still counts as a success.", between(0, 100)),
     )
-    max_concurrency: int = field(default=40, metadata=_about("ECS tasks that pattern 2 runs at once.", between(1, 40)))
+    max_concurrency: int = field(
+        default=0,
+        metadata=_about(
+            "ECS tasks of a run at once; 0 for as many as the pattern can: all in pattern 1, about 40 in pattern 2.",
+            between(0, 5000),
+        ),
+    )
+    record_retention_days: int = field(
+        default=0,
+        metadata=_about("Days after its deadline for which a run's items are kept; 0 for ever.", between(0, 3650)),
+    )
     log_retention_days: int = field(
         default=7,
         metadata=_about(

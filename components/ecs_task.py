@@ -55,6 +55,7 @@ def container_definition(names: PatternNames, config: KitConfig, image: str, job
         "KIT_DETAILS_TABLE": names.details_table,
         "KIT_LOG_STREAM_PREFIX": LOG_STREAM_PREFIX,
         "KIT_PATTERN": str(names.pattern),
+        "KIT_STOP_TIMEOUT_SECONDS": str(config.stop_timeout_seconds),
         "KIT_TARGET_BUCKET": names.bucket,
         "KIT_TARGET_PREFIX": config.target_prefix,
         "KIT_TASK_TIMEOUT_SECONDS": str(config.task_timeout_seconds),
@@ -182,6 +183,8 @@ class EcsTask(pulumi.ComponentResource):
                     )
                 ]
             ),
+            # A run that is active during a deployment starts its tasks from the revision it was registered with.
+            skip_destroy=True,
             tags=args.tags,
             opts=pulumi.ResourceOptions(
                 parent=self, depends_on=[*execution_role.policies, *task_role.policies, self.log_group]

@@ -63,6 +63,9 @@ class PrivateFunction(pulumi.ComponentResource):
     """A Lambda function in the private subnets, with its role and its log group."""
 
     arn: pulumi.Output[str]
+    version_arn: pulumi.Output[str]
+    """The version that was published with this code and these settings. It stays when others follow, for the executions
+    that were started with it."""
     function_name: pulumi.Output[str]
 
     def __init__(self, name: str, args: PrivateFunctionArgs, opts: pulumi.ResourceOptions | None = None):
@@ -102,6 +105,7 @@ class PrivateFunction(pulumi.ComponentResource):
             vpc_config=aws.lambda_.FunctionVpcConfigArgs(
                 subnet_ids=args.subnet_ids, security_group_ids=list(args.security_group_ids)
             ),
+            publish=True,
             replace_security_groups_on_destroy=True,
             logging_config=aws.lambda_.FunctionLoggingConfigArgs(log_format="Text", log_group=log_group.name),
             tracing_config=aws.lambda_.FunctionTracingConfigArgs(mode="Active"),
@@ -113,5 +117,6 @@ class PrivateFunction(pulumi.ComponentResource):
             ),
         )
         self.arn = function.arn
+        self.version_arn = function.qualified_arn
         self.function_name = function.name
         self.register_outputs({"arn": self.arn, "name": self.function_name})

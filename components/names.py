@@ -25,6 +25,12 @@ SUMMARY_RANGE_KEY = "workflow_run_id"
 DETAILS_HASH_KEY = "workflow_run_id"
 DETAILS_RANGE_KEY = "ecs_task_id"
 
+OPEN_RUNS_INDEX = "open_runs"
+"""Sparse index of the summary table with the keys of the runs that have no `end_time`."""
+
+OPEN_RUNS_KEY = "open_since"
+EXPIRY_ATTRIBUTE = "expires_at"
+
 MANAGED_RULE = "StepFunctionsGetEventsForECSTaskRule"
 """EventBridge rule by which Step Functions follows its ECS tasks (its developer guide, "Run Amazon ECS tasks")."""
 
@@ -155,6 +161,11 @@ class PatternArns:
         return self._place.arn("dynamodb", f"table/{self.names.details_table}")
 
     @property
+    def open_runs_index(self) -> str:
+        """The summary table's index of open runs."""
+        return f"{self.summary_table}/index/{OPEN_RUNS_INDEX}"
+
+    @property
     def cluster(self) -> str:
         """The ECS cluster."""
         return self._place.arn("ecs", f"cluster/{self.names.base}")
@@ -193,6 +204,16 @@ class PatternArns:
     def monitor_function(self) -> str:
         """The Task Monitor."""
         return self._place.arn("lambda", f"function:{self.names.monitor_function}")
+
+    @property
+    def launcher_versions(self) -> str:
+        """Every published version of the Task Launcher; the function's own ARN does not name them."""
+        return f"{self.launcher_function}:*"
+
+    @property
+    def monitor_versions(self) -> str:
+        """Every published version of the Task Monitor."""
+        return f"{self.monitor_function}:*"
 
     @property
     def managed_rule(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,14 +20,14 @@ class WorkflowStateMachineArgs:
 
     Args:
         names: The pattern's names.
-        definition: The Amazon States Language document.
+        definition: The Amazon States Language document as JSON.
         policy: What it may do, as an IAM document.
         log_retention_days: Days that its log is kept.
         tags: Tags of everything.
     """
 
     names: PatternNames
-    definition: Mapping[str, Any]
+    definition: pulumi.Input[str]
     policy: Mapping[str, Any]
     log_retention_days: int
     tags: Mapping[str, str]
@@ -64,7 +63,7 @@ class WorkflowStateMachine(pulumi.ComponentResource):
             name=args.names.base,
             type="STANDARD",
             role_arn=role.arn,
-            definition=json.dumps(args.definition),
+            definition=args.definition,
             logging_configuration=aws.sfn.StateMachineLoggingConfigurationArgs(
                 level="ERROR", include_execution_data=True, log_destination=pulumi.Output.concat(log_group.arn, ":*")
             ),

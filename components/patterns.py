@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from components.config import KitConfig
 from components.ecs_task import EcsTask, EcsTaskArgs
 from components.functions import PrivateFunction, PrivateFunctionArgs
 from components.job import JobArgs
-from components.names import CONTAINER, LOG_STREAM_PREFIX, Pattern, PatternArns, PatternNames, Place
+from components.names import CONTAINER, Pattern, PatternArns, PatternNames, Place
 from components.network import CIDR_BLOCKS, Network, NetworkArgs
 from components.observability import RunGuard, RunGuardArgs
 from components.orchestration import WorkflowStateMachine, WorkflowStateMachineArgs
@@ -69,7 +70,7 @@ class TaskSubmissionFromLambda(pulumi.ComponentResource):
         launcher = parts.function("launcher", network, task, policies.launcher(arns))
         monitor = parts.function("monitor", network, task, policies.monitor(arns))
         state_machine = parts.state_machine(
-            state_machines.pattern_1(parts.state_machine_settings(launcher_function_arn=arns.launcher_function)),
+            parts.definition(state_machines.pattern_1, monitor=monitor, launcher=launcher),
             policies.state_machine_pattern_1(arns),
             calls=[launcher, monitor, tables, bucket],
         )
@@ -98,7 +99,7 @@ class TaskSubmissionFromStepFunctions(pulumi.ComponentResource):
         task = parts.task(image)
         monitor = parts.function("monitor", network, task, policies.monitor(arns))
         state_machine = parts.state_machine(
-            state_machines.pattern_2(parts.state_machine_settings()),
+            parts.definition(state_machines.pattern_2, monitor=monitor),
             policies.state_machine_pattern_2(arns),
             calls=[monitor, task, tables, bucket],
         )
@@ -145,6 +146,7 @@ class _Parts:
             summary_name=self._names.summary_table,
             details_name=self._names.details_table,
             billing=self._config.table_billing,
+            expire=self._config.record_retention_days > 0,
             tags=self._tags,
         )
         return Tables(f"{self._name}-tables", args, self._child)
@@ -200,30 +202,35 @@ class _Parts:
         )
         return PrivateFunction(f"{self._name}-{workload}", args, self._child)
 
-    def state_machine_settings(
-        self, *, launcher_function_arn: str | None = None
-    ) -> state_machines.StateMachineSettings:
-        """What the state machine's document is made from."""
+    def definition(
+        self,
+        document: Callable[[state_machines.StateMachineSettings], state_machines.State],
+        *,
+        monitor: PrivateFunction,
+        launcher: PrivateFunction | None = None,
+    ) -> pulumi.Output[str]:
+        """The state machine's document, which names the versions of the functions that were published with it."""
+        versions = {"monitor_function_arn": monitor.version_arn}
+        if launcher is not None:
+            versions["launcher_function_arn"] = launcher.version_arn
+        return pulumi.Output.all(**versions).apply(
+            lambda arns: json.dumps(document(self._state_machine_settings(arns)))
+        )
+
+    def _state_machine_settings(self, functions: Mapping[str, str]) -> state_machines.StateMachineSettings:
         return state_machines.StateMachineSettings(
-            launcher_function_arn=launcher_function_arn,
-            monitor_function_arn=self.arns.monitor_function,
+            **functions,
             summary_table=self._names.summary_table,
-            details_table=self._names.details_table,
-            cluster=self._names.base,
             container_name=CONTAINER,
-            target_bucket=self._names.bucket,
-            target_prefix=self._config.target_prefix,
-            log_stream_prefix=LOG_STREAM_PREFIX,
             run_timeout_seconds=self._config.run_timeout_seconds,
             task_timeout_seconds=self._config.task_timeout_seconds,
-            task_attempts=self._config.task_attempts,
             max_concurrency=self._config.max_concurrency,
             launch_type=settings.LAUNCH_TYPE,
             spot_share=self._config.spot_share,
         )
 
     def state_machine(
-        self, definition: Mapping[str, Any], policy: policies.Document, *, calls: Sequence[pulumi.Resource]
+        self, definition: pulumi.Input[str], policy: policies.Document, *, calls: Sequence[pulumi.Resource]
     ) -> WorkflowStateMachine:
         """The state machine, created after what it calls."""
         args = WorkflowStateMachineArgs(

@@ -108,9 +108,7 @@ def task(arns: PatternArns, *, target_prefix: str, source_buckets: Sequence[str]
         statement("FindSource", ["s3:ListBucket"], buckets),
         statement("ReadSource", ["s3:GetObject", "s3:GetObjectTagging"], [f"{bucket}/*" for bucket in buckets]),
         statement("WriteTarget", ["s3:AbortMultipartUpload", "s3:PutObject", "s3:PutObjectTagging"], targets),
-        statement(
-            "KeepOwnRecord", ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], [arns.details_table]
-        ),
+        statement("KeepOwnRecord", ["dynamodb:GetItem", "dynamodb:UpdateItem"], [arns.details_table]),
     )
 
 
@@ -165,7 +163,7 @@ def monitor(arns: PatternArns) -> Document:
     return document(
         *_function(arns, arns.names.monitor_function, arns.monitor_function),
         *_records(arns),
-        statement("FindOpenRuns", ["dynamodb:Scan"], [arns.summary_table]),
+        statement("FindOpenRuns", ["dynamodb:Scan"], [arns.open_runs_index]),
         *_look_after_tasks(arns),
         statement("AskHowExecutionsEnded", ["states:DescribeExecution"], [arns.executions]),
     )
@@ -178,26 +176,26 @@ def state_machine_pattern_1(arns: PatternArns) -> Document:
         arns: The pattern's ARNs.
     """
     return document(
-        statement("CallFunctions", ["lambda:InvokeFunction"], [arns.launcher_function, arns.monitor_function]),
+        statement("CallFunctions", ["lambda:InvokeFunction"], [arns.launcher_versions, arns.monitor_versions]),
         *_deliver_logs_and_traces(),
     )
 
 
 def state_machine_pattern_2(arns: PatternArns) -> Document:
-    """What the state machine of pattern 2 does: run ECS tasks with `.sync`, record failures, call the monitor.
+    """What the state machine of pattern 2 does: run ECS tasks with `.sync`, call the monitor, end its launching.
 
     Args:
         arns: The pattern's ARNs.
     """
     return document(
-        statement("CallFunctions", ["lambda:InvokeFunction"], [arns.monitor_function]),
+        statement("CallFunctions", ["lambda:InvokeFunction"], [arns.monitor_versions]),
         _run_tasks(arns),
         _pass_task_roles(arns),
         statement("FollowTasks", ["ecs:DescribeTasks", "ecs:StopTask"], [arns.ecs_tasks]),
         statement(
             "FollowTasksByEvents", ["events:DescribeRule", "events:PutRule", "events:PutTargets"], [arns.managed_rule]
         ),
-        statement("RecordFailures", ["dynamodb:UpdateItem"], [arns.details_table, arns.summary_table]),
+        statement("MarkLaunchingEnded", ["dynamodb:UpdateItem"], [arns.summary_table]),
         *_deliver_logs_and_traces(),
     )
 

@@ -74,6 +74,7 @@ def function_settings(
         "toleratedFailurePercentage": config.tolerated_failure_percentage,
         "logStreamPrefix": LOG_STREAM_PREFIX,
         "maxConcurrency": config.max_concurrency,
+        "recordRetentionDays": config.record_retention_days,
         "launchType": LAUNCH_TYPE,
         "spotShare": config.spot_share,
     }

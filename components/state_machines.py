@@ -15,11 +15,14 @@ from typing import Any
 State = dict[str, Any]
 """One state, as a JSON object."""
 
-INFRASTRUCTURE_RETRIES = 3
-"""Further attempts at a task that ECS never started, or whose host or Spot capacity was lost."""
+TRANSIENT_ECS_ERRORS = ["ECS.AmazonECSException", "ECS.SdkClientException", "ECS.ServerException"]
+"""Throttling and other errors that the ECS API does not declare, broken connections, errors of the service itself."""
 
-CAPACITY_WAITS = 8
-"""How often one attempt waits for capacity or for a rate limit to pass before it counts as failed."""
+INLINE_MAP_CONCURRENCY = 40
+"""Iterations of an inline Map state at once, whatever `MaxConcurrency` says above it (its developer guide)."""
+
+PAUSE_AFTER_MONITOR_FAILURE_SECONDS = 60
+"""Pause before the monitor is asked again to record a failure, where it failed in spite of all retries."""
 
 PROVISIONING_ALLOWANCE_SECONDS = 300
 """Added to a task's time limit in `TimeoutSeconds`, which also counts the time before the container runs. The monitor
@@ -38,34 +41,22 @@ class StateMachineSettings:
     """What the state machines are made of.
 
     Args:
-        monitor_function_arn: ARN of the Task Monitor.
+        monitor_function_arn: ARN of the version of the Task Monitor that fits this document.
         summary_table: name of the summary table.
-        details_table: name of the details table.
-        cluster: name of the ECS cluster.
         container_name: container of the task definition that does the job.
-        target_bucket: bucket that the copies go to.
-        target_prefix: first part of the copies' keys.
-        log_stream_prefix: `awslogs-stream-prefix` of the task definition.
         run_timeout_seconds: time limit of an execution.
         task_timeout_seconds: time limit of one ECS task.
-        task_attempts: attempts at a task whose job fails.
-        max_concurrency: tasks that pattern 2 runs at once.
+        max_concurrency: tasks that pattern 2 runs at once; 0 for as many as an inline Map state can.
         launch_type: `LaunchType` of RunTask, where no task runs on Fargate Spot.
         spot_share: percentage of tasks whose first attempt pattern 2 runs on Fargate Spot.
-        launcher_function_arn: ARN of the Task Launcher, in pattern 1.
+        launcher_function_arn: ARN of the version of the Task Launcher that fits it, in pattern 1.
     """
 
     monitor_function_arn: str
     summary_table: str
-    details_table: str
-    cluster: str
     container_name: str
-    target_bucket: str
-    target_prefix: str
-    log_stream_prefix: str
     run_timeout_seconds: int
     task_timeout_seconds: int
-    task_attempts: int
     max_concurrency: int
     launch_type: str = "FARGATE"
     spot_share: int = 0
@@ -99,7 +90,7 @@ def pattern_1(settings: StateMachineSettings) -> State:
             },
             "MoreToLaunch": {
                 "Type": "Choice",
-                "Choices": [{"Condition": "{% $run.remaining > 0 %}", "Next": "LaunchTasks"}],
+                "Choices": [{"Condition": "{% $run.again %}", "Next": "LaunchTasks"}],
                 "Default": "WaitForTasks",
             },
             "WaitForTasks": {"Type": "Wait", "Seconds": "{% $run.waitSeconds %}", "Next": "MonitorTasks"},
@@ -177,11 +168,16 @@ def _run_branch(settings: StateMachineSettings) -> State:
             "RunTasks": {
                 "Type": "Map",
                 "Items": "{% [$states.context.Execution.Input.taskList] %}",
-                **_numbered_items(settings),
-                "MaxConcurrency": settings.max_concurrency,
+                "ItemSelector": {
+                    "task": "{% $states.context.Map.Item.Value %}",
+                    "index": "{% $states.context.Map.Item.Index %}",
+                    "attempt": 1,
+                    "infrastructureFailures": 0,
+                },
+                "MaxConcurrency": settings.max_concurrency or INLINE_MAP_CONCURRENCY,
                 "ItemProcessor": {
                     "ProcessorConfig": {"Mode": "INLINE"},
-                    "StartAt": "FirstAttempt",
+                    "StartAt": "RunTask",
                     "States": _task_states(settings),
                 },
                 "Output": {},
@@ -260,110 +256,47 @@ def _track_branch(settings: StateMachineSettings) -> State:
 
 
 def _task_states(settings: StateMachineSettings) -> dict[str, State]:
-    """The states of one task of pattern 2: attempts, and what becomes of those that fail."""
+    """The states of one task of pattern 2: an attempt, and what follows where it fails, which the monitor decides."""
     return {
-        "FirstAttempt": {
-            "Type": "Pass",
-            "Assign": {"attempt": 1, "infrastructureRetries": 0, "capacityWaits": 0},
-            "Next": "RunTask",
-        },
         "RunTask": {
             "Type": "Task",
             "Resource": "arn:aws:states:::ecs:runTask.sync",
             "TimeoutSeconds": settings.task_timeout_seconds + PROVISIONING_ALLOWANCE_SECONDS,
             "Arguments": _run_task_arguments(settings),
             "Output": {},
-            "Retry": [
-                _retry(
-                    ["ECS.ServerException", "ECS.AmazonECSException"],
-                    attempts=6,
-                    interval_seconds=1,
-                    max_delay_seconds=20,
-                )
-            ],
+            "Retry": [_retry(TRANSIENT_ECS_ERRORS, attempts=6, interval_seconds=2, max_delay_seconds=60)],
             "Catch": [
                 {
                     "ErrorEquals": ["States.ALL"],
-                    "Assign": {"failure": _in_braces(_FAILURE)},
-                    "Output": "{% $states.input %}",
-                    "Next": "JudgeFailure",
+                    "Output": _in_braces(
+                        "$merge([$states.input, {"
+                        "'error': $exists($states.errorOutput.Error) ? $string($states.errorOutput.Error) : 'Unknown',"
+                        "'cause': $exists($states.errorOutput.Cause) ? $string($states.errorOutput.Cause) : ''}])"
+                    ),
+                    "Next": "RecordFailure",
                 }
             ],
-            "Next": "TaskEnded",
-        },
-        "JudgeFailure": {
-            "Type": "Choice",
-            "Choices": [
-                {
-                    "Condition": f"{{% $failure.kind = 'transient' and $capacityWaits < {CAPACITY_WAITS} %}}",
-                    "Assign": {"capacityWaits": "{% $capacityWaits + 1 %}"},
-                    "Next": "WaitForCapacity",
-                },
-                {
-                    "Condition": "{% $failure.kind = 'infrastructure' and "
-                    f"$infrastructureRetries < {INFRASTRUCTURE_RETRIES} %}}",
-                    "Assign": {"again": True, "infrastructureRetries": "{% $infrastructureRetries + 1 %}"},
-                    "Next": "FailureRecordable",
-                },
-                {
-                    "Condition": "{% $failure.kind = 'job' and "
-                    f"$attempt - $infrastructureRetries < {settings.task_attempts} %}}",
-                    "Assign": {"again": True},
-                    "Next": "FailureRecordable",
-                },
-            ],
-            "Assign": {"again": False},
-            "Default": "FailureRecordable",
-        },
-        "WaitForCapacity": {
-            "Type": "Wait",
-            "Seconds": "{% 1 + $floor($random() * $min([60, $power(2, $capacityWaits)])) %}",
-            "Next": "RunTask",
-        },
-        "FailureRecordable": {
-            "Type": "Choice",
-            "Comment": "A time-out does not say which ECS task it was: the monitor finds, stops and records that one. "
-            "A redriven execution leaves the rows alone.",
-            "Choices": [
-                {
-                    "Condition": "{% $failure.code = 'States.Timeout' or $states.context.Execution.RedriveCount > 0 %}",
-                    "Next": "TryAgain",
-                }
-            ],
-            "Default": "RecordFailure",
+            "End": True,
         },
         "RecordFailure": {
-            "Type": "Task",
-            "Comment": "Fails only where the task is recorded as Completed, or the row is another workflow's. The "
-            "first final reason stays.",
-            "Resource": "arn:aws:states:::dynamodb:updateItem",
-            "Arguments": _record_failure_arguments(settings),
-            "Output": "{% $states.input %}",
-            "Retry": [
-                _retry(["DynamoDB.ConditionalCheckFailedException"], attempts=0),
-                _retry(["States.ALL"], attempts=6, interval_seconds=1, max_delay_seconds=20),
-            ],
+            **_invoke(settings.monitor_function_arn, _record_failure_payload(), MONITOR_TIMEOUT_SECONDS),
+            "Comment": "Records why the attempt failed, and says whether another one follows and when.",
+            "Output": _in_braces(
+                "$merge([{'task': $states.input.task, 'index': $states.input.index}, $states.result.Payload])"
+            ),
             "Catch": [
-                {
-                    "ErrorEquals": ["DynamoDB.ConditionalCheckFailedException"],
-                    "Output": {},
-                    "Next": "TaskEnded",
-                },
-                {"ErrorEquals": ["States.ALL"], "Output": "{% $states.input %}", "Next": "TryAgain"},
+                {"ErrorEquals": REFUSALS, "Output": {}, "Next": "TaskEnded"},
+                {"ErrorEquals": ["States.ALL"], "Output": "{% $states.input %}", "Next": "WaitForMonitor"},
             ],
             "Next": "TryAgain",
         },
+        "WaitForMonitor": {"Type": "Wait", "Seconds": PAUSE_AFTER_MONITOR_FAILURE_SECONDS, "Next": "RecordFailure"},
         "TryAgain": {
             "Type": "Choice",
-            "Choices": [{"Condition": "{% $again %}", "Next": "WaitBeforeNextAttempt"}],
+            "Choices": [{"Condition": "{% $states.input.again %}", "Next": "WaitBeforeNextAttempt"}],
             "Default": "TaskEnded",
         },
-        "WaitBeforeNextAttempt": {
-            "Type": "Wait",
-            "Seconds": "{% 1 + $floor($random() * $min([30, $power(2, $attempt)])) %}",
-            "Assign": {"attempt": "{% $attempt + 1 %}"},
-            "Next": "RunTask",
-        },
+        "WaitBeforeNextAttempt": {"Type": "Wait", "Seconds": "{% $states.input.waitSeconds %}", "Next": "RunTask"},
         "TaskEnded": {"Type": "Pass", "Output": {}, "End": True},
     }
 
@@ -372,11 +305,12 @@ def _run_task_arguments(settings: StateMachineSettings) -> dict[str, Any]:
     environment = {
         "KIT_WORKFLOW_NAME": "{% $run.workflowName %}",
         "KIT_WORKFLOW_RUN_ID": "{% $run.runId %}",
-        "KIT_TASK_NAME": "{% $states.input.taskName %}",
-        "KIT_ATTEMPT": "{% $string($attempt) %}",
+        "KIT_TASK_NAME": "{% $states.input.task.taskName %}",
+        "KIT_ATTEMPT": "{% $string($states.input.attempt) %}",
         "KIT_SOURCE_BUCKET": _in_braces(_SOURCE_BUCKET),
-        "KIT_SOURCE_KEY": "{% $states.input.objectKey %}",
+        "KIT_SOURCE_KEY": "{% $states.input.task.objectKey %}",
         "KIT_DEADLINE": "{% $run.deadline %}",
+        "KIT_EXPIRES_AT": "{% $run.expiresAt %}",
     }
     return {
         "Cluster": "{% $states.context.Execution.RedriveCount > 0 "
@@ -402,24 +336,6 @@ def _run_task_arguments(settings: StateMachineSettings) -> dict[str, Any]:
     }
 
 
-def _numbered_items(settings: StateMachineSettings) -> dict[str, Any]:
-    """Gives each task its place in the list, where that decides on its capacity; only the Map state itself knows it.
-    Source: https://docs.aws.amazon.com/step-functions/latest/dg/input-output-itemselector.html
-    """
-    if settings.spot_share == 0:
-        return {}
-    item, spec = "$states.context.Map.Item", "$states.context.Execution.Input"
-    bucket = f"$exists({item}.Value.s3BucketName) ? {item}.Value.s3BucketName : {spec}.s3BucketName"
-    return {
-        "ItemSelector": {
-            "taskName": _in_braces(f"{item}.Value.taskName"),
-            "objectKey": _in_braces(f"{item}.Value.objectKey"),
-            "s3BucketName": _in_braces(bucket),
-            "index": _in_braces(f"{item}.Index"),
-        }
-    }
-
-
 def _capacity(settings: StateMachineSettings) -> dict[str, Any]:
     """Where a task runs. Every call starts one task, so the share is made by choosing one provider for each; ECS itself
     does not fall back from Spot to on-demand capacity, further attempts do."""
@@ -427,49 +343,22 @@ def _capacity(settings: StateMachineSettings) -> dict[str, Any]:
         return {"LaunchType": settings.launch_type}
     index, share = "$states.input.index", settings.spot_share
     is_share = f"$floor(({index} + 1) * {share} / 100) > $floor({index} * {share} / 100)"
-    provider = _in_braces(f"$attempt = 1 and {is_share} ? 'FARGATE_SPOT' : 'FARGATE'")
+    provider = _in_braces(f"$states.input.attempt = 1 and {is_share} ? 'FARGATE_SPOT' : 'FARGATE'")
     return {"CapacityProviderStrategy": [{"CapacityProvider": provider, "Weight": 1}]}
 
 
-def _record_failure_arguments(settings: StateMachineSettings) -> dict[str, Any]:
-    source_uri = f"'s3://' & ({_SOURCE_BUCKET}) & '/' & $states.input.objectKey"
-    target_uri = (
-        f"'s3://{settings.target_bucket}/{settings.target_prefix}/' & $run.workflowName & '/' & $run.runId & '/'"
-        " & $states.input.taskName & '/' & $split($states.input.objectKey, '/')[-1]"
-    )
-    log_stream = f"'{settings.log_stream_prefix}/{settings.container_name}/' & $split($failure.taskArn, '/')[-1]"
+def _record_failure_payload() -> dict[str, Any]:
     return {
-        "TableName": settings.details_table,
-        "Key": {
-            "workflow_run_id": {"N": "{% $run.runId %}"},
-            "ecs_task_id": {
-                "S": "{% $failure.taskArn != '' ? $failure.taskArn "
-                ": 'not-started/' & $states.input.taskName & '/' & $string($attempt) %}"
-            },
-        },
-        # Two workflows may use one run id, and then one key where ECS started neither's task: the first one keeps it.
-        "ConditionExpression": "(attribute_not_exists(#status) OR #status <> :completed) AND "
-        "(attribute_not_exists(workflow_name) OR workflow_name = :workflow_name)",
-        "UpdateExpression": _in_braces(
-            "'SET #status = :failed, #error = if_not_exists(#error, :error), update_time = :now,"
-            " start_time = if_not_exists(start_time, :now), workflow_name = :workflow_name, task_name = :task_name,"
-            " attempt = :attempt, source_uri = :source_uri, target_uri = :target_uri'"
-            " & ($failure.stoppedReason != ''"
-            " ? ', stopped_reason = if_not_exists(stopped_reason, :stopped_reason)' : '')"
-            " & ($failure.exitCode != '' ? ', exit_code = if_not_exists(exit_code, :exit_code)' : '')"
-            " & ($failure.taskArn != '' ? ', log_stream = if_not_exists(log_stream, :log_stream)' : '')"
-        ),
-        "ExpressionAttributeNames": {"#status": "status", "#error": "error"},
-        "ExpressionAttributeValues": _in_braces(
-            "$merge([{"
-            "':failed': {'S': 'Failed'}, ':completed': {'S': 'Completed'}, ':error': {'S': $failure.error},"
-            " ':now': {'S': $now()}, ':workflow_name': {'S': $run.workflowName},"
-            " ':task_name': {'S': $states.input.taskName}, ':attempt': {'N': $string($attempt)},"
-            f" ':source_uri': {{'S': {source_uri}}}, ':target_uri': {{'S': {target_uri}}}}},"
-            " $failure.stoppedReason != '' ? {':stopped_reason': {'S': $failure.stoppedReason}} : {},"
-            " $failure.exitCode != '' ? {':exit_code': {'N': $failure.exitCode}} : {},"
-            f" $failure.taskArn != '' ? {{':log_stream': {{'S': {log_stream}}}}} : {{}}])"
-        ),
+        "action": "record_failure",
+        "execution": _EXECUTION,
+        "workflowName": "{% $run.workflowName %}",
+        "runId": "{% $run.runId %}",
+        "task": "{% $states.input.task %}",
+        "sourceBucket": _in_braces(_SOURCE_BUCKET),
+        "attempt": "{% $states.input.attempt %}",
+        "infrastructureFailures": "{% $states.input.infrastructureFailures %}",
+        "error": "{% $states.input.error %}",
+        "cause": "{% $states.input.cause %}",
     }
 
 
@@ -574,51 +463,12 @@ _EXECUTION: dict[str, str] = {
 }
 
 _SOURCE_BUCKET = (
-    "$exists($states.input.s3BucketName) ? $states.input.s3BucketName : $states.context.Execution.Input.s3BucketName"
+    "$exists($states.input.task.s3BucketName) ? $states.input.task.s3BucketName "
+    ": $states.context.Execution.Input.s3BucketName"
 )
 
-_CAUSE = "$cause := $exists($states.errorOutput.Cause) ? $string($states.errorOutput.Cause) : ''"
-
 _ERROR_MESSAGE = f"""(
-  {_CAUSE};
+  $cause := $exists($states.errorOutput.Cause) ? $string($states.errorOutput.Cause) : '';
   $message := {_text_of("errorMessage")};
   $message != '' ? $message : $cause
-)"""
-
-_FAILURE = f"""(
-  {_CAUSE};
-  $error := $exists($states.errorOutput.Error) ? $string($states.errorOutput.Error) : 'Unknown';
-  $taskArn := {_text_of("TaskArn")};
-  $stopCode := {_text_of("StopCode")};
-  $stoppedReason := {_text_of("StoppedReason")};
-  $containerReason := {_text_of("Reason")};
-  $exitMatch := $match($cause, /"ExitCode"\\s*:\\s*([1-9][0-9]*)/, 1).groups[0];
-  $exitCode := $exists($exitMatch) ? $exitMatch : '';
-  $hostLost := $contains($lowercase($stoppedReason), /spot task|spot interruption|host ec2|host was|terminated due to/);
-  $busy := $contains($lowercase($error & ' ' & $cause),
-    /capacity is unavailable|rate exceeded|limit ?exceeded|reached the limit|throttl|too many|slow down|temporarily/);
-  $notPlaced := $error in ['AmazonECS.Unknown', 'ECS.Unknown'];
-  $full := $notPlaced and $contains($lowercase($cause), /"reason"\\s*:\\s*"(resource:|agent)/);
-  $kind := $error = 'States.Timeout' ? 'job'
-    : $error in ['ECS.ServerException', 'ECS.AmazonECSException'] ? 'exhausted'
-    : $stopCode in ['TaskFailedToStart', 'SpotInterruption', 'TerminationNotice'] or $hostLost ? 'infrastructure'
-    : $taskArn != '' ? 'job'
-    : $busy or $full ? 'transient'
-    : $notPlaced ? 'infrastructure'
-    : 'refused';
-  $code := $kind = 'infrastructure' and $taskArn != '' ? ($stopCode != '' ? $stopCode : 'HostLost')
-    : $taskArn != '' and $exitCode != '' ? 'ContainerExited'
-    : $taskArn != '' ? 'TaskStopped'
-    : $error;
-  $text := $taskArn != '' and $exitCode != '' ? 'the container exited with code ' & $exitCode
-    : $taskArn != '' ? $stoppedReason
-    : 'ECS did not start the task: ' & $substring($cause, 0, 800);
-  {{
-    'kind': $kind,
-    'code': $code,
-    'error': $code & ': ' & $text & ($taskArn != '' and $containerReason != '' ? ' (' & $containerReason & ')' : ''),
-    'taskArn': $taskArn,
-    'stoppedReason': $stoppedReason,
-    'exitCode': $exitCode
-  }}
 )"""

@@ -9,7 +9,7 @@ from automation.aws import AwsClients
 from automation.commands import views
 from automation.commands.errors import NotQuiet
 from automation.commands.records import RunKey, RunState, read
-from runtime.workflow.ecs_tasks import EcsTask, EcsTasks
+from runtime.workflow.ecs_tasks import EcsTasks
 
 LIMIT_SECONDS = 900.0
 """How long a stopped run may take to become quiet. The monitor's sweep comes every 10 minutes."""
@@ -135,7 +135,7 @@ def look(aws: AwsClients, key: RunKey, deployed: Mapping[str, Any]) -> Look:
     # The rows come first: what was launched before they became final is found in ECS afterwards.
     state = read(aws, key, deployed)
     ecs_tasks = EcsTasks(aws.ecs, str(deployed["clusterName"]))
-    found: dict[str, EcsTask] = {}
-    for desired in ("RUNNING", "STOPPED"):
-        found |= ecs_tasks.of_run(key.pattern, key.run_id, key.workflow_name, desired)
+    family = str(deployed["taskDefinition"]).partition(":")[0]
+    found = ecs_tasks.running_of_run(key.pattern, key.run_id, key.workflow_name)
+    found |= ecs_tasks.stopped_of_run(family, key.run_id, key.workflow_name)
     return Look(state, tuple(sorted(arn for arn, task in found.items() if not task.is_stopped)))

@@ -19,7 +19,7 @@ from automation.scenario import Scenario, SpecFile
 from automation.soak.plan import SoakRun, narrowed
 from automation.soak.verdict import EcsTaskLeft, Left, Rules, RunOutcome, judge, troubles_table
 from automation.specs import Document
-from runtime.workflow.attempts import INFRASTRUCTURE_RETRIES
+from runtime.workflow.failures import INFRASTRUCTURE_RETRIES
 from runtime.workflow.records import Item
 from runtime.workflow.statuses import RunStatus, TaskStatus
 

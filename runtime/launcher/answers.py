@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,16 +16,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from runtime.workflow.failures import BUSY_FAILURE, BUSY_TEXT
+
 LONGEST_BACKOFF_SECONDS = 10.0
 FIRST_BACKOFF_SECONDS = 0.5
-
-_BUSY = re.compile(
-    r"capacity is unavailable|rate exceeded|limit ?exceeded|reached the limit|throttl|too many|slow down|temporarily",
-    re.IGNORECASE,
-)
-"""Throttling and lack of capacity also arrive as InvalidParameterException and ClientException with such a text. The
-account's quota of vCPUs or tasks comes in `failures[]`, too, and passes when other tasks end: "You've reached the limit
-on the number of vCPUs you can run concurrently"."""
 
 _BUSY_CODES = frozenset(
     {
@@ -40,11 +33,8 @@ _BUSY_CODES = frozenset(
 
 _SERVER_CODES = frozenset({"ServerException", "ServiceUnavailable", "InternalFailure", "InternalError"})
 
-_BUSY_FAILURE = re.compile(rf"RESOURCE:|AGENT|capacity|{_BUSY.pattern}", re.IGNORECASE)
-"""Reasons in `failures[]` that pass. Source: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/api_failures_messages.html"""
 
-
-class Meaning(StrEnum):
+class Outcome(StrEnum):
     """What an answer means for the launch."""
 
     STARTED = "started"
@@ -59,13 +49,13 @@ class Answer:
     """An answer of RunTask, judged.
 
     Args:
-        meaning: `UNCERTAIN` and `BUSY`: ask again with the same token; `NOT_PLACED`: ask again with a new token, for
+        outcome: `UNCERTAIN` and `BUSY`: ask again with the same token; `NOT_PLACED`: ask again with a new token, for
             the old one replays the failure; `REFUSED`: asking again is of no use.
         ecs_task_arn: the task, if it was started.
         reason: what ECS or the network said, if it was not.
     """
 
-    meaning: Meaning
+    outcome: Outcome
     ecs_task_arn: str = ""
     reason: str = ""
 
@@ -73,20 +63,20 @@ class Answer:
 def of_response(response: Mapping[str, Any]) -> Answer:
     """Judge an answer that is no error."""
     if response.get("tasks"):
-        return Answer(Meaning.STARTED, ecs_task_arn=response["tasks"][0]["taskArn"])
+        return Answer(Outcome.STARTED, ecs_task_arn=response["tasks"][0]["taskArn"])
     reasons = [
         " ".join(str(failure[key]) for key in ("reason", "detail") if failure.get(key))
         for failure in response.get("failures", [])
     ]
     reason = "; ".join(reasons) or "no task and no reason"
-    meaning = Meaning.NOT_PLACED if not reasons or _BUSY_FAILURE.search(reason) else Meaning.REFUSED
-    return Answer(meaning, reason=reason)
+    outcome = Outcome.NOT_PLACED if not reasons or BUSY_FAILURE.search(reason) else Outcome.REFUSED
+    return Answer(outcome, reason=reason)
 
 
 def of_error(error: Exception) -> Answer:
     """Judge an error of the call. Anything but an answer of ECS itself is uncertain."""
     if not isinstance(error, ClientError):
-        return Answer(Meaning.UNCERTAIN, reason=f"{type(error).__name__}: {error}")
+        return Answer(Outcome.UNCERTAIN, reason=f"{type(error).__name__}: {error}")
     details: Mapping[str, Any] = error.response.get("Error", {})
     code, message = str(details.get("Code", "")), str(details.get("Message", ""))
     reason = f"{code}: {message}"
@@ -94,15 +84,15 @@ def of_error(error: Exception) -> Answer:
     if code == "ConflictException":
         started = error.response.get("resourceIds")
         if isinstance(started, list) and started:
-            return Answer(Meaning.STARTED, ecs_task_arn=str(started[0]))
-    if code in _BUSY_CODES or _BUSY.search(message):
-        return Answer(Meaning.BUSY, reason=reason)
+            return Answer(Outcome.STARTED, ecs_task_arn=str(started[0]))
+    if code in _BUSY_CODES or BUSY_TEXT.search(message):
+        return Answer(Outcome.BUSY, reason=reason)
     if status >= 500 or code in _SERVER_CODES:
-        return Answer(Meaning.UNCERTAIN, reason=reason)
-    return Answer(Meaning.REFUSED, reason=reason)
+        return Answer(Outcome.UNCERTAIN, reason=reason)
+    return Answer(Outcome.REFUSED, reason=reason)
 
 
-def client_token(workflow_name: str, run_id: int, task_name: str, attempt: int, launch_try: int) -> str:
+def client_token(workflow_name: str, run_id: int, task_name: str, attempt: int, launch_try: tuple[int, int]) -> str:
     """Return RunTask's `clientToken`, 64 ASCII characters: the same launch makes the same token.
 
     Args:
@@ -110,15 +100,16 @@ def client_token(workflow_name: str, run_id: int, task_name: str, attempt: int, 
         run_id: the run.
         task_name: the task.
         attempt: attempt at the task.
-        launch_try: raised only after a definite failure, for ECS replays those under the same token.
+        launch_try: how often the run has waited for capacity, and a number that is raised only after a definite
+            failure, for ECS replays those under the same token.
     """
-    text = "\n".join((workflow_name, str(run_id), task_name, str(attempt), str(launch_try)))
+    text = "\n".join((workflow_name, task_name, *map(str, (run_id, attempt, *launch_try))))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def backoff_seconds(tries: int, dice: random.Random) -> float:
+def backoff_seconds(tries: int, rng: random.Random) -> float:
     """Return the pause after the given number of tries: full jitter, 0.5 s doubling up to 10 s.
 
     Source: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
     """
-    return dice.uniform(0, min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** (tries - 1)))
+    return rng.uniform(0, min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** (tries - 1)))

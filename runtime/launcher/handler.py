@@ -40,6 +40,6 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
         run_task_client=clients.ecs_without_retries(),
         ecs_tasks=EcsTasks(clients.ecs(), deployed.cluster),
         clock=SystemClock(),
-        dice=random.Random(),
+        rng=random.Random(),
     )
     return launcher.launch(event, lambda: context.get_remaining_time_in_millis() / 1000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from runtime.launcher import answers
-from runtime.launcher.answers import Answer, Meaning
-from runtime.launcher.pace import Pace
-from runtime.workflow import log, naming, reconciliation
-from runtime.workflow.attempts import Launch, plan_launches
-from runtime.workflow.clock import Clock, to_iso
+from runtime.launcher.answers import Answer, Outcome
+from runtime.launcher.rate_limiter import RateLimiter
+from runtime.workflow import history, log, naming, reconciliation
+from runtime.workflow.attempts import Launch, plan_launches, task_states
+from runtime.workflow.clock import Clock, from_iso, to_iso
 from runtime.workflow.ecs_tasks import EcsTasks
 from runtime.workflow.failures import Code
-from runtime.workflow.records import TaskRow, not_started_id
+from runtime.workflow.records import Summary, TaskRow, not_started_id
 from runtime.workflow.registration import Registration, register
 from runtime.workflow.settings import Settings
 from runtime.workflow.statuses import RunStatus, TaskStatus
@@ -28,12 +28,19 @@ from runtime.workflow.tables import DetailsTable, SummaryTable
 if TYPE_CHECKING:
     from types_boto3_ecs import ECSClient
 
-MOST_TRIES = 8
-"""Calls of RunTask for one attempt before it counts as failed."""
+MOST_UNCERTAIN_TRIES = 8
+"""Calls of RunTask without an answer, for one attempt, before it counts as failed."""
+
+CAPACITY_PATIENCE_SECONDS = 20.0
+"""How long the launcher itself asks again while ECS has no capacity. Then the run waits, and the launcher is called
+later."""
+
+CAPACITY_PATIENCE_WHILE_WAITING_SECONDS = 5.0
+"""The same where the run has waited already."""
 
 PATIENCE_SECONDS = 60.0
 """How long launches take turns without one that starts. From then on those that were tried most come first: where
-hundreds wait, none would come to its `MOST_TRIES` within one call, and each call would begin anew."""
+hundreds have no answer, none would reach `MOST_UNCERTAIN_TRIES` within one call, and each call would begin anew."""
 
 RESERVE_SECONDS = 45.0
 """Time kept back for the call under way (25 s at most) and the writes after it."""
@@ -51,7 +58,23 @@ class _Pending:
     launch: Launch = field(compare=False)
     tries: int = field(default=0, compare=False)
     launch_try: int = field(default=0, compare=False)
-    is_uncertain: bool = field(default=False, compare=False)
+    uncertain_tries: int = field(default=0, compare=False)
+    lacks_capacity: bool = field(default=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What one call of the launcher did.
+
+    Args:
+        launched: attempts that ECS started.
+        remaining: attempts that are left for a later call.
+        lacks_capacity: whether they are left because ECS has no capacity.
+    """
+
+    launched: int
+    remaining: int = 0
+    lacks_capacity: bool = False
 
 
 class Launcher:
@@ -64,7 +87,7 @@ class Launcher:
         run_task_client: ECS client without retries of its own.
         ecs_tasks: for stopping what must not run.
         clock: the time.
-        dice: for jitter.
+        rng: for jitter.
     """
 
     def __init__(
@@ -76,7 +99,7 @@ class Launcher:
         run_task_client: ECSClient,
         ecs_tasks: EcsTasks,
         clock: Clock,
-        dice: random.Random,
+        rng: random.Random,
     ) -> None:
         self._settings = settings
         self._summaries = summaries
@@ -84,83 +107,112 @@ class Launcher:
         self._ecs = run_task_client
         self._ecs_tasks = ecs_tasks
         self._clock = clock
-        self._dice = dice
+        self._rng = rng
 
     def launch(self, payload: Mapping[str, Any], remaining_seconds: Callable[[], float]) -> dict[str, Any]:
         """Register the run and launch what is to be launched now.
 
-        A call that is made again, after a half-done one too, goes on where the rows end.
+        A call that is made again, after a half-done one too, continues where the rows end.
 
         Args:
             payload: `execution` and `spec`.
             remaining_seconds: how long this call may still take.
 
         Returns:
-            `runId` (text), `workflowName`, `numberOfTasks`, `launched`, `remaining`, `waitSeconds`, `deadline`.
+            `runId` (text), `workflowName`, `numberOfTasks`, `launched`, `remaining`, `again` (whether to call at once
+            for the rest), `waitSeconds`, `deadline`.
         """
         registration = register(payload, settings=self._settings, summaries=self._summaries, clock=self._clock)
         if registration.summary.status.is_final:
-            return self._result(registration, launched=0, remaining=0)
-        plan = self._plan(registration)
+            return self._result(registration, _Work(launched=0), without_room=0)
+        plan, without_room = self._plan(registration)
         if plan and registration.summary.launching_ended:
             self._summaries.set_launching_ended(registration.summary, False, to_iso(self._clock.now()))
-        launched, remaining = self._work(registration, plan, remaining_seconds)
-        if remaining == 0:
+        work = self._work(registration, plan, remaining_seconds)
+        if work.lacks_capacity:
+            self._wait_for_capacity(registration.summary, work)
+        elif work.launched and registration.summary.waiting_since:
+            self._summaries.end_waiting(registration.summary, to_iso(self._clock.now()))
+        if work.remaining + without_room == 0:
             self._summaries.set_launching_ended(registration.summary, True, to_iso(self._clock.now()))
-        log.info("launched", launched=launched, remaining=remaining)
-        return self._result(registration, launched, remaining)
+        log.info("launched", launched=work.launched, remaining=work.remaining, withoutRoom=without_room)
+        return self._result(registration, work, without_room)
 
-    def _plan(self, registration: Registration) -> list[Launch]:
+    def _plan(self, registration: Registration) -> tuple[list[Launch], int]:
+        """Return what to launch now, and how many launches have to wait: for capacity, or until other tasks end."""
         rows = self._details.rows(registration.summary.workflow_run_id, registration.spec.workflow_name)
-        return plan_launches(registration.spec.tasks, rows, self._settings.task_attempts, self._clock.now())
+        settings = registration.settings
+        now, launch_after = self._clock.now(), registration.summary.launch_after
+        plan = plan_launches(registration.spec.tasks, rows, settings.task_attempts, now)
+        if launch_after is not None and now < from_iso(launch_after):
+            return [], len(plan)
+        if settings.max_concurrency == 0:
+            return plan, 0
+        room = max(0, settings.max_concurrency - reconciliation.open_tasks(task_states(rows).values()))
+        return plan[:room], len(plan[room:])
 
-    def _work(
-        self, registration: Registration, plan: list[Launch], remaining_seconds: Callable[[], float]
-    ) -> tuple[int, int]:
-        """Launch what is planned; return how many were launched and how many are left for another call."""
-        pace = Pace(self._clock)
+    def _wait_for_capacity(self, summary: Summary, work: _Work) -> None:
+        """Note when to ask again: after as long as the run has been waiting, at most 15 min."""
+        now = self._clock.now()
+        if work.launched and summary.waiting_since:
+            summary, _ = self._summaries.end_waiting(summary, to_iso(now))
+        waited = (now - from_iso(summary.waiting_since)).total_seconds() if summary.waiting_since else 0
+        pause = timedelta(seconds=history.capacity_wait_seconds(waited))
+        log.warning("the run waits for capacity", remaining=work.remaining, waitSeconds=pause.total_seconds())
+        self._summaries.wait_for_capacity(summary, to_iso(now), launch_after=to_iso(now + pause))
+
+    def _work(self, registration: Registration, plan: list[Launch], remaining_seconds: Callable[[], float]) -> _Work:
+        """Launch what is planned."""
+        rate_limiter = RateLimiter(self._clock)
         now = self._clock.now()
         pending = [_Pending(now, position, launch) for position, launch in enumerate(plan)]
         heapq.heapify(pending)
         launched = 0
         last_start = now
+        waiting = registration.summary.waiting_since is not None
+        patience = CAPACITY_PATIENCE_WHILE_WAITING_SECONDS if waiting else CAPACITY_PATIENCE_SECONDS
         newest: TaskRow | None = None
         while True:
-            if not self._still_running(registration):
+            summary = self._summaries.get(registration.spec.workflow_name, registration.summary.workflow_run_id)
+            if summary is None or summary.status is not RunStatus.RUNNING:
                 self._stop(newest)
-                return launched, 0
+                return _Work(launched)
+            if summary.capacity_waits != registration.summary.capacity_waits:
+                # Another call at the same time has left the rest for later; later calls use other client tokens.
+                return _Work(launched, len(pending))
             newest = None
             if not pending:
-                return launched, 0
+                return _Work(launched)
             item = self._take(pending, last_start)
             pause = max((item.due - self._clock.now()).total_seconds(), 0)
             if launched + item.tries > 0 and remaining_seconds() - pause < RESERVE_SECONDS:
-                return launched, len(pending) + 1
+                return _Work(launched, len(pending) + 1)
+            if item.lacks_capacity and (self._clock.now() - last_start).total_seconds() >= patience:
+                left = [item, *pending]
+                found = self._record_found(registration, left)
+                return _Work(launched + found, len(left) - found, lacks_capacity=found < len(left))
             if pause > 0:  # the run may end meanwhile
                 heapq.heappush(pending, item)
                 self._clock.sleep(pause)
                 continue
-            pace.wait()
+            rate_limiter.wait()
             answer = self._run_task(registration, item)
             item.tries += 1
-            item.is_uncertain |= answer.meaning is Meaning.UNCERTAIN
-            if answer.meaning is Meaning.STARTED:
-                newest = self._record_started(registration, item.launch, answer)
+            item.uncertain_tries += answer.outcome is Outcome.UNCERTAIN
+            item.lacks_capacity = answer.outcome in (Outcome.BUSY, Outcome.NOT_PLACED)
+            if answer.outcome is Outcome.STARTED:
+                newest = self._record_started(registration, item.launch, answer.ecs_task_arn)
                 launched += 1
                 last_start = self._clock.now()
-            elif answer.meaning is Meaning.REFUSED or item.tries >= MOST_TRIES:
-                if item.is_uncertain:
-                    self._clock.sleep(LISTED_WITHIN_SECONDS)
+            elif answer.outcome is Outcome.REFUSED or item.uncertain_tries >= MOST_UNCERTAIN_TRIES:
                 # An earlier call, of this function or of one that broke off, may have started it.
-                found = self._find(registration, item.launch)
-                if found:
-                    newest = self._record_started(registration, item.launch, found)
-                    launched += 1
-                else:
+                found = self._record_found(registration, [item])
+                launched += found
+                if not found:
                     self._record_not_started(registration, item.launch, answer, item.tries)
             else:
-                item.launch_try += answer.meaning is Meaning.NOT_PLACED
-                item.due = self._clock.now() + timedelta(seconds=answers.backoff_seconds(item.tries, self._dice))
+                item.launch_try += answer.outcome is Outcome.NOT_PLACED
+                item.due = self._clock.now() + timedelta(seconds=answers.backoff_seconds(item.tries, self._rng))
                 heapq.heappush(pending, item)
 
     def _take(self, pending: list[_Pending], last_start: datetime) -> _Pending:
@@ -175,20 +227,27 @@ class Launcher:
         return item
 
     def _run_task(self, registration: Registration, item: _Pending) -> Answer:
-        settings, spec, launch = self._settings, registration.spec, item.launch
+        settings, spec, launch = registration.settings, registration.spec, item.launch
         run_id = registration.summary.workflow_run_id
         environment = naming.override_environment(
-            spec.workflow_name, run_id, launch.entry, launch.attempt, registration.deadline
+            spec.workflow_name,
+            run_id,
+            launch.entry,
+            launch.attempt,
+            registration.deadline,
+            registration.summary.expires_at,
         )
+        # ECS replays `failures[]` under the same token: after a wait for capacity the next call uses other tokens.
+        launch_try = (registration.summary.capacity_waits, item.launch_try)
         request: dict[str, Any] = {
             "cluster": settings.cluster,
             "taskDefinition": settings.task_definition,
-            **self._capacity(launch),
+            **_capacity(settings, launch),
             "count": 1,
             "startedBy": str(run_id),
             "group": naming.group(run_id),
             "clientToken": answers.client_token(
-                spec.workflow_name, run_id, launch.entry.name, launch.attempt, item.launch_try
+                spec.workflow_name, run_id, launch.entry.name, launch.attempt, launch_try
             ),
             "networkConfiguration": {
                 "awsvpcConfiguration": {
@@ -210,41 +269,51 @@ class Launcher:
             answer = answers.of_response(self._ecs.run_task(**request))
         except (ClientError, BotoCoreError) as error:
             answer = answers.of_error(error)
-        if answer.meaning is not Meaning.STARTED:
+        if answer.outcome is not Outcome.STARTED:
             log.warning(
                 "RunTask did not start a task",
                 taskName=launch.entry.name,
                 attempt=launch.attempt,
-                meaning=answer.meaning,
+                outcome=answer.outcome,
                 reason=answer.reason,
             )
         return answer
 
-    def _capacity(self, launch: Launch) -> dict[str, Any]:
-        """Where the task runs. Every call starts one task, so the share is made by choosing one provider for each."""
-        if self._settings.spot_share == 0:
-            return {"launchType": self._settings.launch_type}
-        provider = launch.capacity_provider(self._settings.spot_share)
-        return {"capacityProviderStrategy": [{"capacityProvider": provider, "weight": 1}]}
+    def _record_found(self, registration: Registration, items: Sequence[_Pending]) -> int:
+        """Look for the tasks of launches that are about to be given up or left for later; record those that ECS has.
 
-    def _find(self, registration: Registration, launch: Launch) -> Answer | None:
-        """Look for the task of a launch that is about to be given up."""
+        Returns:
+            How many.
+        """
+        if any(item.uncertain_tries for item in items):
+            self._clock.sleep(LISTED_WITHIN_SECONDS)
+        wanted = {(item.launch.entry.name, str(item.launch.attempt)): item.launch for item in items}
         run_id, workflow_name = registration.summary.workflow_run_id, registration.spec.workflow_name
-        for desired_status in ("RUNNING", "STOPPED"):
-            for task in self._ecs_tasks.of_run(1, run_id, workflow_name, desired_status).values():
-                given = task.environment
-                if (given.get("KIT_TASK_NAME"), given.get("KIT_ATTEMPT")) == (launch.entry.name, str(launch.attempt)):
-                    return Answer(Meaning.STARTED, ecs_task_arn=task.arn)
-        return None
+        tasks = {
+            **self._ecs_tasks.stopped_of_run(registration.settings.family, run_id, workflow_name),
+            **self._ecs_tasks.running_of_run(1, run_id, workflow_name),
+        }
+        found = {
+            launch: task.arn
+            for task in tasks.values()
+            if (
+                launch := wanted.get(
+                    (task.environment.get("KIT_TASK_NAME", ""), task.environment.get("KIT_ATTEMPT", ""))
+                )
+            )
+        }
+        for launch, arn in found.items():
+            self._record_started(registration, launch, arn)
+        return len(found)
 
-    def _record_started(self, registration: Registration, launch: Launch, answer: Answer) -> TaskRow:
-        row = self._row(registration, launch, answer.ecs_task_arn, TaskStatus.SUBMITTED)
-        stream = naming.log_stream(self._settings.log_stream_prefix, self._settings.container_name, answer.ecs_task_arn)
+    def _record_started(self, registration: Registration, launch: Launch, ecs_task_arn: str) -> TaskRow:
+        row = self._row(registration, launch, ecs_task_arn, TaskStatus.SUBMITTED)
+        stream = naming.log_stream(self._settings.log_stream_prefix, self._settings.container_name, ecs_task_arn)
         found, _ = self._details.put_new(replace(row, log_stream=stream))
         return found
 
     def _record_not_started(self, registration: Registration, launch: Launch, answer: Answer, tries: int) -> None:
-        refused = answer.meaning is Meaning.REFUSED
+        refused = answer.outcome is Outcome.REFUSED
         code = Code.RUN_TASK_REFUSED if refused else Code.RUN_TASK_FAILED
         times = f"{tries} call" if tries == 1 else f"{tries} calls"
         identifier = not_started_id(launch.entry.name, launch.attempt)
@@ -254,7 +323,7 @@ class Launcher:
     def _row(self, registration: Registration, launch: Launch, identifier: str, status: TaskStatus) -> TaskRow:
         run_id, workflow_name = registration.summary.workflow_run_id, registration.spec.workflow_name
         entry, now = launch.entry, to_iso(self._clock.now())
-        target = naming.target_key(self._settings.target_prefix, workflow_name, run_id, entry.name, entry.key)
+        target = naming.target_key(registration.settings.target_prefix, workflow_name, run_id, entry.name, entry.key)
         return TaskRow(
             workflow_run_id=run_id,
             ecs_task_id=identifier,
@@ -266,11 +335,8 @@ class Launcher:
             update_time=now,
             source_uri=naming.s3_uri(entry.bucket, entry.key),
             target_uri=naming.s3_uri(self._settings.target_bucket, target),
+            expires_at=registration.summary.expires_at,
         )
-
-    def _still_running(self, registration: Registration) -> bool:
-        found = self._summaries.get(registration.spec.workflow_name, registration.summary.workflow_run_id)
-        return found is not None and found.status is RunStatus.RUNNING
 
     def _stop(self, row: TaskRow | None) -> None:
         """Stop what was started while the run ended; all before it was seen by whoever ended the run."""
@@ -282,14 +348,23 @@ class Launcher:
         now = to_iso(self._clock.now())
         self._details.write(replace(row, status=TaskStatus.FAILED, update_time=now, error=f"{Code.RUN_ENDED}: {text}"))
 
-    def _result(self, registration: Registration, launched: int, remaining: int) -> dict[str, Any]:
+    def _result(self, registration: Registration, work: _Work, without_room: int) -> dict[str, Any]:
         summary = registration.summary
         return {
             "runId": str(summary.workflow_run_id),
             "workflowName": summary.workflow_name,
             "numberOfTasks": summary.number_of_tasks,
-            "launched": launched,
-            "remaining": remaining,
+            "launched": work.launched,
+            "remaining": work.remaining + without_room,
+            "again": work.remaining > 0 and not work.lacks_capacity,
             "waitSeconds": reconciliation.SHORTEST_WAIT_SECONDS,
             "deadline": registration.deadline,
         }
+
+
+def _capacity(settings: Settings, launch: Launch) -> dict[str, Any]:
+    """Where the task runs. Every call starts one task, so the share is made by choosing one provider for each."""
+    if settings.spot_share == 0:
+        return {"launchType": settings.launch_type}
+    provider = launch.capacity_provider(settings.spot_share)
+    return {"capacityProviderStrategy": [{"capacityProvider": provider, "weight": 1}]}

@@ -14,7 +14,7 @@ Source: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/request-thrott
 """
 
 
-class Pace:
+class RateLimiter:
     """Lets through so many calls a second.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -25,7 +26,8 @@ class LambdaContext(Protocol):
 
 
 def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer the state machine (`register`, `monitor`), EventBridge's status changes and its schedule (`sweep`).
+    """Answer the state machine (`register`, `monitor`, `record_failure`), and EventBridge's status changes and schedule
+    (`sweep`).
 
     Returns:
         What the method of `Monitor` returns.
@@ -39,6 +41,7 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
         ecs_tasks=EcsTasks(clients.ecs(), deployed.cluster),
         stepfunctions=clients.stepfunctions(),
         clock=SystemClock(),
+        rng=random.Random(),
     )
 
     def remaining_seconds() -> float:
@@ -51,7 +54,9 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
             return monitor.register(event)
         case "monitor":
             return monitor.monitor(event)
+        case "record_failure":
+            return monitor.record_failure(event)
         case "sweep":
             return monitor.sweep(remaining_seconds)
         case action:
-            raise PayloadInvalid(f"action is {action!r}, not 'register', 'monitor' or 'sweep'")
+            raise PayloadInvalid(f"action is {action!r}, not 'register', 'monitor', 'record_failure' or 'sweep'")

@@ -22,7 +22,9 @@ def outcome(summary: Summary, counts: Counts, status: RunStatus, rows: Iterable[
     total = summary.number_of_tasks
     run = f"run {summary.workflow_run_id} of {summary.workflow_name}"
     if status is RunStatus.RUNNING:
-        return f"{counts.completed} of {total} tasks completed, {counts.failed} failed, {counts.running} left in {run}"
+        waiting = f"; waiting for capacity since {summary.waiting_since}" if summary.waiting_since else ""
+        done = f"{counts.completed} of {total} tasks completed, {counts.failed} failed, {counts.running} left"
+        return f"{done} in {run}{waiting}"
     if status is RunStatus.COMPLETED:
         return f"all {total} tasks of {run} completed"
     parts = [f"{run} ended as {status}: {counts.failed} of {total} tasks failed, {counts.completed} completed"]

@@ -1,8 +1,9 @@
-"""The monitor's work: the thin edge around `reconcile`."""
+"""The monitor's work: reads and writes around `reconcile`."""
 
 from __future__ import annotations
 
 import json
+import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -10,15 +11,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from runtime.monitor import messages
-from runtime.workflow import log, reconciliation
-from runtime.workflow.attempts import awaits_ecs
+from runtime.workflow import failures, history, log, naming, reconciliation
+from runtime.workflow.attempts import awaits_ecs, retry_wait_seconds
 from runtime.workflow.clock import Clock, from_iso, to_iso
 from runtime.workflow.ecs_tasks import EcsTask, EcsTasks
 from runtime.workflow.errors import PayloadInvalid, RunIdInUse, RunNotFound, SpecRefused, TasksStillRunning
-from runtime.workflow.failures import Code
+from runtime.workflow.failures import Code, FailureKind
 from runtime.workflow.reconciliation import EcsAnswer, Reconciliation, reconcile
-from runtime.workflow.records import Summary, TaskRow
-from runtime.workflow.registration import register, to_execution
+from runtime.workflow.records import Summary, TaskRow, not_started_id
+from runtime.workflow.registration import deadline_of, register, to_execution
 from runtime.workflow.run_ids import from_milliseconds, run_id
 from runtime.workflow.settings import Settings
 from runtime.workflow.statuses import EXECUTION_STATUSES, RunStatus, TaskStatus
@@ -49,6 +50,7 @@ class Monitor:
         ecs_tasks: the cluster's tasks.
         stepfunctions: Step Functions client.
         clock: the time.
+        rng: for jitter.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Monitor:
         ecs_tasks: EcsTasks,
         stepfunctions: SFNClient,
         clock: Clock,
+        rng: random.Random,
     ) -> None:
         self._settings = settings
         self._summaries = summaries
@@ -67,13 +70,14 @@ class Monitor:
         self._ecs_tasks = ecs_tasks
         self._stepfunctions = stepfunctions
         self._clock = clock
+        self._rng = rng
 
     def register(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """Register a run of pattern 2.
 
         Returns:
-            `runId` (text), `workflowName`, `numberOfTasks`, `deadline`, `cluster`, `taskDefinition`, `subnets`,
-            `securityGroups`, `waitSeconds`.
+            `runId` (text), `workflowName`, `numberOfTasks`, `deadline`, `expiresAt` (text, empty for never), `cluster`,
+            `taskDefinition`, `subnets`, `securityGroups`, `waitSeconds`.
         """
         registration = register(payload, settings=self._settings, summaries=self._summaries, clock=self._clock)
         return {
@@ -81,8 +85,9 @@ class Monitor:
             "workflowName": registration.spec.workflow_name,
             "numberOfTasks": registration.summary.number_of_tasks,
             "deadline": registration.deadline,
+            "expiresAt": str(registration.summary.expires_at or ""),
             "cluster": self._settings.cluster,
-            "taskDefinition": self._settings.task_definition,
+            "taskDefinition": registration.settings.task_definition,
             "subnets": list(registration.spec.subnet_ids),
             "securityGroups": list(registration.spec.security_group_ids),
             "waitSeconds": reconciliation.SHORTEST_WAIT_SECONDS,
@@ -102,19 +107,14 @@ class Monitor:
             RunNotFound: the summary row is gone.
             RunIdInUse: the summary row belongs to another execution.
         """
-        execution = to_execution(payload)
-        workflow_name, identifier = _run_of(payload)
-        log.bind(workflow_name, identifier)
-        summary = self._summaries.get(workflow_name, identifier)
-        if summary is None:
-            raise RunNotFound(self._summaries.name, workflow_name, identifier)
-        if summary.execution_arn != execution.arn:
-            raise RunIdInUse(workflow_name, identifier, summary.execution_arn)
+        summary = self._summary_of(payload)
         if summary.status.is_final:
-            rows = self._details.rows(identifier, workflow_name)
+            rows = self._details.rows(summary.workflow_run_id, summary.workflow_name)
             return self._result(summary, rows, None)
         outcome, rows = self._reconcile(summary)
         now = to_iso(self._clock.now())
+        if outcome.has_capacity:
+            summary, _ = self._summaries.end_waiting(summary, now)
         if outcome.verdict is None:
             summary, _ = self._summaries.update_counts(summary, outcome.counts, now)
         else:
@@ -127,6 +127,100 @@ class Monitor:
             running=outcome.counts.running,
         )
         return self._result(summary, rows, outcome)
+
+    def record_failure(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """Judge a failed `RunTask` of pattern 2: record it, and say what follows.
+
+        A task that ECS has no capacity for is no failure: the same attempt is asked for again, until the run's
+        deadline. A time-out does not say which ECS task it was: the next look finds, stops and records that one.
+
+        Args:
+            payload: `execution`, `workflowName`, `runId` (text), `task` (the entry of `taskList`), `sourceBucket`,
+                `attempt` and `infrastructureFailures` (numbers), `error`, `cause`.
+
+        Returns:
+            `again`; where it is true, `waitSeconds`, and `attempt` and `infrastructureFailures` of the next `RunTask`.
+
+        Raises:
+            RunNotFound: the summary row is gone.
+            RunIdInUse: the summary row belongs to another execution.
+        """
+        summary = self._summary_of(payload)
+        settings = self._settings.of_run(summary.settings)
+        attempt, infrastructure = int(payload["attempt"]), int(payload["infrastructureFailures"])
+        found = failures.of_state(str(payload["error"]), str(payload["cause"]))
+        log.info("RunTask failed", taskName=payload["task"]["taskName"], attempt=attempt, kind=found.kind)
+        if summary.status.is_final:
+            return {"again": False}
+        if found.kind is FailureKind.BUSY:
+            wait = self._wait_for_capacity(summary, settings)
+            return {"again": True, "waitSeconds": wait, "attempt": attempt, "infrastructureFailures": infrastructure}
+        infrastructure += found.kind is FailureKind.INFRASTRUCTURE
+        if found.failure.code != Code.TIMED_OUT:
+            row, _ = self._details.record_failure(self._failed_row(summary, settings, payload, found))
+            if row.status is TaskStatus.COMPLETED or row.workflow_name != summary.workflow_name:
+                return {"again": False}
+        again = failures.retry_is_allowed(
+            found.kind,
+            job=attempt - infrastructure,
+            infrastructure=infrastructure,
+            task_attempts=settings.task_attempts,
+        )
+        wait = 1 + int(self._rng.random() * retry_wait_seconds(attempt))
+        return {"again": again, "waitSeconds": wait, "attempt": attempt + 1, "infrastructureFailures": infrastructure}
+
+    def _wait_for_capacity(self, summary: Summary, settings: Settings) -> int:
+        """Note that the run waits, and return for how many seconds."""
+        now = self._clock.now()
+        summary, _ = self._summaries.wait_for_capacity(summary, to_iso(now))
+        waited = (now - from_iso(summary.waiting_since or to_iso(now))).total_seconds()
+        wait = history.rationed_wait_seconds(
+            history.capacity_wait_seconds(waited),
+            settings,
+            number_of_tasks=summary.number_of_tasks,
+            waits_so_far=summary.capacity_waits,
+            remaining_seconds=max(0.0, (deadline_of(summary, settings) - now).total_seconds()),
+        )
+        return 1 + int(wait * self._rng.uniform(0.5, 1))
+
+    def _failed_row(
+        self, summary: Summary, settings: Settings, payload: Mapping[str, Any], found: failures.StateFailure
+    ) -> TaskRow:
+        task, attempt, now = payload["task"], int(payload["attempt"]), to_iso(self._clock.now())
+        name, bucket, key = task["taskName"], str(payload["sourceBucket"]), task["objectKey"]
+        run_id, workflow_name, arn = summary.workflow_run_id, summary.workflow_name, found.ecs_task_arn
+        return TaskRow(
+            workflow_run_id=run_id,
+            ecs_task_id=arn or not_started_id(name, attempt),
+            workflow_name=workflow_name,
+            task_name=name,
+            attempt=attempt,
+            status=TaskStatus.FAILED,
+            start_time=now,
+            update_time=now,
+            source_uri=naming.s3_uri(bucket, key),
+            target_uri=naming.s3_uri(
+                settings.target_bucket, naming.target_key(settings.target_prefix, workflow_name, run_id, name, key)
+            ),
+            error=found.failure.error,
+            stopped_reason=found.failure.stopped_reason,
+            stop_code=found.failure.stop_code,
+            exit_code=found.failure.exit_code,
+            log_stream=naming.log_stream(settings.log_stream_prefix, settings.container_name, arn) if arn else None,
+            expires_at=summary.expires_at,
+        )
+
+    def _summary_of(self, payload: Mapping[str, Any]) -> Summary:
+        """Read the row of the run that a payload names, which must be its execution's."""
+        execution = to_execution(payload)
+        workflow_name, identifier = _run_of(payload)
+        log.bind(workflow_name, identifier)
+        summary = self._summaries.get(workflow_name, identifier)
+        if summary is None:
+            raise RunNotFound(self._summaries.name, workflow_name, identifier)
+        if summary.execution_arn != execution.arn:
+            raise RunIdInUse(workflow_name, identifier, summary.execution_arn)
+        return summary
 
     def finalize_from_event(self, event: Mapping[str, Any], remaining_seconds: Callable[[], float]) -> dict[str, Any]:
         """End the run of an execution that failed, timed out or was stopped.
@@ -201,7 +295,7 @@ class Monitor:
         call started. A task whose row has just become `Completed` is on its way out and left alone; one whose process
         does not end, for example because the job left a thread behind, is not.
         """
-        living, _ = self._ecs_tasks.describe(self._ecs_tasks.list())
+        living, _ = self._ecs_tasks.describe(self._ecs_tasks.running())
         stopped = []
         for (workflow_name, identifier), tasks in _by_run(living.values()).items():
             summary = self._summaries.get(workflow_name, identifier)
@@ -216,7 +310,8 @@ class Monitor:
                     continue
                 log.warning("stops an ECS task that outlived its run", ecsTask=task.arn, status=summary.status)
                 self._ecs_tasks.stop(task.arn, f"run {identifier} had ended as {summary.status}: {why}")
-                for new in reconciliation.rows_of_unrecorded(summary, [task], rows, why, now, self._settings):
+                settings = self._settings.of_run(summary.settings)
+                for new in reconciliation.rows_of_unrecorded(summary, [task], rows, why, now, settings):
                     self._details.write(new)
                 if row is not None:
                     error = f"{Code.RUN_ENDED}: {why}"
@@ -226,32 +321,32 @@ class Monitor:
 
     def _reconcile(self, summary: Summary) -> tuple[Reconciliation, list[TaskRow]]:
         """Ask, decide, do; once more where a row changed in between."""
+        settings = self._settings.of_run(summary.settings)
         for _ in range(RECONCILE_ROUNDS):
             rows = self._details.rows(summary.workflow_run_id, summary.workflow_name)
-            listing = reconciliation.needs_listing(summary, rows, self._settings)
+            listing = reconciliation.needs_listing(summary, rows, settings)
             outcome = reconcile(
                 summary,
                 rows,
                 self._ask_ecs(summary, rows, listing),
                 self._clock.now(),
-                self._settings,
+                settings,
                 self._task_names(summary) if listing else (),
             )
             if not self._apply(outcome):
                 break
         else:  # rows change faster than they can be judged: they count as they stand, and the next look judges them
             rows = self._details.rows(summary.workflow_run_id, summary.workflow_name)
-            outcome = reconcile(summary, rows, EcsAnswer(), self._clock.now(), self._settings)
+            outcome = reconcile(summary, rows, EcsAnswer(), self._clock.now(), settings)
         written = {row.ecs_task_id: row for row in (*outcome.updates, *outcome.explanations, *outcome.creations)}
         return outcome, [*(row for row in rows if row.ecs_task_id not in written), *written.values()]
 
     def _ask_ecs(self, summary: Summary, rows: Sequence[TaskRow], listing: bool) -> EcsAnswer:
         tasks, missing = self._ecs_tasks.describe(reconciliation.arns_to_ask(rows))
         if listing:
-            for desired_status in ("RUNNING", "STOPPED"):
-                tasks |= self._ecs_tasks.of_run(
-                    self._settings.pattern, summary.workflow_run_id, summary.workflow_name, desired_status
-                )
+            tasks |= self._running(summary)
+            # After the running ones: a task that stops in between is in the one list or the other.
+            tasks |= self._stopped(summary)
         return EcsAnswer(tasks, missing, listed=listing)
 
     def _apply(self, outcome: Reconciliation) -> bool:
@@ -300,7 +395,7 @@ class Monitor:
             return None
 
     def _find(self, document: Any, execution_arn: str, started: datetime) -> Summary | None:
-        """Find the run of an execution from its input; whether the input is in order now is of no account."""
+        """Find the run of an execution from its input, which need not be a spec that would be accepted now."""
         try:
             workflow_name = document["workflowName"]
             given = document.get("workflowRunId")
@@ -337,20 +432,25 @@ class Monitor:
     def _record_unrecorded(self, summary: Summary, why: str) -> None:
         """Give ECS tasks that have no row yet one that is final, so that the task itself can make none that is not."""
         recorded = {row.ecs_task_id for row in self._details.rows(summary.workflow_run_id, summary.workflow_name)}
-        tasks = self._ecs_tasks.of_run(
-            self._settings.pattern, summary.workflow_run_id, summary.workflow_name, "STOPPED"
-        )
+        settings = self._settings.of_run(summary.settings)
         for row in reconciliation.rows_of_unrecorded(
-            summary, tasks.values(), recorded, why[:500], self._clock.now(), self._settings
+            summary, self._stopped(summary).values(), recorded, why[:500], self._clock.now(), settings
         ):
             self._details.write(row)
+
+    def _running(self, summary: Summary) -> dict[str, EcsTask]:
+        """The run's ECS tasks that have not been told to stop, by ARN."""
+        return self._ecs_tasks.running_of_run(self._settings.pattern, summary.workflow_run_id, summary.workflow_name)
+
+    def _stopped(self, summary: Summary) -> dict[str, EcsTask]:
+        """The run's ECS tasks that have stopped or been told to, by ARN."""
+        return self._ecs_tasks.stopped_of_run(self._settings.family, summary.workflow_run_id, summary.workflow_name)
 
     def _stop_all(self, summary: Summary, reason: str, remaining_seconds: Callable[[], float]) -> None:
         empty = 0
         stopped: set[str] = set()
         while True:
-            tasks = self._ecs_tasks.of_run(self._settings.pattern, summary.workflow_run_id, summary.workflow_name)
-            running = [arn for arn, task in tasks.items() if task.goes_on]
+            running = [arn for arn, task in self._running(summary).items() if task.is_active]
             empty = 0 if running else empty + 1
             if empty == EMPTY_LISTINGS:
                 return
@@ -375,7 +475,6 @@ class Monitor:
             if outcome and not summary.status.is_final
             else Counts(summary.completed_tasks, summary.failed_tasks, summary.running_tasks)
         )
-        age = self._clock.now() - from_iso(summary.start_time)
         return {
             "done": summary.status.is_final,
             "succeeded": summary.status.is_success,
@@ -385,7 +484,7 @@ class Monitor:
             "failed": counts.failed,
             "running": counts.running,
             "relaunch": bool(outcome and outcome.relaunch and not summary.status.is_final),
-            "waitSeconds": outcome.wait_seconds if outcome else reconciliation.wait_seconds(age),
+            "waitSeconds": outcome.wait_seconds if outcome else reconciliation.SHORTEST_WAIT_SECONDS,
             "message": messages.outcome(summary, counts, summary.status, rows, self._details.name),
             "workflowName": summary.workflow_name,
             "runId": str(summary.workflow_run_id),
@@ -401,7 +500,7 @@ def _by_run(tasks: Iterable[EcsTask]) -> dict[tuple[str, int], list[EcsTask]]:
     """Group the kit's tasks that have not been told to stop, by workflow name and run id."""
     runs: defaultdict[tuple[str, int], list[EcsTask]] = defaultdict(list)
     for task in tasks:
-        if task.run is not None and task.goes_on:
+        if task.run is not None and task.is_active:
             runs[task.run].append(task)
     return runs
 

@@ -52,16 +52,26 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     log.bind(settings.workflow_name, settings.run_id, taskName=settings.task_name, attempt=settings.attempt)
     log.info("the task starts", ecsTask=arn, version=VERSION)
     try:
-        dynamodb, s3 = _clients()
+        dynamodb, last_dynamodb, s3 = _clients(settings.stop_timeout_seconds)
     except BotoCoreError as error:
         log.warning("the task has no AWS clients", error=f"{type(error).__name__}: {error}")
         return ExitCode.BAD_CONFIGURATION
-    details = DetailsTable(dynamodb, settings.details_table)
-    return work(settings, arn, details=details, s3=s3, clock=clock, job=named_job(settings.job, arguments))
+    return work(
+        settings,
+        arn,
+        details=DetailsTable(dynamodb, settings.details_table),
+        last_details=DetailsTable(last_dynamodb, settings.details_table),
+        s3=s3,
+        clock=clock,
+        job=named_job(settings.job, arguments),
+    )
 
 
-def _clients() -> tuple[DynamoDBClient, S3Client]:
+def _clients(stop_timeout_seconds: int) -> tuple[DynamoDBClient, DynamoDBClient, S3Client]:
     """Make the clients. boto3 is imported here, after SIGTERM has its handler: that takes a good part of a second.
+
+    The second DynamoDB client makes the one write after SIGTERM: two calls, each with a third of `stopTimeout`, and the
+    pause between them.
 
     Adaptive retries slow down where a service throttles; CopyObject of 5 GB may keep a connection silent for minutes.
     Source: https://docs.aws.amazon.com/boto3/latest/guide/retries.html
@@ -70,7 +80,13 @@ def _clients() -> tuple[DynamoDBClient, S3Client]:
     from botocore.config import Config
 
     config = Config(retries={"mode": "adaptive", "max_attempts": 10}, connect_timeout=5, read_timeout=300)
-    return boto3.client("dynamodb", config=config), boto3.client("s3", config=config)
+    limit = stop_timeout_seconds / 6
+    last = Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=limit, read_timeout=limit)
+    return (
+        boto3.client("dynamodb", config=config),
+        boto3.client("dynamodb", config=last),
+        boto3.client("s3", config=config),
+    )
 
 
 if __name__ == "__main__":

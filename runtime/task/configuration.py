@@ -18,6 +18,8 @@ METADATA_TRIES = 8
 METADATA_TIMEOUT_SECONDS = 5
 """On a busy host the endpoint takes its time, and a task that cannot name itself is lost."""
 
+DEFAULT_STOP_TIMEOUT_SECONDS = 10
+
 SAMPLE_JOB = "runtime.task.job:run"
 
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
@@ -41,6 +43,8 @@ class Configuration:
         source_bucket: bucket of its source object.
         source_key: key of its source object.
         deadline: when the run's time is up; None where the run has no limit.
+        stop_timeout_seconds: time from SIGTERM to SIGKILL.
+        expires_at: when DynamoDB may delete its row, in seconds since 1970; None for never.
         parameters: the user's own variables, `JOB_…` without the prefix.
         job: the function that does the job, `module:function`.
     """
@@ -60,6 +64,8 @@ class Configuration:
     deadline: datetime | None
     parameters: Mapping[str, str]
     job: str = SAMPLE_JOB
+    stop_timeout_seconds: int = DEFAULT_STOP_TIMEOUT_SECONDS
+    expires_at: int | None = None
 
     @property
     def target_key(self) -> str:
@@ -89,6 +95,8 @@ def from_environment(environment: Mapping[str, str]) -> Configuration:
         deadline=_moment(environment, "KIT_DEADLINE"),
         parameters={name.removeprefix("JOB_"): value for name, value in environment.items() if name.startswith("JOB_")},
         job=_function(environment, "KIT_JOB"),
+        stop_timeout_seconds=_optional_number(environment, "KIT_STOP_TIMEOUT_SECONDS") or DEFAULT_STOP_TIMEOUT_SECONDS,
+        expires_at=_optional_number(environment, "KIT_EXPIRES_AT"),
     )
 
 
@@ -125,6 +133,10 @@ def _number(environment: Mapping[str, str], name: str) -> int:
     if not value.isdecimal():
         raise SettingsInvalid(name, f"must be a whole number, not {value!r}")
     return int(value)
+
+
+def _optional_number(environment: Mapping[str, str], name: str) -> int | None:
+    return _number(environment, name) if environment.get(name) else None
 
 
 def _function(environment: Mapping[str, str], name: str) -> str:

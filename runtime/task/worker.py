@@ -61,6 +61,7 @@ def work(
     ecs_task_arn: str,
     *,
     details: DetailsTable,
+    last_details: DetailsTable,
     s3: S3Client,
     clock: Clock,
     job: JobFunction,
@@ -71,6 +72,7 @@ def work(
         configuration: what to do.
         ecs_task_arn: this ECS task, the key of its row.
         details: the details table.
+        last_details: the same, whose client gives up within ECS's `stopTimeout`: for the write after SIGTERM.
         s3: S3 client for the job.
         clock: the time.
         job: the function that does the job.
@@ -96,14 +98,17 @@ def work(
     except (BotoCoreError, ClientError) as error:
         log.exception("the task's row could not be written")
         outcome = ExitCode.NOT_RECORDED, f"{Code.NO_RECORD}: {error}"
-    return _record(row, outcome, details, started, clock)
+    is_told_to_stop = outcome[0] is ExitCode.TERMINATED
+    return _record(row, outcome, last_details if is_told_to_stop else details, started, clock)
 
 
 def _do(job: JobFunction, configuration: Configuration, row: TaskRow, s3: S3Client) -> tuple[ExitCode, str]:
     source = S3Object(configuration.source_bucket, configuration.source_key)
     try:
         job(Job(source, S3Object(configuration.target_bucket, configuration.target_key), configuration.parameters), s3)
-    except Exception as error:  # noqa: BLE001 - the job is the user's code, and any error of it is its result
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the job is the user's code, and any error of it is its result
+        if isinstance(error, SystemExit) and error.code in (None, 0):
+            return ExitCode.DONE, ""
         log.exception("the job failed", source=row.source_uri, target=row.target_uri)
         return ExitCode.JOB_FAILED, f"{Code.JOB_FAILED}: {_describe(error)}; source {row.source_uri}"
     return ExitCode.DONE, ""
@@ -148,6 +153,7 @@ def _first_row(configuration: Configuration, ecs_task_arn: str, started: datetim
         source_uri=naming.s3_uri(configuration.source_bucket, configuration.source_key),
         target_uri=naming.s3_uri(configuration.target_bucket, configuration.target_key),
         log_stream=naming.log_stream(configuration.log_stream_prefix, configuration.container_name, ecs_task_arn),
+        expires_at=configuration.expires_at,
     )
 
 
@@ -158,7 +164,9 @@ def _limit_seconds(configuration: Configuration, started: datetime) -> float:
     return limit
 
 
-def _describe(error: Exception) -> str:
+def _describe(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return f"the job called sys.exit({error.code!r})"
     if isinstance(error, ClientError):
         details = error.response.get("Error", {})
         return f"{details.get('Code', 'Unknown')}: {details.get('Message', error)} ({error.operation_name})"

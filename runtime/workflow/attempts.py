@@ -14,9 +14,6 @@ from runtime.workflow.records import TaskRow
 from runtime.workflow.specs import TaskEntry
 from runtime.workflow.statuses import TaskStatus
 
-INFRASTRUCTURE_RETRIES = 3
-"""Further attempts at a task that ECS never started, or whose host or Spot capacity was lost."""
-
 LONGEST_RETRY_WAIT_SECONDS = 30
 
 
@@ -88,16 +85,21 @@ class TaskState:
             task_attempts: attempts at a task whose job fails.
         """
         kinds = [failures.kind_of(row) for row in sorted(self.rows, key=lambda row: (row.attempt, row.update_time))]
-        if not kinds or kinds[-1] is FailureKind.REFUSED:
-            return False
-        if kinds[-1] is FailureKind.INFRASTRUCTURE:
-            return kinds.count(FailureKind.INFRASTRUCTURE) <= INFRASTRUCTURE_RETRIES
-        return kinds.count(FailureKind.JOB) < task_attempts
+        return bool(kinds) and failures.retry_is_allowed(
+            kinds[-1],
+            job=kinds.count(FailureKind.JOB),
+            infrastructure=kinds.count(FailureKind.INFRASTRUCTURE),
+            task_attempts=task_attempts,
+        )
 
     def retry_is_due(self, now: datetime) -> bool:
-        """Whether the pause before the next attempt has passed: 2, 4, 8, … s, at most 30."""
-        pause = min(2 ** len(self.rows), LONGEST_RETRY_WAIT_SECONDS)
-        return now >= self.last_update + timedelta(seconds=pause)
+        """Whether the pause before the next attempt has passed."""
+        return now >= self.last_update + timedelta(seconds=retry_wait_seconds(len(self.rows)))
+
+
+def retry_wait_seconds(attempts: int) -> int:
+    """Return the pause after so many attempts: 2, 4, 8, … s, at most 30."""
+    return int(min(2**attempts, LONGEST_RETRY_WAIT_SECONDS))
 
 
 def awaits_ecs(row: TaskRow) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -57,8 +57,8 @@ class EcsTask:
         return self.last_status == "STOPPED"
 
     @property
-    def goes_on(self) -> bool:
-        """Whether it has neither ended nor been told to."""
+    def is_active(self) -> bool:
+        """Whether it has neither ended nor been told to stop."""
         return self.desired_status != "STOPPED" and not self.is_stopped
 
     @property
@@ -119,32 +119,58 @@ class EcsTasks:
             missing |= {failure["arn"] for failure in answer.get("failures", []) if failure.get("reason") == "MISSING"}
         return found, frozenset(missing)
 
-    def list(
-        self, started_by: str | None = None, desired_status: Literal["RUNNING", "STOPPED"] = "RUNNING"
-    ) -> Iterator[str]:
-        """Return the ARNs of the cluster's tasks: all, or those that `started_by` started. ECS allows no other filter
-        beside it."""
-        filters: dict[str, Any] = {} if started_by is None else {"startedBy": started_by}
+    def running(self, started_by: str | None = None) -> Iterator[str]:
+        """Return the ARNs of the cluster's tasks that have not been told to stop.
+
+        Args:
+            started_by: only those that it started; ECS allows no other filter beside it, not even `desiredStatus`.
+                Source: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListTasks.html
+        """
+        return self._list({} if started_by is None else {"startedBy": started_by})
+
+    def stopped(self, family: str) -> Iterator[str]:
+        """Return the ARNs of the stopped tasks of a family, for as long as ECS keeps them: an hour at least.
+
+        Args:
+            family: of their task definition, all revisions.
+        """
+        return self._list({"family": family, "desiredStatus": "STOPPED"})
+
+    def _list(self, filters: dict[str, Any]) -> Iterator[str]:
         while True:
-            page = self._client.list_tasks(cluster=self._cluster, desiredStatus=desired_status, **filters)
+            page = self._client.list_tasks(cluster=self._cluster, **filters)
             yield from page.get("taskArns", [])
             if not page.get("nextToken"):
                 return
-            filters["nextToken"] = page["nextToken"]
+            filters = {**filters, "nextToken": page["nextToken"]}
 
-    def of_run(
-        self, pattern: int, run_id: int, workflow_name: str, desired_status: Literal["RUNNING", "STOPPED"] = "RUNNING"
-    ) -> dict[str, EcsTask]:
-        """Find a run's tasks without any row.
+    def running_of_run(self, pattern: int, run_id: int, workflow_name: str) -> dict[str, EcsTask]:
+        """Find a run's tasks that have not been told to stop, without any row.
 
-        Pattern 1 starts them with the run's id as `startedBy`; pattern 2's are those of Step Functions in the group
-        `run-<id>`. Two workflows may use one id, so the task's own environment decides.
+        Pattern 1 starts them with the run's id as `startedBy`; pattern 2's are started by Step Functions. Two workflows
+        may use one id, so the task's own environment decides.
 
         Returns:
             The tasks by ARN.
         """
         started_by = str(run_id) if pattern == 1 else STARTED_BY_STEP_FUNCTIONS
-        found, _ = self.describe(self.list(started_by, desired_status))
+        return self._of_run(self.running(started_by), run_id, workflow_name)
+
+    def stopped_of_run(self, family: str, run_id: int, workflow_name: str) -> dict[str, EcsTask]:
+        """Find a run's stopped tasks, without any row.
+
+        Args:
+            family: of their task definition.
+            run_id: the run.
+            workflow_name: its workflow.
+
+        Returns:
+            The tasks by ARN.
+        """
+        return self._of_run(self.stopped(family), run_id, workflow_name)
+
+    def _of_run(self, arns: Iterable[str], run_id: int, workflow_name: str) -> dict[str, EcsTask]:
+        found, _ = self.describe(arns)
         return {arn: task for arn, task in found.items() if task.run == (workflow_name, run_id)}
 
     def stop(self, arn: str, reason: str) -> None:

@@ -1,10 +1,12 @@
-"""What went wrong with an attempt, and whether another attempt can heal it: pure functions of what ECS says.
+"""Why an attempt failed, and whether another attempt is of use: pure functions of what ECS and Step Functions say.
 
-An `error` attribute reads `<code>: <text>`; the code alone decides about further attempts.
+An `error` attribute reads `<code>: <text>`. ECS's `stop_code`, where the row has one, and else the error's code decide
+about further attempts.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,11 +16,15 @@ from runtime.workflow.records import TaskRow
 
 
 class FailureKind(StrEnum):
-    """Who failed, which decides how often a task is tried again."""
+    """Who failed, which decides how often a task is tried again.
+
+    `BUSY` is no failure of the attempt: ECS has no capacity or throttles, and the same attempt is asked for again.
+    """
 
     JOB = "job"
     INFRASTRUCTURE = "infrastructure"
     REFUSED = "refused"
+    BUSY = "busy"
 
 
 class Code(StrEnum):
@@ -37,15 +43,39 @@ class Code(StrEnum):
     RUN_ENDED = "RunEnded"
 
 
-_INFRASTRUCTURE_STOP_CODES = frozenset({"TaskFailedToStart", "SpotInterruption", "TerminationNotice"})
+BUSY_TEXT = re.compile(
+    r"capacity is unavailable|rate exceeded|limit ?exceeded|reached the limit|throttl|too many|slow down|temporarily",
+    re.IGNORECASE,
+)
+"""Throttling and lack of capacity also arrive as InvalidParameterException and ClientException with such a text. The
+account's quota of vCPUs or tasks comes in `failures[]`, too, and passes when other tasks end: "You've reached the limit
+on the number of vCPUs you can run concurrently"."""
+
+BUSY_FAILURE = re.compile(rf"RESOURCE:|AGENT|capacity|{BUSY_TEXT.pattern}", re.IGNORECASE)
+"""Reasons in RunTask's `failures[]` that pass. Source:
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/api_failures_messages.html"""
+
+TRANSIENT_ECS_ERRORS = ("ECS.AmazonECSException", "ECS.SdkClientException", "ECS.ServerException")
+"""Names under which Step Functions reports throttling and other errors that the ECS API does not declare, connections
+that break, and errors of the service itself. Source:
+https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html"""
+
+_NOT_PLACED = ("AmazonECS.Unknown", "ECS.Unknown")
+"""Names under which Step Functions reports a RunTask that answered with `failures[]`."""
+
+_INFRASTRUCTURE_STOP_CODES = frozenset(
+    {"TaskFailedToStart", "SpotInterruption", "TerminationNotice", "InfrastructureHealth"}
+)
 """Source: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html (`stopCode`)."""
 
 _INFRASTRUCTURE_CODES = _INFRASTRUCTURE_STOP_CODES | {
     Code.TASK_MISSING,
     Code.HOST_LOST,
-    "AmazonECS.Unknown",
-    "ECS.Unknown",
+    *_NOT_PLACED,
 }
+
+INFRASTRUCTURE_RETRIES = 3
+"""Further attempts at a task that ECS never started, or whose host or Spot capacity was lost."""
 
 _REFUSED = re.compile(r"RunTaskRefused|RunTaskFailed|RunEnded|ECS\..*|States\..*")
 
@@ -61,17 +91,34 @@ class Failure:
         text: what happened, for a reader.
         stopped_reason: ECS's own sentence, if there is one.
         exit_code: the container's exit code, if there is one.
+        stop_code: ECS's `stopCode`, if there is one.
     """
 
     code: str
     text: str
     stopped_reason: str | None = None
     exit_code: int | None = None
+    stop_code: str | None = None
 
     @property
     def error(self) -> str:
         """The `error` attribute of the row."""
         return f"{self.code}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class StateFailure:
+    """Why the state `RunTask` of pattern 2 failed.
+
+    Args:
+        kind: who failed.
+        failure: why; of no meaning where `kind` is `BUSY`.
+        ecs_task_arn: the ECS task; empty where ECS started none, and where the state timed out, which names none.
+    """
+
+    kind: FailureKind
+    failure: Failure
+    ecs_task_arn: str = ""
 
 
 def of_stopped_task(task: EcsTask) -> Failure:
@@ -80,27 +127,66 @@ def of_stopped_task(task: EcsTask) -> Failure:
     The first of these that holds decides: ECS never started it or took its host away; someone stopped it; its
     container ended with an exit code other than 0; its container ended well, but wrote no result.
     """
-    reason = task.stopped_reason or None
     detail = f" ({task.container_reason})" if task.container_reason else ""
     # ECS often says the same of the task and of its container.
     stopped = task.stopped_reason or "the ECS task stopped"
     stopped += "" if task.container_reason in stopped else detail
+
+    def failure(code: str, text: str) -> Failure:
+        return Failure(code, text, task.stopped_reason or None, task.exit_code, task.stop_code or None)
+
     if task.stop_code in _INFRASTRUCTURE_STOP_CODES:
-        return Failure(task.stop_code, stopped, reason, task.exit_code)
+        return failure(task.stop_code, stopped)
     if _HOST_LOST.search(task.stopped_reason):
-        return Failure(Code.HOST_LOST, stopped, reason, task.exit_code)
+        return failure(Code.HOST_LOST, stopped)
     if task.exit_code:
-        return Failure(
-            Code.CONTAINER_EXITED, f"the container exited with code {task.exit_code}{detail}", reason, task.exit_code
-        )
+        return failure(Code.CONTAINER_EXITED, f"the container exited with code {task.exit_code}{detail}")
     if task.stop_code == "UserInitiated" or task.exit_code is None:
-        return Failure(Code.TASK_STOPPED, stopped, reason, task.exit_code)
-    return Failure(
-        Code.NO_RECORD,
-        f"the container exited with code 0 but did not record its result{detail}",
-        reason,
-        task.exit_code,
-    )
+        return failure(Code.TASK_STOPPED, stopped)
+    return failure(Code.NO_RECORD, f"the container exited with code 0 but did not record its result{detail}")
+
+
+def of_state(error: str, cause: str) -> StateFailure:
+    """Judge a failure of `ecs:runTask.sync`.
+
+    Args:
+        error: the error's name.
+        cause: a JSON text where a task was started or not placed, else a sentence; it may be cut short.
+    """
+    arn = _text_of("TaskArn", cause)
+    if error == "States.Timeout":
+        return StateFailure(FailureKind.JOB, Failure(Code.TIMED_OUT, "the state RunTask timed out"))
+    if arn:
+        exit_code = re.search(r'"ExitCode"\s*:\s*([1-9][0-9]*)', cause)
+        failure = of_stopped_task(
+            EcsTask(
+                arn=arn,
+                last_status="STOPPED",
+                stop_code=_text_of("StopCode", cause),
+                stopped_reason=_text_of("StoppedReason", cause),
+                container_reason=_text_of("Reason", cause),
+                exit_code=int(exit_code[1]) if exit_code else None,
+            )
+        )
+        return StateFailure(_kind(failure.code, failure.stop_code, failure.stopped_reason), failure, arn)
+    not_placed = error in _NOT_PLACED
+    is_busy = error in TRANSIENT_ECS_ERRORS or (BUSY_FAILURE if not_placed else BUSY_TEXT).search(f"{error} {cause}")
+    kind = FailureKind.BUSY if is_busy else FailureKind.INFRASTRUCTURE if not_placed else FailureKind.REFUSED
+    return StateFailure(kind, Failure(error or "Unknown", f"ECS did not start the task: {cause[:800]}"))
+
+
+def retry_is_allowed(last: FailureKind, *, job: int, infrastructure: int, task_attempts: int) -> bool:
+    """Whether a task whose attempts have all failed is tried again.
+
+    Args:
+        last: who failed the last attempt.
+        job: attempts that the job failed.
+        infrastructure: attempts that ECS never started, or whose host or Spot capacity was lost.
+        task_attempts: attempts at a task whose job fails.
+    """
+    if last is FailureKind.INFRASTRUCTURE:
+        return infrastructure <= INFRASTRUCTURE_RETRIES
+    return last is FailureKind.JOB and job < task_attempts
 
 
 def code_of(row: TaskRow) -> str:
@@ -110,9 +196,21 @@ def code_of(row: TaskRow) -> str:
 
 def kind_of(row: TaskRow) -> FailureKind:
     """Say who failed, from a failed row alone."""
-    code = code_of(row)
-    if code in _INFRASTRUCTURE_CODES or _HOST_LOST.search(row.stopped_reason or ""):
+    return _kind(code_of(row), row.stop_code, row.stopped_reason)
+
+
+def _kind(code: str, stop_code: str | None, stopped_reason: str | None) -> FailureKind:
+    if code in _INFRASTRUCTURE_CODES or stop_code in _INFRASTRUCTURE_STOP_CODES:
         return FailureKind.INFRASTRUCTURE
-    if _REFUSED.fullmatch(code):
-        return FailureKind.REFUSED
-    return FailureKind.JOB
+    if _HOST_LOST.search(stopped_reason or ""):
+        return FailureKind.INFRASTRUCTURE
+    return FailureKind.REFUSED if _REFUSED.fullmatch(code) else FailureKind.JOB
+
+
+def _text_of(attribute: str, cause: str) -> str:
+    """Take a string out of a JSON text that may be cut short; empty where there is none."""
+    found = re.search(rf'"{attribute}"\s*:\s*"((?:\\.|[^"\\])*)"', cause)
+    try:
+        return str(json.loads(f'"{found[1]}"', strict=False)) if found else ""
+    except ValueError:
+        return ""

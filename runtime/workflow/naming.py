@@ -36,7 +36,7 @@ def group(run_id: int) -> str:
 
 
 def override_environment(
-    workflow_name: str, run_id: int, entry: TaskEntry, attempt: int, deadline: str
+    workflow_name: str, run_id: int, entry: TaskEntry, attempt: int, deadline: str, expires_at: int | None
 ) -> dict[str, str]:
     """Return the environment variables that make a task definition into one attempt at one task.
 
@@ -46,6 +46,7 @@ def override_environment(
         entry: the task.
         attempt: 1, 2, …
         deadline: when the run's time is up, ISO 8601.
+        expires_at: when DynamoDB may delete the run's items, in seconds since 1970; None for never.
     """
     return {
         "KIT_WORKFLOW_NAME": workflow_name,
@@ -55,4 +56,5 @@ def override_environment(
         "KIT_SOURCE_BUCKET": entry.bucket,
         "KIT_SOURCE_KEY": entry.key,
         "KIT_DEADLINE": deadline,
+        "KIT_EXPIRES_AT": "" if expires_at is None else str(expires_at),
     }

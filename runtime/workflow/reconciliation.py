@@ -1,12 +1,13 @@
-"""Reconciliation: what the rows say, what ECS says, and what follows. A pure function, and what it is handed."""
+"""Reconciliation: what the rows say, what ECS says, and what follows. A pure function and its inputs."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from runtime.workflow import failures, naming
+from runtime.workflow import failures, history, naming
 from runtime.workflow.attempts import TaskState, awaits_ecs, task_states
 from runtime.workflow.clock import from_iso, to_iso
 from runtime.workflow.ecs_tasks import EcsTask
@@ -34,9 +35,10 @@ RETRY_EXPECTED_WITHIN = timedelta(minutes=15)
 """Pattern 2: a failed task that its state machine has not tried again for so long will not be."""
 
 SHORTEST_WAIT_SECONDS = 1
-LONGEST_WAIT_SECONDS = 60
-WAIT_PER_AGE = 15
-"""A wait is the run's age divided by this: with one call of the monitor it stays within 10 % of the run's length."""
+
+LONGEST_WAIT_FOR_ROOM_SECONDS = 10
+"""Longest pause between two looks while tasks of pattern 1 wait for others to end (`maxConcurrency`), unless the
+execution's history needs a longer one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ class Reconciliation:
         verdict: the run's final status; None while it goes on.
         relaunch: pattern 1: the launcher has something to launch.
         wait_seconds: how long to wait before the next look.
+        has_capacity: whether a run that waits for capacity has started a task since.
     """
 
     updates: tuple[TaskRow, ...]
@@ -90,6 +93,7 @@ class Reconciliation:
     verdict: RunStatus | None
     relaunch: bool
     wait_seconds: int
+    has_capacity: bool = False
 
     @property
     def changes_rows(self) -> bool:
@@ -142,7 +146,7 @@ def rows_of_unrecorded(
         failure = (
             failures.of_stopped_task(task)
             if ended_by_itself
-            else Failure(Code.RUN_ENDED, why, task.stopped_reason or None, task.exit_code)
+            else Failure(Code.RUN_ENDED, why, task.stopped_reason or None, task.exit_code, task.stop_code or None)
         )
         rows.append(_new_row(summary, *_identity(task), task, failure, now, settings))
     return rows
@@ -195,8 +199,9 @@ def reconcile(
         creations=tuple(creations),
         counts=counts,
         verdict=_verdict(summary, states, counts, now, settings),
-        relaunch=settings.pattern == 1 and _launcher_has_work(summary, states, now, settings),
-        wait_seconds=wait_seconds(now - from_iso(summary.start_time)),
+        relaunch=settings.pattern == 1 and launcher_has_work(summary, states, now, settings),
+        wait_seconds=wait_seconds(summary, states, now, settings),
+        has_capacity=_has_capacity(summary, current.values()),
     )
 
 
@@ -216,10 +221,28 @@ def final_status(counts: Counts, number_of_tasks: int, tolerated_failure_percent
     return RunStatus.FAILED
 
 
-def wait_seconds(age: timedelta) -> int:
-    """Return how long to wait before the next look at a run: 1 s at first, a fifteenth of its age, at most 60 s."""
-    by_age = int(age.total_seconds()) // WAIT_PER_AGE
-    return max(SHORTEST_WAIT_SECONDS, min(LONGEST_WAIT_SECONDS, by_age))
+def wait_seconds(summary: Summary, states: Mapping[str, TaskState], now: datetime, settings: Settings) -> int:
+    """Return how long to wait before the next look at a run.
+
+    It is 1 s at first and a fifteenth of the run's age later, at most 60 s, so that the end is noticed within 10 % of
+    the run's length. While tasks of pattern 1 wait for room under `max_concurrency` it is at most 10 s; while all of
+    them wait for capacity it lasts until the launcher is to ask again.
+    """
+    by_age = int((now - from_iso(summary.start_time)).total_seconds()) // history.WAIT_PER_AGE
+    longest = history.longest_wait_seconds(settings.run_timeout_seconds)
+    if settings.pattern == 1 and not summary.launching_ended:
+        if summary.launch_after is not None:
+            until = math.ceil((from_iso(summary.launch_after) - now).total_seconds())
+            is_idle = not any(state.is_open for state in states.values())
+            return max(SHORTEST_WAIT_SECONDS, until if is_idle else min(until, by_age, longest))
+        room = settings.run_timeout_seconds // history.MOST_LOOKS_AT_FULL_LENGTH
+        longest = max(LONGEST_WAIT_FOR_ROOM_SECONDS, room)
+    return max(SHORTEST_WAIT_SECONDS, min(longest, by_age))
+
+
+def open_tasks(states: Iterable[TaskState]) -> int:
+    """Count the tasks that have an attempt under way."""
+    return sum(state.is_open for state in states)
 
 
 def _judge(row: TaskRow, ecs: EcsAnswer, now: datetime, settings: Settings) -> tuple[Failure | None, Stop | None]:
@@ -274,6 +297,7 @@ def _failed(row: TaskRow, failure: Failure, task: EcsTask | None, now: datetime)
         error=row.error or failure.error,
         # A row that only waits for ECS's word must not wait for ever where ECS gives none.
         stopped_reason=row.stopped_reason or failure.stopped_reason or (failure.text if row.status.is_final else None),
+        stop_code=row.stop_code or failure.stop_code,
         exit_code=failure.exit_code if row.exit_code is None else row.exit_code,
         exec_time_in_seconds=seconds,
     )
@@ -289,7 +313,7 @@ def _unrecorded(
 ) -> tuple[list[TaskRow], list[Stop]]:
     """Make rows for attempts that have none though nothing more will be launched.
 
-    An ECS task that still runs is nobody's any more: it is stopped.
+    An ECS task that still runs is orphaned: it is stopped.
     """
     creations: list[TaskRow] = []
     stops: list[Stop] = []
@@ -359,7 +383,9 @@ def _new_row(
         target_uri=naming.s3_uri(settings.target_bucket, target) if target else None,
         error=failure.error,
         stopped_reason=failure.stopped_reason,
+        stop_code=failure.stop_code,
         exit_code=failure.exit_code,
+        expires_at=summary.expires_at,
         log_stream=naming.log_stream(settings.log_stream_prefix, settings.container_name, task.arn) if task else None,
     )
 
@@ -387,7 +413,18 @@ def _verdict(
     return final_status(counts, summary.number_of_tasks, settings.tolerated_failure_percentage)
 
 
-def _launcher_has_work(summary: Summary, states: Mapping[str, TaskState], now: datetime, settings: Settings) -> bool:
+def _has_capacity(summary: Summary, rows: Iterable[TaskRow]) -> bool:
+    """Whether an ECS task was started since the run began to wait for capacity."""
+    since = summary.waiting_since
+    return since is not None and any(row.was_started and from_iso(row.start_time) > from_iso(since) for row in rows)
+
+
+def launcher_has_work(summary: Summary, states: Mapping[str, TaskState], now: datetime, settings: Settings) -> bool:
+    """Whether the launcher of pattern 1 is to be called: there is something to launch, room for it, and no wait."""
+    if settings.max_concurrency and open_tasks(states.values()) >= settings.max_concurrency:
+        return False
+    if summary.launch_after is not None and now < from_iso(summary.launch_after):
+        return False
     if not summary.launching_ended and len(states) < summary.number_of_tasks:
         return True
     return any(

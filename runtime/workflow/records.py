@@ -28,6 +28,11 @@ _STRINGS = frozenset(
         "error",
         "stopped_reason",
         "log_stream",
+        "stop_code",
+        "settings",
+        "open_since",
+        "waiting_since",
+        "launch_after",
     }
 )
 
@@ -50,6 +55,12 @@ class Summary:
         running_tasks: all others.
         launching_ended: nothing more will be launched.
         workflow_specs: the spec as JSON; without its `taskList` where it is longer than 3 KB.
+        settings: what the run was registered with, as `Settings.of_run` reads it; no later deployment changes it.
+        open_since: its start, for as long as it has no `end_time`: the key of the sparse index of open runs.
+        waiting_since: since when ECS has had no capacity for its next task; None while it has.
+        launch_after: pattern 1: when the launcher is to ask ECS again.
+        capacity_waits: how often it has waited for capacity.
+        expires_at: when DynamoDB may delete its items, in seconds since 1970; None for never.
     """
 
     workflow_name: str
@@ -65,6 +76,12 @@ class Summary:
     launching_ended: bool = False
     end_time: str | None = None
     workflow_specs: str | None = None
+    settings: str | None = None
+    open_since: str | None = None
+    waiting_since: str | None = None
+    launch_after: str | None = None
+    capacity_waits: int = 0
+    expires_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +102,10 @@ class TaskRow:
         target_uri: the copy, `s3://…`.
         error: what went wrong, `<code>: <text>`.
         stopped_reason: ECS's own reason for the stop.
+        stop_code: ECS's own code for it.
         exit_code: the container's exit code.
         log_stream: stream in the task log group.
+        expires_at: when DynamoDB may delete the item, in seconds since 1970; None for never.
     """
 
     workflow_run_id: int
@@ -102,8 +121,10 @@ class TaskRow:
     target_uri: str | None = None
     error: str | None = None
     stopped_reason: str | None = None
+    stop_code: str | None = None
     exit_code: int | None = None
     log_stream: str | None = None
+    expires_at: int | None = None
 
     @property
     def was_started(self) -> bool:
@@ -166,6 +187,12 @@ def to_summary(item: Item) -> Summary:
         launching_ended=bool(values.get("launching_ended", False)),
         end_time=values.get("end_time"),
         workflow_specs=values.get("workflow_specs"),
+        settings=values.get("settings"),
+        open_since=values.get("open_since"),
+        waiting_since=values.get("waiting_since"),
+        launch_after=values.get("launch_after"),
+        capacity_waits=int(values.get("capacity_waits", 0)),
+        expires_at=int(values["expires_at"]) if "expires_at" in values else None,
     )
 
 
@@ -186,8 +213,10 @@ def to_task_row(item: Item) -> TaskRow:
         target_uri=values.get("target_uri"),
         error=values.get("error"),
         stopped_reason=values.get("stopped_reason"),
+        stop_code=values.get("stop_code"),
         exit_code=int(values["exit_code"]) if "exit_code" in values else None,
         log_stream=values.get("log_stream"),
+        expires_at=int(values["expires_at"]) if "expires_at" in values else None,
     )
 
 

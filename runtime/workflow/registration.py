@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from runtime.workflow import log, specs
+from runtime.workflow import history, log, specs
 from runtime.workflow.clock import Clock, from_iso, to_iso
-from runtime.workflow.errors import PayloadInvalid, RedriveRefused
+from runtime.workflow.errors import PayloadInvalid, Problem, RedriveRefused, SpecRefused
 from runtime.workflow.records import Summary
 from runtime.workflow.run_ids import run_id
 from runtime.workflow.settings import Settings
@@ -40,11 +40,13 @@ class Registration:
     Args:
         summary: its item, as it stands in the table.
         spec: its checked spec.
+        settings: those that it was registered with.
         deadline: when its time is up, ISO 8601.
     """
 
     summary: Summary
     spec: Spec
+    settings: Settings
     deadline: str
 
 
@@ -72,6 +74,8 @@ def to_execution(payload: Mapping[str, Any]) -> Execution:
 def register(payload: Mapping[str, Any], *, settings: Settings, summaries: SummaryTable, clock: Clock) -> Registration:
     """Check a run's spec and put its summary row, unless this execution has done so already.
 
+    A run that is registered keeps its settings: its spec is not checked again against what is deployed now.
+
     Args:
         payload: `execution` and `spec`.
         settings: the deployed pattern.
@@ -82,23 +86,71 @@ def register(payload: Mapping[str, Any], *, settings: Settings, summaries: Summa
         PayloadInvalid, RedriveRefused, SpecRefused, RunIdInUse: nothing was written.
     """
     execution = to_execution(payload)
-    spec = specs.check(payload.get("spec"), deployed=settings.deployed)
+    spec = specs.check(payload.get("spec"), deployed=None)
     identifier = spec.run_id if spec.run_id is not None else run_id(execution.start_time, execution.arn)
     log.bind(spec.workflow_name, identifier)
-    now = to_iso(clock.now())
-    summary = summaries.register(
-        Summary(
-            workflow_name=spec.workflow_name,
-            workflow_run_id=identifier,
-            status=RunStatus.RUNNING,
-            number_of_tasks=len(spec.tasks),
-            running_tasks=len(spec.tasks),
-            execution_arn=execution.arn,
-            start_time=to_iso(execution.start_time),
-            update_time=now,
-            workflow_specs=stored_spec(spec.document),
-        )
+    found = summaries.get(spec.workflow_name, identifier)
+    if found is not None and found.execution_arn == execution.arn:
+        return _registration(found, spec, settings)
+    specs.check(payload.get("spec"), deployed=settings.deployed)
+    check_history(settings, len(spec.tasks))
+    start = to_iso(execution.start_time)
+    summary = Summary(
+        workflow_name=spec.workflow_name,
+        workflow_run_id=identifier,
+        status=RunStatus.RUNNING,
+        number_of_tasks=len(spec.tasks),
+        running_tasks=len(spec.tasks),
+        execution_arn=execution.arn,
+        start_time=start,
+        update_time=to_iso(clock.now()),
+        workflow_specs=stored_spec(spec.document),
+        settings=settings.kept,
+        open_since=start,
     )
+    summary = summaries.register(replace(summary, expires_at=_expires_at(summary, settings)))
     log.info("the run is registered", executionArn=execution.arn, numberOfTasks=summary.number_of_tasks)
-    deadline = to_iso(execution.start_time + timedelta(seconds=settings.run_timeout_seconds))
-    return Registration(summary, spec, deadline)
+    return _registration(summary, spec, settings)
+
+
+def check_history(settings: Settings, number_of_tasks: int) -> None:
+    """Refuse a list of tasks that the history of pattern 2's execution has no room for.
+
+    Raises:
+        SpecRefused: with the limit and what to do.
+    """
+    limit = history.longest_task_list(settings)
+    if settings.pattern == 1 or number_of_tasks <= limit:
+        return
+    reason = (
+        f"has {number_of_tasks} tasks; {limit} is the most that fits the {history.EVENTS:,} events of an execution's "
+        f"history with taskAttempts {settings.task_attempts} and runTimeoutSeconds {settings.run_timeout_seconds}: "
+        "start several runs with a part of the list each, lower taskAttempts or runTimeoutSeconds, or use pattern 1"
+    )
+    raise SpecRefused([Problem("$.taskList", reason)])
+
+
+def deadline_of(summary: Summary, settings: Settings) -> datetime:
+    """Return when a run's time is up.
+
+    Args:
+        summary: the run's item.
+        settings: the run's own.
+    """
+    return from_iso(summary.start_time) + timedelta(seconds=settings.run_timeout_seconds)
+
+
+def _registration(summary: Summary, spec: Spec, settings: Settings) -> Registration:
+    own = settings.of_run(summary.settings)
+    return Registration(summary, spec, own, to_iso(deadline_of(summary, own)))
+
+
+def _expires_at(summary: Summary, settings: Settings) -> int | None:
+    """When DynamoDB may delete the run's items.
+
+    Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html
+    """
+    if settings.record_retention_days == 0:
+        return None
+    kept_until = deadline_of(summary, settings) + timedelta(days=settings.record_retention_days)
+    return int(kept_until.timestamp())

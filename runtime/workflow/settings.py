@@ -5,13 +5,31 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from runtime.workflow.errors import SettingsInvalid
 from runtime.workflow.specs import INFRASTRUCTURE_ATTRIBUTES, Deployed
 
 VARIABLE = "KIT_SETTINGS"
+
+KEPT_ATTRIBUTE = "settings"
+"""Attribute of the summary table with what a run keeps."""
+
+_KEPT = {
+    "taskDefinition": "task_definition",
+    "targetPrefix": "target_prefix",
+    "taskAttempts": "task_attempts",
+    "taskTimeoutSeconds": "task_timeout_seconds",
+    "runTimeoutSeconds": "run_timeout_seconds",
+    "toleratedFailurePercentage": "tolerated_failure_percentage",
+    "launchType": "launch_type",
+    "spotShare": "spot_share",
+    "maxConcurrency": "max_concurrency",
+    "recordRetentionDays": "record_retention_days",
+}
+"""Settings that a run keeps from its registration to its end, whatever is deployed meanwhile. The subnets and security
+groups stand in its spec."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +48,8 @@ class Settings:
         log_stream_prefix: `awslogs-stream-prefix` of the task definition.
         launch_type: `launchType` of RunTask, where no task runs on Fargate Spot.
         spot_share: percentage of tasks whose first attempt runs on Fargate Spot, 0 to 100.
+        max_concurrency: ECS tasks of a run at once; 0 for as many as the pattern can.
+        record_retention_days: days after a run's deadline for which its items are kept; 0 for ever.
     """
 
     pattern: Literal[1, 2]
@@ -43,6 +63,8 @@ class Settings:
     log_stream_prefix: str = "ecs"
     launch_type: str = "FARGATE"
     spot_share: int = 0
+    max_concurrency: int = 0
+    record_retention_days: int = 0
 
     @property
     def summary_table(self) -> str:
@@ -66,8 +88,13 @@ class Settings:
 
     @property
     def task_definition(self) -> str:
-        """The deployed task definition, `family:revision`."""
+        """The task definition that a run's tasks use, `family:revision`."""
         return self.deployed.attributes["taskDefinition"]
+
+    @property
+    def family(self) -> str:
+        """Family of the task definition, the same for every revision."""
+        return self.task_definition.partition(":")[0]
 
     @property
     def target_bucket(self) -> str:
@@ -78,6 +105,37 @@ class Settings:
     def region(self) -> str:
         """AWS region of the stack."""
         return self.deployed.attributes["region"]
+
+    @property
+    def kept(self) -> str:
+        """What a run keeps of these settings, as JSON: see `of_run`."""
+        return json.dumps({key: getattr(self, name) for key, name in _KEPT.items()}, separators=(",", ":"))
+
+    def of_run(self, kept: str | None) -> Settings:
+        """Return the settings of a run that may have been registered by an earlier deployment.
+
+        Args:
+            kept: what `kept` was when the run was registered; None for a run that an earlier version registered.
+
+        Raises:
+            SettingsInvalid: it is malformed.
+        """
+        if kept is None:
+            return self
+        try:
+            data = dict(json.loads(kept))
+        except (ValueError, TypeError) as error:
+            raise SettingsInvalid(KEPT_ATTRIBUTE, f"is not a JSON object: {error}") from error
+        definition = _optional(data, "taskDefinition", self.task_definition)
+        return replace(
+            self,
+            deployed=replace(self.deployed, attributes={**self.deployed.attributes, "taskDefinition": definition}),
+            **{
+                name: _optional(data, key, getattr(self, name))
+                for key, name in _KEPT.items()
+                if name != "task_definition"
+            },
+        )
 
 
 def from_json(text: str) -> Settings:
@@ -121,6 +179,8 @@ def from_json(text: str) -> Settings:
         log_stream_prefix=_optional(data, "logStreamPrefix", "ecs"),
         launch_type=_optional(data, "launchType", "FARGATE"),
         spot_share=_optional(data, "spotShare", 0),
+        max_concurrency=_optional(data, "maxConcurrency", 0),
+        record_retention_days=_optional(data, "recordRetentionDays", 0),
     )
 
 

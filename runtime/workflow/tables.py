@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+OPEN_RUNS_INDEX = "open_runs"
+"""Sparse index of the summary table: it holds the keys of runs that have no `end_time`."""
+
 SPEC_LIMIT_BYTES = 3 * 1024
 """Longest spec that a summary item holds whole: each update of the item is charged for all of it.
 
@@ -104,7 +107,7 @@ class SummaryTable:
             The item that stands in the table, and whether this call wrote it.
         """
         values = {"status": status, **_count_values(counts), "end_time": now, "update_time": now}
-        return self._update(summary, RunStatus.RUNNING, values)
+        return self._update(summary, RunStatus.RUNNING, values, remove=(*_WAITING, "open_since"))
 
     def end_early(self, summary: Summary, status: RunStatus, now: str) -> tuple[Summary, bool]:
         """Make a running run's status final while its ECS tasks may still run: it has no `end_time` yet.
@@ -112,7 +115,7 @@ class SummaryTable:
         Returns:
             The item that stands in the table, and whether this call wrote it.
         """
-        return self._update(summary, RunStatus.RUNNING, {"status": status, "update_time": now})
+        return self._update(summary, RunStatus.RUNNING, {"status": status, "update_time": now}, remove=_WAITING)
 
     def conclude(self, summary: Summary, counts: Counts, now: str) -> tuple[Summary, bool]:
         """Write the last counts of a run that was ended early, and when it ended.
@@ -121,7 +124,7 @@ class SummaryTable:
             The item that stands in the table, and whether this call wrote it.
         """
         values = {**_count_values(counts), "update_time": now, "end_time": now}
-        return self._update(summary, summary.status, values, keep=("end_time",))
+        return self._update(summary, summary.status, values, keep=("end_time",), remove=("open_since",))
 
     def set_launching_ended(self, summary: Summary, ended: bool, now: str) -> tuple[Summary, bool]:
         """Note whether anything more will be launched, for a run that is still running.
@@ -131,25 +134,55 @@ class SummaryTable:
         """
         return self._update(summary, RunStatus.RUNNING, {"launching_ended": ended, "update_time": now})
 
+    def wait_for_capacity(self, summary: Summary, now: str, launch_after: str | None = None) -> tuple[Summary, bool]:
+        """Note that a running run waits for capacity, once more.
+
+        Args:
+            summary: the run.
+            now: the time; `waiting_since` where the run was not waiting yet.
+            launch_after: pattern 1: when the launcher is to ask again.
+
+        Returns:
+            The item that stands in the table, and whether this call wrote it.
+        """
+        values = {"waiting_since": now, "update_time": now} | ({"launch_after": launch_after} if launch_after else {})
+        return self._update(summary, RunStatus.RUNNING, values, keep=("waiting_since",), count="capacity_waits")
+
+    def end_waiting(self, summary: Summary, now: str) -> tuple[Summary, bool]:
+        """Note that a running run has capacity again.
+
+        Returns:
+            The item that stands in the table, and whether this call wrote it.
+        """
+        return self._update(summary, RunStatus.RUNNING, {"update_time": now}, remove=_WAITING)
+
     def unfinished(self) -> Iterator[Summary]:
-        """Return the items of all runs that have not come to their end: those whose status is `Running`, and those that
-        were ended early by a call that did not get to the end of its work."""
+        """Return the items of all runs that have no `end_time`: those that are active, and those that were ended early
+        by a call that did not get to the end of its work.
+
+        The index holds their keys alone, so that counting a run's tasks does not write to it; it is eventually
+        consistent, so each item is read from the table.
+        """
         start: dict[str, Any] = {}
         while True:
-            page = self._client.scan(
-                TableName=self.name,
-                FilterExpression="#status = :running OR attribute_not_exists(end_time)",
-                ExpressionAttributeNames={"#status": "status"},
-                ExpressionAttributeValues={":running": {"S": RunStatus.RUNNING}},
-                **start,
-            )
-            yield from map(to_summary, page.get("Items", []))
+            page = self._client.scan(TableName=self.name, IndexName=OPEN_RUNS_INDEX, **start)
+            for keys in page.get("Items", []):
+                found = self.get(keys["workflow_name"]["S"], int(keys["workflow_run_id"]["N"]))
+                if found is not None and found.end_time is None:
+                    yield found
             if not page.get("LastEvaluatedKey"):
                 return
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
     def _update(
-        self, summary: Summary, expected: RunStatus, values: Mapping[str, object], keep: tuple[str, ...] = ()
+        self,
+        summary: Summary,
+        expected: RunStatus,
+        values: Mapping[str, object],
+        *,
+        keep: tuple[str, ...] = (),
+        remove: tuple[str, ...] = (),
+        count: str | None = None,
     ) -> tuple[Summary, bool]:
         key = _summary_key(summary.workflow_name, summary.workflow_run_id)
 
@@ -160,7 +193,7 @@ class SummaryTable:
                 ConditionExpression="#status = :expected",
                 ReturnValues="ALL_NEW",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                **_set(values, {":expected": {"S": expected}}, keep=keep),
+                **_changes(values, {":expected": {"S": expected}}, keep=keep, remove=remove, count=count),
             )
             return to_summary(answer["Attributes"])
 
@@ -233,12 +266,26 @@ class DetailsTable:
         return self._update(row, "attribute_not_exists(#status) OR #status IN (:submitted, :running)", keep=())
 
     def explain(self, row: TaskRow) -> tuple[TaskRow, bool]:
-        """Add what ECS says to a failed row that does not have it; what stands there stays.
+        """Add what ECS says to a failed row that does not have it; never overwrites.
 
         Returns:
             The row that stands in the table, and whether this call wrote it.
         """
-        return self._update(row, "#status = :failed", keep=("error", "stopped_reason", "exit_code", "start_time"))
+        return self._update(row, "#status = :failed", keep=_FIRST_REASONS)
+
+    def record_failure(self, row: TaskRow) -> tuple[TaskRow, bool]:
+        """Make a row `Failed`, new or not, unless it is `Completed` or another workflow's; never overwrites a reason.
+
+        Two workflows may use one run id, and then one key where ECS started neither's task: the first one keeps it.
+
+        Returns:
+            The row that stands in the table, and whether this call wrote it.
+        """
+        condition = (
+            "(attribute_not_exists(#status) OR #status <> :completed) AND "
+            "(attribute_not_exists(workflow_name) OR workflow_name = :new_workflow_name)"
+        )
+        return self._update(row, condition, keep=(*_FIRST_REASONS, "log_stream", "exec_time_in_seconds"))
 
     def _update(self, row: TaskRow, condition: str, keep: tuple[str, ...]) -> tuple[TaskRow, bool]:
         statuses = {
@@ -253,7 +300,7 @@ class DetailsTable:
                 ConditionExpression=condition,
                 ReturnValues="ALL_NEW",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                **_set(values, statuses, keep=keep, written=True),
+                **_changes(values, statuses, keep=keep, written=True),
             )
             return to_task_row(answer["Attributes"])
 
@@ -274,22 +321,39 @@ def _conditional(
         return (read_item(old) if old else read_again()), False
 
 
-def _set(
-    values: Mapping[str, object], extra: Mapping[str, Any], *, keep: tuple[str, ...] = (), written: bool = False
+def _changes(
+    values: Mapping[str, object],
+    extra: Mapping[str, Any],
+    *,
+    keep: tuple[str, ...] = (),
+    remove: tuple[str, ...] = (),
+    count: str | None = None,
+    written: bool = False,
 ) -> dict[str, Any]:
-    """Return the arguments of UpdateItem that set `values`; those in `keep` only where they are absent."""
+    """Return the arguments of UpdateItem that set `values`, those in `keep` only where they are absent; that remove
+    attributes; and that add 1 to `count`."""
     sets = [
         f"#{name} = if_not_exists(#{name}, :new_{name})" if name in keep else f"#{name} = :new_{name}"
         for name in values
     ]
+    removed = " REMOVE " + ", ".join(f"#{name}" for name in remove) if remove else ""
+    counted = f" ADD #{count} :one" if count else ""
     return {
-        "UpdateExpression": "SET " + ", ".join(sets),
-        "ExpressionAttributeNames": {"#status": "status", **{f"#{name}": name for name in values}},
+        "UpdateExpression": "SET " + ", ".join(sets) + removed + counted,
+        "ExpressionAttributeNames": {
+            "#status": "status",
+            **{f"#{name}": name for name in (*values, *remove, *([count] if count else []))},
+        },
         "ExpressionAttributeValues": {
             **{f":new_{name}": value if written else attribute(name, value) for name, value in values.items()},
+            **({":one": {"N": "1"}} if count else {}),
             **extra,
         },
     }
+
+
+_WAITING = ("waiting_since", "launch_after")
+_FIRST_REASONS = ("error", "stopped_reason", "stop_code", "exit_code", "start_time")
 
 
 def _count_values(counts: Counts) -> dict[str, object]:

@@ -8,10 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import boto3
 import jsonata
 import pytest
-from moto import mock_aws
 from statelint.linter import Linter
 
 from components.state_machines import StateMachineSettings, pattern_1, pattern_2
@@ -23,44 +21,16 @@ from tests.unit.runtime.fakes import EXECUTION, spec
 SETTINGS = StateMachineSettings(
     monitor_function_arn="arn:aws:lambda:eu-central-1:111122223333:function:monitor",
     summary_table="workflow_summary_pattern_2",
-    details_table="workflow_details_pattern_2",
-    cluster="kit-2",
     container_name="app",
-    target_bucket="kit-2",
-    target_prefix="copies",
-    log_stream_prefix="ecs",
     run_timeout_seconds=21600,
     task_timeout_seconds=600,
-    task_attempts=1,
-    max_concurrency=40,
+    max_concurrency=0,
     launcher_function_arn="arn:aws:lambda:eu-central-1:111122223333:function:launcher",
 )
 MACHINES = {1: pattern_1(SETTINGS), 2: pattern_2(SETTINGS), 3: pattern_2(replace(SETTINGS, spot_share=50))}
 """The two patterns, and pattern 2 with tasks on Fargate Spot."""
 RUN_ID = "1795492244120123"
 TASK_ARN = "arn:aws:ecs:eu-central-1:111122223333:task/kit-2/0123abcd"
-
-
-@pytest.fixture
-def dynamodb() -> Iterator[Any]:
-    """A client of a DynamoDB in memory that has the details table."""
-    with mock_aws():
-        client = boto3.client(
-            "dynamodb", region_name="eu-west-1", aws_access_key_id="test", aws_secret_access_key="test"
-        )
-        client.create_table(
-            TableName=SETTINGS.details_table,
-            KeySchema=[
-                {"AttributeName": "workflow_run_id", "KeyType": "HASH"},
-                {"AttributeName": "ecs_task_id", "KeyType": "RANGE"},
-            ],
-            AttributeDefinitions=[
-                {"AttributeName": "workflow_run_id", "AttributeType": "N"},
-                {"AttributeName": "ecs_task_id", "AttributeType": "S"},
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
-        yield client
 
 
 def all_states(machine: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -81,40 +51,13 @@ def expressions(node: Any) -> Iterator[str]:
         yield node.removeprefix("{%").removesuffix("%}")
 
 
-def ecs_cause(**changes: Any) -> str:
-    """The cause of States.TaskFailed as Step Functions writes it, about 3 KB."""
-    task = {
-        "Attachments": [{"Details": [{"Name": "subnetId", "Value": "subnet-1"}], "Status": "DELETED"}],
-        "AvailabilityZone": "eu-central-1a",
-        "ClusterArn": "arn:aws:ecs:eu-central-1:111122223333:cluster/kit-2",
-        "Containers": [
-            {
-                "ContainerArn": "arn:aws:ecs:eu-central-1:111122223333:container/kit-2/0123abcd/1",
-                "ExitCode": 1,
-                "LastStatus": "STOPPED",
-                "Name": "app",
-                "TaskArn": TASK_ARN,
-            }
-        ],
-        "DesiredStatus": "STOPPED",
-        "Group": f"run-{RUN_ID}",
-        "LastStatus": "STOPPED",
-        "StartedBy": "AWS Step Functions",
-        "StopCode": "EssentialContainerExited",
-        "StoppedReason": "Essential container in task exited",
-        "TaskArn": TASK_ARN,
-        "Tags": ["x" * 2200],
-        **changes,
-    }
-    return json.dumps(task)
-
-
 @dataclass
 class Aws:
     """AWS beside the state machines: what the functions, ECS and DynamoDB answer, and what they were asked."""
 
     launcher: list[Any] = field(default_factory=list)
     monitor: list[Any] = field(default_factory=list)
+    failures: list[Any] = field(default_factory=list)
     ecs: Callable[[Any], Any] = lambda _: {"TaskArn": TASK_ARN, "Filler": "x" * 3000}
     updates: Callable[[Any], Any] = lambda _: {}
     calls: list[tuple[str, Any]] = field(default_factory=list)
@@ -148,6 +91,7 @@ class Aws:
         payload = arguments["Payload"]
         self.calls.append((payload["action"], payload))
         answers = self.launcher if arguments["FunctionName"] == SETTINGS.launcher_function_arn else self.monitor
+        answers = self.failures if payload["action"] == "record_failure" else answers
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         if isinstance(answer, AslError):
             raise answer
@@ -157,8 +101,8 @@ class Aws:
         return [arguments for given, arguments in self.calls if given == kind]
 
 
-def launched(remaining: int = 0, wait_seconds: int = 1) -> dict[str, Any]:
-    return {"runId": RUN_ID, "workflowName": "copying", "remaining": remaining, "waitSeconds": wait_seconds}
+def launched(again: bool = False, wait_seconds: int = 1) -> dict[str, Any]:
+    return {"runId": RUN_ID, "workflowName": "copying", "again": again, "waitSeconds": wait_seconds}
 
 
 def registered(**changes: Any) -> dict[str, Any]:
@@ -167,6 +111,7 @@ def registered(**changes: Any) -> dict[str, Any]:
         "workflowName": "copying",
         "numberOfTasks": 3,
         "deadline": "2026-11-24T09:50:44.120Z",
+        "expiresAt": "",
         "cluster": "kit-2",
         "taskDefinition": "kit-2:7",
         "subnets": ["subnet-1", "subnet-2"],
@@ -198,7 +143,7 @@ class TestForm:
         for _, state in all_states(document):
             if state["Type"] == "Wait":
                 # statelint 3.1 does not know that a JSONata Wait may compute its seconds, as AWS documents.
-                assert state["Seconds"].startswith("{%")
+                assert state["Seconds"] == 60 or state["Seconds"].startswith("{%")
                 state["Seconds"] = 1
         assert Linter.validate(document) == []
 
@@ -313,7 +258,7 @@ class TestPattern1:
         assert aws.of("launch")[0]["execution"]["redriveCount"] == 0
 
     def test_launches_until_nothing_remains(self) -> None:
-        aws = Aws(launcher=[launched(5), launched(2), launched()], monitor=[looked()])
+        aws = Aws(launcher=[launched(True), launched(True), launched()], monitor=[looked()])
         assert aws.run(1).status == "SUCCEEDED"
         assert len(aws.of("launch")) == 3
 
@@ -413,10 +358,10 @@ class TestPattern2:
     def test_a_task_that_lost_its_spot_capacity_runs_on_demand(self) -> None:
         def interrupt(arguments: Any) -> Any:
             if arguments["CapacityProviderStrategy"][0]["CapacityProvider"] == "FARGATE_SPOT":
-                raise AslError("States.TaskFailed", ecs_cause(StopCode="SpotInterruption"))
+                raise AslError("States.TaskFailed", "interrupted")
             return {"TaskArn": TASK_ARN}
 
-        aws = Aws(monitor=[registered(), looked()], ecs=interrupt)
+        aws = Aws(monitor=[registered(), looked()], ecs=interrupt, failures=[again(2, 1)])
         assert aws.run(2, spec(2, tasks=1), spot_share=100).status == "SUCCEEDED"
         providers = [call["CapacityProviderStrategy"][0]["CapacityProvider"] for call in aws.of("ecs")]
         assert providers == ["FARGATE_SPOT", "FARGATE"]
@@ -428,7 +373,7 @@ class TestPattern2:
         assert override["Name"] == "app"
         assert {variable["Name"]: variable["Value"] for variable in override["Environment"]} == (
             naming.override_environment(
-                "copying", int(RUN_ID), TaskEntry("a", "own", "in/k"), 1, "2026-11-24T09:50:44.120Z"
+                "copying", int(RUN_ID), TaskEntry("a", "own", "in/k"), 1, "2026-11-24T09:50:44.120Z", None
             )
         )
 
@@ -450,11 +395,11 @@ class TestPattern2:
 
     def test_outputs_stay_small_with_a_hundred_failures(self) -> None:
         def fail(_: Any) -> Any:
-            raise AslError("States.TaskFailed", ecs_cause())
+            raise AslError("States.TaskFailed", "x" * 3000)
 
-        aws = Aws(monitor=[registered(), looked(succeeded=False)], ecs=fail)
+        aws = Aws(monitor=[registered(), looked(succeeded=False)], ecs=fail, failures=[{"again": False}])
         aws.run(2, spec(2, tasks=100))
-        assert aws.interpreter.largest_output <= 32 * 1024 and len(aws.of("update")) == 101
+        assert aws.interpreter.largest_output <= 32 * 1024 and len(aws.of("record_failure")) == 100
 
     def test_runs_as_many_at_once_as_configured_and_limits_each(self) -> None:
         states = dict(all_states(pattern_2(replace(SETTINGS, max_concurrency=5))))
@@ -508,229 +453,91 @@ class Failures:
         return {"TaskArn": TASK_ARN}
 
 
-def task_failed(**changes: Any) -> AslError:
-    return AslError("States.TaskFailed", ecs_cause(**changes))
+FAILED = AslError("States.TaskFailed", "a cause")
 
 
-def fail_once(aws: Aws, *errors: AslError, **settings: Any) -> list[Any]:
-    """Run one task whose first attempts fail; return the writes of RecordFailure."""
+def again(attempt: int = 2, infrastructure: int = 0, wait: int = 3) -> dict[str, Any]:
+    return {"again": True, "waitSeconds": wait, "attempt": attempt, "infrastructureFailures": infrastructure}
+
+
+def run_one(aws: Aws, *errors: AslError, **settings: Any) -> list[Any]:
+    """Run one task whose first attempts fail; return what the monitor was asked about them."""
     aws.monitor, aws.ecs = [registered(), looked()], Failures(*errors)
     assert aws.run(2, spec(2, tasks=1), **settings).status == "SUCCEEDED"
-    return [update for update in aws.of("update") if update["TableName"] == SETTINGS.details_table]
+    return aws.of("record_failure")
 
 
 class TestFailuresOfPattern2:
-    def test_a_failed_job_is_recorded_with_what_ecs_says(self) -> None:
-        (update,) = fail_once(Aws(), task_failed())
-        values = update["ExpressionAttributeValues"]
-        assert update["Key"] == {"workflow_run_id": {"N": RUN_ID}, "ecs_task_id": {"S": TASK_ARN}}
-        assert values.pop(":now")["S"].endswith("Z")
-        assert values == {
-            ":failed": {"S": "Failed"},
-            ":completed": {"S": "Completed"},
-            ":error": {"S": "ContainerExited: the container exited with code 1"},
-            ":workflow_name": {"S": "copying"},
-            ":task_name": {"S": "task_01"},
-            ":attempt": {"N": "1"},
-            ":source_uri": {"S": "s3://kit-2/in/1.txt"},
-            ":target_uri": {"S": f"s3://kit-2/copies/copying/{RUN_ID}/task_01/1.txt"},
-            ":stopped_reason": {"S": "Essential container in task exited"},
-            ":exit_code": {"N": "1"},
-            ":log_stream": {"S": "ecs/app/0123abcd"},
+    def test_the_monitor_is_told_what_failed_and_why(self) -> None:
+        (asked,) = run_one(Aws(failures=[{"again": False}]), FAILED)
+        assert asked == {
+            "action": "record_failure",
+            "execution": {
+                "arn": EXECUTION,
+                "name": "one",
+                "startTime": "2026-11-24T03:50:44.120Z",
+                "redriveCount": 0,
+            },
+            "workflowName": "copying",
+            "runId": RUN_ID,
+            "task": {"taskName": "task_01", "objectKey": "in/1.txt"},
+            "sourceBucket": "kit-2",
+            "attempt": 1,
+            "infrastructureFailures": 0,
+            "error": "States.TaskFailed",
+            "cause": "a cause",
         }
 
-    def test_every_value_of_the_update_is_used_and_every_name_given(self) -> None:
-        for error in (task_failed(), AslError("ECS.ClientException", "no"), task_failed(Containers=[])):
-            (update,) = fail_once(Aws(), error)
-            text = update["UpdateExpression"] + " " + update["ConditionExpression"]
-            assert set(re.findall(r":\w+", text)) == set(update["ExpressionAttributeValues"])
-            assert set(re.findall(r"#\w+", text)) == set(update["ExpressionAttributeNames"])
-
-    def test_the_first_reason_stays(self, dynamodb: Any) -> None:
-        (update,) = fail_once(Aws(), task_failed())
-        key = update["Key"]
-        dynamodb.put_item(
-            TableName=SETTINGS.details_table,
-            Item={**key, "status": {"S": "Failed"}, "error": {"S": "JobFailed: NoSuchKey"}, "exit_code": {"N": "1"}},
-        )
-        dynamodb.update_item(**update)
-        item = dynamodb.get_item(TableName=SETTINGS.details_table, Key=key)["Item"]
-        assert item["error"] == {"S": "JobFailed: NoSuchKey"}
-        assert item["stopped_reason"] == {"S": "Essential container in task exited"}
-
-    def test_a_new_row_is_whole(self, dynamodb: Any) -> None:
-        (update,) = fail_once(Aws(), task_failed())
-        dynamodb.update_item(**update)
-        item = dynamodb.get_item(TableName=SETTINGS.details_table, Key=update["Key"])["Item"]
-        assert (item["status"], item["task_name"], item["attempt"]) == ({"S": "Failed"}, {"S": "task_01"}, {"N": "1"})
-        assert item["start_time"] == item["update_time"]
-
-    def test_a_row_of_another_workflow_with_the_same_run_id_is_left_alone(self, dynamodb: Any) -> None:
-        (update,) = fail_once(Aws(), AslError("ECS.ClientException", "no"))
-        item = {**update["Key"], "status": {"S": "Failed"}, "workflow_name": {"S": "other"}}
-        dynamodb.put_item(TableName=SETTINGS.details_table, Item=item)
-        with pytest.raises(dynamodb.exceptions.ConditionalCheckFailedException):
-            dynamodb.update_item(**update)
-
-    def test_a_completed_row_is_refused(self, dynamodb: Any) -> None:
-        (update,) = fail_once(Aws(), task_failed())
-        item = {**update["Key"], "status": {"S": "Completed"}}
-        dynamodb.put_item(TableName=SETTINGS.details_table, Item=item)
-        with pytest.raises(dynamodb.exceptions.ConditionalCheckFailedException):
-            dynamodb.update_item(**update)
-
-    def test_a_task_that_is_recorded_as_completed_is_not_tried_again(self) -> None:
-        def refuse(arguments: Any) -> Any:
-            if arguments["TableName"] == SETTINGS.details_table:
-                raise AslError("DynamoDB.ConditionalCheckFailedException")
-
-        aws = Aws(updates=refuse)
-        assert len(fail_once(aws, task_failed(), task_attempts=5)) == 1
-        assert len(aws.of("ecs")) == 1
-
-    def test_a_record_that_cannot_be_written_is_left_to_the_monitor(self) -> None:
-        def refuse(arguments: Any) -> Any:
-            if arguments["TableName"] == SETTINGS.details_table:
-                raise AslError("DynamoDB.ProvisionedThroughputExceededException")
-
-        aws = Aws(updates=refuse)
-        assert len(fail_once(aws, task_failed(), task_attempts=2)) == 7
-        assert len(aws.of("ecs")) == 2
-
-    @pytest.mark.parametrize("attempts", [1, 2, 3])
-    def test_a_job_has_its_attempts(self, attempts: int) -> None:
-        aws = Aws()
-        updates = fail_once(aws, *[task_failed()] * 10, task_attempts=attempts)
-        assert [update["ExpressionAttributeValues"][":attempt"]["N"] for update in updates] == [
-            str(number) for number in range(1, attempts + 1)
+    def test_what_it_answers_is_done(self) -> None:
+        aws = Aws(failures=[again(2, 1, 7), again(2, 1, 400), again(3, 2, 9), {"again": False}])
+        asked = run_one(aws, *[FAILED] * 4)
+        assert [(call["attempt"], call["infrastructureFailures"]) for call in asked] == [(1, 0), (2, 1), (2, 1), (3, 2)]
+        assert [wait for wait in aws.interpreter.waits if wait != 1] == [7, 400, 9]
+        attempts = [
+            variable["Value"]
+            for call in aws.of("ecs")
+            for variable in call["Overrides"]["ContainerOverrides"][0]["Environment"]
+            if variable["Name"] == "KIT_ATTEMPT"
         ]
-        assert len(aws.of("ecs")) == attempts
+        assert attempts == ["1", "2", "2", "3"]
 
-    @pytest.mark.parametrize(
-        ("changes", "error"),
-        [
-            (
-                {
-                    "StopCode": "TaskFailedToStart",
-                    "StoppedReason": 'CannotPullContainerError: "kit" not found',
-                    "Containers": [],
-                },
-                'TaskFailedToStart: CannotPullContainerError: "kit" not found',
-            ),
-            (
-                {"StopCode": "SpotInterruption", "StoppedReason": "Your Spot Task was interrupted.", "Containers": []},
-                "SpotInterruption: Your Spot Task was interrupted.",
-            ),
-            (
-                {"StopCode": "", "StoppedReason": "Host EC2 (instance i-0) terminated.", "Containers": []},
-                "HostLost: Host EC2",
-            ),
-        ],
-    )
-    def test_infrastructure_is_tried_three_times_more(self, changes: Any, error: str) -> None:
+    def test_an_attempt_that_succeeds_ends_the_task(self) -> None:
+        aws = Aws(failures=[again()])
+        assert len(run_one(aws, FAILED)) == 1 and len(aws.of("ecs")) == 2
+
+    @pytest.mark.parametrize("error", ["ECS.ServerException", "ECS.AmazonECSException", "ECS.SdkClientException"])
+    def test_what_passes_soon_is_retried_by_step_functions_alone(self, error: str) -> None:
         aws = Aws()
-        updates = fail_once(aws, *[task_failed(**changes)] * 10)
-        assert len(updates) == len(aws.of("ecs")) == 4
-        assert updates[0]["ExpressionAttributeValues"][":error"]["S"].startswith(error)
-
-    def test_infrastructure_does_not_use_up_the_job_s_attempts(self) -> None:
-        spot = task_failed(StopCode="SpotInterruption", Containers=[])
-        aws = Aws()
-        fail_once(aws, spot, spot, task_failed(), spot, task_failed(), *[task_failed()] * 5, task_attempts=2)
-        assert len(aws.of("ecs")) == 5
-
-    @pytest.mark.parametrize(
-        "reason",
-        [
-            "RESOURCE:MEMORY",
-            "AGENT",
-            "Capacity is unavailable at this time",
-            "You've reached the limit on the number of vCPUs you can run concurrently",
-        ],
-    )
-    def test_failures_of_run_task_that_pass_are_waited_out(self, reason: str) -> None:
-        cause = json.dumps({"Failures": [{"Reason": reason}], "Tasks": []})
-        aws = Aws()
-        assert fail_once(aws, *[AslError("AmazonECS.Unknown", cause)] * 8) == []
-        assert len(aws.of("ecs")) == 9
-
-    def test_other_failures_of_run_task_count_as_infrastructure(self) -> None:
-        cause = json.dumps({"Failures": [{"Reason": "ATTRIBUTE"}], "Tasks": []})
-        updates = fail_once(Aws(), AslError("AmazonECS.Unknown", cause))
-        assert updates[0]["Key"]["ecs_task_id"] == {"S": "not-started/task_01/1"}
-        assert updates[0]["ExpressionAttributeValues"][":error"]["S"].startswith("AmazonECS.Unknown: ECS did not start")
-
-    @pytest.mark.parametrize("error", ["ECS.ServerException", "ECS.AmazonECSException"])
-    def test_errors_of_the_service_are_retried_by_step_functions(self, error: str) -> None:
-        aws = Aws()
-        assert fail_once(aws, *[AslError(error, "busy")] * 6) == []
+        assert run_one(aws, *[AslError(error, "busy")] * 6) == []
         assert len(aws.of("ecs")) == 7
 
-    def test_a_service_that_never_recovers_is_recorded(self) -> None:
-        aws = Aws()
-        updates = fail_once(aws, *[AslError("ECS.ServerException", "busy")] * 99)
-        assert len(updates) == 1 and len(aws.of("ecs")) == 7
+    def test_what_does_not_pass_soon_is_for_the_monitor_to_judge(self) -> None:
+        aws = Aws(failures=[again(1)])
+        asked = run_one(aws, *[AslError("ECS.AmazonECSException", "busy")] * 7)
+        assert [call["error"] for call in asked] == ["ECS.AmazonECSException"]
+        assert len(aws.of("ecs")) == 8
 
-    @pytest.mark.parametrize(
-        "error",
-        [
-            AslError("ECS.InvalidParameterException", "Rate exceeded (Service: AmazonECS)"),
-            AslError("ECS.ClientException", "Capacity is unavailable at this time. Please try again later"),
-            AslError("ECS.InvalidParameterException", "Request limit exceeded. (ErrorCode: RequestLimitExceeded)"),
-            AslError("ECS.LimitExceededException", "no more"),
-            AslError("ECS.ThrottlingException", ""),
-        ],
-    )
-    def test_throttling_in_other_clothes_is_waited_out(self, error: AslError) -> None:
-        aws = Aws()
-        assert fail_once(aws, *[error] * 8) == []
-        assert len(aws.of("ecs")) == 9
+    def test_a_monitor_that_fails_is_asked_again_until_it_answers(self) -> None:
+        failure = lambda_failure("RuntimeError", "no")
+        aws = Aws(failures=[*[failure] * 8, again()])
+        run_one(aws, FAILED)
+        assert len(aws.of("ecs")) == 2 and 60 in aws.interpreter.waits
 
-    def test_throttling_that_never_ends_is_recorded(self) -> None:
-        aws = Aws()
-        updates = fail_once(aws, *[AslError("ECS.ClientException", "Rate exceeded")] * 99, task_attempts=3)
-        assert len(updates) == 1 and len(aws.of("ecs")) == 9
+    @pytest.mark.parametrize("error", ["RunNotFound", "RunIdInUse", "RedriveRefused"])
+    def test_a_run_that_is_gone_ends_its_tasks(self, error: str) -> None:
+        aws = Aws(failures=[lambda_failure(error, "no such run")])
+        assert len(run_one(aws, FAILED, FAILED)) == 1 and len(aws.of("ecs")) == 1
 
-    def test_a_refusal_of_ecs_is_recorded_and_not_tried_again(self) -> None:
-        aws = Aws()
-        error = AslError("ECS.InvalidParameterException", "TaskDefinition is inactive")
-        (update,) = fail_once(aws, error, error, task_attempts=3)
-        assert update["Key"]["ecs_task_id"] == {"S": "not-started/task_01/1"}
-        assert update["ExpressionAttributeValues"][":error"]["S"] == (
-            "ECS.InvalidParameterException: ECS did not start the task: TaskDefinition is inactive"
-        )
-        assert len(aws.of("ecs")) == 1
+    def test_a_source_bucket_of_the_task_s_own_is_told(self) -> None:
+        aws = Aws(failures=[{"again": False}], monitor=[registered(), looked()], ecs=Failures(FAILED))
+        entry = {"taskName": "a", "objectKey": "k", "s3BucketName": "sources"}
+        aws.run(2, spec(2, taskList=[entry]))
+        (asked,) = aws.of("record_failure")
+        assert (asked["task"], asked["sourceBucket"]) == (entry, "sources")
 
-    def test_a_time_out_leaves_the_record_to_the_monitor(self) -> None:
-        aws = Aws()
-        assert fail_once(aws, AslError("States.Timeout", ""), task_attempts=2) == []
-        assert len(aws.of("ecs")) == 2
-
-    @pytest.mark.parametrize(
-        "cause",
-        ["", "junk", "{", '{"TaskArn":', "null", "[1]", ecs_cause()[:900], '{"TaskArn": 3}', '"\\"', "{% $error() %}"],
-    )
-    @pytest.mark.parametrize("error", ["States.TaskFailed", "Junk", ""])
-    def test_any_text_as_cause_is_survived(self, cause: str, error: str) -> None:
-        assert len(fail_once(Aws(), AslError(error, cause))) == 1
-
-    def test_a_cause_that_was_cut_short_still_names_its_task(self) -> None:
-        cut = json.dumps({"TaskArn": TASK_ARN, "StopCode": "EssentialContainerExited", "Rest": "x" * 50})[:-20]
-        (update,) = fail_once(Aws(), AslError("States.TaskFailed", cut))
-        assert update["Key"]["ecs_task_id"] == {"S": TASK_ARN}
-
-    def test_the_container_s_reason_is_told(self) -> None:
-        killed = [{"ExitCode": 137, "Reason": "OutOfMemoryError: Container killed due to memory usage", "Name": "app"}]
-        (update,) = fail_once(Aws(), task_failed(Containers=killed))
-        assert update["ExpressionAttributeValues"][":error"]["S"] == (
-            "ContainerExited: the container exited with code 137 "
-            "(OutOfMemoryError: Container killed due to memory usage)"
-        )
-
-    def test_the_exit_code_is_that_of_the_container_that_failed(self) -> None:
-        containers = [{"ExitCode": 0, "Name": "side"}, {"ExitCode": 3, "Name": "app"}]
-        (update,) = fail_once(Aws(), task_failed(Containers=containers))
-        assert update["ExpressionAttributeValues"][":exit_code"] == {"N": "3"}
+    def test_an_error_without_name_or_cause_is_told_too(self) -> None:
+        (asked,) = run_one(Aws(failures=[{"again": False}]), AslError("", ""))
+        assert (asked["error"], asked["cause"]) == ("", "")
 
 
 class TestRedrives:
@@ -741,7 +548,8 @@ class TestRedrives:
         assert aws.of("launch")[0]["execution"]["redriveCount"] == 1
 
     def test_of_pattern_2_start_no_ecs_task_and_leave_the_rows_alone(self) -> None:
-        aws = Aws(monitor=[registered(), lambda_failure("RedriveRefused", "start a new execution")])
+        refused = lambda_failure("RedriveRefused", "start a new execution")
+        aws = Aws(monitor=[registered(), refused], failures=[refused])
         result = aws.run(2, redrive_count=1)
         assert (result.error, result.cause) == ("RedriveRefused", "start a new execution")
         assert aws.of("ecs") == []

@@ -120,7 +120,8 @@ def computed(kind: str, logical_name: str, inputs: Mapping[str, Any]) -> dict[st
         case "aws:sfn/stateMachine:StateMachine":
             return {"arn": PLACE.arn("states", f"stateMachine:{name}")}
         case "aws:lambda/function:Function":
-            return {"arn": PLACE.arn("lambda", f"function:{name}")}
+            arn = PLACE.arn("lambda", f"function:{name}")
+            return {"arn": arn, "version": "3", "qualifiedArn": f"{arn}:3"}
         case "aws:cloudwatch/logGroup:LogGroup":
             return {"arn": PLACE.arn("logs", f"log-group:{name}")}
         case "aws:cloudwatch/eventRule:EventRule":

@@ -77,7 +77,8 @@ def test_values_are_typed_by_their_key():
         "taskTimeoutSeconds": ["29", "86401"],
         "runTimeoutSeconds": ["59", "129601"],
         "toleratedFailurePercentage": ["-1", "101"],
-        "maxConcurrency": ["0", "41"],
+        "maxConcurrency": ["-1", "5001"],
+        "recordRetentionDays": ["-1", "3651"],
         "logRetentionDays": ["0", "2"],
         "tags": [
             "[]",

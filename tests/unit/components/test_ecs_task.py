@@ -62,10 +62,15 @@ def test_the_container_is_told_where_to_work():
         "KIT_DETAILS_TABLE": "workflow_details_pattern_1",
         "KIT_LOG_STREAM_PREFIX": "ecs",
         "KIT_PATTERN": "1",
+        "KIT_STOP_TIMEOUT_SECONDS": "10",
         "KIT_TARGET_BUCKET": "123456789012-ecs-starter-kit-pattern-1-bucket",
         "KIT_TARGET_PREFIX": "out/here",
         "KIT_TASK_TIMEOUT_SECONDS": "3600",
     }
+
+
+def test_a_new_revision_leaves_the_old_one_to_the_runs_that_use_it():
+    assert deployment(patterns="1").the("TaskDefinition").inputs["skipDestroy"] is True
 
 
 def test_job_and_ecs_have_roles_of_their_own():

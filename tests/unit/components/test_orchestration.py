@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from components import state_machines
@@ -35,22 +37,27 @@ def test_the_state_machine_is_created_after_its_policy_and_what_it_calls(pattern
 def test_the_definition_follows_the_configuration():
     config = {"taskAttempts": "2", "maxConcurrency": "7", "taskTimeoutSeconds": "90", "runTimeoutSeconds": "100"}
     settings = state_machines.StateMachineSettings(
-        monitor_function_arn=PLACE.arn("lambda", "function:amazon-ecs-starter-kit-pattern-2-ecs-task-monitor"),
+        monitor_function_arn=PLACE.arn("lambda", "function:amazon-ecs-starter-kit-pattern-2-ecs-task-monitor:3"),
         summary_table="workflow_summary_pattern_2",
-        details_table="workflow_details_pattern_2",
-        cluster="amazon-ecs-starter-kit-pattern-2",
         container_name="amazon-ecs-starter-kit",
-        target_bucket="123456789012-ecs-starter-kit-pattern-2-bucket",
-        target_prefix="copies",
-        log_stream_prefix="ecs",
         run_timeout_seconds=100,
         task_timeout_seconds=90,
-        task_attempts=2,
         max_concurrency=7,
         launch_type="FARGATE",
     )
     deployed = deployment(patterns="2", **config)
     assert deployed.the("StateMachine").document("definition") == state_machines.pattern_2(settings)
+
+
+@pytest.mark.parametrize("pattern", [1, 2])
+def test_executions_call_the_version_that_was_deployed_with_their_definition(pattern):
+    deployed = deployment(patterns=str(pattern))
+    assert all(function.inputs["publish"] is True for function in deployed.of("Function"))
+    definition = deployed.the("StateMachine").inputs["definition"]
+    called = set(re.findall(r'"FunctionName": "([^"]+)"', definition))
+    names = ["monitor", "launcher"] if pattern == 1 else ["monitor"]
+    base = f"function:amazon-ecs-starter-kit-pattern-{pattern}-ecs-task-"
+    assert called == {PLACE.arn("lambda", f"{base}{name}:3") for name in names}
 
 
 def test_executions_that_end_badly_reach_the_monitor():

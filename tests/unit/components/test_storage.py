@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from runtime.workflow.tables import OPEN_RUNS_INDEX
 from tests.unit.components.recorder import deployment
 
 
@@ -17,11 +18,30 @@ def test_the_tables_have_the_keys_that_users_rely_on(pattern):
     assert summary["attributes"] == [
         {"name": "workflow_name", "type": "S"},
         {"name": "workflow_run_id", "type": "N"},
+        {"name": "open_since", "type": "S"},
     ]
     assert details["attributes"] == [
         {"name": "workflow_run_id", "type": "N"},
         {"name": "ecs_task_id", "type": "S"},
     ]
+
+
+def test_the_index_of_open_runs_holds_their_keys_alone():
+    (index,) = deployment(patterns="1").the("Table", "workflow_summary_pattern_1").inputs["globalSecondaryIndexes"]
+    assert index == {
+        "name": OPEN_RUNS_INDEX,
+        "keySchemas": [{"attributeName": "open_since", "keyType": "HASH"}],
+        "projectionType": "KEYS_ONLY",
+        "readCapacity": 1,
+        "writeCapacity": 1,
+    }
+    assert "globalSecondaryIndexes" not in deployment(patterns="1").the("Table", "workflow_details_pattern_1").inputs
+
+
+def test_items_expire_where_the_configuration_says_so():
+    assert not any("ttl" in table.inputs for table in deployment(patterns="1").of("Table"))
+    for table in deployment(patterns="1", recordRetentionDays="30").of("Table"):
+        assert table.inputs["ttl"] == {"attributeName": "expires_at", "enabled": True}
 
 
 def test_tables_are_provisioned_with_five_units_each_way():
@@ -34,6 +54,8 @@ def test_tables_paid_by_request_have_no_capacity():
     for table in deployment(patterns="1", tableBilling="PAY_PER_REQUEST").of("Table"):
         assert table.inputs["billingMode"] == "PAY_PER_REQUEST"
         assert not {"readCapacity", "writeCapacity"} & set(table.inputs)
+        for index in table.inputs.get("globalSecondaryIndexes", []):
+            assert not {"readCapacity", "writeCapacity"} & set(index)
 
 
 def test_the_bucket_empties_itself_on_destroy():

@@ -32,6 +32,7 @@ _TERM = re.compile(
 )
 _WORD = re.compile(rf"\s*(?:(?P<word>AND|OR|\(|\))|{_TERM.pattern})")
 _SET = re.compile(r"([#\w]+) = (?:if_not_exists\(([#\w]+), (:\w+)\)|(:\w+))(?:, |$)")
+_CLAUSES = re.compile(r"SET (?P<sets>.+?)(?: REMOVE (?P<removed>[#\w, ]+?))?(?: ADD (?P<counted>#\w+) (?P<by>:\w+))?")
 
 
 class World(Protocol):
@@ -65,8 +66,7 @@ def _words(expression: str) -> Words:
 
 @functools.cache
 def _sets(expression: str) -> tuple[tuple[str, ...], ...]:
-    assert expression.startswith("SET ")
-    found, position = [], 4
+    found, position = [], 0
     while position < len(expression):
         match = _SET.match(expression, position)
         assert match, f"not an update that is known here: {expression[position:]}"
@@ -123,10 +123,17 @@ def holds(expression: str | None, item: Mapping[str, Any] | None, names: Mapping
 
 def updated(expression: str, item: Mapping[str, Any], names: Mapping[str, str], values: Any) -> Item:
     """The item that an update makes."""
+    clauses = _CLAUSES.fullmatch(expression)
+    assert clauses, f"not an update that is known here: {expression}"
     after = dict(item)
-    for path, kept, default, given in _sets(expression):
+    for path, kept, default, given in _sets(clauses["sets"]):
         name = names.get(path, path)
         after[name] = values[given] if given else item.get(names.get(kept, kept), values[default])
+    for path in (clauses["removed"] or "").split(", "):
+        after.pop(names.get(path, path), None)
+    if clauses["counted"]:
+        name = names[clauses["counted"]]
+        after[name] = {"N": str(int(item.get(name, {"N": "0"})["N"]) + int(values[clauses["by"]]["N"]))}
     return after
 
 
@@ -167,8 +174,10 @@ class DynamoDb:
         wanted = request["ExpressionAttributeValues"][":run_id"]["N"]
         return self._page(TableName, lambda item: item["workflow_run_id"]["N"] == wanted, request)
 
-    def scan(self, *, TableName: str, **request: Any) -> Any:
-        return self._page(TableName, lambda _: True, request)
+    def scan(self, *, TableName: str, IndexName: str, **request: Any) -> Any:
+        """The keys of the items in the index of open runs."""
+        assert IndexName == "open_runs"
+        return self._page(TableName, lambda item: "open_since" in item, request)
 
     def _page(self, table: str, belongs: Callable[[Item], bool], request: Mapping[str, Any]) -> dict[str, Any]:
         self._world.before_call("Query", None)
@@ -184,7 +193,7 @@ class DynamoDb:
                 request.get("FilterExpression"),
                 item,
                 request.get("ExpressionAttributeNames", {}),
-                request["ExpressionAttributeValues"],
+                request.get("ExpressionAttributeValues", {}),
             )
         ]
         answer: dict[str, Any] = {"Items": kept}

@@ -93,6 +93,7 @@ class Ecs:
         self._dynamodb = dynamodb
         self._by_token: dict[str, dict[str, Any]] = {}
         self._numbers = itertools.count(1)
+        self._full_until = scheduler.time
         self._fixed = {
             "KIT_DETAILS_TABLE": details_table,
             "KIT_TARGET_BUCKET": "kit-1",
@@ -108,6 +109,8 @@ class Ecs:
         """Start a task; the same client token always has the same answer."""
         self._call()
         choices = self.choices
+        if self.is_full():
+            raise client_error("ClientException", "Capacity is unavailable at this time.")
         if choices.fault("throttled"):
             raise client_error("ThrottlingException", "Rate exceeded")
         if choices.fault("refused", 4):
@@ -140,14 +143,13 @@ class Ecs:
                 answer["tasks"].append(seen)
         return answer
 
-    def list_tasks(
-        self, *, cluster: str, desiredStatus: str, startedBy: str | None = None, nextToken: str = "0"
-    ) -> dict[str, Any]:
+    def list_tasks(self, *, cluster: str, nextToken: str = "0", **filters: str) -> dict[str, Any]:
         """ARNs, some at a time."""
         self._call()
         self._maybe_throttled("ListTasks")
         seen = {arn: self._seen(arn) for arn in sorted(self.tasks)}
-        wanted = {"desiredStatus": desiredStatus} | ({} if startedBy is None else {"startedBy": startedBy})
+        assert "startedBy" not in filters or len(filters) == 1
+        wanted = {"desiredStatus": "RUNNING", **filters}
         found = [arn for arn, task in seen.items() if task and wanted.items() <= task.items()]
         first = int(nextToken)
         more = {"nextToken": str(first + TASKS_PER_PAGE)} if len(found) > first + TASKS_PER_PAGE else {}
@@ -161,6 +163,12 @@ class Ecs:
             raise client_error("InvalidParameterException", "The referenced task was not found.", "StopTask")
         self.stop(self.tasks[task], reason, "UserInitiated")
         return {}
+
+    def is_full(self) -> bool:
+        """Whether the account's quota is used up, now and then for minutes."""
+        if self.scheduler.time >= self._full_until and self.choices.fault("full", 5):
+            self._full_until = self.scheduler.time + timedelta(seconds=(30, 100, 700)[self.choices.pick(3)])
+        return self.scheduler.time < self._full_until
 
     def _maybe_throttled(self, operation: str) -> None:
         if self.choices.fault("ecs error", 4):
@@ -192,6 +200,7 @@ class Ecs:
                 "desiredStatus": "RUNNING",
                 "startedBy": request["startedBy"],
                 "group": request["group"],
+                "family": request["taskDefinition"].partition(":")[0],
                 "createdAt": self.scheduler.time,
                 "containers": [{"name": "app"}],
                 "overrides": request["overrides"],
@@ -259,6 +268,7 @@ class Ecs:
             settings,
             task.arn,
             details=DetailsTable(self._dynamodb, settings.details_table),  # type: ignore[arg-type]
+            last_details=DetailsTable(self._dynamodb, settings.details_table),  # type: ignore[arg-type]
             s3=None,  # type: ignore[arg-type]
             clock=self.scheduler,
             job=lambda *_: self._job(task),

@@ -16,14 +16,14 @@ from runtime.workflow.clock import to_iso
 from runtime.workflow.errors import RunIdInUse
 from runtime.workflow.records import Summary, TaskRow
 from runtime.workflow.statuses import RunStatus, TaskStatus
-from runtime.workflow.tables import Counts, DetailsTable, SummaryTable
+from runtime.workflow.tables import OPEN_RUNS_INDEX, Counts, DetailsTable, SummaryTable
 from tests.unit.model.dynamodb import KEYS, DynamoDb
 from tests.unit.runtime.fakes import REGION, START
 
 pytestmark = pytest.mark.no_cover  # what it calls is tested elsewhere: here the model is
 
 NOW = to_iso(START)
-RUN = Summary("wf", 7, RunStatus.RUNNING, 3, "arn:one", NOW, NOW)
+RUN = Summary("wf", 7, RunStatus.RUNNING, 3, "arn:one", NOW, NOW, open_since=NOW)
 ROW = TaskRow(7, "arn:task/1", "wf", "a", 1, TaskStatus.RUNNING, NOW, NOW)
 
 rows = st.builds(
@@ -44,6 +44,10 @@ steps: st.SearchStrategy[Step] = st.one_of(
     st.builds(lambda row: lambda _, details: details.write(row), rows),
     st.builds(lambda row: lambda _, details: details.put_new(row), rows),
     st.builds(lambda row: lambda _, details: details.explain(row), rows),
+    st.builds(lambda row: lambda _, details: details.record_failure(row), rows),
+    st.just(lambda summaries, _: summaries.wait_for_capacity(RUN, NOW)),
+    st.just(lambda summaries, _: summaries.wait_for_capacity(RUN, NOW, NOW)),
+    st.just(lambda summaries, _: summaries.end_waiting(RUN, NOW)),
     st.builds(
         lambda arn: lambda summaries, _: summaries.register(replace(RUN, execution_arn=arn)), st.sampled_from("ab")
     ),
@@ -101,7 +105,16 @@ def test_the_same_calls_have_the_same_answers(other: Any, taken: list[Step]) -> 
             KeySchema=[
                 {"AttributeName": name, "KeyType": role} for name, role in zip(keys, ("HASH", "RANGE"), strict=True)
             ],
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": types.get(name, "S")} for name in keys],
+            AttributeDefinitions=[
+                {"AttributeName": name, "AttributeType": types.get(name, "S")} for name in (*keys, "open_since")
+            ],
+            GlobalSecondaryIndexes=[
+                {
+                    "IndexName": OPEN_RUNS_INDEX,
+                    "KeySchema": [{"AttributeName": "open_since", "KeyType": "HASH"}],
+                    "Projection": {"ProjectionType": "KEYS_ONLY"},
+                }
+            ],
             BillingMode="PAY_PER_REQUEST",
         )
     own = DynamoDb(Calm())

@@ -45,6 +45,7 @@ FAULTS = (
     "event lost",
     "event twice",
     "failures",
+    "full",
     "function crashes",
     "function error",
     "hangs",
@@ -113,13 +114,22 @@ class World:
         tasks: how many it has.
         task_attempts: attempts at a task whose job fails.
         tolerated: percentage of tasks that may fail.
+        max_concurrency: ECS tasks at once, 0 for all.
         run_timeout_seconds: its time limit.
         choices: what happens when.
     """
 
     def __init__(
-        self, *, tasks: int, task_attempts: int, tolerated: int, run_timeout_seconds: int, choices: Choices
+        self,
+        *,
+        tasks: int,
+        task_attempts: int,
+        tolerated: int,
+        run_timeout_seconds: int,
+        choices: Choices,
+        max_concurrency: int = 0,
     ) -> None:
+        self.max_concurrency = max_concurrency
         self.number_of_tasks, self.task_attempts, self.tolerated = tasks, task_attempts, tolerated
         self.run_timeout_seconds = run_timeout_seconds
         self.choices = choices
@@ -182,6 +192,7 @@ class World:
                 toleratedFailurePercentage=self.tolerated,
                 taskTimeoutSeconds=TASK_TIMEOUT_SECONDS,
                 runTimeoutSeconds=self.run_timeout_seconds,
+                maxConcurrency=self.max_concurrency,
             )
         )
         self.ecs = Ecs(
@@ -218,16 +229,10 @@ class World:
             monitor_function_arn="monitor",
             launcher_function_arn="launcher",
             summary_table=self.settings.summary_table,
-            details_table=self.settings.details_table,
-            cluster=self.settings.cluster,
             container_name="app",
-            target_bucket=self.settings.target_bucket,
-            target_prefix="copies",
-            log_stream_prefix="ecs",
             run_timeout_seconds=self.run_timeout_seconds,
             task_timeout_seconds=TASK_TIMEOUT_SECONDS,
-            task_attempts=self.task_attempts,
-            max_concurrency=40,
+            max_concurrency=self.max_concurrency,
         )
         machine = Machine(
             {1: pattern_1, 2: pattern_2}[self.pattern](settings),
@@ -320,8 +325,8 @@ class World:
         def work(left: Callable[[], float]) -> Any:
             if payload["action"] == "launch":
                 return self._launcher().launch(payload, left)
-            monitor = self._monitor()
-            return monitor.register(payload) if payload["action"] == "register" else monitor.monitor(payload)
+            act = {"register": "register", "monitor": "monitor", "record_failure": "record_failure"}[payload["action"]]
+            return getattr(self._monitor(), act)(payload)
 
         if self.choices.fault("function error", 5):
             raise AslError("Lambda.ServiceException", "try again")
@@ -358,10 +363,12 @@ class World:
         """`ecs:runTask.sync`."""
         limit = self.scheduler.time + timedelta(seconds=self.time_limit)
         self.call()
+        if self.ecs.is_full():
+            raise AslError("ECS.AmazonECSException", "Capacity is unavailable at this time (Service: ECS)")
         if self.choices.fault("server error"):
             raise AslError("ECS.ServerException", "try again")
         if self.choices.fault("throttled"):
-            raise AslError("ECS.InvalidParameterException", "Capacity is unavailable at this time (Service: ECS)")
+            raise AslError("ECS.AmazonECSException", "Capacity is unavailable at this time (Service: ECS)")
         if self.choices.fault("failures"):
             raise AslError("AmazonECS.Unknown", json.dumps({"Failures": [{"Reason": "RESOURCE:MEMORY"}], "Tasks": []}))
         if self.choices.fault("refused", 4):
@@ -372,6 +379,7 @@ class World:
                 "cluster": arguments["Cluster"],
                 "startedBy": STARTED_BY_STEP_FUNCTIONS,
                 "group": arguments["Group"],
+                "taskDefinition": arguments["TaskDefinition"],
                 "overrides": {
                     "containerOverrides": [
                         {"environment": [{"name": v["Name"], "value": v["Value"]} for v in override["Environment"]]}
@@ -415,10 +423,10 @@ class World:
         }
 
     def _monitor(self) -> Monitor:
-        return Monitor(stepfunctions=self, **self._shared())  # type: ignore[arg-type]
+        return Monitor(stepfunctions=self, rng=random.Random(1), **self._shared())  # type: ignore[arg-type]
 
     def _launcher(self) -> Launcher:
-        return Launcher(run_task_client=self.ecs, dice=random.Random(1), **self._shared())  # type: ignore[arg-type]
+        return Launcher(run_task_client=self.ecs, rng=random.Random(1), **self._shared())  # type: ignore[arg-type]
 
     # --- around calls -----------------------------------------------------------------------------------------------
 
@@ -588,6 +596,7 @@ runs: st.SearchStrategy[World] = st.builds(
     task_attempts=st.integers(1, 2),
     tolerated=st.sampled_from([0, 50]),
     run_timeout_seconds=st.sampled_from([3600, 150]),
+    max_concurrency=st.sampled_from([0, 1]),
     choices=st.builds(
         Choices,
         # Pieces of one length: taking one out leaves the decisions in the others what they were.

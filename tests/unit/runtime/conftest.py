@@ -20,7 +20,7 @@ from runtime.workflow import log
 from runtime.workflow.ecs_tasks import EcsTasks
 from runtime.workflow.run_ids import run_id
 from runtime.workflow.settings import Settings, from_json
-from runtime.workflow.tables import DetailsTable, SummaryTable
+from runtime.workflow.tables import OPEN_RUNS_INDEX, DetailsTable, SummaryTable
 from tests.unit.runtime.fakes import EXECUTION, REGION, START, FakeClock, FakeEcs, FakeStepFunctions, settings_json
 
 hypothesis.settings.register_profile("runtime", deadline=None, max_examples=60)
@@ -48,6 +48,11 @@ TABLES = {
 }
 
 
+def indexed(table: str) -> tuple[tuple[str, str], ...]:
+    """The key of a table's index, where it has one."""
+    return (("open_since", "S"),) if "summary" in table else ()
+
+
 @pytest.fixture(scope="module")
 def dynamodb_with_tables() -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as environment, mock_aws():
@@ -62,8 +67,24 @@ def dynamodb_with_tables() -> Iterator[Any]:
                     {"AttributeName": name, "KeyType": role}
                     for (name, _), role in zip(keys, ("HASH", "RANGE"), strict=True)
                 ],
-                AttributeDefinitions=[{"AttributeName": name, "AttributeType": kind} for name, kind in keys],
+                AttributeDefinitions=[
+                    {"AttributeName": name, "AttributeType": kind} for name, kind in (*keys, *indexed(table))
+                ],
                 BillingMode="PAY_PER_REQUEST",
+                **(
+                    {
+                        "GlobalSecondaryIndexes": [
+                            {
+                                "IndexName": OPEN_RUNS_INDEX,
+                                "KeySchema": [{"AttributeName": name, "KeyType": "HASH"}],
+                                "Projection": {"ProjectionType": "KEYS_ONLY"},
+                            }
+                            for name, _ in indexed(table)
+                        ]
+                    }
+                    if indexed(table)
+                    else {}
+                ),
             )
         yield client
 
@@ -121,8 +142,8 @@ def world(dynamodb: Any, clock: FakeClock) -> Callable[..., World]:
             dynamodb=dynamodb,
             summaries=summaries,
             details=details,
-            launcher=Launcher(run_task_client=ecs, dice=random.Random(1), **shared),  # type: ignore[arg-type]
-            monitor=Monitor(stepfunctions=stepfunctions, **shared),  # type: ignore[arg-type]
+            launcher=Launcher(run_task_client=ecs, rng=random.Random(1), **shared),  # type: ignore[arg-type]
+            monitor=Monitor(stepfunctions=stepfunctions, rng=random.Random(1), **shared),  # type: ignore[arg-type]
         )
 
     return build

@@ -97,15 +97,19 @@ class FakeEcs:
             arn,
             started_by=request.get("startedBy", ""),
             group=request.get("group", ""),
+            family=request["taskDefinition"].partition(":")[0],
             environment={
                 variable["name"]: variable["value"]
                 for variable in request["overrides"]["containerOverrides"][0]["environment"]
             },
         )
 
-    def add(self, arn: str, *, started_by: str, group: str = "", environment: dict[str, str]) -> dict[str, Any]:
+    def add(
+        self, arn: str, *, started_by: str, group: str = "", family: str = "", environment: dict[str, str]
+    ) -> dict[str, Any]:
         self.tasks[arn] = {
             "taskArn": arn,
+            "family": family or arn.split("/")[1],
             "lastStatus": "RUNNING",
             "desiredStatus": "RUNNING",
             "startedBy": started_by,
@@ -135,14 +139,10 @@ class FakeEcs:
             "failures": [{"arn": arn, "reason": "MISSING"} for arn in tasks if arn not in self.tasks],
         }
 
-    def list_tasks(
-        self, *, cluster: str, desiredStatus: str, startedBy: str | None = None, nextToken: str = "0"
-    ) -> dict[str, Any]:
-        found = [
-            arn
-            for arn, task in self.tasks.items()
-            if startedBy in (None, task["startedBy"]) and task["desiredStatus"] == desiredStatus
-        ]
+    def list_tasks(self, *, cluster: str, nextToken: str = "0", **filters: str) -> dict[str, Any]:
+        assert "startedBy" not in filters or len(filters) == 1, "startedBy must be the only filter"
+        wanted = {"desiredStatus": "RUNNING", **filters}
+        found = [arn for arn, task in self.tasks.items() if wanted.items() <= task.items()]
         first = int(nextToken)
         page: dict[str, Any] = {"taskArns": found[first : first + 3]}
         return page | ({"nextToken": str(first + 3)} if first + 3 < len(found) else {})

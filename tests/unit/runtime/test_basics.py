@@ -106,7 +106,7 @@ class TestNames:
         assert naming.log_stream("ecs", "app", "arn:aws:ecs:r:1:task/cluster/abc") == "ecs/app/abc"
 
     def test_the_override_makes_a_task_definition_one_attempt(self) -> None:
-        assert naming.override_environment("wf", 7, TaskEntry("t", "b", "k"), 2, "then") == {
+        assert naming.override_environment("wf", 7, TaskEntry("t", "b", "k"), 2, "then", 7) == {
             "KIT_WORKFLOW_NAME": "wf",
             "KIT_WORKFLOW_RUN_ID": "7",
             "KIT_TASK_NAME": "t",
@@ -114,6 +114,7 @@ class TestNames:
             "KIT_SOURCE_BUCKET": "b",
             "KIT_SOURCE_KEY": "k",
             "KIT_DEADLINE": "then",
+            "KIT_EXPIRES_AT": "7",
         }
 
 

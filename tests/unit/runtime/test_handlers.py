@@ -72,7 +72,7 @@ class TestMonitor:
 
     @pytest.mark.parametrize("payload", [{}, {"action": "launch"}])
     def test_refuses_other_payloads(self, deployed: Any, payload: Any) -> None:
-        with pytest.raises(PayloadInvalid, match="not 'register', 'monitor' or 'sweep'"):
+        with pytest.raises(PayloadInvalid, match="not 'register', 'monitor', 'record_failure' or 'sweep'"):
             monitor.handler(payload, FakeContext())
 
 

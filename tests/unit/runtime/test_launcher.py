@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,15 +13,15 @@ import pytest
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
 from runtime.launcher import answers, launcher
-from runtime.launcher.answers import Meaning
-from runtime.launcher.pace import Pace
+from runtime.launcher.answers import Outcome
+from runtime.launcher.rate_limiter import RateLimiter
 from runtime.workflow.attempts import Launch
-from runtime.workflow.clock import to_iso
+from runtime.workflow.clock import from_iso, to_iso
 from runtime.workflow.errors import PayloadInvalid, RedriveRefused, RunIdInUse, SpecRefused
 from runtime.workflow.specs import TaskEntry
 from runtime.workflow.statuses import RunStatus, TaskStatus
 from runtime.workflow.tables import Counts
-from tests.unit.runtime.fakes import EXECUTION, FakeClock, client_error, execution, spec
+from tests.unit.runtime.fakes import EXECUTION, FakeClock, client_error, execution, infrastructure, spec
 
 THROTTLED = client_error("ThrottlingException", "Rate exceeded")
 QUOTA = "You've reached the limit on the number of vCPUs you can run concurrently"
@@ -37,81 +38,82 @@ def plenty() -> float:
 
 class TestAnswers:
     @pytest.mark.parametrize(
-        ("error", "meaning"),
+        ("error", "outcome"),
         [
-            (THROTTLED, Meaning.BUSY),
-            (client_error("ClientException", "Capacity is unavailable at this time."), Meaning.BUSY),
-            (client_error("InvalidParameterException", "Rate exceeded for RunTask"), Meaning.BUSY),
-            (client_error("InvalidParameterException", "Request limit exceeded. (RequestLimitExceeded)"), Meaning.BUSY),
-            (client_error("ClientException", f"{QUOTA}."), Meaning.BUSY),
-            (client_error("InvalidParameterException", "TaskDefinition is inactive"), Meaning.REFUSED),
-            (client_error("AccessDeniedException", "not authorized to perform iam:PassRole"), Meaning.REFUSED),
-            (client_error("ServerException", "", status=500), Meaning.UNCERTAIN),
-            (client_error("BadGateway", "", status=502), Meaning.UNCERTAIN),
-            (client_error("ConflictException", "parameters differ"), Meaning.REFUSED),
-            (ReadTimeoutError(endpoint_url="https://ecs"), Meaning.UNCERTAIN),
-            (DROPPED, Meaning.UNCERTAIN),
+            (THROTTLED, Outcome.BUSY),
+            (client_error("ClientException", "Capacity is unavailable at this time."), Outcome.BUSY),
+            (client_error("InvalidParameterException", "Rate exceeded for RunTask"), Outcome.BUSY),
+            (client_error("InvalidParameterException", "Request limit exceeded. (RequestLimitExceeded)"), Outcome.BUSY),
+            (client_error("ClientException", f"{QUOTA}."), Outcome.BUSY),
+            (client_error("InvalidParameterException", "TaskDefinition is inactive"), Outcome.REFUSED),
+            (client_error("AccessDeniedException", "not authorized to perform iam:PassRole"), Outcome.REFUSED),
+            (client_error("ServerException", "", status=500), Outcome.UNCERTAIN),
+            (client_error("BadGateway", "", status=502), Outcome.UNCERTAIN),
+            (client_error("ConflictException", "parameters differ"), Outcome.REFUSED),
+            (ReadTimeoutError(endpoint_url="https://ecs"), Outcome.UNCERTAIN),
+            (DROPPED, Outcome.UNCERTAIN),
         ],
     )
-    def test_errors_are_told_apart(self, error: Exception, meaning: Meaning) -> None:
-        assert answers.of_error(error).meaning is meaning
+    def test_errors_are_told_apart(self, error: Exception, outcome: Outcome) -> None:
+        assert answers.of_error(error).outcome is outcome
 
     def test_a_conflict_names_the_task_that_the_token_started(self) -> None:
         answer = answers.of_error(client_error("ConflictException", resourceIds=["arn:task/1"]))
-        assert (answer.meaning, answer.ecs_task_arn) == (Meaning.STARTED, "arn:task/1")
+        assert (answer.outcome, answer.ecs_task_arn) == (Outcome.STARTED, "arn:task/1")
 
     @pytest.mark.parametrize(
-        ("failures", "meaning", "reason"),
+        ("failures", "outcome", "reason"),
         [
-            ([{"reason": "RESOURCE:MEMORY"}], Meaning.NOT_PLACED, "RESOURCE:MEMORY"),
-            ([{"reason": "AGENT", "detail": "gone"}], Meaning.NOT_PLACED, "AGENT gone"),
-            ([{"reason": "Capacity is unavailable at this time"}], Meaning.NOT_PLACED, "Capacity"),
-            ([{"reason": QUOTA}], Meaning.NOT_PLACED, "vCPUs"),
-            ([{"reason": "ATTRIBUTE"}], Meaning.REFUSED, "ATTRIBUTE"),
-            ([], Meaning.NOT_PLACED, "no task and no reason"),
+            ([{"reason": "RESOURCE:MEMORY"}], Outcome.NOT_PLACED, "RESOURCE:MEMORY"),
+            ([{"reason": "AGENT", "detail": "gone"}], Outcome.NOT_PLACED, "AGENT gone"),
+            ([{"reason": "Capacity is unavailable at this time"}], Outcome.NOT_PLACED, "Capacity"),
+            ([{"reason": QUOTA}], Outcome.NOT_PLACED, "vCPUs"),
+            ([{"reason": "ATTRIBUTE"}], Outcome.REFUSED, "ATTRIBUTE"),
+            ([], Outcome.NOT_PLACED, "no task and no reason"),
         ],
     )
-    def test_failures_are_told_apart(self, failures: list[Any], meaning: Meaning, reason: str) -> None:
+    def test_failures_are_told_apart(self, failures: list[Any], outcome: Outcome, reason: str) -> None:
         answer = answers.of_response({"tasks": [], "failures": failures})
-        assert answer.meaning is meaning and reason in answer.reason
+        assert answer.outcome is outcome and reason in answer.reason
 
     def test_tokens_are_64_ascii_characters_and_differ_with_each_part(self) -> None:
         tokens = {
-            answers.client_token("wf", 1, "a", 1, 0),
-            answers.client_token("wg", 1, "a", 1, 0),
-            answers.client_token("wf", 2, "a", 1, 0),
-            answers.client_token("wf", 1, "b", 1, 0),
-            answers.client_token("wf", 1, "a", 2, 0),
-            answers.client_token("wf", 1, "a", 1, 1),
+            answers.client_token("wf", 1, "a", 1, (0, 0)),
+            answers.client_token("wg", 1, "a", 1, (0, 0)),
+            answers.client_token("wf", 2, "a", 1, (0, 0)),
+            answers.client_token("wf", 1, "b", 1, (0, 0)),
+            answers.client_token("wf", 1, "a", 2, (0, 0)),
+            answers.client_token("wf", 1, "a", 1, (0, 1)),
+            answers.client_token("wf", 1, "a", 1, (1, 0)),
         }
-        assert len(tokens) == 6 and {len(token) for token in tokens} == {64}
-        assert answers.client_token("wf", 1, "a", 1, 0) in tokens
+        assert len(tokens) == 7 and {len(token) for token in tokens} == {64}
+        assert answers.client_token("wf", 1, "a", 1, (0, 0)) in tokens
 
     def test_pauses_have_full_jitter_and_a_bound(self) -> None:
-        dice = random.Random(0)
-        pauses = [[answers.backoff_seconds(tries, dice) for _ in range(200)] for tries in range(1, 10)]
+        rng = random.Random(0)
+        pauses = [[answers.backoff_seconds(tries, rng) for _ in range(200)] for tries in range(1, 10)]
         bounds = [0.5, 1, 2, 4, 8, 10, 10, 10, 10]
         for values, bound in zip(pauses, bounds, strict=True):
             assert 0 <= min(values) < 0.1 * bound and 0.9 * bound < max(values) <= bound
 
 
-class TestPace:
+class TestRateLimiter:
     def test_lets_a_burst_through_and_then_twenty_a_second(self, clock: FakeClock) -> None:
-        pace = Pace(clock)
+        limiter = RateLimiter(clock)
         for _ in range(20):
-            pace.wait()
+            limiter.wait()
         assert clock.slept == []
         for _ in range(40):
-            pace.wait()
+            limiter.wait()
         assert sum(clock.slept) == pytest.approx(2.0, abs=0.06)
 
     def test_fills_again(self, clock: FakeClock) -> None:
-        pace = Pace(clock)
+        limiter = RateLimiter(clock)
         for _ in range(20):
-            pace.wait()
+            limiter.wait()
         clock.advance(10)
         for _ in range(20):
-            pace.wait()
+            limiter.wait()
         assert clock.slept == []
 
 
@@ -125,6 +127,7 @@ class TestLaunching:
             "numberOfTasks": 3,
             "launched": 3,
             "remaining": 0,
+            "again": False,
             "waitSeconds": 1,
             "deadline": "2026-11-24T04:50:44.120Z",
         }
@@ -304,20 +307,26 @@ class TestFaults:
         self, world: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         w = world()
-        w.ecs.answers = [THROTTLED] * 10_000
+        w.ecs.answers = [DROPPED] * 10_000
         monkeypatch.setattr(launcher, "PATIENCE_SECONDS", 10.0)
-        monkeypatch.setattr(w.launcher, "_still_running", lambda _: True)  # asking each time takes a minute
-        remaining = []
+        w.launcher.launch(payload(200), lambda: 0)
+        found = w.summary()
+        with monkeypatch.context() as patched:
+            patched.setattr(w.summaries, "get", lambda *_: found)  # asking each time takes a minute
+            remaining = self.launch_until_nothing_remains(w)
+        assert remaining[0] > 0 and w.summary().launching_ended
+        (error,) = {row.error for row in w.rows()}
+        assert error.startswith("RunTaskFailed: ECS did not start the task after 8 calls: ConnectionClosedError: ")
+        assert len(w.rows()) == 200
+
+    def launch_until_nothing_remains(self, w: Any) -> list[int]:
+        remaining: list[int] = []
         while remaining[-1:] != [0]:
-            end = w.clock.now() + timedelta(seconds=launcher.RESERVE_SECONDS + 60)
+            end = w.clock.now() + timedelta(seconds=launcher.RESERVE_SECONDS + 240)
             result = w.launcher.launch(payload(200), lambda: (end - w.clock.now()).total_seconds())  # noqa: B023
             remaining.append(result["remaining"])
             assert len(remaining) < 5, remaining
-        assert remaining[0] > 0 and w.summary().launching_ended
-        assert {row.error for row in w.rows()} == {
-            "RunTaskFailed: ECS did not start the task after 8 calls: ThrottlingException: Rate exceeded"
-        }
-        assert len(w.rows()) == 200
+        return remaining
 
     def test_a_slow_task_does_not_hold_up_the_others(self, world: Callable[..., Any]) -> None:
         w = world()
@@ -374,6 +383,142 @@ class TestEndedRuns:
             return plan(registration)
 
         return end_then_plan
+
+
+class TestCapacity:
+    """ECS has no room for a while: the run waits, at most until its deadline."""
+
+    def test_a_full_quota_puts_the_rest_off_and_says_since_when(self, world: Callable[..., Any]) -> None:
+        w = world()
+        w.ecs.answers = [None, *[client_error("ClientException", QUOTA)] * 1000]
+        result = w.launcher.launch(payload(3), plenty)
+        assert (result["launched"], result["remaining"], result["again"]) == (1, 2, False)
+        assert sum(w.clock.slept) < 60 and len(w.rows()) == 1
+        summary = w.summary()
+        assert summary.waiting_since == to_iso(w.clock.now()) and summary.capacity_waits == 1
+        assert not summary.launching_ended
+
+    def test_waits_grow_to_a_quarter_of_an_hour(self, world: Callable[..., Any]) -> None:
+        w = world(runTimeoutSeconds=21600)
+        w.ecs.answers = [[{"reason": QUOTA}]] * 100_000
+        waits = []
+        for _ in range(12):
+            w.launcher.launch(payload(1), plenty)
+            waits.append((from_iso(w.summary().launch_after) - w.clock.now()).total_seconds())
+            w.clock.advance(waits[-1])
+        assert waits == sorted(waits, key=round) and (round(waits[0]), round(waits[-1])) == (10, 900)
+        assert all(later <= 2 * earlier + 20 for earlier, later in itertools.pairwise(waits))
+        assert w.rows() == []
+
+    def test_a_call_that_comes_too_early_asks_nothing(self, world: Callable[..., Any]) -> None:
+        w = world()
+        w.ecs.answers = [client_error("ClientException", QUOTA)] * 1000
+        w.launcher.launch(payload(1), plenty)
+        calls = len(w.ecs.calls)
+        result = w.launcher.launch(payload(1), plenty)
+        assert (result["remaining"], result["again"], len(w.ecs.calls)) == (1, False, calls)
+
+    def test_launches_when_there_is_room_again_and_forgets_the_wait(self, world: Callable[..., Any]) -> None:
+        w = world()
+        w.ecs.answers = [[{"reason": QUOTA}]] * 1000
+        w.launcher.launch(payload(2), plenty)
+        w.ecs.answers = []
+        w.clock.advance(10)
+        assert w.launcher.launch(payload(2), plenty)["launched"] == 2
+        assert (w.summary().waiting_since, w.summary().launch_after) == (None, None)
+        assert len(w.ecs.tasks) == len(w.rows()) == 2 and w.summary().launching_ended
+
+    def test_a_later_call_does_not_have_the_old_refusal_replayed(self, world: Callable[..., Any]) -> None:
+        w = world()
+        w.ecs.answers = [[{"reason": QUOTA}]] * 1000
+        w.launcher.launch(payload(1), plenty)
+        before = {call["clientToken"] for call in w.ecs.calls}
+        w.ecs.answers = []
+        w.clock.advance(10)
+        w.launcher.launch(payload(1), plenty)
+        assert w.ecs.calls[-1]["clientToken"] not in before
+
+    def test_a_task_that_a_broken_call_started_is_found_before_other_tokens_are_used(
+        self, world: Callable[..., Any]
+    ) -> None:
+        w = world()
+        run_task = w.ecs.run_task
+
+        def started_without_an_answer(**request: Any) -> Any:
+            if w.ecs.tasks:
+                raise client_error("ClientException", QUOTA)
+            run_task(**request)
+            raise DROPPED
+
+        w.ecs.run_task = started_without_an_answer
+        assert w.launcher.launch(payload(1), plenty)["launched"] == 1
+        assert [row.ecs_task_id for row in w.rows()] == list(w.ecs.tasks)
+        assert w.summary().waiting_since is None
+
+    def test_a_second_call_at_the_same_time_stops_where_the_first_put_the_rest_off(
+        self, world: Callable[..., Any]
+    ) -> None:
+        w = world()
+        w.ecs.after_run_task = lambda _: w.summaries.wait_for_capacity(
+            w.summary(), to_iso(w.clock.now()), to_iso(w.clock.now() + timedelta(seconds=10))
+        )
+        result = w.launcher.launch(payload(3), plenty)
+        assert (result["launched"], result["remaining"]) == (1, 2)
+        assert not w.launcher.launch(payload(3), plenty)["again"]
+
+    def test_no_more_than_max_concurrency_are_under_way(self, world: Callable[..., Any]) -> None:
+        w = world(maxConcurrency=2)
+        first = w.launcher.launch(payload(5), plenty)
+        assert (first["launched"], first["remaining"], first["again"]) == (2, 3, False)
+        assert not w.summary().launching_ended
+        assert w.launcher.launch(payload(5), plenty)["launched"] == 0
+        w.details.write(replace(w.rows()[0], status=TaskStatus.COMPLETED))
+        assert w.launcher.launch(payload(5), plenty)["launched"] == 1
+        for _ in range(4):
+            for row in w.rows():
+                w.details.write(replace(row, status=TaskStatus.COMPLETED))
+            last = w.launcher.launch(payload(5), plenty)
+        assert last["remaining"] == 0 and len(w.ecs.tasks) == 5 and w.summary().launching_ended
+
+
+class TestDeployments:
+    """A run keeps what it was registered with."""
+
+    def test_a_further_attempt_uses_the_revision_of_the_run(self, world: Callable[..., Any]) -> None:
+        before = world(taskAttempts=2)
+        before.launcher.launch(payload(1), plenty)
+        (row,) = before.rows()
+        before.details.write(replace(row, status=TaskStatus.FAILED, error="JobFailed: x"))
+        before.clock.advance(60)
+        attributes = {**infrastructure(), "taskDefinition": "kit-1:8", "subnetIdLiteral": "subnet-8", "separator": "$"}
+        after = world(taskAttempts=1, infrastructure=attributes, targetPrefix="elsewhere")
+        after.clock.advance(60)
+        after.ecs._numbers = itertools.count(100)
+        assert after.launcher.launch(payload(1), plenty)["launched"] == 1
+        (call,) = after.ecs.calls
+        assert call["taskDefinition"] == "kit-1:7"
+        assert call["networkConfiguration"]["awsvpcConfiguration"]["subnets"] == ["subnet-1", "subnet-2"]
+        assert after.rows()[1].target_uri == f"s3://kit-1/copies/copying/{after.run_id}/task_01/1.txt"
+
+    def test_the_deadline_stays(self, world: Callable[..., Any]) -> None:
+        first = world().launcher.launch(payload(1), plenty)
+        again = world(runTimeoutSeconds=120).launcher.launch(payload(1), plenty)
+        assert first["deadline"] == again["deadline"]
+
+    def test_a_new_run_needs_the_new_revision(self, world: Callable[..., Any]) -> None:
+        attributes = {**infrastructure(), "taskDefinition": "kit-1:8", "separator": "$"}
+        with pytest.raises(SpecRefused, match="kit-1:8"):
+            world(infrastructure=attributes).launcher.launch(payload(1), plenty)
+
+
+class TestExpiry:
+    def test_items_name_the_time_after_which_they_may_go(self, world: Callable[..., Any]) -> None:
+        w = world(recordRetentionDays=2)
+        w.launcher.launch(payload(1), plenty)
+        expected = int(from_iso("2026-11-26T04:50:44.120Z").timestamp())
+        assert w.summary().expires_at == expected and w.rows()[0].expires_at == expected
+        environment = w.ecs.calls[0]["overrides"]["containerOverrides"][0]["environment"]
+        assert {"name": "KIT_EXPIRES_AT", "value": str(expected)} in environment
 
 
 class TestRetries:

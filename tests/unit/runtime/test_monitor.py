@@ -91,6 +91,7 @@ class TestRegistering:
             "workflowName": "copying",
             "numberOfTasks": 3,
             "deadline": "2026-11-24T04:50:44.120Z",
+            "expiresAt": "",
             "cluster": "kit-2",
             "taskDefinition": "kit-2:7",
             "subnets": ["subnet-2"],
@@ -365,17 +366,17 @@ class TestEnding:
     ) -> None:
         w = world(2)
         register(w)
-        of_run, calls = w.monitor._ecs_tasks.of_run, []
+        running, calls = w.monitor._ecs_tasks.running_of_run, []
 
         def late(*arguments: Any) -> Any:
             calls.append(arguments)
             if len(calls) == 2:
                 start_2(w, "task_02")
-            return of_run(*arguments)
+            return running(*arguments)
 
-        monkeypatch.setattr(w.monitor._ecs_tasks, "of_run", late)
+        monkeypatch.setattr(w.monitor._ecs_tasks, "running_of_run", late)
         w.monitor.finalize_from_event(event(pattern=2), plenty)
-        assert len(w.ecs.stopped) == 1 and [call[3:] for call in calls] == [(), (), (), (), ("STOPPED",)]
+        assert len(w.ecs.stopped) == 1 and len(calls) == 4
 
     @pytest.mark.parametrize("status", ["FAILED", "ABORTED", "TIMED_OUT"])
     def test_a_run_that_has_its_status_keeps_it(self, world: Callable[..., Any], status: str) -> None:
@@ -628,7 +629,7 @@ class TestAsking:
         tasks = EcsTasks(w.ecs, "kit-2")
         found, missing = tasks.describe([*arns, "arn:task/gone"])
         assert list(found) == arns and missing == {"arn:task/gone"}
-        assert list(tasks.list("AWS Step Functions")) == arns
+        assert list(tasks.running("AWS Step Functions")) == arns
 
 
 class TestStopping:

@@ -381,23 +381,38 @@ class TestRunsThatWereEndedEarly:
         assert (made.attempt, made.error) == (2, "ContainerExited: the container exited with code 137")
 
 
+def wait(age: float, *under_way: str, **changes: Any) -> int:
+    """How long pattern 1 waits before the next look at a run of that age in seconds."""
+    run_timeout = changes.pop("run_timeout_seconds", 3600)
+    deployed = settings(runTimeoutSeconds=run_timeout, maxConcurrency=changes.pop("max_concurrency", 0))
+    states = task_states([row(name, RUNNING) for name in under_way])
+    run = summary(**{"launching_ended": True, **changes})
+    return wait_seconds(run, states, START + timedelta(seconds=age), deployed)
+
+
 class TestWaits:
     def test_are_short_at_first_and_a_minute_at_most(self) -> None:
-        assert [wait_seconds(timedelta(seconds=age)) for age in (0, 10, 30, 75, 150, 900, 86400)] == [
-            1,
-            1,
-            2,
-            5,
-            10,
-            60,
-            60,
-        ]
+        ages = (0, 10, 30, 75, 150, 900, 3000)
+        assert [wait(age) for age in ages] == [1, 1, 2, 5, 10, 60, 60]
+
+    def test_are_longer_in_a_run_whose_history_would_not_last(self) -> None:
+        assert wait(86_400, run_timeout_seconds=129_600) == 92
 
     @given(st.floats(0, 129_600))
     def test_leave_a_second_for_the_look_itself_within_what_is_promised(self, age: float) -> None:
-        wait = wait_seconds(timedelta(seconds=age))
-        assert 1 <= wait <= 60
-        assert wait + 1 <= max(5, 0.1 * (age + wait))
+        seconds = wait(age)
+        assert 1 <= seconds <= 60
+        assert seconds + 1 <= max(5, 0.1 * (age + seconds))
+
+    def test_are_short_while_tasks_wait_for_room(self) -> None:
+        assert wait(900, launching_ended=False, max_concurrency=2) == 10
+        assert wait(900, launching_ended=False, run_timeout_seconds=129_600, max_concurrency=2) == 60
+
+    def test_last_until_the_launcher_is_to_ask_again_where_no_task_is_under_way(self) -> None:
+        later = to_iso(START + timedelta(seconds=900 + 700))
+        assert wait(900, launching_ended=False, launch_after=later) == 700
+        assert wait(900, "task_01", launching_ended=False, launch_after=later) == 60
+        assert wait(3600, launching_ended=False, launch_after=later) == 1
 
 
 class TestEcsDescriptions:

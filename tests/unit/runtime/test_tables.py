@@ -44,6 +44,7 @@ class TestRecords:
             "failed_tasks": {"N": "0"},
             "running_tasks": {"N": "3"},
             "launching_ended": {"BOOL": False},
+            "capacity_waits": {"N": "0"},
         }
 
     def test_survive_the_way_through_an_item(self) -> None:
@@ -114,7 +115,7 @@ class TestSummaries:
             assert change() == (ended, False)
 
     def test_a_run_that_was_ended_early_gets_its_last_counts_and_its_end_later(self, summaries: SummaryTable) -> None:
-        summaries.register(RUN)
+        summaries.register(replace(RUN, open_since=NOW))
         early, written = summaries.end_early(RUN, RunStatus.ABORTED, NOW)
         assert written and (early.status, early.end_time) == (RunStatus.ABORTED, None)
         assert summaries.end_early(RUN, RunStatus.TIMED_OUT, LATER) == (early, False)
@@ -131,7 +132,7 @@ class TestSummaries:
     def test_the_runs_without_an_end_are_found_over_all_pages(self, summaries: SummaryTable, dynamodb: Any) -> None:
         specs = "x" * 300_000
         for number in range(1, 9):
-            summaries.register(replace(RUN, workflow_run_id=number, workflow_specs=specs))
+            summaries.register(replace(RUN, workflow_run_id=number, workflow_specs=specs, open_since=NOW))
         summaries.finish(replace(RUN, workflow_run_id=5), RunStatus.FAILED, Counts(0, 3, 0), LATER)
         assert sorted(found.workflow_run_id for found in summaries.unfinished()) == [
             number for number in range(1, 9) if number != 5

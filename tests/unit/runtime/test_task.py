@@ -191,6 +191,7 @@ class TestNamedJob:
             CONFIGURATION,
             ARN,
             details=details,
+            last_details=details,
             s3=None,  # type: ignore[arg-type]
             clock=clock,
             job=worker.named_job(reference),
@@ -201,6 +202,9 @@ class TestNamedJob:
 
 
 class TestWork:
+    last: DetailsTable | None = None
+    """The table as it is written to after SIGTERM."""
+
     def work(
         self, details: DetailsTable, clock: FakeClock, task_job: Any = lambda *_: None, **changes: Any
     ) -> ExitCode:
@@ -208,6 +212,7 @@ class TestWork:
             replace(CONFIGURATION, **changes),
             ARN,
             details=details,
+            last_details=self.last or details,
             s3=None,
             clock=clock,
             job=task_job,  # type: ignore[arg-type]
@@ -265,6 +270,39 @@ class TestWork:
         assert self.work(details, clock, fail) is ExitCode.JOB_FAILED
         row = self.row(details)
         assert (row.status, row.error, row.exit_code) == (TaskStatus.FAILED, text, 1)
+
+    @pytest.mark.parametrize("code", [None, 0])
+    def test_a_job_that_exits_with_0_is_done(self, details: DetailsTable, clock: FakeClock, code: object) -> None:
+        assert self.work(details, clock, lambda *_: sys.exit(code)) is ExitCode.DONE  # type: ignore[arg-type]
+        assert self.row(details).status is TaskStatus.COMPLETED
+
+    @pytest.mark.parametrize(
+        ("error", "text"),
+        [
+            (SystemExit(3), "the job called sys.exit(3)"),
+            (SystemExit("no"), "the job called sys.exit('no')"),
+        ],
+    )
+    def test_a_job_that_exits_in_any_other_way_has_failed(
+        self, details: DetailsTable, clock: FakeClock, error: BaseException, text: str
+    ) -> None:
+        def end(*_: object) -> None:
+            raise error
+
+        assert self.work(details, clock, end) is ExitCode.JOB_FAILED
+        row = self.row(details)
+        assert (row.status, row.error) == (TaskStatus.FAILED, f"JobFailed: {text}; source s3://sources/in/a.txt")
+
+    @pytest.mark.parametrize(("sent", "writes"), [(signal.SIGTERM, 1), (signal.SIGALRM, 0)])
+    def test_only_the_write_after_sigterm_is_in_a_hurry(
+        self, details: DetailsTable, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, sent: int, writes: int
+    ) -> None:
+        self.last = DetailsTable(details._client, details.name)
+        seen: list[TaskRow] = []
+        write = self.last.write
+        monkeypatch.setattr(self.last, "write", lambda row: (seen.append(row), write(row))[1])
+        self.work(details, clock, lambda *_: os.kill(os.getpid(), sent))
+        assert len(seen) == writes and self.row(details).status is TaskStatus.FAILED
 
     def test_sigterm_is_recorded_and_exits_143(self, details: DetailsTable, clock: FakeClock) -> None:
         def terminated(*_: object) -> None:
@@ -408,7 +446,7 @@ class TestEntryPoint:
         assert entry_point.main([], {}) == ExitCode.BAD_CONFIGURATION
 
     def test_an_environment_without_region_exits_2(self, metadata: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        def refuse() -> None:
+        def refuse(_: int) -> None:
             raise NoRegionError
 
         monkeypatch.setattr(entry_point, "_clients", refuse)
@@ -419,7 +457,7 @@ class TestEntryPoint:
         self, metadata: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as in a container's first process
-        monkeypatch.setattr(entry_point, "_clients", lambda: os.kill(os.getpid(), signal.SIGTERM))
+        monkeypatch.setattr(entry_point, "_clients", lambda _: os.kill(os.getpid(), signal.SIGTERM))
         environment = {**ENVIRONMENT, "ECS_CONTAINER_METADATA_URI_V4": metadata[0]}
         with pytest.raises(SystemExit, match="143"):
             entry_point.main([], environment)
@@ -427,7 +465,7 @@ class TestEntryPoint:
     def test_does_the_job_that_the_environment_describes(
         self, metadata: Any, details: DetailsTable, dynamodb: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(entry_point, "_clients", lambda: (dynamodb, None))
+        monkeypatch.setattr(entry_point, "_clients", lambda _: (dynamodb, dynamodb, None))
         monkeypatch.setattr(job, "run", lambda *_: None)
         environment = {**ENVIRONMENT, "ECS_CONTAINER_METADATA_URI_V4": metadata[0], "KIT_DEADLINE": ""}
         assert entry_point.main([], environment) == ExitCode.DONE
@@ -439,7 +477,7 @@ class TestEntryPoint:
     ) -> None:
         (tmp_path / "my_own_job.py").write_text("given = []\ndef count(job, s3):\n    given.append((job, s3))\n")
         monkeypatch.syspath_prepend(tmp_path)
-        monkeypatch.setattr(entry_point, "_clients", lambda: (dynamodb, "s3"))
+        monkeypatch.setattr(entry_point, "_clients", lambda _: (dynamodb, dynamodb, "s3"))
         environment = {**ENVIRONMENT, "ECS_CONTAINER_METADATA_URI_V4": metadata[0], "KIT_DEADLINE": ""}
         assert entry_point.main(["--fast", "7"], {**environment, "KIT_JOB": "my_own_job:count"}) == ExitCode.DONE
         ((given, s3),) = importlib.import_module("my_own_job").given
@@ -447,8 +485,19 @@ class TestEntryPoint:
 
     def test_its_clients_retry_adaptively(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-        for client in entry_point._clients():
+        dynamodb, _, s3 = entry_point._clients(10)
+        for client in (dynamodb, s3):
             assert client.meta.config.retries == {"mode": "adaptive", "total_max_attempts": 11}
+
+    @pytest.mark.parametrize("stop_timeout", [2, 10, 120])
+    def test_its_write_after_sigterm_gives_up_before_ecs_kills_it(
+        self, stop_timeout: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+        _, last, _ = entry_point._clients(stop_timeout)
+        config = last.meta.config
+        tries = config.retries["total_max_attempts"]
+        assert tries == 2 and tries * (config.connect_timeout + config.read_timeout) < 0.7 * stop_timeout
 
     def test_starts_as_a_process_without_anything_but_boto3(self) -> None:
         root = Path(__file__).parents[3]

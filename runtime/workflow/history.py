@@ -1,0 +1,118 @@
+"""An execution's history, which AWS ends at 25,000 events: how much of it a run may use. Pure functions.
+
+Quota: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html. The events of a state are those of
+https://docs.aws.amazon.com/step-functions/latest/apireference/API_HistoryEvent.html: two for each state that is entered
+and left, three more for a call of a function, four more for `ecs:runTask.sync`; `Wait` and `Choice` states have two.
+All iterations of an inline Map state share the history of their execution.
+"""
+
+from __future__ import annotations
+
+from runtime.workflow.settings import Settings
+
+EVENTS = 25_000
+"""Events after which Step Functions ends an execution."""
+
+EVENTS_PER_LOOK = 9
+"""`WaitForTasks`, `MonitorTasks` and the choice after it."""
+
+EVENTS_PER_RELAUNCH = 7
+"""`LaunchTasks` and the choice after it, in pattern 1."""
+
+EVENTS_PER_TASK = 8
+"""One iteration of the Map state whose task completes at the first attempt: its start and end, and `RunTask`."""
+
+EVENTS_PER_ATTEMPT = 15
+"""A further attempt in pattern 2: `RunTask` fails, `RecordFailure`, a choice, a wait."""
+
+EVENTS_PER_CAPACITY_WAIT = EVENTS_PER_ATTEMPT + 6 * 3
+"""A wait for capacity in pattern 2: `RunTask` fails after six retries of its own, `RecordFailure`, a choice, a wait."""
+
+RESERVED_FOR_WAITS = 4_000
+"""Events that a list of tasks leaves to waits for capacity."""
+
+RESERVED = 100
+"""Events at the start and the end of an execution, and retries of functions."""
+
+LONGEST_WAIT_SECONDS = 60
+"""Longest pause between two looks at a run, unless its history needs a longer one."""
+
+WAIT_PER_AGE = 15
+"""A pause is the run's age divided by this: with one call of the monitor it stays within 10 % of the run's length."""
+
+LONGEST_CAPACITY_WAIT_SECONDS = 900
+FIRST_CAPACITY_WAIT_SECONDS = 10
+
+MOST_LOOKS_AT_FULL_LENGTH = 1_400
+"""Looks, each followed by a launch, for which the history of a whole run has room beside those of its first minutes."""
+
+INLINE_MAP_CONCURRENCY = 40
+"""Iterations of an inline Map state at once. Source:
+https://docs.aws.amazon.com/step-functions/latest/dg/state-map-inline.html"""
+
+
+def longest_wait_seconds(run_timeout_seconds: int) -> int:
+    """Return the longest pause between two looks at a run: 60 s, more where a run may take longer than 23 h.
+
+    Args:
+        run_timeout_seconds: time limit of the run.
+    """
+    return max(LONGEST_WAIT_SECONDS, run_timeout_seconds // MOST_LOOKS_AT_FULL_LENGTH)
+
+
+def looks(run_timeout_seconds: int) -> int:
+    """Return the largest number of looks at a run: pauses grow with its age up to the longest."""
+    longest = longest_wait_seconds(run_timeout_seconds)
+    growing, age = 0, 0
+    while age < run_timeout_seconds and age // WAIT_PER_AGE < longest:
+        age += max(1, age // WAIT_PER_AGE)
+        growing += 1
+    return growing + max(0, run_timeout_seconds - age) // longest
+
+
+def _left_to_tasks(settings: Settings) -> int:
+    return EVENTS - RESERVED - looks(settings.run_timeout_seconds) * EVENTS_PER_LOOK
+
+
+def longest_task_list(settings: Settings) -> int:
+    """Return how many tasks a run of pattern 2 may have: every one may use all its attempts.
+
+    Args:
+        settings: the deployed pattern.
+    """
+    per_task = EVENTS_PER_TASK + (settings.task_attempts - 1) * EVENTS_PER_ATTEMPT
+    return max(1, (_left_to_tasks(settings) - RESERVED_FOR_WAITS) // per_task)
+
+
+def concurrency(settings: Settings, number_of_tasks: int) -> int:
+    """Return how many tasks of a run pattern 2's Map state has under way at once."""
+    return min(settings.max_concurrency or INLINE_MAP_CONCURRENCY, INLINE_MAP_CONCURRENCY, number_of_tasks)
+
+
+def capacity_wait_seconds(waited_seconds: float) -> int:
+    """Return how long to wait for capacity when so long has been waited already: as long again, 10 s to 15 min."""
+    return int(max(FIRST_CAPACITY_WAIT_SECONDS, min(LONGEST_CAPACITY_WAIT_SECONDS, waited_seconds)))
+
+
+def rationed_wait_seconds(
+    wait_seconds: int, settings: Settings, *, number_of_tasks: int, waits_so_far: int, remaining_seconds: float
+) -> int:
+    """Return how long a task of pattern 2 waits for capacity, so that the history lasts until the run's deadline.
+
+    The first half of the waits that the history has room for may be short. The other half is spread over the rest of
+    the run, as if every task under way waited all the time.
+
+    Args:
+        wait_seconds: from `capacity_wait_seconds`.
+        settings: the run's settings.
+        number_of_tasks: the run's tasks.
+        waits_so_far: waits for capacity of all its tasks.
+        remaining_seconds: time until its deadline.
+    """
+    per_task = EVENTS_PER_TASK + (settings.task_attempts - 1) * EVENTS_PER_ATTEMPT
+    budget = max(2, (_left_to_tasks(settings) - number_of_tasks * per_task) // EVENTS_PER_CAPACITY_WAIT)
+    left = budget - waits_so_far
+    if left > budget / 2:
+        return wait_seconds
+    spread = remaining_seconds * concurrency(settings, number_of_tasks) / max(left, 1)
+    return int(max(wait_seconds, min(spread, remaining_seconds)))

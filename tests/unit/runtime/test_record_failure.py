@@ -1,0 +1,335 @@
+"""A failed `RunTask` of pattern 2: what the monitor records of it, and whether another attempt follows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.workflow import failures
+from runtime.workflow.clock import to_iso
+from runtime.workflow.errors import RedriveRefused, RunIdInUse, RunNotFound
+from runtime.workflow.failures import FailureKind
+from runtime.workflow.records import TaskRow
+from runtime.workflow.statuses import RunStatus, TaskStatus
+from runtime.workflow.tables import Counts
+from tests.unit.runtime.fakes import ACCOUNT, EXECUTION, REGION, execution, spec
+
+TASK_ARN = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/kit-2/0123abcd"
+QUOTA = "You've reached the limit on the number of vCPUs you can run concurrently"
+
+
+def ecs_cause(**changes: Any) -> str:
+    """The cause of States.TaskFailed as Step Functions writes it, about 3 KB."""
+    task = {
+        "Attachments": [{"Details": [{"Name": "subnetId", "Value": "subnet-1"}], "Status": "DELETED"}],
+        "ClusterArn": f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/kit-2",
+        "Containers": [{"ExitCode": 1, "LastStatus": "STOPPED", "Name": "app", "TaskArn": TASK_ARN}],
+        "DesiredStatus": "STOPPED",
+        "LastStatus": "STOPPED",
+        "StartedBy": "AWS Step Functions",
+        "StopCode": "EssentialContainerExited",
+        "StoppedReason": "Essential container in task exited",
+        "TaskArn": TASK_ARN,
+        "Tags": ["x" * 2200],
+        **changes,
+    }
+    return json.dumps(task)
+
+
+def not_placed(reason: str) -> str:
+    return json.dumps({"Failures": [{"Reason": reason}], "Tasks": []})
+
+
+def failed(w: Any, error: str, cause: str, *, attempt: int = 1, infrastructure: int = 0, **changes: Any) -> Any:
+    """Let the monitor judge a failure of the first task."""
+    payload = {
+        "action": "record_failure",
+        "execution": execution(),
+        "workflowName": "copying",
+        "runId": str(w.run_id),
+        "task": {"taskName": "task_01", "objectKey": "in/1.txt"},
+        "sourceBucket": "kit-2",
+        "attempt": attempt,
+        "infrastructureFailures": infrastructure,
+        "error": error,
+        "cause": cause,
+        **changes,
+    }
+    return w.monitor.record_failure(json.loads(json.dumps(payload)))
+
+
+@pytest.fixture
+def registered(world: Callable[..., Any]) -> Callable[..., Any]:
+    """Makes a world of pattern 2 with a registered run."""
+
+    def build(**settings: Any) -> Any:
+        w = world(2, **settings)
+        w.monitor.register({"execution": execution(), "spec": spec(2)})
+        return w
+
+    return build
+
+
+class TestRecords:
+    def test_a_failed_job_is_recorded_with_what_ecs_says(self, registered: Callable[..., Any]) -> None:
+        w = registered()
+        assert failed(w, "States.TaskFailed", ecs_cause())["again"] is False
+        now = to_iso(w.clock.now())
+        assert w.rows() == [
+            TaskRow(
+                workflow_run_id=w.run_id,
+                ecs_task_id=TASK_ARN,
+                workflow_name="copying",
+                task_name="task_01",
+                attempt=1,
+                status=TaskStatus.FAILED,
+                start_time=now,
+                update_time=now,
+                source_uri="s3://kit-2/in/1.txt",
+                target_uri=f"s3://kit-2/copies/copying/{w.run_id}/task_01/1.txt",
+                error="ContainerExited: the container exited with code 1",
+                stopped_reason="Essential container in task exited",
+                stop_code="EssentialContainerExited",
+                exit_code=1,
+                log_stream="ecs/app/0123abcd",
+            )
+        ]
+
+    def test_reasons_that_the_task_itself_wrote_stay(self, registered: Callable[..., Any]) -> None:
+        w = registered()
+        failed(w, "States.TaskFailed", ecs_cause())
+        (row,) = w.rows()
+        w.details._client.delete_item(
+            TableName=w.details.name,
+            Key={"workflow_run_id": {"N": str(w.run_id)}, "ecs_task_id": {"S": TASK_ARN}},
+        )
+        own = replace(
+            row, start_time="2026-11-24T03:00:00.000Z", error="JobFailed: no", stopped_reason=None, stop_code=None
+        )
+        w.details.put_new(own)
+        failed(w, "States.TaskFailed", ecs_cause())
+        (row,) = w.rows()
+        assert (row.error, row.start_time) == ("JobFailed: no", "2026-11-24T03:00:00.000Z")
+        assert (row.stopped_reason, row.stop_code) == (
+            "Essential container in task exited",
+            "EssentialContainerExited",
+        )
+
+    def test_a_task_that_is_recorded_as_completed_is_not_tried_again(self, registered: Callable[..., Any]) -> None:
+        w = registered(taskAttempts=5)
+        failed(w, "States.TaskFailed", ecs_cause())
+        (row,) = w.rows()
+        w.details._client.delete_item(
+            TableName=w.details.name,
+            Key={"workflow_run_id": {"N": str(w.run_id)}, "ecs_task_id": {"S": TASK_ARN}},
+        )
+        w.details.put_new(replace(row, status=TaskStatus.COMPLETED))
+        assert failed(w, "States.TaskFailed", ecs_cause()) == {"again": False}
+        assert w.rows()[0].status is TaskStatus.COMPLETED
+
+    def test_a_row_of_another_workflow_with_the_same_run_id_is_left_alone(self, registered: Callable[..., Any]) -> None:
+        w = registered(taskAttempts=2)
+        refusal = ("ECS.ClientException", "no")
+        failed(w, *refusal)
+        other = replace(w.rows()[0], workflow_name="other")
+        w.details._client.delete_item(
+            TableName=w.details.name,
+            Key={"workflow_run_id": {"N": str(w.run_id)}, "ecs_task_id": {"S": other.ecs_task_id}},
+        )
+        w.details.put_new(other)
+        assert failed(w, *refusal) == {"again": False}
+        assert w.details.rows(w.run_id, "other") == [other]
+
+    def test_a_refusal_is_recorded_and_not_tried_again(self, registered: Callable[..., Any]) -> None:
+        w = registered(taskAttempts=3)
+        answer = failed(w, "ECS.InvalidParameterException", "TaskDefinition is inactive")
+        (row,) = w.rows()
+        assert not answer["again"] and row.ecs_task_id == "not-started/task_01/1"
+        assert row.error == "ECS.InvalidParameterException: ECS did not start the task: TaskDefinition is inactive"
+
+    def test_a_time_out_leaves_the_record_to_the_next_look(self, registered: Callable[..., Any]) -> None:
+        w = registered(taskAttempts=2)
+        assert failed(w, "States.Timeout", "")["again"] is True
+        assert failed(w, "States.Timeout", "", attempt=2)["again"] is False
+        assert w.rows() == []
+
+    def test_the_container_s_reason_is_told(self, registered: Callable[..., Any]) -> None:
+        w = registered()
+        killed = [{"ExitCode": 137, "Reason": "OutOfMemoryError: Container killed due to memory usage", "Name": "app"}]
+        failed(w, "States.TaskFailed", ecs_cause(Containers=killed))
+        assert w.rows()[0].error == (
+            "ContainerExited: the container exited with code 137 "
+            "(OutOfMemoryError: Container killed due to memory usage)"
+        )
+
+    def test_the_exit_code_is_that_of_the_container_that_failed(self, registered: Callable[..., Any]) -> None:
+        w = registered()
+        containers = [{"ExitCode": 0, "Name": "side"}, {"ExitCode": 3, "Name": "app"}]
+        failed(w, "States.TaskFailed", ecs_cause(Containers=containers))
+        assert w.rows()[0].exit_code == 3
+
+    def test_a_run_that_has_ended_is_left_as_it_is(self, registered: Callable[..., Any]) -> None:
+        w = registered(taskAttempts=3)
+        w.summaries.finish(w.summary(), RunStatus.FAILED, Counts(0, 3, 0), to_iso(w.clock.now()))
+        assert failed(w, "States.TaskFailed", ecs_cause()) == {"again": False}
+        assert w.rows() == []
+
+
+class TestAttempts:
+    @pytest.mark.parametrize("attempts", [1, 2, 3])
+    def test_a_job_has_its_attempts(self, registered: Callable[..., Any], attempts: int) -> None:
+        w = registered(taskAttempts=attempts)
+        answers = [failed(w, "States.TaskFailed", ecs_cause(), attempt=n) for n in range(1, attempts + 1)]
+        assert [answer["again"] for answer in answers] == [True] * (attempts - 1) + [False]
+        assert [answer["attempt"] for answer in answers] == list(range(2, attempts + 2))
+        assert all(1 <= answer["waitSeconds"] <= 30 for answer in answers)
+
+    @pytest.mark.parametrize(
+        ("changes", "code"),
+        [
+            (
+                {"StopCode": "TaskFailedToStart", "StoppedReason": 'CannotPullContainerError: "kit"'},
+                "TaskFailedToStart",
+            ),
+            ({"StopCode": "SpotInterruption", "StoppedReason": "Your Spot Task was interrupted."}, "SpotInterruption"),
+            ({"StopCode": "TerminationNotice", "StoppedReason": "going"}, "TerminationNotice"),
+            ({"StopCode": "InfrastructureHealth", "StoppedReason": "unhealthy"}, "InfrastructureHealth"),
+            ({"StopCode": "", "StoppedReason": "Host EC2 (instance i-0) terminated."}, "HostLost"),
+        ],
+    )
+    def test_infrastructure_is_tried_three_times_more(
+        self, registered: Callable[..., Any], changes: Any, code: str
+    ) -> None:
+        w = registered()
+        cause = ecs_cause(**changes, Containers=[])
+        answers = [failed(w, "States.TaskFailed", cause, attempt=n + 1, infrastructure=n) for n in range(4)]
+        assert [answer["again"] for answer in answers] == [True, True, True, False]
+        assert [answer["infrastructureFailures"] for answer in answers] == [1, 2, 3, 4]
+        assert w.rows()[0].error == f"{code}: {changes['StoppedReason']}"
+
+    def test_infrastructure_does_not_use_up_the_job_s_attempts(self, registered: Callable[..., Any]) -> None:
+        w = registered(taskAttempts=2)
+        assert failed(w, "States.TaskFailed", ecs_cause(), attempt=3, infrastructure=2)["again"] is True
+        assert failed(w, "States.TaskFailed", ecs_cause(), attempt=5, infrastructure=3)["again"] is False
+
+    def test_other_failures_of_run_task_count_as_infrastructure(self, registered: Callable[..., Any]) -> None:
+        w = registered()
+        assert failed(w, "AmazonECS.Unknown", not_placed("ATTRIBUTE"))["again"] is True
+        assert w.rows()[0].error.startswith("AmazonECS.Unknown: ECS did not start the task: ")
+
+    def test_they_are_those_that_the_run_was_registered_with(
+        self, registered: Callable[..., Any], world: Callable[..., Any]
+    ) -> None:
+        registered(taskAttempts=2)
+        assert failed(world(2, taskAttempts=1), "States.TaskFailed", ecs_cause())["again"] is True
+
+
+BUSY = [
+    ("ECS.AmazonECSException", "Rate exceeded (Service: AmazonECS; Status Code: 400; Error Code: ThrottlingException)"),
+    ("ECS.AmazonECSException", "Capacity is unavailable at this time. Please try again later"),
+    ("ECS.AmazonECSException", ""),
+    ("ECS.SdkClientException", "Unable to execute HTTP request: Connect to ecs timed out"),
+    ("ECS.ServerException", "busy"),
+    ("ECS.InvalidParameterException", "Rate exceeded (Service: AmazonECS)"),
+    ("ECS.ClientException", "Capacity is unavailable at this time. Please try again later"),
+    ("ECS.InvalidParameterException", "Request limit exceeded. (ErrorCode: RequestLimitExceeded)"),
+    ("ECS.LimitExceededException", "no more"),
+    ("ECS.ThrottlingException", ""),
+    ("AmazonECS.Unknown", not_placed("RESOURCE:MEMORY")),
+    ("AmazonECS.Unknown", not_placed("AGENT")),
+    ("AmazonECS.Unknown", not_placed("Capacity is unavailable at this time")),
+    ("AmazonECS.Unknown", not_placed(QUOTA)),
+]
+
+
+class TestCapacity:
+    @pytest.mark.parametrize(("error", "cause"), BUSY)
+    def test_is_waited_for_however_often_it_is_not_there(
+        self, registered: Callable[..., Any], error: str, cause: str
+    ) -> None:
+        w = registered()
+        answers = [failed(w, error, cause) for _ in range(30)]
+        assert all(answer["again"] and answer["attempt"] == 1 for answer in answers)
+        assert w.rows() == [] and w.summary().capacity_waits == 30
+
+    def test_waits_grow_to_a_quarter_of_an_hour_and_tell_since_when(self, registered: Callable[..., Any]) -> None:
+        w = registered(runTimeoutSeconds=21_600)
+        began = to_iso(w.clock.now())
+        waits = []
+        for _ in range(14):
+            waits.append(failed(w, *BUSY[0])["waitSeconds"])
+            w.clock.advance(waits[-1])
+        assert 5 <= waits[0] <= 11 and 450 <= max(waits) <= 901
+        assert w.summary().waiting_since == began
+        message = w.monitor.monitor({"execution": execution(), "workflowName": "copying", "runId": str(w.run_id)})
+        assert message["message"].endswith(f"; waiting for capacity since {began}")
+
+    def test_a_task_that_starts_ends_the_wait(self, registered: Callable[..., Any]) -> None:
+        w = registered()
+        failed(w, *BUSY[0])
+        w.clock.advance(20)
+        now = to_iso(w.clock.now())
+        w.details.put_new(TaskRow(w.run_id, TASK_ARN, "copying", "task_01", 1, TaskStatus.RUNNING, now, now))
+        w.monitor.monitor({"execution": execution(), "workflowName": "copying", "runId": str(w.run_id)})
+        assert w.summary().waiting_since is None
+
+    def test_a_task_that_started_before_does_not(self, registered: Callable[..., Any]) -> None:
+        w = registered()
+        before = to_iso(w.clock.now() - timedelta(seconds=5))
+        w.details.put_new(TaskRow(w.run_id, TASK_ARN, "copying", "task_01", 1, TaskStatus.RUNNING, before, before))
+        failed(w, *BUSY[0])
+        w.monitor.monitor({"execution": execution(), "workflowName": "copying", "runId": str(w.run_id)})
+        assert w.summary().waiting_since is not None
+
+    def test_a_run_that_ends_waits_no_more(self, registered: Callable[..., Any]) -> None:
+        w = registered()
+        failed(w, *BUSY[0])
+        w.summaries.end_early(w.summary(), RunStatus.TIMED_OUT, to_iso(w.clock.now()))
+        assert w.summary().waiting_since is None
+
+
+class TestRefusals:
+    def test_a_run_whose_row_is_gone(self, world: Callable[..., Any]) -> None:
+        with pytest.raises(RunNotFound):
+            failed(world(2), "States.TaskFailed", ecs_cause())
+
+    def test_a_run_of_another_execution(self, registered: Callable[..., Any]) -> None:
+        w = registered()
+        with pytest.raises(RunIdInUse):
+            failed(w, "States.TaskFailed", ecs_cause(), execution=execution(EXECUTION + "2"))
+
+    def test_a_redrive_leaves_the_rows_alone(self, registered: Callable[..., Any]) -> None:
+        w = registered()
+        with pytest.raises(RedriveRefused):
+            failed(w, "States.TaskFailed", ecs_cause(), execution=execution(redrive_count=1))
+        assert w.rows() == []
+
+
+class TestCauses:
+    @pytest.mark.parametrize(
+        "cause",
+        ["", "junk", "{", '{"TaskArn":', "null", "[1]", ecs_cause()[:900], '{"TaskArn": 3}', '"\\"', "{% $error() %}"],
+    )
+    @pytest.mark.parametrize("error", ["States.TaskFailed", "Junk", ""])
+    def test_any_text_is_survived(self, cause: str, error: str) -> None:
+        assert failures.of_state(error, cause).kind in (FailureKind.JOB, FailureKind.REFUSED)
+
+    @given(st.text(), st.text())
+    def test_whatever_it_says(self, error: str, cause: str) -> None:
+        assert failures.of_state(error, cause).failure.error
+
+    def test_one_that_was_cut_short_still_names_its_task(self) -> None:
+        cut = json.dumps({"TaskArn": TASK_ARN, "StopCode": "EssentialContainerExited", "Rest": "x" * 50})[:-20]
+        assert failures.of_state("States.TaskFailed", cut).ecs_task_arn == TASK_ARN
+
+    @pytest.mark.parametrize("text", ['a "quoted" word', "line\nline", "ü\\", "\u2028"])
+    def test_texts_are_read_as_json_writes_them(self, text: str) -> None:
+        cause = ecs_cause(StoppedReason=text, Containers=[])
+        assert failures.of_state("States.TaskFailed", cause).failure.stopped_reason == text
