@@ -102,6 +102,27 @@ def test_names_are_made_up_once_and_replaced_before_deletion_while_ignored_chang
     assert life.second.outputs["name"].value != name
 
 
+def test_what_cannot_be_read_after_it_was_made_stays_in_the_state_until_it_is_destroyed(
+    world: World, make_stack: MakeStack
+) -> None:
+    logs = world.client("logs")
+    stack = make_stack("unread", lambda: aws.cloudwatch.LogGroup("unread", name="/unread") and None)
+    denied = {"error": "AccessDeniedException", "message": "not to be read", "status": 400}
+    world.emulator.inject_faults([{"service": "logs", "operation": "DescribeLogGroups", "effect": denied}])
+    try:
+        with pytest.raises(auto.CommandError, match="not to be read"):
+            stack.up()
+    finally:
+        world.emulator.inject_faults([])
+
+    (kept,) = (each for each in stack.export_stack().deployment["resources"] if each.get("id") == "/unread")
+    assert "not to be read" in kept["initErrors"][0]
+    assert changes(stack.up()) == {"update": 1}, "the engine looks again"
+    assert logs.describe_log_groups(logGroupNamePrefix="/unread")["logGroups"]
+    assert changes(stack.destroy())["delete"] == 2, "with the stack itself"
+    assert not logs.describe_log_groups(logGroupNamePrefix="/unread")["logGroups"]
+
+
 def unknown_type() -> None:
     pulumi.CustomResource("aws:sns/topic:Topic", "topic", {"name": "x"})
 

@@ -32,6 +32,7 @@ class ToyProvider(Provider):
 
     def __init__(self) -> None:
         super().__init__()
+        self.closed = False
         self.shop: dict[str, Properties] = {}
         self.settings: Properties = {}
         self.invisible_reads = 0
@@ -82,6 +83,8 @@ class Box(Resource[ToyProvider]):
         return str(inputs["name"])
 
     def read(self, operation: Operation[ToyProvider], resource_id: str, state: Properties) -> Properties | None:
+        if operation.provider.closed:
+            raise ShopError("closed")
         if operation.provider.invisible_reads:
             operation.provider.invisible_reads -= 1
             return None
@@ -203,15 +206,34 @@ def test_an_answer_of_the_client_names_call_and_resource(servicer: ProviderServi
     assert failure.value.code is grpc.StatusCode.UNKNOWN
 
 
-def test_what_exists_but_failed_is_not_lost(servicer: ProviderServicer[Any]) -> None:
-    with pytest.raises(Aborted) as failure:
-        create(servicer, {"name": "one", "size": 14})
+def kept(failure: pytest.ExceptionInfo[Aborted]) -> provider_pb2.ErrorResourceInitFailed:
+    """What the engine keeps in its state after a failure."""
     status = status_pb2.Status.FromString(failure.value.metadata["grpc-status-details-bin"])
     details = provider_pb2.ErrorResourceInitFailed()
     assert status.details[0].Unpack(details)
+    return details
+
+
+def test_what_exists_but_failed_is_not_lost(servicer: ProviderServicer[Any]) -> None:
+    with pytest.raises(Aborted) as failure:
+        create(servicer, {"name": "one", "size": 14})
+    details = kept(failure)
     assert details.id == "half-made"
     assert list(details.reasons) == [f"creating {TOKEN} it: the shop said it broke"]
     assert from_struct(details.inputs) == {"name": "one", "size": 14}
+
+
+def test_what_was_made_but_cannot_be_read_is_not_lost_and_its_secrets_stay_secret(
+    servicer: ProviderServicer[Any], toys: ToyProvider
+) -> None:
+    toys.closed = True
+    inputs = {"name": "one", "size": 1, "password": Secret("x")}
+    with pytest.raises(Aborted) as failure:
+        create(servicer, inputs)
+    details = kept(failure)
+    assert details.id == "one"
+    assert list(details.reasons) == [f"creating {TOKEN} it: the shop said closed"]
+    assert from_struct(details.properties) == from_struct(details.inputs) == inputs
 
 
 def update(
@@ -229,6 +251,22 @@ def test_an_update_previews_what_it_may_change(servicer: ProviderServicer[Any]) 
     foreseen = update(servicer, state, old, new, preview=True)
     assert foreseen == {**state, "size": 2, "version": UNKNOWN}
     assert update(servicer, state, old, new) == {**state, "size": 2, "version": 2}
+
+
+def test_what_was_changed_but_cannot_be_read_is_kept_as_it_is_now(
+    servicer: ProviderServicer[Any], toys: ToyProvider
+) -> None:
+    old = {"name": "one", "size": 1, "password": Secret("x")}
+    new = {**old, "size": 2}
+    _, state = create(servicer, old)
+    toys.closed = True
+    with pytest.raises(Aborted) as failure:
+        update(servicer, state, old, new)
+    details = kept(failure)
+    assert details.id == "one"
+    assert list(details.reasons) == [f"updating {TOKEN} it: the shop said closed"]
+    assert from_struct(details.inputs) == new
+    assert from_struct(details.properties) == {**state, **new}
 
 
 def test_an_update_of_what_is_gone_fails(servicer: ProviderServicer[Any]) -> None:

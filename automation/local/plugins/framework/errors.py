@@ -54,16 +54,24 @@ class CheckFailure:
 
 
 class InitFailed(ProviderError):
-    """Something was created but did not become usable; the engine keeps it in the state under its id.
+    """A resource exists, but it did not become usable or could not be read; the engine keeps it in the state.
 
     Attributes:
         resource_id: the id of what exists.
-        properties: the inputs it was made from.
+        properties: its state, as far as it is known.
         cause: what went wrong then.
+        inputs: the inputs it was made from, or brought to.
     """
 
-    def __init__(self, resource_id: str, properties: Mapping[str, Any], cause: Exception) -> None:
+    def __init__(
+        self,
+        resource_id: str,
+        properties: Mapping[str, Any],
+        cause: Exception,
+        inputs: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(str(cause))
         self.resource_id = resource_id
         self.properties = properties
         self.cause = cause
+        self.inputs = properties if inputs is None else inputs

@@ -169,16 +169,21 @@ def foreseen(resource: Resource[ProviderT], provider: ProviderT, inputs: Propert
     return state
 
 
-def foreseen_update(
-    resource: Resource[ProviderT], provider: ProviderT, old_state: Properties, inputs: Properties
-) -> Properties:
-    """The state that a preview of updating the resource shows."""
-    state = {
+def merged(resource: Resource[Any], old_state: Mapping[str, Any], inputs: Mapping[str, Any]) -> Properties:
+    """What is known of a resource that is brought from a state to inputs; what the program no longer gives is gone."""
+    kept = {
         name: value
         for name, value in old_state.items()
         if name not in resource.table or resource.table[name].computed or name in inputs
     }
-    state.update({key: value for key, value in inputs.items() if key != DEFAULTS})
+    return {**kept, **{name: value for name, value in inputs.items() if name != DEFAULTS}}
+
+
+def foreseen_update(
+    resource: Resource[ProviderT], provider: ProviderT, old_state: Properties, inputs: Properties
+) -> Properties:
+    """The state that a preview of updating the resource shows."""
+    state = merged(resource, old_state, inputs)
     state.update(dict.fromkeys(resource.volatile, UNKNOWN))
     state.update(resource.foresee(provider, inputs))
     return state

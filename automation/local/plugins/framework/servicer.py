@@ -1,6 +1,7 @@
 """The engine's provider protocol over resource types."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final, Generic, NoReturn, TypeVar
 
 import grpc
@@ -25,6 +26,7 @@ from automation.local.plugins.framework.resource import (
     Resource,
     foreseen,
     foreseen_update,
+    merged,
     name_is_fixed,
     with_name,
 )
@@ -188,12 +190,14 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[P]):
             state = foreseen(resource, self._provider, inputs)
             return provider_pb2.CreateResponse(id="", properties=to_struct(conceal(state, secrets)))
         operation = self._operation(request.urn, request.timeout)
-        resource_id = resource.create(operation, inputs)
-        state = operation.wait(
-            f"the new resource {resource_id} to show up",
-            lambda: resource.read(operation, resource_id, inputs),
-            default_seconds=NEW_RESOURCE_VISIBLE_SECONDS,
-        )
+        with _keeping(properties, secrets):
+            resource_id = resource.create(operation, inputs)
+            with self._existing(resource_id, inputs):
+                state = operation.wait(
+                    f"the new resource {resource_id} to show up",
+                    lambda: resource.read(operation, resource_id, inputs),
+                    default_seconds=NEW_RESOURCE_VISIBLE_SECONDS,
+                )
         state = _spelled(resource, inputs, state)
         return provider_pb2.CreateResponse(id=resource_id, properties=to_struct(conceal(state, secrets)))
 
@@ -234,7 +238,9 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[P]):
         changed = {_top_level(path) for path in changes}
         if changed:
             resource.update(operation, request.id, old, new, changed)
-        state_now = resource.read(operation, request.id, {**old, **new})
+        known = merged(resource, old, new)
+        with _keeping(news, secrets), self._existing(request.id, known):
+            state_now = resource.read(operation, request.id, known)
         if state_now is None:
             raise ProviderError(f"{request.id} vanished while it was being changed")
         return provider_pb2.UpdateResponse(properties=to_struct(conceal(_spelled(resource, new, state_now), secrets)))
@@ -280,6 +286,15 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[P]):
         if self._engine is not None:
             self._engine.Log(engine_pb2.LogRequest(severity=engine_pb2.INFO, message=line, urn=urn, ephemeral=True))
 
+    @contextmanager
+    def _existing(self, resource_id: str, properties: Properties) -> Iterator[None]:
+        """Within it the resource exists as `properties` say: a failure leaves it in the engine's state."""
+        failures: tuple[type[Exception], ...] = (ProviderError, *self._provider.call_errors)
+        try:
+            yield
+        except failures as error:
+            raise InitFailed(resource_id, properties, error) from error
+
     def _guard(self, context: grpc.ServicerContext, urn: str, work: Callable[[], R], doing: str = "checking") -> R:
         """Run `work`; a failure becomes a gRPC status that says what was being done to which resource."""
         subject = urn.split("::", 2)[-1].rsplit("$", 1)[-1].replace("::", " ") if urn else "the provider"
@@ -297,13 +312,22 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[P]):
         details = provider_pb2.ErrorResourceInitFailed(
             id=error.resource_id,
             properties=to_struct(error.properties),
-            inputs=to_struct(error.properties),
+            inputs=to_struct(error.inputs),
             reasons=[message],
         )
         status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=message)
         status.details.add().Pack(details)
         context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
         context.abort(grpc.StatusCode.UNKNOWN, message)
+
+
+@contextmanager
+def _keeping(inputs: Properties, secrets: Iterable[str]) -> Iterator[None]:
+    """What stays in the engine's state after a failure has the program's own inputs, and its secrets as secrets."""
+    try:
+        yield
+    except InitFailed as error:
+        raise InitFailed(error.resource_id, conceal(error.properties, secrets), error.cause, inputs) from error.cause
 
 
 def _spelled(resource: Resource[Any], wanted: Mapping[str, Any], state: Properties) -> Properties:
