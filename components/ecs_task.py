@@ -75,7 +75,8 @@ def container_definition(names: PatternNames, config: KitConfig, image: str, job
         "readonlyRootFilesystem": config.task_root_file_system == "read-only",
         "stopTimeout": config.stop_timeout_seconds,
         # An init process passes SIGTERM on and reaps what a job leaves behind.
-        "linuxParameters": {"initProcessEnabled": True, "capabilities": {"drop": ["ALL"]}},
+        # The empty `add` is ECS's answer: without it, it is another definition to the provider with each deployment.
+        "linuxParameters": {"initProcessEnabled": True, "capabilities": {"add": [], "drop": ["ALL"]}},
         "logConfiguration": {
             "logDriver": "awslogs",
             "options": {

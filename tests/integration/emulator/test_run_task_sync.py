@@ -70,6 +70,14 @@ def when_running(fargate: Any, until: Any, count: int = 1) -> list[str]:
     return until(ask)
 
 
+def test_a_deregistered_revision_is_refused_with_the_services_error(fargate: Any, machines: Any, role: str) -> None:
+    definition = fargate.define("")
+    fargate.ecs.deregister_task_definition(taskDefinition=definition)
+    end = machines.run({"Run": run_task(fargate, definition, End=True)}, "Run", role)
+    assert (end["status"], end["error"]) == ("FAILED", "ECS.ClientException")
+    assert "TaskDefinition is inactive" in end["cause"]
+
+
 def test_the_output_is_the_one_task_in_pascal_case(fargate: Any, machines: Any, role: str) -> None:
     definition = fargate.define("print('done')")
     end = machines.run({"Run": run_task(fargate, definition, End=True)}, "Run", role)

@@ -41,6 +41,31 @@ def test_a_deregistered_revision_cannot_run(fargate: Any) -> None:
     assert code(error) == "ClientException"
 
 
+def test_a_deregistered_revision_keeps_its_running_task_but_starts_none(fargate: Any) -> None:
+    """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeregisterTaskDefinition.html."""
+    definition = fargate.define("import time; time.sleep(60)", stopTimeout=2)
+    arn = fargate.start(definition)
+    fargate.when(arn, "RUNNING")
+    fargate.ecs.deregister_task_definition(taskDefinition=definition)
+    with pytest.raises(ClientError, match="TaskDefinition is inactive"):
+        fargate.run(definition)
+    assert fargate.describe(arn)["lastStatus"] == "RUNNING"
+    fargate.ecs.stop_task(cluster=fargate.cluster, task=arn)
+    fargate.when(arn, "STOPPED")
+
+
+def test_a_task_definition_is_described_in_ecs_s_normal_form(fargate: Any) -> None:
+    definition = fargate.define("", linuxParameters={"capabilities": {"drop": ["ALL"]}})
+    described = fargate.ecs.describe_task_definition(taskDefinition=definition)["taskDefinition"]
+    (container,) = described["containerDefinitions"]
+    assert container["linuxParameters"] == {"capabilities": {"add": [], "drop": ["ALL"]}}
+    assert (container["cpu"], container["essential"]) == (0, True)
+    for name in ("environment", "mountPoints", "portMappings", "systemControls", "volumesFrom"):
+        assert container[name] == []
+    assert (described["volumes"], described["placementConstraints"]) == ([], [])
+    assert not {"ipcMode", "pidMode", "proxyConfiguration"} & described.keys()
+
+
 def test_a_bare_family_is_its_latest_active_revision(aws: Any, fargate: Any) -> None:
     first, second = fargate.define("print(1)"), fargate.define("print(2)")
     fargate.ecs.deregister_task_definition(taskDefinition=second)

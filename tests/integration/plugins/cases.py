@@ -64,6 +64,7 @@ def container(memory: int = 128) -> str:
                 "memory": memory,
                 "environment": [{"name": "B", "value": "2"}, {"name": "A", "value": "1"}],
                 "readonlyRootFilesystem": True,
+                "linuxParameters": {"capabilities": {"add": [], "drop": ["ALL"]}},
             }
         ]
     )

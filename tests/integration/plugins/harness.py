@@ -82,10 +82,19 @@ class Engine:
         return inputs
 
     def diff(
-        self, token: str, name: str, old: Mapping[str, Any], new: Mapping[str, Any], ignore: tuple[str, ...] = ()
+        self,
+        token: str,
+        name: str,
+        old: Mapping[str, Any],
+        new: Mapping[str, Any],
+        state: Mapping[str, Any] | None = None,
     ) -> provider_pb2.DiffResponse:
         request = provider_pb2.DiffRequest(
-            id="id", urn=self.urn(token, name), old_inputs=to_struct(old), news=to_struct(new), ignoreChanges=ignore
+            id="id",
+            urn=self.urn(token, name),
+            olds=to_struct(state or {}),
+            old_inputs=to_struct(old),
+            news=to_struct(new),
         )
         return self.servicer.Diff(request, FakeContext())  # type: ignore[arg-type]
 

@@ -44,14 +44,14 @@ def test_life_of_a_resource(case: Case, engine: Engine, world: World) -> None:
 
     refreshed_id, refreshed, refreshed_inputs = engine.read(token, name, resource_id, state, inputs)
     assert (refreshed_id, refreshed, refreshed_inputs) == (resource_id, state, inputs), "a refresh finds no change"
-    assert not engine.diff(token, name, inputs, inputs).detailedDiff
+    assert not engine.diff(token, name, inputs, inputs, state).detailedDiff
 
     program = {**case.inputs(world), **case.changed(world)}
     program = {key: value for key, value in program.items() if value is not None}
     if "allocationId" in inputs:
         program["allocationId"] = inputs["allocationId"]
     new_inputs = engine.check(token, name, program, inputs)
-    diff = engine.diff(token, name, inputs, new_inputs)
+    diff = engine.diff(token, name, inputs, new_inputs, state)
     assert not diff.replaces
     assert set(diff.diffs) == set(case.changed(world)) - {"readCapacity", "writeCapacity"}
     if case.changed(world):

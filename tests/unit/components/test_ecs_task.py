@@ -34,7 +34,7 @@ def test_the_image_is_named_by_its_digest():
 def test_the_container_can_change_nothing_of_itself():
     definition = container()
     assert definition["readonlyRootFilesystem"] is True
-    assert definition["linuxParameters"] == {"initProcessEnabled": True, "capabilities": {"drop": ["ALL"]}}
+    assert definition["linuxParameters"] == {"initProcessEnabled": True, "capabilities": {"add": [], "drop": ["ALL"]}}
 
 
 def test_the_time_to_stop_follows_the_configuration():

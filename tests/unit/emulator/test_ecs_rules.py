@@ -41,6 +41,32 @@ def test_fargate_refuses_what_it_cannot_run(wrong: dict[str, Any], reason: str) 
         ecs_api.check_fargate(definition(**wrong))
 
 
+def test_a_container_definition_is_given_back_with_what_ecs_fills_in() -> None:
+    """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html."""
+    given = {
+        "name": "app",
+        "image": "x",
+        "portMappings": [{"containerPort": 80}],
+        "healthCheck": {"command": ["true"], "timeout": 9},
+        "linuxParameters": {"initProcessEnabled": True, "capabilities": {"drop": ["ALL"]}},
+    }
+    assert ecs_api.described_container(given, {"networkMode": "awsvpc"}) == {
+        "name": "app",
+        "image": "x",
+        "cpu": 0,
+        "essential": True,
+        "environment": [],
+        "mountPoints": [],
+        "volumesFrom": [],
+        "systemControls": [],
+        "portMappings": [{"containerPort": 80, "hostPort": 80, "protocol": "tcp"}],
+        "healthCheck": {"command": ["true"], "interval": 30, "timeout": 9, "retries": 3},
+        "linuxParameters": {"initProcessEnabled": True, "capabilities": {"add": [], "drop": ["ALL"]}},
+    }
+    empty = {"name": "app", "linuxParameters": {"capabilities": {}}}
+    assert ecs_api.described_container(empty, {"networkMode": "bridge"})["linuxParameters"] == {}
+
+
 @pytest.mark.parametrize(
     ("action", "request_", "resources"),
     [

@@ -189,6 +189,7 @@ def test_nothing_changed_is_no_change(servicer: ProviderServicer[Any], token: st
         ("aws:ecs/taskDefinition:TaskDefinition", {"runtimePlatform": {"cpuArchitecture": "ARM64"}}, REPLACE),
         ("aws:ecs/taskDefinition:TaskDefinition", {"taskRoleArn": ROLE}, REPLACE),
         ("aws:ecs/taskDefinition:TaskDefinition", {"tags": {"a": "b"}}, IN_PLACE),
+        ("aws:ecs/taskDefinition:TaskDefinition", {"skipDestroy": True}, IN_PLACE),
         ("aws:iam/role:Role", {"name": "two"}, REPLACE_AFTER_DELETE),
         ("aws:iam/role:Role", {"path": "/two/"}, REPLACE_AFTER_DELETE),
         ("aws:iam/role:Role", {"assumeRolePolicy": ASSUMED.replace("lambda", "states")}, IN_PLACE),
@@ -280,6 +281,18 @@ def test_a_change_means(servicer: ProviderServicer[Any], token: str, changed: di
             },
         ),
         (
+            "aws:ecs/taskDefinition:TaskDefinition",
+            {
+                "containerDefinitions": '[{"name": "b", "image": "x", "healthCheck": {"command": ["a"]}},'
+                ' {"name": "a", "environment": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}, {}]}]'
+            },
+            {
+                "containerDefinitions": '[{"name": "a", "systemControls": [],'
+                ' "environment": [{"name": "B", "value": "2"}, {"name": "A", "value": "1"}]}, {"name": "b", "image":'
+                ' "x", "healthCheck": {"command": ["a"], "interval": 30, "retries": 3, "timeout": 5}}]'
+            },
+        ),
+        (
             "aws:sfn/stateMachine:StateMachine",
             {"definition": '{"StartAt": "A"}'},
             {"definition": '{\n  "StartAt": "A"\n}'},
@@ -302,6 +315,30 @@ def test_other_words_for_the_same_are_no_change(
     old, _ = check(servicer, token, {**BASE[token], **one})
     new, _ = check(servicer, token, {**BASE[token], **other}, old)
     assert not diff(servicer, token, old, new).diffs
+
+
+@pytest.mark.parametrize(
+    "filled_in",
+    [
+        {"linuxParameters": {"capabilities": {"add": [], "drop": ["ALL"]}}},
+        {"logConfiguration": {"logDriver": "awslogs", "secretOptions": []}},
+        {"readonlyRootFilesystem": False},
+        {"dockerLabels": {}},
+    ],
+)
+def test_what_ecs_fills_in_further_down_is_another_task_definition(
+    servicer: ProviderServicer[Any], filled_in: dict[str, Any]
+) -> None:
+    """The published provider's comparison empties the container's own lists alone."""
+    token = "aws:ecs/taskDefinition:TaskDefinition"
+    given = {"linuxParameters": {"capabilities": {"drop": ["ALL"]}}, "logConfiguration": {"logDriver": "awslogs"}}
+    old, new = (
+        check(
+            servicer, token, {**BASE[token], "containerDefinitions": json.dumps([{"name": "a", "image": "x", **each}])}
+        )
+        for each in (given, {**given, **filled_in})
+    )
+    assert list(diff(servicer, token, old[0], new[0]).replaces) == ["containerDefinitions"]
 
 
 @pytest.mark.parametrize(

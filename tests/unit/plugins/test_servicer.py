@@ -291,6 +291,20 @@ def test_a_refresh_finds_no_change_drift_and_absence(servicer: ProviderServicer[
     assert read(servicer, state, inputs)[0] == ""
 
 
+def test_the_program_is_compared_with_what_the_state_has_not_with_what_it_said_before(
+    servicer: ProviderServicer[Any],
+) -> None:
+    inputs = {"name": "one", "size": 1}
+    request = provider_pb2.DiffRequest(
+        id="one",
+        urn=BOX,
+        olds=to_struct({**inputs, "size": 9, "lid": True, "version": 1}),
+        old_inputs=to_struct(inputs),
+        news=to_struct(inputs),
+    )
+    assert list(call(servicer.Diff, request).diffs) == ["size"]
+
+
 def test_an_import_needs_the_id_alone(servicer: ProviderServicer[Any]) -> None:
     create(servicer, {"name": "one", "size": 1})
     resource_id, state, inputs = read(servicer, {}, {})

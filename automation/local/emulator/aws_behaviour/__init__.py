@@ -14,7 +14,7 @@ ecs_api: calls on tasks and task definitions
     assume, capacity providers that are not the cluster's; its client tokens are idempotent, recorded failures included,
     and answered with ConflictException when parameters differ; a bare family is its latest ACTIVE revision; ListTasks
     checks its filters, DescribeTasks its limits; stopped tasks stay; times have milliseconds; Fargate's sizes and its
-    execution role are checked.
+    execution role are checked; a task definition is given back with the defaults and empty lists that ECS fills in.
 ecs_tasks: the life of a task
     StopTask sends SIGTERM, after stopTimeout SIGKILL, and the task stops when its containers ended; each container
     keeps its own exit code, one that never ran has none; credentials are a session of the task role.

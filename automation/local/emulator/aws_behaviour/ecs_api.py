@@ -474,7 +474,45 @@ class RegisterTaskDefinition:
         """
         if "FARGATE" in request.get("requiresCompatibilities", []):
             check_fargate(request)
-        return self._register(request)
+        containers = [described_container(each, request) for each in request.get("containerDefinitions") or []]
+        answer = self._register({**request, "containerDefinitions": containers})
+        if answer[0] >= 400:
+            return answer
+        made = json.loads(answer[2])
+        definition = ecs._task_defs[f"{made['taskDefinition']['family']}:{made['taskDefinition']['revision']}"]
+        for name in [name for name, value in definition.items() if value in (None, "")]:
+            del definition[name]
+        return _succeed({**made, "taskDefinition": definition})
+
+
+def described_container(container: dict[str, Any], request: Request) -> dict[str, Any]:
+    """A container definition as ECS gives it back: with what it fills in.
+
+    Lists that were left out are empty, in the container and in its `capabilities`; `capabilities` that say nothing are
+    dropped; a health check has its times, a port its protocol and, with `awsvpc`, its host port
+    (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html names the defaults; the
+    empty lists are as DescribeTaskDefinition answers).
+
+    Args:
+        container: the container definition of a RegisterTaskDefinition request.
+        request: the request.
+    """
+    lists = ("portMappings", "environment", "mountPoints", "volumesFrom", "systemControls")
+    result = {"cpu": 0, "essential": True, **{name: [] for name in lists}, **container}
+    vpc = request.get("networkMode") == "awsvpc"
+    result["portMappings"] = [
+        {"protocol": "tcp", **({"hostPort": each["containerPort"]} if vpc and "containerPort" in each else {}), **each}
+        for each in result["portMappings"]
+    ]
+    if "healthCheck" in result:
+        result["healthCheck"] = {"interval": 30, "timeout": 5, "retries": 3, **result["healthCheck"]}
+    if "linuxParameters" in result:
+        linux = dict(result["linuxParameters"])
+        capabilities = linux.pop("capabilities", None)
+        if capabilities:
+            linux["capabilities"] = {"add": [], "drop": [], **capabilities}
+        result["linuxParameters"] = linux
+    return result
 
 
 def check_fargate(request: Request) -> None:

@@ -218,41 +218,47 @@ class ClusterCapacityProviders(AwsResource):
 
 
 def containers_meaning(document: Any) -> Any:
-    """Container definitions in a form in which equal means equal.
+    """Container definitions in the form that the published provider compares.
 
-    ECS fills in what is absent and gives lists without an order back in any (ContainerDefinition, ECS API reference).
+    It sees through what ECS fills in for a container (`essential`, a `cpu` of 0, empty lists, a port's protocol and
+    host port, the times of a health check) and the order of containers, `environment` and `secrets`. It does not see
+    through what ECS fills in further down: `capabilities` without `add` are others than those with an empty `add`
+    (terraform-provider-aws, `internal/service/ecs/container_definitions.go`).
     """
     if not isinstance(document, list):
         return document
-    meaning = [_container(item) if isinstance(item, dict) else item for item in document]
-    return sorted(meaning, key=sort_key)
+    meaning = [_container(item) if isinstance(item, dict) else item for item in _without_nulls(document)]
+    return sorted(meaning, key=lambda item: (str(item.get("name")) if isinstance(item, dict) else "", sort_key(item)))
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(member) for key, member in value.items() if member is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 def _container(container: dict[str, Any]) -> dict[str, Any]:
     result: dict[str, Any] = {"essential": True}
     for key, value in container.items():
-        if value in (None, "", [], {}) or (key == "cpu" and value == 0):
+        members = [item for item in value if item not in (None, {})] if isinstance(value, list) else value
+        if members == [] or (key == "cpu" and members == 0):
             continue
-        if key in ("environment", "secrets", "environmentFiles", "ulimits", "systemControls") and isinstance(
-            value, list
-        ):
-            value = sorted(value, key=sort_key)
-        if key == "portMappings" and isinstance(value, list):
-            value = sorted((_port(item) for item in value), key=sort_key)
-        if key == "logConfiguration" and isinstance(value, dict):
-            value = {name: member for name, member in value.items() if member not in (None, [], {})}
-        if key == "mountPoints" and isinstance(value, list):
-            value = [{name: member for name, member in item.items() if member is not False} for item in value]
-        result[key] = value
+        if key in ("environment", "secrets"):
+            members = sorted(members, key=sort_key)
+        elif key == "portMappings" and isinstance(members, list):
+            members = [_port(item) if isinstance(item, dict) else item for item in members]
+        elif key == "healthCheck" and isinstance(members, dict):
+            members = {"interval": 30, "retries": 3, "timeout": 5, **members}
+        result[key] = members
     return result
 
 
 def _port(mapping: dict[str, Any]) -> dict[str, Any]:
     # With `awsvpc` the host's port is the container's.
-    port = {key: value for key, value in mapping.items() if value is not None}
-    if port.get("hostPort") in (0, port.get("containerPort")):
-        port.pop("hostPort", None)
-    return {"protocol": "tcp", **port}
+    port = {"protocol": "tcp", **mapping}
+    if not port.get("hostPort") and "containerPort" in port:
+        port["hostPort"] = port["containerPort"]
+    return port
 
 
 CONTAINERS: Final = Scalar("json", meaning=containers_meaning)

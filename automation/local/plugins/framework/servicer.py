@@ -168,8 +168,7 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[P]):
 
     def _diff(self, request: provider_pb2.DiffRequest) -> provider_pb2.DiffResponse:
         resource = self._type(request.urn)
-        old = reveal(from_struct(request.old_inputs if request.HasField("old_inputs") else request.olds))
-        new = reveal(from_struct(request.news))
+        old, new = _described(resource, request), reveal(from_struct(request.news))
         changes = compare(resource.table, old, new, request.ignoreChanges)
         forced = frozenset(resource.replaced_by(old, new))
         changes = {
@@ -233,8 +232,7 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[P]):
             state = foreseen_update(resource, self._provider, old, new)
             return provider_pb2.UpdateResponse(properties=to_struct(conceal(state, secrets)))
         operation = self._operation(request.urn, request.timeout)
-        old_inputs = reveal(from_struct(request.old_inputs)) if request.HasField("old_inputs") else old
-        changes = compare(resource.table, old_inputs, new, request.ignoreChanges)
+        changes = compare(resource.table, _described(resource, request), new, request.ignoreChanges)
         changed = {_top_level(path) for path in changes}
         if changed:
             resource.update(operation, request.id, old, new, changed)
@@ -328,6 +326,18 @@ def _keeping(inputs: Properties, secrets: Iterable[str]) -> Iterator[None]:
         yield
     except InitFailed as error:
         raise InitFailed(error.resource_id, conceal(error.properties, secrets), error.cause, inputs) from error.cause
+
+
+def _described(resource: Resource[Any], request: provider_pb2.DiffRequest | provider_pb2.UpdateRequest) -> Properties:
+    """The inputs that describe what the engine's state has of a resource.
+
+    The published providers compare the program with the state, which is what AWS answered, rather than with what the
+    program said before (pulumi-terraform-bridge, `pkg/tfbridge/provider.go`: `Diff`).
+    """
+    state, inputs = reveal(from_struct(request.olds)), reveal(from_struct(request.old_inputs))
+    if not request.HasField("old_inputs"):
+        return dict(state)
+    return reconcile(resource.table, inputs, state) if state else dict(inputs)
 
 
 def _spelled(resource: Resource[Any], wanted: Mapping[str, Any], state: Properties) -> Properties:
