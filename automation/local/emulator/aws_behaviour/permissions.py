@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import secrets
 import string
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +19,6 @@ from ministack.core.responses import get_account_id, get_region
 from ministack.services import iam, sts
 
 _KEY_ALPHABET = string.ascii_uppercase + string.digits
-_SESSION_SECONDS = 6 * 3600
 
 
 @dataclass(frozen=True)
@@ -160,7 +158,11 @@ def role_trusts(role_arn: str, service: str, *, source_arn: str | None = None) -
 
 
 def open_session(role_arn: str, session_name: str) -> RoleSession:
-    """Temporary credentials of the role, registered with the emulator's STS."""
+    """Credentials of the role, registered with the emulator's STS; they are good until `close_session`.
+
+    They do not expire: on AWS what holds them is given new ones before that, for as long as it runs (the container
+    agent renews those of an ECS task). Here they are fixed in the environment of a process, or in a client.
+    """
     session = RoleSession(
         access_key_id="ASIA" + "".join(secrets.choice(_KEY_ALPHABET) for _ in range(16)),
         secret_access_key=secrets.token_hex(20),
@@ -174,7 +176,6 @@ def open_session(role_arn: str, session_name: str) -> RoleSession:
             "SecretAccessKey": session.secret_access_key,
             "SessionToken": session.session_token,
             "AccountId": role_account(role_arn),
-            "Expiration": time.time() + _SESSION_SECONDS,
         },
     )
     return session
