@@ -373,15 +373,33 @@ def test_tasks_are_listed_by_who_started_them_and_by_family(aws: Any, fargate: A
     for arn in (mine, other):
         fargate.ecs.stop_task(cluster=fargate.cluster, task=arn)
         fargate.when(arn, "STOPPED")
-    assert listed(startedBy="me", desiredStatus="STOPPED") == {mine}
-    assert listed() == set()
+    assert listed(family=aws.name("family"), desiredStatus="STOPPED") == {mine, other}
+    assert listed(family=aws.name("another"), desiredStatus="STOPPED") == set()
+    assert listed() == listed(startedBy="me") == set()
 
 
-def test_started_by_has_to_be_the_only_filter_and_pages_have_a_hundred_tasks_at_most(aws: Any, fargate: Any) -> None:
-    for filters in ({"startedBy": "me", "family": aws.name("family")}, {"maxResults": 101}):
-        with pytest.raises(ClientError) as error:
-            fargate.ecs.list_tasks(cluster=fargate.cluster, **filters)
-        assert code(error) == "InvalidParameterException"
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"desiredStatus": "RUNNING"},
+        {"desiredStatus": "STOPPED"},
+        {"family": "family"},
+        {"launchType": "FARGATE"},
+        {"containerInstance": "instance"},
+        {"serviceName": "service"},
+    ],
+)
+def test_started_by_has_to_be_the_only_filter(fargate: Any, other: dict[str, str]) -> None:
+    with pytest.raises(ClientError, match="cannot specify startedBy with other arguments") as error:
+        fargate.ecs.list_tasks(cluster=fargate.cluster, startedBy="me", **other)
+    assert code(error) == "InvalidParameterException"
+    assert fargate.ecs.list_tasks(cluster=fargate.cluster, startedBy="me", maxResults=10)["taskArns"] == []
+
+
+def test_pages_have_a_hundred_tasks_at_most(fargate: Any) -> None:
+    with pytest.raises(ClientError) as error:
+        fargate.ecs.list_tasks(cluster=fargate.cluster, maxResults=101)
+    assert code(error) == "InvalidParameterException"
 
 
 # --- events ----------------------------------------------------------------------------------------------------------

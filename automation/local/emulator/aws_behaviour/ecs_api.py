@@ -414,7 +414,9 @@ def describe_tasks(request: Request) -> Answer:
     return _succeed({"tasks": tasks, "failures": failures})
 
 
-_OTHER_FILTERS = ("family", "serviceName", "containerInstance", "launchType")
+_OTHER_FILTERS = ("family", "serviceName", "desiredStatus", "containerInstance", "launchType")
+"""What `startedBy` cannot stand beside: "it must be the only filter that you use"
+(https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListTasks.html)."""
 
 
 def list_tasks(request: Request) -> Answer:
@@ -424,12 +426,9 @@ def list_tasks(request: Request) -> Answer:
         Refused: `startedBy` beside another filter, or no such cluster.
     """
     cluster = require_cluster(request.get("cluster"))
-    others = [name for name in _OTHER_FILTERS if request.get(name)]
     started_by = request.get("startedBy")
-    if started_by and others:
-        raise Refused(
-            "InvalidParameterException", f"startedBy must be the only filter, but {', '.join(others)} was given too."
-        )
+    if started_by and any(request.get(name) for name in _OTHER_FILTERS):
+        raise Refused("InvalidParameterException", "cannot specify startedBy with other arguments")
     wanted = request.get("desiredStatus") or "RUNNING"
     size = int(request.get("maxResults") or 100)
     if not 1 <= size <= 100:
