@@ -335,6 +335,64 @@ class StateMachines:
         return events
 
 
+class Functions:
+    """A Lambda function with a role of its own, which may write its log."""
+
+    def __init__(self, aws: Aws) -> None:
+        self.aws = aws
+        self.client = aws.client("lambda")
+        self.name = aws.name("function")
+        self.arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{self.name}"
+        self.role = aws.role(
+            "function",
+            "lambda.amazonaws.com",
+            allow("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"),
+        )
+
+    @staticmethod
+    def package(files: dict[str, str]) -> bytes:
+        """A deployment package."""
+        return zip_of(files)
+
+    def create(self, code: str, **more: Any) -> dict[str, Any]:
+        """Make the function; answers as CreateFunction does."""
+        answer: dict[str, Any] = self.client.create_function(
+            FunctionName=self.name,
+            Runtime="python3.13",
+            Role=more.pop("Role", self.role),
+            Handler="code.handler",
+            Code={"ZipFile": zip_of({"code.py": code})},
+            **more,
+        )
+        return answer
+
+    def invoke(self, event: Any = None, **more: Any) -> Any:
+        """What the function answers."""
+        answer = self.client.invoke(**{"FunctionName": self.name, **more}, Payload=json.dumps(event))
+        return json.loads(answer["Payload"].read())
+
+    def settle(self) -> None:
+        """Return when the function is neither being made nor being changed."""
+        ask_until(lambda: True if self._configuration()["LastUpdateStatus"] == "Successful" else None)
+
+    def _configuration(self) -> dict[str, Any]:
+        configuration: dict[str, Any] = self.client.get_function_configuration(FunctionName=self.name)
+        return configuration
+
+    def publish(self, **more: Any) -> dict[str, Any]:
+        """Publish a version once the function is settled; answers as PublishVersion does."""
+        self.settle()
+        version: dict[str, Any] = self.client.publish_version(FunctionName=self.name, **more)
+        return version
+
+    def put_code(self, code: str, **more: Any) -> dict[str, Any]:
+        """Give the function other code; answers as UpdateFunctionCode does."""
+        answer: dict[str, Any] = self.client.update_function_code(
+            FunctionName=self.name, ZipFile=zip_of({"code.py": code}), **more
+        )
+        return answer
+
+
 @pytest.fixture
 def aws(emulator: Emulator) -> Iterator[Aws]:
     """The emulator's AWS."""
@@ -345,6 +403,12 @@ def aws(emulator: Emulator) -> Iterator[Aws]:
 def fargate(aws: Aws) -> Fargate:
     """Somewhere to run tasks."""
     return Fargate(aws)
+
+
+@pytest.fixture
+def functions(aws: Aws) -> Functions:
+    """Somewhere to make a function."""
+    return Functions(aws)
 
 
 @pytest.fixture

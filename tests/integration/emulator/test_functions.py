@@ -15,46 +15,13 @@ from botocore.exceptions import ClientError
 
 pytestmark = pytest.mark.integration
 
-LOGS = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents")
-
-
-class Functions:
-    """A function with a role of its own."""
-
-    def __init__(self, aws: Any, package: Any, statement: Any) -> None:
-        self.aws = aws
-        self.package = package
-        self.client = aws.client("lambda")
-        self.name = aws.name("function")
-        self.arn = f"arn:aws:lambda:{aws.region}:{aws.account}:function:{self.name}"
-        self.role = aws.role("function", "lambda.amazonaws.com", statement(*LOGS))
-
-    def create(self, code: str, **more: Any) -> None:
-        self.client.create_function(
-            FunctionName=self.name,
-            Runtime="python3.13",
-            Role=more.pop("Role", self.role),
-            Handler="code.handler",
-            Code={"ZipFile": self.package({"code.py": code})},
-            **more,
-        )
-
-    def invoke(self, event: Any = None) -> Any:
-        answer = self.client.invoke(FunctionName=self.name, Payload=json.dumps(event))
-        return json.loads(answer["Payload"].read())
-
 
 @pytest.fixture
-def functions(aws: Any, package: Any, statement: Any) -> Functions:
-    return Functions(aws, package, statement)
-
-
-@pytest.fixture
-def role(aws: Any, functions: Functions, statement: Any) -> str:
+def role(aws: Any, functions: Any, statement: Any) -> str:
     return aws.role("machine", "states.amazonaws.com", statement("lambda:InvokeFunction", on=functions.arn))
 
 
-def invoke_state(functions: Functions, **more: Any) -> dict[str, Any]:
+def invoke_state(functions: Any, **more: Any) -> dict[str, Any]:
     return {
         "Type": "Task",
         "Resource": "arn:aws:states:::lambda:invoke",
@@ -64,7 +31,7 @@ def invoke_state(functions: Functions, **more: Any) -> dict[str, Any]:
     }
 
 
-def test_a_function_acts_as_its_execution_role(functions: Functions, aws: Any) -> None:
+def test_a_function_acts_as_its_execution_role(functions: Any, aws: Any) -> None:
     functions.create(
         "import boto3\n"
         "def handler(event, context):\n"
@@ -78,7 +45,7 @@ def test_a_function_acts_as_its_execution_role(functions: Functions, aws: Any) -
     assert "s3:ListAllMyBuckets" in refusal
 
 
-def test_a_function_finds_awss_variables_and_its_own_and_no_others(functions: Functions, aws: Any) -> None:
+def test_a_function_finds_awss_variables_and_its_own_and_no_others(functions: Any, aws: Any) -> None:
     code = "import os\ndef handler(event, context):\n    return dict(os.environ)\n"
     functions.create(code, Environment={"Variables": {"OWN": "yes"}})
     variables = functions.invoke()
@@ -88,7 +55,7 @@ def test_a_function_finds_awss_variables_and_its_own_and_no_others(functions: Fu
     assert not {"PYTHONPATH", "AUTH", "GATEWAY_PORT", "HOME", "VIRTUAL_ENV", "DOCKER_HOST"} & set(variables)
 
 
-def test_a_function_can_import_the_aws_sdk_and_nothing_else_that_it_does_not_bring(functions: Functions) -> None:
+def test_a_function_can_import_the_aws_sdk_and_nothing_else_that_it_does_not_bring(functions: Any) -> None:
     functions.create(
         "import importlib.util\n"
         "def handler(event, context):\n"
@@ -97,7 +64,7 @@ def test_a_function_can_import_the_aws_sdk_and_nothing_else_that_it_does_not_bri
     assert functions.invoke() == [True, False, False]
 
 
-def test_an_exception_is_an_error_named_by_its_class(functions: Functions, machines: Any, role: str) -> None:
+def test_an_exception_is_an_error_named_by_its_class(functions: Any, machines: Any, role: str) -> None:
     functions.create(
         "class OutOfTea(Exception):\n    pass\ndef handler(event, context):\n    raise OutOfTea('no tea left')\n"
     )
@@ -108,7 +75,7 @@ def test_an_exception_is_an_error_named_by_its_class(functions: Functions, machi
     assert "raise OutOfTea" in "".join(cause["stackTrace"])
 
 
-def test_an_execution_environment_outlives_an_exception(functions: Functions) -> None:
+def test_an_execution_environment_outlives_an_exception(functions: Any) -> None:
     functions.create(
         "calls = 0\n"
         "def handler(event, context):\n"
@@ -121,28 +88,28 @@ def test_an_execution_environment_outlives_an_exception(functions: Functions) ->
     assert functions.invoke() == 2
 
 
-def test_a_timed_out_function_is_a_sandbox_timeout(functions: Functions) -> None:
+def test_a_timed_out_function_is_a_sandbox_timeout(functions: Any) -> None:
     functions.create("import time\ndef handler(event, context):\n    time.sleep(60)\n", Timeout=1)
     answer = functions.invoke()
     assert answer["errorType"] == "Sandbox.Timedout"
     assert "Task timed out after 1.00 seconds" in answer["errorMessage"]
 
 
-def test_a_function_whose_process_ends_is_a_runtime_exit(functions: Functions) -> None:
+def test_a_function_whose_process_ends_is_a_runtime_exit(functions: Any) -> None:
     functions.create("import os\ndef handler(event, context):\n    os._exit(3)\n")
     answer = functions.invoke()
     assert answer["errorType"] == "Runtime.ExitError"
     assert "exit status 3" in answer["errorMessage"]
 
 
-def test_a_module_that_cannot_be_imported_is_named(functions: Functions) -> None:
+def test_a_module_that_cannot_be_imported_is_named(functions: Any) -> None:
     functions.create("import nowhere_to_be_found\n")
     answer = functions.invoke()
     assert answer["errorType"] == "Runtime.ImportModuleError"
     assert "nowhere_to_be_found" in answer["errorMessage"]
 
 
-def test_new_code_is_run_by_the_next_invocation(functions: Functions) -> None:
+def test_new_code_is_run_by_the_next_invocation(functions: Any) -> None:
     functions.create("def handler(event, context):\n    return 'old'\n")
     assert functions.invoke() == "old"
     new = functions.package({"code.py": "def handler(event, context):\n    return 'new'\n"})
@@ -150,7 +117,7 @@ def test_new_code_is_run_by_the_next_invocation(functions: Functions) -> None:
     assert functions.invoke() == "new"
 
 
-def test_the_context_tells_the_function_about_itself(functions: Functions) -> None:
+def test_the_context_tells_the_function_about_itself(functions: Any) -> None:
     functions.create(
         "def handler(event, context):\n"
         "    return [context.function_name, context.invoked_function_arn, context.log_group_name,\n"
@@ -160,7 +127,7 @@ def test_the_context_tells_the_function_about_itself(functions: Functions) -> No
     assert functions.invoke() == [functions.name, functions.arn, f"/aws/lambda/{functions.name}", True, 36]
 
 
-def test_the_log_is_written_only_where_the_role_allows_it(functions: Functions, aws: Any, statement: Any) -> None:
+def test_the_log_is_written_only_where_the_role_allows_it(functions: Any, aws: Any, statement: Any) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html."""
     functions.create("def handler(event, context):\n    print('said', event)\n")
     group, logs = f"/aws/lambda/{functions.name}", aws.client("logs")
@@ -174,7 +141,7 @@ def test_the_log_is_written_only_where_the_role_allows_it(functions: Functions, 
     assert "said before" not in messages
 
 
-def test_step_functions_needs_leave_to_call_a_function(functions: Functions, machines: Any, aws: Any) -> None:
+def test_step_functions_needs_leave_to_call_a_function(functions: Any, machines: Any, aws: Any) -> None:
     functions.create("def handler(event, context):\n    return 1\n")
     role = aws.role("machine", "states.amazonaws.com")
     end = machines.run({"Call": invoke_state(functions)}, "Call", role)
@@ -182,29 +149,27 @@ def test_step_functions_needs_leave_to_call_a_function(functions: Functions, mac
     assert f"lambda:InvokeFunction on resource: {functions.arn}" in end["cause"]
 
 
-def test_step_functions_gets_the_functions_answer(functions: Functions, machines: Any, role: str) -> None:
+def test_step_functions_gets_the_functions_answer(functions: Any, machines: Any, role: str) -> None:
     functions.create("def handler(event, context):\n    return {'doubled': event['n'] * 2}\n")
     states = {"Call": invoke_state(functions, Output="{% $states.result.Payload.doubled %}")}
     assert machines.run(states, "Call", role, {"n": 21})["output"] == "42"
 
 
-def test_stopping_an_execution_does_not_wait_for_its_function(functions: Functions, machines: Any, role: str) -> None:
+def test_stopping_an_execution_does_not_wait_for_its_function(functions: Any, machines: Any, role: str) -> None:
     functions.create("import time\ndef handler(event, context):\n    time.sleep(60)\n", Timeout=120)
     execution = machines.start(machines.create({"Call": invoke_state(functions)}, "Call", role))
     machines.client.stop_execution(executionArn=execution)
     assert machines.end(execution)["status"] == "ABORTED"
 
 
-def test_a_role_that_lambda_cannot_assume_is_refused(functions: Functions, aws: Any) -> None:
+def test_a_role_that_lambda_cannot_assume_is_refused(functions: Any, aws: Any) -> None:
     other = aws.role("other", "ecs-tasks.amazonaws.com")
     with pytest.raises(ClientError, match="cannot be assumed by Lambda") as error:
         functions.create("", Role=other)
     assert error.value.response["Error"]["Code"] == "InvalidParameterValueException"
 
 
-def test_a_function_in_a_vpc_needs_network_interfaces(
-    functions: Functions, aws: Any, fargate: Any, statement: Any
-) -> None:
+def test_a_function_in_a_vpc_needs_network_interfaces(functions: Any, aws: Any, fargate: Any, statement: Any) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html."""
     network = {"SubnetIds": [fargate.subnet], "SecurityGroupIds": [fargate.security_group]}
     with pytest.raises(ClientError, match="does not have permissions to call CreateNetworkInterface on EC2"):
@@ -224,7 +189,7 @@ def test_a_function_in_a_vpc_needs_network_interfaces(
 # --- EventBridge -----------------------------------------------------------------------------------------------------
 
 
-def put_rule(functions: Functions, aws: Any) -> str:
+def put_rule(functions: Any, aws: Any) -> str:
     """A rule for events of this test's source, with the function as its target."""
     events, name = aws.client("events"), aws.name("rule")
     arn: str = events.put_rule(Name=name, EventPattern=json.dumps({"source": [aws.name("source")]}))["RuleArn"]
@@ -238,7 +203,7 @@ def send(aws: Any) -> None:
 
 
 def test_eventbridge_calls_a_function_only_where_its_policy_allows_and_again_when_it_fails(
-    functions: Functions, aws: Any, until: Any
+    functions: Any, aws: Any, until: Any
 ) -> None:
     """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html."""
     functions.create("def handler(event, context):\n    print('called')\n    raise ValueError('again')\n")

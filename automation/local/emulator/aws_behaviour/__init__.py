@@ -8,7 +8,8 @@ request_authorization: IAM
     ecs:RunTask is authorized on the task definition, ecs:StopTask and ecs:DescribeTasks on each task, ecs:ListTasks
     on the cluster's container instances, all with the condition key ecs:cluster; iam:PassRole is required by RunTask,
     RegisterTaskDefinition, CreateFunction, CreateStateMachine, PutTargets; ecs:TagResource by tasks that get tags;
-    the message of a denied call names the resource; aws:SecureTransport is true, as for AWS's TLS endpoints.
+    lambda:InvokeFunction is authorized on the ARN with the version; the message of a denied call names the resource;
+    aws:SecureTransport is true, as for AWS's TLS endpoints.
 ecs_api: calls on tasks and task definitions
     RunTask refuses unknown clusters, inactive revisions, unknown subnets, long overrides, roles that ECS cannot
     assume, capacity providers that are not the cluster's; its client tokens are idempotent, recorded failures included,
@@ -44,11 +45,15 @@ jsonata_numbers: JSONata
 lambda_functions: functions
     A Python exception's class is the error's name, and the environment lives on; the environment holds AWS's variables
     and the function's own; only the AWS SDK is importable; the role has to be assumable and to allow network
-    interfaces and the log.
+    interfaces and the log; an invocation ends with the code and configuration it began with.
+lambda_versions: versions of functions
+    A version keeps code and configuration, and execution environments of its own; nothing is published where nothing
+    changed or while an update is in progress; numbers are never used again; answers on a version have its qualified
+    ARN; reserved concurrency is the function's.
 vpc_networking: VPC endpoints and NAT gateways
     Described with their security groups, private DNS, policy, addresses.
 event_targets: EventBridge
-    A function is called only where its policy allows, and again when it fails.
+    A function, or a version of it, is called only where its own policy allows, and again when it fails.
 
 Not put right, so not to be relied on here: task tokens, log delivery of executions to CloudWatch Logs, X-Ray traces,
 security groups and routes (every container and function reaches the emulator), eventual consistency, ECS services,

@@ -38,7 +38,13 @@ def remembering_rule(original: Callable[..., None]) -> Callable[..., None]:
 
 
 def allowed(policy: dict[str, Any] | None, function_arn: str, rule_arn: str) -> bool:
-    """Whether a function's policy lets EventBridge call it for a rule."""
+    """Whether a function's policy lets EventBridge call it for a rule.
+
+    Args:
+        policy: all statements of the function, each on the function or on one of its versions and aliases.
+        function_arn: what the rule's target names: a statement is on exactly that, qualified or not.
+        rule_arn: the rule.
+    """
     context = iam_evaluator.EvalContext(
         principal_arn=EVENTS,
         principal_type="Service",
@@ -50,6 +56,8 @@ def allowed(policy: dict[str, Any] | None, function_arn: str, rule_arn: str) -> 
     )
     decision = False
     for statement in (policy or {}).get("Statement", []):
+        if statement.get("Resource") != function_arn:
+            continue
         principal = statement.get("Principal", {})
         services = principal.get("Service") if isinstance(principal, dict) else principal
         if EVENTS not in ([services] if isinstance(services, str) else services or []) and services != "*":
@@ -68,10 +76,11 @@ def allowed(policy: dict[str, Any] | None, function_arn: str, rule_arn: str) -> 
 def call_function(arn: str, payload: str) -> None:
     """Call a function with an event. Has the signature of MiniStack's own."""
     function, config, name = lambda_svc._get_func_record_for_ref(arn)
-    if not function or not config:
+    owner, _config, _name = lambda_svc._get_base_func_record_for_ref(arn)
+    if not function or not config or not owner:
         logger.warning("%s: there is no function %s", _rule_arn.get(), name)
         return
-    if not allowed(function.get("policy"), config["FunctionArn"], _rule_arn.get()):
+    if not allowed(owner.get("policy"), arn, _rule_arn.get()):
         logger.warning("%s: the policy of %s does not let %s call it", _rule_arn.get(), name, EVENTS)
         return
     lambda_svc.invoke_async_with_retry(lambda_svc._execution_record_for_config(function, config), json.loads(payload))

@@ -17,6 +17,7 @@ from automation.local.emulator.aws_behaviour import (
     event_targets,
     jsonata_numbers,
     lambda_functions,
+    lambda_versions,
     request_authorization,
     states_engine,
     states_machines,
@@ -113,8 +114,22 @@ def _lambda(children: Children, folder: Path) -> None:
     lambda_svc._execute_function_warm = functions.run(original)
     original = replace(lambda_svc, "_emit_lambda_logs", None)
     lambda_svc._emit_lambda_logs = lambda_functions.logging_when_allowed(original)
-    original = replace(lambda_svc, "_create_function", None)
-    lambda_svc._create_function = lambda_functions.creating(original)
+    replace(lambda_runtime, "invalidate_worker", functions.retire)
+    replace(lambda_svc, "invalidate_worker", functions.retire)
+    wraps: dict[str, Callable[[Any], Any]] = {
+        "_create_function": lambda original: lambda_functions.creating(lambda_versions.creating(original)),
+        "_update_code": lambda_versions.updating_code,
+        "_update_config": lambda_versions.updating_configuration,
+        "_publish_version": functools.partial(_instead, lambda_versions.publish_version),
+        "_get_function": lambda_versions.getting,
+        "_get_function_config": lambda_versions.getting,
+        "_list_versions": lambda_versions.listing,
+        "_delete_function": lambda_versions.deleting,
+        "_reserved_concurrency": lambda_versions.reserving,
+    }
+    for name, wrap in wraps.items():
+        original = replace(lambda_svc, name, None)
+        setattr(lambda_svc, name, wrap(original))
     replace(lambda_svc, "_LAMBDA_STATE_TRANSITION_DELAY", lambda_functions.STATE_TRANSITION_SECONDS)
 
 

@@ -261,6 +261,7 @@ class Functions:
         self._children = children
         self._folder = folder
         self._packages = runtime_packages(folder)
+        self._turn = threading.Lock()
 
     def environment_class(self, original: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
         """Wrap MiniStack's choice of what serves a runtime."""
@@ -291,9 +292,48 @@ class Functions:
                 )
                 return answer
             finally:
-                lambda_runtime.release_worker(environment)
+                self._release(environment)
 
         return run
+
+    def _release(self, environment: Environment) -> None:
+        """Keep an environment for the next invocation, if its function is still what it was made for."""
+        with self._turn:
+            if is_current(environment.config):
+                lambda_runtime.release_worker(environment)
+                return
+            with lambda_runtime._lock:
+                for pool in lambda_runtime._workers.values():
+                    if environment in pool:
+                        pool.remove(environment)
+        lambda_runtime.kill_workers([environment])
+
+    def retire(
+        self, name: str, qualifier: str | None = None, account: str | None = None, region: str | None = None
+    ) -> None:
+        """End the environments of a function that changed or is gone; one that serves ends when it has answered.
+
+        Has the signature of MiniStack's `invalidate_worker`, which kills what is being served too.
+        """
+        wanted = {"account": account, "region": region, "name": name, "qualifier": qualifier}
+        doomed = []
+        with self._turn, lambda_runtime._lock:
+            for key, pool in lambda_runtime._workers.items():
+                found = dict(zip(wanted, key.split(":"), strict=True))
+                if all(value is None or found[part] == value for part, value in wanted.items()):
+                    idle = [worker for worker in pool if not (isinstance(worker, Environment) and worker.in_use)]
+                    pool[:] = [worker for worker in pool if worker not in idle]
+                    doomed += idle
+        lambda_runtime.kill_workers(doomed)
+
+
+def is_current(config: dict[str, Any]) -> bool:
+    """Whether a function, or the version of it, still has the configuration that an environment was made with."""
+    account, region = lambda_runtime._account_region_from_function_config(config)
+    function = lambda_svc._functions.get_scoped(account, region, config["FunctionName"]) or {}
+    version = config.get("Version", "$LATEST")
+    record = function if version == "$LATEST" else function.get("versions", {}).get(version, {})
+    return bool(record.get("config", {}).get("RevisionId") == config.get("RevisionId"))
 
 
 def log_group(config: dict[str, Any]) -> str:

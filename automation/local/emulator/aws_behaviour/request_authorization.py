@@ -29,6 +29,9 @@ _CLUSTER_KEY_ACTIONS = frozenset(
 )
 
 
+_COLONS = "arn:partition:lambda:region:account:function:name".count(":")
+
+
 @dataclass(frozen=True)
 class Check:
     """One authorization that a call needs.
@@ -172,9 +175,20 @@ def resource_arn(original: Callable[..., str]) -> Callable[..., str]:
             resources = ecs_resources(action, read_json(body), region, account_id)
             if resources is not None:
                 return resources[0]
-        return original(service, method, path, headers, body, query_params, region, account_id)
+        arn = original(service, method, path, headers, body, query_params, region, account_id)
+        return qualified(arn, query_params) if service == "lambda" and path.endswith("/invocations") else arn
 
     return found
+
+
+def qualified(function_arn: str, query_params: dict[str, Any]) -> str:
+    """The ARN that Invoke is authorized on: with the version or alias, however the call names it.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/lambda-api-permissions-ref.html
+    """
+    given = query_params.get("Qualifier") or ""
+    qualifier = given[0] if isinstance(given, list) else given
+    return f"{function_arn}:{qualifier}" if qualifier and function_arn.count(":") == _COLONS else function_arn
 
 
 def request_context(original: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:

@@ -1,0 +1,199 @@
+"""Versions of functions: what is published stays as it was, under a number of its own.
+
+Sources: https://docs.aws.amazon.com/lambda/latest/dg/configuration-versions.html (what a version keeps),
+https://docs.aws.amazon.com/lambda/latest/api/API_PublishVersion.html (nothing new, no version),
+https://docs.aws.amazon.com/lambda/latest/api/API_DeleteFunction.html and
+https://docs.aws.amazon.com/lambda/latest/dg/versioning-intro.html (numbers are never used again).
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from typing import Any
+
+from ministack.core.responses import get_account_id, get_region, json_response, new_uuid
+from ministack.services import lambda_svc
+
+Call = Callable[..., Any]
+
+LATEST = "$LATEST"
+_OF_THE_MOMENT = frozenset(
+    {
+        "FunctionArn",
+        "LastModified",
+        "LastUpdateStatus",
+        "LastUpdateStatusReason",
+        "LastUpdateStatusReasonCode",
+        "RevisionId",
+        "State",
+        "StateReason",
+        "StateReasonCode",
+        "Version",
+    }
+)
+"""What a configuration says of the moment: no change of it makes a version."""
+_READY = {"State": "Active", "LastUpdateStatus": "Successful"}
+
+_next_numbers: dict[tuple[str, str, str], int] = {}
+
+
+def published_content(config: dict[str, Any]) -> dict[str, Any]:
+    """What a version keeps of a configuration, the code's hash included: equal means nothing to publish."""
+    return {key: value for key, value in config.items() if key not in _OF_THE_MOMENT}
+
+
+def publish(name: str, description: str = "") -> dict[str, Any]:
+    """Publish `$LATEST` unless the latest version is the same; answers with the version's configuration."""
+    function = lambda_svc._functions[name]
+    config, versions = function["config"], function["versions"]
+    content = copy.deepcopy(published_content(config))
+    latest = versions.get(max(versions, key=int, default=""))
+    if latest is not None and latest["content"] == content:
+        kept: dict[str, Any] = latest["config"]
+        return kept
+    number = str(function["next_version"])
+    function["next_version"] += 1
+    published = {
+        **copy.deepcopy(config),
+        **{key: "" for key in _OF_THE_MOMENT if key.endswith(("Reason", "ReasonCode"))},
+        **_READY,
+        "Version": number,
+        "FunctionArn": f"{lambda_svc._func_arn(name)}:{number}",
+        "RevisionId": new_uuid(),
+        **({"Description": description} if description else {}),
+    }
+    versions[number] = {"config": published, "code_zip": function.get("code_zip"), "content": content}
+    return published
+
+
+def publish_version(name: str, request: dict[str, Any]) -> Any:
+    """The PublishVersion call."""
+    function = lambda_svc._functions.get(name)
+    if function is None:
+        return lambda_svc._function_qualifier_not_found(name, None)
+    refusal = lambda_svc._check_revision(function["config"], request)
+    if refusal is not None:
+        return refusal
+    if function["config"].get("LastUpdateStatus") == "InProgress":
+        return lambda_svc.error_response_json(
+            "ResourceConflictException",
+            "The operation cannot be performed at this time. An update is in progress for resource: "
+            f"{lambda_svc._func_arn(name)}",
+            409,
+        )
+    return json_response(publish(name, request.get("Description", "")), 201)
+
+
+def creating(original: Call) -> Call:
+    """Wrap CreateFunction: `Publish` makes a version; numbers of a function that is gone are not used again."""
+
+    def create(request: dict[str, Any]) -> Any:
+        answer = original({**request, "Publish": False})
+        name = request.get("FunctionName", "")
+        if answer[0] < 300:
+            lambda_svc._functions[name]["next_version"] = _next_numbers.get(_key(name), 1)
+        return _publishing(answer, name, request)
+
+    return create
+
+
+def updating_code(original: Call) -> Call:
+    """Wrap UpdateFunctionCode: `Publish` makes a version where there is something new."""
+
+    def update(name: str, request: dict[str, Any]) -> Any:
+        return _publishing(original(name, {**request, "Publish": False}), name, request)
+
+    return update
+
+
+def updating_configuration(original: Call) -> Call:
+    """Wrap UpdateFunctionConfiguration: any change means new execution environments, of the role too."""
+
+    def update(name: str, request: dict[str, Any]) -> Any:
+        answer = original(name, request)
+        if answer[0] < 300:
+            lambda_svc.invalidate_worker(name, LATEST, get_account_id(), get_region())
+        return answer
+
+    return update
+
+
+def _publishing(answer: Any, name: str, request: dict[str, Any]) -> Any:
+    if answer[0] >= 300 or not request.get("Publish"):
+        return answer
+    published = publish(name)
+    named = {key: published[key] for key in ("Version", "FunctionArn")}
+    return json_response({**json.loads(answer[2]), **named}, answer[0])
+
+
+def getting(original: Call) -> Call:
+    """Wrap GetFunction and GetFunctionConfiguration: with a qualifier they tell of that version and nothing else."""
+
+    def get(name: str, qualifier: str | None = None) -> Any:
+        if name in lambda_svc._functions and not lambda_svc._function_qualifier_exists(
+            lambda_svc._functions[name], qualifier
+        ):
+            return lambda_svc._function_qualifier_not_found(name, qualifier)
+        answer = original(name, qualifier)
+        if answer[0] >= 300 or not qualifier:
+            return answer
+        document = json.loads(answer[2])
+        document.get("Configuration", document)["FunctionArn"] = f"{lambda_svc._func_arn(name)}:{qualifier}"
+        # https://docs.aws.amazon.com/lambda/latest/api/API_GetFunction.html: both belong to the function.
+        document.pop("Tags", None)
+        document.pop("Concurrency", None)
+        return json_response(document)
+
+    return get
+
+
+def listing(original: Call) -> Call:
+    """Wrap ListVersionsByFunction: every ARN in it is qualified, `$LATEST`'s too."""
+
+    def list_versions(name: str, query: dict[str, Any]) -> Any:
+        answer = original(name, query)
+        if answer[0] >= 300:
+            return answer
+        document = json.loads(answer[2])
+        for version in document["Versions"]:
+            version["FunctionArn"] = f"{lambda_svc._func_arn(name)}:{version['Version']}"
+        return json_response(document)
+
+    return list_versions
+
+
+def deleting(original: Call) -> Call:
+    """Wrap DeleteFunction: `$LATEST` goes with the function alone; the numbers of its versions stay used."""
+
+    def delete(name: str, query: dict[str, Any], path_qualifier: str | None = None) -> Any:
+        if lambda_svc._qualifier_from_path_or_query(path_qualifier, query) == LATEST:
+            return lambda_svc.error_response_json(
+                "InvalidParameterValueException",
+                "$LATEST version cannot be deleted without deleting the function.",
+                400,
+            )
+        function = lambda_svc._functions.get(name)
+        answer = original(name, query, path_qualifier)
+        if function is not None and name not in lambda_svc._functions:
+            _next_numbers[_key(name)] = function["next_version"]
+        return answer
+
+    return delete
+
+
+def reserving(original: Call) -> Call:
+    """Wrap MiniStack's look at reserved concurrency: it is the function's, for all its versions.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
+    """
+
+    def reserved(function: dict[str, Any], config: dict[str, Any]) -> Any:
+        return original(lambda_svc._functions.get(config.get("FunctionName", "")) or function, config)
+
+    return reserved
+
+
+def _key(name: str) -> tuple[str, str, str]:
+    return get_account_id(), get_region(), name
