@@ -453,3 +453,48 @@ def test_test_state_runs_a_state_that_calls_nothing(machines: Any) -> None:
     assert machines.client.test_state(definition=text, stateName="B", input="{}")["error"] == "E"
     with pytest.raises(ClientError, match="no state 'C'"):
         machines.client.test_state(definition=text, stateName="C", input="{}")
+
+
+def test_an_active_execution_keeps_the_definition_and_the_role_it_was_started_with(
+    aws: Any, machines: Any, statement: Any, until: Any
+) -> None:
+    """https://docs.aws.amazon.com/step-functions/latest/apireference/API_UpdateStateMachine.html."""
+    table, client = aws.name("signals"), aws.client("dynamodb")
+    client.create_table(
+        TableName=table,
+        KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    old_role = aws.role("machine", "states.amazonaws.com", statement("dynamodb:GetItem"))
+    new_role = aws.role("other", "states.amazonaws.com")
+
+    def states(told: str) -> dict[str, Any]:
+        return {
+            "Wait": {"Type": "Wait", "Seconds": 1, "Next": "Read"},
+            "Read": {
+                "Type": "Task",
+                "Resource": "arn:aws:states:::dynamodb:getItem",
+                "Arguments": {"TableName": table, "Key": {"k": {"S": "updated"}}},
+                "Next": "Updated",
+            },
+            "Updated": {
+                "Type": "Choice",
+                "Choices": [{"Condition": "{% $exists($states.input.Item) %}", "Next": "Tell"}],
+                "Default": "Wait",
+            },
+            "Tell": {"Type": "Pass", "Output": f"{{% ['{told}', $states.context.Execution.RoleArn] %}}", "End": True},
+        }
+
+    machine = machines.create(states("old"), "Wait", old_role)
+    execution = machines.start(machine)
+    until(lambda: True if len(machines.history(execution)) > 1 else None)
+    definition = json.loads(machines.client.describe_state_machine(stateMachineArn=machine)["definition"])
+    changed = json.dumps({**definition, "States": states("new")})
+    machines.client.update_state_machine(stateMachineArn=machine, definition=changed, roleArn=new_role)
+    client.put_item(TableName=table, Item={"k": {"S": "updated"}})
+
+    assert json.loads(machines.end(execution)["output"]) == ["old", old_role]
+    told = machines.client.describe_state_machine_for_execution(executionArn=execution)
+    assert (json.loads(told["definition"]), told["roleArn"]) == (definition, old_role)
+    assert "dynamodb:GetItem" in machines.end(machines.start(machine))["cause"], "a new one has the new role"

@@ -137,3 +137,17 @@ def test_whoever_redrives_needs_permission_for_that_execution(aws: Any, machines
     with pytest.raises(ClientError, match="not authorized to perform: states:RedriveExecution"):
         aws.client("stepfunctions", other).redrive_execution(executionArn=arn)
     aws.client("stepfunctions", one).redrive_execution(executionArn=arn)
+
+
+def test_it_goes_on_with_the_definition_it_was_started_with(aws: Any, machines: Any, reader: str) -> None:
+    def states(told: str) -> dict[str, Any]:
+        return {"Read": read(aws, Output=told, Next="Show"), "Show": {"Type": "Pass", "End": True}}
+
+    machine = machines.create(states("old"), "Read", reader)
+    arn = machines.start(machine)
+    assert machines.end(arn)["status"] == "FAILED"
+    changed = json.dumps({"QueryLanguage": "JSONata", "StartAt": "Read", "States": states("new")})
+    machines.client.update_state_machine(stateMachineArn=machine, definition=changed)
+    make_table(aws)
+    machines.client.redrive_execution(executionArn=arn)
+    assert json.loads(machines.end(arn)["output"]) == "old"

@@ -35,9 +35,11 @@ states_engine: executions
 states_redrive: RedriveExecution
     An execution that did not succeed goes on under its own ARN with the state that did not, of Parallel and Map states
     with the branches and items that did not; DescribeExecution, events and the context object say how often.
+    Definition and role are those it was started with.
 states_machines: state machines
     The role has to be assumable and to allow the managed rule and log delivery; the tracing configuration is kept;
-    StartExecution with a name again is the same execution while it runs; deleting ends executions.
+    StartExecution with a name again is the same execution while it runs; an execution keeps the definition and the role
+    it was started with when they are updated; deleting ends executions.
 states_test_state: TestState
     Mocked results and errors, in JSONata too.
 jsonata_numbers: JSONata

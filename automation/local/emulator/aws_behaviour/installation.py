@@ -149,6 +149,8 @@ def _states() -> None:
     replace(states, "_stop_execution", executions.stop)
     original = replace(states, "_describe_execution", None)
     states._describe_execution = states_redrive.describing(original)
+    original = replace(states, "_describe_state_machine_for_execution", None)
+    states._describe_state_machine_for_execution = states_redrive.describing_machine(original)
     redrive = states_redrive.redriving(executions.run_again)
     replace_entry(
         app.SERVICE_HANDLERS, "app.SERVICE_HANDLERS", "states", functools.partial(states_redrive.serving, redrive)

@@ -118,7 +118,8 @@ class Executions:
         machine = states._state_machines.get(execution["stateMachineArn"])
         if machine is None:
             raise _ExecutionError("States.Runtime", "The state machine no longer exists")
-        definition = json.loads(machine["definition"])
+        started_with = states_redrive.keep_machine(execution, machine)
+        definition = json.loads(started_with["definition"])
         execution_input = json.loads(execution["input"])
         context: Context = {
             "QueryLanguage": definition.get("QueryLanguage", "JSONPath"),
@@ -126,7 +127,7 @@ class Executions:
                 "Id": execution["executionArn"],
                 "Input": execution_input,
                 "Name": execution["name"],
-                "RoleArn": machine["roleArn"],
+                "RoleArn": started_with["roleArn"],
                 "StartTime": execution["startDate"],
                 "RedriveCount": execution.get("redriveCount", 0),
                 **({"RedriveTime": execution["redriveDate"]} if execution.get("redriveDate") else {}),

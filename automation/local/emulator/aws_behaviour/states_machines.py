@@ -15,7 +15,7 @@ from typing import Any
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import stepfunctions as states
 
-from automation.local.emulator.aws_behaviour import permissions
+from automation.local.emulator.aws_behaviour import permissions, states_redrive
 from automation.local.emulator.aws_behaviour.states_engine import MAXIMUM_PAYLOAD_BYTES, Executions
 from automation.local.emulator.aws_behaviour.states_integrations import RUN_TASK_FIELDS
 
@@ -187,7 +187,11 @@ class Machines:
             existing = states._executions.get(arn)
             if existing is not None and existing["status"] == "RUNNING" and existing["input"] == given:
                 return states.json_response({"executionArn": arn, "startDate": existing["startDate"]})
-        return self._start(request)
+        answer = self._start(request)
+        execution = states._executions.get(json.loads(answer[2]).get("executionArn"))
+        if execution is not None:
+            states_redrive.keep_machine(execution, states._state_machines[execution["stateMachineArn"]])
+        return answer
 
     @staticmethod
     def _keep_tracing(status: int, arn: str | None, request: Request) -> None:

@@ -1,4 +1,4 @@
-"""How far an execution came, and the RedriveExecution call, which goes on from there.
+"""What an execution was started with, how far it came, and the RedriveExecution call, which goes on from there.
 
 https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html: an execution that failed, was stopped or
 timed out goes on, under its own ARN, with the state that did not succeed and that state's input; of Parallel and inline
@@ -70,6 +70,29 @@ class Progress:
 
 current: contextvars.ContextVar[Progress | None] = contextvars.ContextVar("states_progress", default=None)
 """The line of states that this thread runs; None where none is to be redriven."""
+
+
+def keep_machine(execution: dict[str, Any], machine: dict[str, Any]) -> dict[str, Any]:
+    """Definition and role that an execution was started with; from the machine where it has just been started.
+
+    "Running executions will continue to use the previous definition and roleArn"
+    (https://docs.aws.amazon.com/step-functions/latest/apireference/API_UpdateStateMachine.html), redriven ones too.
+    """
+    kept: dict[str, Any] = execution.setdefault("startedWith", {key: machine[key] for key in ("definition", "roleArn")})
+    return kept
+
+
+def describing_machine(original: Call) -> Call:
+    """Wrap MiniStack's DescribeStateMachineForExecution: it tells what the execution was started with."""
+
+    def describe(request: Request) -> Any:
+        status, headers, body = original(request)
+        if status != 200:
+            return status, headers, body
+        started_with = states._executions[request["executionArn"]].get("startedWith") or {}
+        return states.json_response({**json.loads(body), **started_with})
+
+    return describe
 
 
 def redrive_status(execution: dict[str, Any]) -> dict[str, Any]:
