@@ -111,9 +111,18 @@ class Function(AwsResource):
         "tagsAll",
         "version",
     )
-    volatile = ("lastModified", "sourceCodeSize", "codeSha256", "qualifiedArn", "qualifiedInvokeArn", "version")
     name_property = "name"
     name_limit = 64
+
+    def changing(self, new: Properties, changed: set[str]) -> set[str]:
+        """A new version has another ARN; nothing else of a function's outputs follows from its tags or its concurrency.
+
+        So what names a version, such as the definition of a state machine, shows as changing in a preview.
+        """
+        code = {"codeSha256", "sourceCodeSize"} if changed & _CODE else set()
+        modified = {"lastModified"} if _modifies(changed) else set()
+        version = {"version", "qualifiedArn", "qualifiedInvokeArn"} if _publishes(new, changed) else set()
+        return code | modified | version
 
     def check(self, provider: Any, inputs: Properties) -> list[CheckFailure]:
         """One source of code; a zip needs handler and runtime."""
@@ -177,12 +186,12 @@ class Function(AwsResource):
         if reserved >= 0:
             functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=reserved)
 
-    def _wait(self, operation: Aws, name: str, properties: Properties) -> None:
+    def _wait(self, operation: Aws, name: str, properties: Properties, **qualifier: str) -> None:
         functions = self.client(operation, "lambda", properties)
 
         def ready() -> bool | None:
             with tolerating(_GONE):
-                configuration = functions.get_function_configuration(FunctionName=name)
+                configuration = functions.get_function_configuration(FunctionName=name, **qualifier)
                 state = configuration.get("State", "Active")
                 last = configuration.get("LastUpdateStatus", "Successful")
                 if state == "Failed" or last == "Failed":
@@ -194,7 +203,7 @@ class Function(AwsResource):
         operation.wait(f"function {name} to be ready", ready, default_seconds=_READY_SECONDS)
 
     def find(self, operation: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """GetFunction."""
+        """GetFunction, and ListVersionsByFunction: the last one is the newest, `$LATEST` where none is published."""
         functions = self.client(operation, "lambda", state)
         with tolerating(_GONE):
             answer = functions.get_function(FunctionName=resource_id)
@@ -202,10 +211,8 @@ class Function(AwsResource):
             region = state.get("region") or operation.provider.region
             arn = configuration["FunctionArn"]
             arn = ":".join(arn.split(":")[:7])
-            version = "$LATEST"
-            if state.get("publish"):
-                versions = functions.list_versions_by_function(FunctionName=resource_id)["Versions"]
-                version = versions[-1]["Version"]
+            pages = functions.get_paginator("list_versions_by_function").paginate(FunctionName=resource_id)
+            newest = [version for page in pages for version in page["Versions"]][-1]
             partition = operation.provider.partition(region)
             invoke = f"arn:{partition}:apigateway:{region}:lambda:path/2015-03-31/functions"
             reserved = (answer.get("Concurrency") or {}).get("ReservedConcurrentExecutions", -1)
@@ -214,9 +221,9 @@ class Function(AwsResource):
                 "arn": arn,
                 "imageUri": (answer.get("Code") or {}).get("ImageUri"),
                 "invokeArn": f"{invoke}/{arn}/invocations",
-                "qualifiedArn": f"{arn}:{version}",
-                "qualifiedInvokeArn": f"{invoke}/{arn}:{version}/invocations",
-                "version": version,
+                "qualifiedArn": newest["FunctionArn"],
+                "qualifiedInvokeArn": f"{invoke}/{newest['FunctionArn']}/invocations",
+                "version": newest["Version"],
                 _CONCURRENCY: reserved,
                 **{
                     name: state.get(name)
@@ -229,7 +236,7 @@ class Function(AwsResource):
         return None
 
     def update(self, operation: Aws, resource_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
-        """UpdateFunctionConfiguration, then UpdateFunctionCode, waiting after each."""
+        """UpdateFunctionConfiguration, UpdateFunctionCode, waiting after each; then one PublishVersion for both."""
         functions = self.client(operation, "lambda", new)
         if changed - _NOT_CONFIGURATION:
             configuration = {**_EMPTIED, **_configuration(new)}
@@ -247,17 +254,24 @@ class Function(AwsResource):
             source = _source(new, _archive(new))
             functions.update_function_code(
                 FunctionName=resource_id,
-                Publish=bool(new.get("publish")),
                 **source,
                 **({"Architectures": new["architectures"]} if new.get("architectures") else {}),
             )
             self._wait(operation, resource_id, new)
-        elif new.get("publish") and changed - {"tags", "skipDestroy", _CONCURRENCY}:
-            functions.publish_version(FunctionName=resource_id)
         if _CONCURRENCY in changed:
             if new.get(_CONCURRENCY, -1) < 0:
                 functions.delete_function_concurrency(FunctionName=resource_id)
             self._reserve(operation, resource_id, new)
+        if _publishes(new, changed):
+            published = retrying(
+                operation,
+                f"function {resource_id} to be ready to be published",
+                lambda: functions.publish_version(FunctionName=resource_id),
+                "ResourceConflictException",
+                messages=("in progress",),
+                seconds=_READY_SECONDS,
+            )
+            self._wait(operation, resource_id, new, Qualifier=published["Version"])
         if "tags" in changed:
             changes, removed = tag_changes(old, new)
             if removed:
@@ -300,6 +314,15 @@ class Function(AwsResource):
                 FunctionName=name, VpcConfig={"SubnetIds": vpc["SubnetIds"], "SecurityGroupIds": sorted(groups)}
             )
             self._wait(operation, name, state)
+
+
+def _modifies(changed: set[str]) -> bool:
+    return bool(changed & _CODE or changed - _NOT_CONFIGURATION)
+
+
+def _publishes(new: Properties, changed: set[str]) -> bool:
+    """Whether an update makes a version: as in the published provider, tags and concurrency make none."""
+    return bool(new.get("publish")) and (_modifies(changed) or "publish" in changed)
 
 
 _EMPTIED: Final[dict[str, Any]] = {

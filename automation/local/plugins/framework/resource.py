@@ -111,6 +111,11 @@ class Resource(ABC, Generic[ProviderT]):
         del old, new
         return ()
 
+    def changing(self, new: Properties, changed: set[str]) -> Iterable[str]:
+        """Outputs that an update to the inputs `new` may change; `changed` names the top-level inputs that differ."""
+        del new, changed
+        return self.volatile
+
     def foresee(self, provider: ProviderT, inputs: Properties) -> Properties:
         """Outputs that are known before the resource is made."""
         del provider, inputs
@@ -180,10 +185,10 @@ def merged(resource: Resource[Any], old_state: Mapping[str, Any], inputs: Mappin
 
 
 def foreseen_update(
-    resource: Resource[ProviderT], provider: ProviderT, old_state: Properties, inputs: Properties
+    resource: Resource[ProviderT], provider: ProviderT, old_state: Properties, inputs: Properties, changed: set[str]
 ) -> Properties:
-    """The state that a preview of updating the resource shows."""
+    """The state that a preview of updating the resource shows; `changed` names the top-level inputs that differ."""
     state = merged(resource, old_state, inputs)
-    state.update(dict.fromkeys(resource.volatile, UNKNOWN))
+    state.update(dict.fromkeys(resource.changing(inputs, changed), UNKNOWN))
     state.update(resource.foresee(provider, inputs))
     return state

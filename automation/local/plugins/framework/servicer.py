@@ -228,12 +228,12 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[P]):
         resource = self._type(request.urn)
         olds, news = from_struct(request.olds), from_struct(request.news)
         secrets, old, new = secret_keys(news), reveal(olds), reveal(news)
-        if request.preview:
-            state = foreseen_update(resource, self._provider, old, new)
-            return provider_pb2.UpdateResponse(properties=to_struct(conceal(state, secrets)))
-        operation = self._operation(request.urn, request.timeout)
         changes = compare(resource.table, _described(resource, request), new, request.ignoreChanges)
         changed = {_top_level(path) for path in changes}
+        if request.preview:
+            state = foreseen_update(resource, self._provider, old, new, changed)
+            return provider_pb2.UpdateResponse(properties=to_struct(conceal(state, secrets)))
+        operation = self._operation(request.urn, request.timeout)
         if changed:
             resource.update(operation, request.id, old, new, changed)
         known = merged(resource, old, new)
