@@ -32,6 +32,7 @@ Application = Any
 """An ASGI application (https://asgi.readthedocs.io/en/latest/specs/main.html)."""
 
 _failures: contextvars.ContextVar[tuple[Mapping[str, str], ...]] = contextvars.ContextVar("failures", default=())
+_quota: contextvars.ContextVar[float | None] = contextvars.ContextVar("quota", default=None)
 
 
 class ConnectionDropped(BaseException):
@@ -41,6 +42,11 @@ class ConnectionDropped(BaseException):
 def planned_failures(_request: dict[str, Any]) -> list[dict[str, str]]:
     """RunTask's `failures[]` for the call that this context serves."""
     return [dict(each) for each in _failures.get()]
+
+
+def planned_quota() -> float | None:
+    """The quota of Fargate vCPUs that holds for the call that this context serves; None for none."""
+    return _quota.get()
 
 
 class FaultInjector:
@@ -90,12 +96,13 @@ class FaultInjector:
         if effect.kind == "delaySeconds":
             await asyncio.sleep(effect.seconds)
             return await proceed()
-        if effect.kind == "failures":
-            token = _failures.set(effect.failures)
+        if effect.kind in ("failures", "vcpus"):
+            failures, quota = _failures.set(effect.failures), _quota.set(effect.vcpus)
             try:
                 return await proceed()
             finally:
-                _failures.reset(token)
+                _failures.reset(failures)
+                _quota.reset(quota)
         if effect.moment == "after":
             await proceed()
         if effect.kind == "kill":

@@ -10,13 +10,16 @@ A rule is a JSON object:
 `service` is a service's name as in an endpoint (`ecs`, `dynamodb`, `s3`, `lambda`, `logs`, `states`); `operation`,
 `caller` (the ARN of who calls) and `request` (path and body) are shell patterns, `*` by default. Which of the calls
 that match are met: all of them, or `first` n, or those numbered in `calls` (from 1), or a `share` of them (a fixed
-sequence for each `seed`), at most `limit` of them; `perCaller` counts for each caller apart. The effect is one of
+sequence for each `seed`), at most `limit` of them, and only `forSeconds` from the first that matched; `perCaller`
+counts, and tells the time, for each caller apart. The effect is one of
 
 - `{"error": code, "message": …, "status": 400}`: the service is not reached, the call is answered with an error;
 - `{"delaySeconds": n}`: the call waits;
 - `{"drop": "before"}` or `{"drop": "after"}`: the connection ends without an answer, before or after the service did
   what it was asked;
 - `{"failures": [{"arn": …, "reason": …}]}`: RunTask places no task and answers with these `failures[]`;
+- `{"vcpus": n}`: the account's quota of Fargate vCPUs: of the tasks that RunTask is to start, those beyond it are
+  `failures[]`, until others have stopped;
 - `{"kill": "before"}` or `{"kill": "after"}`: the ECS task's container, or the function's environment, that calls is
   killed, before or after the service did what it was asked;
 - `{"interrupt": "before"}` or `{"interrupt": "after"}`: the ECS task that calls loses its Fargate Spot capacity, and
@@ -31,7 +34,8 @@ from __future__ import annotations
 import fnmatch
 import random
 import threading
-from collections.abc import Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -50,6 +54,7 @@ _KEYS = frozenset(
         "share",
         "seed",
         "limit",
+        "forSeconds",
         "perCaller",
         "effect",
         "name",
@@ -57,10 +62,10 @@ _KEYS = frozenset(
 )
 _CHOICES = ("first", "calls", "share")
 
-Kind = Literal["error", "delaySeconds", "drop", "failures", "kill", "interrupt"]
+Kind = Literal["error", "delaySeconds", "drop", "failures", "vcpus", "kill", "interrupt"]
 """What happens to a call."""
 
-_EFFECTS: tuple[Kind, ...] = ("error", "delaySeconds", "drop", "failures", "kill", "interrupt")
+_EFFECTS: tuple[Kind, ...] = ("error", "delaySeconds", "drop", "failures", "vcpus", "kill", "interrupt")
 
 
 class BadFaultRule(EmulatorError):
@@ -82,6 +87,7 @@ class Effect:
         seconds: how long the call waits.
         moment: when the connection drops, or the caller is killed or interrupted.
         failures: RunTask's `failures[]`.
+        vcpus: the account's quota of Fargate vCPUs.
     """
 
     kind: Kind
@@ -91,6 +97,7 @@ class Effect:
     seconds: float = 0.0
     moment: Moment = "before"
     failures: tuple[Mapping[str, str], ...] = ()
+    vcpus: float | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +115,7 @@ class FaultRule:
     share: float | None = None
     seed: int = 0
     limit: int | None = None
+    seconds: float | None = None
     per_caller: bool = False
 
 
@@ -165,6 +173,7 @@ def _parse_rule(index: int, rule: Any) -> FaultRule:
         share=given.number("share", most=1),
         seed=given.whole_number("seed") or 0,
         limit=given.whole_number("limit"),
+        seconds=given.number("forSeconds"),
         per_caller=given.flag("perCaller"),
     )
 
@@ -184,6 +193,8 @@ def _parse_effect(index: int, effect: Any) -> Effect:
         return Effect("error", error=code, message=message, status=status or 400)
     if kind == "delaySeconds":
         return Effect("delaySeconds", seconds=given.number("delaySeconds") or 0.0)
+    if kind == "vcpus":
+        return Effect("vcpus", vcpus=given.number("vcpus"))
     value = effect[kind]
     if kind == "failures":
         if not isinstance(value, list) or not value or not all(_is_failure(each) for each in value):
@@ -238,9 +249,10 @@ class _Fields:
 
     def numbers(self, key: str) -> list[int]:
         value = self._given.get(key, [])
-        if not isinstance(value, list) or not all(type(each) is int and each >= 1 for each in value):
+        whole = isinstance(value, list) and all(type(each) is int and each >= 1 for each in value)
+        if not whole or (key in self._given and not value):
             raise self._not(key, "a list of whole numbers from 1")
-        return value
+        return list(value)
 
     def _not(self, key: str, wanted: str) -> BadFaultRule:
         return BadFaultRule(self._index, f"{key!r} is {self._given[key]!r}, but has to be {wanted}")
@@ -248,6 +260,7 @@ class _Fields:
 
 @dataclass
 class _Count:
+    began: float
     seen: int = 0
     met: int = 0
     chance: random.Random = field(default_factory=random.Random)
@@ -258,10 +271,12 @@ class FaultPlan:
 
     Args:
         rules: in order; the first that meets a call decides.
+        clock: tells the seconds.
     """
 
-    def __init__(self, rules: Sequence[FaultRule] = ()) -> None:
+    def __init__(self, rules: Sequence[FaultRule] = (), clock: Callable[[], float] = time.monotonic) -> None:
         self._rules = tuple(rules)
+        self._clock = clock
         self._lock = threading.Lock()
         self._counts: dict[tuple[int, str], _Count] = {}
 
@@ -276,7 +291,7 @@ class FaultPlan:
     def _meets(self, index: int, rule: FaultRule, call: Call) -> bool:
         key = (index, call.caller if rule.per_caller else "")
         if key not in self._counts:
-            self._counts[key] = _Count(chance=random.Random(f"{rule.seed}/{key[1]}"))
+            self._counts[key] = _Count(began=self._clock(), chance=random.Random(f"{rule.seed}/{key[1]}"))
         count = self._counts[key]
         count.seen += 1
         met = True
@@ -287,6 +302,8 @@ class FaultPlan:
         elif rule.share is not None:
             met = count.chance.random() < rule.share
         if rule.limit is not None and count.met >= rule.limit:
+            met = False
+        if rule.seconds is not None and self._clock() - count.began >= rule.seconds:
             met = False
         count.met += met
         return met

@@ -85,7 +85,7 @@ async def serve(listener: socket.socket, folder: Path, detached: bool, docker_so
     from automation.local.emulator.aws_behaviour.installation import install
     from automation.local.emulator.aws_behaviour.states_integrations import warm_up
     from automation.local.emulator.children import Children
-    from automation.local.emulator.fault_injection import FaultInjector, planned_failures
+    from automation.local.emulator.fault_injection import FaultInjector, planned_failures, planned_quota
     from automation.local.emulator.runtimes.process import ProcessRuntime
 
     logging.getLogger("hypercorn.access").setLevel(logging.WARNING)
@@ -97,7 +97,7 @@ async def serve(listener: socket.socket, folder: Path, detached: bool, docker_so
         runtime = DockerRuntime(docker_socket, listener.getsockname()[1], folder)
     else:
         runtime = ProcessRuntime(folder, EmulatorRegistry(), children)
-    lives = install(runtime, children, folder, planned_failures)
+    lives = install(runtime, children, folder, planned_failures, planned_quota)
     faults = FaultInjector(lives)
     for service, handler in list(ministack.SERVICE_HANDLERS.items()):
         ministack.SERVICE_HANDLERS[service] = faults.around(service, handler)

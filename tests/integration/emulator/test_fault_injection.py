@@ -152,6 +152,28 @@ def test_a_task_whose_spot_capacity_is_taken_away_is_stopped(faults: Emulator, a
     assert (task["containers"][0]["exitCode"], fargate.log(task["taskArn"])) == (9, ["told"])
 
 
+def test_tasks_beyond_the_quota_of_vcpus_are_failures_until_others_have_stopped(faults: Emulator, fargate: Any) -> None:
+    """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html."""
+    definition = fargate.define("import time; time.sleep(60)", stopTimeout=2)
+    vcpus = int(fargate.cpu) / 1024 * 2
+    faults.inject_faults([{"service": "ecs", "operation": "RunTask", "effect": {"vcpus": vcpus}}])
+    reached = [{"reason": "You\u2019ve reached the limit on the number of vCPUs you can run concurrently"}]
+    first = fargate.start(definition)
+    answer = fargate.run(definition, count=3)
+    assert (len(answer["tasks"]), answer["failures"]) == (1, reached * 2), "what has room is started"
+    second = answer["tasks"][0]["taskArn"]
+    for _ in range(2):
+        answer = fargate.run(definition, clientToken=fargate.cluster)
+        assert (answer["tasks"], answer["failures"]) == ([], reached)
+    fargate.ecs.stop_task(cluster=fargate.cluster, task=first)
+    fargate.when(first, "STOPPED")
+    assert fargate.run(definition, clientToken=fargate.cluster)["failures"] == reached, "the token replays its answer"
+    third = fargate.run(definition, clientToken=fargate.cluster + "-2")["tasks"][0]["taskArn"]
+    for task in (second, third):
+        fargate.ecs.stop_task(cluster=fargate.cluster, task=task)
+        fargate.when(task, "STOPPED")
+
+
 def test_a_set_of_rules_is_replaced_without_touching_the_others(faults: Emulator, aws: Any) -> None:
     slow_down = {"error": "ThrottlingException", "message": "slow down"}
     faults.inject_faults([{"name": "one", "service": "ecs", "request": "*one*", "effect": slow_down}], "one")

@@ -174,6 +174,84 @@ def test_an_error_of_ecs_has_its_exceptions_name(fargate: Any, machines: Any, ro
     assert "The subnet ID 'subnet-0' does not exist (Service: AmazonECS; Status Code: 400" in end["cause"]
 
 
+@pytest.mark.parametrize("resource", ["runTask", "runTask.sync"])
+@pytest.mark.parametrize(
+    ("effect", "error", "cause"),
+    [
+        (
+            {"error": "ThrottlingException", "message": "Rate exceeded"},
+            "ECS.AmazonECSException",
+            "Rate exceeded (Service: AmazonECS; Status Code: 400; Error Code: ThrottlingException; Request ID: ",
+        ),
+        (
+            {"error": "ClientException", "message": "Capacity is unavailable at this time"},
+            "ECS.ClientException",
+            "Capacity is unavailable at this time (Service: AmazonECS; Status Code: 400; Error Code: ClientException; ",
+        ),
+        ({"error": "AccessDeniedException"}, "ECS.AccessDeniedException", "Error Code: AccessDeniedException; "),
+        (
+            {"error": "ServerException", "status": 500},
+            "ECS.ServerException",
+            "Service: AmazonECS; Status Code: 500; Error Code: ServerException; ",
+        ),
+        (
+            {"error": "ServiceUnavailable", "status": 503},
+            "ECS.AmazonECSException",
+            "Service: AmazonECS; Status Code: 503; Error Code: ServiceUnavailable; ",
+        ),
+        ({"drop": "before"}, "ECS.SdkClientException", "Unable to execute HTTP request: "),
+        ({"drop": "after"}, "ECS.SdkClientException", "Unable to execute HTTP request: "),
+    ],
+)
+def test_only_declared_errors_of_ecs_have_a_name_of_their_own(
+    emulator: Emulator,
+    fargate: Any,
+    machines: Any,
+    role: str,
+    resource: str,
+    effect: dict[str, Any],
+    error: str,
+    cause: str,
+) -> None:
+    """https://repost.aws/knowledge-center/ecs-fargate-runtask-capacity."""
+    state = {**run_task(fargate, fargate.define(""), End=True), "Resource": f"arn:aws:states:::ecs:{resource}"}
+    emulator.inject_faults([{"service": "ecs", "operation": "RunTask", "effect": effect}])
+    try:
+        end = machines.run({"Run": state}, "Run", role)
+    finally:
+        emulator.inject_faults([])
+    assert (end["status"], end["error"]) == ("FAILED", error)
+    assert cause in end["cause"]
+
+
+def test_a_full_quota_passes_when_tasks_end(
+    emulator: Emulator, fargate: Any, machines: Any, role: str, until: Any
+) -> None:
+    """What waits for its turn starts when the one before has stopped."""
+    definition = fargate.define(WAITS, stopTimeout=2)
+    retry = {"ErrorEquals": ["AmazonECS.Unknown"], "IntervalSeconds": 1, "BackoffRate": 1, "MaxAttempts": 99}
+    machine = machines.create({"Run": run_task(fargate, definition, Retry=[retry], End=True)}, "Run", role)
+    quota = {"vcpus": int(fargate.cpu) / 1024}
+    emulator.inject_faults([{"service": "ecs", "operation": "RunTask", "effect": quota}])
+    try:
+        machines.start(machine)
+        (first,) = when_running(fargate, until)
+        second = machines.start(machine)
+        refused = until(
+            lambda: next((event for event in machines.history(second) if event["type"] == "TaskFailed"), None)
+        )
+        assert refused["taskFailedEventDetails"]["error"] == "AmazonECS.Unknown"
+        assert (
+            "limit on the number of vCPUs"
+            in json.loads(refused["taskFailedEventDetails"]["cause"])["Failures"][0]["Reason"]
+        )
+        fargate.ecs.stop_task(cluster=fargate.cluster, task=first)
+        until(lambda: True if set(started_tasks(fargate)) - {first} else None)
+        machines.client.stop_execution(executionArn=second)
+    finally:
+        emulator.inject_faults([])
+
+
 def test_stopping_an_execution_stops_its_task(fargate: Any, machines: Any, role: str, until: Any) -> None:
     definition = fargate.define(WAITS, stopTimeout=2)
     execution = machines.start(machines.create({"Run": run_task(fargate, definition, End=True)}, "Run", role))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from automation.local.emulator.aws_behaviour import ecs_api, request_authorization
+from automation.local.emulator.aws_behaviour import ecs_api, fargate_quota, request_authorization
 
 PLACE = ("eu-west-1", "123456789012")
 PREFIX = "arn:aws:ecs:eu-west-1:123456789012"
@@ -119,3 +119,16 @@ def test_placement_failures_are_remembered_with_their_token(monkeypatch: pytest.
     assert first[2] == again[2]
     assert b"RESOURCE:CPU" in again[2]
     assert next(failures) == []
+
+
+def test_a_quota_of_vcpus_counts_what_has_not_stopped_on_demand_and_spot_apart() -> None:
+    """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html."""
+    spot = {"capacityProviderName": "FARGATE_SPOT"}
+    tasks = [
+        {"launchType": "FARGATE", "lastStatus": "PROVISIONING", "cpu": "256"},
+        {"launchType": "FARGATE", "lastStatus": "RUNNING", "cpu": "256", "overrides": {"cpu": "1024"}},
+        {"launchType": "FARGATE", "lastStatus": "DEPROVISIONING", "cpu": "512", **spot},
+        {"launchType": "FARGATE", "lastStatus": "STOPPED", "cpu": "4096"},
+        {"launchType": "EC2", "lastStatus": "RUNNING", "cpu": "4096"},
+    ]
+    assert [fargate_quota.units_in_use(tasks, spot=spot) for spot in (False, True)] == [1280, 512]

@@ -39,6 +39,16 @@ def test_a_rule_meets_the_first_calls_the_numbered_ones_or_a_share() -> None:
     assert share == met(plan({"share": 0.3, "seed": 7}), 1000)
 
 
+def test_a_rule_holds_for_some_time_from_its_first_call() -> None:
+    now = [100.0]
+    made = FaultPlan(parse_rules([{"service": "ecs", "forSeconds": 5, "effect": ERROR}]), clock=lambda: now[0])
+    now[0] = 200.0
+    times = []
+    for now[0] in (200.0, 204.9, 205.0, 300.0):
+        times += [now[0]] * len(met(made, 1))
+    assert times == [200.0, 204.9]
+
+
 def test_operation_caller_and_request_are_patterns() -> None:
     assert met(plan({"operation": "Run*"}), 1) == [1]
     assert met(plan({"operation": "StopTask"}), 1) == []
@@ -74,6 +84,9 @@ def test_the_first_rule_that_meets_a_call_decides_and_each_is_counted() -> None:
         ({"service": "ecs", "effect": ERROR, "first": True}, "'first' is True, but has to be a whole number from 0"),
         ({"service": "ecs", "effect": ERROR, "limit": -1}, "'limit' is -1"),
         ({"service": "ecs", "effect": ERROR, "calls": [0]}, "'calls' is .0., but has to be a list of whole numbers"),
+        ({"service": "ecs", "effect": ERROR, "calls": []}, "'calls' is .., but has to be a list of whole numbers"),
+        ({"service": "ecs", "effect": ERROR, "forSeconds": "1"}, "'forSeconds' is '1', but has to be a number from 0"),
+        ({"service": "ecs", "effect": {"vcpus": -1}}, "'vcpus' is -1, but has to be a number from 0"),
         ({"service": "ecs", "effect": ERROR, "perCaller": "yes"}, "'perCaller' is 'yes', but has to be true or false"),
         ({"service": "ecs", "effect": ERROR, "first": 1, "share": 0.5}, "only one of .* not first and share"),
         ({"service": "ecs", "effect": {"error": "X", "status": 200}}, "'status' is 200, but has to be from 400 to 599"),

@@ -16,6 +16,8 @@ ecs_api: calls on tasks and task definitions
     and answered with ConflictException when parameters differ; a bare family is its latest ACTIVE revision; ListTasks
     checks its filters, DescribeTasks its limits; stopped tasks stay; times have milliseconds; Fargate's sizes and its
     execution role are checked; a task definition is given back with the defaults and empty lists that ECS fills in.
+fargate_quota: the account's quota of vCPUs
+    Where a fault rule sets one, RunTask answers with failures[] for the tasks beyond it, until others have stopped.
 ecs_tasks: the life of a task
     StopTask sends SIGTERM, after stopTimeout SIGKILL, and the task stops when its containers ended; each container
     keeps its own exit code, one that never ran has none; credentials are a session of the task role.
@@ -25,9 +27,10 @@ execution_role: the execution role
     It pulls the image, makes the log stream, reads secrets and decrypts parameters; where it may not, the task is
     TaskFailedToStart.
 states_integrations: what Task states call
-    Every call is made with the machine's role, and an error has the service's name for it. ecs:runTask.sync is one
-    task in PascalCase, fails with States.TaskFailed or AmazonECS.Unknown, waits without limit and stops its task when
-    its state ends before. StartedBy and Tags are not parameters.
+    Every call is made with the machine's role. A declared error has the service's name for it, any other that of the
+    SDK's base exception, a lost connection that of SdkClientException. ecs:runTask.sync is one task in PascalCase,
+    fails with States.TaskFailed or AmazonECS.Unknown, waits without limit and stops its task when its state ends
+    before. StartedBy and Tags are not parameters.
 states_engine: executions
     A failing branch or item ends the others; TimeoutSeconds makes TIMED_OUT; variables are scoped per branch and item
     and assigned at once; 256 KiB and 25,000 events are limits; Retry honours MaxDelaySeconds and JitterStrategy;
@@ -59,5 +62,5 @@ event_targets: EventBridge
 
 Not put right, so not to be relied on here: task tokens, log delivery of executions to CloudWatch Logs, X-Ray traces,
 security groups and routes (every container and function reaches the emulator), eventual consistency, ECS services,
-quotas and throttling.
+quotas and throttling (fault rules make them).
 """

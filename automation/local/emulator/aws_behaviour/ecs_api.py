@@ -19,7 +19,7 @@ from ministack.core.concurrency import resource_lock
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import ec2, ecs
 
-from automation.local.emulator.aws_behaviour import permissions
+from automation.local.emulator.aws_behaviour import fargate_quota, permissions
 from automation.local.emulator.runtimes.images import parse_reference
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -245,17 +245,30 @@ def no_failures(_request: Request) -> list[dict[str, str]]:
     return []
 
 
+def no_quota() -> float | None:
+    """Fargate runs as many tasks at a time as are wanted."""
+    return None
+
+
 class RunTask:
     """The RunTask call.
 
     Args:
         make: MiniStack's own, which makes the records of the tasks and starts their lives.
         placement_failures: answers with `failures[]` in the place of tasks; they are remembered with the token.
+        vcpu_quota: the account's quota of Fargate vCPUs, None for none; tasks beyond it are `failures[]`, too.
     """
 
-    def __init__(self, make: Callable[[Request], Answer], placement_failures: PlacementFailures = no_failures) -> None:
+    def __init__(
+        self,
+        make: Callable[[Request], Answer],
+        placement_failures: PlacementFailures = no_failures,
+        vcpu_quota: Callable[[], float | None] = no_quota,
+    ) -> None:
         self._make = make
         self._placement_failures = placement_failures
+        self._vcpu_quota = vcpu_quota
+        self._placing = threading.Lock()
         self._lock = threading.Lock()
         self._remembered: dict[tuple[str, str, str], _Remembered] = {}
         self._in_flight: dict[tuple[str, str, str], threading.Lock] = {}
@@ -311,6 +324,19 @@ class RunTask:
         failures = self._placement_failures(request)
         if failures:
             return {"tasks": [], "failures": failures}
+        quota = self._vcpu_quota()
+        if quota is None:
+            return self._place(request, cluster, definition)
+        with self._placing:
+            wanted = request.get("count", 1)
+            count = fargate_quota.room(quota, request, definition, cluster)
+            refused = [{"reason": fargate_quota.REACHED} for _ in range(wanted - count)]
+            if not count:
+                return {"tasks": [], "failures": refused}
+            answer = self._place({**request, "count": count}, cluster, definition)
+            return {**answer, "failures": answer["failures"] + refused}
+
+    def _place(self, request: Request, cluster: str, definition: dict[str, Any]) -> dict[str, Any]:
         made = {
             **request,
             "cluster": cluster,

@@ -26,7 +26,7 @@ from automation.local.emulator.aws_behaviour import (
     states_test_state,
     vpc_networking,
 )
-from automation.local.emulator.aws_behaviour.ecs_api import PlacementFailures, no_failures
+from automation.local.emulator.aws_behaviour.ecs_api import PlacementFailures, no_failures, no_quota
 from automation.local.emulator.aws_behaviour.ecs_tasks import TaskLives
 from automation.local.emulator.aws_behaviour.patching import replace, replace_entry, require_known_ministack
 from automation.local.emulator.aws_behaviour.states_integrations import Integrations
@@ -35,7 +35,11 @@ from automation.local.emulator.runtimes import ContainerRuntime
 
 
 def install(
-    runtime: ContainerRuntime, children: Children, folder: Path, placement_failures: PlacementFailures = no_failures
+    runtime: ContainerRuntime,
+    children: Children,
+    folder: Path,
+    placement_failures: PlacementFailures = no_failures,
+    vcpu_quota: Callable[[], float | None] = no_quota,
 ) -> TaskLives:
     """Correct MiniStack in this process.
 
@@ -44,6 +48,7 @@ def install(
         children: starts the processes of functions.
         folder: the emulator's own.
         placement_failures: RunTask's `failures[]`.
+        vcpu_quota: of the account on Fargate; None for none.
 
     Returns:
         The lives of the ECS tasks, to be ended with the emulator.
@@ -54,7 +59,7 @@ def install(
     """
     require_known_ministack()
     _authorization()
-    lives = _ecs(runtime, placement_failures)
+    lives = _ecs(runtime, placement_failures, vcpu_quota)
     _lambda(children, folder)
     _states()
     _events()
@@ -80,14 +85,16 @@ def _authorization() -> None:
         )
 
 
-def _ecs(runtime: ContainerRuntime, placement_failures: PlacementFailures) -> TaskLives:
+def _ecs(
+    runtime: ContainerRuntime, placement_failures: PlacementFailures, vcpu_quota: Callable[[], float | None]
+) -> TaskLives:
     lives = TaskLives(runtime)
     replace(ecs, "_docker", runtime)
     replace(ecs, "_run_task_worker", lives.lead)
     replace(ecs, "_maybe_mark_stopped", lambda _task, _client=None: None)
     replace(ecs, "_resolve_td_key", ecs_api.resolve_task_definition)
     replace(ecs, "_ts_to_epoch", ecs_api.epoch_seconds)
-    run_task = ecs_api.answering(ecs_api.RunTask(ecs._run_task, placement_failures))
+    run_task = ecs_api.answering(ecs_api.RunTask(ecs._run_task, placement_failures, vcpu_quota))
     register = ecs_api.answering(ecs_api.RegisterTaskDefinition(ecs._register_task_definition))
     calls = {
         "RunTask": ("_run_task", run_task),

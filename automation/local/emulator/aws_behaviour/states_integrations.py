@@ -246,11 +246,18 @@ def call_api(
             "States.Runtime", f"The Parameters '{json.dumps(arguments)}' could not be used to start the Task: [{error}]"
         ) from error
     except botocore.exceptions.BotoCoreError as error:
-        raise _ExecutionError(name_error(client, "SdkClientException"), str(error)) from error
+        raise _ExecutionError(
+            name_error(client, "SdkClientException"), f"Unable to execute HTTP request: {error}"
+        ) from error
 
 
 def optimized_error(service: OptimizedService) -> Callable[[Any, str], str]:
-    """Names the errors of an optimized integration."""
+    """Names the errors of an optimized integration.
+
+    An exception that the service's model declares has its own name. Any other code, such as `ThrottlingException` of
+    Amazon ECS, comes under the SDK's base exception, the code being in the cause: `ECS.AmazonECSException`
+    (https://repost.aws/knowledge-center/ecs-fargate-runtask-capacity). `SdkClientException`: no answer came.
+    """
 
     def name(client: Any, code: str) -> str:
         modelled = {shape.name for shape in client.meta.service_model.error_shapes}
