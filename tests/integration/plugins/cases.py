@@ -100,6 +100,28 @@ def lambda_function(world: Any) -> dict[str, Any]:
     }
 
 
+def key(attribute: str, kind: str) -> dict[str, str]:
+    return {"attributeName": attribute, "keyType": kind}
+
+
+def index(name: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "readCapacity": 1, "writeCapacity": 1, **more}
+
+
+def indexed_table(world: Any) -> dict[str, Any]:
+    return {
+        "name": "plugins_indexed",
+        "hashKey": "id",
+        "attributes": [{"name": "id", "type": "S"}, {"name": "state", "type": "S"}, {"name": "kind", "type": "S"}],
+        "readCapacity": 1,
+        "writeCapacity": 1,
+        "globalSecondaryIndexes": [
+            index("open", keySchemas=[key("state", "HASH")], projectionType="INCLUDE", nonKeyAttributes=["a", "b"]),
+            index("kinds", hashKey="kind", projectionType="ALL"),
+        ],
+    }
+
+
 CASES: tuple[Case, ...] = (
     Case(
         "aws:cloudwatch/logGroup:LogGroup",
@@ -169,6 +191,30 @@ CASES: tuple[Case, ...] = (
         ),
         "billingMode",
         not_imported=frozenset({"readCapacity", "writeCapacity", "ttl", "pointInTimeRecovery"}),
+    ),
+    Case(
+        "aws:dynamodb/table:Table",
+        indexed_table,
+        lambda world: {
+            "attributes": [{"name": name, "type": kind} for name, kind in (("id", "S"), ("state", "S"), ("due", "N"))],
+            "globalSecondaryIndexes": [
+                index(
+                    "open",
+                    keySchemas=[key("state", "HASH"), key("due", "RANGE")],
+                    projectionType="INCLUDE",
+                    nonKeyAttributes=["b", "a"],
+                    readCapacity=2,
+                    writeCapacity=1,
+                ),
+                index("due", keySchemas=[key("due", "HASH")], projectionType="KEYS_ONLY"),
+            ],
+            "ttl": {"attributeName": "expires", "enabled": True},
+        },
+        lambda world, name: world.client("dynamodb").update_table(
+            TableName=name, GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "due"}}]
+        ),
+        "globalSecondaryIndexes",
+        not_imported=frozenset({"readCapacity", "writeCapacity", "globalSecondaryIndexes", "ttl"}),
     ),
     Case(
         "aws:ec2/vpc:Vpc",

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from automation.local.plugins.aws.dynamodb import index_changes
 from automation.local.plugins.aws.registry import provider
 from automation.local.plugins.framework.servicer import ProviderServicer
 from automation.local.plugins.framework.values import UNKNOWN, Archive, Secret
@@ -42,6 +43,16 @@ EXPIRY = json.dumps(
 )
 CONTAINERS = json.dumps([{"name": "main", "image": "x", "environment": [{"name": "A", "value": "1"}]}])
 ROLE = "arn:aws:iam::123456789012:role/one"
+
+INDEX = {
+    "name": "by-b",
+    "keySchemas": [{"attributeName": "b", "keyType": "HASH"}],
+    "projectionType": "KEYS_ONLY",
+    "readCapacity": 1,
+    "writeCapacity": 1,
+}
+
+WITH_INDEX = {"globalSecondaryIndexes": [INDEX]}
 
 BASE: dict[str, dict[str, Any]] = {
     "aws:cloudwatch/logGroup:LogGroup": {"name": "/one", "retentionInDays": 7},
@@ -147,6 +158,8 @@ def test_nothing_changed_is_no_change(servicer: ProviderServicer[Any], token: st
             IN_PLACE,
         ),
         ("aws:dynamodb/table:Table", {"readCapacity": 6}, IN_PLACE),
+        ("aws:dynamodb/table:Table", {"globalSecondaryIndexes": [INDEX]}, IN_PLACE),
+        ("aws:dynamodb/table:Table", {"ttl": {"attributeName": "expires", "enabled": True}}, IN_PLACE),
         ("aws:ec2/vpc:Vpc", {"cidrBlock": "10.1.0.0/16"}, REPLACE),
         ("aws:ec2/vpc:Vpc", {"enableDnsHostnames": False}, IN_PLACE),
         ("aws:ec2/vpc:Vpc", {"instanceTenancy": "dedicated"}, REPLACE),
@@ -354,6 +367,17 @@ def test_what_ecs_fills_in_further_down_is_another_task_definition(
         ("aws:dynamodb/table:Table", {"rangeKey": None}, "property attributes: it declares ['a', 'b']"),
         ("aws:dynamodb/table:Table", {"readCapacity": None}, "property readCapacity: it must be at least 1"),
         ("aws:dynamodb/table:Table", {"billingMode": "PAY_PER_REQUEST"}, "it cannot be set where billingMode is"),
+        (
+            "aws:dynamodb/table:Table",
+            {"globalSecondaryIndexes": [{**INDEX, "readCapacity": None}]},
+            "by-b: readCapacity must be at least 1",
+        ),
+        (
+            "aws:dynamodb/table:Table",
+            {"globalSecondaryIndexes": [{**INDEX, "hashKey": "b"}]},
+            "by-b: it needs exactly one of keySchemas and hashKey",
+        ),
+        ("aws:dynamodb/table:Table", {"ttl": {"enabled": True}}, "property ttl.attributeName: it is required where"),
         ("aws:ec2/vpc:Vpc", {"cidrBlock": None}, "property cidrBlock: it is required"),
         ("aws:ec2/routeTableAssociation:RouteTableAssociation", {"gatewayId": "igw-1"}, "exactly one of subnetId"),
         ("aws:ec2/route:Route", {"gatewayId": None}, "exactly one of gatewayId"),
@@ -404,3 +428,30 @@ def test_secrets_stay_secret(servicer: ProviderServicer[Any]) -> None:
         {**BASE["aws:lambda/function:Function"], "environment": {"variables": {"PASSWORD": Secret("hush")}}},
     )
     assert inputs["environment"] == Secret({"variables": {"PASSWORD": "hush"}})
+
+
+def test_indexes_that_go_go_first_and_those_that_come_come_last() -> None:
+    """As in the published provider (`internal/service/dynamodb/table.go`): three phases."""
+
+    def index(name: str, **more: Any) -> dict[str, Any]:
+        return {**INDEX, "name": name, **more}
+
+    others = {"projectionType": "INCLUDE", "nonKeyAttributes": ["x", "y"]}
+    old = {"globalSecondaryIndexes": [index("gone"), index("wider"), index("larger"), index("same", **others)]}
+    same = index("same", **{**others, "nonKeyAttributes": ["y", "x"]})
+    new = {"globalSecondaryIndexes": [same, index("larger", readCapacity=2), index("wider", **others), index("new")]}
+    changes = index_changes(old, new, on_demand=False)
+    assert [update["Delete"]["IndexName"] for update in changes.deleted] == ["gone", "wider"]
+    assert [update["Update"] for update in changes.updated] == [
+        {"IndexName": "larger", "ProvisionedThroughput": {"ReadCapacityUnits": 2, "WriteCapacityUnits": 1}}
+    ]
+    assert [update["Create"]["IndexName"] for update in changes.created] == ["new", "wider"]
+    assert index_changes(old, new, on_demand=True).updated == []
+
+
+def test_an_index_that_the_program_no_longer_names_stays(servicer: ProviderServicer[Any]) -> None:
+    """`global_secondary_index` is optional and computed in the published provider: absent means as it is."""
+    before, failures = check(servicer, "aws:dynamodb/table:Table", {**BASE["aws:dynamodb/table:Table"], **WITH_INDEX})
+    after, more = check(servicer, "aws:dynamodb/table:Table", BASE["aws:dynamodb/table:Table"])
+    assert failures + more == []
+    assert list(diff(servicer, "aws:dynamodb/table:Table", before, after).diffs) == []

@@ -57,6 +57,9 @@ lambda_versions: versions of functions
     ARN; reserved concurrency is the function's.
 vpc_networking: VPC endpoints and NAT gateways
     Described with their security groups, private DNS, policy, addresses.
+dynamodb_time_to_live: time to live of DynamoDB tables
+    It is enabled, disabled or changed once an hour at most, only where that changes something and on one attribute at a
+    time; what is disabled has no attribute.
 event_targets: EventBridge
     A function, or a version of it, is called only where its own policy allows, and again when it fails.
 

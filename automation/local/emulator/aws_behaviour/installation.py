@@ -9,10 +9,11 @@ from typing import Any
 
 from ministack import app
 from ministack.core import iam_actions, lambda_runtime
-from ministack.services import ec2, ecs, eventbridge, lambda_svc
+from ministack.services import dynamodb, ec2, ecs, eventbridge, lambda_svc
 from ministack.services import stepfunctions as states
 
 from automation.local.emulator.aws_behaviour import (
+    dynamodb_time_to_live,
     ecs_api,
     event_targets,
     jsonata_numbers,
@@ -64,6 +65,7 @@ def install(
     _states()
     _events()
     _ec2()
+    _dynamodb()
     return lives
 
 
@@ -192,3 +194,10 @@ def _ec2() -> None:
     }
     for action, wrap in calls.items():
         replace_entry(ec2._ACTION_MAP, "ec2._ACTION_MAP", action, wrap)
+
+
+def _dynamodb() -> None:
+    original = replace(dynamodb, "_update_ttl", None)
+    dynamodb._update_ttl = dynamodb_time_to_live.updating(original)
+    original = replace(dynamodb, "_describe_ttl", None)
+    dynamodb._describe_ttl = dynamodb_time_to_live.describing(original)

@@ -1,6 +1,7 @@
 """DynamoDB."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from automation.local.plugins.aws.base import (
@@ -31,10 +32,8 @@ from automation.local.plugins.framework.values import UNKNOWN, Properties
 _GONE = "ResourceNotFoundException"
 _ACTIVE_SECONDS = 1800.0
 """The published provider's limit for a new table."""
-_PROJECTION = {
-    "projectionType": Property(STRING, required=True),
-    "nonKeyAttributes": Property(ListOf(STRING)),
-}
+_TTL_SECONDS = 300.0
+"""The published provider's limit for a change of the time to live."""
 
 
 class Table(AwsResource):
@@ -58,14 +57,26 @@ class Table(AwsResource):
                 Object(
                     {
                         "name": Property(STRING, required=True),
-                        "hashKey": Property(STRING, required=True),
+                        "hashKey": Property(STRING),
                         "rangeKey": Property(STRING),
-                        **_PROJECTION,
+                        "keySchemas": Property(
+                            ListOf(
+                                Object(
+                                    {
+                                        "attributeName": Property(STRING, required=True),
+                                        "keyType": Property(STRING, required=True, allowed=("HASH", "RANGE")),
+                                    }
+                                )
+                            )
+                        ),
+                        "projectionType": Property(STRING, required=True),
+                        "nonKeyAttributes": Property(SetOf(STRING)),
                         "readCapacity": Property(INTEGER, computed=True),
                         "writeCapacity": Property(INTEGER, computed=True),
                     }
                 )
-            )
+            ),
+            computed=True,
         ),
         "localSecondaryIndexes": Property(
             SetOf(
@@ -73,7 +84,8 @@ class Table(AwsResource):
                     {
                         "name": Property(STRING, required=True),
                         "rangeKey": Property(STRING, required=True),
-                        **_PROJECTION,
+                        "projectionType": Property(STRING, required=True),
+                        "nonKeyAttributes": Property(ListOf(STRING)),
                     }
                 )
             ),
@@ -97,25 +109,12 @@ class Table(AwsResource):
     name_property = "name"
 
     def check(self, provider: Any, inputs: Properties) -> list[CheckFailure]:
-        """Every key is an attribute and every attribute is a key of the table or of an index; capacity fits billing."""
+        """Every key is an attribute and every attribute is a key of the table or of an index; capacity fits billing.
+
+        A time to live that is enabled names its attribute.
+        """
         del provider
-        attributes = inputs.get("attributes")
-        if attributes is UNKNOWN or any(
-            UNKNOWN in (item, item.get("name") if isinstance(item, dict) else None) for item in attributes or ()
-        ):
-            return []
-        indexes = [*(inputs.get("globalSecondaryIndexes") or ()), *(inputs.get("localSecondaryIndexes") or ())]
-        holders = [item for item in (inputs, *indexes) if isinstance(item, dict)]
-        keys = {item[key] for item in holders for key in ("hashKey", "rangeKey") if item.get(key)}
-        declared = {item["name"] for item in attributes or ()}
-        failures: list[CheckFailure] = []
-        if UNKNOWN not in keys and keys != declared:
-            failures.append(
-                CheckFailure(
-                    "attributes",
-                    f"it declares {sorted(declared)}, but the keys of the table and its indexes are {sorted(keys)}",
-                )
-            )
+        failures = [*_check_keys(inputs), *_check_ttl(inputs.get("ttl"))]
         on_demand = inputs.get("billingMode") == "PAY_PER_REQUEST"
         for name in ("readCapacity", "writeCapacity"):
             given = inputs.get(name)
@@ -123,6 +122,15 @@ class Table(AwsResource):
                 failures.append(CheckFailure(name, "it cannot be set where billingMode is PAY_PER_REQUEST"))
             if inputs.get("billingMode", "PROVISIONED") == "PROVISIONED" and given in (None, 0):
                 failures.append(CheckFailure(name, "it must be at least 1 where billingMode is PROVISIONED"))
+        if inputs.get("billingMode", "PROVISIONED") == "PROVISIONED":
+            failures += [
+                CheckFailure(
+                    "globalSecondaryIndexes", f"{index.get('name')}: {name} must be at least 1, as it is PROVISIONED"
+                )
+                for index in _global_indexes(inputs)
+                for name in ("readCapacity", "writeCapacity")
+                if index.get(name) in (None, 0)
+            ]
         return failures
 
     def replaced_by(self, old: Properties, new: Properties) -> list[str]:
@@ -167,9 +175,8 @@ class Table(AwsResource):
         name = str(inputs["name"])
         with created(name, inputs):
             self._wait(operation, name, inputs)
-            self._recovery_and_ttl(
-                operation, name, inputs, {key for key in ("ttl", "pointInTimeRecovery") if inputs.get(key)}
-            )
+            wanted = {key for key in ("ttl", "pointInTimeRecovery") if (inputs.get(key) or {}).get("enabled")}
+            self._recovery_and_ttl(operation, name, inputs, wanted)
         return name
 
     def _wait(self, operation: Aws, name: str, properties: Properties) -> None:
@@ -190,14 +197,7 @@ class Table(AwsResource):
     def _recovery_and_ttl(self, operation: Aws, name: str, inputs: Properties, changed: set[str]) -> None:
         dynamodb = self.client(operation, "dynamodb", inputs)
         if "ttl" in changed:
-            ttl = inputs.get("ttl") or {}
-            dynamodb.update_time_to_live(
-                TableName=name,
-                TimeToLiveSpecification={
-                    "Enabled": bool(ttl.get("enabled")),
-                    "AttributeName": ttl.get("attributeName") or "ttl",
-                },
-            )
+            self._set_ttl(operation, name, inputs)
         if "pointInTimeRecovery" in changed:
             recovery = inputs.get("pointInTimeRecovery") or {}
             retrying(
@@ -211,6 +211,22 @@ class Table(AwsResource):
                 seconds=_ACTIVE_SECONDS,
             )
 
+    def _set_ttl(self, operation: Aws, name: str, inputs: Properties) -> None:
+        """UpdateTimeToLive, and wait for it; AWS wants the attribute's name to disable it, too."""
+        dynamodb = self.client(operation, "dynamodb", inputs)
+        ttl = inputs.get("ttl") or {}
+        enabled = bool(ttl.get("enabled"))
+        dynamodb.update_time_to_live(
+            TableName=name,
+            TimeToLiveSpecification={"Enabled": enabled, "AttributeName": ttl.get("attributeName") or ""},
+        )
+
+        def done() -> bool | None:
+            description = dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+            return True if description["TimeToLiveStatus"] == ("ENABLED" if enabled else "DISABLED") else None
+
+        operation.wait(f"the time to live of table {name} to change", done, default_seconds=_TTL_SECONDS)
+
     def find(self, operation: Aws, resource_id: str, state: Properties) -> Properties | None:
         """DescribeTable, ListTagsOfResource, and backups and time to live where the program has a say in them."""
         dynamodb = self.client(operation, "dynamodb", state)
@@ -219,7 +235,7 @@ class Table(AwsResource):
             if table["TableStatus"] == "DELETING":
                 return None
             tags = dynamodb.list_tags_of_resource(ResourceArn=table["TableArn"]).get("Tags")
-            found = {**_table(table), "tags": tag_map(tags)}
+            found = {**_table(table, state), "tags": tag_map(tags)}
             if not state or state.get("pointInTimeRecovery"):
                 backups = dynamodb.describe_continuous_backups(TableName=resource_id)["ContinuousBackupsDescription"]
                 recovery = backups.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus")
@@ -227,7 +243,9 @@ class Table(AwsResource):
             if not state or state.get("ttl"):
                 ttl = dynamodb.describe_time_to_live(TableName=resource_id)["TimeToLiveDescription"]
                 enabled = ttl.get("TimeToLiveStatus") in ("ENABLED", "ENABLING")
-                found["ttl"] = compact({"attributeName": ttl.get("AttributeName"), "enabled": enabled})
+                # AWS does not tell the name that it wanted when the time to live was disabled.
+                name = ttl.get("AttributeName") if enabled else (state.get("ttl") or {}).get("attributeName")
+                found["ttl"] = compact({"attributeName": name, "enabled": enabled})
             return found
         return None
 
@@ -240,13 +258,15 @@ class Table(AwsResource):
             self._wait(operation, resource_id, new)
 
         on_demand = new.get("billingMode") == "PAY_PER_REQUEST"
-        if changed & {"billingMode", "readCapacity", "writeCapacity"}:
-            if on_demand:
-                apply(BillingMode="PAY_PER_REQUEST")
-            else:
-                apply(BillingMode="PROVISIONED", ProvisionedThroughput=_throughput(new))
+        indexes = index_changes(old, new, on_demand) if "globalSecondaryIndexes" in changed else IndexChanges()
+        for update in indexes.deleted:
+            apply(GlobalSecondaryIndexUpdates=[update])
         if "tableClass" in changed:
             apply(TableClass=new.get("tableClass", "STANDARD"))
+        if indexes.updated or changed & {"billingMode", "readCapacity", "writeCapacity"}:
+            capacity = {} if on_demand else {"ProvisionedThroughput": _throughput(new)}
+            updates = {"GlobalSecondaryIndexUpdates": indexes.updated} if indexes.updated else {}
+            apply(BillingMode=new.get("billingMode", "PROVISIONED"), **capacity, **updates)
         if "deletionProtectionEnabled" in changed:
             apply(DeletionProtectionEnabled=bool(new.get("deletionProtectionEnabled")))
         if "serverSideEncryption" in changed:
@@ -256,9 +276,8 @@ class Table(AwsResource):
                 apply(StreamSpecification={"StreamEnabled": False})
             if new.get("streamEnabled"):
                 apply(StreamSpecification={"StreamEnabled": True, "StreamViewType": new["streamViewType"]})
-        if "globalSecondaryIndexes" in changed:
-            for parameters in _index_changes(old, new, on_demand):
-                apply(**parameters)
+        for update in indexes.created:
+            apply(AttributeDefinitions=_definitions(new), GlobalSecondaryIndexUpdates=[update])
         self._recovery_and_ttl(operation, resource_id, new, changed)
         if "tags" in changed:
             changes, removed = tag_changes(old, new)
@@ -301,7 +320,46 @@ def _definitions(inputs: Properties) -> list[dict[str, str]]:
     return sorted(pairs, key=sort_key)
 
 
+def _global_indexes(properties: Properties) -> list[Properties]:
+    """Those that are known."""
+    indexes = properties.get("globalSecondaryIndexes")
+    return [index for index in indexes or () if isinstance(index, dict)] if indexes is not UNKNOWN else []
+
+
+def _check_keys(inputs: Properties) -> list[CheckFailure]:
+    failures = [
+        CheckFailure("globalSecondaryIndexes", f"{index.get('name')}: it needs exactly one of keySchemas and hashKey")
+        for index in _global_indexes(inputs)
+        if (index.get("keySchemas") is None) == (index.get("hashKey") is None)
+    ]
+    attributes = inputs.get("attributes")
+    sources = (attributes, inputs.get("globalSecondaryIndexes"), inputs.get("localSecondaryIndexes"))
+    if any(source is UNKNOWN for source in sources) or any(
+        UNKNOWN in (item, item.get("name") if isinstance(item, dict) else None) for item in attributes or ()
+    ):
+        return failures
+    keyed = [
+        item
+        for item in (inputs, *_global_indexes(inputs), *(inputs.get("localSecondaryIndexes") or ()))
+        if isinstance(item, dict)
+    ]
+    keys: set[Any] = {key["AttributeName"] for item in keyed for key in _key_schema(item)}
+    declared = {item["name"] for item in attributes or ()}
+    if UNKNOWN not in keys and keys != declared:
+        reason = f"it declares {sorted(declared)}, but the keys of the table and its indexes are {sorted(keys)}"
+        failures.append(CheckFailure("attributes", reason))
+    return failures
+
+
+def _check_ttl(ttl: Any) -> list[CheckFailure]:
+    if isinstance(ttl, dict) and ttl.get("enabled") is True and not ttl.get("attributeName"):
+        return [CheckFailure("ttl.attributeName", "it is required where ttl is enabled")]
+    return []
+
+
 def _key_schema(keys: Properties) -> list[dict[str, str]]:
+    if keys.get("keySchemas"):
+        return [{"AttributeName": key["attributeName"], "KeyType": key["keyType"]} for key in keys["keySchemas"]]
     schema = [{"AttributeName": keys["hashKey"], "KeyType": "HASH"}] if keys.get("hashKey") else []
     return schema + ([{"AttributeName": keys["rangeKey"], "KeyType": "RANGE"}] if keys.get("rangeKey") else [])
 
@@ -314,7 +372,8 @@ def _throughput(inputs: Properties) -> dict[str, int]:
 
 
 def _index(index: Properties) -> dict[str, Any]:
-    projection = {"ProjectionType": index["projectionType"], "NonKeyAttributes": index.get("nonKeyAttributes")}
+    others = index.get("nonKeyAttributes")
+    projection = {"ProjectionType": index["projectionType"], "NonKeyAttributes": others and sorted(others)}
     return {"IndexName": index["name"], "KeySchema": _key_schema(index), "Projection": compact(projection)}
 
 
@@ -328,22 +387,42 @@ def _encryption(encryption: Properties) -> dict[str, Any]:
     return compact({"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": encryption.get("kmsKeyArn")})
 
 
-def _index_changes(old: Properties, new: Properties, on_demand: bool) -> list[dict[str, Any]]:
-    """UpdateTable parameters, one call for each index that goes, changes or comes."""
-    before = {index["name"]: index for index in old.get("globalSecondaryIndexes") or ()}
-    after = {index["name"]: index for index in new.get("globalSecondaryIndexes") or ()}
-    calls: list[dict[str, Any]] = []
-    remade = {name for name in before.keys() & after.keys() if _index(before[name]) != _index(after[name])}
-    for name in sorted((before.keys() - after.keys()) | remade):
-        calls.append({"GlobalSecondaryIndexUpdates": [{"Delete": {"IndexName": name}}]})
-    for name in sorted((after.keys() - before.keys()) | remade):
-        creation = {"Create": _global_index(after[name], on_demand)}
-        calls.append({"AttributeDefinitions": _definitions(new), "GlobalSecondaryIndexUpdates": [creation]})
-    for name in sorted((before.keys() & after.keys()) - remade):
-        if not on_demand and _throughput(before[name]) != _throughput(after[name]):
-            change = {"Update": {"IndexName": name, "ProvisionedThroughput": _throughput(after[name])}}
-            calls.append({"GlobalSecondaryIndexUpdates": [change]})
-    return calls
+@dataclass(frozen=True)
+class IndexChanges:
+    """What UpdateTable has to be told about a table's global secondary indexes, in this order.
+
+    Attributes:
+        deleted: one a call; first, for what is switched to PROVISIONED needs a capacity for every index there is.
+        updated: all of them in the call that changes the table's own capacity.
+        created: one a call.
+    """
+
+    deleted: list[dict[str, Any]] = field(default_factory=list)
+    updated: list[dict[str, Any]] = field(default_factory=list)
+    created: list[dict[str, Any]] = field(default_factory=list)
+
+
+def index_changes(old: Properties, new: Properties, on_demand: bool) -> IndexChanges:
+    """What turns the indexes of the state `old` into those of `new`; another key or projection remakes one."""
+    before = {index["name"]: index for index in _global_indexes(old)}
+    after = {index["name"]: index for index in _global_indexes(new)}
+    both = before.keys() & after.keys()
+    remade = {name for name in both if _index(before[name]) != _index(after[name])}
+    units = ("readCapacity", "writeCapacity")
+    resized = {
+        name for name in both if [before[name].get(key) for key in units] != [after[name].get(key) for key in units]
+    }
+    return IndexChanges(
+        deleted=[{"Delete": {"IndexName": name}} for name in sorted((before.keys() - after.keys()) | remade)],
+        updated=[
+            {"Update": {"IndexName": name, "ProvisionedThroughput": _throughput(after[name])}}
+            for name in sorted(resized - remade if not on_demand else ())
+        ],
+        created=[
+            {"Create": _global_index(after[name], on_demand)}
+            for name in sorted((after.keys() - before.keys()) | remade)
+        ],
+    )
 
 
 def _keys(schema: list[dict[str, str]]) -> Properties:
@@ -359,17 +438,21 @@ def _capacity(throughput: dict[str, Any] | None) -> Properties:
     }
 
 
-def _found_index(index: dict[str, Any]) -> Properties:
-    projection = index.get("Projection", {})
+def _found_index(index: dict[str, Any], *, keyed: bool = False) -> Properties:
+    """An index as it is; `keyed` tells its keys as `keySchemas`."""
+    projection, schema = index.get("Projection", {}), index["KeySchema"]
+    schemas = [{"attributeName": key["AttributeName"], "keyType": key["KeyType"]} for key in schema]
     return {
         "name": index["IndexName"],
-        **_keys(index["KeySchema"]),
+        **({"keySchemas": schemas} if keyed else _keys(schema)),
         "projectionType": projection.get("ProjectionType"),
         **compact({"nonKeyAttributes": projection.get("NonKeyAttributes") or None}),
     }
 
 
-def _table(table: dict[str, Any]) -> Properties:
+def _table(table: dict[str, Any], state: Properties) -> Properties:
+    """A table as it is, the keys of its indexes in the state's words: `hashKey`, or else `keySchemas`."""
+    by_hash_key = {index["name"] for index in _global_indexes(state) if index.get("hashKey")}
     stream = table.get("StreamSpecification") or {}
     encryption = table.get("SSEDescription") or {}
     attributes = [
@@ -385,7 +468,10 @@ def _table(table: dict[str, Any]) -> Properties:
         "billingMode": billing,
         **_capacity(None if on_demand else table.get("ProvisionedThroughput")),
         "globalSecondaryIndexes": [
-            {**_found_index(index), **_capacity(None if on_demand else index.get("ProvisionedThroughput"))}
+            {
+                **_found_index(index, keyed=index["IndexName"] not in by_hash_key),
+                **_capacity(None if on_demand else index.get("ProvisionedThroughput")),
+            }
             for index in sorted(table.get("GlobalSecondaryIndexes") or (), key=lambda item: str(item["IndexName"]))
         ]
         or None,
