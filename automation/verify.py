@@ -234,19 +234,22 @@ def summary_items(aws: AwsClients, run: Run) -> Iterator[Mapping[str, Any]]:
             yield plain_item(item)
 
 
-def details_items(aws: AwsClients, run: Run) -> Iterator[Mapping[str, Any]]:
+def details_items(aws: AwsClients, run: Run, *, consistent: bool = True) -> Iterator[Mapping[str, Any]]:
     """The items of the details table with the run's id and workflow name."""
-    return details_of_run(aws, str(run.deployed["ddbTableNameWFDetails"]), run.workflow_name, run.run_id)
+    table = str(run.deployed["ddbTableNameWFDetails"])
+    return details_of_run(aws, table, run.workflow_name, run.run_id, consistent=consistent)
 
 
-def details_of_run(aws: AwsClients, table: str, workflow: str, run_id: int) -> Iterator[Mapping[str, Any]]:
+def details_of_run(
+    aws: AwsClients, table: str, workflow: str, run_id: int, *, consistent: bool = True
+) -> Iterator[Mapping[str, Any]]:
     """The items of a details table with a run's id and workflow name; two workflows may use one id."""
     pages = aws.dynamodb.get_paginator("query").paginate(
         TableName=table,
         KeyConditionExpression="workflow_run_id = :id",
         FilterExpression="workflow_name = :name",
         ExpressionAttributeValues={":name": {"S": workflow}, ":id": {"N": str(run_id)}},
-        ConsistentRead=True,
+        ConsistentRead=consistent,
     )
     for page in pages:
         for item in page["Items"]:

@@ -256,8 +256,7 @@ def _with_troubles(document: Mapping[str, Any], planned: SoakRun) -> Document:
 
 def gather(aws: AwsClients, run: verify.Run) -> Left:
     """Read what is left of a run."""
-    known = runs.registered(aws, run)
-    facts = verify.gather(aws, known)
+    facts = verify.gather(aws, run)
     own = {"name": "KIT_WORKFLOW_NAME", "value": run.workflow_name}
     tasks = []
     for task in runs.ecs_tasks(aws, str(run.deployed["clusterName"])):
@@ -273,7 +272,7 @@ def gather(aws: AwsClients, run: verify.Run) -> Left:
         rows=facts.details,
         ecs_tasks=tasks,
         copies={
-            str(task["taskName"]): facts.copies.get(known.target(task), "") == facts.sources[known.source(task)]
+            str(task["taskName"]): facts.copies.get(run.target(task), "") == facts.sources[run.source(task)]
             for task in run.tasks
         },
         processes=working_for(run.workflow_name),

@@ -91,7 +91,6 @@ def watch(monkeypatch: pytest.MonkeyPatch, looks: list[str], limit_seconds: floa
     answers = iter(looks)
     seen: list[str] = []
     time = iter(float(second) for second in range(100))
-    monkeypatch.setattr(runs, "registered", lambda _aws, run: run)
     monkeypatch.setattr(runs, "look", lambda _aws, run: runs.Counts(status=next(answers), total=2))
     ended = runs.watch(
         AwsClients(boto3.Session(region_name="us-east-1")),
@@ -110,6 +109,36 @@ def test_a_run_is_watched_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert ended == {1: (RUN, 3.0)}
     assert seen == ["RUNNING", "RUNNING", "SUCCEEDED"]
+
+
+@pytest.mark.parametrize(("ends", "consistent"), [(False, False), (True, True)])
+def test_a_look_reads_the_run_s_own_rows_alone(aws: AwsClients, ends: bool, consistent: bool) -> None:
+    tables = {"ddbTableNameWFSummary": "summary", "ddbTableNameWFDetails": "details"}
+    for table, keys in (("summary", ("workflow_name", "workflow_run_id")), ("details", ("workflow_run_id", "task"))):
+        aws.dynamodb.create_table(
+            TableName=table,
+            KeySchema=[
+                {"AttributeName": key, "KeyType": kind} for key, kind in zip(keys, ("HASH", "RANGE"), strict=True)
+            ],  # type: ignore[misc]
+            AttributeDefinitions=[
+                {"AttributeName": key, "AttributeType": "N" if key == "workflow_run_id" else "S"} for key in keys
+            ],
+            BillingMode="PAY_PER_REQUEST",
+        )
+    role = aws.iam.create_role(RoleName="r", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    machine = aws.stepfunctions.create_state_machine(name="m", definition="{}", roleArn=role)["stateMachineArn"]
+    run = runs.start(aws, pattern=1, spec=RUN.spec, deployed={"stateMachineArn": machine, **tables}, name="e")
+    if ends:
+        aws.stepfunctions.stop_execution(executionArn=run.execution_arn)
+    asked: list[dict[str, Any]] = []
+    aws.dynamodb.meta.events.register(
+        "provide-client-params.dynamodb", lambda params, **_: asked.append(params) or params
+    )
+
+    ended = runs.watch(aws, [run], on_counts=lambda *_: None, poll_seconds=1, limit_seconds=0)
+
+    assert ended[1][0] is run
+    assert [(each["TableName"], each["ConsistentRead"]) for each in asked] == [("details", consistent)]
 
 
 def test_a_run_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
