@@ -11,14 +11,27 @@ STACK_TAG = "kit:stack"
 MANAGED_RULE = "StepFunctionsGetEventsForECSTaskRule"
 """Rule that Step Functions makes for `.sync` and keeps
 (https://docs.aws.amazon.com/step-functions/latest/dg/service-integration-iam-templates.html)."""
+LOG_DELIVERY_POLICY = "AWSLogDeliveryWrite20150319"
+"""Resource policy of CloudWatch Logs that log delivery makes, one for an account and region
+(https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-and-resource-policy.html)."""
+ECS_ROLE = "AWSServiceRoleForECS"
+"""Service-linked role that CreateCluster makes, one for an account
+(https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using-service-linked-roles.html)."""
+_BUCKETS_PER_PAGE = 1000
+"""Without it ListBuckets has one page, which accounts with a quota above 10,000 buckets are refused
+(https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html)."""
+
+_CLUSTER = "aws:ecs/cluster:Cluster"
+_LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
+_TASK_DEFINITION = "aws:ecs/taskDefinition:TaskDefinition"
 
 _NAME_PROPERTY = {
     "aws:cloudwatch/eventRule:EventRule": "name",
-    "aws:cloudwatch/logGroup:LogGroup": "name",
+    _LOG_GROUP: "name",
     "aws:dynamodb/table:Table": "name",
     "aws:ecr/repository:Repository": "name",
-    "aws:ecs/cluster:Cluster": "name",
-    "aws:ecs/taskDefinition:TaskDefinition": "family",
+    _CLUSTER: "name",
+    _TASK_DEFINITION: "family",
     "aws:iam/role:Role": "name",
     "aws:lambda/function:Function": "name",
     "aws:s3/bucket:Bucket": "bucket",
@@ -75,11 +88,12 @@ def inventory(stack: str, resources: Iterable[PhysicalResource]) -> Inventory:
             name = resource.outputs.get(name_property) or resource.inputs.get(name_property) or resource.id
             if name:
                 names.setdefault(resource.type, set()).add(str(name))
-    log_groups = names.setdefault("aws:cloudwatch/logGroup:LogGroup", set())
+    log_groups = names.setdefault(_LOG_GROUP, set())
     log_groups.update(f"/aws/lambda/{name}" for name in names.get("aws:lambda/function:Function", ()))
-    log_groups.update(
-        f"/aws/ecs/containerinsights/{name}/performance" for name in names.get("aws:ecs/cluster:Cluster", ())
-    )
+    clusters = names.get(_CLUSTER, set())
+    log_groups.update(_insights_log_group(name) for name in clusters)
+    # A destroy that broke off may have forgotten the task definition; its family has the cluster's name.
+    names.setdefault(_TASK_DEFINITION, set()).update(clusters)
     return Inventory(stack, {kind: frozenset(found) for kind, found in names.items()}, frozenset(ids))
 
 
@@ -87,11 +101,40 @@ def find(aws: AwsClients, had: Inventory) -> Leftovers:
     """Ask every service for what the stack had, and for what bears the stack's tag."""
     living: list[str] = []
     kept: list[str] = []
-    for ask in (_ec2, _ecs, _names, _rules):
+    for ask in (_ec2, _ecs, _names, _rules, _of_the_account):
         ask_living, ask_kept = ask(aws, had)
         living += ask_living
         kept += ask_kept
     return Leftovers(tuple(sorted(living)), tuple(sorted(kept)))
+
+
+def active_revisions(aws: AwsClients, had: Inventory) -> list[str]:
+    """The ACTIVE task definition revisions of the stack's families, as `family:revision`."""
+    return [
+        revision for family in sorted(had.named(_TASK_DEFINITION)) for revision in _revisions(aws, family, "ACTIVE")
+    ]
+
+
+def late_log_groups(aws: AwsClients, had: Inventory) -> list[str]:
+    """Log groups of Container Insights that are there: ECS makes one anew when it writes its last events late."""
+    wanted = [_insights_log_group(cluster) for cluster in sorted(had.named(_CLUSTER))]
+    return [
+        group["logGroupName"]
+        for name in wanted
+        for group in _pages(aws.logs, "describe_log_groups", "logGroups", logGroupNamePrefix=name)
+        if group["logGroupName"] == name
+    ]
+
+
+def _insights_log_group(cluster: str) -> str:
+    return f"/aws/ecs/containerinsights/{cluster}/performance"
+
+
+def _revisions(aws: AwsClients, family: str, status: str) -> Iterator[str]:
+    for arn in _pages(aws.ecs, "list_task_definitions", "taskDefinitionArns", familyPrefix=family, status=status):
+        revision = str(arn).rsplit("/", 1)[-1]
+        if revision.rsplit(":", 1)[0] == family:
+            yield revision
 
 
 _Found = tuple[list[str], list[str]]
@@ -130,20 +173,15 @@ def _ours(item: Mapping[str, Any], identifier: str, had: Inventory) -> bool:
 def _ecs(aws: AwsClients, had: Inventory) -> _Found:
     living: list[str] = []
     kept: list[str] = []
-    clusters = had.named("aws:ecs/cluster:Cluster")
+    clusters = had.named(_CLUSTER)
     for arn in _pages(aws.ecs, "list_clusters", "clusterArns"):
         name = arn.rsplit("/", 1)[-1]
         if name in clusters:
             living.append(f"ecs cluster {name}")
             living += [f"ecs task {task}" for task in _pages(aws.ecs, "list_tasks", "taskArns", cluster=arn)]
-    for family in sorted(had.named("aws:ecs/taskDefinition:TaskDefinition")):
-        for status, found in (("ACTIVE", living), ("INACTIVE", kept)):
-            for arn in _pages(
-                aws.ecs, "list_task_definitions", "taskDefinitionArns", familyPrefix=family, status=status
-            ):
-                revision = arn.rsplit("/", 1)[-1]
-                if revision.rsplit(":", 1)[0] == family:
-                    found.append(f"ecs {status.lower()} task definition {revision}")
+    living += [f"ecs active task definition {revision}" for revision in active_revisions(aws, had)]
+    for family in had.named(_TASK_DEFINITION):
+        kept += [f"ecs inactive task definition {revision}" for revision in _revisions(aws, family, "INACTIVE")]
     return living, kept
 
 
@@ -158,7 +196,10 @@ def _names(aws: AwsClients, had: Inventory) -> _Found:
         (
             "s3 bucket",
             "aws:s3/bucket:Bucket",
-            lambda: (item["Name"] for item in aws.s3.list_buckets().get("Buckets", [])),
+            lambda: (
+                item["Name"]
+                for item in _pages(aws.s3, "list_buckets", "Buckets", PaginationConfig={"PageSize": _BUCKETS_PER_PAGE})
+            ),
         ),
         (
             "lambda function",
@@ -172,7 +213,7 @@ def _names(aws: AwsClients, had: Inventory) -> _Found:
         ),
         (
             "logs log group",
-            "aws:cloudwatch/logGroup:LogGroup",
+            _LOG_GROUP,
             lambda: (item["logGroupName"] for item in _pages(aws.logs, "describe_log_groups", "logGroups")),
         ),
         (
@@ -192,17 +233,30 @@ def _rules(aws: AwsClients, had: Inventory) -> _Found:
     living: list[str] = []
     kept: list[str] = []
     ours = had.named("aws:cloudwatch/eventRule:EventRule")
-    token: dict[str, str] = {}
-    while True:
-        page = aws.events.list_rules(**token)
-        for rule in page["Rules"]:
-            if rule["Name"] in ours:
-                living.append(f"events rule {rule['Name']}")
-            elif rule["Name"] == MANAGED_RULE:
-                kept.append(f"events rule {rule['Name']} (managed by Step Functions)")
-        if not page.get("NextToken"):
-            return living, kept
-        token = {"NextToken": page["NextToken"]}
+    for rule in _pages(aws.events, "list_rules", "Rules"):
+        if rule["Name"] in ours:
+            living.append(f"events rule {rule['Name']}")
+        elif rule["Name"] == MANAGED_RULE:
+            kept.append(f"events rule {rule['Name']} (managed by Step Functions)")
+    return living, kept
+
+
+def _of_the_account(aws: AwsClients, _had: Inventory) -> _Found:
+    """What AWS made for the account when the first stack came, and keeps for the next."""
+    policies = _pages(aws.logs, "describe_resource_policies", "resourcePolicies")
+    roles = _pages(aws.iam, "list_roles", "Roles", PathPrefix="/aws-service-role/ecs.amazonaws.com/")
+    return [], [
+        *(
+            f"logs resource policy {LOG_DELIVERY_POLICY} (of log delivery, one for the account and region)"
+            for policy in policies
+            if policy["policyName"] == LOG_DELIVERY_POLICY
+        ),
+        *(
+            f"iam role {ECS_ROLE} (linked to ECS, one for the account)"
+            for role in roles
+            if role["RoleName"] == ECS_ROLE
+        ),
+    ]
 
 
 def _pages(client: Any, operation: str, result: str, **arguments: Any) -> Iterator[Any]:

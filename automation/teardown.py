@@ -44,6 +44,7 @@ class Teardown:
         self._failed = failed
         self._had: Sequence[PhysicalResource] = ()
         self._destroyed = False
+        self._deregistered: set[str] = set()
 
     def destroy(self) -> bool:
         """Stop what runs, then delete every resource; twice if need be. Answers whether all are deleted."""
@@ -75,7 +76,7 @@ class Teardown:
             self._progress.say(f"stopped {arn}")
 
     def look_for_leftovers(self) -> list[str]:
-        """Ask every service for what the stack had. A stack that is destroyed is forgotten then.
+        """Remove what a destroy leaves, ask every service for what the stack had, and forget a destroyed stack.
 
         Returns:
             What is left over, a line each.
@@ -85,8 +86,9 @@ class Teardown:
             for look in range(LEFTOVER_LOOKS[self._target.name]):
                 if look:
                     time.sleep(LEFTOVER_PAUSE_SECONDS)
+                late = self._destroyed and self._remove_what_destroy_leaves(inventory)
                 found = leftovers.find(self._target.aws, inventory)
-                if not found.living:
+                if not found.living and not late:
                     break
         except (ClientError, BotoCoreError) as error:
             self._failed(f"could not look for leftovers: {error}")
@@ -101,6 +103,26 @@ class Teardown:
             except DriverError as error:
                 self._failed(str(error))
         return list(found.living)
+
+    def _remove_what_destroy_leaves(self, inventory: leftovers.Inventory) -> bool:
+        """Deregister revisions, which Pulumi leaves ACTIVE for runs that are active; delete logs that came back.
+
+        Returns:
+            Whether there was a log that came back: it may do so again.
+        """
+        aws = self._target.aws
+        for revision in leftovers.active_revisions(aws, inventory):
+            if revision in self._deregistered:
+                # A list may show it a while longer, and ECS refuses to deregister what is INACTIVE.
+                continue
+            self._deregistered.add(revision)
+            aws.ecs.deregister_task_definition(taskDefinition=revision)
+            self._progress.say(f"deregistered task definition {revision}")
+        groups = leftovers.late_log_groups(aws, inventory)
+        for group in groups:
+            aws.logs.delete_log_group(logGroupName=group)
+            self._progress.say(f"deleted log group {group}, which ECS had made anew")
+        return bool(groups)
 
     def what_is_left(self) -> list[str]:
         """Lines for somebody who has to finish by hand what the driver could not."""

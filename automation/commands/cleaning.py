@@ -305,7 +305,10 @@ class _CleanAws:
         target.start(self._progress.say)
         stack = self._open(held.folder, name, target)
         if stack is None:
-            self._progress.say(f"stack {name} is not in Pulumi's backend: there is nothing to destroy")
+            self._progress.say(
+                f"stack {name} is not in Pulumi's backend: there is nothing to destroy. Task definition revisions "
+                "that a plain `pulumi destroy` left stay ACTIVE; the README says how to deregister them"
+            )
             shutil.rmtree(held.folder, ignore_errors=True)
             return
         here = target.identity

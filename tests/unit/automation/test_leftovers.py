@@ -4,6 +4,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.stub import Stubber
 from moto import mock_aws
 
 from automation import leftovers
@@ -61,6 +62,10 @@ def test_what_lives_is_named_by_service_and_what_aws_keeps_is_apart(aws: AwsClie
     aws.iam.create_role(RoleName="kit-task", AssumeRolePolicyDocument="{}")
     aws.events.put_rule(Name="kit-sweep", ScheduleExpression="rate(10 minutes)")
     aws.events.put_rule(Name=leftovers.MANAGED_RULE, EventPattern="{}")
+    aws.logs.put_resource_policy(policyName=leftovers.LOG_DELIVERY_POLICY, policyDocument="{}")
+    aws.iam.create_role(
+        RoleName=leftovers.ECS_ROLE, Path="/aws-service-role/ecs.amazonaws.com/", AssumeRolePolicyDocument="{}"
+    )
     for _ in range(2):
         aws.ecs.register_task_definition(family="kit", containerDefinitions=[{"name": "c", "image": "i", "memory": 8}])
     aws.ecs.deregister_task_definition(taskDefinition="kit:1")
@@ -93,4 +98,38 @@ def test_what_lives_is_named_by_service_and_what_aws_keeps_is_apart(aws: AwsClie
     assert found.kept_by_aws == (
         "ecs inactive task definition kit:1",
         f"events rule {leftovers.MANAGED_RULE} (managed by Step Functions)",
+        f"iam role {leftovers.ECS_ROLE} (linked to ECS, one for the account)",
+        f"logs resource policy {leftovers.LOG_DELIVERY_POLICY} (of log delivery, one for the account and region)",
     )
+
+
+def test_what_is_on_a_second_page_is_found(aws: AwsClients) -> None:
+    had = leftovers.inventory(
+        "e2e",
+        [
+            resource("aws:s3/bucket:Bucket", "kit-bucket", bucket="kit-bucket"),
+            resource("aws:cloudwatch/eventRule:EventRule", "kit-sweep", name="kit-sweep"),
+        ],
+    )
+    page = {"MaxBuckets": 1000}
+    with Stubber(aws.s3) as s3, Stubber(aws.events) as events:
+        s3.add_response("list_buckets", {"Buckets": [{"Name": "other"}], "ContinuationToken": "more"}, page)
+        s3.add_response("list_buckets", {"Buckets": [{"Name": "kit-bucket"}]}, {**page, "ContinuationToken": "more"})
+        events.add_response("list_rules", {"Rules": [{"Name": "other"}], "NextToken": "more"}, {})
+        events.add_response("list_rules", {"Rules": [{"Name": "kit-sweep"}]}, {"NextToken": "more"})
+
+        assert leftovers.find(aws, had).living == ("events rule kit-sweep", "s3 bucket kit-bucket")
+
+
+def test_revisions_of_a_forgotten_task_definition_are_known_by_the_cluster_s_name_on_every_page(
+    aws: AwsClients,
+) -> None:
+    had = leftovers.inventory("e2e", [resource("aws:ecs/cluster:Cluster", "arn", name="kit")])
+    asked = {"familyPrefix": "kit", "status": "ACTIVE"}
+    with Stubber(aws.ecs) as ecs:
+        arns = ["arn:aws:ecs:r:1:task-definition/kit:1", "arn:aws:ecs:r:1:task-definition/kit-more:1"]
+        ecs.add_response("list_task_definitions", {"taskDefinitionArns": arns, "nextToken": "more"}, asked)
+        arns = ["arn:aws:ecs:r:1:task-definition/kit:2"]
+        ecs.add_response("list_task_definitions", {"taskDefinitionArns": arns}, {**asked, "nextToken": "more"})
+
+        assert leftovers.active_revisions(aws, had) == ["kit:1", "kit:2"]
