@@ -135,7 +135,11 @@ def hold(folder: Path) -> Held:
     while True:
         with _gate(folder.parent):
             folder.mkdir(parents=True, exist_ok=True)
-            held = _try(folder)
+            try:
+                held = _try(folder)
+            except FileNotFoundError:
+                # Who held it has just removed it.
+                continue
         if held is None:
             raise FolderInUse(folder, read(folder))
         if held.is_there:
@@ -149,7 +153,11 @@ def abandoned(parent: Path) -> Iterator[Held]:
         return
     for folder in sorted(path for path in parent.iterdir() if path.is_dir()):
         with _gate(parent):
-            held = _try(folder) if folder.is_dir() else None
+            try:
+                held = _try(folder)
+            except FileNotFoundError:
+                # Who held it has removed it since it was listed.
+                continue
         if held is not None:
             try:
                 if held.is_there:
@@ -194,6 +202,7 @@ def _gate(parent: Path) -> Iterator[None]:
 
 
 def _try(folder: Path) -> Held | None:
+    """Take a folder that is there; None where somebody has it. Raises FileNotFoundError where it has gone."""
     lock = (folder / _LOCK).open("wb")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,6 +1,7 @@
 """Whose a work folder is: a living driver's, or nobody's."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -68,6 +69,28 @@ def test_a_folder_that_its_holder_removed_is_made_anew(tmp_path: Path) -> None:
     assert second.is_there and second.folder.is_dir()
     first.close()
     second.close()
+
+
+def test_a_folder_that_goes_before_it_can_be_locked_is_passed_over_or_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another driver removes its folder between the look at it and the opening of its lock."""
+    for name in ("a", "b"):
+        workfolders.hold(tmp_path / name).close()
+    lock, removed = workfolders._try, list[Path]()
+
+    def lock_too_late(folder: Path) -> workfolders.Held | None:
+        if folder.name == "a" and not removed:
+            removed.append(folder)
+            shutil.rmtree(folder)
+        return lock(folder)
+
+    monkeypatch.setattr(workfolders, "_try", lock_too_late)
+    assert [held.folder.name for held in workfolders.abandoned(tmp_path)] == ["b"]
+
+    removed.clear()
+    workfolders.hold(tmp_path / "a").close()
+    assert removed and (tmp_path / "a").is_dir()
 
 
 def test_a_record_is_written_changed_and_given_back_to_its_predecessor(tmp_path: Path) -> None:
