@@ -248,11 +248,12 @@ class _Fields:
         return float(value)
 
     def numbers(self, key: str) -> list[int]:
-        value = self._given.get(key, [])
-        whole = isinstance(value, list) and all(type(each) is int and each >= 1 for each in value)
-        if not whole or (key in self._given and not value):
-            raise self._not(key, "a list of whole numbers from 1")
-        return list(value)
+        if key not in self._given:
+            return []
+        value = self._given[key]
+        if not isinstance(value, list) or not value or not all(type(each) is int and each >= 1 for each in value):
+            raise self._not(key, "a list of whole numbers from 1, with one at least")
+        return value
 
     def _not(self, key: str, wanted: str) -> BadFaultRule:
         return BadFaultRule(self._index, f"{key!r} is {self._given[key]!r}, but has to be {wanted}")

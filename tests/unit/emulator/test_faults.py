@@ -84,7 +84,7 @@ def test_the_first_rule_that_meets_a_call_decides_and_each_is_counted() -> None:
         ({"service": "ecs", "effect": ERROR, "first": True}, "'first' is True, but has to be a whole number from 0"),
         ({"service": "ecs", "effect": ERROR, "limit": -1}, "'limit' is -1"),
         ({"service": "ecs", "effect": ERROR, "calls": [0]}, "'calls' is .0., but has to be a list of whole numbers"),
-        ({"service": "ecs", "effect": ERROR, "calls": []}, "'calls' is .., but has to be a list of whole numbers"),
+        ({"service": "ecs", "effect": ERROR, "calls": []}, "'calls' is .., but has to be .* with one at least"),
         ({"service": "ecs", "effect": ERROR, "forSeconds": "1"}, "'forSeconds' is '1', but has to be a number from 0"),
         ({"service": "ecs", "effect": {"vcpus": -1}}, "'vcpus' is -1, but has to be a number from 0"),
         ({"service": "ecs", "effect": ERROR, "perCaller": "yes"}, "'perCaller' is 'yes', but has to be true or false"),
