@@ -80,12 +80,14 @@ class Held:
     Attributes:
         folder: its path.
         record: what its driver wrote down; None where there is nothing readable.
+        is_new: whether it was made for this process.
         previous: what its last driver wrote down, where this one wrote anew.
     """
 
-    def __init__(self, folder: Path, lock: IO[bytes], record: Record | None) -> None:
+    def __init__(self, folder: Path, lock: IO[bytes], record: Record | None, *, is_new: bool = False) -> None:
         self.folder = folder
         self.record = record
+        self.is_new = is_new
         self.previous: Record | None = None
         self._lock = lock
 
@@ -111,8 +113,8 @@ class Held:
             self._write(self.previous)
 
     def discard_new(self) -> None:
-        """Remove the folder if nobody has ever begun anything in it."""
-        if self.record is None:
+        """Remove the folder if it was made for this process, which has not begun anything in it."""
+        if self.is_new and self.record is None:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def close(self) -> None:
@@ -134,9 +136,10 @@ def hold(folder: Path) -> Held:
     """
     while True:
         with _gate(folder.parent):
+            is_new = not folder.exists()
             folder.mkdir(parents=True, exist_ok=True)
             try:
-                held = _try(folder)
+                held = _try(folder, is_new=is_new)
             except FileNotFoundError:
                 # Who held it has just removed it.
                 continue
@@ -201,7 +204,7 @@ def _gate(parent: Path) -> Iterator[None]:
         yield
 
 
-def _try(folder: Path) -> Held | None:
+def _try(folder: Path, *, is_new: bool = False) -> Held | None:
     """Take a folder that is there; None where somebody has it. Raises FileNotFoundError where it has gone."""
     lock = (folder / _LOCK).open("wb")
     try:
@@ -209,4 +212,4 @@ def _try(folder: Path) -> Held | None:
     except BlockingIOError:
         lock.close()
         return None
-    return Held(folder, lock, read(folder))
+    return Held(folder, lock, read(folder), is_new=is_new)

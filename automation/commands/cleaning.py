@@ -268,6 +268,8 @@ class _CleanAws:
                     raise Kept(self._options.stack)
                 self._remove(held, self._options.stack)
             finally:
+                if not self._done:
+                    held.discard_new()
                 held.close()
             return self._status
         for held in workfolders.abandoned(parent):

@@ -1,6 +1,7 @@
 """The commands, their options, and what of them makes no sense."""
 
 import argparse
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -15,6 +16,8 @@ DESCRIPTION = """\
 Look at the runs of a deployed stack, stop one, and remove what was left behind.
 Without a command: the main job, `python -m automation --help`.
 """
+_STACK_NAME = re.compile(r"\w[\w.-]{0,99}", re.ASCII)
+"""A stack's own name (https://www.pulumi.com/docs/iac/concepts/stacks/); `clean` has a folder of that name."""
 _STACK = (
     "The stack is found as `pulumi` finds it: the environment names the backend, and --stack or `pulumi stack select` "
     "the stack."
@@ -106,6 +109,8 @@ def parse(arguments: Sequence[str]) -> CommandOptions:
         for option in ("stack", "plugins", "yes"):
             if given[option]:
                 raise BadOption(f"--{option} is for clean --target aws. Leave it out, or add --target aws.")
+    elif given["command"] == "clean" and given["stack"] is not None and not _STACK_NAME.fullmatch(given["stack"]):
+        raise BadOption(f"--stack {given['stack']}: give a stack's plain name, such as e2e.")
     return CommandOptions(**given)
 
 

@@ -79,11 +79,11 @@ def test_a_folder_that_goes_before_it_can_be_locked_is_passed_over_or_made_anew(
         workfolders.hold(tmp_path / name).close()
     lock, removed = workfolders._try, list[Path]()
 
-    def lock_too_late(folder: Path) -> workfolders.Held | None:
+    def lock_too_late(folder: Path, **given: bool) -> workfolders.Held | None:
         if folder.name == "a" and not removed:
             removed.append(folder)
             shutil.rmtree(folder)
-        return lock(folder)
+        return lock(folder, **given)
 
     monkeypatch.setattr(workfolders, "_try", lock_too_late)
     assert [held.folder.name for held in workfolders.abandoned(tmp_path)] == ["b"]
@@ -91,6 +91,14 @@ def test_a_folder_that_goes_before_it_can_be_locked_is_passed_over_or_made_anew(
     removed.clear()
     workfolders.hold(tmp_path / "a").close()
     assert removed and (tmp_path / "a").is_dir()
+
+
+def test_a_folder_that_was_there_already_is_not_discarded(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    held = workfolders.hold(tmp_path / "a")
+    held.discard_new()
+    assert held.is_there
+    held.close()
 
 
 def test_a_record_is_written_changed_and_given_back_to_its_predecessor(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from automation import processes, workfolders
 from automation.commands import cleaning
+from automation.commands.errors import DestroyConfirmationNeeded
 from automation.commands.options import CommandOptions
 from automation.interruption import Interruption
 from automation.processes import Process
@@ -95,6 +96,31 @@ def test_containers_are_removed_by_the_label_of_their_emulator(
 
     assert sorted(asked) == [f"{cleaning.docker_janitor.LABEL}=emulator-{name}" for name in "ab"]
     assert "removed 4 containers" in said
+
+
+class NobodyThere:
+    """A target that can be used."""
+
+    def __init__(self, **_: object) -> None: ...
+
+    def check(self) -> None: ...
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_name_that_is_no_stack_s_leaves_no_folder_and_removes_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
+    monkeypatch.setattr(cleaning, "AwsTarget", NobodyThere)
+    monkeypatch.setattr(cleaning, "is_interactive", lambda: False)
+    folder = tmp_path / ".kit" / "aws" / "e2w"
+    if is_there:
+        folder.mkdir(parents=True)
+
+    with pytest.raises(DestroyConfirmationNeeded):
+        options = CommandOptions("clean", target="aws", stack="e2w")
+        cleaning.clean(options, root=tmp_path, interruption=Interruption())
+
+    assert folder.exists() == is_there
 
 
 def test_a_run_cleans_up_first_and_waits_for_an_engine_that_outlived_its_driver(

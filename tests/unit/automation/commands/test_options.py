@@ -32,6 +32,8 @@ def test_every_option_arrives() -> None:
         (["runs", "--run", "1"], "unrecognized arguments"),
         (["clean", "--yes"], "--yes is for clean --target aws"),
         (["clean", "--stack", "e2e"], "--stack is for clean --target aws"),
+        (["clean", "--target", "aws", "--stack", "../../specs"], "give a stack's plain name"),
+        (["clean", "--target", "aws", "--stack", ""], "give a stack's plain name"),
     ],
 )
 def test_what_makes_no_sense_is_refused(arguments: list[str], reason: str) -> None:
