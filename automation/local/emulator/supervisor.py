@@ -42,7 +42,7 @@ class Emulator:
         region: of calls that name none.
         account: the account of the root credentials.
         log_file: where its log goes; `emulator-<port or pid>.log` in `work_dir` where None.
-        detached: it stays when this process ends, until someone calls `stop_detached`.
+        detached: it stays when this process ends, until `automation.local.session.stop` ends it.
         base_image: what images will be built on, which decides about Docker, too; None where none is built.
 
     Attributes:
