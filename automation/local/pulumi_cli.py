@@ -4,7 +4,6 @@ A build from source has no language hosts; `add_language_host` makes up for that
 """
 
 import atexit
-import fcntl
 import functools
 import os
 import shutil
@@ -14,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -23,6 +22,7 @@ from pulumi.automation import PulumiCommand
 from semver import VersionInfo
 
 from automation.local import leash
+from automation.local.locks import in_turn
 from automation.local.plugins import write_executable
 
 PULUMI_VERSION: Final = "3.259.0"
@@ -196,17 +196,12 @@ def _from_cache(root: Path, environment: Mapping[str, str]) -> PulumiCli:
 _BUILT_MARK: Final = "built-from-source"
 
 
-@contextmanager
-def _lock(cache_dir: Path, progress: Progress) -> Generator[None, None, None]:
-    """One process at a time; the lock goes with the process that holds it."""
-    cache_dir.mkdir(parents=True, exist_ok=True)
-    with (cache_dir / "pulumi.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress("Another process is getting the Pulumi CLI: waiting for it.")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def _lock(cache_dir: Path, progress: Progress) -> AbstractContextManager[None]:
+    """One process at a time."""
+    return in_turn(
+        cache_dir / "pulumi.lock",
+        waiting=lambda: progress("Another process is getting the Pulumi CLI: waiting for it."),
+    )
 
 
 @contextmanager

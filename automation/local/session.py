@@ -10,6 +10,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 from automation.local.emulator import Emulator, EmulatorError
 from automation.local.emulator.runtimes.selection import Wanted
 from automation.local.environment import engine_environment
+from automation.local.locks import in_turn
 from automation.processes import is_running
 
 FOLDER = Path(__file__).resolve().parents[2] / ".kit" / "local"
@@ -85,7 +87,7 @@ def find(folder: Path | None = None) -> Session | None:
 def start(
     folder: Path | None = None, *, port: int | None = None, container_runtime: Wanted = "auto", say: Say = print
 ) -> Session:
-    """Start a local AWS, where none runs already.
+    """Start a local AWS, where none runs already. Of two at once one starts it, and the other waits and takes that one.
 
     Args:
         folder: where it keeps everything; `FOLDER` where None.
@@ -97,9 +99,14 @@ def start(
         EmulatorError: it cannot be started.
         PulumiUnavailable: there is no Pulumi CLI to be had.
     """
+    folder = folder or FOLDER
+    with _turn(folder, say):
+        return _start(folder, port, container_runtime, say)
+
+
+def _start(folder: Path, port: int | None, container_runtime: Wanted, say: Say) -> Session:
     from components.program import KitConfig
 
-    folder = folder or FOLDER
     running = find(folder)
     if running is not None:
         say(f"the local AWS runs already at {running.endpoint_url}")
@@ -147,6 +154,11 @@ def stop(folder: Path | None = None, *, say: Say = print) -> None:
         EmulatorError: its process does not end.
     """
     folder = folder or FOLDER
+    with _turn(folder, say):
+        _stop(folder, say)
+
+
+def _stop(folder: Path, say: Say) -> None:
     session = find(folder)
     if session is None:
         say("no local AWS runs")
@@ -172,6 +184,14 @@ def require(folder: Path | None = None) -> Session:
     if session is None:
         raise NoSession(folder)
     return session
+
+
+def _turn(folder: Path, say: Say) -> AbstractContextManager[None]:
+    """Starting and stopping take turns. The lock is beside the folder, which both of them remove."""
+    return in_turn(
+        folder.with_name(f"{folder.name}.lock"),
+        waiting=lambda: say(f"another process starts or stops the local AWS in {folder}: waiting for it"),
+    )
 
 
 def _write(path: Path, text: str) -> None:
