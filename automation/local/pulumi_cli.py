@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -18,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from pulumi.automation import PulumiCommand
 from semver import VersionInfo
 
 from automation.local import leash
@@ -37,6 +35,16 @@ _VERSION_SYMBOL: Final = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Vers
 _VERSION_TIMEOUT_SECONDS: Final = 30.0
 _DOWNLOAD_TIMEOUT_SECONDS: Final = 300.0
 _PROGRESS_INTERVAL_SECONDS: Final = 30.0
+_SCRATCH: Final = "tmp"
+_INSTALL: Final = """
+import subprocess, sys
+from pulumi.automation import PulumiCommand
+from semver import VersionInfo
+try:
+    PulumiCommand.install(sys.argv[1], VersionInfo.parse(sys.argv[2]))
+except subprocess.CalledProcessError as error:
+    sys.exit(error.output.decode(errors="replace"))
+"""
 _LANGUAGE_HOST: Final = "pulumi-language-python"
 
 
@@ -225,36 +233,39 @@ def _move(new: Path, root: Path) -> None:
     new.rename(root)
 
 
+def install_command(root: Path) -> list[str]:
+    """The command that downloads the CLI into a folder: the Automation API's own installer."""
+    return [sys.executable, "-c", _INSTALL, str(root), PULUMI_VERSION]
+
+
 def _by_download(cache_dir: Path, root: Path, environment: Mapping[str, str], progress: Progress) -> PulumiCli:
     progress("Downloading the official release…")
     with _fresh(cache_dir) as new:
-        failure: list[BaseException] = []
-
-        def install() -> None:
-            try:
-                PulumiCommand.install(str(new), VersionInfo.parse(PULUMI_VERSION))
-            except (OSError, subprocess.SubprocessError, ValueError) as error:
-                failure.append(error)
-
-        worker = threading.Thread(target=install, daemon=True)
-        worker.start()
-        worker.join(_DOWNLOAD_TIMEOUT_SECONDS)
-        if worker.is_alive():
-            raise _NotThisWay(f"it did not end within {_DOWNLOAD_TIMEOUT_SECONDS:g} s")
-        if failure:
-            raise _NotThisWay(_last_words(failure[0]))
+        log = new / "install.log"
+        with _leashed(install_command(new), folder=new, log=log, environment=environment) as process:
+            if not _downloaded(process):
+                raise _NotThisWay(f"it did not end within {_DOWNLOAD_TIMEOUT_SECONDS:g} s")
+        if process.returncode != 0:
+            raise _NotThisWay((_last_lines(log, 1) or [f"the installer ended with {process.returncode}"])[0])
         version_of(new / "bin" / "pulumi", environment)
+        log.unlink()
         _move(new, root)
         new.mkdir()
     return PulumiCli(root / "bin" / "pulumi", "download", PULUMI_VERSION)
 
 
-def _last_words(error: BaseException) -> str:
-    if isinstance(error, subprocess.CalledProcessError):
-        output = error.output.decode(errors="replace") if isinstance(error.output, bytes) else str(error.output or "")
-        lines = [line.strip() for line in output.splitlines() if line.strip()]
-        return lines[-1] if lines else f"the installer ended with {error.returncode}"
-    return str(error)
+def _downloaded(process: "subprocess.Popen[bytes]") -> bool:
+    """Wait for the installer; answers whether it has ended in time."""
+    try:
+        process.wait(_DOWNLOAD_TIMEOUT_SECONDS)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _last_lines(log: Path, number: int) -> list[str]:
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-number:]
 
 
 def build_command(go: str, output: Path) -> list[str]:
@@ -271,52 +282,69 @@ def _by_build(cache_dir: Path, root: Path, environment: Mapping[str, str], progr
     with _fresh(cache_dir) as new:
         executable = new / "bin" / "pulumi"
         executable.parent.mkdir()
-        scratch = new / "tmp"
-        scratch.mkdir()
         log = new / "build.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                # A driver that is killed takes the build along.
-                [sys.executable, "-I", "-S", leash.__file__, *build_command(go, executable)],
-                cwd=_TOOLS,
-                env={**environment, "CGO_ENABLED": "0", "GOFLAGS": "", "GOTMPDIR": str(scratch)},
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-            abandon = functools.partial(_abandon, process, new)
-            # A driver that gives up for another reason ends without waiting for the thread that builds.
-            atexit.register(abandon)
-            try:
-                _follow(process, progress)
-            finally:
-                atexit.unregister(abandon)
+        variables = {**environment, "CGO_ENABLED": "0", "GOFLAGS": "", "GOTMPDIR": str(new / _SCRATCH)}
+        command = build_command(go, executable)
+        with _leashed(command, folder=new, log=log, environment=variables, cwd=_TOOLS) as process:
+            _follow(process, progress)
         if process.returncode != 0:
-            lines = log.read_text(errors="replace").splitlines()
-            raise _NotThisWay(f"go build ended with {process.returncode}: {' / '.join(lines[-5:])}")
+            raise _NotThisWay(f"go build ended with {process.returncode}: {' / '.join(_last_lines(log, 5))}")
         version_of(executable, environment)
         (new / _BUILT_MARK).touch()
         log.unlink()
-        shutil.rmtree(scratch, ignore_errors=True)
         _move(new, root)
         new.mkdir()
     return PulumiCli(root / "bin" / "pulumi", "build", PULUMI_VERSION)
 
 
+@contextmanager
+def _leashed(
+    command: list[str], *, folder: Path, log: Path, environment: Mapping[str, str], cwd: Path | None = None
+) -> Generator["subprocess.Popen[bytes]", None, None]:
+    """A command that makes something in a folder. It outlives neither the block nor this process, however they end.
+
+    Args:
+        command: what is run.
+        folder: where it works.
+        log: where its output goes.
+        environment: its variables; `TMPDIR` is a folder that is gone afterwards.
+        cwd: its working directory.
+    """
+    scratch = folder / _SCRATCH
+    scratch.mkdir()
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            # A driver that is killed takes the command along.
+            [sys.executable, "-I", "-S", leash.__file__, *command],
+            cwd=cwd,
+            env={**environment, "TMPDIR": str(scratch)},
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        # A driver that gives up for another reason ends without waiting for the thread that runs this.
+        abandon = functools.partial(_abandon, process, folder)
+        atexit.register(abandon)
+        try:
+            yield process
+        except BaseException:
+            _kill(process)
+            raise
+        finally:
+            atexit.unregister(abandon)
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
 def _follow(process: "subprocess.Popen[bytes]", progress: Progress) -> None:
-    """Wait for the build, telling every half minute that it goes on; it does not outlive this process's interest."""
+    """Wait for the build, telling every half minute that it goes on."""
     started = time.monotonic()
-    try:
-        while True:
-            try:
-                process.wait(_PROGRESS_INTERVAL_SECONDS)
-                return
-            except subprocess.TimeoutExpired:
-                progress(f"Still building the Pulumi CLI ({time.monotonic() - started:.0f} s)…")
-    except BaseException:
-        _kill(process)
-        raise
+    while True:
+        try:
+            process.wait(_PROGRESS_INTERVAL_SECONDS)
+            return
+        except subprocess.TimeoutExpired:
+            progress(f"Still building the Pulumi CLI ({time.monotonic() - started:.0f} s)…")
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:

@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from pulumi.automation import PulumiCommand
-from semver import VersionInfo
 
 from automation.local import pulumi_cli
 from automation.local.pulumi_cli import (
@@ -39,10 +37,8 @@ def lines() -> list[str]:
 
 @pytest.fixture
 def no_download(monkeypatch: pytest.MonkeyPatch) -> None:
-    def install(root: str, version: VersionInfo) -> None:
-        raise subprocess.CalledProcessError(1, "install.sh", b"Downloading\nerror: no network\n")
-
-    monkeypatch.setattr(PulumiCommand, "install", install)
+    script = "echo Downloading; echo error: no network; exit 1"
+    monkeypatch.setattr(pulumi_cli, "install_command", lambda _root: ["/bin/sh", "-c", script])
 
 
 def environment(tmp_path: Path) -> dict[str, str]:
@@ -86,10 +82,9 @@ def test_a_cli_without_a_language_host_gets_one_of_this_checkout_elsewhere(
 
 
 def test_a_download_goes_to_the_cache(tmp_path: Path, lines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    def install(root: str, version: VersionInfo) -> None:
-        executable(Path(root) / "bin" / "pulumi", says(f"v{version}"))
-
-    monkeypatch.setattr(PulumiCommand, "install", install)
+    new = executable(tmp_path / "new", says(f"v{PULUMI_VERSION}"))
+    script = f"mkdir {{root}}/bin && cp {new} {{root}}/bin/pulumi"
+    monkeypatch.setattr(pulumi_cli, "install_command", lambda root: ["/bin/sh", "-c", script.format(root=root)])
     first = ensure(tmp_path / "cache", progress=lines.append, environment=environment(tmp_path))
     assert (first.origin, first.version) == ("download", PULUMI_VERSION)
     assert "Downloading the official release…" in lines
@@ -115,6 +110,31 @@ def test_without_a_download_it_is_built_with_its_version(tmp_path: Path, lines: 
     assert (cli.root / "built-from-source").exists()
     assert any("error: no network" in line for line in lines)
     assert [item.name for item in (tmp_path / "cache").iterdir() if item.name.startswith(".new")] == []
+
+
+def test_a_download_that_takes_too_long_is_ended_before_anything_is_built(
+    tmp_path: Path, lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started, alive = tmp_path / "started", tmp_path / "alive"
+    os.mkfifo(started)
+    os.mkfifo(alive)
+    script = f"exec 3> {alive}\necho started > {started}\nread never < {started}"
+    monkeypatch.setattr(pulumi_cli, "install_command", lambda _root: ["/bin/sh", "-c", script])
+
+    def too_long(_process: object) -> bool:
+        started.read_text()
+        return False
+
+    monkeypatch.setattr(pulumi_cli, "_downloaded", too_long)
+    held_by_the_download = os.open(alive, os.O_RDONLY | os.O_NONBLOCK)
+
+    with pytest.raises(PulumiUnavailable, match="download: it did not end within 300 s"):
+        ensure(tmp_path / "cache", progress=lines.append, environment={"PATH": str(tmp_path / "path")})
+
+    ended, _, _ = select.select([held_by_the_download], [], [], 60)
+    assert ended and os.read(held_by_the_download, 1) == b"", "the download goes on"
+    os.close(held_by_the_download)
+    assert not list((tmp_path / "cache").glob(".new-*"))
 
 
 @pytest.mark.usefixtures("no_download")
@@ -145,32 +165,27 @@ def test_without_go_there_is_no_build(tmp_path: Path, lines: list[str]) -> None:
 def test_two_at_once_make_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second finds the lock taken, waits, and finds the first one's work in the cache."""
     program = """
-import sys, time
+import sys
 from pathlib import Path
-from pulumi.automation import PulumiCommand
 from automation.local import pulumi_cli
-def install(root, version):
-    Path(sys.argv[2]).touch()
-    while not Path(sys.argv[3]).exists():
-        time.sleep(0.01)
-    target = Path(root) / "bin" / "pulumi"
-    target.parent.mkdir(parents=True)
-    target.write_text(f"#!/bin/sh\\necho v{version}\\n")
-    target.chmod(0o755)
-PulumiCommand.install = install
+def install_command(root):
+    return ["/bin/sh", "-c", f"read go < {sys.argv[2]} && mkdir {root}/bin && cp {sys.argv[3]} {root}/bin/pulumi"]
+pulumi_cli.install_command = install_command
 def say(line):
     print(line, flush=True)
 cli = pulumi_cli.ensure(Path(sys.argv[1]), progress=say, environment={"PATH": "/usr/bin:/bin"})
 print(cli.origin)
 """
-    arguments = [sys.executable, "-c", program, str(tmp_path / "cache"), str(tmp_path / "began"), str(tmp_path / "go")]
+    os.mkfifo(tmp_path / "go")
+    new = executable(tmp_path / "new", says(f"v{PULUMI_VERSION}"))
+    arguments = [sys.executable, "-c", program, str(tmp_path / "cache"), str(tmp_path / "go"), str(new)]
     first = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
     assert first.stdout is not None
     assert "getting version" in first.stdout.readline()
     second = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
     assert second.stdout is not None
     assert "Another process is getting the Pulumi CLI" in second.stdout.readline()
-    (tmp_path / "go").touch()
+    (tmp_path / "go").write_text("go\n")
     assert first.communicate(timeout=60)[0].split()[-1] == "download"
     assert second.communicate(timeout=60)[0].split()[-1] == "cache"
 
@@ -201,17 +216,13 @@ def test_a_build_does_not_outlive_the_driver(tmp_path: Path, end: str) -> None:
     driver = f"""
 import os, sys, threading
 from pathlib import Path
-from pulumi.automation import PulumiCommand
 from automation.local import pulumi_cli
-
-def install(root, version):
-    raise OSError("no network")
 
 def follow(process, progress):
     building.set()
     process.wait()
 
-PulumiCommand.install = install
+pulumi_cli.install_command = lambda root: ["false"]
 pulumi_cli._follow = follow
 building = threading.Event()
 folder = Path(sys.argv[1])
