@@ -6,9 +6,11 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from automation import processes, runs, verify
 from automation.aws import AwsClients
@@ -30,6 +32,11 @@ RUN_TIMEOUT_SECONDS = 900
 SETTLED_WITHIN_SECONDS = 90.0
 """How long a run may take from its execution's end until nothing of it is left open; then the sweep is called, which
 the stack's own rule does every ten minutes."""
+
+SWEEPS = 3
+"""How often the sweep is called for a run: one that fails is repeated, as the stack's own rule does."""
+SWEEP_SECONDS = 330.0
+"""A little more than the monitor may take."""
 
 ENDED_WITHIN_SECONDS = RUN_TIMEOUT_SECONDS + 120.0
 
@@ -68,6 +75,7 @@ class Soak(Scenario):
         self._at_once = at_once
         self._injector = injector
         self._ending = threading.Event()
+        self._functions: Any = None
 
     @property
     def passed(self) -> bool:
@@ -105,7 +113,8 @@ class Soak(Scenario):
                     "status": outcome.status,
                     "completed": outcome.completed,
                     "failed": outcome.failed,
-                    "swept": outcome.swept,
+                    "swept": bool(outcome.sweeps),
+                    "failedSweeps": outcome.failed_sweeps,
                     "seconds": round(outcome.seconds, 1),
                     "problems": list(outcome.problems),
                 }
@@ -121,7 +130,8 @@ class Soak(Scenario):
         broken = sum(bool(outcome.problems) for outcome in self.outcomes)
         self._progress.say(
             f"{'passed' if self.passed else 'FAILED'}: {len(self.outcomes)} of {len(self._planned)} runs ended, "
-            f"{broken} broken, {sum(outcome.swept for outcome in self.outcomes)} swept"
+            f"{broken} broken, {sum(bool(outcome.sweeps) for outcome in self.outcomes)} swept, "
+            f"{sum(len(outcome.failed_sweeps) for outcome in self.outcomes)} sweeps failed"
         )
         self._progress.say(f"report: {self.plan.report_dir / 'report.json'}")
 
@@ -130,7 +140,8 @@ class Soak(Scenario):
     def _run_all(self) -> None:
         aws = self.target.aws
         # A client is made when it is first used, which only one thread may do.
-        _ = (aws.dynamodb, aws.ecs, aws.s3, aws.stepfunctions, aws.functions)
+        _ = (aws.dynamodb, aws.ecs, aws.s3, aws.stepfunctions)
+        self._functions = aws.client("lambda", read_timeout=SWEEP_SECONDS, retries={"total_max_attempts": 1})
         inputs = self._inputs()
         bodies = {pattern: SpecFile(spec.path, inputs[pattern]) for pattern, spec in self.plan.specs.items()}
         threads = ThreadPoolExecutor(max_workers=self._at_once, thread_name_prefix="soak")
@@ -163,7 +174,7 @@ class Soak(Scenario):
                 name=f"soak-{planned.number}",
             )
             aborted = self._follow(planned, run)
-            left, problems, swept = self._settle(planned, run)
+            left, problems, sweeps = self._settle(planned, run)
             met = Counter({each["name"]: int(each["met"]) for each in self._injector.injected_faults(planned.workflow)})
         finally:
             self._injector.inject_faults([], planned.workflow)
@@ -178,7 +189,7 @@ class Soak(Scenario):
             seconds=time.monotonic() - began,
             met=met,
             problems=problems,
-            swept=swept,
+            sweeps=sweeps,
         )
 
     def _follow(self, planned: SoakRun, run: verify.Run) -> bool:
@@ -196,28 +207,28 @@ class Soak(Scenario):
             self._pause()
         return aborted
 
-    def _settle(self, planned: SoakRun, run: verify.Run) -> tuple[Left, list[str], bool]:
-        """Look at what is left until it is in order, or the time for that is over; then sweep, and look again."""
+    def _settle(self, planned: SoakRun, run: verify.Run) -> tuple[Left, list[str], list[str]]:
         rules = Rules(
             [str(task["taskName"]) for task in run.tasks], TASK_ATTEMPTS, INFRASTRUCTURE_RETRIES, TOLERATED_PERCENTAGE
         )
-        for swept in (False, True):
+
+        def look() -> tuple[Left, list[str]]:
             began = time.monotonic()
             while True:
                 left = gather(self.target.aws, run)
                 problems = judge(left, rules)
                 if not problems or time.monotonic() - began > SETTLED_WITHIN_SECONDS:
-                    break
+                    return left, problems
                 self._pause()
-            if not problems or swept:
-                break
+
+        def call(problems: Sequence[str]) -> str:
             self._progress.say(f"run {planned.number}: calls the sweep, for {'; '.join(problems)}")
-            self.target.aws.functions.invoke(
-                FunctionName=str(run.deployed["monitorFunctionName"]),
-                InvocationType="Event",
-                Payload=json.dumps({"action": "sweep"}),
-            )
-        return left, problems, swept and not problems
+            failure = sweep(self._functions, str(run.deployed["monitorFunctionName"]))
+            if failure:
+                self._progress.say(f"run {planned.number}: the sweep failed: {failure}")
+            return failure
+
+        return settle(look, call)
 
     def _pause(self) -> None:
         if self._ending.wait(POLL_SECONDS):
@@ -244,6 +255,44 @@ class Soak(Scenario):
                 if task["lastStatus"] != "STOPPED":
                     problems.append(f"ECS task {task['taskArn']} is {task['lastStatus']}")
         return problems + [f"a process still runs: {process}" for process in working_for("soak-")]
+
+
+def settle(
+    look: Callable[[], tuple[Left, list[str]]], sweep: Callable[[Sequence[str]], str]
+) -> tuple[Left, list[str], list[str]]:
+    """Look at what is left of a run until it is in order; where it does not come to that, sweep, and look again.
+
+    Args:
+        look: says what is left and what of it is not in order.
+        sweep: calls the sweep for what is not in order; answers why that failed, with nothing if it did not.
+
+    Returns:
+        What is left, what of it is not in order, and how each sweep ended.
+    """
+    sweeps: list[str] = []
+    while True:
+        left, problems = look()
+        if not problems or len(sweeps) == SWEEPS or (sweeps and not sweeps[-1]):
+            return left, problems, sweeps
+        sweeps.append(sweep(problems))
+
+
+def sweep(functions: Any, monitor: str) -> str:
+    """Call the monitor's sweep and wait for its end; answer why it failed, with nothing if it did not.
+
+    Args:
+        functions: a Lambda client.
+        monitor: the function's name.
+    """
+    try:
+        answer = functions.invoke(FunctionName=monitor, Payload=json.dumps({"action": "sweep"}))
+        payload = answer["Payload"].read().decode()
+    except (ClientError, BotoCoreError) as error:
+        return str(error)
+    if "FunctionError" not in answer:
+        return ""
+    failure = json.loads(payload or "{}")
+    return f"{failure.get('errorType', answer['FunctionError'])}: {failure.get('errorMessage', payload)}"
 
 
 def _with_troubles(document: Mapping[str, Any], planned: SoakRun) -> Document:

@@ -153,7 +153,7 @@ class RunOutcome:
         seconds: how long it took.
         met: calls that each of its faults met, by trouble.
         problems: what is not as it must be.
-        swept: the sweep had to be called for it.
+        sweeps: the calls of the sweep that it took: why each failed, with nothing if it did not.
     """
 
     run: SoakRun
@@ -163,13 +163,19 @@ class RunOutcome:
     seconds: float = 0.0
     met: Mapping[str, int] = field(default_factory=dict)
     problems: Sequence[str] = ()
-    swept: bool = False
+    sweeps: Sequence[str] = ()
+
+    @property
+    def failed_sweeps(self) -> list[str]:
+        """Why sweeps failed."""
+        return [failure for failure in self.sweeps if failure]
 
     def line(self, runs: int) -> str:
         """The run on one line."""
         met = ", ".join(f"{name} x{times}" for name, times in self.met.items() if times) or "nothing befell it"
         verdict = "" if not self.problems else f" BROKEN: {'; '.join(self.problems)}"
-        swept = " (swept)" if self.swept else ""
+        failed = f", {len(self.failed_sweeps)} sweeps failed" if self.failed_sweeps else ""
+        swept = f" (swept{failed})" if self.sweeps else ""
         return (
             f"run {self.run.number} of {runs}, pattern {self.run.pattern}: {self.status}{swept}, {self.completed} "
             f"completed, {self.failed} failed, {self.seconds:.0f} s; {met}{verdict}"

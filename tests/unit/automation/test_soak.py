@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ConnectionClosedError
 
 from automation.errors import BadOption
 from automation.local.emulator.faults import Call, FaultPlan, parse_rules
 from automation.soak import __main__ as command
-from automation.soak.journey import working_for
+from automation.soak.journey import settle, sweep, working_for
 from automation.soak.plan import ABORT, MISSING, TROUBLES, SoakRun, narrowed, plan
 from automation.soak.verdict import EcsTaskLeft, Left, Rules, RunOutcome, judge, troubles_table
 
@@ -150,6 +153,50 @@ def test_a_run_on_one_line_says_what_befell_it_and_what_is_broken() -> None:
     assert outcome.line(50) == (
         "run 1 of 50, pattern 1: Failed, 7 completed, 3 failed, 12 s; S3 slow x2 BROKEN: its execution still runs"
     )
+
+
+class TestSweeps:
+    def test_are_called_only_where_a_run_does_not_come_to_its_end_by_itself(self) -> None:
+        assert settle(lambda: (GOOD, []), lambda _problems: pytest.fail("swept")) == (GOOD, [], [])
+
+    def test_that_fail_are_counted_and_called_again(self) -> None:
+        looks = iter([["open"], ["open"], []])
+        sweeps = iter(["ClientError: throttled", ""])
+
+        ended = settle(lambda: (GOOD, next(looks)), lambda _problems: next(sweeps))
+
+        assert ended == (GOOD, [], ["ClientError: throttled", ""])
+        outcome = RunOutcome(FIFTY[0], "Failed", sweeps=ended[2])
+        assert outcome.failed_sweeps == ["ClientError: throttled"]
+        assert "Failed (swept, 1 sweeps failed), 0 completed" in outcome.line(50)
+
+    def test_are_given_up_after_the_first_that_works_or_the_third(self) -> None:
+        assert settle(lambda: (GOOD, ["open"]), lambda _problems: "") == (GOOD, ["open"], [""])
+        assert settle(lambda: (GOOD, ["open"]), lambda _problems: "no") == (GOOD, ["open"], ["no"] * 3)
+
+    @pytest.mark.parametrize(
+        ("answer", "failure"),
+        [
+            ({"Payload": io.BytesIO(b'{"finalized": []}')}, ""),
+            (
+                {"FunctionError": "Unhandled", "Payload": io.BytesIO(b'{"errorType": "E", "errorMessage": "why"}')},
+                "E: why",
+            ),
+            ({"FunctionError": "Unhandled", "Payload": io.BytesIO()}, "Unhandled: "),
+            (ConnectionClosedError(endpoint_url="here"), "Connection was closed before"),
+        ],
+    )
+    def test_fail_where_the_function_raises_or_gives_no_answer(self, answer: Any, failure: str) -> None:
+        class Functions:
+            def invoke(self, *, FunctionName: str, Payload: str) -> Any:
+                assert (FunctionName, json.loads(Payload)) == ("kit-monitor", {"action": "sweep"})
+                if isinstance(answer, Exception):
+                    raise answer
+                return answer
+
+        said = sweep(Functions(), "kit-monitor")
+
+        assert said.startswith(failure) and bool(said) == bool(failure)
 
 
 def test_processes_are_found_by_the_workflow_in_their_environment(monkeypatch: pytest.MonkeyPatch) -> None:
