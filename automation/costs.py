@@ -7,11 +7,13 @@ from typing import Any
 from automation.lifecycle import ResourceStep
 
 PRICES_FROM = "AWS list prices, us-east-1, June 2026; other regions and taxes differ"
-"""Each price's page is named beside it."""
+"""Each price's page is named beside it. Those by use were read again on 24 November 2026."""
 
 INTERFACE_ENDPOINT_PER_ZONE_HOUR = 0.01
-"""https://aws.amazon.com/privatelink/pricing/"""
+INTERFACE_ENDPOINT_GB = 0.01
+"""https://aws.amazon.com/privatelink/pricing/, the first PB a month"""
 NAT_GATEWAY_HOUR = 0.045
+NAT_GATEWAY_GB = 0.045
 """https://aws.amazon.com/vpc/pricing/"""
 PUBLIC_IPV4_HOUR = 0.005
 """https://aws.amazon.com/vpc/pricing/"""
@@ -21,6 +23,11 @@ WRITE_CAPACITY_UNIT_HOUR = 0.00065
 FARGATE_VCPU_HOUR = {"X86_64": 0.04048, "ARM64": 0.03238}
 FARGATE_GIB_HOUR = {"X86_64": 0.004445, "ARM64": 0.00356}
 """https://aws.amazon.com/fargate/pricing/, Linux"""
+
+MILLION_TRACES = 5.0
+"""https://aws.amazon.com/xray/pricing/, after the first 100,000 of a month"""
+INSIGHTS_METRIC_MONTH = {"enabled": 0.30, "enhanced": 0.07}
+"""About: the tab Container Insights of https://aws.amazon.com/cloudwatch/pricing/ says what holds."""
 
 ZONES = 2
 """Availability zones of the kit's VPC: a preview may not know the subnets yet."""
@@ -46,10 +53,12 @@ class Estimate:
     Attributes:
         standing: what is paid for as long as the stack exists.
         per_task: what one ECS task costs an hour, None if the preview has no task definition.
+        by_use: prices of what is paid for by use and easily overlooked.
     """
 
     standing: tuple[CostLine, ...]
     per_task: CostLine | None
+    by_use: tuple[str, ...] = ()
 
     @property
     def dollars_per_hour(self) -> float:
@@ -62,6 +71,7 @@ class Estimate:
         lines.append(f"${self.dollars_per_hour:.4f}/h  in all while the stack exists")
         if self.per_task is not None:
             lines.append(f"${self.per_task.dollars_per_hour:.4f}/h  {self.per_task.what}")
+        lines += self.by_use
         lines.append(f"Lambda, Step Functions, S3, ECR and logs by use. {PRICES_FROM}.")
         return lines
 
@@ -74,6 +84,7 @@ def estimate(steps: Iterable[ResourceStep]) -> Estimate:
     """
     endpoints = nats = addresses = reads = writes = 0
     per_task: CostLine | None = None
+    insights: set[str] = set()
     for step in steps:
         inputs = step.inputs
         if step.type == "aws:ec2/vpcEndpoint:VpcEndpoint" and inputs.get("vpcEndpointType") == "Interface":
@@ -85,6 +96,8 @@ def estimate(steps: Iterable[ResourceStep]) -> Estimate:
         elif step.type == "aws:dynamodb/table:Table" and inputs.get("billingMode") != "PAY_PER_REQUEST":
             reads += int(inputs.get("readCapacity") or 0)
             writes += int(inputs.get("writeCapacity") or 0)
+        elif step.type == "aws:ecs/cluster:Cluster":
+            insights |= {str(setting["value"]) for setting in inputs.get("settings") or ()}
         elif step.type == "aws:ecs/taskDefinition:TaskDefinition":
             per_task = _task(inputs)
     standing = []
@@ -108,7 +121,16 @@ def estimate(steps: Iterable[ResourceStep]) -> Estimate:
                 reads * READ_CAPACITY_UNIT_HOUR + writes * WRITE_CAPACITY_UNIT_HOUR,
             )
         )
-    return Estimate(tuple(standing), per_task)
+    by_use = [f"${MILLION_TRACES:.2f} a million X-Ray traces"]
+    if endpoints:
+        by_use.append(f"${INTERFACE_ENDPOINT_GB}/GB through interface endpoints")
+    if nats:
+        by_use.append(f"${NAT_GATEWAY_GB}/GB through NAT gateways, beside data transfer")
+    by_use += [
+        f"about ${INSIGHTS_METRIC_MONTH[mode]:.2f} a month a metric of Container Insights ({mode}), beside its log"
+        for mode in sorted(insights & INSIGHTS_METRIC_MONTH.keys())
+    ]
+    return Estimate(tuple(standing), per_task, tuple(by_use))
 
 
 def _zones(inputs: Mapping[str, Any]) -> int:

@@ -55,8 +55,28 @@ def test_a_task_of_unknown_size_has_no_price() -> None:
     assert estimate([step("aws:ecs/taskDefinition:TaskDefinition", cpu="unknown", memory="512")]).per_task is None
 
 
+def test_prices_by_use_are_those_of_what_the_stack_has() -> None:
+    cluster = "aws:ecs/cluster:Cluster"
+    traces = "$5.00 a million X-Ray traces"
+
+    assert estimate([step(cluster, settings=[{"name": "containerInsights", "value": "disabled"}])]).by_use == (traces,)
+    assert estimate(
+        [
+            endpoint("Interface"),
+            step("aws:ec2/natGateway:NatGateway"),
+            step(cluster, settings=[{"name": "containerInsights", "value": "enhanced"}]),
+        ]
+    ).by_use == (
+        traces,
+        "$0.01/GB through interface endpoints",
+        "$0.045/GB through NAT gateways, beside data transfer",
+        "about $0.07 a month a metric of Container Insights (enhanced), beside its log",
+    )
+
+
 def test_the_lines_end_with_sum_and_source() -> None:
     lines = estimate([endpoint("Interface", ["a", "b"])]).lines()
 
     assert "$0.0200/h  in all while the stack exists" in lines
+    assert "$0.01/GB through interface endpoints" in lines
     assert "us-east-1" in lines[-1]
