@@ -10,6 +10,7 @@ from automation.verify import plain_item
 from runtime.workflow.errors import SpecRefused
 from runtime.workflow.run_ids import run_id as made_run_id
 from runtime.workflow.specs import parse
+from runtime.workflow.statuses import RunStatus
 
 ATTRIBUTES = (
     "workflow_name",
@@ -153,32 +154,40 @@ def key_of_execution(pattern: int, execution: Mapping[str, Any], deployed: Mappi
 
 
 def read(aws: AwsClients, key: RunKey, deployed: Mapping[str, Any]) -> RunState:
-    """A run at this moment. A row that belongs to another execution, which used the id before, is not its own."""
+    """A run at this moment. A row that belongs to another execution, which used the id before, is not its own.
+
+    While the run is active, eventually consistent reads do, at half the price: the functions need the same read units.
+    """
     execution = None
     if key.execution_arn:
         try:
             execution = aws.stepfunctions.describe_execution(executionArn=key.execution_arn)
         except aws.stepfunctions.exceptions.ExecutionDoesNotExist:
             execution = None
-    row = summary(aws, deployed, key.workflow_name, key.run_id)
-    if row is not None and (row.get("execution_arn") or "") != key.execution_arn:
-        row = None
-    return RunState(key, execution, row, () if row is None else tuple(details(aws, deployed, key)))
+    ended = execution is None or execution["status"] != "RUNNING"
+    row = summary(aws, deployed, key.workflow_name, key.run_id, consistent=ended)
+    if row is None or (row.get("execution_arn") or "") != key.execution_arn:
+        return RunState(key, execution, None, ())
+    ended = ended or RunStatus(str(row["status"])).is_final
+    return RunState(key, execution, row, tuple(details(aws, deployed, key, consistent=ended)))
 
 
-def summary(aws: AwsClients, deployed: Mapping[str, Any], workflow: str, run_id: int) -> Item | None:
-    """A run's summary item, strongly consistent; None where there is none."""
+def summary(
+    aws: AwsClients, deployed: Mapping[str, Any], workflow: str, run_id: int, *, consistent: bool = True
+) -> Item | None:
+    """A run's summary item; None where there is none."""
     item = aws.dynamodb.get_item(
         TableName=str(deployed["ddbTableNameWFSummary"]),
         Key={"workflow_name": {"S": workflow}, "workflow_run_id": {"N": str(run_id)}},
-        ConsistentRead=True,
+        ConsistentRead=consistent,
     ).get("Item")
     return None if item is None else plain_item(item)
 
 
-def details(aws: AwsClients, deployed: Mapping[str, Any], key: RunKey) -> Iterator[Item]:
+def details(aws: AwsClients, deployed: Mapping[str, Any], key: RunKey, *, consistent: bool = True) -> Iterator[Item]:
     """A run's details items."""
-    return verify.details_of_run(aws, str(deployed["ddbTableNameWFDetails"]), key.workflow_name, key.run_id)
+    table = str(deployed["ddbTableNameWFDetails"])
+    return verify.details_of_run(aws, table, key.workflow_name, key.run_id, consistent=consistent)
 
 
 def started(item: Item) -> tuple[str, int]:

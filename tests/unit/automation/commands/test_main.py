@@ -266,3 +266,41 @@ def test_a_refused_call_is_an_error_with_a_message(world: World, monkeypatch: py
 
     with pytest.raises(CallFailed, match=r"AWS could not be asked: .*ResourceNotFoundException"):
         world.do(monkeypatch, CommandOptions("runs"))
+
+
+@pytest.mark.parametrize(
+    ("execution_ends", "status", "consistent"),
+    [(False, "Running", [False, False]), (False, "Completed", [False, True]), (True, "Running", [True, True])],
+)
+def test_only_what_does_not_change_any_more_is_read_strongly_consistent(
+    world: World, execution_ends: bool, status: str, consistent: list[bool]
+) -> None:
+    arn = world.execution()
+    world.summary(1, status, arn=arn)
+    if execution_ends:
+        world.aws.stepfunctions.stop_execution(executionArn=arn)
+    asked: list[bool] = []
+    world.aws.dynamodb.meta.events.register(
+        "provide-client-params.dynamodb", lambda params, **_: asked.append(params["ConsistentRead"]) or params
+    )
+
+    records.read(world.aws, records.RunKey(1, "w", 1, arn), world.deployed)
+
+    assert asked == consistent
+
+
+def test_past_runs_are_listed_page_by_page_and_not_strongly_consistent(world: World) -> None:
+    for run_id in (1, 2):
+        world.summary(run_id, "Completed")
+    asked: list[dict[str, Any]] = []
+
+    def one_a_page(params: dict[str, Any], **_: object) -> None:
+        params["Limit"] = 1
+        asked.append(params)
+
+    world.aws.dynamodb.meta.events.register("provide-client-params.dynamodb", one_a_page)
+
+    found = [item["workflow_run_id"] for item in records.summaries(world.aws, world.deployed, "w")]
+
+    assert found == [1, 2]
+    assert len(asked) >= 2 and not any("ConsistentRead" in each for each in asked)
