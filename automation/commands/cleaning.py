@@ -194,7 +194,7 @@ def _remove_containers(names: Iterable[str]) -> int:
     for name in names:
         try:
             number += docker_janitor.clean(docker_socket(), f"{docker_janitor.LABEL}={name}", set())
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, docker_janitor.StillThere) as error:
             raise ContainersStay(name, str(error)) from error
     return number
 

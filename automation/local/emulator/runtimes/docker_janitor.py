@@ -34,17 +34,26 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
+class StillThere(Exception):
+    """The daemon refused to remove something; what and why, a line each."""
+
+
 def call(socket_path: str, method: str, path: str) -> Any:
     """One call of the Docker Engine API; None where it has no answer in JSON.
 
     Raises:
         OSError: no daemon answers.
     """
+    return _exchange(socket_path, method, path)[1]
+
+
+def _exchange(socket_path: str, method: str, path: str) -> tuple[int, Any]:
     connection = UnixConnection(socket_path)
     try:
         connection.request(method, path)
-        content = connection.getresponse().read()
-        return json.loads(content) if content else None
+        response = connection.getresponse()
+        content = response.read()
+        return response.status, json.loads(content) if content else None
     finally:
         connection.close()
 
@@ -54,14 +63,33 @@ def clean(socket_path: str, label: str, images: set[str]) -> int:
 
     Raises:
         OSError: no daemon answers.
+        StillThere: the daemon refused to remove some of it; the rest is removed.
     """
     filters = quote(json.dumps({"label": [label]}))
     containers = call(socket_path, "GET", f"/containers/json?all=true&filters={filters}") or []
-    for container in containers:
-        call(socket_path, "DELETE", f"/containers/{container['Id']}?force=true&v=true")
-    for name in sorted(images):
-        call(socket_path, "DELETE", f"/images/{quote(name, safe='')}?noprune=true")
+    paths = {f"container {each['Id'][:12]}": f"/containers/{each['Id']}?force=true&v=true" for each in containers}
+    paths |= {f"image {name}": f"/images/{quote(name, safe='')}?noprune=true" for name in sorted(images)}
+    answers = {what: _exchange(socket_path, "DELETE", path) for what, path in paths.items()}
+    refusals = [f"{what}: {why}" for what, answer in answers.items() if (why := refusal(*answer))]
+    if refusals:
+        raise StillThere("\n".join(refusals))
     return len(containers)
+
+
+def refusal(status: int, answer: Any) -> str | None:
+    """Why something stays after a DELETE of the Docker Engine API; None where it is removed, or will be.
+
+    404 is what is gone already. 409 is also how the daemon says that it is removing a container already
+    (https://docs.docker.com/reference/api/engine/, ContainerDelete).
+
+    Args:
+        status: the answer's HTTP status.
+        answer: its JSON.
+    """
+    message = str(answer.get("message", "")) if isinstance(answer, dict) else ""
+    if status < 300 or status == 404 or (status == 409 and "already in progress" in message):
+        return None
+    return f"{status} {message}".strip()
 
 
 def main() -> None:
@@ -75,6 +103,9 @@ def main() -> None:
     except OSError as error:
         # Without a daemon there is nothing left that could be removed now.
         print(f"docker janitor: {socket_path}: {error}", file=sys.stderr)
+    except StillThere as error:
+        for line in str(error).splitlines():
+            print(f"docker janitor: not removed: {line}", file=sys.stderr)
 
 
 if __name__ == "__main__":
