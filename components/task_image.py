@@ -22,8 +22,10 @@ DOCKERFILE = "task/Dockerfile"
 CONTEXT_FOLDERS = ("task", "workflow")
 """What the image is made of; a change in a Lambda function's folder makes no new image."""
 
-IMAGES_KEPT = 20
-"""Images kept in the repository; older ones are no longer referred to by a task definition that is in use."""
+IMAGES_KEPT = 100
+"""Images kept in the repository. An active run starts its tasks from the image that it was registered with, so images
+older than the newest are in use after a deployment. The rule counts every manifest, and one push may be three: BuildKit
+adds an attestation and an index (https://docs.docker.com/build/metadata/attestations/)."""
 
 
 @dataclass(frozen=True)

@@ -132,9 +132,9 @@ def test_the_repository_is_immutable_scans_and_empties_itself():
     assert inputs["forceDelete"] is True
 
 
-def test_old_images_expire():
+def test_images_expire_only_after_more_pushes_than_an_active_run_outlives():
     (rule,) = deployment(patterns="1").the("LifecyclePolicy").document("policy")["rules"]
-    assert rule["selection"] == {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 20}
+    assert rule["selection"] == {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 100}
 
 
 def test_the_image_is_built_for_the_configured_processor_on_the_configured_base():
