@@ -40,3 +40,13 @@ class SourcesMissing(pulumi.RunError):
 
     def __init__(self, what: str, place: str, advice: str):
         super().__init__(f"{what} not found at {place}: {advice}")
+
+
+class ImageGone(pulumi.RunError):
+    """An image that was in the repository before Pulumi's state knew of it has been removed from there."""
+
+    def __init__(self, image: str):
+        super().__init__(
+            f"{image} is no longer in its repository, and Pulumi's state says that it need not be pushed: remove the "
+            "docker Image of this name from the state (`pulumi state delete <its URN>`) and deploy again"
+        )

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pulumi
 import pulumi_aws as aws
 import pulumi_docker as docker
+from pulumi_aws.ecr.outputs import GetImagesImageIdResult
 
 from components import build_folder
-from components.errors import SourcesMissing
+from components.errors import ImageGone, SourcesMissing
 from components.job import KIT_FOLDER
 
 DOCKERFILE = "task/Dockerfile"
@@ -137,8 +138,8 @@ def image_tag(
 ) -> str:
     """A tag that is the same exactly when nothing that the build depends on has changed.
 
-    Nothing changed then means nothing is built, on any machine, and a repository with immutable tags never refuses a
-    push.
+    Nothing changed then means nothing is built, on any machine; and an image that is in the repository under this tag
+    already is the one that a build would make.
 
     Args:
         context: The build context.
@@ -151,8 +152,49 @@ def image_tag(
     return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:32]
 
 
+def pushed_digest(tag: str, images: Sequence[GetImagesImageIdResult]) -> str:
+    """The digest of the image that a repository has under a tag, empty where it has none.
+
+    Args:
+        tag: The tag.
+        images: All images in the repository.
+    """
+    return next((image.image_digest for image in images if image.image_tag == tag), "")
+
+
+def is_pushed(digest: object) -> bool:
+    """Whether the repository has the image.
+
+    Args:
+        digest: What `pushed_digest` says; something else than a text in the preview of a new repository.
+    """
+    return isinstance(digest, str) and digest != ""
+
+
+def image_reference(repository_url: str, tag: str, built: str) -> str:
+    """What a task definition names where the repository had no such image before this deployment.
+
+    Args:
+        repository_url: The repository.
+        tag: The image's tag.
+        built: `repoDigest` of the image: by digest where it was pushed, else the Docker engine's own id for it.
+
+    Raises:
+        ImageGone: It was taken from the repository once, is there no more, and nothing would push it.
+    """
+    if "@" not in built:
+        raise ImageGone(f"{repository_url}:{tag}")
+    return built
+
+
 class TaskImage(pulumi.ComponentResource):
-    """An image repository with immutable tags, and the task's image in it."""
+    """An image repository with immutable tags, and the task's image in it.
+
+    An image that is in the repository before Pulumi knows of it is used as it is: it was pushed by an update that broke
+    off before the state was written, or by an earlier deployment of the same sources. Built again it would have another
+    digest, and the repository would refuse it. So `skipPush` says, when the image is made, whether it is there already;
+    later changes of that are ignored, and another image is a replacement, for which it is asked again.
+    """
 
     repository: aws.ecr.Repository
     reference: pulumi.Output[str]
@@ -183,6 +225,13 @@ class TaskImage(pulumi.ComponentResource):
         login = aws.ecr.get_authorization_token_output(
             registry_id=self.repository.registry_id, opts=pulumi.InvokeOutputOptions(parent=self)
         )
+        # Asked when the repository is there: until then its registry's id is not known, and nothing is called.
+        images = aws.ecr.get_images_output(
+            repository_name=self.repository.name,
+            registry_id=self.repository.registry_id,
+            opts=pulumi.InvokeOutputOptions(parent=self),
+        )
+        pushed = images.image_ids.apply(lambda found: pushed_digest(tag, found))
         image = docker.Image(
             name,
             image_name=pulumi.Output.concat(self.repository.repository_url, ":", tag),
@@ -195,9 +244,20 @@ class TaskImage(pulumi.ComponentResource):
             registry=docker.RegistryArgs(
                 server=login.proxy_endpoint, username=login.user_name, password=pulumi.Output.secret(login.password)
             ),
-            opts=child,
+            # Known in every preview: the provider cannot read it otherwise.
+            skip_push=pushed.apply(is_pushed, run_with_unknowns=True),
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["skipPush"], replace_on_changes=["imageName"]),
         )
-        self.reference = pulumi.Output.unsecret(image.repo_digest)
+        url = self.repository.repository_url
+
+        def reference(digest: str) -> pulumi.Output[str]:
+            if digest:
+                return pulumi.Output.concat(url, "@", digest)
+            return pulumi.Output.all(url, image.repo_digest).apply(
+                lambda known: image_reference(known[0], tag, known[1])
+            )
+
+        self.reference = pulumi.Output.unsecret(pushed.apply(reference))
         self.register_outputs({"repositoryUrl": self.repository.repository_url, "reference": self.reference})
 
 

@@ -36,6 +36,8 @@ class Resource:
     dependencies: tuple[str, ...]
     delete_timeout: str
     protect: bool
+    ignored: tuple[str, ...]
+    replacing: tuple[str, ...]
 
     def document(self, key: str) -> Any:
         """The JSON document in one of its inputs."""
@@ -67,6 +69,7 @@ class Recorder(pulumi.runtime.Mocks, MockMonitor):
                 "userName": "AWS",
                 "password": "a-token",
             },
+            "aws:ecr/getImages:getImages": {"imageIds": []},
         }
         return answers[args.token]
 
@@ -83,6 +86,8 @@ class Recorder(pulumi.runtime.Mocks, MockMonitor):
                 dependencies=tuple(request.dependencies),
                 delete_timeout=request.customTimeouts.delete,
                 protect=request.protect,
+                ignored=tuple(request.ignoreChanges),
+                replacing=tuple(request.replaceOnChanges),
             )
         )
         if args.typ == "awsx:ec2:Vpc":

@@ -6,10 +6,19 @@ import os
 from pathlib import Path
 
 import pytest
+from pulumi_aws.ecr.outputs import GetImagesImageIdResult
 
 from components import build_folder
-from components.errors import SourcesMissing
-from components.task_image import BuildContext, context_digest, image_tag, stage_context
+from components.errors import ImageGone, SourcesMissing
+from components.task_image import (
+    BuildContext,
+    context_digest,
+    image_reference,
+    image_tag,
+    is_pushed,
+    pushed_digest,
+    stage_context,
+)
 from tests.unit.components.recorder import PROJECT, deployment
 
 SOURCES = {
@@ -149,6 +158,28 @@ def test_the_image_is_tagged_by_what_it_is_built_from():
     tag = image_tag(context, build_args=image["build"]["args"], platform="linux/amd64")
     assert image["imageName"].endswith(f".amazonaws.com/amazon-ecs-starter-kit-pattern-1:{tag}")
     assert image["build"]["context"] == context.path.as_posix()
+
+
+def test_the_image_under_a_tag_is_the_one_that_the_repository_has():
+    images = [
+        GetImagesImageIdResult(image_digest="sha256:2", image_tag=None),
+        GetImagesImageIdResult(image_digest="sha256:1", image_tag="one"),
+    ]
+    assert pushed_digest("one", images) == "sha256:1"
+    assert pushed_digest("two", images) == ""
+    assert [is_pushed(digest) for digest in ("sha256:1", "", object())] == [True, False, False]
+
+
+def test_an_image_that_nothing_would_push_again_says_what_to_do():
+    assert image_reference("repository", "one", "repository@sha256:1") == "repository@sha256:1"
+    with pytest.raises(ImageGone, match=r"repository:one is no longer in its repository.*`pulumi state delete"):
+        image_reference("repository", "one", "sha256:1")
+
+
+def test_whether_an_image_was_pushed_matters_only_when_it_is_made_and_another_one_is_made_anew():
+    image = deployment(patterns="1").the("Image")
+    assert image.inputs["skipPush"] is False
+    assert (image.ignored, image.replacing) == (("skipPush",), ("imageName",))
 
 
 def test_the_registrys_password_is_a_secret():

@@ -12,6 +12,7 @@ import pytest
 from pulumi.runtime.proto import provider_pb2
 
 from automation.local.plugins.docker.build import MANIFEST_TYPE
+from automation.local.plugins.docker.build import Image as BuiltImage
 from automation.local.plugins.docker.errors import RegistryError
 from automation.local.plugins.docker.image import DockerProvider, Image
 from automation.local.plugins.docker.registry import Credentials, Reference, Registry, address_of
@@ -21,6 +22,7 @@ from tests.unit.plugins.playing import URN, Aborted, call, check, diff
 
 ECR = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
 IMAGE = URN.format(token=Image.token, name="it")
+EMPTY = BuiltImage(b"{}", {})
 
 
 class SmallRegistry(ThreadingHTTPServer):
@@ -113,7 +115,7 @@ def create(servicer: ProviderServicer[Any], inputs: dict[str, Any]) -> tuple[str
     return response.id, from_struct(response.properties)
 
 
-def test_an_image_is_pushed_once(
+def test_an_image_is_pushed_with_the_program_s_credentials(
     servicer: ProviderServicer[Any], program: dict[str, Any], registry: SmallRegistry
 ) -> None:
     inputs, failures = check(servicer, Image.token, program)
@@ -128,9 +130,14 @@ def test_an_image_is_pushed_once(
     expected = "Basic " + base64.b64encode(b"AWS:hush").decode()
     assert {authorization for *_, authorization in registry.requests} == {expected}
 
-    registry.requests.clear()
-    assert create(servicer, inputs)[1]["repoDigest"] == state["repoDigest"]
-    assert [method for method, *_ in registry.requests] == ["HEAD"], "the tag is this image already"
+
+def test_an_image_that_is_built_again_is_another_one_and_refused(
+    servicer: ProviderServicer[Any], program: dict[str, Any], registry: SmallRegistry
+) -> None:
+    inputs, _ = check(servicer, Image.token, program)
+    create(servicer, inputs)
+    with pytest.raises(Aborted, match="TAG_INVALID the tag is immutable; the tag one is another image already"):
+        create(servicer, inputs)
 
 
 def test_credentials_are_kept_secret_and_not_compared(servicer: ProviderServicer[Any], program: dict[str, Any]) -> None:
@@ -195,12 +202,17 @@ def test_a_registry_out_of_reach_is_named() -> None:
         address = closed.url
     reference = Reference.parse(f"{ECR}/repository")
     with pytest.raises(RegistryError, match=f"the registry at {address} cannot be reached"):
-        Registry(reference, address, Credentials()).digest_of_tag()
+        Registry(reference, address, Credentials()).push(EMPTY)
 
 
-def test_without_a_push_there_is_no_digest(servicer: ProviderServicer[Any], program: dict[str, Any]) -> None:
+def test_without_a_push_the_digest_is_the_engine_s(servicer: ProviderServicer[Any], program: dict[str, Any]) -> None:
     inputs, _ = check(servicer, Image.token, {**program, "skipPush": True})
-    assert "repoDigest" not in create(servicer, inputs)[1]
+    assert create(servicer, inputs)[1]["repoDigest"].startswith("sha256:")
+
+
+def test_whether_to_push_has_to_be_known_in_a_preview(servicer: ProviderServicer[Any], program: dict[str, Any]) -> None:
+    with pytest.raises(Aborted, match="skipPush has to be known in a preview"):
+        check(servicer, Image.token, {**program, "skipPush": UNKNOWN})
 
 
 def test_a_refresh_and_a_deletion_leave_everything(servicer: ProviderServicer[Any], program: dict[str, Any]) -> None:

@@ -130,10 +130,34 @@ def get_authorization_token(provider: AwsProvider) -> Function:
     return Function(call, {"registryId": Property(STRING), "region": Property(STRING)})
 
 
+def get_images(provider: AwsProvider) -> Function:
+    """Digest and tag of every image in a repository; an error where there is no such repository."""
+
+    def call(arguments: Properties) -> Properties:
+        region = arguments.get("region") or provider.region
+        registry = {"registryId": arguments["registryId"]} if arguments.get("registryId") else {}
+        pages = provider.client("ecr", region).get_paginator("list_images")
+        found = [
+            image
+            for page in pages.paginate(repositoryName=arguments["repositoryName"], **registry)
+            for image in page["imageIds"]
+        ]
+        return {
+            "region": region,
+            "repositoryName": arguments["repositoryName"],
+            **registry,
+            "imageIds": [{key: image[key] for key in ("imageDigest", "imageTag") if key in image} for image in found],
+        }
+
+    names = {name: Property(STRING) for name in ("region", "registryId")}
+    return Function(call, {"repositoryName": Property(STRING, required=True), **names})
+
+
 FUNCTIONS: Final[Mapping[str, Callable[[AwsProvider], Function]]] = {
     "aws:index/getCallerIdentity:getCallerIdentity": get_caller_identity,
     "aws:index/getRegion:getRegion": get_region,
     "aws:index/getPartition:getPartition": get_partition,
     "aws:index/getAvailabilityZones:getAvailabilityZones": get_availability_zones,
     "aws:ecr/getAuthorizationToken:getAuthorizationToken": get_authorization_token,
+    "aws:ecr/getImages:getImages": get_images,
 }

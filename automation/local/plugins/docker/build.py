@@ -19,7 +19,7 @@ from automation.local.plugins.docker.errors import DockerfileError
 MANIFEST_TYPE: Final = "application/vnd.docker.distribution.manifest.v2+json"
 CONFIG_TYPE: Final = "application/vnd.docker.container.image.v1+json"
 LAYER_TYPE: Final = "application/vnd.docker.image.rootfs.diff.tar.gzip"
-_CREATED: Final = "1970-01-01T00:00:00Z"
+EPOCH: Final = "1970-01-01T00:00:00Z"
 _SHELL: Final = ("/bin/sh", "-c")
 
 
@@ -79,6 +79,11 @@ class Image:
         """The manifest's digest, `sha256:…`."""
         return digest_of(self.manifest)
 
+    @property
+    def id(self) -> str:
+        """The configuration's digest, by which an engine knows the image."""
+        return str(json.loads(self.manifest)["config"]["digest"])
+
 
 def digest_of(content: bytes) -> str:
     """A registry's name for some bytes."""
@@ -93,9 +98,18 @@ class Builder:
         context: the build context.
         arguments: build arguments.
         platform: `os/architecture[/variant]`.
+        created: when, in the form of RFC 3339; a part of the image, and so of its digest.
     """
 
-    def __init__(self, path: str, context: Mapping[str, Entry], arguments: Mapping[str, str], platform: str) -> None:
+    def __init__(
+        self,
+        path: str,
+        context: Mapping[str, Entry],
+        arguments: Mapping[str, str],
+        platform: str,
+        created: str = EPOCH,
+    ) -> None:
+        self._created = created
         self._path = path
         self._context = context
         self._given = dict(arguments)
@@ -121,7 +135,7 @@ class Builder:
                 raise DockerfileError(self._path, 1, f"there is no stage {target!r}; there are: {names}")
         else:
             stage = self._stages[-1]
-        return image_of(stage, self._platform, tuple(self._skipped))
+        return image_of(stage, self._platform, self._created, tuple(self._skipped))
 
     def _find(self, name: str) -> Stage | None:
         if name.isdigit() and int(name) < len(self._stages):
@@ -335,7 +349,7 @@ def layer_of(files: Mapping[str, Entry]) -> tuple[bytes, str]:
     return gzip.compress(plain, compresslevel=6, mtime=0), digest_of(plain)
 
 
-def image_of(stage: Stage, platform: str, skipped: tuple[str, ...] = ()) -> Image:
+def image_of(stage: Stage, platform: str, created: str, skipped: tuple[str, ...] = ()) -> Image:
     """The image of a finished stage."""
     layer, diff_id = layer_of(stage.files)
     system, _, architecture = platform.partition("/")
@@ -354,10 +368,10 @@ def image_of(stage: Stage, platform: str, skipped: tuple[str, ...] = ()) -> Imag
         {
             "architecture": architecture.split("/")[0],
             "os": system,
-            "created": _CREATED,
+            "created": created,
             "config": {name: value for name, value in settings.items() if value},
             "rootfs": {"type": "layers", "diff_ids": [diff_id]},
-            "history": [{"created": _CREATED, "created_by": "archive of the build context"}],
+            "history": [{"created": created, "created_by": "archive of the build context"}],
         }
     )
     manifest = _json(

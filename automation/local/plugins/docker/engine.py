@@ -58,6 +58,17 @@ class Engine:
             else:
                 self._build(name, build, context, dockerfile)
 
+    def image_id(self, name: str) -> str:
+        """By which the engine knows an image, `sha256:…`.
+
+        Raises:
+            EngineUnavailable: the daemon went away, or the image is not there.
+        """
+        try:
+            return str(self._client.images.get(name).id)
+        except (DockerException, requests.exceptions.RequestException) as error:
+            raise EngineUnavailable(str(error)) from error
+
     def push(self, name: str, reference: Reference, address: str, credentials: Credentials) -> str:
         """Push an image to where its registry is.
 

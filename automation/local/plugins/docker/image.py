@@ -3,11 +3,13 @@
 import os
 import platform
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from automation.local.plugins.docker import context
-from automation.local.plugins.docker.build import Builder
+from automation.local.plugins.docker.build import EPOCH, Builder
+from automation.local.plugins.docker.build import Image as BuiltImage
 from automation.local.plugins.docker.engine import Engine
 from automation.local.plugins.docker.registry import Credentials, Reference, Registry, address_of
 from automation.local.plugins.framework.errors import CheckFailure, ProviderError
@@ -42,7 +44,8 @@ class Image(Resource[DockerProvider]):
     """An image that is built from a context and pushed; its id is its name.
 
     `build.contextDigest` is added to the inputs, as the published plugin does: it stands for all files that the build
-    may read. The credentials of `registry` are no part of what is compared.
+    may read. The credentials of `registry` are no part of what is compared. Every build is another image, as it holds
+    the time; and every creation pushes, also where the tag is there already, which an immutable repository refuses.
     """
 
     token = "docker:index/image:Image"
@@ -93,8 +96,13 @@ class Image(Resource[DockerProvider]):
         return {**inputs, "build": build}
 
     def check(self, provider: DockerProvider, inputs: Properties) -> list[CheckFailure]:
-        """The name is fully qualified; the Dockerfile can be followed."""
+        """The name is fully qualified; the Dockerfile can be followed.
+
+        `skipPush` is known: the published plugin takes it for a boolean as it is, and panics in a preview.
+        """
         del provider
+        if inputs.get("skipPush") is UNKNOWN:
+            raise ProviderError("skipPush has to be known in a preview")
         name = inputs["imageName"]
         if name is not UNKNOWN:
             Reference.parse(name)
@@ -112,7 +120,7 @@ class Image(Resource[DockerProvider]):
         inputs["repoDigest"] = self._build_and_push(operation, inputs)
         return str(inputs["imageName"])
 
-    def _build_and_push(self, operation: Operation[DockerProvider], inputs: Properties) -> str | None:
+    def _build_and_push(self, operation: Operation[DockerProvider], inputs: Properties) -> str:
         del operation
         given = inputs.get("registry") or {}
         reference = Reference.parse(inputs["imageName"])
@@ -122,12 +130,12 @@ class Image(Resource[DockerProvider]):
             engine = Engine()
             engine.build(inputs["imageName"], inputs["build"], *_paths(inputs["build"]))
             if inputs.get("skipPush"):
-                return None
+                return engine.image_id(inputs["imageName"])
             digest = engine.push(inputs["imageName"], reference, address, credentials)
             return f"{reference.repository_name}@{digest}"
-        image = build_image(inputs["build"])
+        image = build_image(inputs["build"], created=datetime.now(UTC).isoformat())
         if inputs.get("skipPush"):
-            return None
+            return image.id
         Registry(reference, address, credentials).push(image)
         return f"{reference.repository_name}@{image.digest}"
 
@@ -182,15 +190,19 @@ def _no_dockerfile(folder: str, dockerfile: str) -> str:
     return f"there is no Dockerfile {dockerfile!r}{hint}"
 
 
-def build_image(build: Mapping[str, Any]) -> Any:
+def build_image(build: Mapping[str, Any], created: str = EPOCH) -> BuiltImage:
     """The image that `build` describes.
+
+    Args:
+        build: `build` of the resource.
+        created: when, in the form of RFC 3339.
 
     Raises:
         ProviderError: the context is not there or the Dockerfile cannot be followed.
     """
     folder, dockerfile = _paths(build)
     files = context.read(Path(folder), Path(dockerfile))
-    builder = Builder(dockerfile, files, build.get("args") or {}, build["platform"])
+    builder = Builder(dockerfile, files, build.get("args") or {}, build["platform"], created)
     return builder.build(Path(dockerfile).read_text(), build.get("target") or "")
 
 

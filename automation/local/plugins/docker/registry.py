@@ -94,14 +94,12 @@ class Registry:
         self._address = address
         self._headers = {"Host": reference.host, **credentials.header()}
 
-    def push(self, image: Image) -> bool:
-        """Push what is not there yet; false where the tag is this very image already.
+    def push(self, image: Image) -> None:
+        """Push the blobs that are not there yet, and the manifest.
 
         Raises:
             RegistryError: refused (for a tag that is another image in an immutable repository, too), or unreachable.
         """
-        if self.digest_of_tag() == image.digest:
-            return False
         base = f"/v2/{self._reference.repository}"
         for digest, content in image.blobs.items():
             if self._call("HEAD", f"{base}/blobs/{digest}", expected=(200, 404))[0] == 404:
@@ -122,13 +120,6 @@ class Registry:
             {"Content-Type": MANIFEST_TYPE},
             expected=(201,),
         )
-        return True
-
-    def digest_of_tag(self) -> str | None:
-        """What the tag is in the registry."""
-        path = f"/v2/{self._reference.repository}/manifests/{self._reference.tag}"
-        status, headers, _ = self._call("HEAD", path, headers={"Accept": MANIFEST_TYPE}, expected=(200, 404))
-        return headers.get("docker-content-digest") if status == 200 else None
 
     def _call(
         self,
