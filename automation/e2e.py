@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from automation.progress import Progress
     from automation.target import Target
     from automation.workfolders import Held
+    from components.config import KitConfig
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,7 +67,7 @@ def _prepare(options: cli.Options, interruption: Interruption) -> Callable[[], i
     report_dir = options.report_dir or Path.cwd() / "reports" / run_name
     os.chdir(ROOT)
     stack_name = scenario.stack_name(config.name_suffix)
-    target = _target(options, work_dir := _work_dir(options, run_name, stack_name), config.base_image)
+    target = _target(options, work_dir := _work_dir(options, run_name, stack_name), config)
     target.check()
     if options.json is not None:
         places.file(options.json, name="--json", advice="Name a file that can be written")
@@ -132,7 +133,7 @@ def _work_dir(options: cli.Options, run_name: str, stack_name: str) -> Path:
     return ROOT / ".kit" / "runs" / run_name
 
 
-def _target(options: cli.Options, work_dir: Path, base_image: str) -> "Target":
+def _target(options: cli.Options, work_dir: Path, config: "KitConfig") -> "Target":
     if options.target == "aws":
         from automation.target import AwsTarget, is_interactive
 
@@ -142,6 +143,7 @@ def _target(options: cli.Options, work_dir: Path, base_image: str) -> "Target":
             interactive=is_interactive(),
             work_dir=work_dir,
             state_dir=ROOT / ".kit" / "state",
+            build_platform=None if config.job_image else config.docker_platform,
         )
     from automation.local.target import LocalTarget
 
@@ -151,7 +153,7 @@ def _target(options: cli.Options, work_dir: Path, base_image: str) -> "Target":
         plugins=options.plugins,
         port=options.emulator_port,
         keep=options.keep,
-        base_image=base_image,
+        base_image=config.base_image,
     )
 
 

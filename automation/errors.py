@@ -18,6 +18,7 @@ __all__ = [
     "BadInput",
     "BadOption",
     "BackendUnavailable",
+    "BuildPlatformMissing",
     "BundledPluginsOnAws",
     "ConfigRefused",
     "ConfirmationNeeded",
@@ -26,6 +27,7 @@ __all__ = [
     "CredentialsRefused",
     "CredentialsUnusable",
     "Declined",
+    "DockerEndpointUnusable",
     "DockerNeeded",
     "DriverError",
     "EmulatorUnavailable",
@@ -170,6 +172,26 @@ class DockerNeeded(BadInput):
         super().__init__(
             f"--plugins published builds the task's image with Docker, and no Docker daemon answers ({reason}). "
             "Start Docker, or set DOCKER_HOST."
+        )
+
+
+class DockerEndpointUnusable(BadInput):
+    """The docker CLI is set to an engine that Pulumi's docker plugin cannot be led to."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"--plugins published builds the task's image with Docker: {reason}.")
+
+
+class BuildPlatformMissing(BadInput):
+    """The Docker engine cannot build the task's image for the processor that the tasks run on."""
+
+    def __init__(self, platform: str, native: str) -> None:
+        architecture = platform.rpartition("/")[2]
+        super().__init__(
+            f"the task's image is for {platform}, as cpuArchitecture says, and the Docker engine is {native} without "
+            f"an emulator for {architecture} that `docker buildx inspect default` would show. Install one with "
+            f"`docker run --privileged --rm tonistiigi/binfmt --install {architecture}`, "
+            "or set cpuArchitecture to the engine's own."
         )
 
 

@@ -2,8 +2,6 @@
 
 import os
 import shlex
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from automation import docker_host
 from automation.aws import AwsClients
 from automation.errors import (
     AwsUnreachable,
@@ -22,7 +21,6 @@ from automation.errors import (
     CredentialsMissing,
     CredentialsRefused,
     CredentialsUnusable,
-    DockerNeeded,
     PulumiMissing,
     RegionMissing,
     WrongAccount,
@@ -140,6 +138,7 @@ class AwsTarget:
         interactive: whether somebody is there to ask.
         work_dir: folder for generated executables.
         state_dir: where Pulumi keeps its state if the user has no backend.
+        build_platform: what the task's image is built for, like `linux/amd64`; None: no image is built.
         environ: the process's environment.
     """
 
@@ -155,8 +154,11 @@ class AwsTarget:
         interactive: bool,
         work_dir: Path,
         state_dir: Path,
+        build_platform: str | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
+        self._build_platform = build_platform
+        self._docker: Mapping[str, str] = {}
         self._environ = dict(os.environ if environ is None else environ)
         self._plugins = plugins
         self._confirmed = confirmed
@@ -224,10 +226,19 @@ class AwsTarget:
         except BotoCoreError as error:
             raise AwsUnreachable(str(error)) from error
         self._identity = Identity(account=caller["Account"], region=session.region_name, arn=caller["Arn"])
-        if self._plugins == "published":
-            _need_docker(self._environ)
+        if self._build_platform is not None:
+            self.use_docker()
         if self.asks_before_deploying and not self._interactive:
             raise ConfirmationNeeded
+
+    def use_docker(self) -> None:
+        """Lead the published plugins to the docker CLI's engine. They need it to delete an image's resource, too.
+
+        Raises:
+            BadInput: no engine answers there, or it cannot build the image.
+        """
+        if self._plugins == "published":
+            self._docker = docker_host.lead(self._environ, self._build_platform)
 
     def start(self, say: Say) -> None:
         """Find the Pulumi CLI, and put the bundled plugins where it looks for them."""
@@ -266,6 +277,7 @@ class AwsTarget:
     @property
     def _additions(self) -> dict[str, str]:
         additions = {"AWS_REGION": self.identity.region, "AWS_DEFAULT_REGION": self.identity.region}
+        additions |= self._docker
         if self._plugins == "bundled":
             additions["KIT_IMAGE_BUILDER"] = "archive"
         if self._own_backend:
@@ -362,27 +374,6 @@ def is_loopback(url: str) -> bool:
     """Whether the address stays on this machine."""
     host = urlsplit(url).hostname or ""
     return host in ("localhost", "::1") or host.startswith("127.")
-
-
-def _need_docker(environ: Mapping[str, str]) -> None:
-    docker = shutil.which("docker", path=environ.get("PATH"))
-    if docker is None:
-        raise DockerNeeded("there is no `docker` on PATH")
-    try:
-        answer = subprocess.run(
-            [docker, "version", "--format", "{{.Server.Version}}"],
-            env=dict(environ),
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise DockerNeeded("`docker version` did not answer within 20 s") from None
-    if answer.returncode != 0:
-        raise DockerNeeded(
-            answer.stderr.strip().splitlines()[-1] if answer.stderr.strip() else "`docker version` failed"
-        )
 
 
 def is_interactive() -> bool:

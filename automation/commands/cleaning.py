@@ -315,6 +315,9 @@ class _CleanAws:
             return
         here = target.identity
         there = stack.resources()
+        if any(resource.type.startswith("docker:") for resource in there):
+            target.use_docker()
+            stack = self._open(held.folder, name, target) or stack
         self._progress.say(f"stack {name}: {len(there)} resources, left by {describe(held.folder, held.record)}")
         self._progress.say(f"account {here.account}, region {here.region}, as {here.arn}")
         if not self._options.yes and not self._progress.ask("Destroy this?"):

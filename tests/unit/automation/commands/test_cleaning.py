@@ -1,5 +1,6 @@
 """What becomes of work folders, and what is said of it."""
 
+import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from automation.commands.errors import DestroyConfirmationNeeded
 from automation.commands.options import CommandOptions
 from automation.interruption import Interruption
 from automation.processes import Process
+from automation.target import Identity, Say
 from automation.workfolders import Record
 
 KILLED = Record(17, "2026-11-24T09:20:09Z", ("e2e.py",), "local", "e2e", "bundled")
@@ -145,3 +147,57 @@ def test_a_run_cleans_up_first_and_waits_for_an_engine_that_outlived_its_driver(
         "waiting for its engine (5) to finish what it has begun",
     ]
     stack.close()
+
+
+class Resource:
+    """As much of a resource in a state as cleaning looks at."""
+
+    def __init__(self, kind: str) -> None:
+        self.type = kind
+
+
+class LeftOnAws:
+    """A stack with one resource, and the target that it is on."""
+
+    identity = Identity("123456789012", "eu-west-1", "arn")
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.asked: list[str] = []
+
+    def check(self) -> None:
+        self.asked.append("check")
+
+    def start(self, _say: Say) -> None:
+        self.asked.append("start")
+
+    def use_docker(self) -> None:
+        self.asked.append("docker")
+
+    def resources(self) -> list[Resource]:
+        self.asked.append("resources")
+        return [Resource(self.kind)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked"),
+    [
+        ("aws:s3/bucket:Bucket", ["check", "start", "resources"]),
+        ("docker:index/image:Image", ["check", "start", "resources", "docker"]),
+    ],
+)
+def test_a_stack_with_an_image_of_its_own_is_destroyed_with_docker_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, asked: list[str]
+) -> None:
+    left = LeftOnAws(kind)
+    monkeypatch.setattr(cleaning, "AwsTarget", lambda **_: left)
+    monkeypatch.setattr(cleaning._CleanAws, "_open", lambda *_: left)
+    monkeypatch.setattr(cleaning, "is_interactive", lambda: True)
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    held = workfolders.hold(tmp_path / ".kit" / "aws" / "e2e")
+    held.start(replace(KILLED, target="aws"))
+    held.close()
+
+    cleaning.clean(CommandOptions("clean", target="aws"), root=tmp_path, interruption=Interruption())
+
+    assert left.asked == asked
