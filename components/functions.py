@@ -10,10 +10,11 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from components import policies
-from components.names import PatternNames, Place
+from components.names import PatternNames
 from components.network import DELETE_TIMEOUT
-from components.roles import WorkloadRole, WorkloadRoleArgs
+from components.roles import WorkloadRole
+
+FUNCTION_TOKEN = "kit:functions:PrivateFunction"
 
 RUNTIME = "python3.13"
 
@@ -32,35 +33,31 @@ class PrivateFunctionArgs:
 
     Args:
         function: The function's name.
-        role: Its role's name.
+        role: Its role, which has to outlive the subnets and security groups.
         description: What it does, for the console.
         handler: `module.function`.
         package: The deployment package's path, relative to the project's folder.
-        policy: What it may do, as an IAM document.
         settings: The document in `KIT_SETTINGS`.
         subnet_ids: The private subnets.
         security_group_ids: Its security groups.
         log_retention_days: Days that its log is kept.
-        place: Where it is deployed.
         tags: Tags of everything.
     """
 
     function: str
-    role: str
+    role: WorkloadRole
     description: str
     handler: str
     package: Path
-    policy: Mapping[str, Any]
     settings: pulumi.Input[Mapping[str, Any]]
     subnet_ids: pulumi.Input[Sequence[str]]
     security_group_ids: Sequence[pulumi.Input[str]]
     log_retention_days: int
-    place: Place
     tags: Mapping[str, str]
 
 
 class PrivateFunction(pulumi.ComponentResource):
-    """A Lambda function in the private subnets, with its role and its log group."""
+    """A Lambda function in the private subnets, with its log group."""
 
     arn: pulumi.Output[str]
     version_arn: pulumi.Output[str]
@@ -69,7 +66,7 @@ class PrivateFunction(pulumi.ComponentResource):
     function_name: pulumi.Output[str]
 
     def __init__(self, name: str, args: PrivateFunctionArgs, opts: pulumi.ResourceOptions | None = None):
-        super().__init__("kit:functions:PrivateFunction", name, None, opts)
+        super().__init__(FUNCTION_TOKEN, name, None, opts)
         log_group = aws.cloudwatch.LogGroup(
             name,
             name=PatternNames.function_log_group(args.function),
@@ -77,22 +74,11 @@ class PrivateFunction(pulumi.ComponentResource):
             tags=args.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        role = WorkloadRole(
-            name,
-            WorkloadRoleArgs(
-                role=args.role,
-                description=args.description,
-                trust=policies.trust_lambda(args.place),
-                policy=args.policy,
-                tags=args.tags,
-            ),
-            pulumi.ResourceOptions(parent=self),
-        )
         function = aws.lambda_.Function(
             name,
             name=args.function,
             description=args.description,
-            role=role.arn,
+            role=args.role.arn,
             runtime=RUNTIME,
             architectures=[ARCHITECTURE],
             handler=args.handler,
@@ -112,7 +98,7 @@ class PrivateFunction(pulumi.ComponentResource):
             tags=args.tags,
             opts=pulumi.ResourceOptions(
                 parent=self,
-                depends_on=[*role.policies, log_group],
+                depends_on=[*args.role.policies, log_group],
                 custom_timeouts=pulumi.CustomTimeouts(delete=DELETE_TIMEOUT),
             ),
         )

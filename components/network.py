@@ -20,7 +20,8 @@ CIDR_BLOCKS: Mapping[Pattern, str] = {1: "10.110.0.0/16", 2: "10.120.0.0/16"}
 """Address range of each pattern's VPC; they do not overlap, so that the two can be peered."""
 
 DELETE_TIMEOUT = "45m"
-"""Lambda's network interfaces outlast their function by up to 20 minutes; security groups and subnets wait for them."""
+"""How long security groups and subnets may wait for Lambda's network interfaces: with them they "can take up to 45
+minutes to successfully delete" (the published `aws` provider, "SecurityGroup" and "Subnet")."""
 
 _NAT_STRATEGIES: Mapping[NatGateways, awsx.ec2.NatGatewayStrategy] = {
     "none": awsx.ec2.NatGatewayStrategy.NONE,
@@ -40,6 +41,8 @@ class NetworkArgs:
         workloads: What runs in the private subnets; each gets a security group.
         nat_gateways: NAT gateways for the private subnets.
         interface_endpoints: AWS services reached through interface endpoints, such as `ecr.api`.
+        outlived_by: What subnets and security groups are destroyed before: the policies by which Lambda may delete its
+            network interfaces. Without the function's role it cannot, and subnets and groups stay (same page).
         tags: Tags of everything.
     """
 
@@ -49,23 +52,32 @@ class NetworkArgs:
     workloads: Sequence[str]
     nat_gateways: NatGateways
     interface_endpoints: Sequence[str]
+    outlived_by: Sequence[pulumi.Resource]
     tags: Mapping[str, str]
 
 
-def no_public_addresses(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult | None:
-    """Changes awsx's subnets: none gives out public addresses, and each may take its time to go.
-
-    awsx makes the subnets in its plugin's process and maps public addresses in the public ones; the engine runs this
-    over every child of the VPC component before it is created.
-    """
-    if args.type_ != "aws:ec2/subnet:Subnet":
-        return None
-    return pulumi.ResourceTransformResult(
-        props={**args.props, "mapPublicIpOnLaunch": False},
-        opts=pulumi.ResourceOptions.merge(
-            args.opts, pulumi.ResourceOptions(custom_timeouts=pulumi.CustomTimeouts(delete=DELETE_TIMEOUT))
-        ),
+def _waits_for_lambda(args: NetworkArgs) -> pulumi.ResourceOptions:
+    """Of what a function's network interfaces hold."""
+    return pulumi.ResourceOptions(
+        depends_on=list(args.outlived_by), custom_timeouts=pulumi.CustomTimeouts(delete=DELETE_TIMEOUT)
     )
+
+
+def subnet_transform(options: pulumi.ResourceOptions) -> pulumi.ResourceTransform:
+    """Changes awsx's subnets: none gives out public addresses, and each gets `options`.
+
+    awsx makes the subnets in its plugin's process and maps public addresses in the public ones; the engine runs the
+    transform over every child of the VPC component before it is created.
+    """
+
+    def transform(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult | None:
+        if args.type_ != "aws:ec2/subnet:Subnet":
+            return None
+        return pulumi.ResourceTransformResult(
+            props={**args.props, "mapPublicIpOnLaunch": False}, opts=pulumi.ResourceOptions.merge(args.opts, options)
+        )
+
+    return transform
 
 
 def _route_table_ids(tables: Sequence[aws.ec2.RouteTable]) -> pulumi.Output[list[str]]:
@@ -90,7 +102,7 @@ class Network(pulumi.ComponentResource):
             nat_gateways=awsx.ec2.NatGatewayConfigurationArgs(strategy=_NAT_STRATEGIES[args.nat_gateways]),
             subnet_strategy=awsx.ec2.SubnetAllocationStrategy.AUTO,
             tags=args.tags,
-            opts=pulumi.ResourceOptions(parent=self, transforms=[no_public_addresses]),
+            opts=pulumi.ResourceOptions(parent=self, transforms=[subnet_transform(_waits_for_lambda(args))]),
         )
         self.vpc_id = vpc.vpc_id
         self.private_subnet_ids = vpc.private_subnet_ids
@@ -175,5 +187,5 @@ class Network(pulumi.ComponentResource):
             ingress=list(ingress),
             egress=list(egress),
             tags=named(args.tags, name),
-            opts=pulumi.ResourceOptions(parent=self, custom_timeouts=pulumi.CustomTimeouts(delete=DELETE_TIMEOUT)),
+            opts=pulumi.ResourceOptions.merge(pulumi.ResourceOptions(parent=self), _waits_for_lambda(args)),
         )

@@ -13,12 +13,13 @@ from components import lambda_package, policies, settings, state_machines
 from components.bucket import PrivateBucket, PrivateBucketArgs
 from components.config import KitConfig
 from components.ecs_task import EcsTask, EcsTaskArgs
-from components.functions import PrivateFunction, PrivateFunctionArgs
+from components.functions import FUNCTION_TOKEN, PrivateFunction, PrivateFunctionArgs
 from components.job import JobArgs
 from components.names import CONTAINER, Pattern, PatternArns, PatternNames, Place
 from components.network import CIDR_BLOCKS, Network, NetworkArgs
 from components.observability import RunGuard, RunGuardArgs
 from components.orchestration import WorkflowStateMachine, WorkflowStateMachineArgs
+from components.roles import WorkloadRole, WorkloadRoleArgs
 from components.tables import Tables, TablesArgs
 from components.tags import kit_tags
 from components.task_image import TaskImage, TaskImageArgs, stage_context, stage_job_context
@@ -63,12 +64,16 @@ class TaskSubmissionFromLambda(pulumi.ComponentResource):
         parts = _Parts(self, name, args, pattern=1)
         arns = parts.arns
 
-        network = parts.network(workloads=["tasks", "monitor", "launcher"])
+        launcher_role = parts.function_role("launcher", policies.launcher(arns))
+        monitor_role = parts.function_role("monitor", policies.monitor(arns))
+        network = parts.network(
+            workloads=["tasks", "monitor", "launcher"], function_roles=[launcher_role, monitor_role]
+        )
         tables, bucket = parts.tables(), parts.bucket()
         image = parts.image()
         task = parts.task(image)
-        launcher = parts.function("launcher", network, task, policies.launcher(arns))
-        monitor = parts.function("monitor", network, task, policies.monitor(arns))
+        launcher = parts.function("launcher", launcher_role, network, task)
+        monitor = parts.function("monitor", monitor_role, network, task)
         state_machine = parts.state_machine(
             parts.definition(state_machines.pattern_1, monitor=monitor, launcher=launcher),
             policies.state_machine_pattern_1(arns),
@@ -93,11 +98,12 @@ class TaskSubmissionFromStepFunctions(pulumi.ComponentResource):
         parts = _Parts(self, name, args, pattern=2)
         arns = parts.arns
 
-        network = parts.network(workloads=["tasks", "monitor"])
+        monitor_role = parts.function_role("monitor", policies.monitor(arns))
+        network = parts.network(workloads=["tasks", "monitor"], function_roles=[monitor_role])
         tables, bucket = parts.tables(), parts.bucket()
         image = parts.image()
         task = parts.task(image)
-        monitor = parts.function("monitor", network, task, policies.monitor(arns))
+        monitor = parts.function("monitor", monitor_role, network, task)
         state_machine = parts.state_machine(
             parts.definition(state_machines.pattern_2, monitor=monitor),
             policies.state_machine_pattern_2(arns),
@@ -121,8 +127,25 @@ class _Parts:
         self._child = pulumi.ResourceOptions(parent=owner)
         self.arns = PatternArns(self._names)
 
-    def network(self, *, workloads: Sequence[str]) -> Network:
-        """VPC, endpoints, and a security group for each of `workloads`."""
+    def function_role(self, workload: lambda_package.FunctionName, policy: policies.Document) -> WorkloadRole:
+        """The role of the Task Launcher or the Task Monitor. Stacks from before have it as a child of its function."""
+        name = f"{self._name}-{workload}"
+        args = WorkloadRoleArgs(
+            role=self._names.role(workload),
+            description=self._describe(workload),
+            trust=policies.trust_lambda(self._names.place),
+            policy=policy,
+            tags=self._tags,
+        )
+        former = pulumi.create_urn(name, FUNCTION_TOKEN, parent=self._child.parent)
+        opts = pulumi.ResourceOptions(parent=self._child.parent, aliases=[pulumi.Alias(parent=former)])
+        return WorkloadRole(name, args, opts)
+
+    def _describe(self, workload: lambda_package.FunctionName) -> str:
+        return f"Task {workload.capitalize()} of {self._names.workflow}"
+
+    def network(self, *, workloads: Sequence[str], function_roles: Sequence[WorkloadRole]) -> Network:
+        """VPC, endpoints, and a security group for each of `workloads`; the functions' roles outlive it."""
         args = NetworkArgs(
             base=self._names.base,
             region=self._names.place.region,
@@ -130,6 +153,7 @@ class _Parts:
             workloads=workloads,
             nat_gateways=self._config.nat_gateways,
             interface_endpoints=self._interface_endpoints(),
+            outlived_by=[policy for role in function_roles for policy in role.policies],
             tags=self._tags,
         )
         return Network(f"{self._name}-network", args, self._child)
@@ -182,22 +206,20 @@ class _Parts:
         return EcsTask(f"{self._name}-task", args, self._child)
 
     def function(
-        self, workload: lambda_package.FunctionName, network: Network, task: EcsTask, policy: policies.Document
+        self, workload: lambda_package.FunctionName, role: WorkloadRole, network: Network, task: EcsTask
     ) -> PrivateFunction:
         """The Task Launcher or the Task Monitor."""
         names = {"launcher": self._names.launcher_function, "monitor": self._names.monitor_function}
         args = PrivateFunctionArgs(
             function=names[workload],
-            role=self._names.role(workload),
-            description=f"Task {workload.capitalize()} of {self._names.workflow}",
+            role=role,
+            description=self._describe(workload),
             handler=f"runtime.{workload}.handler.handler",
             package=lambda_package.build(workload),
-            policy=policy,
             settings=self._function_settings(network, task),
             subnet_ids=network.private_subnet_ids,
             security_group_ids=[network.security_groups[workload].id],
             log_retention_days=self._config.log_retention_days,
-            place=self._names.place,
             tags=self._tags,
         )
         return PrivateFunction(f"{self._name}-{workload}", args, self._child)

@@ -38,6 +38,7 @@ class Resource:
     protect: bool
     ignored: tuple[str, ...]
     replacing: tuple[str, ...]
+    former_parents: tuple[str, ...]
 
     def document(self, key: str) -> Any:
         """The JSON document in one of its inputs."""
@@ -88,6 +89,7 @@ class Recorder(pulumi.runtime.Mocks, MockMonitor):
                 protect=request.protect,
                 ignored=tuple(request.ignoreChanges),
                 replacing=tuple(request.replaceOnChanges),
+                former_parents=tuple(alias.spec.parentUrn for alias in request.aliases),
             )
         )
         if args.typ == "awsx:ec2:Vpc":

@@ -55,6 +55,16 @@ def test_a_function_is_created_after_its_policy_and_its_log_group(function):
     assert deployed.the("LogGroup", f"-{function}").urn in dependencies
 
 
+def test_the_role_is_the_one_that_was_a_child_of_its_function_before():
+    deployed = deployment(patterns="1")
+    for function in ("launcher", "monitor"):
+        (former,) = deployed.the("WorkloadRole", function).former_parents
+        assert former.split("::")[2:] == [
+            "pulumi:pulumi:Stack$kit:patterns:TaskSubmissionFromLambda$kit:functions:PrivateFunction",
+            f"pattern-1-{function}",
+        ]
+
+
 @pytest.mark.parametrize("pattern", [1, 2])
 def test_the_settings_name_what_the_stack_deployed(pattern):
     deployed = deployment(patterns=str(pattern))

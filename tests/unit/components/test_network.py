@@ -5,7 +5,7 @@ from __future__ import annotations
 import pulumi
 import pytest
 
-from components.network import CIDR_BLOCKS, no_public_addresses
+from components.network import CIDR_BLOCKS
 from tests.unit.components.recorder import Deployment, Resource, deployment
 
 SECURITY_GROUP_TEXT = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789. _-:/()#,@[]+=&;{}!$*")
@@ -36,27 +36,35 @@ def test_nat_gateways_follow_the_configuration(choice, strategy):
     assert deployed.the("Vpc").inputs["natGateways"] == {"strategy": strategy}
 
 
+def transformed(deployed: Deployment, kind: str, props: dict) -> pulumi.ResourceTransformResult | None:
+    """What becomes of a child of awsx's VPC."""
+    (transform,) = deployed.the("Vpc").transforms
+    options = pulumi.ResourceOptions(protect=False)
+    return transform(pulumi.ResourceTransformArgs(custom=True, type_=kind, name="x", props=props, opts=options))
+
+
 def test_no_subnet_gives_out_public_addresses():
-    (transform,) = deployment(patterns="1").the("Vpc").transforms
-    changed = transform(
-        pulumi.ResourceTransformArgs(
-            custom=True,
-            type_="aws:ec2/subnet:Subnet",
-            name="x-public-1",
-            props={"mapPublicIpOnLaunch": True, "cidrBlock": "10.110.0.0/18"},
-            opts=pulumi.ResourceOptions(protect=False),
-        )
-    )
+    props = {"mapPublicIpOnLaunch": True, "cidrBlock": "10.110.0.0/18"}
+    changed = transformed(deployment(patterns="1"), "aws:ec2/subnet:Subnet", props)
     assert changed is not None
     assert changed.props == {"mapPublicIpOnLaunch": False, "cidrBlock": "10.110.0.0/18"}
     assert changed.opts.custom_timeouts.delete == "45m"
 
 
 def test_other_children_of_the_vpc_are_left_alone():
-    args = pulumi.ResourceTransformArgs(
-        custom=True, type_="aws:ec2/routeTable:RouteTable", name="x", props={}, opts=pulumi.ResourceOptions()
-    )
-    assert no_public_addresses(args) is None
+    assert transformed(deployment(patterns="1"), "aws:ec2/routeTable:RouteTable", {}) is None
+
+
+@pytest.mark.parametrize(("pattern", "functions"), [(1, ["launcher", "monitor"]), (2, ["monitor"])])
+def test_the_policies_of_the_functions_roles_outlive_subnets_and_security_groups(pattern, functions):
+    deployed = deployment(patterns=str(pattern))
+    policies = {f"pattern-{pattern}-{function}" for function in functions}
+    changed = transformed(deployed, "aws:ec2/subnet:Subnet", {})
+    assert changed is not None
+    assert {resource._name for resource in changed.opts.depends_on} == policies
+    urns = {deployed.the("RolePolicy", name).urn for name in policies}
+    for group in deployed.of("SecurityGroup"):
+        assert urns <= set(group.dependencies)
 
 
 def test_s3_and_dynamodb_are_reached_through_gateway_endpoints_of_every_route_table():

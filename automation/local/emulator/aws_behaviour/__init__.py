@@ -55,6 +55,9 @@ lambda_versions: versions of functions
     A version keeps code and configuration, and execution environments of its own; nothing is published where nothing
     changed or while an update is in progress; numbers are never used again; answers on a version have its qualified
     ARN; reserved concurrency is the function's.
+lambda_interfaces: functions in a VPC
+    They hold network interfaces, shared by all that use the same subnet and security groups, and so those subnets and
+    groups; an interface outlives its last use and is given back only if the function's role may still delete it.
 vpc_networking: VPC endpoints and NAT gateways
     Described with their security groups, private DNS, policy, addresses.
 dynamodb_time_to_live: time to live of DynamoDB tables

@@ -18,6 +18,7 @@ from automation.local.emulator.aws_behaviour import (
     event_targets,
     jsonata_numbers,
     lambda_functions,
+    lambda_interfaces,
     lambda_versions,
     request_authorization,
     states_engine,
@@ -61,10 +62,11 @@ def install(
     require_known_ministack()
     _authorization()
     lives = _ecs(runtime, placement_failures, vcpu_quota)
-    _lambda(children, folder)
+    interfaces = lambda_interfaces.LambdaInterfaces()
+    _lambda(children, folder, interfaces)
     _states()
     _events()
-    _ec2()
+    _ec2(interfaces)
     _dynamodb()
     return lives
 
@@ -115,7 +117,7 @@ def _instead(call: Any, _original: Any) -> Any:
     return call
 
 
-def _lambda(children: Children, folder: Path) -> None:
+def _lambda(children: Children, folder: Path, interfaces: lambda_interfaces.LambdaInterfaces) -> None:
     functions = lambda_functions.Functions(children, folder / "lambda")
     original = replace(lambda_runtime, "_worker_class_for", None)
     lambda_runtime._worker_class_for = functions.environment_class(original)
@@ -126,14 +128,16 @@ def _lambda(children: Children, folder: Path) -> None:
     replace(lambda_runtime, "invalidate_worker", functions.retire)
     replace(lambda_svc, "invalidate_worker", functions.retire)
     wraps: dict[str, Callable[[Any], Any]] = {
-        "_create_function": lambda original: lambda_functions.creating(lambda_versions.creating(original)),
+        "_create_function": lambda original: interfaces.following(
+            lambda_functions.creating(lambda_versions.creating(original))
+        ),
         "_update_code": lambda_versions.updating_code,
-        "_update_config": lambda_versions.updating_configuration,
+        "_update_config": lambda original: interfaces.following(lambda_versions.updating_configuration(original)),
         "_publish_version": functools.partial(_instead, lambda_versions.publish_version),
         "_get_function": lambda_versions.getting,
         "_get_function_config": lambda_versions.getting,
         "_list_versions": lambda_versions.listing,
-        "_delete_function": lambda_versions.deleting,
+        "_delete_function": lambda original: interfaces.following(lambda_versions.deleting(original)),
         "_reserved_concurrency": lambda_versions.reserving,
     }
     for name, wrap in wraps.items():
@@ -184,13 +188,16 @@ def _events() -> None:
     replace(eventbridge, "_dispatch_to_lambda", event_targets.call_function)
 
 
-def _ec2() -> None:
+def _ec2(interfaces: lambda_interfaces.LambdaInterfaces) -> None:
     calls: dict[str, Callable[[Any], Any]] = {
         "CreateVpcEndpoint": vpc_networking.creating_endpoint,
         "ModifyVpcEndpoint": vpc_networking.modifying_endpoint,
         "DescribeVpcEndpoints": functools.partial(_instead, vpc_networking.describe_endpoints),
         "CreateNatGateway": vpc_networking.creating_nat_gateway,
         "DescribeNatGateways": vpc_networking.describing_nat_gateways,
+        "DescribeNetworkInterfaces": lambda_interfaces.describing,
+        "DeleteSecurityGroup": interfaces.deleting_security_group,
+        "DeleteSubnet": interfaces.deleting_subnet,
     }
     for action, wrap in calls.items():
         replace_entry(ec2._ACTION_MAP, "ec2._ACTION_MAP", action, wrap)

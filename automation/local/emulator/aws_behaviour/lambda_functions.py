@@ -385,7 +385,7 @@ def network_checks(vpc: dict[str, Any]) -> list[tuple[str, str]]:
         return []
     prefix = f"arn:aws:ec2:{get_region()}:{get_account_id()}"
     resources = [
-        f"{prefix}:network-interface/*",
+        network_interface_arn("*"),
         *(f"{prefix}:subnet/{subnet}" for subnet in subnets),
         *(f"{prefix}:security-group/{group}" for group in groups),
     ]
@@ -394,6 +394,11 @@ def network_checks(vpc: dict[str, Any]) -> list[tuple[str, str]]:
         ("ec2:DescribeNetworkInterfaces", "*"),
         ("ec2:DeleteNetworkInterface", resources[0]),
     ]
+
+
+def network_interface_arn(identity: str) -> str:
+    """The ARN of a network interface."""
+    return f"arn:aws:ec2:{get_region()}:{get_account_id()}:network-interface/{identity}"
 
 
 def creating(original: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
