@@ -6,7 +6,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from automation import leftovers, runs
+from automation import leftovers, runs, slow_deletions
 from automation.errors import DriverError, NotYourStack
 from automation.lifecycle import PhysicalResource, Stack
 from automation.progress import Progress
@@ -54,13 +54,14 @@ class Teardown:
         except (DriverError, ClientError, BotoCoreError, OSError) as error:
             self._failed(str(error))
         try:
-            try:
-                self._stack.destroy(on_resource=self._progress.resource)
-            except NotYourStack:
-                raise
-            except DriverError as error:
-                self._progress.say(f"{error}\ntrying again")
-                self._stack.destroy(on_resource=self._progress.resource)
+            with slow_deletions.said(self._progress.say, self._progress.resource) as on_resource:
+                try:
+                    self._stack.destroy(on_resource=on_resource)
+                except NotYourStack:
+                    raise
+                except DriverError as error:
+                    self._progress.say(f"{error}\ntrying again")
+                    self._stack.destroy(on_resource=on_resource)
             self._destroyed = True
         except DriverError as error:
             self._failed(str(error))
