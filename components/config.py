@@ -20,6 +20,7 @@ from components import build_folder
 from components.errors import ConfigError, ConfigProblem
 from components.job import MAX_POLICY_CHARACTERS, MAX_VARIABLES, JobArgs, parse_policy
 from components.job import problems as job_problems
+from components.zones import ZONES
 
 NAMESPACE = "ecs-step-functions-kit"
 """The project's name in `Pulumi.yaml`, which is the namespace of its configuration keys."""
@@ -68,6 +69,7 @@ _BUCKET_NAME = re.compile(r"(?!xn--|.*-s3alias$|.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[
 _ENDPOINT = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,60}[a-z0-9])?")
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9.:/_-]*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?")
 _PREFIX_SEGMENT = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9!_.*'()-]+")
+_ZONE = re.compile(r"[a-z]{2}-[a-z0-9-]{1,60}[a-z]")
 _SUFFIX = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,10}[a-z0-9])?)?")
 _TAG_TEXT = re.compile(r"[\w .:/=+@-]*")
 
@@ -202,6 +204,18 @@ class KitConfig:
         metadata=_about(
             "How the tables are billed; PROVISIONED means 5 read and 5 write units each.",
             one_of("PROVISIONED", "PAY_PER_REQUEST"),
+        ),
+    )
+    availability_zones: tuple[str, ...] = field(
+        default=(),
+        metadata=_about(
+            "Zones of the VPC; where none are named, the stack keeps those it has, or gets the first two with Fargate.",
+            Rule(
+                f"empty or a list of {ZONES} different zone names such as us-east-1a",
+                lambda value: (
+                    not value or (len(set(value)) == len(value) == ZONES and all(map(_ZONE.fullmatch, value)))
+                ),
+            ),
         ),
     )
     nat_gateways: NatGateways = field(

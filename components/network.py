@@ -13,9 +13,6 @@ from components.config import GATEWAY_SERVICES, NatGateways
 from components.names import Pattern
 from components.tags import named
 
-ZONES = 2
-"""Availability zones; Fargate and the functions spread over both."""
-
 CIDR_BLOCKS: Mapping[Pattern, str] = {1: "10.110.0.0/16", 2: "10.120.0.0/16"}
 """Address range of each pattern's VPC; they do not overlap, so that the two can be peered."""
 
@@ -38,6 +35,8 @@ class NetworkArgs:
         base: Start of all names.
         region: AWS region, for the endpoints' service names.
         cidr_block: The VPC's address range, a /16.
+        zones: Names of its availability zones.
+        keeps_zones: Whether subnets stay in the zones that they are in, whatever `zones` says.
         workloads: What runs in the private subnets; each gets a security group.
         nat_gateways: NAT gateways for the private subnets.
         interface_endpoints: AWS services reached through interface endpoints, such as `ecr.api`.
@@ -49,6 +48,8 @@ class NetworkArgs:
     base: str
     region: str
     cidr_block: str
+    zones: Sequence[str]
+    keeps_zones: bool
     workloads: Sequence[str]
     nat_gateways: NatGateways
     interface_endpoints: Sequence[str]
@@ -93,16 +94,20 @@ class Network(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None):
         super().__init__("kit:network:Network", name, None, opts)
+        subnet_options = pulumi.ResourceOptions.merge(
+            _waits_for_lambda(args),
+            pulumi.ResourceOptions(ignore_changes=["availabilityZone"] if args.keeps_zones else []),
+        )
         vpc = awsx.ec2.Vpc(
             args.base,
             cidr_block=args.cidr_block,
-            number_of_availability_zones=ZONES,
+            availability_zone_names=list(args.zones),
             enable_dns_hostnames=True,
             enable_dns_support=True,
             nat_gateways=awsx.ec2.NatGatewayConfigurationArgs(strategy=_NAT_STRATEGIES[args.nat_gateways]),
             subnet_strategy=awsx.ec2.SubnetAllocationStrategy.AUTO,
             tags=args.tags,
-            opts=pulumi.ResourceOptions(parent=self, transforms=[subnet_transform(_waits_for_lambda(args))]),
+            opts=pulumi.ResourceOptions(parent=self, transforms=[subnet_transform(subnet_options)]),
         )
         self.vpc_id = vpc.vpc_id
         self.private_subnet_ids = vpc.private_subnet_ids

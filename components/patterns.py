@@ -9,7 +9,7 @@ from typing import Any
 
 import pulumi
 
-from components import lambda_package, policies, settings, state_machines
+from components import lambda_package, policies, settings, state_machines, zones
 from components.bucket import PrivateBucket, PrivateBucketArgs
 from components.config import KitConfig
 from components.ecs_task import EcsTask, EcsTaskArgs
@@ -146,10 +146,13 @@ class _Parts:
 
     def network(self, *, workloads: Sequence[str], function_roles: Sequence[WorkloadRole]) -> Network:
         """VPC, endpoints, and a security group for each of `workloads`; the functions' roles outlive it."""
+        configured = self._config.availability_zones
         args = NetworkArgs(
             base=self._names.base,
             region=self._names.place.region,
             cidr_block=CIDR_BLOCKS[self._names.pattern],
+            zones=configured or zones.chosen(self._names.place.region),
+            keeps_zones=not configured,
             workloads=workloads,
             nat_gateways=self._config.nat_gateways,
             interface_endpoints=self._interface_endpoints(),

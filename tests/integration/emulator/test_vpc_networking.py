@@ -1,7 +1,8 @@
-"""VPC endpoints and NAT gateways keep what they were given.
+"""VPC endpoints and NAT gateways keep what they were given; zones are filtered.
 
-https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_VpcEndpoint.html and
-https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_NatGateway.html
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_VpcEndpoint.html,
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_NatGateway.html and
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeAvailabilityZones.html
 """
 
 from __future__ import annotations
@@ -80,3 +81,17 @@ def test_a_nat_gateway_has_the_address_it_was_given(aws: Any, fargate: Any) -> N
     assert (given["AllocationId"], given["PublicIp"]) == (address["AllocationId"], address["PublicIp"])
     assert given["IsPrimary"] is True
     assert given["NetworkInterfaceId"].startswith("eni-")
+
+
+def test_a_local_zone_that_was_opted_in_to_sorts_first_and_filters_leave_it_out(aws: Any) -> None:
+    ec2 = aws.client("ec2")
+
+    def names(**asked: Any) -> list[str]:
+        return sorted(zone["ZoneName"] for zone in ec2.describe_availability_zones(**asked)["AvailabilityZones"])
+
+    assert names() == ["us-east-1-atl-1a", "us-east-1a", "us-east-1b", "us-east-1c"]
+    no_opt_in = [{"Name": "opt-in-status", "Values": ["opt-in-not-required"]}]
+    assert names(Filters=no_opt_in) == ["us-east-1a", "us-east-1b", "us-east-1c"]
+    assert names(Filters=[*no_opt_in, {"Name": "zone-id", "Values": ["use1-az2", "use1-atl1-az1"]}]) == ["us-east-1b"]
+    assert names(ZoneNames=["us-east-1c", "us-east-1a"]) == ["us-east-1a", "us-east-1c"]
+    assert names(Filters=[{"Name": "state", "Values": ["impaired"]}]) == []

@@ -65,6 +65,10 @@ class Recorder(pulumi.runtime.Mocks, MockMonitor):
             "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": PLACE.account},
             "aws:index/getPartition:getPartition": {"partition": PLACE.partition},
             "aws:index/getRegion:getRegion": {"region": PLACE.region},
+            "aws:index/getAvailabilityZones:getAvailabilityZones": {
+                "names": [f"{PLACE.region}{letter}" for letter in "abc"],
+                "zoneIds": [f"euc1-az{number}" for number in (2, 3, 1)],
+            },
             "aws:ecr/getAuthorizationToken:getAuthorizationToken": {
                 "proxyEndpoint": f"https://{PLACE.account}.dkr.ecr.{PLACE.region}.amazonaws.com",
                 "userName": "AWS",

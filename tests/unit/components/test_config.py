@@ -65,6 +65,12 @@ def test_values_are_typed_by_their_key():
             json.dumps([f"bucket-{n}" for n in range(21)]),
         ],
         "tableBilling": ["provisioned"],
+        "availabilityZones": [
+            '["us-east-1a"]',
+            '["us-east-1a", "us-east-1a"]',
+            '["us-east-1", "us-east-2"]',
+            "us-east-1a",
+        ],
         "natGateways": ["1", "all"],
         "interfaceEndpoints": ["ecs", '["ecs", "ecs"]', '["com/amazonaws"]'],
         "containerInsights": ["true"],

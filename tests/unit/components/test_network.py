@@ -25,7 +25,7 @@ def endpoints(deployed: Deployment, kind: str) -> dict[str, Resource]:
 def test_the_vpc_spans_two_zones_with_dns_host_names_and_the_patterns_addresses(pattern):
     inputs = deployment(patterns=str(pattern)).the("Vpc").inputs
     assert inputs["cidrBlock"] == {1: "10.110.0.0/16", 2: "10.120.0.0/16"}[pattern] == CIDR_BLOCKS[pattern]
-    assert inputs["numberOfAvailabilityZones"] == 2
+    assert inputs["availabilityZoneNames"] == ["eu-central-1a", "eu-central-1b"]
     assert inputs["enableDnsHostnames"] is True
     assert inputs["subnetStrategy"] == "Auto"
 
@@ -49,6 +49,20 @@ def test_no_subnet_gives_out_public_addresses():
     assert changed is not None
     assert changed.props == {"mapPublicIpOnLaunch": False, "cidrBlock": "10.110.0.0/18"}
     assert changed.opts.custom_timeouts.delete == "45m"
+
+
+def test_subnets_keep_their_zones_unless_the_configuration_names_some():
+    chosen = deployment(patterns="1")
+    changed = transformed(chosen, "aws:ec2/subnet:Subnet", {})
+    assert changed is not None
+    assert changed.opts.ignore_changes == ["availabilityZone"]
+
+    named = deployment(patterns="1", availabilityZones='["eu-central-1c", "eu-central-1b"]')
+    assert named.the("Vpc").inputs["availabilityZoneNames"] == ["eu-central-1c", "eu-central-1b"]
+    changed = transformed(named, "aws:ec2/subnet:Subnet", {})
+    assert changed is not None
+    assert not changed.opts.ignore_changes
+    assert "aws:index/getAvailabilityZones:getAvailabilityZones" not in named.invokes
 
 
 def test_other_children_of_the_vpc_are_left_alone():

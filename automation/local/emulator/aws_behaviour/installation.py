@@ -192,6 +192,7 @@ def _ec2(interfaces: lambda_interfaces.LambdaInterfaces) -> None:
     calls: dict[str, Callable[[Any], Any]] = {
         "CreateVpcEndpoint": vpc_networking.creating_endpoint,
         "ModifyVpcEndpoint": vpc_networking.modifying_endpoint,
+        "DescribeAvailabilityZones": functools.partial(_instead, vpc_networking.describe_zones),
         "DescribeVpcEndpoints": functools.partial(_instead, vpc_networking.describe_endpoints),
         "CreateNatGateway": vpc_networking.creating_nat_gateway,
         "DescribeNatGateways": vpc_networking.describing_nat_gateways,

@@ -1,7 +1,8 @@
-"""VPC endpoints and NAT gateways, described with everything they were given.
+"""VPC endpoints and NAT gateways, described with everything they were given, and availability zones.
 
-https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_VpcEndpoint.html and
-https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_NatGateway.html
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_VpcEndpoint.html,
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_NatGateway.html and
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeAvailabilityZones.html
 """
 
 from __future__ import annotations
@@ -129,6 +130,50 @@ def _dns_entries(record: Record) -> str:
     zone = _derived("Z", record["VpcEndpointId"], 20).upper()
     name = f"{record['VpcEndpointId']}-{_derived('', record['VpcEndpointId'], 8)}.{service}.{region}.vpce.amazonaws.com"
     return f"<item><dnsName>{escape(name)}</dnsName><hostedZoneId>{zone}</hostedZoneId></item>"
+
+
+def describe_zones(parameters: Parameters) -> Any:
+    """The DescribeAvailabilityZones call, of an account that has opted in to a Local Zone: its name sorts first."""
+    region = get_region()
+    zones = [
+        {
+            "zoneName": f"{region}-atl-1a",
+            "zoneId": f"{ec2._az_id_prefix(region)}-atl1-az1",
+            "groupName": f"{region}-atl-1",
+            "optInStatus": "opted-in",
+            "zoneType": "local-zone",
+        },
+        *(
+            {
+                "zoneName": f"{region}{letter}",
+                "zoneId": ec2._az_id_for_zone_name(f"{region}{letter}"),
+                "groupName": f"{region}-zg-1",
+                "optInStatus": "opt-in-not-required",
+                "zoneType": "availability-zone",
+            }
+            for letter in "abc"
+        ),
+    ]
+    filters = {name: ec2._parse_member_list(parameters, key) for name, key in _ZONE_PARAMETERS.items()}
+    filters = {**{name: values for name, values in filters.items() if values}, **ec2._parse_filters(parameters)}
+    items = ""
+    for zone in zones:
+        zone |= {"zoneState": "available", "regionName": region, "networkBorderGroup": region}
+        if all(zone[_ZONE_FILTERS[name]] in values for name, values in filters.items()):
+            items += f"<item>{''.join(f'<{key}>{value}</{key}>' for key, value in zone.items())}</item>"
+    return ec2._xml(200, "DescribeAvailabilityZonesResponse", f"<availabilityZoneInfo>{items}</availabilityZoneInfo>")
+
+
+_ZONE_PARAMETERS = {"zone-name": "ZoneName", "zone-id": "ZoneId"}
+_ZONE_FILTERS = {
+    "group-name": "groupName",
+    "opt-in-status": "optInStatus",
+    "region-name": "regionName",
+    "state": "zoneState",
+    "zone-id": "zoneId",
+    "zone-name": "zoneName",
+    "zone-type": "zoneType",
+}
 
 
 def creating_nat_gateway(original: Call) -> Call:

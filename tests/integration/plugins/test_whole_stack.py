@@ -1,11 +1,11 @@
-"""A whole stack of the kit goes, although Lambda keeps its network interfaces for a while."""
+"""The network of a whole stack of the kit: its zones, and its end, although Lambda keeps its interfaces for a while."""
 
 from pathlib import Path
 
 import pytest
 from pulumi import automation as auto
 
-from components import network
+from components import network, zones
 from components.config import NAMESPACE
 from components.program import program
 from tests.integration.plugins.harness import World, changes, configuration
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.integration]
 IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/plugins-world:job"
 
 
-def test_what_lambda_holds_is_waited_for_with_the_roles_that_let_go_of_it(
+def test_subnets_stay_in_their_zones_and_go_when_lambda_lets_go_of_them(
     world: World,
     command: auto.PulumiCommand,
     environment: dict[str, str],
@@ -38,6 +38,10 @@ def test_what_lambda_holds_is_waited_for_with_the_roles_that_let_go_of_it(
     vpc = stack.up().outputs["pattern2"].value["vpcId"]
     in_vpc = [{"Name": "vpc-id", "Values": [vpc]}]
     ec2 = world.client("ec2")
+    found = {subnet["AvailabilityZone"] for subnet in ec2.describe_subnets(Filters=in_vpc)["Subnets"]}
+    assert found == {"us-east-1a", "us-east-1b"}, "no Local Zone"
+    monkeypatch.setattr(zones, "chosen", lambda _region: ("us-east-1b", "us-east-1c"))
+    assert changes(stack.preview()) == {}
     assert len(ec2.describe_network_interfaces(Filters=in_vpc)["NetworkInterfaces"]) == 2
 
     assert set(changes(stack.destroy())) == {"delete"}

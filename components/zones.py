@@ -1,0 +1,58 @@
+"""The availability zones of a pattern's VPC."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import pulumi_aws as aws
+
+from components.errors import ConfigError, ConfigProblem
+
+ZONES = 2
+"""Availability zones; Fargate and the functions spread over both."""
+
+FARGATE_ZONE_IDS: Mapping[str, frozenset[str]] = {
+    "ap-northeast-1": frozenset({"apne1-az1", "apne1-az2", "apne1-az4"}),
+    "cn-north-1": frozenset({"cnn1-az1", "cnn1-az2"}),
+    "us-west-1": frozenset({"usw1-az1", "usw1-az3"}),
+}
+"""Zone ids where Fargate runs Linux containers, for the regions where it does not in all of them.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/AWS_Fargate-Regions.html, read in 2026; cn-north-1 by an
+older edition of the same table. Ids mean the same in all accounts, names do not.
+"""
+
+
+def choose(region: str, zones: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """The first zones, by name, in which Fargate runs.
+
+    Args:
+        region: Their region.
+        zones: Name and id of each zone that there is.
+
+    Returns:
+        Names, `ZONES` of them or fewer.
+    """
+    offered = FARGATE_ZONE_IDS.get(region)
+    return tuple(sorted(name for name, zone_id in zones if offered is None or zone_id in offered)[:ZONES])
+
+
+def chosen(region: str) -> tuple[str, ...]:
+    """The zones that the kit takes where the configuration names none: neither Local Zones nor Wavelength Zones.
+
+    Those have to be opted in to, sort before some of the others, and have no Fargate (Amazon EC2 user guide, "Local
+    Zones"; API reference, DescribeAvailabilityZones).
+
+    Args:
+        region: The region of the stack.
+
+    Raises:
+        ConfigError: There are not enough.
+    """
+    not_local = aws.GetAvailabilityZonesFilterArgs(name="opt-in-status", values=["opt-in-not-required"])
+    found = aws.get_availability_zones(state="available", filters=[not_local])
+    names = choose(region, zip(found.names, found.zone_ids, strict=True))
+    if len(names) < ZONES:
+        allowed = f"{ZONES} zones of {region}: Fargate is offered in {', '.join(names) or 'none'} of {found.names}"
+        raise ConfigError([ConfigProblem("availabilityZones", "[]", allowed)])
+    return names
