@@ -35,6 +35,21 @@ MANAGED_RULE = "StepFunctionsGetEventsForECSTaskRule"
 """EventBridge rule by which Step Functions follows its ECS tasks (its developer guide, "Run Amazon ECS tasks")."""
 
 
+PREFIXED_IN_CHINA = frozenset(
+    (
+        *("application-autoscaling", "athena", "autoscaling", "backup", "batch", "cassandra", "cloudformation", "dms"),
+        *("ebs", "ec2", "ecr.api", "ecr.dkr", "eks", "elasticache", "elasticfilesystem", "execute-api", "fsx"),
+        *("kinesis-streams", "lambda", "monitoring", "rds", "redshift", "redshift-data", "sagemaker.api"),
+        *("sagemaker.runtime", "securityhub", "sqs", "states", "sts", "sync-states", "transfer", "xray"),
+    )
+)
+"""Services whose interface endpoints have names with `cn.` before them in both China regions; those of others, such as
+`ecs`, `logs`, `secretsmanager` and `ssm`, and gateway endpoints have not.
+
+Of what EC2's DescribeVpcEndpointServices lists there: https://github.com/aws/aws-cdk/pull/25333, of April 2023.
+"""
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a stack is deployed.
@@ -52,6 +67,15 @@ class Place:
     def arn(self, service: str, resource: str) -> str:
         """The ARN of a resource of `service` in this account and region."""
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
+
+    def endpoint_service(self, service: str) -> str:
+        """The name that VPC endpoints know an AWS service by here.
+
+        Args:
+            service: The last part of the name, such as `ecr.api`.
+        """
+        prefix = "cn." if self.partition == "aws-cn" and service in PREFIXED_IN_CHINA else ""
+        return f"{prefix}com.amazonaws.{self.region}.{service}"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pulumi_aws as aws
 import pulumi_awsx as awsx
 
 from components.config import GATEWAY_SERVICES, NatGateways
-from components.names import Pattern
+from components.names import Pattern, Place
 from components.tags import named
 
 CIDR_BLOCKS: Mapping[Pattern, str] = {1: "10.110.0.0/16", 2: "10.120.0.0/16"}
@@ -33,7 +33,7 @@ class NetworkArgs:
 
     Args:
         base: Start of all names.
-        region: AWS region, for the endpoints' service names.
+        place: Where it is deployed, for the endpoints' service names.
         cidr_block: The VPC's address range, a /16.
         zones: Names of its availability zones.
         keeps_zones: Whether subnets stay in the zones that they are in, whatever `zones` says.
@@ -46,7 +46,7 @@ class NetworkArgs:
     """
 
     base: str
-    region: str
+    place: Place
     cidr_block: str
     zones: Sequence[str]
     keeps_zones: bool
@@ -141,7 +141,7 @@ class Network(pulumi.ComponentResource):
             f"{args.base}-{service}",
             vpc_id=self.vpc_id,
             vpc_endpoint_type="Gateway",
-            service_name=f"com.amazonaws.{args.region}.{service}",
+            service_name=args.place.endpoint_service(service),
             route_table_ids=route_tables,
             tags=named(args.tags, f"{args.base}-{service}"),
             opts=pulumi.ResourceOptions(parent=self),
@@ -166,7 +166,7 @@ class Network(pulumi.ComponentResource):
             f"{args.base}-{service}",
             vpc_id=self.vpc_id,
             vpc_endpoint_type="Interface",
-            service_name=f"com.amazonaws.{args.region}.{service}",
+            service_name=args.place.endpoint_service(service),
             private_dns_enabled=True,
             subnet_ids=self.private_subnet_ids,
             security_group_ids=[group.id],

@@ -149,7 +149,7 @@ class _Parts:
         configured = self._config.availability_zones
         args = NetworkArgs(
             base=self._names.base,
-            region=self._names.place.region,
+            place=self._names.place,
             cidr_block=CIDR_BLOCKS[self._names.pattern],
             zones=configured or zones.chosen(self._names.place.region),
             keeps_zones=not configured,

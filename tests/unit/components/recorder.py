@@ -20,6 +20,7 @@ from components.config import NAMESPACE
 from components.names import Place
 
 PLACE = Place(partition="aws", account="123456789012", region="eu-central-1")
+ZONE_IDS = ("euc1-az2", "euc1-az3", "euc1-az1")
 PROJECT = Path(__file__).resolve().parents[3]
 
 
@@ -67,7 +68,7 @@ class Recorder(pulumi.runtime.Mocks, MockMonitor):
             "aws:index/getRegion:getRegion": {"region": PLACE.region},
             "aws:index/getAvailabilityZones:getAvailabilityZones": {
                 "names": [f"{PLACE.region}{letter}" for letter in "abc"],
-                "zoneIds": [f"euc1-az{number}" for number in (2, 3, 1)],
+                "zoneIds": list(ZONE_IDS),
             },
             "aws:ecr/getAuthorizationToken:getAuthorizationToken": {
                 "proxyEndpoint": f"https://{PLACE.account}.dkr.ecr.{PLACE.region}.amazonaws.com",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from components.names import PatternArns, PatternNames
+from components.names import PatternArns, PatternNames, Place
 from tests.unit.components.recorder import PLACE
 
 
@@ -43,3 +43,22 @@ def test_arns_follow_the_partition():
     assert arns.bucket == "arn:aws-cn:s3:::111111111111-ecs-starter-kit-pattern-1-bucket"
     assert arns.role("task") == "arn:aws-cn:iam::111111111111:role/amazon-ecs-starter-kit-pattern-1-task"
     assert arns.ecs_tasks == "arn:aws-cn:ecs:cn-north-1:111111111111:task/amazon-ecs-starter-kit-pattern-1/*"
+
+
+@pytest.mark.parametrize(
+    ("partition", "region", "service", "name"),
+    [
+        ("aws", "eu-central-1", "ecr.api", "com.amazonaws.eu-central-1.ecr.api"),
+        ("aws-us-gov", "us-gov-west-1", "states", "com.amazonaws.us-gov-west-1.states"),
+        *(
+            ("aws-cn", "cn-north-1", service, f"cn.com.amazonaws.cn-north-1.{service}")
+            for service in ("ecr.api", "ecr.dkr", "states", "sqs")
+        ),
+        *(
+            ("aws-cn", "cn-northwest-1", service, f"com.amazonaws.cn-northwest-1.{service}")
+            for service in ("ecs", "ecs-agent", "logs", "secretsmanager", "ssm", "s3", "dynamodb")
+        ),
+    ],
+)
+def test_endpoints_know_services_by_names_that_differ_in_china(partition, region, service, name):
+    assert Place(partition, "123456789012", region).endpoint_service(service) == name

@@ -5,7 +5,10 @@ from __future__ import annotations
 import pulumi
 import pytest
 
+from components import program
+from components.names import Place
 from components.network import CIDR_BLOCKS
+from tests.unit.components import recorder
 from tests.unit.components.recorder import Deployment, Resource, deployment
 
 SECURITY_GROUP_TEXT = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789. _-:/()#,@[]+=&;{}!$*")
@@ -86,6 +89,17 @@ def test_s3_and_dynamodb_are_reached_through_gateway_endpoints_of_every_route_ta
     assert set(gateways) == {"s3", "dynamodb"}
     for endpoint in gateways.values():
         assert endpoint.inputs["routeTableIds"] == ["rtb-1", "rtb-2", "rtb-3", "rtb-4"]
+
+
+def test_endpoints_have_the_names_of_the_partition(monkeypatch):
+    monkeypatch.setattr(recorder, "PLACE", Place("aws-cn", "123456789012", "cn-north-1"))
+    monkeypatch.setattr(recorder, "ZONE_IDS", ("cnn1-az1", "cnn1-az4", "cnn1-az2"))
+    deployed = recorder.run(program.program, {"patterns": "2"})
+    assert {endpoint.inputs["serviceName"] for endpoint in deployed.of("VpcEndpoint")} == {
+        *(f"com.amazonaws.cn-north-1.{service}" for service in ("s3", "dynamodb", "ecs", "ecs-agent", "logs")),
+        *(f"cn.com.amazonaws.cn-north-1.{service}" for service in ("ecr.api", "ecr.dkr", "states")),
+    }
+    assert deployed.the("Vpc").inputs["availabilityZoneNames"] == ["cn-north-1a", "cn-north-1c"]
 
 
 def test_every_interface_endpoint_has_private_dns_and_a_security_group_of_its_own():
