@@ -77,7 +77,7 @@ def test_there_is_no_cache_and_no_package_of_a_package_manager_in_it(image: str,
 
 
 def test_it_is_built_once_for_the_same_input(image: str, client: Any) -> None:
-    before = client.images.get(image).id
+    before = docker_images.engine().image_id(image)
     docker_images.task_image.cache_clear()
     assert client.images.get(docker_images.task_image()).id == before
 
