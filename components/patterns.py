@@ -173,7 +173,6 @@ class _Parts:
             summary_name=self._names.summary_table,
             details_name=self._names.details_table,
             billing=self._config.table_billing,
-            expire=self._config.record_retention_days > 0,
             tags=self._tags,
         )
         return Tables(f"{self._name}-tables", args, self._child)

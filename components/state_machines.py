@@ -382,6 +382,9 @@ def _invoke(function_arn: str, payload: dict[str, Any], timeout_seconds: int) ->
                 interval_seconds=1,
                 max_delay_seconds=30,
             ),
+            # Lambda reclaims the network interfaces of a function that was idle for weeks, and makes them anew at the
+            # next call, which takes minutes.
+            _retry(["Lambda.ResourceNotReadyException"], attempts=12, interval_seconds=5, max_delay_seconds=60),
             _retry(["States.ALL"], attempts=5, interval_seconds=1, max_delay_seconds=20),
         ],
     }

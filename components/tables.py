@@ -34,14 +34,12 @@ class TablesArgs:
         summary_name: Name of the table with one item per run.
         details_name: Name of the table with one item per attempt at a task.
         billing: How both are billed.
-        expire: Whether DynamoDB deletes items after the time that they name.
         tags: Tags of both.
     """
 
     summary_name: str
     details_name: str
     billing: TableBilling
-    expire: bool
     tags: Mapping[str, str]
 
 
@@ -100,7 +98,8 @@ class Tables(pulumi.ComponentResource):
             ]
             if index
             else None,
-            ttl=aws.dynamodb.TableTtlArgs(attribute_name=EXPIRY_ATTRIBUTE, enabled=True) if args.expire else None,
+            # Items that name no time stay. AWS changes this setting once an hour at most, so configuration does not.
+            ttl=aws.dynamodb.TableTtlArgs(attribute_name=EXPIRY_ATTRIBUTE, enabled=True),
             billing_mode=args.billing,
             read_capacity=capacity,
             write_capacity=capacity,

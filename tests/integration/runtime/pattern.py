@@ -11,6 +11,7 @@ from typing import Any
 from automation.local.emulator import Emulator
 from components import lambda_package
 from components.state_machines import StateMachineSettings, pattern_1, pattern_2
+from runtime.workflow.tables import OPEN_RUNS_INDEX
 from tests.integration.emulator.conftest import ACCOUNT, REGION, Aws, Fargate, allow, zip_of
 
 ROOT = Path(__file__).parents[3]
@@ -115,9 +116,14 @@ class Pattern:
         }
 
     def _tables(self) -> None:
-        for name, keys in (
-            (self.summary_table, (("workflow_name", "S"), ("workflow_run_id", "N"))),
-            (self.details_table, (("workflow_run_id", "N"), ("ecs_task_id", "S"))),
+        index: dict[str, Any] = {
+            "IndexName": OPEN_RUNS_INDEX,
+            "KeySchema": [{"AttributeName": "open_since", "KeyType": "HASH"}],
+            "Projection": {"ProjectionType": "KEYS_ONLY"},
+        }
+        for name, keys, indexed in (
+            (self.summary_table, (("workflow_name", "S"), ("workflow_run_id", "N")), [("open_since", "S")]),
+            (self.details_table, (("workflow_run_id", "N"), ("ecs_task_id", "S")), []),
         ):
             self.aws.client("dynamodb").create_table(
                 TableName=name,
@@ -125,8 +131,9 @@ class Pattern:
                     {"AttributeName": key, "KeyType": kind}
                     for (key, _), kind in zip(keys, ("HASH", "RANGE"), strict=True)
                 ],
-                AttributeDefinitions=[{"AttributeName": key, "AttributeType": kind} for key, kind in keys],
+                AttributeDefinitions=[{"AttributeName": key, "AttributeType": kind} for key, kind in (*keys, *indexed)],
                 BillingMode="PAY_PER_REQUEST",
+                **({"GlobalSecondaryIndexes": [index]} if indexed else {}),
             )
 
     def _task_definition(self, image_tag: str, stop_timeout_seconds: int) -> str:
@@ -150,6 +157,7 @@ class Pattern:
             "KIT_TASK_TIMEOUT_SECONDS": str(self.options["taskTimeoutSeconds"]),
             "KIT_LOG_STREAM_PREFIX": "ecs",
             "KIT_CONTAINER_NAME": "app",
+            "KIT_STOP_TIMEOUT_SECONDS": str(stop_timeout_seconds),
         }
         return self.fargate.define(
             image=image,
@@ -188,16 +196,10 @@ class Pattern:
             monitor_function_arn=self.functions["monitor"],
             launcher_function_arn=self.functions.get("launcher"),
             summary_table=self.summary_table,
-            details_table=self.details_table,
-            cluster=self.fargate.cluster,
             container_name="app",
-            target_bucket=self.bucket,
-            target_prefix="copies",
-            log_stream_prefix="ecs",
             run_timeout_seconds=self.options["runTimeoutSeconds"],
             task_timeout_seconds=self.options["taskTimeoutSeconds"],
-            task_attempts=self.options["taskAttempts"],
-            max_concurrency=40,
+            max_concurrency=self.options.get("maxConcurrency", 0),
         )
         document = {1: pattern_1, 2: pattern_2}[self.pattern](settings)
         role = self.aws.role(

@@ -80,9 +80,10 @@ class FakeTime(threading.Event):
 @pytest.mark.parametrize("fails", [False, True])
 def test_the_engines_steps_are_handed_on_and_the_user_hears_until_the_end(fails: bool) -> None:
     told, steps, ended = threading.Event(), [], FakeTime()
+    said: list[str] = []
 
     def say(line: str) -> None:
-        assert line.startswith("still being deleted:\n  aws:ec2:Subnet private-1, for 3")
+        said.append(line)
         told.set()
 
     def destroy() -> None:
@@ -98,6 +99,7 @@ def test_the_engines_steps_are_handed_on_and_the_user_hears_until_the_end(fails:
     else:
         destroy()
     assert steps == [deletion(SUBNET, "private-1")]
+    assert said[0].startswith("still being deleted:\n  aws:ec2:Subnet private-1, for 3")
     assert ended.is_set()
 
 

@@ -38,9 +38,8 @@ def test_the_index_of_open_runs_holds_their_keys_alone():
     assert "globalSecondaryIndexes" not in deployment(patterns="1").the("Table", "workflow_details_pattern_1").inputs
 
 
-def test_items_expire_where_the_configuration_says_so():
-    assert not any("ttl" in table.inputs for table in deployment(patterns="1").of("Table"))
-    for table in deployment(patterns="1", recordRetentionDays="30").of("Table"):
+def test_items_that_name_a_time_expire_then():
+    for table in deployment(patterns="1").of("Table"):
         assert table.inputs["ttl"] == {"attributeName": "expires_at", "enabled": True}
 
 

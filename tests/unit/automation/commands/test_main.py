@@ -31,6 +31,7 @@ class World:
             "ddbTableNameWFSummary": self._table("summary", "workflow_name", "workflow_run_id"),
             "ddbTableNameWFDetails": self._table("details", "workflow_run_id", "ecs_task_id"),
             "clusterName": self.cluster,
+            "taskDefinition": "kit:1",
             "stateMachineArn": machine["stateMachineArn"],
             "taskLogGroup": "/ecs/kit",
             "workflowName": "w",
