@@ -71,14 +71,42 @@ def test_a_tenth_of_the_calls_placing_nothing_is_made_again(run: Run) -> None:
     assert completed(run, tasks=20).met == [5], "of 25 calls, which ones is up to the seed"
 
 
-@scenario(faults=[{**RUN_TASK, "effect": THROTTLED}])
-def test_calls_that_are_always_throttled_end_the_run_with_the_reason(run: Run) -> None:
-    errors = {
-        1: "RunTaskFailed: ECS did not start the task after 8 calls: ThrottlingException: Rate exceeded",
-        2: "ECS.AmazonECSException: ECS did not start the task: Rate exceeded (Service: AmazonECS; Status Code: 400; "
-        "Error Code: ThrottlingException; Request ID: …; Proxy: null)",
-    }
-    assert not_started(run, errors).met == [{1: 80, 2: 70}[run.p.pattern]]
+SHORT = {"runTimeoutSeconds": 90, "taskTimeoutSeconds": 60}
+
+
+def look_at_the_wait(run: Run) -> None:
+    """The run says since when it has waited for capacity."""
+    waiting = run.until(lambda: run.read().summary.get("waiting_since"))
+    assert waiting > run.read().summary["start_time"]
+
+
+@scenario(faults=[{**RUN_TASK, "effect": FULL}], settings=SHORT, during=look_at_the_wait)
+def test_a_quota_that_stays_full_ends_the_run_by_its_deadline(run: Run) -> None:
+    run.conclude()
+    left = run.outcome()
+    assert left.status == "TIMED_OUT"
+    assert left.counts == ("TimedOut", 10, 0, 10, 0)
+    assert (left.rows, left.tasks) == ([], [])
+    assert "waiting_since" not in left.summary and left.summary["capacity_waits"] > 0
+
+
+@scenario(faults=[{**RUN_TASK, "forSeconds": 60, "effect": THROTTLED}], during=look_at_the_wait)
+def test_a_minute_without_capacity_is_waited_out(run: Run) -> None:
+    left = completed(run)
+    assert "waiting_since" not in left.summary and left.summary["capacity_waits"] > 0
+
+
+@scenario(faults=[{**RUN_TASK, "effect": {"vcpus": 0.5}}])
+def test_a_quota_that_holds_two_tasks_is_waited_for_by_the_others(run: Run) -> None:
+    assert completed(run).met[0] > 10
+
+
+@scenario(settings={"maxConcurrency": 2})
+def test_no_more_than_max_concurrency_run_at_once(run: Run) -> None:
+    tasks = completed(run).tasks
+    for task in tasks:
+        at = task["createdAt"]
+        assert sum(other["createdAt"] <= at < other["stoppedAt"] for other in tasks) <= 2
 
 
 @scenario(faults=[{**RUN_TASK, "effect": {"error": "InvalidParameterException", "message": "No subnets left"}}])

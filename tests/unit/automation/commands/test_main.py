@@ -15,6 +15,7 @@ from automation.commands.errors import CallFailed, NoSuchRun, NotQuiet, WhichRun
 from automation.commands.options import CommandOptions
 from automation.commands.stacks import DeployedStack
 from automation.interruption import Interruption
+from runtime.workflow.ecs_tasks import EcsTask
 
 KEY_TYPES = {"workflow_name": "S", "workflow_run_id": "N", "ecs_task_id": "S"}
 ROLE = "arn:aws:iam::123456789012:role/states"
@@ -209,12 +210,8 @@ def test_abort_stops_the_execution_and_waits_for_rows_and_ecs_tasks(
     living = [{"arn:task"}, {"arn:task"}, {"arn:task"}, set(), set()]
     monkeypatch.setattr(
         aborting.EcsTasks,
-        "of_run",
-        lambda _self, _pattern, _run, _name, desired: (
-            {arn: aborting.EcsTask(arn, "RUNNING") for arn in (living.pop(0) if living else set())}
-            if desired == "RUNNING"
-            else {}
-        ),
+        "running_of_run",
+        lambda *_: {arn: EcsTask(arn, "RUNNING") for arn in (living.pop(0) if living else set())},
     )
     end = lambda _seconds: world.summary(7, "Aborted", arn=arn, failed_tasks=1, completed_tasks=1)  # noqa: E731
     monkeypatch.setitem(aborting.abort.__kwdefaults__, "sleep", end)
