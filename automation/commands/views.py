@@ -68,6 +68,7 @@ def document(state: RunState, log_of: Callable[[Item], Sequence[str]]) -> dict[s
         },
         "summary": {name: row.get(name) for name in _COUNTS},
         "launchingEnded": row.get("launching_ended"),
+        "waitingForCapacitySince": row.get("waiting_since"),
         "tasks": {
             "total": counts.total,
             "submitted": counts.submitted,
@@ -104,6 +105,8 @@ def lines(run: Mapping[str, Any]) -> list[str]:
             f"  rows       {tasks['submitted']} of {tasks['total']} submitted, {tasks['running']} running, "
             f"{tasks['completed']} completed, {tasks['failed']} failed"
         )
+        if run["waitingForCapacitySince"]:
+            shown.append(f"  waiting    for capacity since {run['waitingForCapacitySince']}")
     else:
         shown.append("  summary    none: the execution has registered no run")
     if execution["error"] or execution["cause"]:
