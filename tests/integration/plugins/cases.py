@@ -231,9 +231,11 @@ CASES: tuple[Case, ...] = (
             "cidrBlock": "10.77.10.0/24",
             "availabilityZone": "us-east-1a",
             "mapPublicIpOnLaunch": True,
+            "ipv6CidrBlock": "2001:db8:0:1::/64",
+            "assignIpv6AddressOnCreation": True,
             "tags": TAGS,
         },
-        lambda world: {"mapPublicIpOnLaunch": False, "tags": OTHER_TAGS},
+        lambda world: {"mapPublicIpOnLaunch": False, "assignIpv6AddressOnCreation": False, "tags": OTHER_TAGS},
         lambda world, subnet: world.client("ec2").modify_subnet_attribute(
             SubnetId=subnet, MapPublicIpOnLaunch={"Value": True}
         ),

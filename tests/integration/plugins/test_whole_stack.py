@@ -15,6 +15,15 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.integration]
 IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/plugins-world:job"
 
 
+def _asks_for_ipv6(event: auto.EngineEvent) -> bool:
+    """Whether a subnet is to be made with what the published awsx sends."""
+    step = event.resource_pre_event
+    if step is None or step.metadata.type != "aws:ec2/subnet:Subnet" or step.metadata.new is None:
+        return False
+    inputs = step.metadata.new.inputs or {}
+    return inputs.get("assignIpv6AddressOnCreation") is False and "ipv6CidrBlock" in inputs
+
+
 def test_subnets_stay_in_their_zones_and_go_when_lambda_lets_go_of_them(
     world: World,
     command: auto.PulumiCommand,
@@ -35,6 +44,9 @@ def test_subnets_stay_in_their_zones_and_go_when_lambda_lets_go_of_them(
     values = {f"aws:{key}": value for key, value in configuration(world.emulator).items()}
     values |= {f"{NAMESPACE}:patterns": "2", f"{NAMESPACE}:jobImage": IMAGE}
     stack.set_all_config({key: auto.ConfigValue(value) for key, value in values.items()})
+    seen = [0]
+    stack.preview(on_event=lambda event: seen.append(_asks_for_ipv6(event)))
+    assert sum(seen) == 4, "the VPC's IPv6 addresses are not known before it is there"
     vpc = stack.up().outputs["pattern2"].value["vpcId"]
     in_vpc = [{"Name": "vpc-id", "Values": [vpc]}]
     ec2 = world.client("ec2")

@@ -166,6 +166,8 @@ def test_nothing_changed_is_no_change(servicer: ProviderServicer[Any], token: st
         ("aws:ec2/subnet:Subnet", {"cidrBlock": "10.0.1.0/24"}, REPLACE),
         ("aws:ec2/subnet:Subnet", {"availabilityZone": "eu-central-1b"}, REPLACE),
         ("aws:ec2/subnet:Subnet", {"mapPublicIpOnLaunch": True}, IN_PLACE),
+        ("aws:ec2/subnet:Subnet", {"assignIpv6AddressOnCreation": True}, IN_PLACE),
+        ("aws:ec2/subnet:Subnet", {"ipv6CidrBlock": "2001:db8:0:1::/64"}, IN_PLACE),
         ("aws:ec2/internetGateway:InternetGateway", {"vpcId": "vpc-2"}, IN_PLACE),
         ("aws:ec2/routeTable:RouteTable", {"vpcId": "vpc-2"}, REPLACE),
         ("aws:ec2/routeTableAssociation:RouteTableAssociation", {"routeTableId": "rtb-2"}, IN_PLACE),

@@ -189,7 +189,11 @@ def _events() -> None:
 
 
 def _ec2(interfaces: lambda_interfaces.LambdaInterfaces) -> None:
+    original = replace(ec2, "_subnet_fields_xml", None)
+    ec2._subnet_fields_xml = vpc_networking.subnet_xml(original)
     calls: dict[str, Callable[[Any], Any]] = {
+        "CreateSubnet": vpc_networking.creating_subnet,
+        "ModifySubnetAttribute": vpc_networking.modifying_subnet,
         "CreateVpcEndpoint": vpc_networking.creating_endpoint,
         "ModifyVpcEndpoint": vpc_networking.modifying_endpoint,
         "DescribeAvailabilityZones": functools.partial(_instead, vpc_networking.describe_zones),

@@ -1,4 +1,4 @@
-"""VPC endpoints and NAT gateways, described with everything they were given, and availability zones.
+"""Subnets, VPC endpoints and NAT gateways, described with everything they were given, and availability zones.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_VpcEndpoint.html,
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_NatGateway.html and
@@ -130,6 +130,55 @@ def _dns_entries(record: Record) -> str:
     zone = _derived("Z", record["VpcEndpointId"], 20).upper()
     name = f"{record['VpcEndpointId']}-{_derived('', record['VpcEndpointId'], 8)}.{service}.{region}.vpce.amazonaws.com"
     return f"<item><dnsName>{escape(name)}</dnsName><hostedZoneId>{zone}</hostedZoneId></item>"
+
+
+def creating_subnet(original: Call) -> Call:
+    """Wrap MiniStack's CreateSubnet: IPv6 addresses are kept."""
+
+    def create(parameters: Parameters) -> Any:
+        before = set(ec2._subnets)
+        answer = original(parameters)
+        block = ec2._p(parameters, "Ipv6CidrBlock")
+        if not block:
+            return answer
+        (made,) = set(ec2._subnets) - before
+        ec2._subnets[made]["Ipv6CidrBlock"] = block
+        return ec2._xml(200, "CreateSubnetResponse", ec2._subnet_fields_xml(ec2._subnets[made], tag="subnet"))
+
+    return create
+
+
+def modifying_subnet(original: Call) -> Call:
+    """Wrap MiniStack's ModifySubnetAttribute: whether network interfaces get IPv6 addresses is kept."""
+
+    def modify(parameters: Parameters) -> Any:
+        answer = original(parameters)
+        subnet, assign = ec2._p(parameters, "SubnetId"), ec2._p(parameters, "AssignIpv6AddressOnCreation.Value")
+        if assign and subnet in ec2._subnets:
+            ec2._subnets[subnet]["AssignIpv6AddressOnCreation"] = assign.lower()
+        return answer
+
+    return modify
+
+
+def subnet_xml(original: Callable[..., str]) -> Callable[..., str]:
+    """Wrap MiniStack's description of a subnet: with IPv6."""
+
+    def described(subnet: Record, tag: str = "item") -> str:
+        text = original(subnet, tag=tag)
+        assign = subnet.get("AssignIpv6AddressOnCreation", "false")
+        text = text.replace("<assignIpv6AddressOnCreation>false<", f"<assignIpv6AddressOnCreation>{assign}<")
+        if "Ipv6CidrBlock" not in subnet:
+            return text
+        association = (
+            f"<ipv6CidrBlock>{subnet['Ipv6CidrBlock']}</ipv6CidrBlock>"
+            f"<associationId>{_derived('subnet-cidr-assoc-', subnet['SubnetId'], 17)}</associationId>"
+            f"<ipv6CidrBlockState><state>associated</state></ipv6CidrBlockState>"
+        )
+        added = f"<ipv6CidrBlockAssociationSet><item>{association}</item></ipv6CidrBlockAssociationSet>"
+        return f"{text.removesuffix(f'</{tag}>')}{added}</{tag}>"
+
+    return described
 
 
 def describe_zones(parameters: Parameters) -> Any:

@@ -5,11 +5,12 @@ from typing import Any, ClassVar, Final
 
 from automation.local.plugins.aws.base import Aws, Request, compact, created, retrying, tag_map, tolerating
 from automation.local.plugins.aws.ec2 import Ec2Resource, first
-from automation.local.plugins.framework.errors import CheckFailure
+from automation.local.plugins.framework.errors import CheckFailure, NotSupported
 from automation.local.plugins.framework.schema import BOOLEAN, STRING, Property, Table
 from automation.local.plugins.framework.values import Properties
 
 _ATTACH_SECONDS: Final = 600.0
+_SUBNET_ATTRIBUTES: Final = ("mapPublicIpOnLaunch", "assignIpv6AddressOnCreation")
 
 
 class Vpc(Ec2Resource):
@@ -31,6 +32,7 @@ class Vpc(Ec2Resource):
         "defaultRouteTableId",
         "defaultSecurityGroupId",
         "dhcpOptionsId",
+        "ipv6CidrBlock",
         "mainRouteTableId",
         "ownerId",
         "tagsAll",
@@ -138,6 +140,7 @@ class Vpc(Ec2Resource):
                 if state.get("enableNetworkAddressUsageMetrics")
                 else False,
                 "dhcpOptionsId": vpc.get("DhcpOptionsId"),
+                "ipv6CidrBlock": (first(vpc.get("Ipv6CidrBlockAssociationSet") or []) or {}).get("Ipv6CidrBlock", ""),
                 "ownerId": owner,
                 "mainRouteTableId": main and main["RouteTableId"],
                 "defaultRouteTableId": main and main["RouteTableId"],
@@ -173,8 +176,10 @@ class Subnet(Ec2Resource):
         "availabilityZone": Property(STRING, replaces=True, computed=True),
         "availabilityZoneId": Property(STRING, replaces=True, computed=True),
         "mapPublicIpOnLaunch": Property(BOOLEAN, default=False),
+        "ipv6CidrBlock": Property(STRING),
+        "assignIpv6AddressOnCreation": Property(BOOLEAN, default=False),
     }
-    outputs = ("arn", "ownerId", "tagsAll")
+    outputs = ("arn", "ipv6CidrBlockAssociationId", "ownerId", "tagsAll")
 
     def request(self, inputs: Properties) -> Request:
         """CreateSubnet."""
@@ -187,6 +192,7 @@ class Subnet(Ec2Resource):
                     "CidrBlock": inputs.get("cidrBlock"),
                     "AvailabilityZone": inputs.get("availabilityZone"),
                     "AvailabilityZoneId": inputs.get("availabilityZoneId"),
+                    "Ipv6CidrBlock": inputs.get("ipv6CidrBlock"),
                     "TagSpecifications": self.tag_specifications(inputs),
                 }
             ),
@@ -201,8 +207,9 @@ class Subnet(Ec2Resource):
                 lambda: self._available(operation, subnet_id, inputs),
                 default_seconds=_ATTACH_SECONDS,
             )
-            if inputs.get("mapPublicIpOnLaunch"):
-                self._map_public(operation, subnet_id, inputs)
+            for name in _SUBNET_ATTRIBUTES:
+                if inputs.get(name):
+                    self._set(operation, subnet_id, name, inputs)
         return subnet_id
 
     def _available(self, operation: Aws, subnet_id: str, inputs: Properties) -> bool | None:
@@ -211,10 +218,9 @@ class Subnet(Ec2Resource):
             return True if subnet and subnet.get("State", "available") == "available" else None
         return None
 
-    def _map_public(self, operation: Aws, subnet_id: str, inputs: Properties) -> None:
-        self.ec2(operation, inputs).modify_subnet_attribute(
-            SubnetId=subnet_id, MapPublicIpOnLaunch={"Value": bool(inputs.get("mapPublicIpOnLaunch"))}
-        )
+    def _set(self, operation: Aws, subnet_id: str, name: str, inputs: Properties) -> None:
+        attribute = {name[0].upper() + name[1:]: {"Value": bool(inputs.get(name))}}
+        self.ec2(operation, inputs).modify_subnet_attribute(SubnetId=subnet_id, **attribute)
 
     def find(self, operation: Aws, resource_id: str, state: Properties) -> Properties | None:
         """DescribeSubnets."""
@@ -223,6 +229,7 @@ class Subnet(Ec2Resource):
             if subnet is not None:
                 region = state.get("region") or operation.provider.region
                 owner = subnet.get("OwnerId", "")
+                ipv6 = first(subnet.get("Ipv6CidrBlockAssociationSet") or []) or {}
                 return {
                     "arn": subnet.get("SubnetArn") or _arn(operation, region, owner, f"subnet/{resource_id}"),
                     "vpcId": subnet["VpcId"],
@@ -230,15 +237,21 @@ class Subnet(Ec2Resource):
                     "availabilityZone": subnet["AvailabilityZone"],
                     "availabilityZoneId": subnet.get("AvailabilityZoneId"),
                     "mapPublicIpOnLaunch": bool(subnet.get("MapPublicIpOnLaunch")),
+                    "ipv6CidrBlock": ipv6.get("Ipv6CidrBlock"),
+                    "ipv6CidrBlockAssociationId": ipv6.get("AssociationId"),
+                    "assignIpv6AddressOnCreation": bool(subnet.get("AssignIpv6AddressOnCreation")),
                     "ownerId": owner,
                     "tags": tag_map(subnet.get("Tags")),
                 }
         return None
 
     def update(self, operation: Aws, resource_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
-        """Public addresses and tags change in place."""
-        if "mapPublicIpOnLaunch" in changed:
-            self._map_public(operation, resource_id, new)
+        """Attributes and tags change in place; the published provider changes IPv6 addresses so, too."""
+        if "ipv6CidrBlock" in changed:
+            raise NotSupported(f"{self.token}: this plugin cannot change ipv6CidrBlock of {resource_id}")
+        for name in _SUBNET_ATTRIBUTES:
+            if name in changed:
+                self._set(operation, resource_id, name, new)
         if "tags" in changed:
             self.update_tags(operation, resource_id, old, new)
 

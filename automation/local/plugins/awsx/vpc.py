@@ -234,6 +234,12 @@ class _Network:
                 "availabilityZone": subnet.zone,
                 "mapPublicIpOnLaunch": public,
                 "cidrBlock": subnet.cidr_block,
+                "assignIpv6AddressOnCreation": False,
+                # As published: from the VPC's, so unknown until there is one, and then absent as nothing is assigned.
+                "ipv6CidrBlock": Output(
+                    UNKNOWN if self._vpc.outputs.get("ipv6CidrBlock", UNKNOWN) is UNKNOWN else None,
+                    self._vpc.id_output.urns,
+                ),
                 "tags": self._tags({**(subnet.spec.tags or {}), "Name": subnet.name, "SubnetType": subnet.spec.type}),
             },
             self._vpc,
