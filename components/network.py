@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import pulumi
 import pulumi_aws as aws
@@ -12,6 +13,9 @@ import pulumi_awsx as awsx
 from components.config import GATEWAY_SERVICES, NatGateways
 from components.names import Pattern, Place
 from components.tags import named
+from components.zones import ZONES
+
+_T = TypeVar("_T", bound=pulumi.CustomResource)
 
 CIDR_BLOCKS: Mapping[Pattern, str] = {1: "10.110.0.0/16", 2: "10.120.0.0/16"}
 """Address range of each pattern's VPC; they do not overlap, so that the two can be peered."""
@@ -20,11 +24,7 @@ DELETE_TIMEOUT = "45m"
 """How long security groups and subnets may wait for Lambda's network interfaces: with them they "can take up to 45
 minutes to successfully delete" (the published `aws` provider, "SecurityGroup" and "Subnet")."""
 
-_NAT_STRATEGIES: Mapping[NatGateways, awsx.ec2.NatGatewayStrategy] = {
-    "none": awsx.ec2.NatGatewayStrategy.NONE,
-    "single": awsx.ec2.NatGatewayStrategy.SINGLE,
-    "per-az": awsx.ec2.NatGatewayStrategy.ONE_PER_AZ,
-}
+NAT_GATEWAYS: Mapping[NatGateways, int] = {"none": 0, "single": 1, "per-az": ZONES}
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,11 @@ def _route_table_ids(tables: Sequence[aws.ec2.RouteTable]) -> pulumi.Output[list
     return pulumi.Output.all(*(table.id for table in tables))
 
 
+def _in_layout(parts: pulumi.Output[Sequence[_T]], zone: int, *, public: bool) -> pulumi.Output[pulumi.CustomResource]:
+    """The one of awsx's subnets or route tables; they are in the order of the zones, the public one first in each."""
+    return parts.apply(lambda found: found[2 * zone + (0 if public else 1)])
+
+
 class Network(pulumi.ComponentResource):
     """A VPC over two zones with gateway and interface endpoints, and a security group per workload without ingress."""
 
@@ -104,7 +109,7 @@ class Network(pulumi.ComponentResource):
             availability_zone_names=list(args.zones),
             enable_dns_hostnames=True,
             enable_dns_support=True,
-            nat_gateways=awsx.ec2.NatGatewayConfigurationArgs(strategy=_NAT_STRATEGIES[args.nat_gateways]),
+            nat_gateways=awsx.ec2.NatGatewayConfigurationArgs(strategy=awsx.ec2.NatGatewayStrategy.NONE),
             subnet_strategy=awsx.ec2.SubnetAllocationStrategy.AUTO,
             tags=args.tags,
             opts=pulumi.ResourceOptions(parent=self, transforms=[subnet_transform(subnet_options)]),
@@ -112,6 +117,7 @@ class Network(pulumi.ComponentResource):
         self.vpc_id = vpc.vpc_id
         self.private_subnet_ids = vpc.private_subnet_ids
         self.security_groups = {workload: self._workload_group(workload, args) for workload in args.workloads}
+        self._nat_gateways(args, vpc)
         for service in GATEWAY_SERVICES:
             self._gateway_endpoint(service, args, vpc)
         for service in args.interface_endpoints:
@@ -134,6 +140,42 @@ class Network(pulumi.ComponentResource):
                 )
             ],
         )
+
+    def _nat_gateways(self, args: NetworkArgs, vpc: awsx.ec2.Vpc) -> None:
+        """NAT gateways in the public subnets, and the private subnets' routes to them.
+
+        Creating one fails while no internet gateway is attached to the VPC (EC2 API reference, NatGateway,
+        `Gateway.NotAttached`), and awsx makes both side by side. What awsx made in stacks from before is taken over.
+        """
+
+        def options(kind: str, name: str, parent: pulumi.Output[pulumi.CustomResource]) -> pulumi.ResourceOptions:
+            urn: pulumi.Output[str] = parent.apply(lambda found: found.urn)
+            former = pulumi.create_urn(name, kind, parent=urn)
+            return pulumi.ResourceOptions(parent=self, depends_on=[vpc.internet_gateway], aliases=[former])
+
+        gateways: list[aws.ec2.NatGateway] = []
+        for zone in range(NAT_GATEWAYS[args.nat_gateways]):
+            name = f"{args.base}-{zone + 1}"
+            tags, subnet = named(args.tags, name), _in_layout(vpc.subnets, zone, public=True)
+            address = aws.ec2.Eip(name, tags=tags, opts=options("aws:ec2/eip:Eip", name, subnet))
+            gateway = aws.ec2.NatGateway(
+                name,
+                subnet_id=vpc.public_subnet_ids[zone],
+                allocation_id=address.allocation_id,
+                tags=tags,
+                opts=options("aws:ec2/natGateway:NatGateway", name, subnet),
+            )
+            gateways.append(gateway)
+        for zone in range(ZONES) if gateways else ():
+            name, table = f"{args.base}-private-{zone + 1}", _in_layout(vpc.route_tables, zone, public=False)
+            table_id: pulumi.Output[str] = table.apply(lambda found: found.id)
+            aws.ec2.Route(
+                name,
+                route_table_id=table_id,
+                destination_cidr_block="0.0.0.0/0",
+                nat_gateway_id=gateways[min(zone, len(gateways) - 1)].id,
+                opts=options("aws:ec2/route:Route", name, table),
+            )
 
     def _gateway_endpoint(self, service: str, args: NetworkArgs, vpc: awsx.ec2.Vpc) -> None:
         route_tables: pulumi.Output[list[str]] = vpc.route_tables.apply(_route_table_ids)

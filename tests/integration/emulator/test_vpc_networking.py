@@ -60,6 +60,26 @@ def test_an_endpoint_keeps_its_policy_until_it_is_reset(aws: Any, fargate: Any) 
     assert "GetObject" not in policy()
 
 
+def attach_internet_gateway(ec2: Any, subnet: str) -> None:
+    vpc = ec2.describe_subnets(SubnetIds=[subnet])["Subnets"][0]["VpcId"]
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+
+
+def test_a_nat_gateway_fails_in_a_vpc_without_an_internet_gateway(aws: Any, fargate: Any) -> None:
+    ec2 = aws.client("ec2")
+    address = ec2.allocate_address(Domain="vpc")["AllocationId"]
+    made = ec2.create_nat_gateway(SubnetId=fargate.subnet, AllocationId=address)["NatGateway"]
+    found = ec2.describe_nat_gateways(NatGatewayIds=[made["NatGatewayId"]])["NatGateways"][0]
+    assert (found["State"], found["FailureCode"]) == ("failed", "Gateway.NotAttached")
+    assert found["FailureMessage"] == f"Network {found['VpcId']} has no Internet gateway attached"
+    private = ec2.create_nat_gateway(SubnetId=fargate.subnet, ConnectivityType="private")["NatGateway"]
+    assert private["State"] == "available"
+    attach_internet_gateway(ec2, fargate.subnet)
+    again = ec2.create_nat_gateway(SubnetId=fargate.subnet, AllocationId=address)["NatGateway"]
+    assert again["State"] == "available"
+
+
 def test_an_unknown_nat_gateway_is_an_error(aws: Any) -> None:
     with pytest.raises(ClientError) as error:
         aws.client("ec2").describe_nat_gateways(NatGatewayIds=["nat-00000000000000000"])
@@ -74,6 +94,7 @@ def test_an_unknown_endpoint_is_an_error(aws: Any) -> None:
 
 def test_a_nat_gateway_has_the_address_it_was_given(aws: Any, fargate: Any) -> None:
     ec2 = aws.client("ec2")
+    attach_internet_gateway(ec2, fargate.subnet)
     address = ec2.allocate_address(Domain="vpc")
     made = ec2.create_nat_gateway(SubnetId=fargate.subnet, AllocationId=address["AllocationId"])["NatGateway"]
     found = ec2.describe_nat_gateways(NatGatewayIds=[made["NatGatewayId"]])["NatGateways"][0]

@@ -42,7 +42,7 @@ def test_subnets_stay_in_their_zones_and_go_when_lambda_lets_go_of_them(
     )
     stack = auto.create_stack("whole", program=program, project_name=NAMESPACE, opts=options)
     values = {f"aws:{key}": value for key, value in configuration(world.emulator).items()}
-    values |= {f"{NAMESPACE}:patterns": "2", f"{NAMESPACE}:jobImage": IMAGE}
+    values |= {f"{NAMESPACE}:patterns": "2", f"{NAMESPACE}:jobImage": IMAGE, f"{NAMESPACE}:natGateways": "single"}
     stack.set_all_config({key: auto.ConfigValue(value) for key, value in values.items()})
     seen = [0]
     stack.preview(on_event=lambda event: seen.append(_asks_for_ipv6(event)))
@@ -52,6 +52,10 @@ def test_subnets_stay_in_their_zones_and_go_when_lambda_lets_go_of_them(
     ec2 = world.client("ec2")
     found = {subnet["AvailabilityZone"] for subnet in ec2.describe_subnets(Filters=in_vpc)["Subnets"]}
     assert found == {"us-east-1a", "us-east-1b"}, "no Local Zone"
+    (nat,) = ec2.describe_nat_gateways(Filters=in_vpc)["NatGateways"]
+    tables = ec2.describe_route_tables(Filters=in_vpc)["RouteTables"]
+    targets = [route.get("NatGatewayId") for table in tables for route in table["Routes"]]
+    assert (nat["State"], targets.count(nat["NatGatewayId"])) == ("available", 2)
     monkeypatch.setattr(zones, "chosen", lambda _region: ("us-east-1b", "us-east-1c"))
     assert changes(stack.preview()) == {}
     assert len(ec2.describe_network_interfaces(Filters=in_vpc)["NetworkInterfaces"]) == 2

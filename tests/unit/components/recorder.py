@@ -40,6 +40,7 @@ class Resource:
     ignored: tuple[str, ...]
     replacing: tuple[str, ...]
     former_parents: tuple[str, ...]
+    former_urns: tuple[str, ...]
 
     def document(self, key: str) -> Any:
         """The JSON document in one of its inputs."""
@@ -94,23 +95,27 @@ class Recorder(pulumi.runtime.Mocks, MockMonitor):
                 protect=request.protect,
                 ignored=tuple(request.ignoreChanges),
                 replacing=tuple(request.replaceOnChanges),
-                former_parents=tuple(alias.spec.parentUrn for alias in request.aliases),
+                former_parents=tuple(alias.spec.parentUrn for alias in request.aliases if alias.HasField("spec")),
+                former_urns=tuple(alias.urn for alias in request.aliases if alias.HasField("urn")),
             )
         )
         if args.typ == "awsx:ec2:Vpc":
+            layout = [f"{kind}-{zone}" for zone in (1, 2) for kind in ("public", "private")]
             return f"{args.name}-id", {
                 "vpcId": "vpc-1",
                 "privateSubnetIds": ["subnet-a", "subnet-b"],
-                "routeTables": [self._route_table(args.name, number) for number in range(1, 5)],
+                "publicSubnetIds": ["subnet-public-1", "subnet-public-2"],
+                "internetGateway": self._child("aws:ec2/internetGateway:InternetGateway", args.name, "igw-1"),
+                "subnets": [self._child("aws:ec2/subnet:Subnet", name, f"subnet-{name}") for name in layout],
+                "routeTables": [self._child("aws:ec2/routeTable:RouteTable", name, f"rtb-{name}") for name in layout],
             }
         return f"{args.name}-id", {**args.inputs, **computed(args.typ, args.name, args.inputs)}
 
-    def _route_table(self, vpc: str, number: int) -> dict[str, str]:
+    def _child(self, kind: str, name: str, resource_id: str) -> dict[str, str]:
         """A child that the awsx plugin would make, as the reference to a resource that it hands back."""
-        kind = "aws:ec2/routeTable:RouteTable"
-        urn = self.make_urn("", kind, f"{vpc}-{number}")
-        self.resources[urn] = MockMonitor.ResourceRegistration(urn, f"rtb-{number}", {})
-        return {_special_sig_key: _special_resource_sig, "urn": urn, "id": f"rtb-{number}"}
+        urn = self.make_urn("", kind, name)
+        self.resources[urn] = MockMonitor.ResourceRegistration(urn, resource_id, {})
+        return {_special_sig_key: _special_resource_sig, "urn": urn, "id": resource_id}
 
 
 def computed(kind: str, logical_name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:

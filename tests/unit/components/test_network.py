@@ -33,10 +33,27 @@ def test_the_vpc_spans_two_zones_with_dns_host_names_and_the_patterns_addresses(
     assert inputs["subnetStrategy"] == "Auto"
 
 
-@pytest.mark.parametrize(("choice", "strategy"), [("none", "None"), ("single", "Single"), ("per-az", "OnePerAz")])
-def test_nat_gateways_follow_the_configuration(choice, strategy):
+@pytest.mark.parametrize(("choice", "zones"), [("none", []), ("single", ["1"]), ("per-az", ["1", "2"])])
+def test_nat_gateways_are_made_after_the_internet_gateway(choice, zones):
     deployed = deployment(patterns="1", natGateways=choice)
-    assert deployed.the("Vpc").inputs["natGateways"] == {"strategy": strategy}
+    vpc = deployed.the("Vpc")
+    assert vpc.inputs["natGateways"] == {"strategy": "None"}, "awsx would not wait"
+    internet_gateway = f"urn:pulumi:test::ecs-step-functions-kit::aws:ec2/internetGateway:InternetGateway::{vpc.name}"
+    made = deployed.of("NatGateway")
+    assert [gateway.name for gateway in made] == [f"{vpc.name}-{zone}" for zone in zones]
+    assert [gateway.inputs["subnetId"] for gateway in made] == [f"subnet-public-{zone}" for zone in zones]
+    for resource in (*made, *deployed.of("Eip")):
+        assert internet_gateway in resource.dependencies
+        (former,) = resource.former_urns
+        assert former.endswith(f"::aws:ec2/subnet:Subnet${resource.type}::{resource.name}"), "it was a child of awsx's"
+
+
+@pytest.mark.parametrize(("choice", "gateways"), [("none", []), ("single", ["1", "1"]), ("per-az", ["1", "2"])])
+def test_private_subnets_lead_to_the_nat_gateway_of_their_zone_or_to_the_only_one(choice, gateways):
+    deployed = deployment(patterns="1", natGateways=choice)
+    routes = {route.inputs["routeTableId"]: route.inputs["natGatewayId"] for route in deployed.of("Route")}
+    base = deployed.the("Vpc").name
+    assert routes == {f"rtb-private-{zone}": f"{base}-{gateway}-id" for zone, gateway in enumerate(gateways, 1)}
 
 
 def transformed(deployed: Deployment, kind: str, props: dict) -> pulumi.ResourceTransformResult | None:
@@ -88,7 +105,7 @@ def test_s3_and_dynamodb_are_reached_through_gateway_endpoints_of_every_route_ta
     gateways = endpoints(deployment(patterns="1"), "Gateway")
     assert set(gateways) == {"s3", "dynamodb"}
     for endpoint in gateways.values():
-        assert endpoint.inputs["routeTableIds"] == ["rtb-1", "rtb-2", "rtb-3", "rtb-4"]
+        assert endpoint.inputs["routeTableIds"] == ["rtb-public-1", "rtb-private-1", "rtb-public-2", "rtb-private-2"]
 
 
 def test_endpoints_have_the_names_of_the_partition(monkeypatch):

@@ -59,8 +59,9 @@ lambda_interfaces: functions in a VPC
     They hold network interfaces, shared by all that use the same subnet and security groups, and so those subnets and
     groups; an interface outlives its last use and is given back only if the function's role may still delete it.
 vpc_networking: subnets, VPC endpoints, NAT gateways, zones
-    Described with their IPv6 addresses, security groups, private DNS, policy, addresses; zones are filtered, and the
-    account has opted in to a Local Zone whose name sorts first.
+    Described with their IPv6 addresses, security groups, private DNS, policy, addresses; a NAT gateway
+    fails without an internet gateway; zones are filtered, and the account has opted in to a Local Zone whose name sorts
+    first.
 dynamodb_time_to_live: time to live of DynamoDB tables
     It is enabled, disabled or changed once an hour at most, only where that changes something and on one attribute at a
     time; what is disabled has no attribute.

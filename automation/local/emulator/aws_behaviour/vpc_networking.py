@@ -226,13 +226,19 @@ _ZONE_FILTERS = {
 
 
 def creating_nat_gateway(original: Call) -> Call:
-    """Wrap MiniStack's CreateNatGateway."""
+    """Wrap MiniStack's CreateNatGateway: a public one fails where the VPC has no internet gateway."""
 
     def create(parameters: Parameters) -> Any:
         answer = original(parameters)
         made = _made(answer)
         if made is None:
             return answer
+        record = ec2._nat_gateways[made]
+        attached = {each["VpcId"] for gateway in ec2._internet_gateways.values() for each in gateway["Attachments"]}
+        if record["ConnectivityType"] == "public" and record["VpcId"] not in attached:
+            record["State"] = "failed"
+            record["FailureCode"] = "Gateway.NotAttached"
+            record["FailureMessage"] = f"Network {record['VpcId']} has no Internet gateway attached"
         return ec2._xml(200, "CreateNatGatewayResponse", nat_gateway_xml(ec2._nat_gateways[made], "natGateway"))
 
     return create
@@ -264,12 +270,19 @@ def nat_gateway_xml(record: Record, tag: str) -> str:
         if allocation
         else ""
     )
+    failure = ""
+    if record["State"] == "failed":
+        failure = (
+            f"<failureCode>{record['FailureCode']}</failureCode>"
+            f"<failureMessage>{record['FailureMessage']}</failureMessage>"
+        )
     return (
         f"<{tag}>"
         f"<natGatewayId>{identity}</natGatewayId>"
         f"<subnetId>{record['SubnetId']}</subnetId>"
         f"<vpcId>{record['VpcId']}</vpcId>"
         f"<state>{record['State']}</state>"
+        f"{failure}"
         f"<connectivityType>{record['ConnectivityType']}</connectivityType>"
         f"<createTime>{record['CreateTime']}</createTime>"
         f"<natGatewayAddressSet><item>{public}"
