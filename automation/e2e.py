@@ -54,7 +54,7 @@ def _prepare(options: cli.Options, interruption: Interruption) -> Callable[[], i
     files = _spec_files(options)
     fault_rules = faults.read(options.faults) if options.faults else ()
     from automation import scenario, stack_settings
-    from components.program import ConfigError, check_config, program
+    from components.program import ConfigError, check_config
 
     settings = stack_settings.read(options.stack_config) if options.stack_config else {}
     values = {**settings, **options.config, "patterns": "all" if len(files) > 1 else str(next(iter(files)))}
@@ -93,7 +93,6 @@ def _prepare(options: cli.Options, interruption: Interruption) -> Callable[[], i
         return scenario.Scenario(
             plan,
             target=target,
-            program=program,
             interruption=interruption,
             progress=progress,
             faults=injected,

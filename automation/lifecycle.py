@@ -1,14 +1,15 @@
 """The life of one Pulumi stack: create or select, preview, deploy, refresh, destroy, remove."""
 
+import json
 import re
 import socket
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pulumi
+import yaml
 from pulumi import automation
 from pulumi.automation import EngineEvent, OpType
 from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackNotFoundError
@@ -19,6 +20,9 @@ from automation.pulumi_process import PulumiProcess
 
 PROJECT_NAME = "ecs-step-functions-kit"
 """The project's name in `Pulumi.yaml`, and so the namespace of its config."""
+
+PROJECT_FILE = "Pulumi.yaml"
+"""The project file, which makes a folder a project."""
 
 _LOCK_OWNER = re.compile(r"created by \S+?@(\S+) \(pid (\d+)\)")
 _T = TypeVar("_T")
@@ -138,14 +142,18 @@ class _Listener:
 
 
 class Stack:
-    """One stack of the kit's program, driven through the Automation API.
+    """One stack of a project, driven through the Automation API.
+
+    The engine runs the program as for `pulumi up`: in a process of its own, through the language host. The SDK's other
+    way, inline, shares one process between programs: the coroutine of one that failed is collected as garbage while
+    the next one runs, and takes the next one's callback server along (`_CallbackServicer.shutdown` stops the servers
+    of whatever loop runs then); resource transforms are refused from then on.
 
     Args:
         name: the stack's name.
-        program: the Pulumi program, run in this process.
         pulumi: the CLI.
-        work_dir: folder for the generated project file and the stack's settings; must exist.
-        main_dir: folder that relative paths in the program start from.
+        work_dir: folder for the project file of this stack and its settings; must exist.
+        project: the project's folder, with `Pulumi.yaml` and the program; nothing is written there.
         config: the stack's config, full keys (`aws:region`, `ecs-step-functions-kit:patterns`).
         say: told when a lock is broken.
     """
@@ -154,24 +162,22 @@ class Stack:
         self,
         *,
         name: str,
-        program: Callable[[], None],
         pulumi: PulumiProcess,
         work_dir: Path,
-        main_dir: Path,
+        project: Path,
         config: Mapping[str, str],
         say: Callable[[str], None] = lambda _line: None,
     ) -> None:
         self._say = say
         self.name = name
         self.work_dir = work_dir
-        self._config = dict(config)
         self._pulumi = pulumi
-        self._workspace = automation.LocalWorkspace(
-            work_dir=str(work_dir),
-            program=program,
-            pulumi_command=pulumi,
-            project_settings=automation.ProjectSettings(name=PROJECT_NAME, runtime="python", main=str(main_dir)),
-        )
+        self._config = dict(config)
+        self._declared = yaml.safe_load((project / PROJECT_FILE).read_text(encoding="utf-8"))
+        virtualenv = sys.prefix if sys.prefix != sys.base_prefix else None
+        settings = project_settings(self._declared, project, virtualenv=virtualenv)
+        (work_dir / PROJECT_FILE).write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+        self._workspace = automation.LocalWorkspace(work_dir=str(work_dir), pulumi_command=pulumi)
         self._stack: automation.Stack | None = None
 
     def create(self) -> None:
@@ -180,12 +186,12 @@ class Stack:
         Raises:
             StackOperationFailed: the backend refuses.
         """
-        self._workspace.save_stack_settings(self.name, automation.StackSettings(config=dict(self._config)))
+        self.configure(self._config)
         with _Translated("stack init", [], self.name):
             self._stack = automation.Stack.create(self.name, self._workspace)
 
     def open(self) -> bool:
-        """Create the stack, or select it where it exists, and give it the config.
+        """Create the stack, or select it where it exists, and give it the config; keys that are not named stay.
 
         Returns:
             Whether it existed.
@@ -194,11 +200,20 @@ class Stack:
             StackOperationFailed: the backend refuses.
         """
         existed = self.select()
-        with _Translated("stack init", [], self.name):
-            if not existed:
-                self._stack = automation.Stack.create(self.name, self._workspace)
+        if existed:
             self.configure(self._config)
+        else:
+            self.create()
         return existed
+
+    def configure(self, values: Mapping[str, str]) -> None:
+        """Set config values, full keys, lists and objects as JSON; the keys that are not named stay."""
+        # Neither the SDK's settings nor `pulumi config set-all` write lists and objects so that the engine takes them.
+        path = self.work_dir / f"Pulumi.{self.name}.yaml"
+        settings = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+        given = {key: config_value(self._declared, key, text) for key, text in values.items()}
+        settings["config"] = {**settings.get("config", {}), **given}
+        path.write_text(yaml.safe_dump(settings), encoding="utf-8")
 
     def select(self) -> bool:
         """Select the stack where it exists. Answers whether it does.
@@ -219,10 +234,6 @@ class Stack:
             raise RuntimeError("Stack.open comes first")
         return self._stack
 
-    def configure(self, values: Mapping[str, str]) -> None:
-        """Set config values, full keys; the ones not named stay."""
-        self._open_stack.set_all_config({key: automation.ConfigValue(value=value) for key, value in values.items()})
-
     def preview(self, *, on_resource: OnResource | None = None) -> Changes:
         """What a deployment would do now. Changes nothing.
 
@@ -230,7 +241,7 @@ class Stack:
             StackOperationFailed: the program or a plugin says no.
         """
         listener = _Listener(on_resource)
-        with _Translated("preview", listener.errors, self.name), _without_debug_messages():
+        with _Translated("preview", listener.errors, self.name):
             result = self._open_stack.preview(on_event=listener)
         return Changes({_text(op): number for op, number in result.change_summary.items()}, tuple(listener.steps))
 
@@ -242,7 +253,7 @@ class Stack:
             NotYourStack: somebody else is updating it.
         """
         listener = _Listener(on_resource)
-        with _Translated("up", listener.errors, self.name), _without_debug_messages():
+        with _Translated("up", listener.errors, self.name):
             result = self._unlocked(lambda: self._open_stack.up(on_event=listener))
         outputs = {key: output.value for key, output in result.outputs.items()}
         return Deployment(Changes(listener.counts, tuple(listener.steps)), outputs)
@@ -305,6 +316,37 @@ class Stack:
         self._stack = None
 
 
+def project_settings(declared: Mapping[str, Any], project: Path, *, virtualenv: str | None) -> dict[str, Any]:
+    """What another folder's project file has to say for its stacks to run a project's program.
+
+    Config keys, their types and their defaults stay as declared.
+
+    Args:
+        declared: the project's own file.
+        project: the project's folder; relative paths in the program start from there.
+        virtualenv: folder of the virtual environment that the program's packages are in, None where there is none.
+    """
+    runtime = declared["runtime"]
+    name, options = (runtime, {}) if isinstance(runtime, str) else (runtime["name"], runtime.get("options") or {})
+    options = {key: value for key, value in options.items() if key != "virtualenv"}
+    if virtualenv is not None:
+        options["virtualenv"] = virtualenv
+    return {**declared, "runtime": {"name": name, "options": options}, "main": str(project)}
+
+
+def config_value(declared: Mapping[str, Any], key: str, text: str) -> Any:
+    """A config value as a stack's settings file has to hold it.
+
+    Args:
+        declared: the project's file, which says what type its keys have.
+        key: with its namespace.
+        text: the value; lists and objects as JSON.
+    """
+    namespace, _, name = key.partition(":")
+    kind = (declared.get("config") or {}).get(name, {}).get("type") if namespace == declared["name"] else None
+    return json.loads(text) if kind in ("array", "object") else text
+
+
 def dead_owner(message: str, *, host: str, is_running: Callable[[int], bool]) -> str | None:
     """Who left the locks that keep an operation from its stack, if all of them are of processes of this machine that
     have ended; None else: such a lock is not ours to break.
@@ -339,17 +381,6 @@ def physical_resources(deployment: Mapping[str, Any]) -> list[PhysicalResource]:
         for resource in found
         if resource.get("custom") and not resource["type"].startswith("pulumi:")
     ]
-
-
-@contextmanager
-def _without_debug_messages() -> Iterator[None]:
-    """The SDK sends the engine some 800 debug messages for the program, waits for each, and the engine drops them."""
-    debug = pulumi.log.debug
-    pulumi.log.debug = lambda *_args, **_kwargs: None
-    try:
-        yield
-    finally:
-        pulumi.log.debug = debug
 
 
 class _Translated:

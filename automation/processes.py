@@ -16,8 +16,13 @@ RUN_VARIABLE = "KIT_RUN"
 END_SECONDS = 30.0
 """How long processes may take to end: the emulator takes its containers along, and its janitors clean up after it."""
 _POLL_SECONDS = 0.05
+_PS_SECONDS = 30.0
 _JANITORS = ("janitor.py", "docker_janitor.py")
 _FUNCTIONS = ("lambda_bootstrap.py",)
+_STARTED_BY_ENGINES = {
+    "plugin": ("automation.local.plugins",),
+    "program": ("automation.local.language_host", "pulumi-language-python"),
+}
 
 
 class ProcessesStay(DriverError):
@@ -34,7 +39,7 @@ class Process:
 
     Attributes:
         pid: its id.
-        what: `emulator`, `engine`, `plugin`, `janitor`, `function`, `task` or `process`.
+        what: `emulator`, `engine`, `program`, `plugin`, `janitor`, `function`, `task` or `process`.
     """
 
     pid: int
@@ -61,7 +66,10 @@ def belongs(folder: str, arguments: list[str], environment: Mapping[str, str]) -
         program = Path(arguments[0]).name if arguments else ""
         if program == "pulumi":
             return "engine"
-        return "plugin" if any("automation.local.plugins" in argument for argument in arguments) else "process"
+        for what, names in _STARTED_BY_ENGINES.items():
+            if any(name in argument for name in names for argument in arguments):
+                return what
+        return "process"
     if any(environment.get(name, "").startswith(inside) for name in ("HOME", "TMPDIR")):
         return "function" if _is_program(arguments, _FUNCTIONS) else "task"
     return None
@@ -117,10 +125,10 @@ def end(
         for process in left:
             ended.setdefault(process.pid, process)
             if process.what not in ("emulator", "janitor") or waited > limit_seconds / 2:
-                _signal(process.pid, signal.SIGKILL)
+                tell(process.pid, signal.SIGKILL)
             elif process.what == "emulator" and process.pid not in asked:
                 asked.add(process.pid)
-                _signal(process.pid, signal.SIGTERM)
+                tell(process.pid, signal.SIGTERM)
         sleep(_POLL_SECONDS)
     return list(ended.values())
 
@@ -136,7 +144,8 @@ def is_running(pid: int) -> bool:
     return True
 
 
-def _signal(pid: int, number: signal.Signals) -> None:
+def tell(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process, if it is there and this user's."""
     with suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
 
@@ -166,7 +175,11 @@ def _all_by_proc() -> Iterator[tuple[int, list[str], dict[str, str]]]:
 def _all_by_ps() -> Iterator[tuple[int, list[str], dict[str, str]]]:
     """As macOS has it: command line and environment are words of one line."""
     answer = subprocess.run(
-        ["ps", "-A", "-E", "-ww", "-o", "pid=,command="], capture_output=True, text=True, check=False
+        ["ps", "-A", "-E", "-ww", "-o", "pid=,command="],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_PS_SECONDS,
     ).stdout
     for line in answer.splitlines():
         pid, *words = line.split()

@@ -32,8 +32,8 @@ class PulumiProcess(automation.PulumiCommand):
     (https://www.pulumi.com/docs/iac/cli/commands/pulumi_cancel/ describes the harder way).
 
     It writes to files, not to pipes: were the driver killed, a pipe would take the engine along in the middle of its
-    work, and what it was just making would be in no state. So it notices that its program is gone, writes down what it
-    made, and gives its lock back.
+    work, and what it was just making would be in no state. So it finishes the command, writes down what it made, and
+    gives its lock back; `clean` and the next run tell it to stop earlier.
 
     Args:
         executable: path of the `pulumi` executable.

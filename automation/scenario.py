@@ -90,7 +90,6 @@ class Scenario:
     Args:
         plan: what was decided.
         target: where to.
-        program: the Pulumi program, imported when first needed.
         interruption: what a Ctrl-C means at the moment.
         progress: where to say what happens.
         faults: what the runs are to survive.
@@ -102,7 +101,6 @@ class Scenario:
         plan: Plan,
         *,
         target: Target,
-        program: Callable[[], None],
         interruption: Interruption,
         progress: Progress,
         faults: Faults | None = None,
@@ -114,7 +112,6 @@ class Scenario:
         self.target = target
         self.report = Report(target=target.name, patterns=[PatternResult(pattern) for pattern in sorted(plan.specs)])
         self.phases: dict[str, float] = {}
-        self._program = program
         self._interruption = interruption
         self._progress = progress
         self._faults = faults
@@ -219,10 +216,9 @@ class Scenario:
         own_config = {f"{PROJECT_NAME}:{key}": value for key, value in self.plan.config.items()}
         stack = Stack(
             name=self.plan.stack_name,
-            program=self._program,
             pulumi=pulumi,
             work_dir=self.plan.work_dir,
-            main_dir=self.plan.root,
+            project=self.plan.root,
             config={**self.target.config, **own_config},
             say=self._progress.say,
         )

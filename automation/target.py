@@ -241,10 +241,11 @@ class AwsTarget:
             self._docker = docker_host.lead(self._environ, self._build_platform)
 
     def start(self, say: Say) -> None:
-        """Find the Pulumi CLI, and put the bundled plugins where it looks for them."""
+        """Find the Pulumi CLI, and put what it needs of ours where it looks for it."""
         self._pulumi = find_pulumi(say)
         if self._plugins == "bundled":
             plugins.install(self._bin_dir)
+        pulumi_cli.add_language_host(self._pulumi.executable, self._bin_dir)
         if self._own_backend:
             self._state_dir.mkdir(parents=True, exist_ok=True)
             say(f"Pulumi is not logged in anywhere: the stack's state is kept in {self._state_dir}")
@@ -264,9 +265,7 @@ class AwsTarget:
     def environment(self) -> Mapping[str, str]:
         """The user's own, and what this run adds to it."""
         environment = {**self._environ, **self._additions}
-        path = [str(self.pulumi.executable.parent), self._environ.get("PATH", os.defpath)]
-        if self._plugins == "bundled":
-            path.insert(0, str(self._bin_dir))
+        path = [str(self._bin_dir), str(self.pulumi.executable.parent), self._environ.get("PATH", os.defpath)]
         return {**environment, "PATH": os.pathsep.join(path), "PULUMI_SKIP_UPDATE_CHECK": "true"}
 
     @property
@@ -306,9 +305,7 @@ class AwsTarget:
         ]
 
     def _exports(self) -> list[str]:
-        path = [str(self.pulumi.executable.parent)] if self._pulumi else []
-        if self._plugins == "bundled":
-            path.insert(0, str(self._bin_dir))
+        path = [str(self._bin_dir), str(self.pulumi.executable.parent)] if self._pulumi else []
         exports = [f"export {key}={shlex.quote(value)}" for key, value in self._additions.items()]
         return [*exports, f'export PATH="{os.pathsep.join([*path, "$PATH"])}"']
 

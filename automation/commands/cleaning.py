@@ -5,6 +5,7 @@ touched.
 """
 
 import shutil
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -220,18 +221,22 @@ def await_engine(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Wait for an engine that outlived its driver: it writes down what it made, and ends by itself.
+    """Tell an engine that outlived its driver to stop, as Ctrl-C does, and wait for it.
+
+    It finishes the operations that it has begun, writes down what it made, and gives its lock back.
 
     Raises:
         EngineStays: it does not.
     """
     began = clock()
-    told = False
+    told: set[int] = set()
     while engines := [process for process in processes.find(folder) if process.what == "engine"]:
-        if not told:
-            told = True
-            ids = ", ".join(str(process.pid) for process in engines)
-            say(f"waiting for its engine ({ids}) to finish what it has begun")
+        # A second signal would end it in the middle of what it does.
+        if new := [process.pid for process in engines if process.pid not in told]:
+            told.update(new)
+            for pid in new:
+                processes.tell(pid, signal.SIGINT)
+            say(f"telling its engine ({', '.join(map(str, new))}) to stop; it finishes what it has begun")
         if clock() - began > ENGINE_SECONDS:
             raise EngineStays(engines, ENGINE_SECONDS)
         sleep(_POLL_SECONDS)
@@ -244,7 +249,7 @@ class EngineStays(DriverError):
         ids = " ".join(str(process.pid) for process in engines)
         super().__init__(
             f"the Pulumi engine of an earlier run has not ended within {seconds:.0f} s. "
-            f"Tell it to stop with `kill -INT {ids}`, and try again."
+            f"See what it waits for, or end it with `kill {ids}`, and try again."
         )
 
 
@@ -344,10 +349,9 @@ class _CleanAws:
         )
         stack = Stack(
             name=name,
-            program=lambda: None,
             pulumi=pulumi,
             work_dir=folder,
-            main_dir=self._root,
+            project=self._root,
             config=target.config,
             say=self._progress.say,
         )

@@ -1,25 +1,28 @@
 """`pulumi-language-python` for a CLI that was built from source and so has none.
 
 Enough for `pulumi preview`, `up`, `refresh` and `destroy` of a program like this one: it serves the engine's
-`LanguageRuntime` protocol on a loopback port, prints the port, and runs `__main__.py` in this interpreter. It installs
-nothing and creates no virtual environment; the project's packages are this interpreter's.
+`LanguageRuntime` protocol on a loopback port, prints the port, and runs `__main__.py` in this interpreter, as the
+published one's `pulumi-language-python-exec` does. It installs nothing and creates no virtual environment; the
+project's packages are this interpreter's.
 """
 
+import asyncio
 import importlib.metadata
 import json
+import logging
 import os
 import re
 import runpy
 import signal
 import sys
+import traceback
 from concurrent import futures
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import grpc
 from google.protobuf import empty_pb2
-from pulumi import RunError
-from pulumi.automation._server import LanguageServer
+from pulumi import RunError, log, runtime
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
 
 from automation.local.plugins.framework.serve import end_with_parent
@@ -28,6 +31,8 @@ from automation.local.pulumi_cli import PULUMI_VERSION
 _PLUGIN_FILE: Final = "pulumi-plugin.json"
 _MESSAGE_BYTES: Final = 400 * 1024 * 1024
 _ENTRY: Final = "__main__.py"
+_THREADS_PER_OPERATION: Final = 4
+"""As many as `pulumi-language-python-exec` has."""
 
 
 def packages() -> list[plugin_pb2.PluginDependency]:
@@ -64,7 +69,14 @@ def _plugin(distribution: importlib.metadata.Distribution) -> plugin_pb2.PluginD
 
 
 class ProgramHost(language_pb2_grpc.LanguageRuntimeServicer):
-    """Runs a project's program."""
+    """Runs a project's program.
+
+    Args:
+        engine_address: where the engine takes the program's messages.
+    """
+
+    def __init__(self, engine_address: str) -> None:
+        self._engine_address = engine_address
 
     def Handshake(
         self, request: language_pb2.LanguageHandshakeRequest, context: grpc.ServicerContext
@@ -103,17 +115,49 @@ class ProgramHost(language_pb2_grpc.LanguageRuntimeServicer):
 
     def Run(self, request: language_pb2.RunRequest, context: grpc.ServicerContext) -> language_pb2.RunResponse:
         """Run the program in the project's folder; what it raises is shown with its traceback."""
+        del context
         folder = Path(request.info.program_directory or request.pwd or ".").resolve()
-        host: Any = LanguageServer(lambda: run_program(folder, request.info.entry_point))
         os.chdir(folder)
-        response: language_pb2.RunResponse = host.Run(request, context)
-        # The SDK's host has sent the error to the engine's log already, which shows it: told again, it is shown twice.
-        return language_pb2.RunResponse(bail=True) if response.error else response
+        runtime.configure(
+            runtime.Settings(
+                project=request.project,
+                stack=request.stack,
+                monitor=request.monitor_address,
+                engine=self._engine_address,
+                parallel=request.parallel,
+                dry_run=request.dryRun,
+                organization=request.organization or "organization",
+                root_directory=request.info.root_directory,
+            )
+        )
+        runtime.set_all_config(dict(request.config), list(request.configSecretKeys))
+        # Tasks that a failed program leaves unfinished are none of its user's business.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+        loop = asyncio.new_event_loop()
+        with futures.ThreadPoolExecutor(max(request.parallel, 1) * _THREADS_PER_OPERATION) as executor:
+            loop.set_default_executor(executor)
+            try:
+                loop.run_until_complete(runtime.run_in_stack(lambda: run_program(folder, request.info.entry_point)))
+            except RunError as error:
+                log.error(str(error))
+            except Exception as error:  # noqa: BLE001  a program may raise anything; its user is shown it
+                log.error(f"Program failed with an unhandled exception:\n{_users_part(error, folder)}")
+            else:
+                return language_pb2.RunResponse()
+        # The engine has been told already: told again by the response, it would show the error twice.
+        return language_pb2.RunResponse(bail=True)
 
     def Cancel(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> empty_pb2.Empty:
         """Nothing to undo: the engine ends this process next."""
         del request, context
         return empty_pb2.Empty()
+
+
+def _users_part(error: Exception, folder: Path) -> str:
+    """A traceback from the first line in the project's folder on."""
+    frames = traceback.extract_tb(error.__traceback__)
+    users = next((index for index, frame in enumerate(frames) if Path(frame.filename).is_relative_to(folder)), 0)
+    return "".join(traceback.format_exception(error, limit=users - len(frames))).rstrip()
 
 
 def run_program(folder: Path, entry_point: str) -> None:
@@ -150,7 +194,7 @@ def main() -> None:
             ("grpc.max_send_message_length", _MESSAGE_BYTES),
         ],
     )
-    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(ProgramHost(), server)
+    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(ProgramHost(sys.argv[-1]), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     end_with_parent()

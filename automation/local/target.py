@@ -1,6 +1,5 @@
 """The local target: the real Pulumi engine, an emulator for AWS, and provider plugins that talk to it."""
 
-import importlib
 import json
 import os
 import shlex
@@ -127,7 +126,6 @@ class LocalTarget:
         if self._plugins == "bundled":
             plugins.install(self._bin_dir)
         pulumi_cli.add_language_host(self._pulumi.executable, self._bin_dir)
-        warm_up()
 
     def stop(self) -> None:
         """Stop the emulator. Everything in it is gone then."""
@@ -228,12 +226,6 @@ ENDPOINT_SERVICES = (
     "sts",
 )
 """The services that the program uses, as the `aws` provider's config calls them."""
-
-
-def warm_up() -> None:
-    """Import what the program needs of the SDK, which otherwise loads it piece by piece in the middle of a preview."""
-    for module in ("cloudwatch", "dynamodb", "ec2", "ecr", "ecs", "iam", "lambda_", "s3", "sfn"):
-        importlib.import_module(f"pulumi_aws.{module}")
 
 
 class _Meanwhile:

@@ -80,7 +80,7 @@ def _soak(arguments: Sequence[str], interruption: Interruption) -> int:
     from automation.local.target import LocalTarget
     from automation.soak.journey import CONFIG, RUN_TIMEOUT_SECONDS, Soak
     from automation.soak.plan import plan as planned
-    from components.program import check_config, program
+    from components.program import check_config
 
     patterns = "all" if len(options.patterns) > 1 else str(options.patterns[0])
     config = check_config(values := {**CONFIG, "patterns": patterns})
@@ -115,7 +115,6 @@ def _soak(arguments: Sequence[str], interruption: Interruption) -> int:
             injector=target.injector,
             plan=plan,
             target=target,
-            program=program,
             interruption=interruption,
             progress=progress,
             held=held,

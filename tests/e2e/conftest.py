@@ -14,8 +14,6 @@ from automation.interruption import Interruption
 from automation.lifecycle import Stack
 from automation.local.target import LocalTarget
 from automation.pulumi_process import PulumiProcess
-from components import lambda_package, patterns
-from components.program import program
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("components", "runtime", "specs", "__main__.py", "Pulumi.yaml")
@@ -66,14 +64,9 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         else:
             shutil.copy(source, project / name)
     work_dir = tmp_path_factory.mktemp("work")
-    before = Path.cwd()
-    build, stage = lambda_package.build, patterns.stage_context
     with pytest.MonkeyPatch.context() as patch:
         for variable in [name for name in os.environ if name.startswith(("AWS_", "PULUMI_"))]:
             patch.delenv(variable)
-        patch.setattr(lambda_package, "build", lambda function: build(function, project))
-        patch.setattr(patterns, "stage_context", lambda: stage(project))
-        os.chdir(project)
         target = LocalTarget(work_dir=work_dir, container_runtime="process")
         try:
             target.start(print)
@@ -84,9 +77,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
                 interruption=Interruption(),
                 log_file=work_dir / "pulumi.log",
             )
-            stack = Stack(
-                name="e2e", program=program, pulumi=pulumi, work_dir=work_dir, main_dir=project, config=target.config
-            )
+            stack = Stack(name="e2e", pulumi=pulumi, work_dir=work_dir, project=project, config=target.config)
             stack.create()
             kit = Deployed(project=project, work_dir=work_dir, target=target, stack=stack)
             types: Counter[str] = Counter()
@@ -98,4 +89,3 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
             stack.destroy()
         finally:
             target.stop()
-            os.chdir(before)

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import pulumi
-import pulumi_aws
 import pytest
 
 from automation import runs, specs, verify
@@ -16,19 +14,10 @@ from automation.interruption import Interruption
 from automation.lifecycle import Stack
 from automation.local.target import LocalTarget
 from automation.pulumi_process import PulumiProcess
-from components.config import KitConfig
-from components.job import JobArgs
-from components.names import Place
-from components.patterns import PatternArgs, TaskSubmissionFromLambda, TaskSubmissionFromStepFunctions
 from tests.e2e.test_driver import ROOT, start
 from tests.integration import docker_images
 
-pytestmark = [
-    pytest.mark.acceptance,
-    pytest.mark.e2e,
-    # Loading all of pulumi_aws's modules warns of each that it deprecates.
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-]
+pytestmark = [pytest.mark.acceptance, pytest.mark.e2e]
 
 EXAMPLE = ROOT / "examples" / "word-count"
 
@@ -130,6 +119,71 @@ def run(job, s3):
 '''
 
 
+PROJECT = """
+name: own
+runtime: python
+"""
+
+PROGRAM = """
+# Pattern 1 builds the image; pattern 2 takes the same one, ready, with other arguments.
+import sys
+from pathlib import Path
+
+sys.path.append({root!r})
+
+import pulumi
+import pulumi_aws
+from components.config import KitConfig
+from components.job import JobArgs
+from components.names import Place
+from components.patterns import PatternArgs, TaskSubmissionFromLambda, TaskSubmissionFromStepFunctions
+
+own = pulumi.Config()
+place = Place(
+    partition=pulumi_aws.get_partition().partition,
+    account=pulumi_aws.get_caller_identity().account_id,
+    region=pulumi_aws.get_region().region,
+)
+config = KitConfig(name_suffix="own", task_ephemeral_storage=30, task_root_file_system="writable", spot_share=100)
+built = TaskSubmissionFromLambda(
+    "built",
+    PatternArgs(
+        config=config,
+        place=place,
+        stack=pulumi.get_stack(),
+        job=JobArgs(context=Path("image"), function="witness:run", environment={{"JOB_COLOUR": "red"}}),
+    ),
+)
+ready = TaskSubmissionFromStepFunctions(
+    "ready",
+    PatternArgs(
+        config=config,
+        place=place,
+        stack=pulumi.get_stack(),
+        job=JobArgs(
+            image=built.outputs["imageUri"],
+            function="witness:run",
+            command=["--fast", "7"],
+            environment={{"JOB_TABLE": built.outputs["ddbTableNameWFDetails"]}},
+            secrets={{"WORD": own.require("secret") + ":word::", "TOP": own.require("parameter")}},
+            policy={{
+                "Version": "2012-10-17",
+                "Statement": [
+                    {{
+                        "Effect": "Allow",
+                        "Action": "dynamodb:DescribeTable",
+                        "Resource": place.arn("dynamodb", "table/workflow_details_pattern_2-own"),
+                    }}
+                ],
+            }},
+        ),
+    ),
+)
+pulumi.export("pattern1", dict(built.outputs))
+pulumi.export("pattern2", dict(ready.outputs))
+"""
+
+
 class Library:
     """A program of the user's own, deployed from a folder of its own.
 
@@ -140,55 +194,7 @@ class Library:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.target = LocalTarget(work_dir=folder / "work", container_runtime="process")
-        self.secret = self.parameter = ""
         self.outputs: Mapping[str, Any] = {}
-
-    def program(self) -> None:
-        """Pattern 1 builds the image; pattern 2 takes the same one, ready, with other arguments."""
-        place = Place(
-            partition=pulumi_aws.get_partition().partition,
-            account=pulumi_aws.get_caller_identity().account_id,
-            region=pulumi_aws.get_region().region,
-        )
-        config = KitConfig(
-            name_suffix="own", task_ephemeral_storage=30, task_root_file_system="writable", spot_share=100
-        )
-        built = TaskSubmissionFromLambda(
-            "built",
-            PatternArgs(
-                config=config,
-                place=place,
-                stack=pulumi.get_stack(),
-                job=JobArgs(context=Path("image"), function="witness:run", environment={"JOB_COLOUR": "red"}),
-            ),
-        )
-        ready = TaskSubmissionFromStepFunctions(
-            "ready",
-            PatternArgs(
-                config=config,
-                place=place,
-                stack=pulumi.get_stack(),
-                job=JobArgs(
-                    image=built.outputs["imageUri"],
-                    function="witness:run",
-                    command=["--fast", "7"],
-                    environment={"JOB_TABLE": built.outputs["ddbTableNameWFDetails"]},
-                    secrets={"WORD": f"{self.secret}:word::", "TOP": self.parameter},
-                    policy={
-                        "Version": "2012-10-17",
-                        "Statement": [
-                            {
-                                "Effect": "Allow",
-                                "Action": "dynamodb:DescribeTable",
-                                "Resource": place.arn("dynamodb", "table/workflow_details_pattern_2-own"),
-                            }
-                        ],
-                    },
-                ),
-            ),
-        )
-        pulumi.export("pattern1", dict(built.outputs))
-        pulumi.export("pattern2", dict(ready.outputs))
 
     def run(self, pattern: int) -> tuple[verify.Verdict, dict[str, Any]]:
         """Run one task, and read what it saw."""
@@ -207,21 +213,25 @@ class Library:
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
     folder = tmp_path_factory.mktemp("own")
-    for name, content in (("Dockerfile", DOCKERFILE), ("witness.py", WITNESS)):
-        (folder / "image").mkdir(exist_ok=True)
-        (folder / "image" / name).write_text(content)
+    (folder / "image").mkdir()
     (folder / "work").mkdir()
+    for name, content in (
+        ("Pulumi.yaml", PROJECT),
+        ("__main__.py", PROGRAM.format(root=str(ROOT))),
+        ("image/Dockerfile", DOCKERFILE),
+        ("image/witness.py", WITNESS),
+    ):
+        (folder / name).write_text(content)
     own = Library(folder)
     with pytest.MonkeyPatch.context() as patch:
         for variable in [name for name in os.environ if name.startswith(("AWS_", "PULUMI_"))]:
             patch.delenv(variable)
-        patch.chdir(folder)
         try:
             own.target.start(print)
             secrets, parameters = own.target.aws.client("secretsmanager"), own.target.aws.client("ssm")
-            own.secret = secrets.create_secret(Name="words", SecretString='{"word": "bear"}')["ARN"]
+            secret = secrets.create_secret(Name="words", SecretString='{"word": "bear"}')["ARN"]
             parameters.put_parameter(Name="/words/top", Value="5", Type="SecureString")
-            own.parameter = parameters.get_parameter(Name="/words/top")["Parameter"]["ARN"]
+            parameter = parameters.get_parameter(Name="/words/top")["Parameter"]["ARN"]
             pulumi_process = PulumiProcess(
                 own.target.pulumi.executable,
                 version=own.target.pulumi.version,
@@ -231,11 +241,10 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
             )
             stack = Stack(
                 name="own",
-                program=own.program,
                 pulumi=pulumi_process,
                 work_dir=folder / "work",
-                main_dir=folder,
-                config=own.target.config,
+                project=folder,
+                config={**own.target.config, "own:secret": secret, "own:parameter": parameter},
             )
             stack.create()
             own.outputs = stack.deploy(on_resource=lambda _: None).outputs

@@ -1,5 +1,6 @@
 """What the driver makes of the engine's events and of a stack's state."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,7 +9,14 @@ from pulumi.automation.errors import CommandError, ConcurrentUpdateError
 
 from automation import lifecycle
 from automation.errors import NotYourStack, StackOperationFailed
-from automation.lifecycle import Changes, ResourceStep, dead_owner, physical_resources
+from automation.lifecycle import (
+    Changes,
+    ResourceStep,
+    config_value,
+    dead_owner,
+    physical_resources,
+    project_settings,
+)
 
 
 def event(**content: Any) -> EngineEvent:
@@ -152,3 +160,36 @@ def test_only_a_lock_whose_owner_on_this_machine_has_ended_is_ours_to_break() ->
     assert owner(other) is None, "another machine's"
     assert owner(LOCKED + other) is None, "one of two is another machine's"
     assert owner("[409] Conflict: Another update is currently in progress.") is None, "a backend that names nobody"
+
+
+DECLARED = {
+    "name": "kit",
+    "runtime": {"name": "python", "options": {"toolchain": "pip", "virtualenv": ".venv"}},
+    "config": {"zones": {"type": "array", "items": {"type": "string"}}, "cpu": {"type": "integer", "default": 256}},
+}
+
+
+def test_a_stack_s_project_file_is_the_project_s_own_with_its_folder_and_this_virtual_environment() -> None:
+    assert project_settings(DECLARED, Path("/kit"), virtualenv="/venv") == {
+        **DECLARED,
+        "runtime": {"name": "python", "options": {"toolchain": "pip", "virtualenv": "/venv"}},
+        "main": "/kit",
+    }
+    assert project_settings({"name": "kit", "runtime": "python"}, Path("/kit"), virtualenv=None) == {
+        "name": "kit",
+        "runtime": {"name": "python", "options": {}},
+        "main": "/kit",
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("kit:zones", '["a", "b"]', ["a", "b"]),
+        ("kit:cpu", "512", "512"),
+        ("kit:unknown", "[1]", "[1]"),
+        ("aws:zones", '["a"]', '["a"]'),
+    ],
+)
+def test_only_lists_and_objects_of_the_project_are_written_as_such(key: str, text: str, value: object) -> None:
+    assert config_value(DECLARED, key, text) == value

@@ -20,6 +20,8 @@ EMULATOR = f"{FOLDER}/emulator/emulator-x"
         ("janitor", ["python", "-I", "-S", "/kit/automation/local/emulator/janitor.py", EMULATOR], {}),
         ("engine", ["/cache/bin/pulumi", "up"], {"KIT_RUN": FOLDER}),
         ("plugin", ["python", "-m", "automation.local.plugins.aws", "127.0.0.1:1"], {"KIT_RUN": FOLDER}),
+        ("program", ["python", "-m", "automation.local.language_host", "127.0.0.1:1"], {"KIT_RUN": FOLDER}),
+        ("program", ["/pulumi/bin/pulumi-language-python", "127.0.0.1:1"], {"KIT_RUN": FOLDER}),
         ("process", ["docker", "build", "."], {"KIT_RUN": FOLDER}),
         ("task", ["python", "-m", "runtime.task"], {"HOME": f"{EMULATOR}/containers/1"}),
         ("function", ["python", "-I", "-S", "/kit/lambda_bootstrap.py"], {"TMPDIR": f"{EMULATOR}/functions/tmp"}),
@@ -76,7 +78,7 @@ def test_an_emulator_is_asked_first_and_killed_when_it_does_not_hear(monkeypatch
     now = [0.0]
     left = [Process(1, "emulator"), Process(2, "janitor"), Process(3, "engine")]
     monkeypatch.setattr(processes, "find", lambda _folder: left)
-    monkeypatch.setattr(processes, "_signal", lambda pid, number: sent.append((pid, number.name)))
+    monkeypatch.setattr(processes, "tell", lambda pid, number: sent.append((pid, number.name)))
 
     def sleep(_seconds: float) -> None:
         now[0] += 16.0
@@ -90,7 +92,7 @@ def test_an_emulator_is_asked_first_and_killed_when_it_does_not_hear(monkeypatch
 def test_what_does_not_end_at_all_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr(processes, "find", lambda _folder: [Process(7, "engine")])
-    monkeypatch.setattr(processes, "_signal", lambda *_: None)
+    monkeypatch.setattr(processes, "tell", lambda *_: None)
 
     with pytest.raises(ProcessesStay, match="do not end: engine 7"):
         processes.end(Path("/r"), clock=lambda: now[0], sleep=lambda _: now.__setitem__(0, now[0] + 16.0))

@@ -183,7 +183,6 @@ class Journey:
                 source_buckets=(),
             ),
             target=FakeTarget(self.world, target, target == "aws"),  # type: ignore[arg-type]
-            program=lambda: None,
             interruption=self.interruption,
             progress=self.progress,
             faults=faults.Faults([{}], FakeInjector(self.world)) if with_faults else None,

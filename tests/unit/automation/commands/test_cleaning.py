@@ -1,6 +1,7 @@
 """What becomes of work folders, and what is said of it."""
 
 import io
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -125,7 +126,7 @@ def test_a_name_that_is_no_stack_s_leaves_no_folder_and_removes_none(
     assert folder.exists() == is_there
 
 
-def test_a_run_cleans_up_first_and_waits_for_an_engine_that_outlived_its_driver(
+def test_a_run_cleans_up_first_and_stops_an_engine_that_outlived_its_driver(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
@@ -137,6 +138,8 @@ def test_a_run_cleans_up_first_and_waits_for_an_engine_that_outlived_its_driver(
     stack.start(replace(KILLED, target="aws"))
     monkeypatch.setattr(processes, "end", lambda _folder: [])
     monkeypatch.setattr(processes, "find", lambda _folder: engines.pop(0))
+    told: list[tuple[int, signal.Signals]] = []
+    monkeypatch.setattr(processes, "tell", lambda pid, number: told.append((pid, number)))
 
     cleaning.before_a_run(stack, runs=killed.parent, say=said.append)
 
@@ -144,8 +147,9 @@ def test_a_run_cleans_up_first_and_waits_for_an_engine_that_outlived_its_driver(
     assert said[-2:] == [
         "left on AWS: stack e2e of e2e (process 17, started 2026-11-24T09:20:09Z; "
         "killed, or ended before everything was removed)",
-        "waiting for its engine (5) to finish what it has begun",
+        "telling its engine (5) to stop; it finishes what it has begun",
     ]
+    assert told == [(5, signal.SIGINT)], "once: a second signal would end it at once"
     stack.close()
 
 

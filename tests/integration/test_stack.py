@@ -1,0 +1,123 @@
+"""A stack of a small project without any cloud, through the real engine and the language host."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from automation.errors import StackOperationFailed
+from automation.interruption import Interruption
+from automation.lifecycle import Stack
+from automation.local import pulumi_cli
+from automation.pulumi_process import PulumiProcess
+
+pytestmark = pytest.mark.integration
+
+PROJECT = """
+name: small
+runtime:
+  name: python
+  options: {virtualenv: .venv}
+config:
+  word: {type: string, default: bear}
+  words: {type: array, items: {type: string}, default: []}
+"""
+
+MakeStack = Callable[..., Stack]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "Pulumi.yaml").write_text(PROJECT)
+    return folder
+
+
+@pytest.fixture
+def make_stack(project: Path, tmp_path: Path) -> MakeStack:
+    cli = pulumi_cli.ensure(pulumi_cli.default_cache_dir(), progress=print)
+    pulumi_cli.add_language_host(cli.path, tmp_path / "bin")
+    (tmp_path / "state").mkdir()
+    environment = {
+        **os.environ,
+        "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "PULUMI_BACKEND_URL": f"file://{tmp_path / 'state'}",
+        "PULUMI_CONFIG_PASSPHRASE": "tests",
+        "PULUMI_HOME": str(tmp_path / "home"),
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+    }
+
+    def make(program: str, **config: str) -> Stack:
+        (project / "__main__.py").write_text(program)
+        (tmp_path / "work").mkdir(exist_ok=True)
+        return Stack(
+            name="test",
+            pulumi=PulumiProcess(cli.path, version=cli.version, environment=environment, interruption=Interruption()),
+            work_dir=tmp_path / "work",
+            project=project,
+            config={f"small:{key}": value for key, value in config.items()},
+        )
+
+    return make
+
+
+SEEN = """
+import os
+import pulumi
+config = pulumi.Config()
+pulumi.export("process", os.getpid())
+pulumi.export("folder", os.getcwd())
+pulumi.export("word", config.require("word"))
+pulumi.export("words", config.require_object("words"))
+"""
+
+
+def test_the_program_runs_as_pulumi_up_runs_it(make_stack: MakeStack, project: Path) -> None:
+    stack = make_stack(SEEN, words=json.dumps(["a", "b"]))
+    assert stack.open() is False
+
+    outputs = stack.deploy().outputs
+
+    assert outputs["process"] != os.getpid(), "a process of its own"
+    assert outputs["folder"] == str(project.resolve())
+    assert outputs["word"] == "bear", "what the project file declares"
+    assert outputs["words"] == ["a", "b"]
+    assert sorted(path.name for path in project.iterdir()) == ["Pulumi.yaml", "__main__.py"], "nothing is written there"
+
+
+def test_a_stack_that_exists_gets_the_config_that_is_given_and_keeps_the_rest(make_stack: MakeStack) -> None:
+    make_stack(SEEN, word="berry", words='["a"]').create()
+    stack = make_stack(SEEN, words='["b"]')
+    assert stack.open() is True
+
+    outputs = stack.deploy().outputs
+
+    assert (outputs["word"], outputs["words"]) == ("berry", ["b"])
+
+
+@pytest.mark.parametrize(
+    ("program", "shown"),
+    [
+        (
+            "raise ValueError('no bears')",
+            "Program failed with an unhandled exception:\nTraceback (most recent call last):\n"
+            '  File "{main}", line 1, in <module>\n'
+            "    raise ValueError('no bears')\nValueError: no bears",
+        ),
+        ("import pulumi\nraise pulumi.RunError('it cannot be used')", "it cannot be used"),
+    ],
+    ids=["a mistake", "an error for its user"],
+)
+def test_what_a_program_raises_is_shown_once_and_from_its_own_lines_on(
+    make_stack: MakeStack, project: Path, program: str, shown: str
+) -> None:
+    stack = make_stack(program)
+    stack.create()
+
+    with pytest.raises(StackOperationFailed) as failed:
+        stack.preview()
+
+    assert list(failed.value.diagnostics) == [shown.format(main=project.resolve() / "__main__.py")]
