@@ -37,6 +37,10 @@ acceptance: $(SETUP) ## the tests that take minutes: whole runs with faults of e
 soak: $(SETUP) ## fifty runs with faults in them on a deployed stack: all come to a true end (ARGS="--runs 6 --seed 2 …")
 	@$(BIN)/python -m automation.soak $(ARGS)
 
+.PHONY: deployments
+deployments: $(SETUP) ## deploy and destroy a hundred times on a busy machine: every deployment is whole (ARGS="--count 10 …")
+	@$(BIN)/python -m automation.deployments $(ARGS)
+
 .PHONY: lint
 lint: $(SETUP) ## ruff, mypy strict, import contracts
 	@$(BIN)/ruff check --quiet .
