@@ -19,7 +19,7 @@ e2e: $(SETUP) ## deploy both patterns, run ten tasks each, verify, destroy (ARGS
 docker-e2e: $(SETUP) ## the same with real containers, and their tests; root on Debian gets an engine for it (ARGS="…")
 	@$(BIN)/python -m automation.local.docker_engine bash -c 'set -e; \
 	  $(BIN)/python automation/e2e.py --container-runtime docker --config "baseImage=$$KIT_BASE_IMAGE" $(ARGS); \
-	  $(BIN)/python -m pytest --quiet -m docker tests/integration tests/e2e/test_own_jobs.py'
+	  $(BIN)/python -m pytest --quiet --timeout 900 -o faulthandler_timeout=1800 -m docker tests/integration tests/e2e/test_own_jobs.py'
 
 .PHONY: wheels
 wheels: $(SETUP) ## put the image's packages into its build context, for builds that reach no package index
@@ -31,7 +31,7 @@ test: $(SETUP) ## the tests that take less than three minutes in all, with cover
 
 .PHONY: acceptance
 acceptance: $(SETUP) ## the tests that take minutes: whole runs with faults of every kind, whole journeys (ARGS="-k name …")
-	@$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile -m "acceptance and not docker" tests/integration tests/e2e $(ARGS)
+	@$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile --timeout 900 -o faulthandler_timeout=1800 -m "acceptance and not docker" tests/integration tests/e2e $(ARGS)
 
 .PHONY: soak
 soak: $(SETUP) ## fifty runs with faults in them on a deployed stack: all come to a true end (ARGS="--runs 6 --seed 2 …")
