@@ -115,6 +115,8 @@ class Monitor:
         now = to_iso(self._clock.now())
         if outcome.has_capacity:
             summary, _ = self._summaries.end_waiting(summary, now)
+        elif outcome.freed_capacity:
+            summary, _ = self._summaries.launch_now(summary, now)
         if outcome.verdict is None:
             summary, _ = self._summaries.update_counts(summary, outcome.counts, now)
         else:

@@ -83,6 +83,7 @@ class Reconciliation:
         relaunch: pattern 1: the launcher has something to launch.
         wait_seconds: how long to wait before the next look.
         has_capacity: whether a run that waits for capacity has started a task since.
+        freed_capacity: pattern 1: whether tasks have ended since the last look, so that the launcher need not wait.
     """
 
     updates: tuple[TaskRow, ...]
@@ -94,6 +95,7 @@ class Reconciliation:
     relaunch: bool
     wait_seconds: int
     has_capacity: bool = False
+    freed_capacity: bool = False
 
     @property
     def changes_rows(self) -> bool:
@@ -192,6 +194,9 @@ def reconcile(
         current |= {row.ecs_task_id: row for row in creations}
     states = task_states(current.values())
     counts = count(summary, states, now, settings)
+    freed = summary.launch_after is not None and counts.running < summary.running_tasks
+    if freed:
+        summary = replace(summary, launch_after=None)
     return Reconciliation(
         updates=tuple(updates),
         stops=tuple(stops),
@@ -202,6 +207,7 @@ def reconcile(
         relaunch=settings.pattern == 1 and launcher_has_work(summary, states, now, settings),
         wait_seconds=wait_seconds(summary, states, now, settings),
         has_capacity=_has_capacity(summary, current.values()),
+        freed_capacity=freed,
     )
 
 

@@ -148,6 +148,14 @@ class SummaryTable:
         values = {"waiting_since": now, "update_time": now} | ({"launch_after": launch_after} if launch_after else {})
         return self._update(summary, RunStatus.RUNNING, values, keep=("waiting_since",), count="capacity_waits")
 
+    def launch_now(self, summary: Summary, now: str) -> tuple[Summary, bool]:
+        """Note that the launcher of a running run need not wait for capacity any longer before it asks again.
+
+        Returns:
+            The item that stands in the table, and whether this call wrote it.
+        """
+        return self._update(summary, RunStatus.RUNNING, {"update_time": now}, remove=("launch_after",))
+
     def end_waiting(self, summary: Summary, now: str) -> tuple[Summary, bool]:
         """Note that a running run has capacity again.
 

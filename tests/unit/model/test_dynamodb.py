@@ -47,6 +47,7 @@ steps: st.SearchStrategy[Step] = st.one_of(
     st.builds(lambda row: lambda _, details: details.record_failure(row), rows),
     st.just(lambda summaries, _: summaries.wait_for_capacity(RUN, NOW)),
     st.just(lambda summaries, _: summaries.wait_for_capacity(RUN, NOW, NOW)),
+    st.just(lambda summaries, _: summaries.launch_now(RUN, NOW)),
     st.just(lambda summaries, _: summaries.end_waiting(RUN, NOW)),
     st.builds(
         lambda arn: lambda summaries, _: summaries.register(replace(RUN, execution_arn=arn)), st.sampled_from("ab")

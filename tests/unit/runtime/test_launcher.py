@@ -466,6 +466,18 @@ class TestCapacity:
         assert (result["launched"], result["remaining"]) == (1, 2)
         assert not w.launcher.launch(payload(3), plenty)["again"]
 
+    def test_a_task_that_ends_ends_the_wait_for_the_others(self, world: Callable[..., Any]) -> None:
+        w = world()
+        w.ecs.answers = [None, *[client_error("ClientException", QUOTA)] * 1000]
+        w.launcher.launch(payload(3), plenty)
+        look = {"execution": execution(), "workflowName": "copying", "runId": str(w.run_id)}
+        assert not w.monitor.monitor(look)["relaunch"]
+        w.details.write(replace(w.rows()[0], status=TaskStatus.COMPLETED))
+        w.ecs.end(w.rows()[0].ecs_task_id)
+        assert w.monitor.monitor(look)["relaunch"]
+        w.ecs.answers = []
+        assert w.launcher.launch(payload(3), plenty)["launched"] == 2
+
     def test_no_more_than_max_concurrency_are_under_way(self, world: Callable[..., Any]) -> None:
         w = world(maxConcurrency=2)
         first = w.launcher.launch(payload(5), plenty)
