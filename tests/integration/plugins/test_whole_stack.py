@@ -35,7 +35,7 @@ def test_subnets_stay_in_their_zones_and_go_when_lambda_lets_go_of_them(
     project.mkdir()
     work_dir.mkdir()
     monkeypatch.chdir(project)
-    monkeypatch.setattr(network, "DELETE_TIMEOUT", "20s")
+    monkeypatch.setattr(network, "DELETE_TIMEOUT", "60s")
     settings = auto.ProjectSettings(name=NAMESPACE, runtime="python", main=str(project))
     options = auto.LocalWorkspaceOptions(
         work_dir=str(work_dir), env_vars=environment, pulumi_command=command, project_settings=settings
