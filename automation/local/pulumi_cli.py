@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -35,6 +35,9 @@ _VERSION_SYMBOL: Final = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Vers
 _VERSION_TIMEOUT_SECONDS: Final = 30.0
 _DOWNLOAD_TIMEOUT_SECONDS: Final = 300.0
 _PROGRESS_INTERVAL_SECONDS: Final = 30.0
+_BUILD_TIMEOUT_SECONDS: Final = 3600.0
+_OTHER_TIMEOUT_SECONDS: Final = _DOWNLOAD_TIMEOUT_SECONDS + _BUILD_TIMEOUT_SECONDS
+"""How long another process may take to get the CLI for all."""
 _SCRATCH: Final = "tmp"
 _INSTALL: Final = """
 import subprocess, sys
@@ -204,12 +207,15 @@ def _from_cache(root: Path, environment: Mapping[str, str]) -> PulumiCli:
 _BUILT_MARK: Final = "built-from-source"
 
 
-def _lock(cache_dir: Path, progress: Progress) -> AbstractContextManager[None]:
+@contextmanager
+def _lock(cache_dir: Path, progress: Progress) -> Generator[None, None, None]:
     """One process at a time."""
-    return in_turn(
-        cache_dir / "pulumi.lock",
-        waiting=lambda: progress("Another process is getting the Pulumi CLI: waiting for it."),
-    )
+    waiting = functools.partial(progress, "Another process is getting the Pulumi CLI: waiting for it.")
+    with in_turn(cache_dir / "pulumi.lock", waiting=waiting, limit_seconds=_OTHER_TIMEOUT_SECONDS) as held:
+        if not held:
+            minutes = f"{_OTHER_TIMEOUT_SECONDS / 60:g} min"
+            raise PulumiUnavailable([f"cache: another process has held {cache_dir / 'pulumi.lock'} for {minutes}"])
+        yield
 
 
 @contextmanager
@@ -344,7 +350,10 @@ def _follow(process: "subprocess.Popen[bytes]", progress: Progress) -> None:
             process.wait(_PROGRESS_INTERVAL_SECONDS)
             return
         except subprocess.TimeoutExpired:
-            progress(f"Still building the Pulumi CLI ({time.monotonic() - started:.0f} s)…")
+            waited = time.monotonic() - started
+            if waited > _BUILD_TIMEOUT_SECONDS:
+                raise _NotThisWay(f"go build did not end within {_BUILD_TIMEOUT_SECONDS / 60:g} min") from None
+            progress(f"Still building the Pulumi CLI ({waited:.0f} s)…")
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:

@@ -9,8 +9,8 @@ import shutil
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ FOLDER = Path(__file__).resolve().parents[2] / ".kit" / "local"
 """Where it keeps everything; thrown away by `stop`."""
 _RECORD = "session.json"
 _STOP_SECONDS = 15.0
+_TURN_SECONDS = 300.0
 _POLL_SECONDS = 0.05
 
 Say = Callable[[str], None]
@@ -186,12 +187,18 @@ def require(folder: Path | None = None) -> Session:
     return session
 
 
-def _turn(folder: Path, say: Say) -> AbstractContextManager[None]:
+@contextmanager
+def _turn(folder: Path, say: Say) -> Iterator[None]:
     """Starting and stopping take turns. The lock is beside the folder, which both of them remove."""
-    return in_turn(
-        folder.with_name(f"{folder.name}.lock"),
-        waiting=lambda: say(f"another process starts or stops the local AWS in {folder}: waiting for it"),
-    )
+    lock = folder.with_name(f"{folder.name}.lock")
+
+    def waiting() -> None:
+        say(f"another process starts or stops the local AWS in {folder}: waiting for it")
+
+    with in_turn(lock, waiting=waiting, limit_seconds=_TURN_SECONDS) as held:
+        if not held:
+            raise EmulatorError(f"another process has held {lock} for {_TURN_SECONDS:g} s: end it, then try again")
+        yield
 
 
 def _write(path: Path, text: str) -> None:

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import signal
+import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +19,20 @@ from automation.pulumi_process import PulumiProcess
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("components", "runtime", "specs", "__main__.py", "Pulumi.yaml")
+
+
+DRIVER_SECONDS = 600.0
+"""How long a driver may take on a busy machine; less than what its test may."""
+
+
+def finish(driver: "subprocess.Popen[str]", seconds: float = DRIVER_SECONDS) -> tuple[str, str]:
+    """What a driver printed, once it has ended. One that does not is ended, and shows the stacks of its threads."""
+    try:
+        return driver.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        driver.send_signal(signal.SIGABRT)
+        out, err = driver.communicate(timeout=60)
+        pytest.fail(f"the driver did not end within {seconds:g} s\n{out}\n{err}")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -28,6 +28,7 @@ def pulumi(tmp_path: Path) -> Iterator[Pulumi]:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            timeout=240,
             check=False,
         )
 

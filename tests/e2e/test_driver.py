@@ -16,6 +16,7 @@ import pytest
 from automation import specs
 from automation.local.emulator import Emulator
 from automation.local.pulumi_cli import default_cache_dir
+from tests.e2e.conftest import finish
 
 pytestmark = pytest.mark.e2e
 
@@ -25,7 +26,8 @@ ROOT = Path(__file__).resolve().parents[2]
 def environment(home: Path, **more: str) -> dict[str, str]:
     """A user's environment without any AWS or Pulumi settings, but with the CLI that is cached on this machine."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PULUMI_", "KIT_"))}
-    return {**kept, "HOME": str(home), "XDG_CACHE_HOME": str(default_cache_dir().parent), **more}
+    cache = str(default_cache_dir().parent)
+    return {**kept, "HOME": str(home), "XDG_CACHE_HOME": cache, "PYTHONFAULTHANDLER": "1", **more}
 
 
 def start(folder: Path, *arguments: str, **more: str) -> "subprocess.Popen[str]":
@@ -85,7 +87,7 @@ def test_each_pattern_s_sample_runs_also_two_at_once(tmp_path: Path) -> None:
             *("--pattern", str(pattern), "--container-runtime", "process"),
             *("--json", "report.json", "--report-dir", "reports"),
         )
-    shown = {pattern: driver.communicate()[1] for pattern, driver in drivers.items()}
+    shown = {pattern: finish(driver)[1] for pattern, driver in drivers.items()}
 
     for pattern, folder in folders.items():
         assert drivers[pattern].returncode == 0, shown[pattern]
@@ -128,7 +130,7 @@ def test_the_same_flow_on_whatever_the_aws_endpoint_is(tmp_path: Path) -> None:
             *("--json", "report.json"),
             **emulator.environment,
         )
-        shown = driver.communicate()[1]
+        shown = finish(driver)[1]
 
         assert driver.returncode == 0, shown
         report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
@@ -165,10 +167,8 @@ def test_ctrl_c_in_the_middle_of_the_deployment_destroys_what_was_made(tmp_path:
             break
 
     os.killpg(driver.pid, signal.SIGINT)
-    seen += list(driver.stderr)
-
-    shown = "".join(seen)
-    assert driver.wait() == 130, shown
+    shown = "".join(seen) + finish(driver)[1]
+    assert driver.returncode == 130, shown
     assert "interrupted by SIGINT: destroying what was made" in shown
     assert "deleted aws:ec2:Vpc " in log.read_text(encoding="utf-8")
     report = json.loads((tmp_path / "reports" / "report.json").read_text(encoding="utf-8"))

@@ -15,7 +15,7 @@ import pytest
 
 from automation import processes, workfolders
 from automation.local.emulator import Emulator
-from tests.e2e.conftest import COPIED, ROOT
+from tests.e2e.conftest import COPIED, ROOT, finish
 from tests.e2e.test_driver import environment
 
 pytestmark = [pytest.mark.e2e, pytest.mark.acceptance]
@@ -58,7 +58,7 @@ class Project:
     def run(self, *arguments: str, **more: str) -> tuple[int, str, str]:
         """Exit status, standard output and standard error of a command that has ended."""
         process = self.start(*arguments, **more)
-        out, err = process.communicate()
+        out, err = finish(process)
         return process.returncode, out, err
 
     def kill_at(self, moment: str, *arguments: str, **more: str) -> "subprocess.Popen[str]":
@@ -71,7 +71,7 @@ class Project:
             if moment in line:
                 driver.send_signal(signal.SIGKILL)
                 break
-        assert driver.wait() == -signal.SIGKILL, "".join(seen)
+        assert driver.wait(timeout=60) == -signal.SIGKILL, "".join(seen)
         return driver
 
     def folders(self, target: str = "runs") -> list[Path]:
@@ -113,7 +113,7 @@ def test_clean_removes_what_a_killed_driver_left_and_leaves_a_living_one_alone(p
     assert f"removing what is left of e2e {left.name} (process {killed.pid}, started " in said
     assert f"removed {left}\n" in said
     assert not left.exists() and processes.find(left) == []
-    shown = living.communicate()[1]
+    shown = finish(living)[1]
     assert living.returncode == 0, shown
     assert json.loads((project.home / "living.json").read_text(encoding="utf-8"))["passed"]
     assert project.folders() == []
@@ -278,6 +278,6 @@ def test_two_drivers_of_one_stack_on_aws_do_not_get_in_each_other_s_way(project:
         assert status == 1 and f"another e2e (process {first.pid}, started " in said
         cleaned, _, said = project.run("clean", "--target", "aws", "--yes", **emulator.environment)
         assert cleaned == 0 and "nothing to clean" in said
-        shown = first.communicate()[1]
+        shown = finish(first)[1]
         assert first.returncode == 0, shown
         assert project.folders("aws") == []

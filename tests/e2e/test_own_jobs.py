@@ -14,6 +14,7 @@ from automation.interruption import Interruption
 from automation.lifecycle import Stack
 from automation.local.target import LocalTarget
 from automation.pulumi_process import PulumiProcess
+from tests.e2e.conftest import finish
 from tests.e2e.test_driver import ROOT, start
 from tests.integration import docker_images
 
@@ -68,7 +69,7 @@ def test_the_example_runs_in_both_patterns_through_its_own_files_alone(tmp_path:
         *("--container-runtime", runtime, "--json", "report.json"),
         *(("--config", f"baseImage={base}") if runtime == "docker" and base else ()),
     )
-    shown = driver.communicate()[1]
+    shown = finish(driver)[1]
 
     assert driver.returncode == 0, shown
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))

@@ -157,7 +157,7 @@ class Aws:
         request = urllib.request.Request(
             self.emulator.endpoint_url + path, data=body, method=method, headers={"Content-Type": media_type}
         )
-        with urllib.request.urlopen(request) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.headers.get("Location", "")
 
 

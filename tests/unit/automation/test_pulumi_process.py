@@ -87,7 +87,7 @@ def test_a_signal_to_the_whole_terminal_reaches_the_engine_once_and_lets_it_fini
 
     assert sorted(seen) == ["engine: finishing", "interrupted", FINISHING]
     assert seen[-1] == "interrupted"
-    assert driver.wait() == 0
+    assert driver.wait(timeout=60) == 0
 
 
 def test_the_engine_of_a_destroy_is_left_alone(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ print("engine: destroyed", flush=True)
     fifo.write_text("go on")
 
     assert lines_until(driver, "returned") == ["engine: destroyed", "returned"]
-    assert driver.wait() == 0
+    assert driver.wait(timeout=60) == 0
 
 
 def test_a_second_signal_ends_the_command(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_a_second_signal_ends_the_command(tmp_path: Path) -> None:
     os.killpg(driver.pid, signal.SIGINT)
 
     assert lines_until(driver, "interrupted again")[-1] == "interrupted again"
-    assert driver.wait() == 0
+    assert driver.wait(timeout=60) == 0
 
 
 def run(engine: Path, tmp_path: Path) -> PulumiProcess:

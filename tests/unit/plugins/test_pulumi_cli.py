@@ -190,6 +190,23 @@ print(cli.origin)
     assert second.communicate(timeout=60)[0].split()[-1] == "cache"
 
 
+def test_another_process_is_not_waited_for_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulumi_cli, "_OTHER_TIMEOUT_SECONDS", 0.0)
+    with pulumi_cli._lock(tmp_path, print):
+        with pytest.raises(PulumiUnavailable, match=r"another process has held \S+/pulumi.lock for 0 min"):
+            with pulumi_cli._lock(tmp_path, print):
+                pass
+
+
+def test_a_build_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulumi_cli, "_BUILD_TIMEOUT_SECONDS", 0.0)
+    monkeypatch.setattr(pulumi_cli, "_PROGRESS_INTERVAL_SECONDS", 0.01)
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, start_new_session=True) as build:
+        with pytest.raises(pulumi_cli._NotThisWay, match="go build did not end within 0 min"):
+            pulumi_cli._follow(build, print)
+        build.kill()
+
+
 def test_the_cache_follows_the_environment(tmp_path: Path) -> None:
     assert default_cache_dir({"XDG_CACHE_HOME": "/x", "HOME": "/h"}) == Path("/x/ecs-step-functions-kit")
     assert default_cache_dir({"HOME": "/h"}) == Path("/h/.cache/ecs-step-functions-kit")
@@ -235,7 +252,7 @@ building.wait()
 """
     held_by_the_build = os.open(alive, os.O_RDONLY | os.O_NONBLOCK)
 
-    done = subprocess.run([sys.executable, "-c", driver, str(tmp_path)], check=False)
+    done = subprocess.run([sys.executable, "-c", driver, str(tmp_path)], timeout=120, check=False)
 
     assert done.returncode == (0 if end == "pass" else -9)
     ended, _, _ = select.select([held_by_the_build], [], [], 60)
