@@ -144,20 +144,22 @@ def test_more_memory_changes_the_task_definition_and_what_names_it(deployed: Dep
     changes = deployed.stack.preview()
 
     deployed.stack.configure({"ecs-step-functions-kit:taskMemory": "512"})
-    assert {kind for _, kind in changed(changes)} == {"TaskDefinition", "Function"}
-    assert {operation for operation, kind in changed(changes) if kind == "Function"} == {"update"}
+    assert {kind for _, kind in changed(changes)} == {"TaskDefinition", "Function", "StateMachine"}
+    assert {operation for operation, kind in changed(changes) if kind != "TaskDefinition"} == {"update"}
 
 
 @pytest.mark.acceptance
-def test_a_changed_function_s_source_updates_that_function_alone(deployed: Deployed) -> None:
+def test_a_changed_function_s_source_updates_that_function_and_the_definition_that_names_its_version(
+    deployed: Deployed,
+) -> None:
     source = deployed.project / "runtime" / "launcher" / "handler.py"
     before = source.read_text(encoding="utf-8")
     source.write_text(before + "\n# changed\n", encoding="utf-8")
 
     changes = deployed.stack.deploy().changes
 
-    assert changed(changes) == {("update", "Function")}
-    assert len(names(changes)) == 1 and "launcher" in names(changes).pop()
+    assert changed(changes) == {("update", "Function"), ("update", "StateMachine")}
+    assert names(changes) == {"pattern-1-launcher", "pattern-1-state-machine"}
 
 
 @pytest.mark.acceptance
