@@ -50,6 +50,8 @@ class PrivateFunctions:
             VpcConfig={"SubnetIds": subnets, "SecurityGroupIds": [group]},
         )
         known: str = self.aws.name(name)
+        # Lambda publishes nothing of a function that is not ready.
+        self.until(lambda: self.functions.get_function(FunctionName=known)["Configuration"]["State"] == "Active")
         return known
 
     def interfaces(self, **filters: str) -> list[dict[str, Any]]:
