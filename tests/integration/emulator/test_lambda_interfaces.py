@@ -51,7 +51,7 @@ class PrivateFunctions:
         )
         known: str = self.aws.name(name)
         # Lambda publishes nothing of a function that is not ready.
-        self.until(lambda: self.functions.get_function(FunctionName=known)["Configuration"]["State"] == "Active")
+        self.functions.get_waiter("function_active_v2").wait(FunctionName=known, WaiterConfig={"Delay": 0.1})
         return known
 
     def interfaces(self, **filters: str) -> list[dict[str, Any]]:
