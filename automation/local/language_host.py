@@ -117,6 +117,7 @@ class ProgramHost(language_pb2_grpc.LanguageRuntimeServicer):
         """Run the program in the project's folder; what it raises is shown with its traceback."""
         del context
         folder = Path(request.info.program_directory or request.pwd or ".").resolve()
+        entry = program_file(folder, request.info.entry_point)
         os.chdir(folder)
         runtime.configure(
             runtime.Settings(
@@ -137,11 +138,11 @@ class ProgramHost(language_pb2_grpc.LanguageRuntimeServicer):
         with futures.ThreadPoolExecutor(max(request.parallel, 1) * _THREADS_PER_OPERATION) as executor:
             loop.set_default_executor(executor)
             try:
-                loop.run_until_complete(runtime.run_in_stack(lambda: run_program(folder, request.info.entry_point)))
+                loop.run_until_complete(runtime.run_in_stack(lambda: run_program(entry)))
             except RunError as error:
                 log.error(str(error))
             except Exception as error:  # noqa: BLE001  a program may raise anything; its user is shown it
-                log.error(f"Program failed with an unhandled exception:\n{_users_part(error, folder)}")
+                log.error(f"Program failed with an unhandled exception:\n{users_part(error, entry)}")
             else:
                 return language_pb2.RunResponse()
         # The engine has been told already: told again by the response, it would show the error twice.
@@ -153,26 +154,38 @@ class ProgramHost(language_pb2_grpc.LanguageRuntimeServicer):
         return empty_pb2.Empty()
 
 
-def _users_part(error: Exception, folder: Path) -> str:
-    """A traceback from the first line in the project's folder on."""
-    frames = traceback.extract_tb(error.__traceback__)
-    users = next((index for index, frame in enumerate(frames) if Path(frame.filename).is_relative_to(folder)), 0)
-    return "".join(traceback.format_exception(error, limit=users - len(frames))).rstrip()
-
-
-def run_program(folder: Path, entry_point: str) -> None:
-    """Run a program as `python <folder>` would.
+def program_file(folder: Path, entry_point: str) -> Path:
+    """The file that a program starts with.
 
     Args:
         folder: the project's folder.
         entry_point: a file or folder below it, or `.`.
-
-    Raises:
-        RunError: there is no program.
     """
     entry = folder / entry_point if entry_point else folder
-    if entry.is_dir():
-        entry = entry / _ENTRY
+    return entry / _ENTRY if entry.is_dir() else entry
+
+
+def users_part(error: Exception, entry: Path) -> str:
+    """An error with its traceback from the first line of the program on; all of it where none of its lines is there.
+
+    Args:
+        error: what the program raised.
+        entry: the program's file.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    users = next((index for index, frame in enumerate(frames) if Path(frame.filename) == entry), 0)
+    return "".join(traceback.format_exception(error, limit=users - len(frames))).rstrip()
+
+
+def run_program(entry: Path) -> None:
+    """Run a program as `python <file>` would.
+
+    Args:
+        entry: the file.
+
+    Raises:
+        RunError: there is no program, or it ends with an exit status.
+    """
     if not entry.is_file():
         raise RunError(f"there is no program {entry}")
     sys.path.insert(0, str(entry.parent))

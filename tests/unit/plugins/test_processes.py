@@ -1,8 +1,10 @@
 """The executables that the engine starts: plugins and language host."""
 
 import os
+import runpy
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,13 +96,30 @@ def test_a_program_runs_as_python_would_run_it(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "beside.py").write_text("VALUE = 'seen'\n")
     code = "from pathlib import Path\nimport beside\nassert __name__ == '__main__'\nPath(__file__).with_name('out')"
     (tmp_path / "__main__.py").write_text(f"{code}.write_text(beside.VALUE)\nraise SystemExit(0)\n")
-    language_host.run_program(tmp_path, ".")
+    language_host.run_program(language_host.program_file(tmp_path, "."))
     assert (tmp_path / "out").read_text() == "seen"
 
 
 def test_a_program_that_is_not_there_or_fails_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="there is no program"):
-        language_host.run_program(tmp_path, "")
+        language_host.run_program(language_host.program_file(tmp_path, ""))
     (tmp_path / "__main__.py").write_text("raise SystemExit(3)\n")
     with pytest.raises(RunError, match="exit status 3"):
-        language_host.run_program(tmp_path, "__main__.py")
+        language_host.run_program(language_host.program_file(tmp_path, "__main__.py"))
+
+
+def test_an_error_is_shown_from_the_program_s_first_line_on_wherever_the_host_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kit's own host, and its virtual environment, are in the folder of its project."""
+    monkeypatch.setattr("sys.path", list(sys.path))
+    program, host = tmp_path / "__main__.py", tmp_path / "host.py"
+    program.write_text("def inner():\n    raise ValueError('no bears')\ninner()\n")
+    host.write_text("from automation.local.language_host import run_program\nrun_program(program)\n")
+
+    with pytest.raises(ValueError, match="no bears") as raised:
+        runpy.run_path(str(host), {"program": program})
+
+    shown = language_host.users_part(raised.value, program).splitlines()
+    assert shown[:2] == ["Traceback (most recent call last):", f'  File "{program}", line 3, in <module>']
+    assert shown[-1] == "ValueError: no bears"
