@@ -18,7 +18,8 @@ for number in range(2000):
 
 
 def paste(lines: list[str]) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(["sh", "-c", "\n".join(lines)], capture_output=True, text=True, check=False)
+    command = ["sh", "-c", "\n".join(lines)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_an_emulator_that_still_writes_when_it_is_told_to_end_is_waited_for(tmp_path: Path) -> None:
@@ -26,12 +27,13 @@ def test_an_emulator_that_still_writes_when_it_is_told_to_end_is_waited_for(tmp_
     folder.mkdir()
     emulator = subprocess.Popen([sys.executable, "-c", LINGERS, str(folder)], stdout=subprocess.PIPE)
     assert emulator.stdout is not None and emulator.stdout.readline() == b"ready\n"
-    reaper = threading.Thread(target=emulator.communicate)
+    reaper = threading.Thread(target=emulator.communicate, daemon=True)
     reaper.start()
 
     done = paste(removal(folder, emulator.pid))
 
-    reaper.join()
+    reaper.join(60)
+    assert not reaper.is_alive(), "the emulator was told to end, and did not"
     assert (done.returncode, done.stderr, folder.exists()) == (0, "", False)
 
 
