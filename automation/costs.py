@@ -94,8 +94,9 @@ def estimate(steps: Iterable[ResourceStep]) -> Estimate:
         elif step.type == "aws:ec2/eip:Eip":
             addresses += 1
         elif step.type == "aws:dynamodb/table:Table" and inputs.get("billingMode") != "PAY_PER_REQUEST":
-            reads += int(inputs.get("readCapacity") or 0)
-            writes += int(inputs.get("writeCapacity") or 0)
+            for provisioned in (inputs, *(inputs.get("globalSecondaryIndexes") or ())):
+                reads += int(provisioned.get("readCapacity") or 0)
+                writes += int(provisioned.get("writeCapacity") or 0)
         elif step.type == "aws:ecs/cluster:Cluster":
             insights |= {str(setting["value"]) for setting in inputs.get("settings") or ()}
         elif step.type == "aws:ecs/taskDefinition:TaskDefinition":

@@ -32,14 +32,15 @@ def test_nat_gateways_bring_an_address_each() -> None:
     assert estimate(steps).dollars_per_hour == pytest.approx(0.05)
 
 
-def test_tables_cost_their_capacity_unless_they_are_billed_by_request() -> None:
+def test_tables_and_their_indexes_cost_their_capacity_unless_they_are_billed_by_request() -> None:
     table = "aws:dynamodb/table:Table"
+    index = {"name": "open_runs", "readCapacity": 1, "writeCapacity": 1}
     steps = [
-        step(table, billingMode="PROVISIONED", readCapacity=5, writeCapacity=5),
-        step(table, billingMode="PAY_PER_REQUEST"),
+        step(table, billingMode="PROVISIONED", readCapacity=5, writeCapacity=5, globalSecondaryIndexes=[index]),
+        step(table, billingMode="PAY_PER_REQUEST", globalSecondaryIndexes=[{"name": "open_runs"}]),
     ]
 
-    assert estimate(steps).dollars_per_hour == pytest.approx(5 * 0.00013 + 5 * 0.00065)
+    assert estimate(steps).dollars_per_hour == pytest.approx(6 * 0.00013 + 6 * 0.00065)
 
 
 def test_a_task_costs_while_it_runs_by_its_architecture() -> None:
