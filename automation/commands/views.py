@@ -69,6 +69,7 @@ def document(state: RunState, log_of: Callable[[Item], Sequence[str]]) -> dict[s
         "summary": {name: row.get(name) for name in _COUNTS},
         "launchingEnded": row.get("launching_ended"),
         "waitingForCapacitySince": row.get("waiting_since"),
+        "waitingReason": row.get("waiting_reason"),
         "tasks": {
             "total": counts.total,
             "submitted": counts.submitted,
@@ -106,7 +107,9 @@ def lines(run: Mapping[str, Any]) -> list[str]:
             f"{tasks['completed']} completed, {tasks['failed']} failed"
         )
         if run["waitingForCapacitySince"]:
-            shown.append(f"  waiting    for capacity since {run['waitingForCapacitySince']}")
+            shown.append(
+                f"  waiting    for capacity since {run['waitingForCapacitySince']}: {_or(run['waitingReason'])}"
+            )
     else:
         shown.append("  summary    none: the execution has registered no run")
     if execution["error"] or execution["cause"]:

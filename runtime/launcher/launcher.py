@@ -59,7 +59,7 @@ class _Pending:
     tries: int = field(default=0, compare=False)
     launch_try: int = field(default=0, compare=False)
     uncertain_tries: int = field(default=0, compare=False)
-    lacks_capacity: bool = field(default=False, compare=False)
+    lacks_capacity: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +69,12 @@ class _Work:
     Args:
         launched: attempts that ECS started.
         remaining: attempts that are left for a later call.
-        lacks_capacity: whether they are left because ECS has no capacity.
+        lacks_capacity: what ECS said, where they are left because it has no capacity.
     """
 
     launched: int
     remaining: int = 0
-    lacks_capacity: bool = False
+    lacks_capacity: str = ""
 
 
 class Launcher:
@@ -159,7 +159,7 @@ class Launcher:
         waited = (now - from_iso(summary.waiting_since)).total_seconds() if summary.waiting_since else 0
         pause = timedelta(seconds=history.capacity_wait_seconds(waited))
         log.warning("the run waits for capacity", remaining=work.remaining, waitSeconds=pause.total_seconds())
-        self._summaries.wait_for_capacity(summary, to_iso(now), launch_after=to_iso(now + pause))
+        self._summaries.wait_for_capacity(summary, to_iso(now), work.lacks_capacity, launch_after=to_iso(now + pause))
 
     def _work(self, registration: Registration, plan: list[Launch], remaining_seconds: Callable[[], float]) -> _Work:
         """Launch what is planned."""
@@ -190,7 +190,8 @@ class Launcher:
             if item.lacks_capacity and (self._clock.now() - last_start).total_seconds() >= patience:
                 left = [item, *pending]
                 found = self._record_found(registration, left)
-                return _Work(launched + found, len(left) - found, lacks_capacity=found < len(left))
+                missing = item.lacks_capacity if found < len(left) else ""
+                return _Work(launched + found, len(left) - found, lacks_capacity=missing)
             if pause > 0:  # the run may end meanwhile
                 heapq.heappush(pending, item)
                 self._clock.sleep(pause)
@@ -199,7 +200,7 @@ class Launcher:
             answer = self._run_task(registration, item)
             item.tries += 1
             item.uncertain_tries += answer.outcome is Outcome.UNCERTAIN
-            item.lacks_capacity = answer.outcome in (Outcome.BUSY, Outcome.NOT_PLACED)
+            item.lacks_capacity = answer.reason if answer.outcome in (Outcome.BUSY, Outcome.NOT_PLACED) else ""
             if answer.outcome is Outcome.STARTED:
                 newest = self._record_started(registration, item.launch, answer.ecs_task_arn)
                 launched += 1
@@ -357,7 +358,13 @@ class Launcher:
             "launched": work.launched,
             "remaining": work.remaining + without_room,
             "again": work.remaining > 0 and not work.lacks_capacity,
-            "waitSeconds": reconciliation.SHORTEST_WAIT_SECONDS,
+            # The launch is paced as looks are, for the history of the execution holds so many of both.
+            "waitSeconds": reconciliation.wait_seconds(
+                replace(summary, launching_ended=work.remaining + without_room == 0, launch_after=None),
+                {},
+                self._clock.now(),
+                registration.settings,
+            ),
             "deadline": registration.deadline,
         }
 

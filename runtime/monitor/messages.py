@@ -22,7 +22,11 @@ def outcome(summary: Summary, counts: Counts, status: RunStatus, rows: Iterable[
     total = summary.number_of_tasks
     run = f"run {summary.workflow_run_id} of {summary.workflow_name}"
     if status is RunStatus.RUNNING:
-        waiting = f"; waiting for capacity since {summary.waiting_since}" if summary.waiting_since else ""
+        waiting = (
+            f"; waiting for capacity since {summary.waiting_since}: {summary.waiting_reason}"
+            if summary.waiting_since
+            else ""
+        )
         done = f"{counts.completed} of {total} tasks completed, {counts.failed} failed, {counts.running} left"
         return f"{done} in {run}{waiting}"
     if status is RunStatus.COMPLETED:

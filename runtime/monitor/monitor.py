@@ -151,11 +151,12 @@ class Monitor:
         settings = self._settings.of_run(summary.settings)
         attempt, infrastructure = int(payload["attempt"]), int(payload["infrastructureFailures"])
         found = failures.of_state(str(payload["error"]), str(payload["cause"]))
-        log.info("RunTask failed", taskName=payload["task"]["taskName"], attempt=attempt, kind=found.kind)
+        error = found.failure.error
+        log.info("RunTask failed", taskName=payload["task"]["taskName"], attempt=attempt, kind=found.kind, error=error)
         if summary.status.is_final:
             return {"again": False}
         if found.kind is FailureKind.BUSY:
-            wait = self._wait_for_capacity(summary, settings)
+            wait = self._wait_for_capacity(summary, settings, error)
             return {"again": True, "waitSeconds": wait, "attempt": attempt, "infrastructureFailures": infrastructure}
         infrastructure += found.kind is FailureKind.INFRASTRUCTURE
         if found.failure.code != Code.TIMED_OUT:
@@ -171,19 +172,19 @@ class Monitor:
         wait = 1 + int(self._rng.random() * retry_wait_seconds(attempt))
         return {"again": again, "waitSeconds": wait, "attempt": attempt + 1, "infrastructureFailures": infrastructure}
 
-    def _wait_for_capacity(self, summary: Summary, settings: Settings) -> int:
+    def _wait_for_capacity(self, summary: Summary, settings: Settings, reason: str) -> int:
         """Note that the run waits, and return for how many seconds."""
         now = self._clock.now()
-        summary, _ = self._summaries.wait_for_capacity(summary, to_iso(now))
+        summary, _ = self._summaries.wait_for_capacity(summary, to_iso(now), reason)
         waited = (now - from_iso(summary.waiting_since or to_iso(now))).total_seconds()
-        wait = history.rationed_wait_seconds(
-            history.capacity_wait_seconds(waited),
+        return history.rationed_wait_seconds(
+            1 + int(history.capacity_wait_seconds(waited) * self._rng.uniform(0.5, 1)),
             settings,
             number_of_tasks=summary.number_of_tasks,
+            failed_tasks=summary.failed_tasks,
             waits_so_far=summary.capacity_waits,
             remaining_seconds=max(0.0, (deadline_of(summary, settings) - now).total_seconds()),
         )
-        return 1 + int(wait * self._rng.uniform(0.5, 1))
 
     def _failed_row(
         self, summary: Summary, settings: Settings, payload: Mapping[str, Any], found: failures.StateFailure

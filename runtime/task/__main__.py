@@ -70,8 +70,8 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
 def _clients(stop_timeout_seconds: int) -> tuple[DynamoDBClient, DynamoDBClient, S3Client]:
     """Make the clients. boto3 is imported here, after SIGTERM has its handler: that takes a good part of a second.
 
-    The second DynamoDB client makes the one write after SIGTERM: two calls, each with a third of `stopTimeout`, and the
-    pause between them.
+    The second DynamoDB client makes the one write after SIGTERM, within `stopTimeout`: two calls with a third of it
+    each and at most a second between them, or one call where that is too long.
 
     Adaptive retries slow down where a service throttles; CopyObject of 5 GB may keep a connection silent for minutes.
     Source: https://docs.aws.amazon.com/boto3/latest/guide/retries.html
@@ -80,8 +80,8 @@ def _clients(stop_timeout_seconds: int) -> tuple[DynamoDBClient, DynamoDBClient,
     from botocore.config import Config
 
     config = Config(retries={"mode": "adaptive", "max_attempts": 10}, connect_timeout=5, read_timeout=300)
-    limit = stop_timeout_seconds / 6
-    last = Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=limit, read_timeout=limit)
+    limit, tries = stop_timeout_seconds / 6, 2 if stop_timeout_seconds >= 5 else 1
+    last = Config(retries={"mode": "standard", "total_max_attempts": tries}, connect_timeout=limit, read_timeout=limit)
     return (
         boto3.client("dynamodb", config=config),
         boto3.client("dynamodb", config=last),

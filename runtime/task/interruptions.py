@@ -38,7 +38,7 @@ def exit_on_term(exit_code: int) -> None:
 def raised(limit_seconds: float) -> Iterator[None]:
     """Raise `Terminated` on SIGTERM and `TimeLimitReached` after the limit, for as long as the block lasts.
 
-    Afterwards SIGTERM is ignored: what is left to do is to write the row, which takes less than ECS's `stopTimeout`.
+    Afterwards SIGTERM is ignored: what is left to do is to write the row.
 
     Args:
         limit_seconds: time the block may take; at least a millisecond is granted.
@@ -51,6 +51,16 @@ def raised(limit_seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+@contextmanager
+def raised_on_term() -> Iterator[None]:
+    """Raise `Terminated` on SIGTERM for as long as the block lasts; afterwards it is ignored."""
+    signal.signal(signal.SIGTERM, _on_term)
+    try:
+        yield
+    finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 

@@ -72,7 +72,7 @@ def work(
         configuration: what to do.
         ecs_task_arn: this ECS task, the key of its row.
         details: the details table.
-        last_details: the same, whose client gives up within ECS's `stopTimeout`: for the write after SIGTERM.
+        last_details: the same, whose client gives up within ECS's `stopTimeout`: for the last write from SIGTERM on.
         s3: S3 client for the job.
         clock: the time.
         job: the function that does the job.
@@ -98,8 +98,13 @@ def work(
     except (BotoCoreError, ClientError) as error:
         log.exception("the task's row could not be written")
         outcome = ExitCode.NOT_RECORDED, f"{Code.NO_RECORD}: {error}"
-    is_told_to_stop = outcome[0] is ExitCode.TERMINATED
-    return _record(row, outcome, last_details if is_told_to_stop else details, started, clock)
+    if outcome[0] is not ExitCode.TERMINATED:
+        try:
+            with interruptions.raised_on_term():
+                return _record(row, outcome, details, started, clock)
+        except interruptions.Terminated:
+            log.warning("the task was told to stop while its row was written")
+    return _record(row, outcome, last_details, started, clock)
 
 
 def _do(job: JobFunction, configuration: Configuration, row: TaskRow, s3: S3Client) -> tuple[ExitCode, str]:

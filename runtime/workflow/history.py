@@ -8,6 +8,8 @@ All iterations of an inline Map state share the history of their execution.
 
 from __future__ import annotations
 
+import math
+
 from runtime.workflow.settings import Settings
 
 EVENTS = 25_000
@@ -16,11 +18,14 @@ EVENTS = 25_000
 EVENTS_PER_LOOK = 9
 """`WaitForTasks`, `MonitorTasks` and the choice after it."""
 
-EVENTS_PER_RELAUNCH = 7
+EVENTS_PER_LAUNCH = 7
 """`LaunchTasks` and the choice after it, in pattern 1."""
 
 EVENTS_PER_TASK = 8
 """One iteration of the Map state whose task completes at the first attempt: its start and end, and `RunTask`."""
+
+EVENTS_PER_FAILURE = 9
+"""What a task of pattern 2 has besides where it fails for good: `RecordFailure`, a choice, `TaskEnded`."""
 
 EVENTS_PER_ATTEMPT = 15
 """A further attempt in pattern 2: `RunTask` fails, `RecordFailure`, a choice, a wait."""
@@ -28,14 +33,17 @@ EVENTS_PER_ATTEMPT = 15
 EVENTS_PER_CAPACITY_WAIT = EVENTS_PER_ATTEMPT + 6 * 3
 """A wait for capacity in pattern 2: `RunTask` fails after six retries of its own, `RecordFailure`, a choice, a wait."""
 
-RESERVED_FOR_WAITS = 4_000
-"""Events that a list of tasks leaves to waits for capacity."""
+RESERVED_FOR_WAITS = 3_000
+"""Events that a list of tasks leaves to waits for capacity and to attempts that the infrastructure failed."""
 
 RESERVED = 100
 """Events at the start and the end of an execution, and retries of functions."""
 
 LONGEST_WAIT_SECONDS = 60
 """Longest pause between two looks at a run, unless its history needs a longer one."""
+
+LONGEST_WAIT_FOR_ROOM_SECONDS = 10
+"""The same while tasks of pattern 1 wait until others have ended (`maxConcurrency`)."""
 
 WAIT_PER_AGE = 15
 """A pause is the run's age divided by this: with one call of the monitor it stays within 10 % of the run's length."""
@@ -57,12 +65,21 @@ def longest_wait_seconds(run_timeout_seconds: int) -> int:
     Args:
         run_timeout_seconds: time limit of the run.
     """
-    return max(LONGEST_WAIT_SECONDS, run_timeout_seconds // MOST_LOOKS_AT_FULL_LENGTH)
+    return max(LONGEST_WAIT_SECONDS, math.ceil(run_timeout_seconds / MOST_LOOKS_AT_FULL_LENGTH))
 
 
-def looks(run_timeout_seconds: int) -> int:
+def longest_wait_for_room_seconds(run_timeout_seconds: int) -> int:
+    """Return the longest pause between two launches of pattern 1 while tasks wait until others have ended: 10 s, more
+    where a run may take longer than 3.9 h.
+
+    Args:
+        run_timeout_seconds: time limit of the run.
+    """
+    return max(LONGEST_WAIT_FOR_ROOM_SECONDS, math.ceil(run_timeout_seconds / MOST_LOOKS_AT_FULL_LENGTH))
+
+
+def looks(run_timeout_seconds: int, longest: int) -> int:
     """Return the largest number of looks at a run: pauses grow with its age up to the longest."""
-    longest = longest_wait_seconds(run_timeout_seconds)
     growing, age = 0, 0
     while age < run_timeout_seconds and age // WAIT_PER_AGE < longest:
         age += max(1, age // WAIT_PER_AGE)
@@ -71,17 +88,22 @@ def looks(run_timeout_seconds: int) -> int:
 
 
 def _left_to_tasks(settings: Settings) -> int:
-    return EVENTS - RESERVED - looks(settings.run_timeout_seconds) * EVENTS_PER_LOOK
+    timeout = settings.run_timeout_seconds
+    return EVENTS - RESERVED - looks(timeout, longest_wait_seconds(timeout)) * EVENTS_PER_LOOK
+
+
+def events_of_failed_task(settings: Settings) -> int:
+    """Return the events of a task of pattern 2 whose job fails at every attempt."""
+    return EVENTS_PER_TASK + EVENTS_PER_FAILURE + (settings.task_attempts - 1) * EVENTS_PER_ATTEMPT
 
 
 def longest_task_list(settings: Settings) -> int:
-    """Return how many tasks a run of pattern 2 may have: every one may use all its attempts.
+    """Return how many tasks a run of pattern 2 may have: the job of every one may fail at every attempt.
 
     Args:
         settings: the deployed pattern.
     """
-    per_task = EVENTS_PER_TASK + (settings.task_attempts - 1) * EVENTS_PER_ATTEMPT
-    return max(1, (_left_to_tasks(settings) - RESERVED_FOR_WAITS) // per_task)
+    return max(1, (_left_to_tasks(settings) - RESERVED_FOR_WAITS) // events_of_failed_task(settings))
 
 
 def concurrency(settings: Settings, number_of_tasks: int) -> int:
@@ -95,7 +117,13 @@ def capacity_wait_seconds(waited_seconds: float) -> int:
 
 
 def rationed_wait_seconds(
-    wait_seconds: int, settings: Settings, *, number_of_tasks: int, waits_so_far: int, remaining_seconds: float
+    wait_seconds: int,
+    settings: Settings,
+    *,
+    number_of_tasks: int,
+    failed_tasks: int,
+    waits_so_far: int,
+    remaining_seconds: float,
 ) -> int:
     """Return how long a task of pattern 2 waits for capacity, so that the history lasts until the run's deadline.
 
@@ -103,14 +131,15 @@ def rationed_wait_seconds(
     the run, as if every task under way waited all the time.
 
     Args:
-        wait_seconds: from `capacity_wait_seconds`.
+        wait_seconds: from `capacity_wait_seconds`, with jitter.
         settings: the run's settings.
         number_of_tasks: the run's tasks.
+        failed_tasks: those of them that have failed; the others count as completed at their first attempt.
         waits_so_far: waits for capacity of all its tasks.
         remaining_seconds: time until its deadline.
     """
-    per_task = EVENTS_PER_TASK + (settings.task_attempts - 1) * EVENTS_PER_ATTEMPT
-    budget = max(2, (_left_to_tasks(settings) - number_of_tasks * per_task) // EVENTS_PER_CAPACITY_WAIT)
+    of_tasks = (number_of_tasks - failed_tasks) * EVENTS_PER_TASK + failed_tasks * events_of_failed_task(settings)
+    budget = max(2, (_left_to_tasks(settings) - of_tasks) // EVENTS_PER_CAPACITY_WAIT)
     left = budget - waits_so_far
     if left > budget / 2:
         return wait_seconds

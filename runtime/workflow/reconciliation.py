@@ -36,10 +36,6 @@ RETRY_EXPECTED_WITHIN = timedelta(minutes=15)
 
 SHORTEST_WAIT_SECONDS = 1
 
-LONGEST_WAIT_FOR_ROOM_SECONDS = 10
-"""Longest pause between two looks while tasks of pattern 1 wait for others to end (`maxConcurrency`), unless the
-execution's history needs a longer one."""
-
 
 @dataclass(frozen=True, slots=True)
 class EcsAnswer:
@@ -83,7 +79,7 @@ class Reconciliation:
         relaunch: pattern 1: the launcher has something to launch.
         wait_seconds: how long to wait before the next look.
         has_capacity: whether a run that waits for capacity has started a task since.
-        freed_capacity: pattern 1: whether tasks have ended since the last look, so that the launcher need not wait.
+        freed_capacity: pattern 1: whether an attempt has ended since the launcher asked, so that it need not wait.
     """
 
     updates: tuple[TaskRow, ...]
@@ -194,7 +190,7 @@ def reconcile(
         current |= {row.ecs_task_id: row for row in creations}
     states = task_states(current.values())
     counts = count(summary, states, now, settings)
-    freed = summary.launch_after is not None and counts.running < summary.running_tasks
+    freed = _freed_capacity(summary, current.values())
     if freed:
         summary = replace(summary, launch_after=None)
     return Reconciliation(
@@ -206,7 +202,7 @@ def reconcile(
         verdict=_verdict(summary, states, counts, now, settings),
         relaunch=settings.pattern == 1 and launcher_has_work(summary, states, now, settings),
         wait_seconds=wait_seconds(summary, states, now, settings),
-        has_capacity=_has_capacity(summary, current.values()),
+        has_capacity=_has_capacity(summary, ecs),
         freed_capacity=freed,
     )
 
@@ -231,8 +227,8 @@ def wait_seconds(summary: Summary, states: Mapping[str, TaskState], now: datetim
     """Return how long to wait before the next look at a run.
 
     It is 1 s at first and a fifteenth of the run's age later, at most 60 s, so that the end is noticed within 10 % of
-    the run's length. While tasks of pattern 1 wait for room under `max_concurrency` it is at most 10 s; while all of
-    them wait for capacity it lasts until the launcher is to ask again.
+    the run's length. While tasks of pattern 1 wait for room under `max_concurrency` it is at most 16 s in a run of 6 h;
+    while all of them wait for capacity it lasts until the launcher is to ask again.
     """
     by_age = int((now - from_iso(summary.start_time)).total_seconds()) // history.WAIT_PER_AGE
     longest = history.longest_wait_seconds(settings.run_timeout_seconds)
@@ -241,8 +237,7 @@ def wait_seconds(summary: Summary, states: Mapping[str, TaskState], now: datetim
             until = math.ceil((from_iso(summary.launch_after) - now).total_seconds())
             is_idle = not any(state.is_open for state in states.values())
             return max(SHORTEST_WAIT_SECONDS, until if is_idle else min(until, by_age, longest))
-        room = settings.run_timeout_seconds // history.MOST_LOOKS_AT_FULL_LENGTH
-        longest = max(LONGEST_WAIT_FOR_ROOM_SECONDS, room)
+        longest = history.longest_wait_for_room_seconds(settings.run_timeout_seconds)
     return max(SHORTEST_WAIT_SECONDS, min(longest, by_age))
 
 
@@ -403,7 +398,15 @@ def _failed_for_good(state: TaskState, summary: Summary, now: datetime, settings
         return True
     if settings.pattern == 1:
         return False
-    return summary.launching_ended or now - state.last_update > RETRY_EXPECTED_WITHIN
+    return summary.launching_ended or _retries_are_lost(summary, state.last_update, now)
+
+
+def _retries_are_lost(summary: Summary, latest: datetime, now: datetime) -> bool:
+    """Pattern 2: whether failed tasks will not be tried again although their state machine has not said so.
+
+    A run that has waited for capacity may wait for longer: it ends by its state machine or by its deadline.
+    """
+    return summary.capacity_waits == 0 and now - latest > RETRY_EXPECTED_WITHIN
 
 
 def _verdict(
@@ -412,17 +415,26 @@ def _verdict(
     # A completed task may have a further attempt that its state machine began when it timed out waiting.
     if counts.running > 0 or any(state.is_open for state in states.values()):
         return None
-    if settings.pattern == 2 and counts.failed and not summary.launching_ended:
-        latest = max(state.last_update for state in states.values())
-        if now - latest <= RETRY_EXPECTED_WITHIN:
-            return None
+    may_retry = settings.pattern == 2 and counts.failed > 0 and not summary.launching_ended
+    if may_retry and not _retries_are_lost(summary, max(state.last_update for state in states.values()), now):
+        return None
     return final_status(counts, summary.number_of_tasks, settings.tolerated_failure_percentage)
 
 
-def _has_capacity(summary: Summary, rows: Iterable[TaskRow]) -> bool:
-    """Whether an ECS task was started since the run began to wait for capacity."""
-    since = summary.waiting_since
-    return since is not None and any(row.was_started and from_iso(row.start_time) > from_iso(since) for row in rows)
+def _has_capacity(summary: Summary, ecs: EcsAnswer) -> bool:
+    """Whether RunTask has accepted a task since the run began to wait for capacity."""
+    if summary.waiting_since is None:
+        return False
+    since = from_iso(summary.waiting_since)
+    return any(task.created_at is not None and task.created_at > since for task in ecs.tasks.values())
+
+
+def _freed_capacity(summary: Summary, rows: Iterable[TaskRow]) -> bool:
+    """Whether an attempt has ended since the launcher asked ECS for capacity last."""
+    if summary.launch_after is None or summary.launch_asked is None:
+        return False
+    asked = from_iso(summary.launch_asked)
+    return any(row.status.is_final and from_iso(row.update_time) > asked for row in rows)
 
 
 def launcher_has_work(summary: Summary, states: Mapping[str, TaskState], now: datetime, settings: Settings) -> bool:

@@ -33,6 +33,8 @@ _STRINGS = frozenset(
         "open_since",
         "waiting_since",
         "launch_after",
+        "launch_asked",
+        "waiting_reason",
     }
 )
 
@@ -58,7 +60,9 @@ class Summary:
         settings: what the run was registered with, as `Settings.of_run` reads it; no later deployment changes it.
         open_since: its start, for as long as it has no `end_time`: the key of the sparse index of open runs.
         waiting_since: since when ECS has had no capacity for its next task; None while it has.
-        launch_after: pattern 1: when the launcher is to ask ECS again.
+        waiting_reason: what ECS said last.
+        launch_asked: pattern 1: when the launcher asked ECS last.
+        launch_after: pattern 1: when it is to ask again.
         capacity_waits: how often it has waited for capacity.
         expires_at: when DynamoDB may delete its items, in seconds since 1970; None for never.
     """
@@ -79,6 +83,8 @@ class Summary:
     settings: str | None = None
     open_since: str | None = None
     waiting_since: str | None = None
+    waiting_reason: str | None = None
+    launch_asked: str | None = None
     launch_after: str | None = None
     capacity_waits: int = 0
     expires_at: int | None = None
@@ -190,6 +196,8 @@ def to_summary(item: Item) -> Summary:
         settings=values.get("settings"),
         open_since=values.get("open_since"),
         waiting_since=values.get("waiting_since"),
+        waiting_reason=values.get("waiting_reason"),
+        launch_asked=values.get("launch_asked"),
         launch_after=values.get("launch_after"),
         capacity_waits=int(values.get("capacity_waits", 0)),
         expires_at=int(values["expires_at"]) if "expires_at" in values else None,

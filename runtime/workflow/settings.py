@@ -26,7 +26,6 @@ _KEPT = {
     "launchType": "launch_type",
     "spotShare": "spot_share",
     "maxConcurrency": "max_concurrency",
-    "recordRetentionDays": "record_retention_days",
 }
 """Settings that a run keeps from its registration to its end, whatever is deployed meanwhile. The subnets and security
 groups stand in its spec."""

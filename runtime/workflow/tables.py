@@ -24,6 +24,9 @@ T = TypeVar("T")
 OPEN_RUNS_INDEX = "open_runs"
 """Sparse index of the summary table: it holds the keys of runs that have no `end_time`."""
 
+LONGEST_WAITING_REASON = 300
+"""Characters of `waiting_reason`; an update of the item is charged for all of it."""
+
 SPEC_LIMIT_BYTES = 3 * 1024
 """Longest spec that a summary item holds whole: each update of the item is charged for all of it.
 
@@ -134,18 +137,23 @@ class SummaryTable:
         """
         return self._update(summary, RunStatus.RUNNING, {"launching_ended": ended, "update_time": now})
 
-    def wait_for_capacity(self, summary: Summary, now: str, launch_after: str | None = None) -> tuple[Summary, bool]:
+    def wait_for_capacity(
+        self, summary: Summary, now: str, reason: str, launch_after: str | None = None
+    ) -> tuple[Summary, bool]:
         """Note that a running run waits for capacity, once more.
 
         Args:
             summary: the run.
             now: the time; `waiting_since` where the run was not waiting yet.
+            reason: what ECS said.
             launch_after: pattern 1: when the launcher is to ask again.
 
         Returns:
             The item that stands in the table, and whether this call wrote it.
         """
-        values = {"waiting_since": now, "update_time": now} | ({"launch_after": launch_after} if launch_after else {})
+        values = {"waiting_since": now, "waiting_reason": reason[:LONGEST_WAITING_REASON], "update_time": now}
+        if launch_after:
+            values |= {"launch_asked": now, "launch_after": launch_after}
         return self._update(summary, RunStatus.RUNNING, values, keep=("waiting_since",), count="capacity_waits")
 
     def launch_now(self, summary: Summary, now: str) -> tuple[Summary, bool]:
@@ -360,7 +368,7 @@ def _changes(
     }
 
 
-_WAITING = ("waiting_since", "launch_after")
+_WAITING = ("waiting_since", "waiting_reason", "launch_asked", "launch_after")
 _FIRST_REASONS = ("error", "stopped_reason", "stop_code", "exit_code", "start_time")
 
 

@@ -32,7 +32,7 @@ def run(job, s3):
         raise ValueError("the first attempt fails")
     _copy(job, s3)
 """
-"""A job that waits until it may go on, fails once, and then copies."""
+"""A job that waits until it may continue, fails once, and then copies."""
 
 
 def edit(project: Path, path: str, *changes: tuple[str, str]) -> None:
@@ -137,7 +137,7 @@ def active(deployed: Deployed) -> Iterator[dict[int, verify.Run]]:
 
 @pytest.fixture(scope="module")
 def ended(deployed: Deployed, active: dict[int, verify.Run]) -> dict[int, Any]:
-    """Both runs, ended, after all deployments; each let one task go on to its second attempt."""
+    """Both runs, ended, after all deployments; after each one task reaches its second attempt."""
     for name, change in CHANGES.items():
         change(deployed)
         assert not deployed.stack.deploy().changes.nothing, name

@@ -162,7 +162,10 @@ class World:
         self._deploy(pattern)
         logging.disable(logging.CRITICAL)
         try:
-            with patch.object(interruptions, "raised", self.ecs.interruptible):
+            with (
+                patch.object(interruptions, "raised", self.ecs.interruptible),
+                patch.object(interruptions, "raised_on_term", contextlib.nullcontext),
+            ):
                 self._run()
         except AssertionError as error:
             error.add_note(self.story())

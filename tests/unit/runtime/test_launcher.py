@@ -459,24 +459,50 @@ class TestCapacity:
         self, world: Callable[..., Any]
     ) -> None:
         w = world()
+        later = to_iso(w.clock.now() + timedelta(seconds=10))
         w.ecs.after_run_task = lambda _: w.summaries.wait_for_capacity(
-            w.summary(), to_iso(w.clock.now()), to_iso(w.clock.now() + timedelta(seconds=10))
+            w.summary(), to_iso(w.clock.now()), "full", later
         )
         result = w.launcher.launch(payload(3), plenty)
         assert (result["launched"], result["remaining"]) == (1, 2)
         assert not w.launcher.launch(payload(3), plenty)["again"]
 
-    def test_a_task_that_ends_ends_the_wait_for_the_others(self, world: Callable[..., Any]) -> None:
-        w = world()
+    @pytest.mark.parametrize("status", [TaskStatus.COMPLETED, TaskStatus.FAILED])
+    def test_an_attempt_that_ends_ends_the_wait_for_the_others(
+        self, world: Callable[..., Any], status: TaskStatus
+    ) -> None:
+        w = world(taskAttempts=2)
         w.ecs.answers = [None, *[client_error("ClientException", QUOTA)] * 1000]
         w.launcher.launch(payload(3), plenty)
         look = {"execution": execution(), "workflowName": "copying", "runId": str(w.run_id)}
         assert not w.monitor.monitor(look)["relaunch"]
-        w.details.write(replace(w.rows()[0], status=TaskStatus.COMPLETED))
-        w.ecs.end(w.rows()[0].ecs_task_id)
+        w.clock.advance(1)
+        ended = replace(w.rows()[0], status=status, error="JobFailed: x", update_time=to_iso(w.clock.now()))
+        w.details.write(ended)
+        w.ecs.end(ended.ecs_task_id)
         assert w.monitor.monitor(look)["relaunch"]
         w.ecs.answers = []
         assert w.launcher.launch(payload(3), plenty)["launched"] == 2
+
+    def test_the_job_of_an_older_task_that_begins_does_not(self, world: Callable[..., Any]) -> None:
+        w = world()
+        w.ecs.answers = [None, *[client_error("ClientException", QUOTA)] * 1000]
+        w.launcher.launch(payload(3), plenty)
+        w.clock.advance(5)
+        began = to_iso(w.clock.now())
+        w.details.write(replace(w.rows()[0], status=TaskStatus.RUNNING, start_time=began, update_time=began))
+        w.monitor.monitor({"execution": execution(), "workflowName": "copying", "runId": str(w.run_id)})
+        assert w.summary().waiting_since and w.summary().launch_after and QUOTA in w.summary().waiting_reason
+
+    def test_launches_are_paced_as_looks_are(self, world: Callable[..., Any]) -> None:
+        w = world(maxConcurrency=1, runTimeoutSeconds=21600)
+        pauses = []
+        for _ in range(3):
+            pauses.append(w.launcher.launch(payload(9), plenty)["waitSeconds"])
+            w.clock.advance(100)
+        w.clock.advance(3600)
+        pauses.append(w.launcher.launch(payload(9), plenty)["waitSeconds"])
+        assert pauses == [1, 6, 13, 16]
 
     def test_no_more_than_max_concurrency_are_under_way(self, world: Callable[..., Any]) -> None:
         w = world(maxConcurrency=2)

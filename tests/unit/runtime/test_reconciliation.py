@@ -396,7 +396,7 @@ class TestWaits:
         assert [wait(age) for age in ages] == [1, 1, 2, 5, 10, 60, 60]
 
     def test_are_longer_in_a_run_whose_history_would_not_last(self) -> None:
-        assert wait(86_400, run_timeout_seconds=129_600) == 92
+        assert wait(86_400, run_timeout_seconds=129_600) == 93
 
     @given(st.floats(0, 129_600))
     def test_leave_a_second_for_the_look_itself_within_what_is_promised(self, age: float) -> None:
@@ -407,6 +407,7 @@ class TestWaits:
     def test_are_short_while_tasks_wait_for_room(self) -> None:
         assert wait(900, launching_ended=False, max_concurrency=2) == 10
         assert wait(900, launching_ended=False, run_timeout_seconds=129_600, max_concurrency=2) == 60
+        assert wait(3600, launching_ended=False, run_timeout_seconds=21_600, max_concurrency=2) == 16
 
     def test_last_until_the_launcher_is_to_ask_again_where_no_task_is_under_way(self) -> None:
         later = to_iso(START + timedelta(seconds=900 + 700))

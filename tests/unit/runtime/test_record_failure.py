@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -269,7 +268,7 @@ class TestCapacity:
         assert 5 <= waits[0] <= 11 and 450 <= max(waits) <= 901
         assert w.summary().waiting_since == began
         message = w.monitor.monitor({"execution": execution(), "workflowName": "copying", "runId": str(w.run_id)})
-        assert message["message"].endswith(f"; waiting for capacity since {began}")
+        assert f"; waiting for capacity since {began}: ECS.AmazonECSException: " in message["message"]
 
     def test_a_task_that_starts_ends_the_wait(self, registered: Callable[..., Any]) -> None:
         w = registered()
@@ -277,16 +276,32 @@ class TestCapacity:
         w.clock.advance(20)
         now = to_iso(w.clock.now())
         w.details.put_new(TaskRow(w.run_id, TASK_ARN, "copying", "task_01", 1, TaskStatus.RUNNING, now, now))
+        w.ecs.add(TASK_ARN, started_by="AWS Step Functions", environment={})
         w.monitor.monitor({"execution": execution(), "workflowName": "copying", "runId": str(w.run_id)})
         assert w.summary().waiting_since is None
 
     def test_a_task_that_started_before_does_not(self, registered: Callable[..., Any]) -> None:
         w = registered()
-        before = to_iso(w.clock.now() - timedelta(seconds=5))
-        w.details.put_new(TaskRow(w.run_id, TASK_ARN, "copying", "task_01", 1, TaskStatus.RUNNING, before, before))
+        w.ecs.add(TASK_ARN, started_by="AWS Step Functions", environment={})
+        w.clock.advance(5)
         failed(w, *BUSY[0])
+        w.clock.advance(5)
+        now = to_iso(w.clock.now())
+        w.details.put_new(TaskRow(w.run_id, TASK_ARN, "copying", "task_01", 1, TaskStatus.RUNNING, now, now))
         w.monitor.monitor({"execution": execution(), "workflowName": "copying", "runId": str(w.run_id)})
         assert w.summary().waiting_since is not None
+
+    def test_a_further_attempt_is_waited_for_as_the_first_one_is(self, registered: Callable[..., Any]) -> None:
+        w = registered(taskAttempts=2)
+        look = {"execution": execution(), "workflowName": "copying", "runId": str(w.run_id)}
+        for name in ("task_01", "task_02", "task_03"):
+            arn, task = f"{TASK_ARN}-{name}", {"taskName": name, "objectKey": "in/1.txt"}
+            assert failed(w, "States.TaskFailed", ecs_cause().replace(TASK_ARN, arn), task=task)["again"]
+        for _ in range(30):
+            assert failed(w, *BUSY[0], attempt=2)["again"]
+            w.clock.advance(100)
+            assert not w.monitor.monitor(look)["done"]
+        assert w.summary().running_tasks == 3
 
     def test_a_run_that_ends_waits_no_more(self, registered: Callable[..., Any]) -> None:
         w = registered()

@@ -84,6 +84,7 @@ def test_the_document_of_a_run_that_goes_on() -> None:
         "summary": {"number_of_tasks": 3, "completed_tasks": 1, "failed_tasks": 0, "running_tasks": 2},
         "launchingEnded": True,
         "waitingForCapacitySince": None,
+        "waitingReason": None,
         "tasks": {"total": 3, "submitted": 3, "running": 1, "completed": 1, "failed": 1},
         "failedTasks": [
             {
@@ -110,10 +111,13 @@ def test_the_document_of_a_run_that_goes_on() -> None:
 
 
 def test_a_run_that_waits_for_capacity_says_since_when() -> None:
-    waiting = replace(state(), summary={**(state().summary or {}), "waiting_since": "2026-11-24T09:00:00.000Z"})
+    waiting = replace(
+        state(),
+        summary={**(state().summary or {}), "waiting_since": "2026-11-24T09:00:00.000Z", "waiting_reason": "full"},
+    )
     document = views.document(waiting, lambda _: [])
     assert document["waitingForCapacitySince"] == "2026-11-24T09:00:00.000Z"
-    assert "  waiting    for capacity since 2026-11-24T09:00:00.000Z" in views.lines(document)
+    assert "  waiting    for capacity since 2026-11-24T09:00:00.000Z: full" in views.lines(document)
 
 
 def test_a_refused_run_says_why() -> None:
