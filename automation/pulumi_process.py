@@ -132,17 +132,19 @@ class _Child:
             )
             self._process = process
             out, err = _Output(out_file, on_output), _Output(err_file, on_error)
+            follower = threading.Thread(target=_follow, args=(process, out, err), daemon=True)
+            follower.start()
             try:
                 if self._told:
                     process.send_signal(signal.SIGINT)
-                follower = threading.Thread(target=_follow, args=(process, out, err), daemon=True)
-                follower.start()
                 wait_for(follower, until=lambda: self._told)
                 if follower.is_alive():
                     self._say(FINISHING)
                     wait_for(follower)
             except BaseException:
                 self._end(process)
+                # It reads the files until the process has ended; then they are closed.
+                follower.join(INTERRUPT_GRACE_SECONDS)
                 raise
         return automation.CommandResult(stdout=out.text, stderr=err.text, code=process.returncode)
 

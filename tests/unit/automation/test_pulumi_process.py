@@ -22,7 +22,14 @@ from automation.interruption import Interrupted, InterruptedAgain, Interruption
 from automation.pulumi_process import PulumiProcess
 
 interruption = Interruption()
-say = lambda line: print(line, flush=True)
+
+
+def say(line):
+    # In one write: two threads say something, and print() writes a line and its end apart.
+    sys.stdout.write(line + "\\n")
+    sys.stdout.flush()
+
+
 pulumi = PulumiProcess(Path(sys.argv[1]), version="3.259.0", environment={{}}, interruption=interruption, say=say)
 with interruption.installed():
     try:
