@@ -62,6 +62,8 @@ def _prepare(options: cli.Options, interruption: Interruption) -> Callable[[], i
         config = check_config(values)
     except ConfigError as error:
         raise ConfigRefused(str(error)) from error
+    for pattern, (path, document) in files.items():
+        specs.check_length(path, document, pattern=pattern, limits=config)
 
     run_name = f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
     report_dir = options.report_dir or Path.cwd() / "reports" / run_name

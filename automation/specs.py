@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from automation.errors import SpecInvalid, SpecPatternUnknown, SpecUnreadable
-from runtime.workflow import specs
+from runtime.workflow import history, specs
 from runtime.workflow.errors import SpecRefused
 
 Document = dict[str, Any]
@@ -118,13 +118,35 @@ def render(
             source_buckets=tuple(source_buckets),
         ),
     )
-    size = len(json.dumps(rendered, separators=(",", ":"), ensure_ascii=False).encode())
+    _check_size(path, rendered)
+    return rendered
+
+
+def check_length(path: Path, document: Mapping[str, Any], *, pattern: int, limits: history.Limits) -> None:
+    """See that a list of tasks is not too long, before anything is deployed to run it.
+
+    Args:
+        path: the spec file, for messages.
+        document: its content, placeholders or not.
+        pattern: 1 or 2.
+        limits: the configuration that it will run with.
+
+    Raises:
+        SpecInvalid: the input of the run, or the history of its execution, would be too long.
+    """
+    _check_size(path, document)
+    reason = history.reason_to_refuse(limits, len(document["taskList"])) if pattern == 2 else None
+    if reason is not None:
+        raise SpecInvalid(path, [f"$.taskList: {reason}"])
+
+
+def _check_size(path: Path, document: Mapping[str, Any]) -> None:
+    size = len(json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode())
     if size > MAX_INPUT_BYTES:
         raise SpecInvalid(
             path,
             [f"the input of the run has {size} bytes; Step Functions takes {MAX_INPUT_BYTES}: use fewer tasks"],
         )
-    return rendered
 
 
 def _fill(path: Path, document: Mapping[str, Any], values: Mapping[str, str]) -> Document:

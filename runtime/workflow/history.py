@@ -9,6 +9,7 @@ All iterations of an inline Map state share the history of their execution.
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 from runtime.workflow.settings import Settings
 
@@ -59,6 +60,18 @@ INLINE_MAP_CONCURRENCY = 40
 https://docs.aws.amazon.com/step-functions/latest/dg/state-map-inline.html"""
 
 
+class Limits(Protocol):
+    """What of a configuration decides how long a list of tasks may be."""
+
+    @property
+    def task_attempts(self) -> int:
+        """Attempts at a task whose job fails."""
+
+    @property
+    def run_timeout_seconds(self) -> int:
+        """How long a run may take."""
+
+
 def longest_wait_seconds(run_timeout_seconds: int) -> int:
     """Return the longest pause between two looks at a run: 60 s, more where a run may take longer than 23 h.
 
@@ -87,23 +100,31 @@ def looks(run_timeout_seconds: int, longest: int) -> int:
     return growing + max(0, run_timeout_seconds - age) // longest
 
 
-def _left_to_tasks(settings: Settings) -> int:
-    timeout = settings.run_timeout_seconds
+def _left_to_tasks(limits: Limits) -> int:
+    timeout = limits.run_timeout_seconds
     return EVENTS - RESERVED - looks(timeout, longest_wait_seconds(timeout)) * EVENTS_PER_LOOK
 
 
-def events_of_failed_task(settings: Settings) -> int:
+def events_of_failed_task(limits: Limits) -> int:
     """Return the events of a task of pattern 2 whose job fails at every attempt."""
-    return EVENTS_PER_TASK + EVENTS_PER_FAILURE + (settings.task_attempts - 1) * EVENTS_PER_ATTEMPT
+    return EVENTS_PER_TASK + EVENTS_PER_FAILURE + (limits.task_attempts - 1) * EVENTS_PER_ATTEMPT
 
 
-def longest_task_list(settings: Settings) -> int:
-    """Return how many tasks a run of pattern 2 may have: the job of every one may fail at every attempt.
+def longest_task_list(limits: Limits) -> int:
+    """Return how many tasks a run of pattern 2 may have: the job of every one may fail at every attempt."""
+    return max(1, (_left_to_tasks(limits) - RESERVED_FOR_WAITS) // events_of_failed_task(limits))
 
-    Args:
-        settings: the deployed pattern.
-    """
-    return max(1, (_left_to_tasks(settings) - RESERVED_FOR_WAITS) // events_of_failed_task(settings))
+
+def reason_to_refuse(limits: Limits, number_of_tasks: int) -> str | None:
+    """Say why pattern 2 cannot run a list of tasks, and what to do; None where it can."""
+    most = longest_task_list(limits)
+    if number_of_tasks <= most:
+        return None
+    return (
+        f"has {number_of_tasks} tasks; {most} is the most that fits the {EVENTS:,} events of an execution's history "
+        f"with taskAttempts {limits.task_attempts} and runTimeoutSeconds {limits.run_timeout_seconds}: "
+        "start several runs with a part of the list each, lower taskAttempts or runTimeoutSeconds, or use pattern 1"
+    )
 
 
 def concurrency(settings: Settings, number_of_tasks: int) -> int:

@@ -119,15 +119,9 @@ def check_history(settings: Settings, number_of_tasks: int) -> None:
     Raises:
         SpecRefused: with the limit and what to do.
     """
-    limit = history.longest_task_list(settings)
-    if settings.pattern == 1 or number_of_tasks <= limit:
-        return
-    reason = (
-        f"has {number_of_tasks} tasks; {limit} is the most that fits the {history.EVENTS:,} events of an execution's "
-        f"history with taskAttempts {settings.task_attempts} and runTimeoutSeconds {settings.run_timeout_seconds}: "
-        "start several runs with a part of the list each, lower taskAttempts or runTimeoutSeconds, or use pattern 1"
-    )
-    raise SpecRefused([Problem("$.taskList", reason)])
+    reason = history.reason_to_refuse(settings, number_of_tasks) if settings.pattern == 2 else None
+    if reason is not None:
+        raise SpecRefused([Problem("$.taskList", reason)])
 
 
 def deadline_of(summary: Summary, settings: Settings) -> datetime:

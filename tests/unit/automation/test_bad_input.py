@@ -65,6 +65,12 @@ def test_every_problem_of_a_spec_is_named_at_once(tmp_path: Path) -> None:
     assert "$.taskList[1].taskName" in message and str(tmp_path / "spec.json") in message
 
 
+def test_more_tasks_than_an_execution_can_hold(tmp_path: Path) -> None:
+    message = refused(tmp_path, "--pattern", "2", "--tasks", "1500")
+    assert "$.taskList: has 1500 tasks; " in message and "or use pattern 1" in message
+    assert "use fewer tasks" in refused(tmp_path, "--pattern", "1", "--tasks", "3000")
+
+
 def test_a_spec_of_no_pattern(tmp_path: Path) -> None:
     document = {**SAMPLE, "workflowName": "mine"}
 
