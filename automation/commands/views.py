@@ -40,6 +40,16 @@ def succeeded(state: RunState) -> bool:
     return state.summary is not None and RunStatus(str(state.summary["status"])).is_success
 
 
+def waiting(state: RunState) -> str | None:
+    """Since when a run has waited for capacity, and why; None where it does not wait."""
+    row = state.summary or {}
+    return (
+        f"waiting for capacity since {row['waiting_since']}: {row['waiting_reason']}"
+        if row.get("waiting_since")
+        else None
+    )
+
+
 def document(state: RunState, log_of: Callable[[Item], Sequence[str]]) -> dict[str, Any]:
     """A run's state, the way `status --json` prints it.
 

@@ -56,8 +56,8 @@ class World:
         )["executionArn"]
         return arn
 
-    def summary(self, run_id: int, status: str, *, arn: str = "", workflow: str = "w", **counts: int) -> None:
-        numbers = {"number_of_tasks": 2, "completed_tasks": 0, "failed_tasks": 0, "running_tasks": 0, **counts}
+    def summary(self, run_id: int, status: str, *, arn: str = "", workflow: str = "w", **more: int | str) -> None:
+        numbers = {"number_of_tasks": 2, "completed_tasks": 0, "failed_tasks": 0, "running_tasks": 0, **more}
         self.aws.dynamodb.put_item(
             TableName="summary",
             Item={
@@ -67,7 +67,7 @@ class World:
                 "start_time": {"S": f"2026-11-24T08:00:{run_id:02}.000Z"},
                 "update_time": {"S": "2026-11-24T08:30:00.000Z"},
                 "execution_arn": {"S": arn},
-                **{name: {"N": str(number)} for name, number in numbers.items()},
+                **{name: {"S" if isinstance(value, str) else "N": str(value)} for name, value in numbers.items()},
             },
         )
 
@@ -192,6 +192,21 @@ def test_watch_follows_until_the_row_is_final_and_returns_whether_the_run_succee
 
     assert returned == status
     assert lines[0] == f"pattern 1, workflow w, run 7: {ended}"
+
+
+def test_watch_says_when_a_run_waits_for_capacity_and_when_it_does_so_no_longer(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    since = "2026-11-24T09:00:00.000Z"
+    world.summary(7, "Running", running_tasks=2, waiting_since=since, waiting_reason="the quota is full")
+    later = iter(["Running", "Completed"])
+    monkeypatch.setattr(main.time, "sleep", lambda _seconds: world.summary(7, next(later), running_tasks=2))
+
+    world.do(monkeypatch, CommandOptions("watch", run=7))
+
+    said = capsys.readouterr().err
+    assert said.count(f"pattern 1: waiting for capacity since {since}: the quota is full") == 1
+    assert said.count("pattern 1: has capacity again") == 1
 
 
 def test_abort_stops_the_execution_and_waits_for_rows_and_ecs_tasks(
