@@ -39,7 +39,8 @@ def test_nat_gateways_are_made_after_the_internet_gateway(choice, zones):
     vpc = deployed.the("Vpc")
     assert vpc.inputs["natGateways"] == {"strategy": "None"}, "awsx would not wait"
     internet_gateway = f"urn:pulumi:test::ecs-step-functions-kit::aws:ec2/internetGateway:InternetGateway::{vpc.name}"
-    made = deployed.of("NatGateway")
+    # Resources are registered from several threads, in any order.
+    made = sorted(deployed.of("NatGateway"), key=lambda gateway: gateway.name)
     assert [gateway.name for gateway in made] == [f"{vpc.name}-{zone}" for zone in zones]
     assert [gateway.inputs["subnetId"] for gateway in made] == [f"subnet-public-{zone}" for zone in zones]
     for resource in (*made, *deployed.of("Eip")):
