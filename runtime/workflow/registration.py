@@ -92,7 +92,7 @@ def register(payload: Mapping[str, Any], *, settings: Settings, summaries: Summa
     found = summaries.get(spec.workflow_name, identifier)
     if found is not None and found.execution_arn == execution.arn:
         return _registration(found, spec, settings)
-    specs.check(payload.get("spec"), deployed=settings.deployed)
+    specs.check_deployed(spec, settings.deployed)
     check_history(settings, len(spec.tasks))
     start = to_iso(execution.start_time)
     summary = Summary(

@@ -128,6 +128,17 @@ def check(document: object, *, deployed: Deployed | None) -> Spec:
     return _build(document)
 
 
+def check_deployed(spec: Spec, deployed: Deployed) -> None:
+    """Check what a spec, checked without a stack before, names of one.
+
+    Raises:
+        SpecRefused: with every problem found, each with its JSON path.
+    """
+    problems = _infrastructure_problems(spec.document, deployed)
+    if problems:
+        raise SpecRefused(problems)
+
+
 def is_placeholder(value: object) -> bool:
     """Whether a value is a placeholder as the sample specs have them, for example `<region>`."""
     return isinstance(value, str) and _PLACEHOLDER.fullmatch(value) is not None
