@@ -64,6 +64,7 @@ def describe(counts: Counts) -> str:
     return (
         f"{counts.submitted} of {counts.total} submitted, {counts.running} running, "
         f"{counts.completed} completed, {counts.failed} failed ({counts.status})"
+        + (f", {counts.waiting}" if counts.waiting else "")
     )
 
 

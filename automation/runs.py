@@ -4,7 +4,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from automation.aws import AwsClients
 from automation.errors import SourceObjectMissing, StillRunning
 from automation.lifecycle import PhysicalResource
-from automation.verify import Run, deciding_attempts, details_items
+from automation.verify import Run, deciding_attempts, details_items, summary_items
 from runtime.workflow.run_ids import run_id
 
 RUNNING = "RUNNING"
@@ -33,6 +33,7 @@ class Counts:
         running: of those, tasks whose latest attempt runs.
         completed: tasks that are done.
         failed: tasks whose latest attempt failed.
+        waiting: since when the run has waited for capacity, and why; None where it does not wait.
     """
 
     status: str
@@ -41,6 +42,23 @@ class Counts:
     running: int = 0
     completed: int = 0
     failed: int = 0
+    waiting: str | None = None
+
+    @property
+    def unstarted(self) -> int:
+        """Tasks that neither run nor are done: none has a chance to wait where this is 0."""
+        return self.total - self.running - self.completed
+
+
+def waiting(summary: Mapping[str, Any]) -> str | None:
+    """Since when a run has waited for capacity, and why; None where it does not wait.
+
+    Args:
+        summary: its item of the summary table.
+    """
+    if not summary.get("waiting_since"):
+        return None
+    return f"waiting for capacity since {summary['waiting_since']}: {summary['waiting_reason']}"
 
 
 def count(status: str, total: int, details: Iterable[Mapping[str, Any]]) -> Counts:
@@ -138,10 +156,14 @@ def start(aws: AwsClients, *, pattern: int, spec: Mapping[str, Any], deployed: M
 def look(aws: AwsClients, run: Run) -> Counts:
     """How far a run is at the moment.
 
-    While it is active, eventually consistent reads do, at half the price: the functions need the same read units.
+    While it is active, eventually consistent reads do, at half the price: the functions need the same read units. The
+    summary item, which holds the whole spec, is read only while a task may wait.
     """
     status = aws.stepfunctions.describe_execution(executionArn=run.execution_arn)["status"]
-    return count(status, len(run.tasks), details_items(aws, run, consistent=status != RUNNING))
+    counts = count(status, len(run.tasks), details_items(aws, run, consistent=status != RUNNING))
+    if status != RUNNING or not counts.unstarted:
+        return counts
+    return replace(counts, waiting=next(map(waiting, summary_items(aws, run, consistent=False)), None))
 
 
 def watch(

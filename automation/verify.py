@@ -221,13 +221,13 @@ def _judged(aws: AwsClients, run: Run, expectation: Expectation, results: Mappin
     return judged
 
 
-def summary_items(aws: AwsClients, run: Run) -> Iterator[Mapping[str, Any]]:
+def summary_items(aws: AwsClients, run: Run, *, consistent: bool = True) -> Iterator[Mapping[str, Any]]:
     """The items of the summary table with the run's workflow name and run id."""
     pages = aws.dynamodb.get_paginator("query").paginate(
         TableName=str(run.deployed["ddbTableNameWFSummary"]),
         KeyConditionExpression="workflow_name = :name AND workflow_run_id = :id",
         ExpressionAttributeValues={":name": {"S": run.workflow_name}, ":id": {"N": str(run.run_id)}},
-        ConsistentRead=True,
+        ConsistentRead=consistent,
     )
     for page in pages:
         for item in page["Items"]:

@@ -17,7 +17,7 @@ from components.names import CONTAINER, LOG_STREAM_PREFIX, PatternArns, PatternN
 from components.roles import WorkloadRole, WorkloadRoleArgs
 
 CAPACITY_PROVIDERS = ("FARGATE", "FARGATE_SPOT")
-"""What a cluster needs before tasks can ask for either; Fargate itself needs none."""
+"""Attached whatever `spotShare` is: a run that is active when it changes goes on asking for its own share."""
 
 
 @dataclass(frozen=True)
@@ -209,13 +209,12 @@ class EcsTask(pulumi.ComponentResource):
             tags=args.tags,
             opts=pulumi.ResourceOptions(parent=self, depends_on=own_logs),
         )
-        if args.config.spot_share:
-            aws.ecs.ClusterCapacityProviders(
-                name,
-                cluster_name=cluster.name,
-                capacity_providers=list(CAPACITY_PROVIDERS),
-                opts=pulumi.ResourceOptions(parent=self),
-            )
+        aws.ecs.ClusterCapacityProviders(
+            name,
+            cluster_name=cluster.name,
+            capacity_providers=list(CAPACITY_PROVIDERS),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
         return cluster
 
     def _log_group(self, name: str, log_group: str, args: EcsTaskArgs) -> aws.cloudwatch.LogGroup:

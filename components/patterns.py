@@ -151,7 +151,7 @@ class _Parts:
             base=self._names.base,
             place=self._names.place,
             cidr_block=CIDR_BLOCKS[self._names.pattern],
-            zones=configured or zones.chosen(self._names.place.region),
+            zones=zones.of_vpc(self._names.place.region, configured),
             keeps_zones=not configured,
             workloads=workloads,
             nat_gateways=self._config.nat_gateways,

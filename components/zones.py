@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import pulumi_aws as aws
 
@@ -37,20 +37,27 @@ def choose(region: str, zones: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     return tuple(sorted(name for name, zone_id in zones if offered is None or zone_id in offered)[:ZONES])
 
 
-def chosen(region: str) -> tuple[str, ...]:
-    """The zones that the kit takes where the configuration names none: neither Local Zones nor Wavelength Zones.
+def of_vpc(region: str, named: Sequence[str] = ()) -> tuple[str, ...]:
+    """The zones that are named, once it is known that they exist; else the kit's choice.
 
-    Those have to be opted in to, sort before some of the others, and have no Fargate (Amazon EC2 user guide, "Local
-    Zones"; API reference, DescribeAvailabilityZones).
+    The kit takes neither Local Zones nor Wavelength Zones. Those have to be opted in to, sort before some of the
+    others, and have no Fargate (Amazon EC2 user guide, "Local Zones"; API reference, DescribeAvailabilityZones).
 
     Args:
         region: The region of the stack.
+        named: Names by configuration.
 
     Raises:
-        ConfigError: There are not enough.
+        ConfigError: There are not enough, or not those.
     """
     not_local = aws.GetAvailabilityZonesFilterArgs(name="opt-in-status", values=["opt-in-not-required"])
-    found = aws.get_availability_zones(state="available", filters=[not_local])
+    found = aws.get_availability_zones(state="available", filters=[] if named else [not_local])
+    if named:
+        if not set(named) <= set(found.names):
+            raise ConfigError(
+                [ConfigProblem("availabilityZones", ", ".join(named), f"zones of {region}: {', '.join(found.names)}")]
+            )
+        return tuple(named)
     names = choose(region, zip(found.names, found.zone_ids, strict=True))
     if len(names) < ZONES:
         allowed = f"{ZONES} zones of {region}: Fargate is offered in {', '.join(names) or 'none'} of {found.names}"

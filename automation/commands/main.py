@@ -61,16 +61,12 @@ def _status(stack: DeployedStack, options: CommandOptions, _progress: Progress, 
 def _watch(stack: DeployedStack, options: CommandOptions, progress: Progress, write: Print) -> int:
     keys = runs_meant(stack, options)
     open_runs, ended = list(keys), dict[records.RunKey, records.RunState]()
-    waiting: dict[records.RunKey, str | None] = dict.fromkeys(keys)
     for key in keys:
         progress.say(f"watching {key}")
     while open_runs:
         for key in tuple(open_runs):
             state = records.read(stack.aws, key, stack.patterns[key.pattern])
             progress.counts(key.pattern, views.counts_of(state))
-            if (line := views.waiting(state)) != waiting[key]:
-                waiting[key] = line
-                progress.say(f"pattern {key.pattern}: {line or 'has capacity again'}")
             if views.is_over(state):
                 open_runs.remove(key)
                 ended[key] = state

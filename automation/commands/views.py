@@ -1,13 +1,14 @@
 """Runs as JSON documents, as lines for people and as tables: pure functions of what was read."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from automation import failures
 from automation.commands.records import Item, RunState, started
 from automation.progress import columns
-from automation.runs import Counts, count
+from automation.runs import Counts, count, waiting
 from runtime.workflow.statuses import EXECUTION_STATUSES, RunStatus
 
 NOT_REGISTERED = "NotRegistered"
@@ -24,8 +25,9 @@ def status_of(state: RunState) -> str:
 
 def counts_of(state: RunState) -> Counts:
     """How far the run is, by its rows."""
-    total = int((state.summary or {}).get("number_of_tasks", 0))
-    return count(status_of(state), total, state.details)
+    row = state.summary or {}
+    counts = count(status_of(state), int(row.get("number_of_tasks", 0)), state.details)
+    return replace(counts, waiting=None if is_over(state) else waiting(row))
 
 
 def is_over(state: RunState) -> bool:
@@ -38,16 +40,6 @@ def is_over(state: RunState) -> bool:
 def succeeded(state: RunState) -> bool:
     """Whether the run ended `Completed` or `CompletedWithFailures`."""
     return state.summary is not None and RunStatus(str(state.summary["status"])).is_success
-
-
-def waiting(state: RunState) -> str | None:
-    """Since when a run has waited for capacity, and why; None where it does not wait."""
-    row = state.summary or {}
-    return (
-        f"waiting for capacity since {row['waiting_since']}: {row['waiting_reason']}"
-        if row.get("waiting_since")
-        else None
-    )
 
 
 def document(state: RunState, log_of: Callable[[Item], Sequence[str]]) -> dict[str, Any]:

@@ -172,7 +172,8 @@ def of_state(error: str, cause: str) -> StateFailure:
     not_placed = error in _NOT_PLACED
     is_busy = error in TRANSIENT_ECS_ERRORS or (BUSY_FAILURE if not_placed else BUSY_TEXT).search(f"{error} {cause}")
     kind = FailureKind.BUSY if is_busy else FailureKind.INFRASTRUCTURE if not_placed else FailureKind.REFUSED
-    return StateFailure(kind, Failure(error or "Unknown", f"ECS did not start the task: {cause[:800]}"))
+    why = _text_of("Reason", cause) or cause[:800]
+    return StateFailure(kind, Failure(error or "Unknown", f"ECS did not start the task: {why}"))
 
 
 def retry_is_allowed(last: FailureKind, *, job: int, infrastructure: int, task_attempts: int) -> bool:

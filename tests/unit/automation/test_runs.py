@@ -1,5 +1,6 @@
 """Starting, watching and stopping runs."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +112,28 @@ def test_a_run_is_watched_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen == ["RUNNING", "RUNNING", "SUCCEEDED"]
 
 
-@pytest.mark.parametrize(("ends", "consistent"), [(False, False), (True, True)])
-def test_a_look_reads_the_run_s_own_rows_alone(aws: AwsClients, ends: bool, consistent: bool) -> None:
+@dataclass
+class Deployed:
+    """A run in a mocked AWS, and what was asked of DynamoDB since."""
+
+    aws: AwsClients
+    run: runs.Run
+    asked: list[tuple[str, bool]] = field(default_factory=list)
+
+    def write(self, table: str, **attributes: str) -> None:
+        """Put an item of the run."""
+        keys = {"workflow_name": {"S": self.run.workflow_name}, "workflow_run_id": {"N": str(self.run.run_id)}}
+        item = {name: {"S": value} for name, value in attributes.items()}
+        self.aws.dynamodb.put_item(TableName=table, Item={**keys, **item})  # type: ignore[typeddict-item]
+
+    def look(self) -> tuple[runs.Counts, list[tuple[str, bool]]]:
+        """Counts, and of each query its table and whether it is consistent."""
+        self.asked.clear()
+        return runs.look(self.aws, self.run), list(self.asked)
+
+
+@pytest.fixture
+def deployed(aws: AwsClients) -> Deployed:
     tables = {"ddbTableNameWFSummary": "summary", "ddbTableNameWFDetails": "details"}
     for table, keys in (("summary", ("workflow_name", "workflow_run_id")), ("details", ("workflow_run_id", "task"))):
         aws.dynamodb.create_table(
@@ -128,17 +149,29 @@ def test_a_look_reads_the_run_s_own_rows_alone(aws: AwsClients, ends: bool, cons
     role = aws.iam.create_role(RoleName="r", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
     machine = aws.stepfunctions.create_state_machine(name="m", definition="{}", roleArn=role)["stateMachineArn"]
     run = runs.start(aws, pattern=1, spec=RUN.spec, deployed={"stateMachineArn": machine, **tables}, name="e")
-    if ends:
-        aws.stepfunctions.stop_execution(executionArn=run.execution_arn)
-    asked: list[dict[str, Any]] = []
+    world = Deployed(aws, run)
     aws.dynamodb.meta.events.register(
-        "provide-client-params.dynamodb", lambda params, **_: asked.append(params) or params
+        "provide-client-params.dynamodb.Query",
+        lambda params, **_: world.asked.append((params["TableName"], params["ConsistentRead"])),
     )
+    return world
 
-    ended = runs.watch(aws, [run], on_counts=lambda *_: None, poll_seconds=1, limit_seconds=0)
 
-    assert ended[1][0] is run
-    assert [(each["TableName"], each["ConsistentRead"]) for each in asked] == [("details", consistent)]
+def test_a_look_at_a_run_that_has_ended_reads_its_own_rows_alone_and_as_they_are(deployed: Deployed) -> None:
+    deployed.aws.stepfunctions.stop_execution(executionArn=deployed.run.execution_arn)
+    assert deployed.look()[1] == [("details", True)]
+
+
+def test_a_look_says_why_a_run_waits_and_reads_its_spec_only_while_a_task_may_wait(deployed: Deployed) -> None:
+    deployed.write("summary", waiting_since="2026-11-24T09:00:00.000Z", waiting_reason="the quota is full")
+    counts, asked = deployed.look()
+    assert counts.waiting == "waiting for capacity since 2026-11-24T09:00:00.000Z: the quota is full"
+    assert asked == [("details", False), ("summary", False)]
+
+    for task in deployed.run.tasks:
+        deployed.write("details", task=task["taskName"], task_name=task["taskName"], status="Running")
+    counts, asked = deployed.look()
+    assert (counts.waiting, asked) == (None, [("details", False)])
 
 
 def test_a_run_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

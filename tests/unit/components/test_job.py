@@ -183,7 +183,6 @@ class TestOff:
         assert not container(deployed).keys() & {"entryPoint", "command", "secrets"}
         assert "KIT_JOB" not in {pair["name"] for pair in container(deployed)["environment"]}
         assert deployed.the("TaskDefinition").inputs.get("ephemeralStorage") is None
-        assert not deployed.of("ClusterCapacityProviders")
         assert set(statements(deployed, "-execution")) == {"SignInToRegistry", "PullImage", "WriteLog"}
 
 
@@ -347,8 +346,11 @@ def test_storage_and_file_system_follow_the_configuration() -> None:
 
 
 class TestSpot:
-    def test_the_cluster_has_both_capacity_providers(self) -> None:
-        providers = deployment(patterns="1", spotShare="50").the("ClusterCapacityProviders").inputs
+    @pytest.mark.parametrize("share", ["0", "50"])
+    def test_the_cluster_has_both_capacity_providers_whatever_the_share_for_runs_that_keep_theirs(
+        self, share: str
+    ) -> None:
+        providers = deployment(patterns="1", spotShare=share).the("ClusterCapacityProviders").inputs
         assert providers["clusterName"] == "amazon-ecs-starter-kit-pattern-1"
         assert providers["capacityProviders"] == ["FARGATE", "FARGATE_SPOT"]
 
@@ -388,7 +390,6 @@ class TestAsALibrary:
         deployed = with_job(JobArgs(), task_cpu=1024, task_memory=2048, task_ephemeral_storage=21, spot_share=100)
         inputs = deployed.the("TaskDefinition").inputs
         assert (inputs["cpu"], inputs["memory"], inputs["ephemeralStorage"]) == ("1024", "2048", {"sizeInGib": 21})
-        assert deployed.of("ClusterCapacityProviders")
 
     def test_the_arguments_job_goes_before_the_configured_one(self) -> None:
         args = PatternArgs(config=KitConfig(job_function="a:b"), place=PLACE, stack="test", job=JobArgs(function="c:d"))

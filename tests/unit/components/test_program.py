@@ -23,6 +23,7 @@ WITHOUT_TAGS = {
     "BucketPolicy",
     "BucketPublicAccessBlock",
     "BucketServerSideEncryptionConfiguration",
+    "ClusterCapacityProviders",
     "EventTarget",
     "Image",
     "LifecyclePolicy",

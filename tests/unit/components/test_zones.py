@@ -34,7 +34,9 @@ def test_zones_without_fargate_are_left_out(region, found, taken):
     assert zones.choose(region, found) == taken
 
 
-def test_too_few_zones_are_an_error_that_says_what_to_set(monkeypatch):
+@pytest.fixture
+def asked(monkeypatch) -> list[dict]:
+    """What AWS was asked; its answer are two zones, of which Fargate is in one."""
     asked: list[dict] = []
 
     class Found:
@@ -45,7 +47,21 @@ def test_too_few_zones_are_an_error_that_says_what_to_set(monkeypatch):
         return Found
 
     monkeypatch.setattr(aws, "get_availability_zones", ask)
+    return asked
+
+
+def test_too_few_zones_are_an_error_that_says_what_to_set(asked):
     with pytest.raises(ConfigError, match=r"availabilityZones.*2 zones of us-west-1: Fargate is offered in us-west-1a"):
-        zones.chosen("us-west-1")
+        zones.of_vpc("us-west-1")
     (only,) = asked[0]["filters"]
     assert (asked[0]["state"], only.name, only.values) == ("available", "opt-in-status", ["opt-in-not-required"])
+
+
+def test_zones_that_are_named_are_taken_as_they_are(asked):
+    assert zones.of_vpc("us-west-1", ("us-west-1b", "us-west-1a")) == ("us-west-1b", "us-west-1a")
+    assert asked[0]["filters"] == [], "who names a zone may name one that has to be opted in to"
+
+
+def test_a_named_zone_that_there_is_not_is_an_error_that_names_those_there_are(asked):
+    with pytest.raises(ConfigError, match=r"availabilityZones = .us-west-1a, us-west-1c.*us-west-1a, us-west-1b"):
+        zones.of_vpc("us-west-1", ("us-west-1a", "us-west-1c"))

@@ -270,6 +270,11 @@ class TestCapacity:
         message = w.monitor.monitor({"execution": execution(), "workflowName": "copying", "runId": str(w.run_id)})
         assert f"; waiting for capacity since {began}: ECS.AmazonECSException: " in message["message"]
 
+    def test_its_reason_is_ecs_s_own_sentence(self, registered: Callable[..., Any]) -> None:
+        w = registered()
+        failed(w, "AmazonECS.Unknown", not_placed(QUOTA))
+        assert w.summary().waiting_reason == f"AmazonECS.Unknown: ECS did not start the task: {QUOTA}"
+
     def test_a_task_that_starts_ends_the_wait(self, registered: Callable[..., Any]) -> None:
         w = registered()
         failed(w, *BUSY[0])

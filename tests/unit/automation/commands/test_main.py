@@ -205,8 +205,8 @@ def test_watch_says_when_a_run_waits_for_capacity_and_when_it_does_so_no_longer(
     world.do(monkeypatch, CommandOptions("watch", run=7))
 
     said = capsys.readouterr().err
-    assert said.count(f"pattern 1: waiting for capacity since {since}: the quota is full") == 1
-    assert said.count("pattern 1: has capacity again") == 1
+    assert said.count(f"(Running), waiting for capacity since {since}: the quota is full\n") == 1
+    assert said.count("(Running)\n") == 1
 
 
 def test_abort_stops_the_execution_and_waits_for_rows_and_ecs_tasks(
