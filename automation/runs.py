@@ -209,6 +209,33 @@ def watch(
     return ended
 
 
+def await_final_rows(
+    aws: AwsClients,
+    started: Iterable[Run],
+    *,
+    limit_seconds: float,
+    poll_seconds: float,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Wait until the monitor has ended the runs of executions that ended without it: EventBridge tells it of them.
+
+    A run that was never registered has nothing to wait for.
+
+    Args:
+        aws: clients.
+        started: runs whose executions have ended.
+        limit_seconds: how long to wait for all of them.
+        poll_seconds: time between two looks.
+        clock: seconds that only grow.
+        sleep: waits for seconds.
+    """
+    began = clock()
+    for run in started:
+        while any(not item.get("end_time") for item in summary_items(aws, run)) and clock() - began < limit_seconds:
+            sleep(poll_seconds)
+
+
 def stop_open_executions(aws: AwsClients, resources: Iterable[PhysicalResource]) -> list[str]:
     """Stop every execution that still runs, so that nothing starts ECS tasks any more.
 

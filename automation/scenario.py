@@ -29,6 +29,8 @@ from runtime.workflow.statuses import TaskStatus
 POLL_SECONDS = {"local": 0.3, "aws": 2.0}
 """Time between two looks at a run; on AWS every look costs read capacity of the tables."""
 SHOWN_PROBLEMS = 5
+FINAL_ROWS_SECONDS = 60.0
+"""How long the monitor may take to end a run whose execution has ended without it."""
 RUN_GRACE_SECONDS = 120.0
 """How much longer than its own time limit a run may take before the driver gives up on it."""
 
@@ -308,6 +310,8 @@ class Scenario:
             poll_seconds=POLL_SECONDS[self.target.name],
             limit_seconds=self.plan.limit_seconds + RUN_GRACE_SECONDS,
         )
+        poll_seconds = POLL_SECONDS[self.target.name]
+        runs.await_final_rows(aws, started, limit_seconds=FINAL_ROWS_SECONDS, poll_seconds=poll_seconds)
         return ended
 
     def _counted(self, run: verify.Run, counts: runs.Counts) -> None:

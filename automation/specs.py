@@ -107,7 +107,10 @@ def render(
         SpecInvalid: a value names something that this stack did not deploy, or the input is too large.
     """
     attributes = {name: str(deployed[name]) for name in FILLED_IN}
-    rendered = _fill(path, document, attributes)
+    # An execution that is started right after an update may still have the definition, and so the revision, of before
+    # (https://docs.aws.amazon.com/step-functions/latest/apireference/API_UpdateStateMachine.html).
+    family = attributes["taskDefinition"].partition(":")[0]
+    rendered = _fill(path, document, {**attributes, "taskDefinition": family})
     _check(
         path,
         rendered,

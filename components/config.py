@@ -415,12 +415,15 @@ class KitConfig:
             if key not in raw:
                 continue
             rule: Rule = declared.metadata["rule"]
+            allowed = rule.allowed
             try:
                 value = _typed(_type_of(declared), raw[key])
+            except NotText as error:
+                value, allowed = None, f"{rule.allowed}; {error}"
             except ValueError:
                 value = None
             if value is None or not rule.accepts(value):
-                problems.append(ConfigProblem(key, raw[key], rule.allowed))
+                problems.append(ConfigProblem(key, raw[key], allowed))
             else:
                 values[declared.name] = value
         result = cls(**values)
@@ -522,6 +525,15 @@ def _is_accepted(declared: dataclasses.Field[Any], value: Any) -> bool:
         return False
 
 
+class NotText(ValueError):
+    """An entry of an object is no text: `pulumi config set --path` stores `1` and `true` as a number and a boolean."""
+
+    def __init__(self, name: str, value: object):
+        super().__init__(
+            f"{name} is {json.dumps(value)}, which is no text: `pulumi config set --type string` stores it as one"
+        )
+
+
 def _typed(key_type: KeyType, raw: str) -> Any:
     """The value that the text `raw` stands for; raises ValueError if it is not of the type."""
     if key_type == "string":
@@ -538,8 +550,9 @@ def _typed(key_type: KeyType, raw: str) -> Any:
         if not all(isinstance(item, str) for item in items):
             raise ValueError(raw)
         return tuple(cast(list[str], items))
-    if not all(isinstance(item, str) for pair in items for item in pair):
-        raise ValueError(raw)
+    for name, item in items:
+        if not isinstance(item, str):
+            raise NotText(name, item)
     return dict(sorted(items))
 
 

@@ -173,6 +173,7 @@ def _run_branch(settings: StateMachineSettings) -> State:
                     "index": "{% $states.context.Map.Item.Index %}",
                     "attempt": 1,
                     "infrastructureFailures": 0,
+                    "waitedSeconds": 0,
                 },
                 "MaxConcurrency": settings.max_concurrency or INLINE_MAP_CONCURRENCY,
                 "ItemProcessor": {
@@ -338,12 +339,14 @@ def _run_task_arguments(settings: StateMachineSettings) -> dict[str, Any]:
 
 def _capacity(settings: StateMachineSettings) -> dict[str, Any]:
     """Where a task runs. Every call starts one task, so the share is made by choosing one provider for each; ECS itself
-    does not fall back from Spot to on-demand capacity, further attempts do."""
+    does not fall back from Spot to on-demand capacity: what was waited for, and further attempts, run on demand."""
     if settings.spot_share == 0:
         return {"LaunchType": settings.launch_type}
     index, share = "$states.input.index", settings.spot_share
     is_share = f"$floor(({index} + 1) * {share} / 100) > $floor({index} * {share} / 100)"
-    provider = _in_braces(f"$states.input.attempt = 1 and {is_share} ? 'FARGATE_SPOT' : 'FARGATE'")
+    provider = _in_braces(
+        f"$states.input.attempt = 1 and $states.input.waitedSeconds = 0 and {is_share} ? 'FARGATE_SPOT' : 'FARGATE'"
+    )
     return {"CapacityProviderStrategy": [{"CapacityProvider": provider, "Weight": 1}]}
 
 
@@ -357,6 +360,7 @@ def _record_failure_payload() -> dict[str, Any]:
         "sourceBucket": _in_braces(_SOURCE_BUCKET),
         "attempt": "{% $states.input.attempt %}",
         "infrastructureFailures": "{% $states.input.infrastructureFailures %}",
+        "waitedSeconds": "{% $states.input.waitedSeconds %}",
         "error": "{% $states.input.error %}",
         "cause": "{% $states.input.cause %}",
     }
@@ -384,7 +388,13 @@ def _invoke(function_arn: str, payload: dict[str, Any], timeout_seconds: int) ->
             ),
             # Lambda reclaims the network interfaces of a function that was idle for weeks, and makes them anew at the
             # next call, which takes minutes.
-            _retry(["Lambda.ResourceNotReadyException"], attempts=12, interval_seconds=5, max_delay_seconds=60),
+            # A version is `Pending` after its publication, and while that goes on: every call is a conflict then.
+            _retry(
+                ["Lambda.ResourceNotReadyException", "Lambda.ResourceConflictException"],
+                attempts=12,
+                interval_seconds=5,
+                max_delay_seconds=60,
+            ),
             _retry(["States.ALL"], attempts=5, interval_seconds=1, max_delay_seconds=20),
         ],
     }

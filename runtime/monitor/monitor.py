@@ -7,7 +7,7 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from runtime.monitor import messages
@@ -138,10 +138,11 @@ class Monitor:
 
         Args:
             payload: `execution`, `workflowName`, `runId` (text), `task` (the entry of `taskList`), `sourceBucket`,
-                `attempt` and `infrastructureFailures` (numbers), `error`, `cause`.
+                `attempt`, `infrastructureFailures` and `waitedSeconds` (numbers), `error`, `cause`.
 
         Returns:
-            `again`; where it is true, `waitSeconds`, and `attempt` and `infrastructureFailures` of the next `RunTask`.
+            `again`, `waitSeconds`, and `attempt`, `infrastructureFailures` and `waitedSeconds` (for
+            capacity, so far) of the next `RunTask`.
 
         Raises:
             RunNotFound: the summary row is gone.
@@ -156,8 +157,9 @@ class Monitor:
         if summary.status.is_final:
             return {"again": False}
         if found.kind is FailureKind.BUSY:
-            wait = self._wait_for_capacity(summary, settings, error)
-            return {"again": True, "waitSeconds": wait, "attempt": attempt, "infrastructureFailures": infrastructure}
+            waited = int(payload["waitedSeconds"])
+            wait = self._wait_for_capacity(summary, settings, error, waited)
+            return _next_attempt(True, wait, attempt, infrastructure, waited + wait)
         infrastructure += found.kind is FailureKind.INFRASTRUCTURE
         if found.failure.code != Code.TIMED_OUT:
             row, _ = self._details.record_failure(self._failed_row(summary, settings, payload, found))
@@ -170,21 +172,32 @@ class Monitor:
             task_attempts=settings.task_attempts,
         )
         wait = 1 + int(self._rng.random() * retry_wait_seconds(attempt))
-        return {"again": again, "waitSeconds": wait, "attempt": attempt + 1, "infrastructureFailures": infrastructure}
+        return _next_attempt(again, wait, attempt + 1, infrastructure, 0)
 
-    def _wait_for_capacity(self, summary: Summary, settings: Settings, reason: str) -> int:
-        """Note that the run waits, and return for how many seconds."""
+    def _wait_for_capacity(self, summary: Summary, settings: Settings, reason: str, waited: int) -> int:
+        """Note that a task of the run waits, and return for how many seconds.
+
+        How long it has waited itself decides, not how long the run has: that others start says little about when it
+        can.
+        """
         now = self._clock.now()
-        summary, _ = self._summaries.wait_for_capacity(summary, to_iso(now), reason)
-        waited = (now - from_iso(summary.waiting_since or to_iso(now))).total_seconds()
-        return history.rationed_wait_seconds(
+        events = history.EVENTS_PER_ATTEMPT
+        if reason.startswith(failures.TRANSIENT_ECS_ERRORS):
+            events += history.EVENTS_PER_RETRIES
+        summary, _ = self._summaries.wait_for_capacity(summary, to_iso(now), reason, events=events)
+        wait = history.rationed_wait_seconds(
             1 + int(history.capacity_wait_seconds(waited) * self._rng.uniform(0.5, 1)),
             settings,
             number_of_tasks=summary.number_of_tasks,
             failed_tasks=summary.failed_tasks,
-            waits_so_far=summary.capacity_waits,
+            wait_events=summary.wait_events,
+            events_per_wait=events,
             remaining_seconds=max(0.0, (deadline_of(summary, settings) - now).total_seconds()),
         )
+        until = to_iso(now + timedelta(seconds=wait))
+        if summary.waiting_until is None or summary.waiting_until < until:
+            self._summaries.wait_until(summary, until)
+        return wait
 
     def _failed_row(
         self, summary: Summary, settings: Settings, payload: Mapping[str, Any], found: failures.StateFailure
@@ -506,6 +519,17 @@ def _by_run(tasks: Iterable[EcsTask]) -> dict[tuple[str, int], list[EcsTask]]:
         if task.run is not None and task.is_active:
             runs[task.run].append(task)
     return runs
+
+
+def _next_attempt(again: bool, wait: int, attempt: int, infrastructure: int, waited: int) -> dict[str, Any]:
+    """What the state machine of pattern 2 is told about the next `RunTask` of a task."""
+    return {
+        "again": again,
+        "waitSeconds": wait,
+        "attempt": attempt,
+        "infrastructureFailures": infrastructure,
+        "waitedSeconds": waited,
+    }
 
 
 def _run_of(payload: Mapping[str, Any]) -> tuple[str, int]:

@@ -16,6 +16,9 @@ from runtime.workflow.statuses import TaskStatus
 
 LONGEST_RETRY_WAIT_SECONDS = 30
 
+SPOT, ON_DEMAND = "FARGATE_SPOT", "FARGATE"
+"""Capacity providers of Fargate."""
+
 
 @dataclass(frozen=True, slots=True)
 class Launch:
@@ -38,7 +41,7 @@ class Launch:
             spot_share: percentage of the tasks, 0 to 100.
         """
         is_share = (self.index + 1) * spot_share // 100 > self.index * spot_share // 100
-        return "FARGATE_SPOT" if is_share and self.attempt == 1 else "FARGATE"
+        return SPOT if is_share and self.attempt == 1 else ON_DEMAND
 
 
 @dataclass(frozen=True, slots=True)

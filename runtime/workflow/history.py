@@ -29,10 +29,10 @@ EVENTS_PER_FAILURE = 9
 """What a task of pattern 2 has besides where it fails for good: `RecordFailure`, a choice, `TaskEnded`."""
 
 EVENTS_PER_ATTEMPT = 15
-"""A further attempt in pattern 2: `RunTask` fails, `RecordFailure`, a choice, a wait."""
+"""A further attempt in pattern 2, or a wait for capacity: `RunTask` fails, `RecordFailure`, a choice, a wait."""
 
-EVENTS_PER_CAPACITY_WAIT = EVENTS_PER_ATTEMPT + 6 * 3
-"""A wait for capacity in pattern 2: `RunTask` fails after six retries of its own, `RecordFailure`, a choice, a wait."""
+EVENTS_PER_RETRIES = 6 * 3
+"""Besides, where `RunTask` failed with an error that its own retrier tries six times more."""
 
 RESERVED_FOR_WAITS = 3_000
 """Events that a list of tasks leaves to waits for capacity and to attempts that the infrastructure failed."""
@@ -143,26 +143,27 @@ def rationed_wait_seconds(
     *,
     number_of_tasks: int,
     failed_tasks: int,
-    waits_so_far: int,
+    wait_events: int,
+    events_per_wait: int,
     remaining_seconds: float,
 ) -> int:
     """Return how long a task of pattern 2 waits for capacity, so that the history lasts until the run's deadline.
 
-    The first half of the waits that the history has room for may be short. The other half is spread over the rest of
-    the run, as if every task under way waited all the time.
+    The fewer events are left, the nearer a wait comes to the length at which they last if every iteration waits for the
+    rest of the run. It is that length once half of them are used.
 
     Args:
         wait_seconds: from `capacity_wait_seconds`, with jitter.
         settings: the run's settings.
         number_of_tasks: the run's tasks.
         failed_tasks: those of them that have failed; the others count as completed at their first attempt.
-        waits_so_far: waits for capacity of all its tasks.
+        wait_events: events that waits for capacity have used, this one included.
+        events_per_wait: what this one uses.
         remaining_seconds: time until its deadline.
     """
     of_tasks = (number_of_tasks - failed_tasks) * EVENTS_PER_TASK + failed_tasks * events_of_failed_task(settings)
-    budget = max(2, (_left_to_tasks(settings) - of_tasks) // EVENTS_PER_CAPACITY_WAIT)
-    left = budget - waits_so_far
-    if left > budget / 2:
-        return wait_seconds
-    spread = remaining_seconds * concurrency(settings, number_of_tasks) / max(left, 1)
-    return int(max(wait_seconds, min(spread, remaining_seconds)))
+    budget = max(2 * EVENTS_PER_ATTEMPT, _left_to_tasks(settings) - of_tasks)
+    left = max(events_per_wait, budget - wait_events)
+    lasting = remaining_seconds * concurrency(settings, number_of_tasks) * events_per_wait / left
+    share = min(1.0, 2 * wait_events / budget)
+    return int(max(wait_seconds, min(share * lasting, remaining_seconds)))

@@ -202,7 +202,7 @@ def reconcile(
         verdict=_verdict(summary, states, counts, now, settings),
         relaunch=settings.pattern == 1 and launcher_has_work(summary, states, now, settings),
         wait_seconds=wait_seconds(summary, states, now, settings),
-        has_capacity=_has_capacity(summary, ecs),
+        has_capacity=_has_capacity(summary, ecs, now),
         freed_capacity=freed,
     )
 
@@ -421,9 +421,9 @@ def _verdict(
     return final_status(counts, summary.number_of_tasks, settings.tolerated_failure_percentage)
 
 
-def _has_capacity(summary: Summary, ecs: EcsAnswer) -> bool:
-    """Whether RunTask has accepted a task since the run began to wait for capacity."""
-    if summary.waiting_since is None:
+def _has_capacity(summary: Summary, ecs: EcsAnswer, now: datetime) -> bool:
+    """Whether RunTask has accepted a task since the run began to wait for capacity, and none of its tasks waits."""
+    if summary.waiting_since is None or (summary.waiting_until is not None and now < from_iso(summary.waiting_until)):
         return False
     since = from_iso(summary.waiting_since)
     return any(task.created_at is not None and task.created_at > since for task in ecs.tasks.values())

@@ -33,6 +33,7 @@ _STRINGS = frozenset(
         "open_since",
         "waiting_since",
         "launch_after",
+        "waiting_until",
         "launch_asked",
         "waiting_reason",
     }
@@ -63,7 +64,9 @@ class Summary:
         waiting_reason: what ECS said last.
         launch_asked: pattern 1: when the launcher asked ECS last.
         launch_after: pattern 1: when it is to ask again.
+        waiting_until: pattern 2: when the last of its tasks that wait asks again.
         capacity_waits: how often it has waited for capacity.
+        wait_events: pattern 2: events of the execution's history that these waits have taken.
         expires_at: when DynamoDB may delete its items, in seconds since 1970; None for never.
     """
 
@@ -86,7 +89,9 @@ class Summary:
     waiting_reason: str | None = None
     launch_asked: str | None = None
     launch_after: str | None = None
+    waiting_until: str | None = None
     capacity_waits: int = 0
+    wait_events: int = 0
     expires_at: int | None = None
 
 
@@ -199,7 +204,9 @@ def to_summary(item: Item) -> Summary:
         waiting_reason=values.get("waiting_reason"),
         launch_asked=values.get("launch_asked"),
         launch_after=values.get("launch_after"),
+        waiting_until=values.get("waiting_until"),
         capacity_waits=int(values.get("capacity_waits", 0)),
+        wait_events=int(values.get("wait_events", 0)),
         expires_at=int(values["expires_at"]) if "expires_at" in values else None,
     )
 

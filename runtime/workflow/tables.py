@@ -138,7 +138,7 @@ class SummaryTable:
         return self._update(summary, RunStatus.RUNNING, {"launching_ended": ended, "update_time": now})
 
     def wait_for_capacity(
-        self, summary: Summary, now: str, reason: str, launch_after: str | None = None
+        self, summary: Summary, now: str, reason: str, *, launch_after: str | None = None, events: int = 0
     ) -> tuple[Summary, bool]:
         """Note that a running run waits for capacity, once more.
 
@@ -147,6 +147,7 @@ class SummaryTable:
             now: the time; `waiting_since` where the run was not waiting yet.
             reason: what ECS said.
             launch_after: pattern 1: when the launcher is to ask again.
+            events: pattern 2: events of the execution's history that this wait takes.
 
         Returns:
             The item that stands in the table, and whether this call wrote it.
@@ -154,7 +155,16 @@ class SummaryTable:
         values = {"waiting_since": now, "waiting_reason": reason[:LONGEST_WAITING_REASON], "update_time": now}
         if launch_after:
             values |= {"launch_asked": now, "launch_after": launch_after}
-        return self._update(summary, RunStatus.RUNNING, values, keep=("waiting_since",), count="capacity_waits")
+        added = {"capacity_waits": 1, "wait_events": events}
+        return self._update(summary, RunStatus.RUNNING, values, keep=("waiting_since",), add=added)
+
+    def wait_until(self, summary: Summary, moment: str) -> tuple[Summary, bool]:
+        """Note when the last of a run's tasks that wait for capacity asks again.
+
+        Returns:
+            The item that stands in the table, and whether this call wrote it.
+        """
+        return self._update(summary, RunStatus.RUNNING, {"waiting_until": moment})
 
     def launch_now(self, summary: Summary, now: str) -> tuple[Summary, bool]:
         """Note that the launcher of a running run need not wait for capacity any longer before it asks again.
@@ -198,7 +208,7 @@ class SummaryTable:
         *,
         keep: tuple[str, ...] = (),
         remove: tuple[str, ...] = (),
-        count: str | None = None,
+        add: Mapping[str, int] | None = None,
     ) -> tuple[Summary, bool]:
         key = _summary_key(summary.workflow_name, summary.workflow_run_id)
 
@@ -209,7 +219,7 @@ class SummaryTable:
                 ConditionExpression="#status = :expected",
                 ReturnValues="ALL_NEW",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                **_changes(values, {":expected": {"S": expected}}, keep=keep, remove=remove, count=count),
+                **_changes(values, {":expected": {"S": expected}}, keep=keep, remove=remove, add=add),
             )
             return to_summary(answer["Attributes"])
 
@@ -343,32 +353,33 @@ def _changes(
     *,
     keep: tuple[str, ...] = (),
     remove: tuple[str, ...] = (),
-    count: str | None = None,
+    add: Mapping[str, int] | None = None,
     written: bool = False,
 ) -> dict[str, Any]:
     """Return the arguments of UpdateItem that set `values`, those in `keep` only where they are absent; that remove
-    attributes; and that add 1 to `count`."""
+    attributes; and that add to numbers."""
     sets = [
         f"#{name} = if_not_exists(#{name}, :new_{name})" if name in keep else f"#{name} = :new_{name}"
         for name in values
     ]
     removed = " REMOVE " + ", ".join(f"#{name}" for name in remove) if remove else ""
-    counted = f" ADD #{count} :one" if count else ""
+    numbers = add or {}
+    added = " ADD " + ", ".join(f"#{name} :add_{name}" for name in numbers) if numbers else ""
     return {
-        "UpdateExpression": "SET " + ", ".join(sets) + removed + counted,
+        "UpdateExpression": "SET " + ", ".join(sets) + removed + added,
         "ExpressionAttributeNames": {
             "#status": "status",
-            **{f"#{name}": name for name in (*values, *remove, *([count] if count else []))},
+            **{f"#{name}": name for name in (*values, *remove, *numbers)},
         },
         "ExpressionAttributeValues": {
             **{f":new_{name}": value if written else attribute(name, value) for name, value in values.items()},
-            **({":one": {"N": "1"}} if count else {}),
+            **{f":add_{name}": {"N": str(number)} for name, number in numbers.items()},
             **extra,
         },
     }
 
 
-_WAITING = ("waiting_since", "waiting_reason", "launch_asked", "launch_after")
+_WAITING = ("waiting_since", "waiting_reason", "waiting_until", "launch_asked", "launch_after")
 _FIRST_REASONS = ("error", "stopped_reason", "stop_code", "exit_code", "start_time")
 
 

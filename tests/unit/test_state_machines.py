@@ -280,6 +280,13 @@ class TestPattern1:
         aws = Aws(launcher=[launched()], monitor=[failure, failure, failure, looked()])
         assert aws.run(1).status == "SUCCEEDED"
 
+    def test_a_version_that_is_not_active_yet_is_called_again(self) -> None:
+        pending = AslError(
+            "Lambda.ResourceConflictException", "The function is currently in the following state: Pending"
+        )
+        aws = Aws(launcher=[*[pending] * 12, launched()], monitor=[looked()])
+        assert aws.run(1).status == "SUCCEEDED"
+
     @pytest.mark.parametrize("error", ["SpecRefused", "RunIdInUse", "RedriveRefused"])
     def test_a_refusal_is_the_execution_s_error_with_its_plain_message(self, error: str) -> None:
         aws = Aws(launcher=[lambda_failure(error, 'say "no" to $.region: ü')], monitor=[looked()])
@@ -354,6 +361,13 @@ class TestPattern2:
             aws.run(2, spec(2, tasks=3), spot_share=share)
             given[share] = [call["Overrides"] for call in aws.of("ecs")]
         assert given[0] == given[50]
+
+    def test_a_task_that_has_waited_for_spot_capacity_runs_on_demand(self) -> None:
+        full = AslError("ECS.ClientException", "Capacity is unavailable at this time")
+        aws = Aws(failures=[again(1, 0, 10, 10)])
+        run_one(aws, full, spot_share=100)
+        providers = [call["CapacityProviderStrategy"][0]["CapacityProvider"] for call in aws.of("ecs")]
+        assert providers == ["FARGATE_SPOT", "FARGATE"]
 
     def test_a_task_that_lost_its_spot_capacity_runs_on_demand(self) -> None:
         def interrupt(arguments: Any) -> Any:
@@ -456,8 +470,14 @@ class Failures:
 FAILED = AslError("States.TaskFailed", "a cause")
 
 
-def again(attempt: int = 2, infrastructure: int = 0, wait: int = 3) -> dict[str, Any]:
-    return {"again": True, "waitSeconds": wait, "attempt": attempt, "infrastructureFailures": infrastructure}
+def again(attempt: int = 2, infrastructure: int = 0, wait: int = 3, waited: int = 0) -> dict[str, Any]:
+    return {
+        "again": True,
+        "waitSeconds": wait,
+        "attempt": attempt,
+        "infrastructureFailures": infrastructure,
+        "waitedSeconds": waited,
+    }
 
 
 def run_one(aws: Aws, *errors: AslError, **settings: Any) -> list[Any]:
@@ -484,13 +504,15 @@ class TestFailuresOfPattern2:
             "sourceBucket": "kit-2",
             "attempt": 1,
             "infrastructureFailures": 0,
+            "waitedSeconds": 0,
             "error": "States.TaskFailed",
             "cause": "a cause",
         }
 
     def test_what_it_answers_is_done(self) -> None:
-        aws = Aws(failures=[again(2, 1, 7), again(2, 1, 400), again(3, 2, 9), {"again": False}])
+        aws = Aws(failures=[again(2, 1, 7), again(2, 1, 400, 400), again(3, 2, 9), {"again": False}])
         asked = run_one(aws, *[FAILED] * 4)
+        assert [call["waitedSeconds"] for call in asked] == [0, 0, 400, 0]
         assert [(call["attempt"], call["infrastructureFailures"]) for call in asked] == [(1, 0), (2, 1), (2, 1), (3, 2)]
         assert [wait for wait in aws.interpreter.waits if wait != 1] == [7, 400, 9]
         attempts = [

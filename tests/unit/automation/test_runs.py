@@ -174,6 +174,27 @@ def test_a_look_says_why_a_run_waits_and_reads_its_spec_only_while_a_task_may_wa
     assert (counts.waiting, asked) == (None, [("details", False)])
 
 
+@pytest.mark.parametrize(("ends_after", "looks"), [(2, 2), (9, 3)])
+def test_the_final_rows_of_a_run_are_waited_for(deployed: Deployed, ends_after: int, looks: int) -> None:
+    deployed.write("summary", status="Running")
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == ends_after:
+            deployed.write("summary", status="TimedOut", end_time="2026-11-24T09:00:00.000Z")
+
+    clock = iter(range(0, 100, 10))
+    runs.await_final_rows(
+        deployed.aws, [deployed.run], limit_seconds=35, poll_seconds=1, clock=lambda: next(clock), sleep=sleep
+    )
+    assert len(slept) == looks
+
+
+def test_a_run_that_was_never_registered_has_no_final_rows(deployed: Deployed) -> None:
+    runs.await_final_rows(deployed.aws, [deployed.run], limit_seconds=10, poll_seconds=1, sleep=pytest.fail)
+
+
 def test_a_run_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     ended, _ = watch(monkeypatch, ["RUNNING"] * 10, 3)
 

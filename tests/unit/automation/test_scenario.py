@@ -162,6 +162,7 @@ class Journey:
         patch.setattr(runs, "put_sources", lambda *_: [])
         patch.setattr(runs, "start", self.start)
         patch.setattr(runs, "watch", self.watch)
+        patch.setattr(runs, "await_final_rows", lambda *_, **_limits: None)
         patch.setattr(runs, "stop_open_executions", lambda *_: self.world.ask("stop executions") or [])
         patch.setattr(runs, "stop_ecs_tasks", lambda *_: self.world.ask("stop tasks") or [])
         patch.setattr(verify, "gather", lambda *_: verify.Facts("SUCCEEDED", "", (), (), {}, {}))

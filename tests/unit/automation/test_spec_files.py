@@ -77,6 +77,11 @@ def test_placeholders_are_filled_in_and_fitting_values_kept(tmp_path: Path) -> N
     assert rendered["workflowRunId"] == "100001"
 
 
+def test_the_task_definition_is_named_by_its_family_for_a_run_right_after_an_update() -> None:
+    path = specs.sample_path(ROOT, 1)
+    assert specs.render(path, sample(), DEPLOYED)["taskDefinition"] == "amazon-ecs-starter-kit-pattern-1"
+
+
 def test_a_wrong_value_is_refused_with_the_expected_one(tmp_path: Path) -> None:
     path = written(tmp_path, {**sample(), "clusterName": "another"})
 

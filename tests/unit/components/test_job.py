@@ -66,6 +66,7 @@ class TestRefused:
             ("jobEnvironment", '{"1A": "x"}', "not starting with a digit"),
             ("jobEnvironment", '{"A-B": "x"}', "letters, digits and _"),
             ("jobEnvironment", '{"A": 1}', "strings"),
+            ("jobEnvironment", '{"A": 1}', "; A is 1, which is no text: `pulumi config set --type string`"),
             ("jobEnvironment", json.dumps({"A": "x" * 20_000}), "at most 16384 characters"),
             ("jobEnvironment", json.dumps({f"A{n}": "" for n in range(101)}), "at most 100 variables"),
             ("jobSecrets", '{"TOKEN": "word-list"}', "ARNs of Secrets Manager secrets or SSM parameters"),

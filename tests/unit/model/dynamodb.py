@@ -32,7 +32,7 @@ _TERM = re.compile(
 )
 _WORD = re.compile(rf"\s*(?:(?P<word>AND|OR|\(|\))|{_TERM.pattern})")
 _SET = re.compile(r"([#\w]+) = (?:if_not_exists\(([#\w]+), (:\w+)\)|(:\w+))(?:, |$)")
-_CLAUSES = re.compile(r"SET (?P<sets>.+?)(?: REMOVE (?P<removed>[#\w, ]+?))?(?: ADD (?P<counted>#\w+) (?P<by>:\w+))?")
+_CLAUSES = re.compile(r"SET (?P<sets>.+?)(?: REMOVE (?P<removed>[#\w, ]+?))?(?: ADD (?P<added>.+))?")
 
 
 class World(Protocol):
@@ -131,9 +131,9 @@ def updated(expression: str, item: Mapping[str, Any], names: Mapping[str, str], 
         after[name] = values[given] if given else item.get(names.get(kept, kept), values[default])
     for path in (clauses["removed"] or "").split(", "):
         after.pop(names.get(path, path), None)
-    if clauses["counted"]:
-        name = names[clauses["counted"]]
-        after[name] = {"N": str(int(item.get(name, {"N": "0"})["N"]) + int(values[clauses["by"]]["N"]))}
+    for path, given in re.findall(r"(#\w+) (:\w+)", clauses["added"] or ""):
+        number = int(item.get(names[path], {"N": "0"})["N"]) + int(values[given]["N"])
+        after[names[path]] = {"N": str(number)}
     return after
 
 

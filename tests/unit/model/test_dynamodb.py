@@ -46,7 +46,8 @@ steps: st.SearchStrategy[Step] = st.one_of(
     st.builds(lambda row: lambda _, details: details.explain(row), rows),
     st.builds(lambda row: lambda _, details: details.record_failure(row), rows),
     st.just(lambda summaries, _: summaries.wait_for_capacity(RUN, NOW, "full")),
-    st.just(lambda summaries, _: summaries.wait_for_capacity(RUN, NOW, "full", NOW)),
+    st.just(lambda summaries, _: summaries.wait_for_capacity(RUN, NOW, "full", launch_after=NOW, events=15)),
+    st.just(lambda summaries, _: summaries.wait_until(RUN, NOW)),
     st.just(lambda summaries, _: summaries.launch_now(RUN, NOW)),
     st.just(lambda summaries, _: summaries.end_waiting(RUN, NOW)),
     st.builds(

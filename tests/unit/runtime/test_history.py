@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -69,37 +72,91 @@ def test_the_counts_are_those_of_the_states() -> None:
     assert again == history.EVENTS_PER_ATTEMPT
     (retrier,) = states["RunTask"]["Retry"]
     waits = RUN_TASK["not started"] + 3 * retrier["MaxAttempts"] + again - RUN_TASK["Fail"]
-    assert waits <= history.EVENTS_PER_CAPACITY_WAIT
+    assert waits <= history.EVENTS_PER_ATTEMPT + history.EVENTS_PER_RETRIES
+    assert retrier["ErrorEquals"] == list(failures.TRANSIENT_ECS_ERRORS)
     states = state_machines.pattern_1(SETTINGS)["States"]
     assert events("WaitForTasks", "MonitorTasks", "TasksDone") == history.EVENTS_PER_LOOK
     assert events("LaunchTasks", "MoreToLaunch") == history.EVENTS_PER_LAUNCH
 
 
-@given(st.integers(1, 2_000), st.integers(3_600, 129_600), st.integers(1, 3))
+@dataclass
+class Quota:
+    """Pattern 2 beside a quota of so many tasks at once, as far as time and events go; every task takes as long."""
+
+    limits: Settings
+    tasks: int
+    slots: int
+    seconds: float
+    events_per_wait: int = history.EVENTS_PER_ATTEMPT
+    wait_events: int = 0
+    longest: int = 0
+
+    def ends_after(self) -> float | None:
+        """Seconds that the run takes; None where its deadline comes first."""
+        rng, timeout = random.Random(1), self.limits.run_timeout_seconds
+        iterations = history.concurrency(self.limits, self.tasks)
+        # When the next call of RunTask is due, its turn, and how long its task has waited; what has waited -1 s, ends.
+        due = [(0.0, turn, 0) for turn in range(iterations)]
+        running, started, turns = 0, iterations, itertools.count(iterations)
+        while due and due[0][0] < timeout:
+            now, _, waited = heapq.heappop(due)
+            if waited < 0:
+                running -= 1
+                if started < self.tasks:
+                    started += 1
+                    heapq.heappush(due, (now, next(turns), 0))
+                elif not due:
+                    return now
+            elif running < self.slots:
+                running += 1
+                heapq.heappush(due, (now + self.seconds, next(turns), -1))
+            else:
+                wait = max(1, self._wait(waited, timeout - now, rng))
+                heapq.heappush(due, (now + wait, next(turns), waited + wait))
+        return None
+
+    def _wait(self, waited: int, remaining: float, rng: random.Random) -> int:
+        self.wait_events += self.events_per_wait
+        wait = history.rationed_wait_seconds(
+            1 + int(history.capacity_wait_seconds(waited) * rng.uniform(0.5, 1)),
+            self.limits,
+            number_of_tasks=self.tasks,
+            failed_tasks=0,
+            wait_events=self.wait_events,
+            events_per_wait=self.events_per_wait,
+            remaining_seconds=remaining,
+        )
+        self.longest = max(self.longest, wait)
+        return wait
+
+
+@given(
+    st.integers(1, 2_000),
+    st.integers(3_600, 129_600),
+    st.integers(1, 3),
+    st.sampled_from([history.EVENTS_PER_ATTEMPT, history.EVENTS_PER_ATTEMPT + history.EVENTS_PER_RETRIES]),
+)
 def test_waits_for_capacity_that_never_comes_fit_until_the_deadline(
-    tasks: int, run_timeout: int, attempts: int
+    tasks: int, run_timeout: int, attempts: int, events: int
 ) -> None:
     given = settings(runTimeoutSeconds=run_timeout, taskAttempts=attempts)
     tasks = min(tasks, history.longest_task_list(given))
-    waiting = history.concurrency(given, tasks)
-    due = [0.0] * waiting
-    waits = 0
-    rng = random.Random(1)
-    while (now := min(due)) < run_timeout:
-        waits += 1
-        wait = history.rationed_wait_seconds(
-            1 + int(history.capacity_wait_seconds(now) * rng.uniform(0.5, 1)),
-            given,
-            number_of_tasks=tasks,
-            failed_tasks=0,
-            waits_so_far=waits,
-            remaining_seconds=run_timeout - now,
-        )
-        assert wait >= 5 or wait >= run_timeout - now - 1
-        due[due.index(now)] = now + max(1, wait)
+    quota = Quota(given, tasks, slots=0, seconds=60, events_per_wait=events)
+    assert quota.ends_after() is None
     looks = history.looks(run_timeout, history.longest_wait_seconds(run_timeout)) * history.EVENTS_PER_LOOK
-    used = looks + tasks * history.EVENTS_PER_TASK + waits * history.EVENTS_PER_CAPACITY_WAIT
+    used = looks + tasks * history.EVENTS_PER_TASK + quota.wait_events
     assert used + history.RESERVED <= history.EVENTS
+
+
+@pytest.mark.parametrize(
+    ("tasks", "slots", "seconds"), [(60, 2, 8), (60, 5, 600), (200, 24, 120), (1000, 3, 30), (1000, 30, 60)]
+)
+def test_a_quota_that_is_full_in_part_is_used(tasks: int, slots: int, seconds: int) -> None:
+    quota = Quota(settings(runTimeoutSeconds=21_600), tasks, slots, seconds)
+    took = quota.ends_after()
+    assert took is not None
+    assert took < 1.6 * tasks / slots * seconds + 240
+    assert quota.longest < 1_500
 
 
 @pytest.mark.parametrize(("waited", "wait"), [(0, 10), (10, 10), (20, 20), (400, 400), (900, 900), (20_000, 900)])

@@ -164,6 +164,24 @@ class TestLaunching:
             for number in range(4)
         ]
 
+    @pytest.mark.parametrize(
+        "answer", [client_error("ClientException", "Capacity is unavailable"), [{"reason": QUOTA}]]
+    )
+    def test_a_task_for_which_spot_has_no_room_runs_on_demand(self, world: Callable[..., Any], answer: Any) -> None:
+        w = world(spotShare=100)
+        w.ecs.answers = [answer]
+        assert w.launcher.launch(payload(1), plenty)["launched"] == 1
+        refused, started = w.ecs.calls
+        assert refused["capacityProviderStrategy"][0]["capacityProvider"] == "FARGATE_SPOT"
+        assert started["capacityProviderStrategy"][0]["capacityProvider"] == "FARGATE"
+        assert refused["clientToken"] != started["clientToken"], "ECS refuses another request with the same token"
+
+    def test_a_throttled_call_for_spot_is_made_again_as_it_was(self, world: Callable[..., Any]) -> None:
+        w = world(spotShare=100)
+        w.ecs.answers = [THROTTLED]
+        assert w.launcher.launch(payload(1), plenty)["launched"] == 1
+        assert w.ecs.calls[0] == w.ecs.calls[1]
+
     def test_a_further_attempt_runs_on_demand(self) -> None:
         entry = TaskEntry("a", "sources", "in/a.txt")
         assert [Launch(entry, attempt).capacity_provider(100) for attempt in (1, 2, 3)] == [
@@ -461,7 +479,7 @@ class TestCapacity:
         w = world()
         later = to_iso(w.clock.now() + timedelta(seconds=10))
         w.ecs.after_run_task = lambda _: w.summaries.wait_for_capacity(
-            w.summary(), to_iso(w.clock.now()), "full", later
+            w.summary(), to_iso(w.clock.now()), "full", launch_after=later
         )
         result = w.launcher.launch(payload(3), plenty)
         assert (result["launched"], result["remaining"]) == (1, 2)

@@ -46,7 +46,9 @@ def not_placed(reason: str) -> str:
     return json.dumps({"Failures": [{"Reason": reason}], "Tasks": []})
 
 
-def failed(w: Any, error: str, cause: str, *, attempt: int = 1, infrastructure: int = 0, **changes: Any) -> Any:
+def failed(
+    w: Any, error: str, cause: str, *, attempt: int = 1, infrastructure: int = 0, waited: int = 0, **changes: Any
+) -> Any:
     """Let the monitor judge a failure of the first task."""
     payload = {
         "action": "record_failure",
@@ -57,6 +59,7 @@ def failed(w: Any, error: str, cause: str, *, attempt: int = 1, infrastructure: 
         "sourceBucket": "kit-2",
         "attempt": attempt,
         "infrastructureFailures": infrastructure,
+        "waitedSeconds": waited,
         "error": error,
         "cause": cause,
         **changes,
@@ -261,14 +264,47 @@ class TestCapacity:
     def test_waits_grow_to_a_quarter_of_an_hour_and_tell_since_when(self, registered: Callable[..., Any]) -> None:
         w = registered(runTimeoutSeconds=21_600)
         began = to_iso(w.clock.now())
-        waits = []
+        waits: list[int] = []
         for _ in range(14):
-            waits.append(failed(w, *BUSY[0])["waitSeconds"])
+            answer = failed(w, *BUSY[0], waited=sum(waits))
+            waits.append(answer["waitSeconds"])
+            assert answer["waitedSeconds"] == sum(waits)
             w.clock.advance(waits[-1])
         assert 5 <= waits[0] <= 11 and 450 <= max(waits) <= 901
         assert w.summary().waiting_since == began
         message = w.monitor.monitor({"execution": execution(), "workflowName": "copying", "runId": str(w.run_id)})
         assert f"; waiting for capacity since {began}: ECS.AmazonECSException: " in message["message"]
+
+    def test_a_wait_is_as_long_as_the_task_has_waited_itself(self, registered: Callable[..., Any]) -> None:
+        w = registered(runTimeoutSeconds=21_600)
+        w.clock.advance(failed(w, *BUSY[0], waited=800)["waitSeconds"])
+        assert failed(w, *BUSY[0])["waitSeconds"] <= 11
+        assert failed(w, *BUSY[0], waited=800)["waitSeconds"] > 400
+
+    @pytest.mark.parametrize(("busy", "events"), [(BUSY[0], 33), (BUSY[6], 15), (BUSY[13], 15)])
+    def test_the_events_that_waits_take_are_counted(
+        self, registered: Callable[..., Any], busy: tuple[str, str], events: int
+    ) -> None:
+        w = registered()
+        for _ in range(3):
+            failed(w, *busy)
+        assert w.summary().wait_events == 3 * events
+
+    def test_the_run_waits_for_as_long_as_one_of_its_tasks_does(self, registered: Callable[..., Any]) -> None:
+        w = registered(runTimeoutSeconds=21_600)
+        began = to_iso(w.clock.now())
+        look = {"execution": execution(), "workflowName": "copying", "runId": str(w.run_id)}
+        failed(w, *BUSY[0], task={"taskName": "task_02", "objectKey": "in/2.txt"})
+        longest = failed(w, *BUSY[0], waited=600)["waitSeconds"]
+        w.clock.advance(20)
+        now = to_iso(w.clock.now())
+        w.details.put_new(TaskRow(w.run_id, TASK_ARN, "copying", "task_02", 1, TaskStatus.RUNNING, now, now))
+        w.ecs.add(TASK_ARN, started_by="AWS Step Functions", environment={})
+        w.monitor.monitor(look)
+        assert w.summary().waiting_since == began
+        w.clock.advance(longest - 20)
+        w.monitor.monitor(look)
+        assert w.summary().waiting_since is None
 
     def test_its_reason_is_ecs_s_own_sentence(self, registered: Callable[..., Any]) -> None:
         w = registered()

@@ -45,6 +45,7 @@ class TestRecords:
             "running_tasks": {"N": "3"},
             "launching_ended": {"BOOL": False},
             "capacity_waits": {"N": "0"},
+            "wait_events": {"N": "0"},
         }
 
     def test_survive_the_way_through_an_item(self) -> None:
