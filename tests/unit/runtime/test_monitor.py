@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from botocore.exceptions import ClientError
@@ -17,7 +17,16 @@ from runtime.workflow.errors import PayloadInvalid, RedriveRefused, RunIdInUse, 
 from runtime.workflow.records import TaskRow
 from runtime.workflow.statuses import RunStatus, TaskStatus
 from runtime.workflow.tables import Counts
-from tests.unit.runtime.fakes import ACCOUNT, EXECUTION, REGION, STATE_MACHINE, client_error, execution, spec
+from tests.unit.runtime.fakes import (
+    ACCOUNT,
+    EXECUTION,
+    REGION,
+    STATE_MACHINE,
+    client_error,
+    execution,
+    infrastructure,
+    spec,
+)
 
 
 def plenty() -> float:
@@ -46,7 +55,7 @@ def register(w: Any, tasks: int = 3, **changes: Any) -> dict[str, Any]:
     return result
 
 
-def start_2(w: Any, name: str, attempt: int = 1, workflow: str = "copying") -> str:
+def start_2(w: Any, name: str, attempt: int = 1, workflow: str = "copying", **more: str) -> str:
     """Start an ECS task as pattern 2's state machine does."""
     arn = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/kit-2/{workflow}{name}{attempt}"
     environment = {
@@ -54,6 +63,7 @@ def start_2(w: Any, name: str, attempt: int = 1, workflow: str = "copying") -> s
         "KIT_WORKFLOW_NAME": workflow,
         "KIT_TASK_NAME": name,
         "KIT_ATTEMPT": str(attempt),
+        **more,
     }
     w.ecs.add(arn, started_by="AWS Step Functions", group=f"run-{w.run_id}", environment=environment)
     return arn
@@ -305,6 +315,47 @@ class TestPattern2WithoutRows:
         w = world(2)
         register(w)
         assert look(w)["running"] == 3 and w.rows() == []
+
+
+class TestDeployments:
+    """A run keeps what it was registered with; what ends it from outside has the code and the settings of now."""
+
+    SOURCE: ClassVar = {"KIT_SOURCE_BUCKET": "kit-2", "KIT_SOURCE_KEY": "in/1.txt"}
+
+    def test_a_run_that_is_registered_already_is_told_its_own_revision(self, world: Callable[..., Any]) -> None:
+        before = register(world(2))
+        attributes = {**infrastructure(2), "taskDefinition": "kit-2:8", "separator": "$"}
+        after = register(world(2, infrastructure=attributes, runTimeoutSeconds=120))
+        assert before["taskDefinition"] == "kit-2:7" and after == before
+
+    @pytest.mark.parametrize("pattern", [1, 2])
+    def test_a_failed_task_has_the_attempts_of_its_run(self, world: Callable[..., Any], pattern: int) -> None:
+        w = world(pattern, taskAttempts=2)
+        if pattern == 1:
+            launch(w, 1)
+            finish(w, TaskStatus.FAILED, error="JobFailed: x")
+        else:
+            register(w, 1)
+            record_2(w, "arn:task/1", "task_01", TaskStatus.FAILED, error="JobFailed: x")
+        w.clock.advance(5)
+        result = look(world(pattern, taskAttempts=1))
+        assert (result["done"], result["running"], result["relaunch"]) == (False, 1, pattern == 1)
+
+    def test_rows_of_a_run_that_is_ended_name_its_own_targets(self, world: Callable[..., Any]) -> None:
+        register(world(2))
+        after = world(2, targetPrefix="elsewhere")
+        start_2(after, "task_01", **self.SOURCE)
+        after.monitor.finalize_from_event(event(pattern=2), plenty)
+        assert after.rows()[0].target_uri == f"s3://kit-2/copies/copying/{after.run_id}/task_01/1.txt"
+
+    def test_rows_of_tasks_that_outlived_their_run_name_its_own_targets(self, world: Callable[..., Any]) -> None:
+        w = world(2)
+        register(w)
+        w.summaries.finish(w.summary(), RunStatus.FAILED, Counts(0, 3, 0), to_iso(w.clock.now()))
+        after = world(2, targetPrefix="elsewhere")
+        start_2(after, "task_01", **self.SOURCE)
+        after.monitor.sweep(plenty)
+        assert after.rows()[0].target_uri == f"s3://kit-2/copies/copying/{after.run_id}/task_01/1.txt"
 
 
 class TestEnding:
