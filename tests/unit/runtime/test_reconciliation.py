@@ -177,6 +177,15 @@ class TestStoppedTasks:
         assert outcome.verdict is None
         assert failures.kind_of(outcome.explanations[0]) is FailureKind.INFRASTRUCTURE
 
+    @pytest.mark.parametrize("code", ["SpotInterruption", "TerminationNotice", "InfrastructureHealth"])
+    def test_ecs_s_code_decides_whatever_its_sentence_and_the_row_s_own_error_say(self, code: str) -> None:
+        told = row("a", FAILED, error="Terminated: SIGTERM", exit_code=143)
+        task = stopped("a", stop_code=code, stopped_reason="in other words than today's")
+        outcome = look([told], answer(task), run=summary(1))
+        (explanation,) = outcome.explanations
+        assert (explanation.stop_code, explanation.error) == (code, "Terminated: SIGTERM")
+        assert failures.kind_of(explanation) is FailureKind.INFRASTRUCTURE and outcome.verdict is None
+
     def test_one_told_to_stop_that_ecs_forgot_does_not_wait_for_ever(self) -> None:
         told = row("a", FAILED, error="Terminated: SIGTERM", exit_code=143)
         outcome = look([told], answer(missing=("arn:task/a1",)), after=301, run=summary(1))
@@ -357,6 +366,11 @@ class TestTasksWithoutRow:
         assert (made.source_uri, made.target_uri) == ("s3://b/in/k.txt", "s3://kit-2/copies/wf/7/c/k.txt")
         assert made.log_stream == "ecs/app/c1"
 
+    def test_their_rows_keep_ecs_s_code(self) -> None:
+        lost = stopped("c", stop_code="SpotInterruption", environment=self.environment("c"))
+        outcome = look(list(self.ROWS), answer(lost, listed=True), run=self.ENDED, deployed=settings(2))
+        assert [made.stop_code for made in outcome.creations] == ["SpotInterruption"]
+
     def test_that_still_run_are_stopped(self) -> None:
         lost = running("c", environment=self.environment("c"))
         outcome = look(list(self.ROWS), answer(lost, listed=True), run=self.ENDED, deployed=settings(2))
@@ -375,6 +389,7 @@ class TestRunsThatWereEndedEarly:
         stopping = running("a", stop_code="UserInitiated", environment={"KIT_TASK_NAME": "a", "KIT_ATTEMPT": "1"})
         (made,) = self.rows(stopping)
         assert (made.task_name, made.status, made.error) == ("a", FAILED, "RunEnded: stopped by hand")
+        assert made.stop_code == "UserInitiated"
 
     def test_a_task_that_had_ended_before_gets_a_row_of_what_ecs_says(self) -> None:
         (made,) = self.rows(stopped("a", exit_code=137, environment={"KIT_TASK_NAME": "a", "KIT_ATTEMPT": "2"}))

@@ -193,10 +193,11 @@ class TestDetails:
 
     def test_ecs_s_word_is_added_to_a_failed_row_and_what_stands_there_stays(self, details: DetailsTable) -> None:
         details.write(replace(ROW, status=TaskStatus.FAILED, error="first", exit_code=143))
-        found, written = details.explain(
-            replace(ROW, status=TaskStatus.FAILED, error="second", exit_code=1, stopped_reason="Spot")
-        )
-        assert written and (found.error, found.exit_code, found.stopped_reason) == ("first", 143, "Spot")
+        word = replace(ROW, status=TaskStatus.FAILED, error="second", exit_code=1, stopped_reason="Spot", stop_code="A")
+        found, written = details.explain(word)
+        assert written and (found.error, found.exit_code) == ("first", 143)
+        assert (found.stopped_reason, found.stop_code) == ("Spot", "A")
+        assert details.explain(replace(word, stopped_reason="later", stop_code="B")) == (found, True)
 
     def test_a_completed_row_is_not_explained(self, details: DetailsTable) -> None:
         done = replace(ROW, status=TaskStatus.COMPLETED)
