@@ -17,7 +17,7 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError, NoRegionError
+from botocore.exceptions import ClientError, NoRegionError, ReadTimeoutError
 
 from runtime.task import __main__ as entry_point
 from runtime.task import configuration, interruptions, job, worker
@@ -310,6 +310,22 @@ class TestWork:
         assert calls == [TaskStatus.RUNNING, TaskStatus.COMPLETED]
         assert self.row(details).status is TaskStatus.COMPLETED
 
+    def test_a_write_that_does_not_come_to_its_end_gives_way_to_one_in_a_hurry(
+        self, details: DetailsTable, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.last = DetailsTable(details._client, details.name)
+        write = details.write
+
+        def stuck(row: TaskRow) -> Any:
+            if row.status.is_final:
+                os.kill(os.getpid(), signal.SIGTERM)
+                raise ReadTimeoutError(endpoint_url="https://dynamodb")  # minutes later
+            return write(row)
+
+        monkeypatch.setattr(details, "write", stuck)
+        assert self.work(details, clock) is ExitCode.DONE
+        assert self.row(details).status is TaskStatus.COMPLETED
+
     @pytest.mark.parametrize(("sent", "writes"), [(signal.SIGTERM, 1), (signal.SIGALRM, 0)])
     def test_only_the_write_after_sigterm_is_in_a_hurry(
         self, details: DetailsTable, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, sent: int, writes: int
@@ -499,6 +515,21 @@ class TestEntryPoint:
         assert entry_point.main(["--fast", "7"], {**environment, "KIT_JOB": "my_own_job:count"}) == ExitCode.DONE
         ((given, s3),) = importlib.import_module("my_own_job").given
         assert (given.arguments, given.source, s3) == (("--fast", "7"), S3Object("sources", "in/a.txt"), "s3")
+
+    def test_its_clients_are_made_for_the_time_that_ecs_gives_it(
+        self, metadata: Any, details: DetailsTable, dynamodb: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        given: list[int] = []
+
+        def clients(stop_timeout_seconds: int) -> Any:
+            given.append(stop_timeout_seconds)
+            return dynamodb, dynamodb, None
+
+        monkeypatch.setattr(entry_point, "_clients", clients)
+        monkeypatch.setattr(job, "run", lambda *_: None)
+        environment = {**ENVIRONMENT, "ECS_CONTAINER_METADATA_URI_V4": metadata[0], "KIT_DEADLINE": ""}
+        assert entry_point.main([], {**environment, "KIT_STOP_TIMEOUT_SECONDS": "45"}) == ExitCode.DONE
+        assert given == [45]
 
     def test_its_clients_retry_adaptively(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
