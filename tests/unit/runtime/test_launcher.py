@@ -446,6 +446,18 @@ class TestCapacity:
         assert (w.summary().waiting_since, w.summary().launch_after) == (None, None)
         assert len(w.ecs.tasks) == len(w.rows()) == 2 and w.summary().launching_ended
 
+    def test_a_wait_that_follows_on_some_room_is_short_again(self, world: Callable[..., Any]) -> None:
+        w = world(runTimeoutSeconds=21600)
+        w.ecs.answers = [[{"reason": QUOTA}]] * 1000
+        for _ in range(5):
+            w.launcher.launch(payload(2), plenty)
+            w.clock.advance(900)
+        w.ecs.answers = [None, *[[{"reason": QUOTA}]] * 1000]
+        assert w.launcher.launch(payload(2), plenty)["launched"] == 1
+        now = w.clock.now()
+        assert w.summary().waiting_since == to_iso(now)
+        assert from_iso(w.summary().launch_after) - from_iso(to_iso(now)) <= timedelta(seconds=10)
+
     def test_a_later_call_does_not_have_the_old_refusal_replayed(self, world: Callable[..., Any]) -> None:
         w = world()
         w.ecs.answers = [[{"reason": QUOTA}]] * 1000
@@ -527,8 +539,11 @@ class TestCapacity:
         first = w.launcher.launch(payload(5), plenty)
         assert (first["launched"], first["remaining"], first["again"]) == (2, 3, False)
         assert not w.summary().launching_ended
+        look = {"execution": execution(), "workflowName": "copying", "runId": str(w.run_id)}
+        assert not w.monitor.monitor(look)["relaunch"], "there is no room"
         assert w.launcher.launch(payload(5), plenty)["launched"] == 0
         w.details.write(replace(w.rows()[0], status=TaskStatus.COMPLETED))
+        assert w.monitor.monitor(look)["relaunch"]
         assert w.launcher.launch(payload(5), plenty)["launched"] == 1
         for _ in range(4):
             for row in w.rows():

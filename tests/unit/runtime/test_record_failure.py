@@ -344,11 +344,16 @@ class TestCapacity:
             assert not w.monitor.monitor(look)["done"]
         assert w.summary().running_tasks == 3
 
-    def test_a_run_that_ends_waits_no_more(self, registered: Callable[..., Any]) -> None:
+    @pytest.mark.parametrize("early", [True, False])
+    def test_a_run_that_ends_waits_no_more(self, registered: Callable[..., Any], early: bool) -> None:
         w = registered()
         failed(w, *BUSY[0])
-        w.summaries.end_early(w.summary(), RunStatus.TIMED_OUT, to_iso(w.clock.now()))
-        assert w.summary().waiting_since is None
+        now = to_iso(w.clock.now())
+        if early:
+            w.summaries.end_early(w.summary(), RunStatus.TIMED_OUT, now)
+        else:
+            w.summaries.finish(w.summary(), RunStatus.FAILED, Counts(0, 3, 0), now)
+        assert (w.summary().waiting_since, w.summary().waiting_reason) == (None, None)
 
 
 class TestRefusals:
