@@ -205,3 +205,18 @@ def test_a_stack_with_an_image_of_its_own_is_destroyed_with_docker_and_no_other(
     cleaning.clean(CommandOptions("clean", target="aws"), root=tmp_path, interruption=Interruption())
 
     assert left.asked == asked
+
+
+def test_revisions_that_a_plain_destroy_left_are_told_where_there_is_nothing_to_destroy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cleaning, "AwsTarget", lambda **_: LeftOnAws("none"))
+    monkeypatch.setattr(cleaning._CleanAws, "_open", lambda *_: None)
+
+    options = CommandOptions("clean", target="aws", stack="e2e", yes=True)
+    cleaning.clean(options, root=tmp_path, interruption=Interruption())
+
+    said = capsys.readouterr().err
+    assert "stack e2e is not in Pulumi's backend: there is nothing to destroy" in said
+    assert "Task definition revisions that a plain `pulumi destroy` left stay ACTIVE" in said
+    assert not (tmp_path / ".kit" / "aws" / "e2e").exists()
