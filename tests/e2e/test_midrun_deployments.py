@@ -87,10 +87,11 @@ CHANGES = {
 """The deployments in the middle of the runs, in their order, each with a task whose further attempt comes after it."""
 
 
-def until(ask: Callable[[], Any], what: str) -> Any:
+def until(ask: Callable[[], Any], what: Callable[[], str]) -> Any:
+    """What `ask` answers in the end; `what` says why it did not, as things stand then."""
     deadline = time.monotonic() + 120
     while not (answer := ask()):
-        assert time.monotonic() < deadline, what
+        assert time.monotonic() < deadline, what()
         time.sleep(0.2)
     return answer
 
@@ -131,7 +132,10 @@ def active(deployed: Deployed) -> Iterator[dict[int, verify.Run]]:
     started = {pattern: start(deployed, pattern, list(CHANGES)) for pattern in (1, 2)}
     waiting = [(name, 1, "Running") for name in sorted(CHANGES)]
     for run in started.values():
-        until(lambda run=run: rows(deployed, run) == waiting, "the tasks do not run")
+        until(
+            lambda run=run: rows(deployed, run) == waiting,
+            lambda run=run: f"the tasks do not run: {rows(deployed, run)}",
+        )
     yield started
 
 
@@ -147,7 +151,7 @@ def ended(deployed: Deployed, active: dict[int, verify.Run]) -> dict[int, Any]:
         for run in active.values():
             until(
                 lambda run=run, name=name: (name, 2, "Completed") in rows(deployed, run),
-                f"{name} was not tried again after its deployment: {rows(deployed, run)}",
+                lambda run=run, name=name: f"{name} was not tried again after its deployment: {rows(deployed, run)}",
             )
     return runs.watch(
         deployed.target.aws,
