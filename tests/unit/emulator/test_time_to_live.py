@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from automation.local.emulator.aws_behaviour.dynamodb_time_to_live import refusal
+from automation.local.emulator.aws_behaviour.dynamodb_time_to_live import describing, refusal
 
 ENABLED = {"TimeToLiveStatus": "ENABLED", "AttributeName": "a"}
 DISABLED = {"TimeToLiveStatus": "DISABLED", "AttributeName": "a"}
@@ -31,3 +32,9 @@ def test_it_is_changed_once_an_hour_where_that_changes_something(
 ) -> None:
     refused = refusal(current, {"AttributeName": attribute, "Enabled": enabled}, since_seconds)
     assert refused is None if reason is None else reason in (refused or "")
+
+
+@pytest.mark.parametrize(("record", "told"), [(ENABLED, ENABLED), (DISABLED, {"TimeToLiveStatus": "DISABLED"})])
+def test_one_that_is_disabled_has_no_attribute_to_tell(record: dict[str, str], told: dict[str, str]) -> None:
+    answer = (200, {}, json.dumps({"TimeToLiveDescription": record}).encode())
+    assert json.loads(describing(lambda _: answer)({})[2]) == {"TimeToLiveDescription": told}

@@ -110,6 +110,10 @@ class TestRegistering:
         }
         assert (w.summary().number_of_tasks, w.summary().running_tasks) == (3, 3)
 
+    def test_names_the_time_after_which_the_run_s_items_may_go(self, world: Callable[..., Any]) -> None:
+        w = world(2, recordRetentionDays=2)
+        assert register(w)["expiresAt"] == str(w.summary().expires_at) == "1795668644"
+
     def test_may_be_repeated(self, world: Callable[..., Any]) -> None:
         w = world(2)
         assert register(w) == register(w)

@@ -366,10 +366,11 @@ class TestTasksWithoutRow:
         assert (made.source_uri, made.target_uri) == ("s3://b/in/k.txt", "s3://kit-2/copies/wf/7/c/k.txt")
         assert made.log_stream == "ecs/app/c1"
 
-    def test_their_rows_keep_ecs_s_code(self) -> None:
+    def test_their_rows_keep_ecs_s_code_and_go_with_the_run_s(self) -> None:
         lost = stopped("c", stop_code="SpotInterruption", environment=self.environment("c"))
-        outcome = look(list(self.ROWS), answer(lost, listed=True), run=self.ENDED, deployed=settings(2))
-        assert [made.stop_code for made in outcome.creations] == ["SpotInterruption"]
+        run = replace(self.ENDED, expires_at=7)
+        outcome = look(list(self.ROWS), answer(lost, listed=True), run=run, deployed=settings(2))
+        assert [(made.stop_code, made.expires_at) for made in outcome.creations] == [("SpotInterruption", 7)]
 
     def test_that_still_run_are_stopped(self) -> None:
         lost = running("c", environment=self.environment("c"))

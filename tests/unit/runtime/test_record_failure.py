@@ -150,11 +150,12 @@ class TestRecords:
         assert w.details.rows(w.run_id, "other") == [other]
 
     def test_a_refusal_is_recorded_and_not_tried_again(self, registered: Callable[..., Any]) -> None:
-        w = registered(taskAttempts=3)
+        w = registered(taskAttempts=3, recordRetentionDays=2)
         answer = failed(w, "ECS.InvalidParameterException", "TaskDefinition is inactive")
         (row,) = w.rows()
         assert not answer["again"] and row.ecs_task_id == "not-started/task_01/1"
         assert row.error == "ECS.InvalidParameterException: ECS did not start the task: TaskDefinition is inactive"
+        assert row.expires_at == w.summary().expires_at is not None
 
     def test_a_time_out_leaves_the_record_to_the_next_look(self, registered: Callable[..., Any]) -> None:
         w = registered(taskAttempts=2)

@@ -139,6 +139,22 @@ class TestSummaries:
             number for number in range(1, 9) if number != 5
         ]
 
+    @pytest.mark.parametrize("early", [True, False])
+    def test_those_with_an_end_are_not_read_to_find_them(
+        self, summaries: SummaryTable, monkeypatch: pytest.MonkeyPatch, early: bool
+    ) -> None:
+        runs = [replace(RUN, workflow_run_id=number, open_since=NOW) for number in (1, 2)]
+        for run in runs:
+            summaries.register(run)
+        if early:
+            summaries.conclude(summaries.end_early(runs[0], RunStatus.ABORTED, NOW)[0], Counts(0, 3, 0), LATER)
+        else:
+            summaries.finish(runs[0], RunStatus.FAILED, Counts(0, 3, 0), LATER)
+        asked: list[int] = []
+        get = summaries.get
+        monkeypatch.setattr(summaries, "get", lambda name, number: (asked.append(number), get(name, number))[1])
+        assert [found.workflow_run_id for found in summaries.unfinished()] == asked == [2]
+
     def test_other_errors_are_not_swallowed(self, summaries: SummaryTable, monkeypatch: pytest.MonkeyPatch) -> None:
         def throttled(**_: object) -> None:
             raise client_error("ProvisionedThroughputExceededException")

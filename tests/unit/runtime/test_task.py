@@ -240,6 +240,11 @@ class TestWork:
             log_stream="ecs/app/abc",
         )
 
+    def test_its_row_may_go_when_the_run_s_may(self, details: DetailsTable, clock: FakeClock) -> None:
+        expires_at = configuration.from_environment({**ENVIRONMENT, "KIT_EXPIRES_AT": "1795668644"}).expires_at
+        self.work(details, clock, expires_at=expires_at)
+        assert self.row(details).expires_at == 1795668644
+
     def test_the_job_is_told_source_target_and_parameters(self, details: DetailsTable, clock: FakeClock) -> None:
         given: list[Job] = []
         self.work(details, clock, lambda job, _: given.append(job))
