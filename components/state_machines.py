@@ -174,6 +174,7 @@ def _run_branch(settings: StateMachineSettings) -> State:
                     "attempt": 1,
                     "infrastructureFailures": 0,
                     "waitedSeconds": 0,
+                    "waits": 0,
                 },
                 "MaxConcurrency": settings.max_concurrency or INLINE_MAP_CONCURRENCY,
                 "ItemProcessor": {
@@ -271,6 +272,7 @@ def _task_states(settings: StateMachineSettings) -> dict[str, State]:
                     "ErrorEquals": ["States.ALL"],
                     "Output": _in_braces(
                         "$merge([$states.input, {"
+                        "'retries': $exists($states.context.State.RetryCount) ? $states.context.State.RetryCount : 6,"
                         "'error': $exists($states.errorOutput.Error) ? $string($states.errorOutput.Error) : 'Unknown',"
                         "'cause': $exists($states.errorOutput.Cause) ? $string($states.errorOutput.Cause) : ''}])"
                     ),
@@ -339,13 +341,13 @@ def _run_task_arguments(settings: StateMachineSettings) -> dict[str, Any]:
 
 def _capacity(settings: StateMachineSettings) -> dict[str, Any]:
     """Where a task runs. Every call starts one task, so the share is made by choosing one provider for each; ECS itself
-    does not fall back from Spot to on-demand capacity: what was waited for, and further attempts, run on demand."""
+    does not fall back from Spot to on-demand capacity: the two take turns from wait to wait."""
     if settings.spot_share == 0:
         return {"LaunchType": settings.launch_type}
     index, share = "$states.input.index", settings.spot_share
     is_share = f"$floor(({index} + 1) * {share} / 100) > $floor({index} * {share} / 100)"
     provider = _in_braces(
-        f"$states.input.attempt = 1 and $states.input.waitedSeconds = 0 and {is_share} ? 'FARGATE_SPOT' : 'FARGATE'"
+        f"$states.input.attempt = 1 and $states.input.waits % 2 = 0 and {is_share} ? 'FARGATE_SPOT' : 'FARGATE'"
     )
     return {"CapacityProviderStrategy": [{"CapacityProvider": provider, "Weight": 1}]}
 
@@ -361,6 +363,8 @@ def _record_failure_payload() -> dict[str, Any]:
         "attempt": "{% $states.input.attempt %}",
         "infrastructureFailures": "{% $states.input.infrastructureFailures %}",
         "waitedSeconds": "{% $states.input.waitedSeconds %}",
+        "waits": "{% $states.input.waits %}",
+        "retries": "{% $states.input.retries %}",
         "error": "{% $states.input.error %}",
         "cause": "{% $states.input.cause %}",
     }

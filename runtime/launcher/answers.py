@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -59,13 +58,6 @@ class Answer:
     outcome: Outcome
     ecs_task_arn: str = ""
     reason: str = ""
-
-    @property
-    def lacks_room(self) -> bool:
-        """Whether there is no capacity for the task, or a quota is full, which is not so where calls are throttled."""
-        return self.outcome is Outcome.NOT_PLACED or (
-            self.outcome is Outcome.BUSY and re.search("capacity|reached the limit", self.reason, re.I) is not None
-        )
 
 
 def of_response(response: Mapping[str, Any]) -> Answer:

@@ -15,7 +15,7 @@ from runtime.launcher import answers
 from runtime.launcher.answers import Answer, Outcome
 from runtime.launcher.rate_limiter import RateLimiter
 from runtime.workflow import history, log, naming, reconciliation
-from runtime.workflow.attempts import ON_DEMAND, SPOT, Launch, plan_launches, task_states
+from runtime.workflow.attempts import Launch, plan_launches, task_states
 from runtime.workflow.clock import Clock, from_iso, to_iso
 from runtime.workflow.ecs_tasks import EcsTasks
 from runtime.workflow.failures import Code
@@ -60,11 +60,6 @@ class _Pending:
     launch_try: int = field(default=0, compare=False)
     uncertain_tries: int = field(default=0, compare=False)
     lacks_capacity: str = field(default="", compare=False)
-    on_demand: bool = field(default=False, compare=False)
-
-    def provider(self, settings: Settings) -> str:
-        """Where it runs; ECS itself does not fall back from Spot to on-demand capacity."""
-        return ON_DEMAND if self.on_demand else self.launch.capacity_provider(settings.spot_share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,10 +212,7 @@ class Launcher:
                 if not found:
                     self._record_not_started(registration, item.launch, answer, item.tries)
             else:
-                falls_back = answer.lacks_room and item.provider(registration.settings) == SPOT
-                item.on_demand |= falls_back
-                # ECS replays `failures[]` under the same token, and refuses another request with it.
-                item.launch_try += answer.outcome is Outcome.NOT_PLACED or falls_back
+                item.launch_try += answer.outcome is Outcome.NOT_PLACED
                 item.due = self._clock.now() + timedelta(seconds=answers.backoff_seconds(item.tries, self._rng))
                 heapq.heappush(pending, item)
 
@@ -251,7 +243,7 @@ class Launcher:
         request: dict[str, Any] = {
             "cluster": settings.cluster,
             "taskDefinition": settings.task_definition,
-            **_capacity(settings, item),
+            **_capacity(settings, launch, registration.summary.capacity_waits),
             "count": 1,
             "startedBy": str(run_id),
             "group": naming.group(run_id),
@@ -377,8 +369,12 @@ class Launcher:
         }
 
 
-def _capacity(settings: Settings, item: _Pending) -> dict[str, Any]:
-    """Where the task runs. Every call starts one task, so the share is made by choosing one provider for each."""
+def _capacity(settings: Settings, launch: Launch, capacity_waits: int) -> dict[str, Any]:
+    """Where the task runs. Every call starts one task, so the share is made by choosing one provider for each.
+
+    It follows from what the row says, as the client token does: a call that is made again asks for the same.
+    """
     if settings.spot_share == 0:
         return {"launchType": settings.launch_type}
-    return {"capacityProviderStrategy": [{"capacityProvider": item.provider(settings), "weight": 1}]}
+    provider = launch.capacity_provider(settings.spot_share, capacity_waits)
+    return {"capacityProviderStrategy": [{"capacityProvider": provider, "weight": 1}]}

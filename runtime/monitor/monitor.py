@@ -138,11 +138,11 @@ class Monitor:
 
         Args:
             payload: `execution`, `workflowName`, `runId` (text), `task` (the entry of `taskList`), `sourceBucket`,
-                `attempt`, `infrastructureFailures` and `waitedSeconds` (numbers), `error`, `cause`.
+                `attempt`, `infrastructureFailures`, `waitedSeconds`, `waits` and `retries` (numbers), `error`, `cause`.
 
         Returns:
-            `again`, `waitSeconds`, and `attempt`, `infrastructureFailures` and `waitedSeconds` (for
-            capacity, so far) of the next `RunTask`.
+            `again`, `waitSeconds`, and of the next `RunTask` `attempt`, `infrastructureFailures`, and how long and how
+            often it has waited for capacity, `waitedSeconds` and `waits`.
 
         Raises:
             RunNotFound: the summary row is gone.
@@ -157,9 +157,12 @@ class Monitor:
         if summary.status.is_final:
             return {"again": False}
         if found.kind is FailureKind.BUSY:
-            waited = int(payload["waitedSeconds"])
-            wait = self._wait_for_capacity(summary, settings, error, waited)
-            return _next_attempt(True, wait, attempt, infrastructure, waited + wait)
+            waited, waits = int(payload["waitedSeconds"]), int(payload["waits"])
+            events = history.EVENTS_PER_ATTEMPT + history.EVENTS_PER_RETRY * int(payload["retries"])
+            # The room for a first wait on Spot is in the limit of the list: on-demand capacity may be free.
+            is_rationed = settings.spot_share == 0 or waits > 0 or attempt > 1
+            wait = self._wait_for_capacity(summary, settings, error, waited, events=events, is_rationed=is_rationed)
+            return _next_attempt(True, wait, attempt, infrastructure, waited + wait, waits + 1)
         infrastructure += found.kind is FailureKind.INFRASTRUCTURE
         if found.failure.code != Code.TIMED_OUT:
             row, _ = self._details.record_failure(self._failed_row(summary, settings, payload, found))
@@ -172,28 +175,32 @@ class Monitor:
             task_attempts=settings.task_attempts,
         )
         wait = 1 + int(self._rng.random() * retry_wait_seconds(attempt))
-        return _next_attempt(again, wait, attempt + 1, infrastructure, 0)
+        if again:
+            self._summaries.count_events(summary, history.EVENTS_PER_ATTEMPT)
+        return _next_attempt(again, wait, attempt + 1, infrastructure, waited=0, waits=0)
 
-    def _wait_for_capacity(self, summary: Summary, settings: Settings, reason: str, waited: int) -> int:
+    def _wait_for_capacity(
+        self, summary: Summary, settings: Settings, reason: str, waited: int, *, events: int, is_rationed: bool
+    ) -> int:
         """Note that a task of the run waits, and return for how many seconds.
 
         How long it has waited itself decides, not how long the run has: that others start says little about when it
         can.
         """
         now = self._clock.now()
-        events = history.EVENTS_PER_ATTEMPT
-        if reason.startswith(failures.TRANSIENT_ECS_ERRORS):
-            events += history.EVENTS_PER_RETRIES
         summary, _ = self._summaries.wait_for_capacity(summary, to_iso(now), reason, events=events)
-        wait = history.rationed_wait_seconds(
-            1 + int(history.capacity_wait_seconds(waited) * self._rng.uniform(0.5, 1)),
-            settings,
-            number_of_tasks=summary.number_of_tasks,
-            failed_tasks=summary.failed_tasks,
-            wait_events=summary.wait_events,
-            events_per_wait=events,
-            remaining_seconds=max(0.0, (deadline_of(summary, settings) - now).total_seconds()),
-        )
+        wait = 1 + int(history.capacity_wait_seconds(waited) * self._rng.uniform(0.5, 1))
+        if is_rationed:
+            wait = history.rationed_wait_seconds(
+                wait,
+                settings,
+                number_of_tasks=summary.number_of_tasks,
+                completed_tasks=summary.completed_tasks,
+                failed_tasks=summary.failed_tasks,
+                wait_events=summary.wait_events,
+                events_per_wait=events,
+                remaining_seconds=max(0.0, (deadline_of(summary, settings) - now).total_seconds()),
+            )
         until = to_iso(now + timedelta(seconds=wait))
         if summary.waiting_until is None or summary.waiting_until < until:
             self._summaries.wait_until(summary, until)
@@ -521,7 +528,7 @@ def _by_run(tasks: Iterable[EcsTask]) -> dict[tuple[str, int], list[EcsTask]]:
     return runs
 
 
-def _next_attempt(again: bool, wait: int, attempt: int, infrastructure: int, waited: int) -> dict[str, Any]:
+def _next_attempt(again: bool, wait: int, attempt: int, infrastructure: int, waited: int, waits: int) -> dict[str, Any]:
     """What the state machine of pattern 2 is told about the next `RunTask` of a task."""
     return {
         "again": again,
@@ -529,6 +536,7 @@ def _next_attempt(again: bool, wait: int, attempt: int, infrastructure: int, wai
         "attempt": attempt,
         "infrastructureFailures": infrastructure,
         "waitedSeconds": waited,
+        "waits": waits,
     }
 
 

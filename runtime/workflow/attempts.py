@@ -34,14 +34,17 @@ class Launch:
     attempt: int
     index: int = field(default=0, compare=False)
 
-    def capacity_provider(self, spot_share: int) -> str:
+    def capacity_provider(self, spot_share: int, capacity_waits: int) -> str:
         """Where it runs: Fargate Spot for the first attempts of a share of the tasks, evenly spread, else on demand.
+
+        ECS does not fall back from Spot to on-demand capacity. So the two take turns from wait to wait.
 
         Args:
             spot_share: percentage of the tasks, 0 to 100.
+            capacity_waits: how often the run has waited for capacity.
         """
         is_share = (self.index + 1) * spot_share // 100 > self.index * spot_share // 100
-        return SPOT if is_share and self.attempt == 1 else ON_DEMAND
+        return SPOT if is_share and self.attempt == 1 and capacity_waits % 2 == 0 else ON_DEMAND
 
 
 @dataclass(frozen=True, slots=True)

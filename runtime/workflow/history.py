@@ -31,8 +31,8 @@ EVENTS_PER_FAILURE = 9
 EVENTS_PER_ATTEMPT = 15
 """A further attempt in pattern 2, or a wait for capacity: `RunTask` fails, `RecordFailure`, a choice, a wait."""
 
-EVENTS_PER_RETRIES = 6 * 3
-"""Besides, where `RunTask` failed with an error that its own retrier tries six times more."""
+EVENTS_PER_RETRY = 3
+"""Besides, for each time that the retrier of `RunTask` itself has tried again."""
 
 RESERVED_FOR_WAITS = 3_000
 """Events that a list of tasks leaves to waits for capacity and to attempts that the infrastructure failed."""
@@ -70,6 +70,10 @@ class Limits(Protocol):
     @property
     def run_timeout_seconds(self) -> int:
         """How long a run may take."""
+
+    @property
+    def spot_share(self) -> int:
+        """Percentage of tasks whose first attempt runs on Fargate Spot."""
 
 
 def longest_wait_seconds(run_timeout_seconds: int) -> int:
@@ -112,7 +116,9 @@ def events_of_failed_task(limits: Limits) -> int:
 
 def longest_task_list(limits: Limits) -> int:
     """Return how many tasks a run of pattern 2 may have: the job of every one may fail at every attempt."""
-    return max(1, (_left_to_tasks(limits) - RESERVED_FOR_WAITS) // events_of_failed_task(limits))
+    # Each task on Spot may have to wait once before it runs on demand.
+    per_task = events_of_failed_task(limits) + math.ceil(limits.spot_share * EVENTS_PER_ATTEMPT / 100)
+    return max(1, (_left_to_tasks(limits) - RESERVED_FOR_WAITS) // per_task)
 
 
 def reason_to_refuse(limits: Limits, number_of_tasks: int) -> str | None:
@@ -142,6 +148,7 @@ def rationed_wait_seconds(
     settings: Settings,
     *,
     number_of_tasks: int,
+    completed_tasks: int,
     failed_tasks: int,
     wait_events: int,
     events_per_wait: int,
@@ -156,12 +163,18 @@ def rationed_wait_seconds(
         wait_seconds: from `capacity_wait_seconds`, with jitter.
         settings: the run's settings.
         number_of_tasks: the run's tasks.
-        failed_tasks: those of them that have failed; the others count as completed at their first attempt.
-        wait_events: events that waits for capacity have used, this one included.
+        completed_tasks: those of them that have completed.
+        failed_tasks: those of them that have failed; the others may fail at every attempt.
+        wait_events: events that waits for capacity and further attempts have used, this wait included.
         events_per_wait: what this one uses.
         remaining_seconds: time until its deadline.
     """
-    of_tasks = (number_of_tasks - failed_tasks) * EVENTS_PER_TASK + failed_tasks * events_of_failed_task(settings)
+    open_tasks = number_of_tasks - completed_tasks - failed_tasks
+    of_tasks = (
+        completed_tasks * EVENTS_PER_TASK
+        + failed_tasks * (EVENTS_PER_TASK + EVENTS_PER_FAILURE)
+        + open_tasks * events_of_failed_task(settings)
+    )
     budget = max(2 * EVENTS_PER_ATTEMPT, _left_to_tasks(settings) - of_tasks)
     left = max(events_per_wait, budget - wait_events)
     lasting = remaining_seconds * concurrency(settings, number_of_tasks) * events_per_wait / left

@@ -31,6 +31,10 @@ STOPPED_WITHIN = timedelta(minutes=5)
 """Time a task that was told to stop has to be stopped: its container's `stopTimeout`, 120 s at most, and what ECS takes
 besides. A run does not wait longer for ECS to say so."""
 
+ASKED_AGAIN_WITHIN = timedelta(seconds=150)
+"""Pattern 2: time from the end of a task's wait for capacity to the monitor's note that it waits again: the retrier of
+`RunTask` takes up to two minutes."""
+
 RETRY_EXPECTED_WITHIN = timedelta(minutes=15)
 """Pattern 2: a failed task that its state machine has not tried again for so long will not be."""
 
@@ -422,9 +426,11 @@ def _verdict(
 
 
 def _has_capacity(summary: Summary, ecs: EcsAnswer, now: datetime) -> bool:
-    """Whether RunTask has accepted a task since the run began to wait for capacity, and none of its tasks waits."""
-    if summary.waiting_since is None or (summary.waiting_until is not None and now < from_iso(summary.waiting_until)):
+    """Whether a run has capacity again: in pattern 1 RunTask has accepted a task since, in pattern 2 no task waits."""
+    if summary.waiting_since is None:
         return False
+    if summary.waiting_until is not None:
+        return now > from_iso(summary.waiting_until) + ASKED_AGAIN_WITHIN
     since = from_iso(summary.waiting_since)
     return any(task.created_at is not None and task.created_at > since for task in ecs.tasks.values())
 

@@ -66,7 +66,7 @@ class Summary:
         launch_after: pattern 1: when it is to ask again.
         waiting_until: pattern 2: when the last of its tasks that wait asks again.
         capacity_waits: how often it has waited for capacity.
-        wait_events: pattern 2: events of the execution's history that these waits have taken.
+        wait_events: pattern 2: events of the execution's history that these waits and further attempts have taken.
         expires_at: when DynamoDB may delete its items, in seconds since 1970; None for never.
     """
 

@@ -158,6 +158,15 @@ class SummaryTable:
         added = {"capacity_waits": 1, "wait_events": events}
         return self._update(summary, RunStatus.RUNNING, values, keep=("waiting_since",), add=added)
 
+    def count_events(self, summary: Summary, events: int) -> tuple[Summary, bool]:
+        """Count events of the execution's history that a further attempt at a task takes.
+
+        Returns:
+            The item that stands in the table, and whether this call wrote it.
+        """
+        values = {"status": RunStatus.RUNNING}
+        return self._update(summary, RunStatus.RUNNING, values, add={"wait_events": events})
+
     def wait_until(self, summary: Summary, moment: str) -> tuple[Summary, bool]:
         """Note when the last of a run's tasks that wait for capacity asks again.
 

@@ -362,12 +362,17 @@ class TestPattern2:
             given[share] = [call["Overrides"] for call in aws.of("ecs")]
         assert given[0] == given[50]
 
-    def test_a_task_that_has_waited_for_spot_capacity_runs_on_demand(self) -> None:
+    def test_spot_and_on_demand_capacity_take_turns_from_wait_to_wait(self) -> None:
         full = AslError("ECS.ClientException", "Capacity is unavailable at this time")
-        aws = Aws(failures=[again(1, 0, 10, 10)])
-        run_one(aws, full, spot_share=100)
+        aws = Aws(failures=[again(1, 0, 10, 10, 1), again(1, 0, 10, 20, 2)])
+        run_one(aws, full, full, spot_share=100)
         providers = [call["CapacityProviderStrategy"][0]["CapacityProvider"] for call in aws.of("ecs")]
-        assert providers == ["FARGATE_SPOT", "FARGATE"]
+        assert providers == ["FARGATE_SPOT", "FARGATE", "FARGATE_SPOT"]
+
+    def test_the_monitor_is_told_how_often_run_task_was_tried_again(self) -> None:
+        busy = AslError("ECS.AmazonECSException", "Rate exceeded")
+        (asked,) = run_one(Aws(failures=[again(1, 0, 10, 10, 1)]), *[busy] * 7)
+        assert asked["retries"] == 6
 
     def test_a_task_that_lost_its_spot_capacity_runs_on_demand(self) -> None:
         def interrupt(arguments: Any) -> Any:
@@ -470,13 +475,14 @@ class Failures:
 FAILED = AslError("States.TaskFailed", "a cause")
 
 
-def again(attempt: int = 2, infrastructure: int = 0, wait: int = 3, waited: int = 0) -> dict[str, Any]:
+def again(attempt: int = 2, infrastructure: int = 0, wait: int = 3, waited: int = 0, waits: int = 0) -> dict[str, Any]:
     return {
         "again": True,
         "waitSeconds": wait,
         "attempt": attempt,
         "infrastructureFailures": infrastructure,
         "waitedSeconds": waited,
+        "waits": waits,
     }
 
 
@@ -505,12 +511,14 @@ class TestFailuresOfPattern2:
             "attempt": 1,
             "infrastructureFailures": 0,
             "waitedSeconds": 0,
+            "waits": 0,
+            "retries": 0,
             "error": "States.TaskFailed",
             "cause": "a cause",
         }
 
     def test_what_it_answers_is_done(self) -> None:
-        aws = Aws(failures=[again(2, 1, 7), again(2, 1, 400, 400), again(3, 2, 9), {"again": False}])
+        aws = Aws(failures=[again(2, 1, 7), again(2, 1, 400, 400, 1), again(3, 2, 9), {"again": False}])
         asked = run_one(aws, *[FAILED] * 4)
         assert [call["waitedSeconds"] for call in asked] == [0, 0, 400, 0]
         assert [(call["attempt"], call["infrastructureFailures"]) for call in asked] == [(1, 0), (2, 1), (2, 1), (3, 2)]

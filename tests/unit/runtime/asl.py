@@ -24,7 +24,7 @@ class AslError(Exception):
     """A state failed: an error name and a cause."""
 
     def __init__(self, error: str, cause: str = "") -> None:
-        self.error, self.cause = error, cause
+        self.error, self.cause, self.retries = error, cause, 0
         super().__init__(f"{error}: {cause}")
 
 
@@ -72,7 +72,8 @@ class Interpreter:
             return template
         try:
             functions = {name: jsonata.Jsonata.JLambda(function) for name, function in self.functions.items()}
-            bound = {**variables, **functions, "states": {**states, "context": self.context}}
+            context = {**self.context, "State": {"RetryCount": states.get("retries", 0)}}
+            bound = {**variables, **functions, "states": {**states, "context": context}}
             value = _parsed(template).evaluate(None, bound)
         except Exception as error:
             raise AslError("States.QueryEvaluationError", str(error)) from error
@@ -124,6 +125,7 @@ class Interpreter:
             for catcher in state.get("Catch", []):
                 if _matches(catcher, failure):
                     states["errorOutput"] = {"Error": failure.error, "Cause": failure.cause}
+                    states["retries"] = failure.retries
                     return self._leave(catcher, given, outer, own, states), catcher["Next"]
             raise
         default = states.get("result", given)
@@ -160,7 +162,8 @@ class Interpreter:
         return output
 
     def _retried(self, state: Mapping[str, Any], given: Any, variables: Mapping[str, Any]) -> Any:
-        left = [retrier["MaxAttempts"] for retrier in state.get("Retry", [])]
+        allowed = [retrier["MaxAttempts"] for retrier in state.get("Retry", [])]
+        left = list(allowed)
         while True:
             try:
                 return self._attempt(state, given, variables)
@@ -169,6 +172,7 @@ class Interpreter:
                     (i for i, retrier in enumerate(state.get("Retry", [])) if _matches(retrier, failure)), None
                 )
                 if index is None or left[index] == 0:
+                    failure.retries = sum(allowed) - sum(left)
                     raise
                 left[index] -= 1
                 self.before_retry(state["Retry"][index], state["Retry"][index]["MaxAttempts"] - left[index])

@@ -70,6 +70,7 @@ class FakeEcs:
         self.calls: list[dict[str, Any]] = []
         self.stopped: list[tuple[str, str]] = []
         self.after_run_task: Callable[[str], None] | None = None
+        self.refuses: Callable[[dict[str, Any]], Exception | None] = lambda _: None
         self._by_token: dict[str, dict[str, Any]] = {}
         self._numbers = itertools.count(1)
 
@@ -77,7 +78,7 @@ class FakeEcs:
         self.calls.append(request)
         token = request["clientToken"]
         if token not in self._by_token:
-            answer = self.answers.pop(0) if self.answers else None
+            answer = self.answers.pop(0) if self.answers else self.refuses(request)
             if isinstance(answer, Exception):
                 raise answer
             if answer:

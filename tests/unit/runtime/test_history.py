@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from components import state_machines
@@ -72,7 +72,7 @@ def test_the_counts_are_those_of_the_states() -> None:
     assert again == history.EVENTS_PER_ATTEMPT
     (retrier,) = states["RunTask"]["Retry"]
     waits = RUN_TASK["not started"] + 3 * retrier["MaxAttempts"] + again - RUN_TASK["Fail"]
-    assert waits <= history.EVENTS_PER_ATTEMPT + history.EVENTS_PER_RETRIES
+    assert waits <= RETRIED
     assert retrier["ErrorEquals"] == list(failures.TRANSIENT_ECS_ERRORS)
     states = state_machines.pattern_1(SETTINGS)["States"]
     assert events("WaitForTasks", "MonitorTasks", "TasksDone") == history.EVENTS_PER_LOOK
@@ -81,38 +81,50 @@ def test_the_counts_are_those_of_the_states() -> None:
 
 @dataclass
 class Quota:
-    """Pattern 2 beside a quota of so many tasks at once, as far as time and events go; every task takes as long."""
+    """Pattern 2 beside a quota of so many tasks at once, as far as time and events go.
+
+    Every task takes as long, and `failing` attempts of each fail first: all of them, where there are no more.
+    """
 
     limits: Settings
     tasks: int
     slots: int
     seconds: float
+    failing: int = 0
     events_per_wait: int = history.EVENTS_PER_ATTEMPT
     wait_events: int = 0
+    completed: int = 0
+    failed: int = 0
     longest: int = 0
 
     def ends_after(self) -> float | None:
         """Seconds that the run takes; None where its deadline comes first."""
         rng, timeout = random.Random(1), self.limits.run_timeout_seconds
         iterations = history.concurrency(self.limits, self.tasks)
-        # When the next call of RunTask is due, its turn, and how long its task has waited; what has waited -1 s, ends.
-        due = [(0.0, turn, 0) for turn in range(iterations)]
+        # When it is due, its turn, the attempt, and how long it has waited for capacity; where that is -1 s, it ends.
+        due = [(0.0, turn, 1, 0) for turn in range(iterations)]
         running, started, turns = 0, iterations, itertools.count(iterations)
         while due and due[0][0] < timeout:
-            now, _, waited = heapq.heappop(due)
+            now, _, attempt, waited = heapq.heappop(due)
             if waited < 0:
                 running -= 1
+                if attempt <= self.failing and attempt < self.limits.task_attempts:
+                    self.wait_events += history.EVENTS_PER_ATTEMPT
+                    heapq.heappush(due, (now + 2, next(turns), attempt + 1, 0))
+                    continue
+                self.failed += attempt <= self.failing
+                self.completed += attempt > self.failing
                 if started < self.tasks:
                     started += 1
-                    heapq.heappush(due, (now, next(turns), 0))
+                    heapq.heappush(due, (now, next(turns), 1, 0))
                 elif not due:
                     return now
             elif running < self.slots:
                 running += 1
-                heapq.heappush(due, (now + self.seconds, next(turns), -1))
+                heapq.heappush(due, (now + self.seconds, next(turns), attempt, -1))
             else:
                 wait = max(1, self._wait(waited, timeout - now, rng))
-                heapq.heappush(due, (now + wait, next(turns), waited + wait))
+                heapq.heappush(due, (now + wait, next(turns), attempt, waited + wait))
         return None
 
     def _wait(self, waited: int, remaining: float, rng: random.Random) -> int:
@@ -121,7 +133,8 @@ class Quota:
             1 + int(history.capacity_wait_seconds(waited) * rng.uniform(0.5, 1)),
             self.limits,
             number_of_tasks=self.tasks,
-            failed_tasks=0,
+            completed_tasks=self.completed,
+            failed_tasks=self.failed,
             wait_events=self.wait_events,
             events_per_wait=self.events_per_wait,
             remaining_seconds=remaining,
@@ -129,12 +142,23 @@ class Quota:
         self.longest = max(self.longest, wait)
         return wait
 
+    @property
+    def events(self) -> int:
+        """Events of the whole execution."""
+        timeout = self.limits.run_timeout_seconds
+        looks = history.looks(timeout, history.longest_wait_seconds(timeout)) * history.EVENTS_PER_LOOK
+        of_tasks = self.tasks * history.EVENTS_PER_TASK + self.failed * history.EVENTS_PER_FAILURE
+        return looks + of_tasks + self.wait_events + history.RESERVED
+
+
+RETRIED = history.EVENTS_PER_ATTEMPT + 6 * history.EVENTS_PER_RETRY
+
 
 @given(
     st.integers(1, 2_000),
     st.integers(3_600, 129_600),
     st.integers(1, 3),
-    st.sampled_from([history.EVENTS_PER_ATTEMPT, history.EVENTS_PER_ATTEMPT + history.EVENTS_PER_RETRIES]),
+    st.sampled_from([history.EVENTS_PER_ATTEMPT, RETRIED]),
 )
 def test_waits_for_capacity_that_never_comes_fit_until_the_deadline(
     tasks: int, run_timeout: int, attempts: int, events: int
@@ -143,13 +167,32 @@ def test_waits_for_capacity_that_never_comes_fit_until_the_deadline(
     tasks = min(tasks, history.longest_task_list(given))
     quota = Quota(given, tasks, slots=0, seconds=60, events_per_wait=events)
     assert quota.ends_after() is None
-    looks = history.looks(run_timeout, history.longest_wait_seconds(run_timeout)) * history.EVENTS_PER_LOOK
-    used = looks + tasks * history.EVENTS_PER_TASK + quota.wait_events
-    assert used + history.RESERVED <= history.EVENTS
+    assert quota.events <= history.EVENTS
+
+
+@given(
+    st.integers(1, 2_000),
+    st.sampled_from([21_600, 86_400]),
+    st.integers(1, 4),
+    st.integers(0, 4),
+    st.integers(1, 60),
+    st.sampled_from([10, 60, 600]),
+)
+@example(383, 21_600, 3, 2, 5, 60)
+@example(290, 21_600, 4, 3, 4, 60)
+@example(1_050, 21_600, 1, 1, 3, 60)
+def test_waits_fit_beside_attempts_that_fail(
+    tasks: int, run_timeout: int, attempts: int, failing: int, slots: int, seconds: int
+) -> None:
+    given = settings(runTimeoutSeconds=run_timeout, taskAttempts=attempts)
+    tasks = min(tasks, history.longest_task_list(given))
+    quota = Quota(given, tasks, slots, seconds, failing)
+    quota.ends_after()
+    assert quota.events <= history.EVENTS
 
 
 @pytest.mark.parametrize(
-    ("tasks", "slots", "seconds"), [(60, 2, 8), (60, 5, 600), (200, 24, 120), (1000, 3, 30), (1000, 30, 60)]
+    ("tasks", "slots", "seconds"), [(60, 2, 8), (60, 5, 600), (200, 24, 120), (600, 3, 30), (600, 30, 60)]
 )
 def test_a_quota_that_is_full_in_part_is_used(tasks: int, slots: int, seconds: int) -> None:
     quota = Quota(settings(runTimeoutSeconds=21_600), tasks, slots, seconds)
@@ -157,6 +200,12 @@ def test_a_quota_that_is_full_in_part_is_used(tasks: int, slots: int, seconds: i
     assert took is not None
     assert took < 1.6 * tasks / slots * seconds + 240
     assert quota.longest < 1_500
+
+
+def test_fewer_tasks_fit_where_each_may_have_to_wait_for_spot() -> None:
+    spot = settings(runTimeoutSeconds=21_600, spotShare=100)
+    assert history.longest_task_list(spot) < 600
+    assert history.longest_task_list(spot) * 15 < 25_000
 
 
 @pytest.mark.parametrize(("waited", "wait"), [(0, 10), (10, 10), (20, 20), (400, 400), (900, 900), (20_000, 900)])

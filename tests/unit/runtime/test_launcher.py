@@ -25,6 +25,7 @@ from tests.unit.runtime.fakes import EXECUTION, FakeClock, client_error, executi
 
 THROTTLED = client_error("ThrottlingException", "Rate exceeded")
 QUOTA = "You've reached the limit on the number of vCPUs you can run concurrently"
+FULL = client_error("ClientException", "Capacity is unavailable at this time. Please try again later")
 DROPPED = ConnectionClosedError(endpoint_url="https://ecs")
 
 
@@ -164,27 +165,41 @@ class TestLaunching:
             for number in range(4)
         ]
 
-    @pytest.mark.parametrize(
-        "answer", [client_error("ClientException", "Capacity is unavailable"), [{"reason": QUOTA}]]
-    )
-    def test_a_task_for_which_spot_has_no_room_runs_on_demand(self, world: Callable[..., Any], answer: Any) -> None:
+    def test_spot_and_on_demand_capacity_take_turns_from_wait_to_wait(self, world: Callable[..., Any]) -> None:
         w = world(spotShare=100)
-        w.ecs.answers = [answer]
-        assert w.launcher.launch(payload(1), plenty)["launched"] == 1
-        refused, started = w.ecs.calls
-        assert refused["capacityProviderStrategy"][0]["capacityProvider"] == "FARGATE_SPOT"
-        assert started["capacityProviderStrategy"][0]["capacityProvider"] == "FARGATE"
-        assert refused["clientToken"] != started["clientToken"], "ECS refuses another request with the same token"
+        asked = []
+        for _ in range(3):
+            before = len(w.ecs.calls)
+            w.ecs.answers = [FULL] * 200
+            assert w.launcher.launch(payload(1), plenty)["launched"] == 0
+            asked.append({call["capacityProviderStrategy"][0]["capacityProvider"] for call in w.ecs.calls[before:]})
+            w.clock.advance(900)
+        assert asked == [{"FARGATE_SPOT"}, {"FARGATE"}, {"FARGATE_SPOT"}]
 
-    def test_a_throttled_call_for_spot_is_made_again_as_it_was(self, world: Callable[..., Any]) -> None:
+    @pytest.mark.parametrize("tasks", [1, 60])
+    def test_tasks_for_which_spot_has_no_room_run_on_demand(self, world: Callable[..., Any], tasks: int) -> None:
         w = world(spotShare=100)
-        w.ecs.answers = [THROTTLED]
-        assert w.launcher.launch(payload(1), plenty)["launched"] == 1
-        assert w.ecs.calls[0] == w.ecs.calls[1]
+        w.ecs.refuses = lambda request: FULL if "FARGATE_SPOT" in str(request) else None
+        assert w.launcher.launch(payload(tasks), plenty)["launched"] == 0
+        w.clock.advance(60)
+        assert w.launcher.launch(payload(tasks), plenty)["launched"] == tasks
+
+    def test_a_call_that_is_made_again_asks_for_the_same_capacity_with_the_same_token(
+        self, world: Callable[..., Any]
+    ) -> None:
+        w = world(spotShare=100)
+        w.ecs.answers = [FULL] * 200
+        w.launcher.launch(payload(1), plenty)
+        w.clock.advance(60)
+        w.ecs.answers = []
+        w.ecs.lost_answers = [DROPPED]
+        w.launcher.launch(payload(1), plenty)
+        first, second = w.ecs.calls[-2:]
+        assert first == second and len(w.ecs.tasks) == 1
 
     def test_a_further_attempt_runs_on_demand(self) -> None:
         entry = TaskEntry("a", "sources", "in/a.txt")
-        assert [Launch(entry, attempt).capacity_provider(100) for attempt in (1, 2, 3)] == [
+        assert [Launch(entry, attempt).capacity_provider(100, 0) for attempt in (1, 2, 3)] == [
             "FARGATE_SPOT",
             "FARGATE",
             "FARGATE",

@@ -47,7 +47,16 @@ def not_placed(reason: str) -> str:
 
 
 def failed(
-    w: Any, error: str, cause: str, *, attempt: int = 1, infrastructure: int = 0, waited: int = 0, **changes: Any
+    w: Any,
+    error: str,
+    cause: str,
+    *,
+    attempt: int = 1,
+    infrastructure: int = 0,
+    waited: int = 0,
+    waits: int = 0,
+    retries: int = 0,
+    **changes: Any,
 ) -> Any:
     """Let the monitor judge a failure of the first task."""
     payload = {
@@ -60,6 +69,8 @@ def failed(
         "attempt": attempt,
         "infrastructureFailures": infrastructure,
         "waitedSeconds": waited,
+        "waits": waits,
+        "retries": retries,
         "error": error,
         "cause": cause,
         **changes,
@@ -282,14 +293,24 @@ class TestCapacity:
         assert failed(w, *BUSY[0])["waitSeconds"] <= 11
         assert failed(w, *BUSY[0], waited=800)["waitSeconds"] > 400
 
-    @pytest.mark.parametrize(("busy", "events"), [(BUSY[0], 33), (BUSY[6], 15), (BUSY[13], 15)])
-    def test_the_events_that_waits_take_are_counted(
-        self, registered: Callable[..., Any], busy: tuple[str, str], events: int
+    def test_the_events_that_waits_and_further_attempts_take_are_counted(self, registered: Callable[..., Any]) -> None:
+        w = registered(taskAttempts=2)
+        failed(w, *BUSY[0], retries=6)
+        failed(w, *BUSY[6])
+        assert w.summary().wait_events == 33 + 15
+        assert failed(w, "States.TaskFailed", ecs_cause())["again"]
+        assert w.summary().wait_events == 33 + 15 + 15
+        assert not failed(w, "States.TaskFailed", ecs_cause(), attempt=2)["again"]
+        assert w.summary().wait_events == 33 + 15 + 15
+
+    @pytest.mark.parametrize(("share", "shortest", "longest"), [(0, 1_000, 21_600), (100, 5, 11)])
+    def test_the_first_wait_for_spot_is_short_however_few_events_are_left(
+        self, registered: Callable[..., Any], share: int, shortest: int, longest: int
     ) -> None:
-        w = registered()
-        for _ in range(3):
-            failed(w, *busy)
-        assert w.summary().wait_events == 3 * events
+        w = registered(runTimeoutSeconds=21_600, spotShare=share)
+        w.summaries.count_events(w.summary(), 20_000)
+        assert shortest <= failed(w, *BUSY[0])["waitSeconds"] <= longest
+        assert failed(w, *BUSY[0], waits=1, waited=10)["waitSeconds"] > 1_000
 
     def test_the_run_waits_for_as_long_as_one_of_its_tasks_does(self, registered: Callable[..., Any]) -> None:
         w = registered(runTimeoutSeconds=21_600)
@@ -303,7 +324,10 @@ class TestCapacity:
         w.ecs.add(TASK_ARN, started_by="AWS Step Functions", environment={})
         w.monitor.monitor(look)
         assert w.summary().waiting_since == began
-        w.clock.advance(longest - 20)
+        w.clock.advance(longest - 20 + 149)
+        w.monitor.monitor(look)
+        assert w.summary().waiting_since == began, "its retries may take so long"
+        w.clock.advance(2)
         w.monitor.monitor(look)
         assert w.summary().waiting_since is None
 
@@ -311,27 +335,6 @@ class TestCapacity:
         w = registered()
         failed(w, "AmazonECS.Unknown", not_placed(QUOTA))
         assert w.summary().waiting_reason == f"AmazonECS.Unknown: ECS did not start the task: {QUOTA}"
-
-    def test_a_task_that_starts_ends_the_wait(self, registered: Callable[..., Any]) -> None:
-        w = registered()
-        failed(w, *BUSY[0])
-        w.clock.advance(20)
-        now = to_iso(w.clock.now())
-        w.details.put_new(TaskRow(w.run_id, TASK_ARN, "copying", "task_01", 1, TaskStatus.RUNNING, now, now))
-        w.ecs.add(TASK_ARN, started_by="AWS Step Functions", environment={})
-        w.monitor.monitor({"execution": execution(), "workflowName": "copying", "runId": str(w.run_id)})
-        assert w.summary().waiting_since is None
-
-    def test_a_task_that_started_before_does_not(self, registered: Callable[..., Any]) -> None:
-        w = registered()
-        w.ecs.add(TASK_ARN, started_by="AWS Step Functions", environment={})
-        w.clock.advance(5)
-        failed(w, *BUSY[0])
-        w.clock.advance(5)
-        now = to_iso(w.clock.now())
-        w.details.put_new(TaskRow(w.run_id, TASK_ARN, "copying", "task_01", 1, TaskStatus.RUNNING, now, now))
-        w.monitor.monitor({"execution": execution(), "workflowName": "copying", "runId": str(w.run_id)})
-        assert w.summary().waiting_since is not None
 
     def test_a_further_attempt_is_waited_for_as_the_first_one_is(self, registered: Callable[..., Any]) -> None:
         w = registered(taskAttempts=2)
