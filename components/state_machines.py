@@ -360,6 +360,7 @@ def _record_failure_payload() -> dict[str, Any]:
         "runId": "{% $run.runId %}",
         "task": "{% $states.input.task %}",
         "sourceBucket": _in_braces(_SOURCE_BUCKET),
+        "index": "{% $states.input.index %}",
         "attempt": "{% $states.input.attempt %}",
         "infrastructureFailures": "{% $states.input.infrastructureFailures %}",
         "waitedSeconds": "{% $states.input.waitedSeconds %}",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.monitor import messages
 from runtime.workflow import failures, history, log, naming, reconciliation
-from runtime.workflow.attempts import awaits_ecs, retry_wait_seconds
+from runtime.workflow.attempts import awaits_ecs, is_of_share, retry_wait_seconds
 from runtime.workflow.clock import Clock, from_iso, to_iso
 from runtime.workflow.ecs_tasks import EcsTask, EcsTasks
 from runtime.workflow.errors import PayloadInvalid, RunIdInUse, RunNotFound, SpecRefused, TasksStillRunning
@@ -138,7 +138,8 @@ class Monitor:
 
         Args:
             payload: `execution`, `workflowName`, `runId` (text), `task` (the entry of `taskList`), `sourceBucket`,
-                `attempt`, `infrastructureFailures`, `waitedSeconds`, `waits` and `retries` (numbers), `error`, `cause`.
+                `index`, `attempt`, `infrastructureFailures`, `waitedSeconds`, `waits` and `retries` (numbers), `error`,
+                `cause`.
 
         Returns:
             `again`, `waitSeconds`, and of the next `RunTask` `attempt`, `infrastructureFailures`, and how long and how
@@ -156,11 +157,11 @@ class Monitor:
         log.info("RunTask failed", taskName=payload["task"]["taskName"], attempt=attempt, kind=found.kind, error=error)
         if summary.status.is_final:
             return {"again": False}
+        events = history.EVENTS_PER_ATTEMPT + history.EVENTS_PER_RETRY * int(payload["retries"])
         if found.kind is FailureKind.BUSY:
             waited, waits = int(payload["waitedSeconds"]), int(payload["waits"])
-            events = history.EVENTS_PER_ATTEMPT + history.EVENTS_PER_RETRY * int(payload["retries"])
             # The room for a first wait on Spot is in the limit of the list: on-demand capacity may be free.
-            is_rationed = settings.spot_share == 0 or waits > 0 or attempt > 1
+            is_rationed = waits > 0 or attempt > 1 or not is_of_share(int(payload["index"]), settings.spot_share)
             wait = self._wait_for_capacity(summary, settings, error, waited, events=events, is_rationed=is_rationed)
             return _next_attempt(True, wait, attempt, infrastructure, waited + wait, waits + 1)
         infrastructure += found.kind is FailureKind.INFRASTRUCTURE
@@ -176,7 +177,7 @@ class Monitor:
         )
         wait = 1 + int(self._rng.random() * retry_wait_seconds(attempt))
         if again:
-            self._summaries.count_events(summary, history.EVENTS_PER_ATTEMPT)
+            self._summaries.count_events(summary, events)
         return _next_attempt(again, wait, attempt + 1, infrastructure, waited=0, waits=0)
 
     def _wait_for_capacity(

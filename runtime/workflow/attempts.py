@@ -43,8 +43,8 @@ class Launch:
             spot_share: percentage of the tasks, 0 to 100.
             capacity_waits: how often the run has waited for capacity.
         """
-        is_share = (self.index + 1) * spot_share // 100 > self.index * spot_share // 100
-        return SPOT if is_share and self.attempt == 1 and capacity_waits % 2 == 0 else ON_DEMAND
+        on_spot = self.attempt == 1 and capacity_waits % 2 == 0 and is_of_share(self.index, spot_share)
+        return SPOT if on_spot else ON_DEMAND
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,16 @@ class TaskState:
 def retry_wait_seconds(attempts: int) -> int:
     """Return the pause after so many attempts: 2, 4, 8, … s, at most 30."""
     return int(min(2**attempts, LONGEST_RETRY_WAIT_SECONDS))
+
+
+def is_of_share(index: int, spot_share: int) -> bool:
+    """Whether a task is one of those whose first attempt runs on Fargate Spot.
+
+    Args:
+        index: its place in the spec, from 0.
+        spot_share: percentage of the tasks, 0 to 100.
+    """
+    return (index + 1) * spot_share // 100 > index * spot_share // 100
 
 
 def awaits_ecs(row: TaskRow) -> bool:

@@ -31,6 +31,9 @@ EVENTS_PER_FAILURE = 9
 EVENTS_PER_ATTEMPT = 15
 """A further attempt in pattern 2, or a wait for capacity: `RunTask` fails, `RecordFailure`, a choice, a wait."""
 
+RETRIES = 6
+"""How often the retrier of `RunTask` itself tries again."""
+
 EVENTS_PER_RETRY = 3
 """Besides, for each time that the retrier of `RunTask` itself has tried again."""
 
@@ -116,9 +119,13 @@ def events_of_failed_task(limits: Limits) -> int:
 
 def longest_task_list(limits: Limits) -> int:
     """Return how many tasks a run of pattern 2 may have: the job of every one may fail at every attempt."""
-    # Each task on Spot may have to wait once before it runs on demand.
-    per_task = events_of_failed_task(limits) + math.ceil(limits.spot_share * EVENTS_PER_ATTEMPT / 100)
+    per_task = events_of_failed_task(limits) + _events_of_first_wait(limits)
     return max(1, (_left_to_tasks(limits) - RESERVED_FOR_WAITS) // per_task)
+
+
+def _events_of_first_wait(limits: Limits) -> int:
+    """Each task on Spot may have to wait once before it asks for on-demand capacity."""
+    return math.ceil(limits.spot_share * (EVENTS_PER_ATTEMPT + RETRIES * EVENTS_PER_RETRY) / 100)
 
 
 def reason_to_refuse(limits: Limits, number_of_tasks: int) -> str | None:
@@ -128,8 +135,9 @@ def reason_to_refuse(limits: Limits, number_of_tasks: int) -> str | None:
         return None
     return (
         f"has {number_of_tasks} tasks; {most} is the most that fits the {EVENTS:,} events of an execution's history "
-        f"with taskAttempts {limits.task_attempts} and runTimeoutSeconds {limits.run_timeout_seconds}: "
-        "start several runs with a part of the list each, lower taskAttempts or runTimeoutSeconds, or use pattern 1"
+        f"with taskAttempts {limits.task_attempts}, runTimeoutSeconds {limits.run_timeout_seconds} and "
+        f"spotShare {limits.spot_share}: start several runs with a part of the list each, lower one of them, or use "
+        "pattern 1"
     )
 
 
@@ -173,7 +181,7 @@ def rationed_wait_seconds(
     of_tasks = (
         completed_tasks * EVENTS_PER_TASK
         + failed_tasks * (EVENTS_PER_TASK + EVENTS_PER_FAILURE)
-        + open_tasks * events_of_failed_task(settings)
+        + open_tasks * (events_of_failed_task(settings) + _events_of_first_wait(settings))
     )
     budget = max(2 * EVENTS_PER_ATTEMPT, _left_to_tasks(settings) - of_tasks)
     left = max(events_per_wait, budget - wait_events)

@@ -508,6 +508,7 @@ class TestFailuresOfPattern2:
             "runId": RUN_ID,
             "task": {"taskName": "task_01", "objectKey": "in/1.txt"},
             "sourceBucket": "kit-2",
+            "index": 0,
             "attempt": 1,
             "infrastructureFailures": 0,
             "waitedSeconds": 0,

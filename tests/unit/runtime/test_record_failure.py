@@ -66,6 +66,7 @@ def failed(
         "runId": str(w.run_id),
         "task": {"taskName": "task_01", "objectKey": "in/1.txt"},
         "sourceBucket": "kit-2",
+        "index": 0,
         "attempt": attempt,
         "infrastructureFailures": infrastructure,
         "waitedSeconds": waited,
@@ -298,10 +299,10 @@ class TestCapacity:
         failed(w, *BUSY[0], retries=6)
         failed(w, *BUSY[6])
         assert w.summary().wait_events == 33 + 15
-        assert failed(w, "States.TaskFailed", ecs_cause())["again"]
-        assert w.summary().wait_events == 33 + 15 + 15
+        assert failed(w, "States.TaskFailed", ecs_cause(), retries=1)["again"]
+        assert w.summary().wait_events == 33 + 15 + 18
         assert not failed(w, "States.TaskFailed", ecs_cause(), attempt=2)["again"]
-        assert w.summary().wait_events == 33 + 15 + 15
+        assert w.summary().wait_events == 33 + 15 + 18
 
     @pytest.mark.parametrize(("share", "shortest", "longest"), [(0, 1_000, 21_600), (100, 5, 11)])
     def test_the_first_wait_for_spot_is_short_however_few_events_are_left(
@@ -311,6 +312,12 @@ class TestCapacity:
         w.summaries.count_events(w.summary(), 20_000)
         assert shortest <= failed(w, *BUSY[0])["waitSeconds"] <= longest
         assert failed(w, *BUSY[0], waits=1, waited=10)["waitSeconds"] > 1_000
+
+    def test_the_first_wait_of_a_task_outside_of_the_share_is_rationed(self, registered: Callable[..., Any]) -> None:
+        w = registered(runTimeoutSeconds=21_600, spotShare=50)
+        w.summaries.count_events(w.summary(), 20_000)
+        assert failed(w, *BUSY[0], index=0)["waitSeconds"] > 1_000
+        assert failed(w, *BUSY[0], index=1)["waitSeconds"] <= 11
 
     def test_the_run_waits_for_as_long_as_one_of_its_tasks_does(self, registered: Callable[..., Any]) -> None:
         w = registered(runTimeoutSeconds=21_600)
