@@ -303,14 +303,14 @@ class Scenario:
             self._note(run)
             self._progress.say(f"pattern {pattern}: started {run.execution_arn}")
             started.append(run)
+        poll_seconds = POLL_SECONDS[self.target.name]
         ended = runs.watch(
             aws,
             started,
             on_counts=self._counted,
-            poll_seconds=POLL_SECONDS[self.target.name],
+            poll_seconds=poll_seconds,
             limit_seconds=self.plan.limit_seconds + RUN_GRACE_SECONDS,
         )
-        poll_seconds = POLL_SECONDS[self.target.name]
         runs.await_final_rows(aws, started, limit_seconds=FINAL_ROWS_SECONDS, poll_seconds=poll_seconds)
         return ended
 

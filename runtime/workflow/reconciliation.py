@@ -82,7 +82,7 @@ class Reconciliation:
         verdict: the run's final status; None while it goes on.
         relaunch: pattern 1: the launcher has something to launch.
         wait_seconds: how long to wait before the next look.
-        has_capacity: whether a run that waits for capacity has started a task since.
+        has_capacity: whether the run waited for capacity and does so no longer.
         freed_capacity: pattern 1: whether an attempt has ended since the launcher asked, so that it need not wait.
     """
 
