@@ -92,7 +92,7 @@ def of_error(error: Exception) -> Answer:
     return Answer(Outcome.REFUSED, reason=reason)
 
 
-def client_token(workflow_name: str, run_id: int, task_name: str, attempt: int, launch_try: tuple[int, int]) -> str:
+def client_token(workflow_name: str, run_id: int, task_name: str, attempt: int, launch_try: tuple[int, ...]) -> str:
     """Return RunTask's `clientToken`, 64 ASCII characters: the same launch makes the same token.
 
     Args:
@@ -100,8 +100,9 @@ def client_token(workflow_name: str, run_id: int, task_name: str, attempt: int, 
         run_id: the run.
         task_name: the task.
         attempt: attempt at the task.
-        launch_try: how often the run has waited for capacity, and a number that is raised only after a definite
-            failure, for ECS replays those under the same token.
+        launch_try: how often the run has waited for capacity; a number that is raised only after a definite failure,
+            for ECS replays those under the same token; which capacity is asked for, for ECS refuses the same token
+            with other arguments.
     """
     text = "\n".join((workflow_name, task_name, *map(str, (run_id, attempt, *launch_try))))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -68,13 +68,15 @@ class _Work:
 
     Args:
         launched: attempts that ECS started.
-        remaining: attempts that are left for a later call.
+        left: launches for a later call.
         lacks_capacity: what ECS said, where they are left because it has no capacity.
+        is_uncertain: whether a call for one of them had no answer.
     """
 
     launched: int
-    remaining: int = 0
+    left: tuple[Launch, ...] = ()
     lacks_capacity: str = ""
+    is_uncertain: bool = False
 
 
 class Launcher:
@@ -124,32 +126,56 @@ class Launcher:
         """
         registration = register(payload, settings=self._settings, summaries=self._summaries, clock=self._clock)
         if registration.summary.status.is_final:
-            return self._result(registration, _Work(launched=0), without_room=0)
+            return self._result(registration, _Work(launched=0), [])
         plan, without_room = self._plan(registration)
         if plan and registration.summary.launching_ended:
             self._summaries.set_launching_ended(registration.summary, False, to_iso(self._clock.now()))
         work = self._work(registration, plan, remaining_seconds)
-        if work.lacks_capacity:
-            self._wait_for_capacity(registration.summary, work)
-        elif work.launched and registration.summary.waiting_since:
-            self._summaries.end_waiting(registration.summary, to_iso(self._clock.now()))
-        if work.remaining + without_room == 0:
+        work, without_room = self._note_capacity(registration, work, without_room)
+        if not work.left and not without_room:
             self._summaries.set_launching_ended(registration.summary, True, to_iso(self._clock.now()))
-        log.info("launched", launched=work.launched, remaining=work.remaining, withoutRoom=without_room)
+        log.info("launched", launched=work.launched, remaining=len(work.left), withoutRoom=len(without_room))
         return self._result(registration, work, without_room)
 
-    def _plan(self, registration: Registration) -> tuple[list[Launch], int]:
-        """Return what to launch now, and how many launches have to wait: for capacity, or until other tasks end."""
+    def _plan(self, registration: Registration) -> tuple[list[Launch], list[Launch]]:
+        """Return what to launch now, and what has to wait: for capacity, or until other tasks end."""
         rows = self._details.rows(registration.summary.workflow_run_id, registration.spec.workflow_name)
         settings = registration.settings
         now, launch_after = self._clock.now(), registration.summary.launch_after
         plan = plan_launches(registration.spec.tasks, rows, settings.task_attempts, now)
         if launch_after is not None and now < from_iso(launch_after):
-            return [], len(plan)
+            return [], plan
         if settings.max_concurrency == 0:
-            return plan, 0
+            return plan, []
         room = max(0, settings.max_concurrency - reconciliation.open_tasks(task_states(rows).values()))
-        return plan[:room], len(plan[room:])
+        return plan[:room], plan[room:]
+
+    def _note_capacity(
+        self, registration: Registration, work: _Work, without_room: list[Launch]
+    ) -> tuple[_Work, list[Launch]]:
+        """Note that the run waits for capacity, or does so no longer.
+
+        Later calls use other client tokens then. What a call of this function that broke off has started is recorded
+        first, so that it is not started again.
+
+        Returns:
+            What is done and left then, and what has no room.
+        """
+        summary = registration.summary
+        ends_waiting = work.launched > 0 and (summary.waiting_since is not None or summary.on_demand_first)
+        if not work.lacks_capacity and not ends_waiting:
+            return work, without_room
+        found = self._record_found(registration, [*work.left, *without_room], is_uncertain=work.is_uncertain)
+        left = tuple(launch for launch in work.left if launch not in found)
+        without_room = [launch for launch in without_room if launch not in found]
+        work = replace(
+            work, launched=work.launched + len(found), left=left, lacks_capacity=work.lacks_capacity if left else ""
+        )
+        if work.lacks_capacity:
+            self._wait_for_capacity(summary, work)
+        elif work.launched:
+            self._summaries.end_waiting(summary, to_iso(self._clock.now()), all_answered=not left)
+        return work, without_room
 
     def _wait_for_capacity(self, summary: Summary, work: _Work) -> None:
         """Note when to ask again: after as long as the run has been waiting, at most 15 min."""
@@ -158,7 +184,7 @@ class Launcher:
             summary, _ = self._summaries.end_waiting(summary, to_iso(now))
         waited = (now - from_iso(summary.waiting_since)).total_seconds() if summary.waiting_since else 0
         pause = timedelta(seconds=history.capacity_wait_seconds(waited))
-        log.warning("the run waits for capacity", remaining=work.remaining, waitSeconds=pause.total_seconds())
+        log.warning("the run waits for capacity", remaining=len(work.left), waitSeconds=pause.total_seconds())
         self._summaries.wait_for_capacity(summary, to_iso(now), work.lacks_capacity, launch_after=to_iso(now + pause))
 
     def _work(self, registration: Registration, plan: list[Launch], remaining_seconds: Callable[[], float]) -> _Work:
@@ -179,19 +205,16 @@ class Launcher:
                 return _Work(launched)
             if summary.capacity_waits != registration.summary.capacity_waits:
                 # Another call at the same time has left the rest for later; later calls use other client tokens.
-                return _Work(launched, len(pending))
+                return _left(launched, pending)
             newest = None
             if not pending:
                 return _Work(launched)
             item = self._take(pending, last_start)
             pause = max((item.due - self._clock.now()).total_seconds(), 0)
             if launched + item.tries > 0 and remaining_seconds() - pause < RESERVE_SECONDS:
-                return _Work(launched, len(pending) + 1)
+                return _left(launched, [item, *pending])
             if item.lacks_capacity and (self._clock.now() - last_start).total_seconds() >= patience:
-                left = [item, *pending]
-                found = self._record_found(registration, left)
-                missing = item.lacks_capacity if found < len(left) else ""
-                return _Work(launched + found, len(left) - found, lacks_capacity=missing)
+                return _left(launched, [item, *pending], item.lacks_capacity)
             if pause > 0:  # the run may end meanwhile
                 heapq.heappush(pending, item)
                 self._clock.sleep(pause)
@@ -207,8 +230,8 @@ class Launcher:
                 last_start = self._clock.now()
             elif answer.outcome is Outcome.REFUSED or item.uncertain_tries >= MOST_UNCERTAIN_TRIES:
                 # An earlier call, of this function or of one that broke off, may have started it.
-                found = self._record_found(registration, [item])
-                launched += found
+                found = self._record_found(registration, [item.launch], is_uncertain=item.uncertain_tries > 0)
+                launched += len(found)
                 if not found:
                     self._record_not_started(registration, item.launch, answer, item.tries)
             else:
@@ -239,11 +262,12 @@ class Launcher:
             registration.summary.expires_at,
         )
         # ECS replays `failures[]` under the same token: after a wait for capacity the next call uses other tokens.
-        launch_try = (registration.summary.capacity_waits, item.launch_try)
+        turn = (item.launch_try + registration.summary.on_demand_first) % 2
+        launch_try = (registration.summary.capacity_waits, item.launch_try, turn)
         request: dict[str, Any] = {
             "cluster": settings.cluster,
             "taskDefinition": settings.task_definition,
-            **_capacity(settings, launch, registration.summary.capacity_waits),
+            **_capacity(settings, launch, turn),
             "count": 1,
             "startedBy": str(run_id),
             "group": naming.group(run_id),
@@ -280,15 +304,22 @@ class Launcher:
             )
         return answer
 
-    def _record_found(self, registration: Registration, items: Sequence[_Pending]) -> int:
-        """Look for the tasks of launches that are about to be given up or left for later; record those that ECS has.
+    def _record_found(
+        self, registration: Registration, launches: Sequence[Launch], *, is_uncertain: bool
+    ) -> dict[Launch, str]:
+        """Look for the tasks of launches that are about to be given up or left for later, and record them.
+
+        Args:
+            registration: the run.
+            launches: the launches.
+            is_uncertain: whether a call for one of them had no answer.
 
         Returns:
-            How many.
+            The ARNs of those that ECS has.
         """
-        if any(item.uncertain_tries for item in items):
+        if is_uncertain:
             self._clock.sleep(LISTED_WITHIN_SECONDS)
-        wanted = {(item.launch.entry.name, str(item.launch.attempt)): item.launch for item in items}
+        wanted = {(launch.entry.name, str(launch.attempt)): launch for launch in launches}
         run_id, workflow_name = registration.summary.workflow_run_id, registration.spec.workflow_name
         tasks = {
             **self._ecs_tasks.stopped_of_run(registration.settings.family, run_id, workflow_name),
@@ -305,7 +336,7 @@ class Launcher:
         }
         for launch, arn in found.items():
             self._record_started(registration, launch, arn)
-        return len(found)
+        return found
 
     def _record_started(self, registration: Registration, launch: Launch, ecs_task_arn: str) -> TaskRow:
         row = self._row(registration, launch, ecs_task_arn, TaskStatus.SUBMITTED)
@@ -349,18 +380,19 @@ class Launcher:
         now = to_iso(self._clock.now())
         self._details.write(replace(row, status=TaskStatus.FAILED, update_time=now, error=f"{Code.RUN_ENDED}: {text}"))
 
-    def _result(self, registration: Registration, work: _Work, without_room: int) -> dict[str, Any]:
+    def _result(self, registration: Registration, work: _Work, without_room: Sequence[Launch]) -> dict[str, Any]:
         summary = registration.summary
+        remaining = len(work.left) + len(without_room)
         return {
             "runId": str(summary.workflow_run_id),
             "workflowName": summary.workflow_name,
             "numberOfTasks": summary.number_of_tasks,
             "launched": work.launched,
-            "remaining": work.remaining + without_room,
-            "again": work.remaining > 0 and not work.lacks_capacity,
+            "remaining": remaining,
+            "again": bool(work.left) and not work.lacks_capacity,
             # The launch is paced as looks are, for the history of the execution holds so many of both.
             "waitSeconds": reconciliation.wait_seconds(
-                replace(summary, launching_ended=work.remaining + without_room == 0, launch_after=None),
+                replace(summary, launching_ended=remaining == 0, launch_after=None),
                 {},
                 self._clock.now(),
                 registration.settings,
@@ -369,12 +401,21 @@ class Launcher:
         }
 
 
-def _capacity(settings: Settings, launch: Launch, capacity_waits: int) -> dict[str, Any]:
+def _left(launched: int, items: Sequence[_Pending], lacks_capacity: str = "") -> _Work:
+    return _Work(
+        launched,
+        tuple(item.launch for item in items),
+        lacks_capacity,
+        is_uncertain=any(item.uncertain_tries for item in items),
+    )
+
+
+def _capacity(settings: Settings, launch: Launch, turn: int) -> dict[str, Any]:
     """Where the task runs. Every call starts one task, so the share is made by choosing one provider for each.
 
-    It follows from what the row says, as the client token does: a call that is made again asks for the same.
+    The turn is part of the client token: a call that is made again asks for the same.
     """
     if settings.spot_share == 0:
         return {"launchType": settings.launch_type}
-    provider = launch.capacity_provider(settings.spot_share, capacity_waits)
+    provider = launch.capacity_provider(settings.spot_share, turn)
     return {"capacityProviderStrategy": [{"capacityProvider": provider, "weight": 1}]}

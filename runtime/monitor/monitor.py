@@ -177,8 +177,19 @@ class Monitor:
         )
         wait = 1 + int(self._rng.random() * retry_wait_seconds(attempt))
         if again:
-            self._summaries.count_events(summary, events)
+            again = self._has_room(summary, settings, found.kind, events)
         return _next_attempt(again, wait, attempt + 1, infrastructure, waited=0, waits=0)
+
+    def _has_room(self, summary: Summary, settings: Settings, kind: FailureKind, events: int) -> bool:
+        """Count the events of a further attempt; where the infrastructure failed, only if the history has room."""
+        summary, _ = self._summaries.count_events(summary, events)
+        if kind is not FailureKind.INFRASTRUCTURE or summary.wait_events <= history.events_for_waits(
+            settings, summary.number_of_tasks, summary.completed_tasks, summary.failed_tasks
+        ):
+            return True
+        self._summaries.count_events(summary, -events)
+        log.warning("the task is not tried again: the history of the execution has no room for it")
+        return False
 
     def _wait_for_capacity(
         self, summary: Summary, settings: Settings, reason: str, waited: int, *, events: int, is_rationed: bool
@@ -202,9 +213,7 @@ class Monitor:
                 events_per_wait=events,
                 remaining_seconds=max(0.0, (deadline_of(summary, settings) - now).total_seconds()),
             )
-        until = to_iso(now + timedelta(seconds=wait))
-        if summary.waiting_until is None or summary.waiting_until < until:
-            self._summaries.wait_until(summary, until)
+        self._summaries.wait_until(summary, to_iso(now + timedelta(seconds=wait)))
         return wait
 
     def _failed_row(

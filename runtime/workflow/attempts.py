@@ -34,16 +34,16 @@ class Launch:
     attempt: int
     index: int = field(default=0, compare=False)
 
-    def capacity_provider(self, spot_share: int, capacity_waits: int) -> str:
+    def capacity_provider(self, spot_share: int, turn: int) -> str:
         """Where it runs: Fargate Spot for the first attempts of a share of the tasks, evenly spread, else on demand.
 
-        ECS does not fall back from Spot to on-demand capacity. So the two take turns from wait to wait.
+        ECS does not fall back from Spot to on-demand capacity. So the two take turns.
 
         Args:
             spot_share: percentage of the tasks, 0 to 100.
-            capacity_waits: how often the run has waited for capacity.
+            turn: Spot's, if it is even.
         """
-        on_spot = self.attempt == 1 and capacity_waits % 2 == 0 and is_of_share(self.index, spot_share)
+        on_spot = self.attempt == 1 and turn % 2 == 0 and is_of_share(self.index, spot_share)
         return SPOT if on_spot else ON_DEMAND
 
 

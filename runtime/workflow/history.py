@@ -151,6 +151,24 @@ def capacity_wait_seconds(waited_seconds: float) -> int:
     return int(max(FIRST_CAPACITY_WAIT_SECONDS, min(LONGEST_CAPACITY_WAIT_SECONDS, waited_seconds)))
 
 
+def events_for_waits(settings: Settings, number_of_tasks: int, completed_tasks: int, failed_tasks: int) -> int:
+    """Return how many events a run's waits for capacity and further attempts may use.
+
+    Args:
+        settings: the run's settings.
+        number_of_tasks: the run's tasks.
+        completed_tasks: those of them that have completed.
+        failed_tasks: those of them that have failed; the others may fail at every attempt.
+    """
+    open_tasks = number_of_tasks - completed_tasks - failed_tasks
+    of_tasks = (
+        completed_tasks * EVENTS_PER_TASK
+        + failed_tasks * (EVENTS_PER_TASK + EVENTS_PER_FAILURE)
+        + open_tasks * (events_of_failed_task(settings) + _events_of_first_wait(settings))
+    )
+    return max(2 * EVENTS_PER_ATTEMPT, _left_to_tasks(settings) - of_tasks)
+
+
 def rationed_wait_seconds(
     wait_seconds: int,
     settings: Settings,
@@ -177,13 +195,7 @@ def rationed_wait_seconds(
         events_per_wait: what this one uses.
         remaining_seconds: time until its deadline.
     """
-    open_tasks = number_of_tasks - completed_tasks - failed_tasks
-    of_tasks = (
-        completed_tasks * EVENTS_PER_TASK
-        + failed_tasks * (EVENTS_PER_TASK + EVENTS_PER_FAILURE)
-        + open_tasks * (events_of_failed_task(settings) + _events_of_first_wait(settings))
-    )
-    budget = max(2 * EVENTS_PER_ATTEMPT, _left_to_tasks(settings) - of_tasks)
+    budget = events_for_waits(settings, number_of_tasks, completed_tasks, failed_tasks)
     left = max(events_per_wait, budget - wait_events)
     lasting = remaining_seconds * concurrency(settings, number_of_tasks) * events_per_wait / left
     share = min(1.0, 2 * wait_events / budget)

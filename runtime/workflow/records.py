@@ -65,6 +65,7 @@ class Summary:
         launch_asked: pattern 1: when the launcher asked ECS last.
         launch_after: pattern 1: when it is to ask again.
         waiting_until: pattern 2: when the last of its tasks that wait asks again.
+        on_demand_first: pattern 1 with `spotShare`: whether the next call asks on-demand capacity first, Spot second.
         capacity_waits: how often it has waited for capacity.
         wait_events: pattern 2: events of the execution's history that these waits and further attempts have taken.
         expires_at: when DynamoDB may delete its items, in seconds since 1970; None for never.
@@ -90,6 +91,7 @@ class Summary:
     launch_asked: str | None = None
     launch_after: str | None = None
     waiting_until: str | None = None
+    on_demand_first: bool = False
     capacity_waits: int = 0
     wait_events: int = 0
     expires_at: int | None = None
@@ -205,6 +207,7 @@ def to_summary(item: Item) -> Summary:
         launch_asked=values.get("launch_asked"),
         launch_after=values.get("launch_after"),
         waiting_until=values.get("waiting_until"),
+        on_demand_first=bool(values.get("on_demand_first", False)),
         capacity_waits=int(values.get("capacity_waits", 0)),
         wait_events=int(values.get("wait_events", 0)),
         expires_at=int(values["expires_at"]) if "expires_at" in values else None,

@@ -152,9 +152,14 @@ class SummaryTable:
         Returns:
             The item that stands in the table, and whether this call wrote it.
         """
-        values = {"waiting_since": now, "waiting_reason": reason[:LONGEST_WAITING_REASON], "update_time": now}
+        values: dict[str, object] = {
+            "waiting_since": now,
+            "waiting_reason": reason[:LONGEST_WAITING_REASON],
+            "update_time": now,
+        }
         if launch_after:
-            values |= {"launch_asked": now, "launch_after": launch_after}
+            turn = {"on_demand_first": not summary.on_demand_first}
+            values |= {"launch_asked": now, "launch_after": launch_after, **turn}
         added = {"capacity_waits": 1, "wait_events": events}
         return self._update(summary, RunStatus.RUNNING, values, keep=("waiting_since",), add=added)
 
@@ -164,16 +169,16 @@ class SummaryTable:
         Returns:
             The item that stands in the table, and whether this call wrote it.
         """
-        values = {"status": RunStatus.RUNNING}
-        return self._update(summary, RunStatus.RUNNING, values, add={"wait_events": events})
+        return self._update(summary, RunStatus.RUNNING, {}, add={"wait_events": events})
 
     def wait_until(self, summary: Summary, moment: str) -> tuple[Summary, bool]:
-        """Note when the last of a run's tasks that wait for capacity asks again.
+        """Note when one of a run's tasks that wait for capacity asks again, unless another one does so later.
 
         Returns:
             The item that stands in the table, and whether this call wrote it.
         """
-        return self._update(summary, RunStatus.RUNNING, {"waiting_until": moment})
+        is_later = "(attribute_not_exists(#waiting_until) OR #waiting_until < :new_waiting_until)"
+        return self._update(summary, RunStatus.RUNNING, {"waiting_until": moment}, condition=is_later)
 
     def launch_now(self, summary: Summary, now: str) -> tuple[Summary, bool]:
         """Note that the launcher of a running run need not wait for capacity any longer before it asks again.
@@ -183,13 +188,26 @@ class SummaryTable:
         """
         return self._update(summary, RunStatus.RUNNING, {"update_time": now}, remove=("launch_after",))
 
-    def end_waiting(self, summary: Summary, now: str) -> tuple[Summary, bool]:
-        """Note that a running run has capacity again.
+    def end_waiting(self, summary: Summary, now: str, *, all_answered: bool = False) -> tuple[Summary, bool]:
+        """Note that a running run has capacity again, unless it has begun another wait since it was read.
+
+        Args:
+            summary: the run.
+            now: the time.
+            all_answered: pattern 1: whether no call of RunTask is without an answer, so that the next ones may ask
+                Spot first again: they have other client tokens.
 
         Returns:
             The item that stands in the table, and whether this call wrote it.
         """
-        return self._update(summary, RunStatus.RUNNING, {"update_time": now}, remove=_WAITING)
+        return self._update(
+            summary,
+            RunStatus.RUNNING,
+            {"update_time": now},
+            remove=(*_WAITING, "on_demand_first") if all_answered else _WAITING,
+            condition="capacity_waits = :known",
+            operands={":known": attribute("capacity_waits", summary.capacity_waits)},
+        )
 
     def unfinished(self) -> Iterator[Summary]:
         """Return the items of all runs that have no `end_time`: those that are active, and those that were ended early
@@ -218,17 +236,20 @@ class SummaryTable:
         keep: tuple[str, ...] = (),
         remove: tuple[str, ...] = (),
         add: Mapping[str, int] | None = None,
+        condition: str = "",
+        operands: dict[str, Any] | None = None,
     ) -> tuple[Summary, bool]:
         key = _summary_key(summary.workflow_name, summary.workflow_run_id)
+        given: dict[str, Any] = {":expected": {"S": expected}, **(operands or {})}
 
         def update() -> Summary:
             answer = self._client.update_item(
                 TableName=self.name,
                 Key=key,
-                ConditionExpression="#status = :expected",
+                ConditionExpression="#status = :expected" + (f" AND {condition}" if condition else ""),
                 ReturnValues="ALL_NEW",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                **_changes(values, {":expected": {"S": expected}}, keep=keep, remove=remove, add=add),
+                **_changes(values, given, keep=keep, remove=remove, add=add),
             )
             return to_summary(answer["Attributes"])
 
@@ -371,11 +392,14 @@ def _changes(
         f"#{name} = if_not_exists(#{name}, :new_{name})" if name in keep else f"#{name} = :new_{name}"
         for name in values
     ]
-    removed = " REMOVE " + ", ".join(f"#{name}" for name in remove) if remove else ""
     numbers = add or {}
-    added = " ADD " + ", ".join(f"#{name} :add_{name}" for name in numbers) if numbers else ""
+    clauses = {
+        "SET": sets,
+        "REMOVE": [f"#{name}" for name in remove],
+        "ADD": [f"#{name} :add_{name}" for name in numbers],
+    }
     return {
-        "UpdateExpression": "SET " + ", ".join(sets) + removed + added,
+        "UpdateExpression": " ".join(f"{clause} {', '.join(parts)}" for clause, parts in clauses.items() if parts),
         "ExpressionAttributeNames": {
             "#status": "status",
             **{f"#{name}": name for name in (*values, *remove, *numbers)},

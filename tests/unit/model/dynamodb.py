@@ -27,12 +27,12 @@ KEYS = {
 
 _TERM = re.compile(
     r"(?P<function>attribute_exists|attribute_not_exists)\((?P<path>[#\w]+)\)"
-    r"|(?P<left>[#\w]+) (?P<comparison>=|<>) (?P<right>:\w+)"
+    r"|(?P<left>[#\w]+) (?P<comparison>=|<>|<) (?P<right>:\w+)"
     r"|(?P<of>[#\w]+) IN \((?P<values>[:\w, ]+)\)"
 )
 _WORD = re.compile(rf"\s*(?:(?P<word>AND|OR|\(|\))|{_TERM.pattern})")
 _SET = re.compile(r"([#\w]+) = (?:if_not_exists\(([#\w]+), (:\w+)\)|(:\w+))(?:, |$)")
-_CLAUSES = re.compile(r"SET (?P<sets>.+?)(?: REMOVE (?P<removed>[#\w, ]+?))?(?: ADD (?P<added>.+))?")
+_CLAUSES = re.compile(r"(?:SET (?P<sets>.+?))?(?: REMOVE (?P<removed>[#\w, ]+?))?(?: ?ADD (?P<added>.+))?")
 
 
 class World(Protocol):
@@ -87,6 +87,9 @@ def holds(expression: str | None, item: Mapping[str, Any] | None, names: Mapping
             return (value(term["path"]) is not None) == (term["function"] == "attribute_exists")
         if term["of"]:
             return value(term["of"]) in [values[name] for name in term["values"].split(", ")]
+        if term["comparison"] == "<":
+            left = value(term["left"])
+            return left is not None and left["S"] < values[term["right"]]["S"]
         # An attribute that is not there is different from everything.
         return (value(term["left"]) == values[term["right"]]) == (term["comparison"] == "=")
 
@@ -126,7 +129,7 @@ def updated(expression: str, item: Mapping[str, Any], names: Mapping[str, str], 
     clauses = _CLAUSES.fullmatch(expression)
     assert clauses, f"not an update that is known here: {expression}"
     after = dict(item)
-    for path, kept, default, given in _sets(clauses["sets"]):
+    for path, kept, default, given in _sets(clauses["sets"] or ""):
         name = names.get(path, path)
         after[name] = values[given] if given else item.get(names.get(kept, kept), values[default])
     for path in (clauses["removed"] or "").split(", "):

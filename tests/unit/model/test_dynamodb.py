@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import boto3
@@ -22,7 +23,7 @@ from tests.unit.runtime.fakes import REGION, START
 
 pytestmark = pytest.mark.no_cover  # what it calls is tested elsewhere: here the model is
 
-NOW = to_iso(START)
+NOW, LATER = to_iso(START), to_iso(START + timedelta(seconds=9))
 RUN = Summary("wf", 7, RunStatus.RUNNING, 3, "arn:one", NOW, NOW, open_since=NOW)
 ROW = TaskRow(7, "arn:task/1", "wf", "a", 1, TaskStatus.RUNNING, NOW, NOW)
 
@@ -47,9 +48,16 @@ steps: st.SearchStrategy[Step] = st.one_of(
     st.builds(lambda row: lambda _, details: details.record_failure(row), rows),
     st.just(lambda summaries, _: summaries.wait_for_capacity(RUN, NOW, "full")),
     st.just(lambda summaries, _: summaries.wait_for_capacity(RUN, NOW, "full", launch_after=NOW, events=15)),
-    st.just(lambda summaries, _: summaries.wait_until(RUN, NOW)),
+    st.builds(lambda until: lambda summaries, _: summaries.wait_until(RUN, until), st.sampled_from([NOW, LATER])),
+    st.just(lambda summaries, _: summaries.count_events(RUN, 15)),
     st.just(lambda summaries, _: summaries.launch_now(RUN, NOW)),
-    st.just(lambda summaries, _: summaries.end_waiting(RUN, NOW)),
+    st.builds(
+        lambda waits, answered: (
+            lambda summaries, _: summaries.end_waiting(replace(RUN, capacity_waits=waits), NOW, all_answered=answered)
+        ),
+        st.integers(0, 2),
+        st.booleans(),
+    ),
     st.builds(
         lambda arn: lambda summaries, _: summaries.register(replace(RUN, execution_arn=arn)), st.sampled_from("ab")
     ),

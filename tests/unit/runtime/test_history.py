@@ -191,6 +191,23 @@ def test_waits_fit_beside_attempts_that_fail(
     assert quota.events <= history.EVENTS
 
 
+@given(
+    st.integers(1, 2_000), st.sampled_from([3_600, 21_600, 86_400]), st.integers(1, 4), st.sampled_from([0, 30, 100])
+)
+def test_tasks_that_all_lose_their_hosts_fit(tasks: int, run_timeout: int, attempts: int, spot: int) -> None:
+    """Each is tried again three times for as long as the history has room, as the monitor does it."""
+    given = settings(runTimeoutSeconds=run_timeout, taskAttempts=attempts, spotShare=spot)
+    tasks = min(tasks, history.longest_task_list(given))
+    wait_events = 0
+    for failed in range(tasks):
+        for _ in range(failures.INFRASTRUCTURE_RETRIES):
+            if wait_events + RETRIED <= history.events_for_waits(given, tasks, 0, failed):
+                wait_events += RETRIED
+    looks = history.looks(run_timeout, history.longest_wait_seconds(run_timeout)) * history.EVENTS_PER_LOOK
+    of_tasks = tasks * (history.EVENTS_PER_TASK + history.EVENTS_PER_FAILURE)
+    assert looks + of_tasks + wait_events + history.RESERVED <= history.EVENTS
+
+
 @pytest.mark.parametrize(
     ("tasks", "slots", "seconds"), [(60, 2, 8), (60, 5, 600), (200, 24, 120), (600, 3, 30), (600, 30, 60)]
 )

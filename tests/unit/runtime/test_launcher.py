@@ -29,6 +29,11 @@ FULL = client_error("ClientException", "Capacity is unavailable at this time. Pl
 DROPPED = ConnectionClosedError(endpoint_url="https://ecs")
 
 
+def providers(w: Any) -> list[str]:
+    """Return which capacity providers were asked, in order."""
+    return [call["capacityProviderStrategy"][0]["capacityProvider"] for call in w.ecs.calls]
+
+
 def payload(tasks: int = 3, arn: str = EXECUTION, redrive_count: int = 0, **changes: Any) -> dict[str, Any]:
     return {"action": "launch", "execution": execution(arn, redrive_count), "spec": spec(tasks=tasks, **changes)}
 
@@ -183,6 +188,37 @@ class TestLaunching:
         assert w.launcher.launch(payload(tasks), plenty)["launched"] == 0
         w.clock.advance(60)
         assert w.launcher.launch(payload(tasks), plenty)["launched"] == tasks
+
+    def test_on_demand_capacity_is_asked_at_once_where_ecs_says_that_it_placed_nothing(
+        self, world: Callable[..., Any]
+    ) -> None:
+        w = world(spotShare=100)
+        w.ecs.answers = [[{"reason": QUOTA}], None]
+        assert w.launcher.launch(payload(1), plenty)["launched"] == 1
+        assert providers(w) == ["FARGATE_SPOT", "FARGATE"]
+
+    def test_spot_comes_first_again_after_a_wait(self, world: Callable[..., Any]) -> None:
+        w = world(spotShare=100, maxConcurrency=1)
+        w.ecs.answers = [FULL] * 200
+        w.launcher.launch(payload(3), plenty)
+        w.ecs.answers, w.ecs.calls = [], []
+        for _ in range(3):
+            w.clock.advance(60)
+            w.launcher.launch(payload(3), plenty)
+            w.details.write(replace(w.rows()[-1], status=TaskStatus.COMPLETED))
+        assert providers(w) == ["FARGATE", "FARGATE_SPOT", "FARGATE_SPOT"]
+
+    def test_a_call_without_an_answer_keeps_its_turn_and_its_token(self, world: Callable[..., Any]) -> None:
+        w = world(spotShare=100)
+        w.ecs.answers = [FULL] * 200
+        w.launcher.launch(payload(2), plenty)
+        w.clock.advance(60)
+        w.ecs.answers, w.ecs.calls = [None, DROPPED], []
+        time_left = iter([300.0, 300.0, 10.0])
+        assert w.launcher.launch(payload(2), lambda: next(time_left, 10.0))["remaining"] == 1
+        w.launcher.launch(payload(2), plenty)
+        assert providers(w) == ["FARGATE"] * 3
+        assert w.ecs.calls[1] == w.ecs.calls[2]
 
     def test_a_call_that_is_made_again_asks_for_the_same_capacity_with_the_same_token(
         self, world: Callable[..., Any]

@@ -229,6 +229,20 @@ class TestAttempts:
         assert [answer["infrastructureFailures"] for answer in answers] == [1, 2, 3, 4]
         assert w.rows()[0].error == f"{code}: {changes['StoppedReason']}"
 
+    def test_infrastructure_is_not_tried_again_where_the_history_has_no_room_for_it(
+        self, registered: Callable[..., Any]
+    ) -> None:
+        w = registered(taskAttempts=2)
+        w.summaries.count_events(w.summary(), 20_000)
+        assert failed(w, "States.TaskFailed", ecs_cause(), attempt=1)["again"] is True, "a list leaves room for those"
+        lost = ecs_cause(StopCode="SpotInterruption", StoppedReason="Your Spot Task was interrupted.")
+        assert failed(w, "States.TaskFailed", lost.replace(TASK_ARN, f"{TASK_ARN}-2"))["again"] is True
+        w.summaries.count_events(w.summary(), 5_000)
+        counted = w.summary().wait_events
+        assert failed(w, "States.TaskFailed", lost.replace(TASK_ARN, f"{TASK_ARN}-3"))["again"] is False
+        assert w.summary().wait_events == counted
+        assert [row.status for row in w.rows()] == [TaskStatus.FAILED] * 3
+
     def test_infrastructure_does_not_use_up_the_job_s_attempts(self, registered: Callable[..., Any]) -> None:
         w = registered(taskAttempts=2)
         assert failed(w, "States.TaskFailed", ecs_cause(), attempt=3, infrastructure=2)["again"] is True

@@ -44,6 +44,7 @@ class TestRecords:
             "failed_tasks": {"N": "0"},
             "running_tasks": {"N": "3"},
             "launching_ended": {"BOOL": False},
+            "on_demand_first": {"BOOL": False},
             "capacity_waits": {"N": "0"},
             "wait_events": {"N": "0"},
         }
@@ -125,6 +126,31 @@ class TestSummaries:
         assert written and (ended.status, ended.failed_tasks, ended.end_time) == (RunStatus.ABORTED, 2, LATER)
         assert list(summaries.unfinished()) == []
         assert summaries.conclude(ended, Counts(1, 2, 0), "2026-11-24T09:00:00.000Z")[0].end_time == LATER
+
+    def test_the_last_of_the_tasks_that_wait_says_until_when(self, summaries: SummaryTable) -> None:
+        summaries.register(RUN)
+        assert summaries.wait_until(RUN, LATER)[1]
+        assert not summaries.wait_until(RUN, NOW)[1]
+        found = summaries.get("wf", RUN.workflow_run_id)
+        assert found is not None and found.waiting_until == LATER
+
+    def test_a_wait_that_began_meanwhile_is_not_ended(self, summaries: SummaryTable) -> None:
+        summaries.register(RUN)
+        first, _ = summaries.wait_for_capacity(RUN, NOW, "full")
+        second, _ = summaries.wait_for_capacity(first, LATER, "full")
+        assert summaries.end_waiting(first, LATER) == (second, False)
+        ended, written = summaries.end_waiting(second, LATER)
+        assert written and (ended.waiting_since, ended.capacity_waits) == (None, 2)
+
+    def test_spot_comes_first_again_only_where_every_call_was_answered(self, summaries: SummaryTable) -> None:
+        summaries.register(RUN)
+        waiting, _ = summaries.wait_for_capacity(RUN, NOW, "full", launch_after=LATER)
+        assert waiting.on_demand_first
+        assert not summaries.wait_for_capacity(waiting, NOW, "full", launch_after=LATER)[0].on_demand_first
+        waiting, _ = summaries.wait_for_capacity(RUN, NOW, "full", launch_after=LATER)
+        ended, _ = summaries.end_waiting(waiting, LATER)
+        assert ended.on_demand_first
+        assert not summaries.end_waiting(ended, LATER, all_answered=True)[0].on_demand_first
 
     def test_a_row_that_vanished_is_not_made_again(self, summaries: SummaryTable) -> None:
         assert summaries.update_counts(RUN, Counts(1, 1, 1), LATER) == (RUN, False)
