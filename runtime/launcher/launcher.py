@@ -18,8 +18,8 @@ from runtime.workflow import history, log, naming, reconciliation
 from runtime.workflow.attempts import Launch, plan_launches, task_states
 from runtime.workflow.clock import Clock, from_iso, to_iso
 from runtime.workflow.ecs_tasks import EcsTasks
-from runtime.workflow.failures import Code
-from runtime.workflow.records import Summary, TaskRow, not_started_id
+from runtime.workflow.failures import LACKS_CAPACITY, Code
+from runtime.workflow.records import TaskRow, not_started_id
 from runtime.workflow.registration import Registration, register
 from runtime.workflow.settings import Settings
 from runtime.workflow.statuses import RunStatus, TaskStatus
@@ -155,37 +155,45 @@ class Launcher:
     ) -> tuple[_Work, list[Launch]]:
         """Note that the run waits for capacity, or does so no longer.
 
-        Later calls use other client tokens then. What a call of this function that broke off has started is recorded
-        first, so that it is not started again.
+        Calls after a wait use other client tokens. What a call without an answer has started, one of an earlier
+        invocation included, is recorded first, so that it is not started again.
 
         Returns:
             What is done and left then, and what has no room.
         """
         summary = registration.summary
-        ends_waiting = work.launched > 0 and (summary.waiting_since is not None or summary.on_demand_first)
-        if not work.lacks_capacity and not ends_waiting:
-            return work, without_room
-        found = self._record_found(registration, [*work.left, *without_room], is_uncertain=work.is_uncertain)
-        left = tuple(launch for launch in work.left if launch not in found)
-        without_room = [launch for launch in without_room if launch not in found]
-        work = replace(
-            work, launched=work.launched + len(found), left=left, lacks_capacity=work.lacks_capacity if left else ""
-        )
         if work.lacks_capacity:
-            self._wait_for_capacity(summary, work)
-        elif work.launched:
-            self._summaries.end_waiting(summary, to_iso(self._clock.now()), all_answered=not left)
+            is_uncertain = work.is_uncertain or bool(without_room)
+            found = self._record_found(registration, [*work.left, *without_room], is_uncertain=is_uncertain)
+            left = tuple(launch for launch in work.left if launch not in found)
+            without_room = [launch for launch in without_room if launch not in found]
+            lacks_capacity = work.lacks_capacity if left else ""
+            work = replace(work, launched=work.launched + len(found), left=left, lacks_capacity=lacks_capacity)
+        if work.lacks_capacity:
+            self._wait_for_capacity(registration, work)
+        elif work.launched and summary.waiting_since:
+            self._summaries.end_waiting(summary, to_iso(self._clock.now()))
         return work, without_room
 
-    def _wait_for_capacity(self, summary: Summary, work: _Work) -> None:
-        """Note when to ask again: after as long as the run has been waiting, at most 15 min."""
-        now = self._clock.now()
+    def _wait_for_capacity(self, registration: Registration, work: _Work) -> None:
+        """Note when to ask again: after as long as the run has been waiting, at most 15 min.
+
+        Where one of Spot and on-demand capacity has no room, the other one comes first then.
+        """
+        summary, now = registration.summary, self._clock.now()
         if work.launched and summary.waiting_since:
             summary, _ = self._summaries.end_waiting(summary, to_iso(now))
         waited = (now - from_iso(summary.waiting_since)).total_seconds() if summary.waiting_since else 0
         pause = timedelta(seconds=history.capacity_wait_seconds(waited))
         log.warning("the run waits for capacity", remaining=len(work.left), waitSeconds=pause.total_seconds())
-        self._summaries.wait_for_capacity(summary, to_iso(now), work.lacks_capacity, launch_after=to_iso(now + pause))
+        changes_turn = registration.settings.spot_share > 0 and bool(LACKS_CAPACITY.search(work.lacks_capacity))
+        self._summaries.wait_for_capacity(
+            summary,
+            to_iso(now),
+            work.lacks_capacity,
+            launch_after=to_iso(now + pause),
+            on_demand_first=summary.on_demand_first != changes_turn,
+        )
 
     def _work(self, registration: Registration, plan: list[Launch], remaining_seconds: Callable[[], float]) -> _Work:
         """Launch what is planned."""

@@ -157,7 +157,8 @@ class Monitor:
         log.info("RunTask failed", taskName=payload["task"]["taskName"], attempt=attempt, kind=found.kind, error=error)
         if summary.status.is_final:
             return {"again": False}
-        events = history.EVENTS_PER_ATTEMPT + history.EVENTS_PER_RETRY * int(payload["retries"])
+        retries = int(payload["retries"])
+        events = history.EVENTS_PER_ATTEMPT + history.EVENTS_PER_RETRY * retries
         if found.kind is FailureKind.BUSY:
             waited, waits = int(payload["waitedSeconds"]), int(payload["waits"])
             # The room for a first wait on Spot is in the limit of the list: on-demand capacity may be free.
@@ -176,18 +177,29 @@ class Monitor:
             task_attempts=settings.task_attempts,
         )
         wait = 1 + int(self._rng.random() * retry_wait_seconds(attempt))
-        if again:
-            again = self._has_room(summary, settings, found.kind, events)
+        if not again:
+            self._summaries.count_events(summary, history.EVENTS_PER_RETRY * retries)
+        elif found.kind is FailureKind.INFRASTRUCTURE:
+            again = self._has_room(summary, settings, retries)
+        else:
+            self._summaries.count_events(summary, events)
         return _next_attempt(again, wait, attempt + 1, infrastructure, waited=0, waits=0)
 
-    def _has_room(self, summary: Summary, settings: Settings, kind: FailureKind, events: int) -> bool:
-        """Count the events of a further attempt; where the infrastructure failed, only if the history has room."""
+    def _has_room(self, summary: Summary, settings: Settings, retries: int) -> bool:
+        """Count the events of a further attempt after a failure of the infrastructure, if the history has room for it.
+
+        Where `RunTask` itself had to try again, it will have to for the other tasks, too, and does not tell where these
+        complete.
+        """
+        events = history.EVENTS_PER_ATTEMPT + history.EVENTS_PER_RETRY * retries
         summary, _ = self._summaries.count_events(summary, events)
-        if kind is not FailureKind.INFRASTRUCTURE or summary.wait_events <= history.events_for_waits(
+        of_others = history.EVENTS_PER_RETRY * retries * summary.number_of_tasks
+        room = history.events_for_waits(
             settings, summary.number_of_tasks, summary.completed_tasks, summary.failed_tasks
-        ):
+        )
+        if summary.wait_events + of_others <= room:
             return True
-        self._summaries.count_events(summary, -events)
+        self._summaries.count_events(summary, history.EVENTS_PER_RETRY * retries - events)
         log.warning("the task is not tried again: the history of the execution has no room for it")
         return False
 

@@ -55,6 +55,9 @@ BUSY_FAILURE = re.compile(rf"RESOURCE:|AGENT|capacity|{BUSY_TEXT.pattern}", re.I
 """Reasons in RunTask's `failures[]` that pass. Source:
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/api_failures_messages.html"""
 
+LACKS_CAPACITY = re.compile(r"RESOURCE:|AGENT|capacity|reached the limit", re.IGNORECASE)
+"""What ECS says where it has no capacity, or where a quota is full. The rest of `BUSY_FAILURE` is throttling."""
+
 TRANSIENT_ECS_ERRORS = ("ECS.AmazonECSException", "ECS.SdkClientException", "ECS.ServerException")
 """Names under which Step Functions reports throttling and other errors that the ECS API does not declare, connections
 that break, and errors of the service itself. Source:

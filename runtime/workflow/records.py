@@ -65,7 +65,8 @@ class Summary:
         launch_asked: pattern 1: when the launcher asked ECS last.
         launch_after: pattern 1: when it is to ask again.
         waiting_until: pattern 2: when the last of its tasks that wait asks again.
-        on_demand_first: pattern 1 with `spotShare`: whether the next call asks on-demand capacity first, Spot second.
+        on_demand_first: pattern 1 with `spotShare`: whether on-demand capacity is asked first, Spot second. It changes
+            with `capacity_waits` alone, as the client tokens do.
         capacity_waits: how often it has waited for capacity.
         wait_events: pattern 2: events of the execution's history that these waits and further attempts have taken.
         expires_at: when DynamoDB may delete its items, in seconds since 1970; None for never.

@@ -138,7 +138,14 @@ class SummaryTable:
         return self._update(summary, RunStatus.RUNNING, {"launching_ended": ended, "update_time": now})
 
     def wait_for_capacity(
-        self, summary: Summary, now: str, reason: str, *, launch_after: str | None = None, events: int = 0
+        self,
+        summary: Summary,
+        now: str,
+        reason: str,
+        *,
+        launch_after: str | None = None,
+        on_demand_first: bool = False,
+        events: int = 0,
     ) -> tuple[Summary, bool]:
         """Note that a running run waits for capacity, once more.
 
@@ -147,6 +154,7 @@ class SummaryTable:
             now: the time; `waiting_since` where the run was not waiting yet.
             reason: what ECS said.
             launch_after: pattern 1: when the launcher is to ask again.
+            on_demand_first: pattern 1: whether it is to ask on-demand capacity first then.
             events: pattern 2: events of the execution's history that this wait takes.
 
         Returns:
@@ -158,8 +166,7 @@ class SummaryTable:
             "update_time": now,
         }
         if launch_after:
-            turn = {"on_demand_first": not summary.on_demand_first}
-            values |= {"launch_asked": now, "launch_after": launch_after, **turn}
+            values |= {"launch_asked": now, "launch_after": launch_after, "on_demand_first": on_demand_first}
         added = {"capacity_waits": 1, "wait_events": events}
         return self._update(summary, RunStatus.RUNNING, values, keep=("waiting_since",), add=added)
 
@@ -174,11 +181,21 @@ class SummaryTable:
     def wait_until(self, summary: Summary, moment: str) -> tuple[Summary, bool]:
         """Note when one of a run's tasks that wait for capacity asks again, unless another one does so later.
 
+        Args:
+            summary: the run, as `wait_for_capacity` returned it; a look may have ended its wait since.
+            moment: when.
+
         Returns:
             The item that stands in the table, and whether this call wrote it.
         """
-        is_later = "(attribute_not_exists(#waiting_until) OR #waiting_until < :new_waiting_until)"
-        return self._update(summary, RunStatus.RUNNING, {"waiting_until": moment}, condition=is_later)
+        since = {"waiting_since": summary.waiting_since or moment, "waiting_reason": summary.waiting_reason or ""}
+        return self._update(
+            summary,
+            RunStatus.RUNNING,
+            {"waiting_until": moment, **since},
+            keep=tuple(since),
+            condition="(attribute_not_exists(#waiting_until) OR #waiting_until < :new_waiting_until)",
+        )
 
     def launch_now(self, summary: Summary, now: str) -> tuple[Summary, bool]:
         """Note that the launcher of a running run need not wait for capacity any longer before it asks again.
@@ -188,14 +205,8 @@ class SummaryTable:
         """
         return self._update(summary, RunStatus.RUNNING, {"update_time": now}, remove=("launch_after",))
 
-    def end_waiting(self, summary: Summary, now: str, *, all_answered: bool = False) -> tuple[Summary, bool]:
+    def end_waiting(self, summary: Summary, now: str) -> tuple[Summary, bool]:
         """Note that a running run has capacity again, unless it has begun another wait since it was read.
-
-        Args:
-            summary: the run.
-            now: the time.
-            all_answered: pattern 1: whether no call of RunTask is without an answer, so that the next ones may ask
-                Spot first again: they have other client tokens.
 
         Returns:
             The item that stands in the table, and whether this call wrote it.
@@ -204,7 +215,7 @@ class SummaryTable:
             summary,
             RunStatus.RUNNING,
             {"update_time": now},
-            remove=(*_WAITING, "on_demand_first") if all_answered else _WAITING,
+            remove=_WAITING,
             condition="capacity_waits = :known",
             operands={":known": attribute("capacity_waits", summary.capacity_waits)},
         )

@@ -52,11 +52,8 @@ steps: st.SearchStrategy[Step] = st.one_of(
     st.just(lambda summaries, _: summaries.count_events(RUN, 15)),
     st.just(lambda summaries, _: summaries.launch_now(RUN, NOW)),
     st.builds(
-        lambda waits, answered: (
-            lambda summaries, _: summaries.end_waiting(replace(RUN, capacity_waits=waits), NOW, all_answered=answered)
-        ),
+        lambda waits: lambda summaries, _: summaries.end_waiting(replace(RUN, capacity_waits=waits), NOW),
         st.integers(0, 2),
-        st.booleans(),
     ),
     st.builds(
         lambda arn: lambda summaries, _: summaries.register(replace(RUN, execution_arn=arn)), st.sampled_from("ab")

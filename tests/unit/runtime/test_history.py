@@ -192,20 +192,28 @@ def test_waits_fit_beside_attempts_that_fail(
 
 
 @given(
-    st.integers(1, 2_000), st.sampled_from([3_600, 21_600, 86_400]), st.integers(1, 4), st.sampled_from([0, 30, 100])
+    st.integers(1, 2_000),
+    st.sampled_from([3_600, 21_600, 86_400]),
+    st.integers(1, 4),
+    st.sampled_from([0, 30, 100]),
+    st.integers(0, 6),
 )
-def test_tasks_that_all_lose_their_hosts_fit(tasks: int, run_timeout: int, attempts: int, spot: int) -> None:
-    """Each is tried again three times for as long as the history has room, as the monitor does it."""
+def test_tasks_that_lose_their_hosts_fit(tasks: int, run_timeout: int, attempts: int, spot: int, retries: int) -> None:
+    """Each is tried again three times for as long as the history has room, as the monitor does it. `RunTask` itself
+    tries again as often for each attempt."""
     given = settings(runTimeoutSeconds=run_timeout, taskAttempts=attempts, spotShare=spot)
     tasks = min(tasks, history.longest_task_list(given))
+    of_retries = retries * history.EVENTS_PER_RETRY
     wait_events = 0
     for failed in range(tasks):
         for _ in range(failures.INFRASTRUCTURE_RETRIES):
-            if wait_events + RETRIED <= history.events_for_waits(given, tasks, 0, failed):
-                wait_events += RETRIED
+            events = history.EVENTS_PER_ATTEMPT + of_retries
+            if wait_events + events + of_retries * tasks <= history.events_for_waits(given, tasks, 0, failed):
+                wait_events += events
     looks = history.looks(run_timeout, history.longest_wait_seconds(run_timeout)) * history.EVENTS_PER_LOOK
     of_tasks = tasks * (history.EVENTS_PER_TASK + history.EVENTS_PER_FAILURE)
-    assert looks + of_tasks + wait_events + history.RESERVED <= history.EVENTS
+    of_last_attempts = of_retries * tasks if wait_events else 0  # else nothing was granted
+    assert looks + of_tasks + wait_events + of_last_attempts + history.RESERVED <= history.EVENTS
 
 
 @pytest.mark.parametrize(

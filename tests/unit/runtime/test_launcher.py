@@ -197,7 +197,7 @@ class TestLaunching:
         assert w.launcher.launch(payload(1), plenty)["launched"] == 1
         assert providers(w) == ["FARGATE_SPOT", "FARGATE"]
 
-    def test_spot_comes_first_again_after_a_wait(self, world: Callable[..., Any]) -> None:
+    def test_on_demand_capacity_stays_first_where_spot_had_none(self, world: Callable[..., Any]) -> None:
         w = world(spotShare=100, maxConcurrency=1)
         w.ecs.answers = [FULL] * 200
         w.launcher.launch(payload(3), plenty)
@@ -206,7 +206,37 @@ class TestLaunching:
             w.clock.advance(60)
             w.launcher.launch(payload(3), plenty)
             w.details.write(replace(w.rows()[-1], status=TaskStatus.COMPLETED))
-        assert providers(w) == ["FARGATE", "FARGATE_SPOT", "FARGATE_SPOT"]
+        assert providers(w) == ["FARGATE"] * 3
+
+    @pytest.mark.parametrize(
+        ("share", "refusal"), [(100, client_error("ThrottlingException", "Rate exceeded")), (0, FULL)]
+    )
+    def test_throttling_changes_no_turn_and_neither_does_a_wait_without_spot(
+        self, world: Callable[..., Any], share: int, refusal: Exception
+    ) -> None:
+        w = world(spotShare=share)
+        w.ecs.answers = [refusal] * 200
+        w.launcher.launch(payload(1), plenty)
+        assert w.summary().capacity_waits == 1 and not w.summary().on_demand_first
+
+    def test_a_task_without_room_that_an_earlier_call_started_is_found_before_other_tokens_are_used(
+        self, world: Callable[..., Any]
+    ) -> None:
+        w = world(maxConcurrency=1)
+        w.ecs.answers, w.ecs.lost_answers = [None], [DROPPED]
+        w.launcher.launch(payload(3), lambda: 10.0)
+        assert len(w.ecs.tasks) == 1 and w.rows() == []
+        plan = w.launcher._plan
+
+        def another_first(registration: Any) -> Any:
+            (first,), (second, third) = plan(registration)
+            return [second], [first, third]
+
+        w.launcher._plan = another_first
+        w.ecs.answers = [FULL] * 200
+        w.launcher.launch(payload(3), plenty)
+        assert [row.ecs_task_id for row in w.rows()] == list(w.ecs.tasks)
+        assert w.summary().capacity_waits == 1
 
     def test_a_call_without_an_answer_keeps_its_turn_and_its_token(self, world: Callable[..., Any]) -> None:
         w = world(spotShare=100)

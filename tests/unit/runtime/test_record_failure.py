@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.workflow import failures
+from runtime.workflow import failures, history
 from runtime.workflow.clock import to_iso
 from runtime.workflow.errors import RedriveRefused, RunIdInUse, RunNotFound
 from runtime.workflow.failures import FailureKind
@@ -243,6 +243,17 @@ class TestAttempts:
         assert w.summary().wait_events == counted
         assert [row.status for row in w.rows()] == [TaskStatus.FAILED] * 3
 
+    @pytest.mark.parametrize(("retries", "again"), [(0, True), (6, False)])
+    def test_where_run_task_itself_had_to_try_again_room_is_left_to_the_other_tasks(
+        self, registered: Callable[..., Any], retries: int, again: bool
+    ) -> None:
+        w = registered()
+        w.summaries.count_events(w.summary(), history.events_for_waits(w.settings, 3, 0, 0) - 60)
+        counted = w.summary().wait_events
+        lost = ecs_cause(StopCode="SpotInterruption", StoppedReason="Your Spot Task was interrupted.")
+        assert failed(w, "States.TaskFailed", lost, retries=retries)["again"] is again
+        assert w.summary().wait_events - counted == (15 if again else 18), "its own retries took place"
+
     def test_infrastructure_does_not_use_up_the_job_s_attempts(self, registered: Callable[..., Any]) -> None:
         w = registered(taskAttempts=2)
         assert failed(w, "States.TaskFailed", ecs_cause(), attempt=3, infrastructure=2)["again"] is True
@@ -315,8 +326,8 @@ class TestCapacity:
         assert w.summary().wait_events == 33 + 15
         assert failed(w, "States.TaskFailed", ecs_cause(), retries=1)["again"]
         assert w.summary().wait_events == 33 + 15 + 18
-        assert not failed(w, "States.TaskFailed", ecs_cause(), attempt=2)["again"]
-        assert w.summary().wait_events == 33 + 15 + 18
+        assert not failed(w, "States.TaskFailed", ecs_cause(), attempt=2, retries=2)["again"]
+        assert w.summary().wait_events == 33 + 15 + 18 + 6
 
     @pytest.mark.parametrize(("share", "shortest", "longest"), [(0, 1_000, 21_600), (100, 5, 11)])
     def test_the_first_wait_for_spot_is_short_however_few_events_are_left(

@@ -142,15 +142,12 @@ class TestSummaries:
         ended, written = summaries.end_waiting(second, LATER)
         assert written and (ended.waiting_since, ended.capacity_waits) == (None, 2)
 
-    def test_spot_comes_first_again_only_where_every_call_was_answered(self, summaries: SummaryTable) -> None:
+    def test_a_wait_that_a_look_ended_too_early_is_noted_again(self, summaries: SummaryTable) -> None:
         summaries.register(RUN)
-        waiting, _ = summaries.wait_for_capacity(RUN, NOW, "full", launch_after=LATER)
-        assert waiting.on_demand_first
-        assert not summaries.wait_for_capacity(waiting, NOW, "full", launch_after=LATER)[0].on_demand_first
-        waiting, _ = summaries.wait_for_capacity(RUN, NOW, "full", launch_after=LATER)
-        ended, _ = summaries.end_waiting(waiting, LATER)
-        assert ended.on_demand_first
-        assert not summaries.end_waiting(ended, LATER, all_answered=True)[0].on_demand_first
+        waiting, _ = summaries.wait_for_capacity(RUN, NOW, "full")
+        summaries.end_waiting(waiting, NOW)
+        found, _ = summaries.wait_until(waiting, LATER)
+        assert (found.waiting_since, found.waiting_reason, found.waiting_until) == (NOW, "full", LATER)
 
     def test_a_row_that_vanished_is_not_made_again(self, summaries: SummaryTable) -> None:
         assert summaries.update_counts(RUN, Counts(1, 1, 1), LATER) == (RUN, False)
