@@ -1,4 +1,4 @@
-# What the kit can do, one target a command. Each target does the set-up it needs.
+# One target per command. Each target does the set-up it needs.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
@@ -9,37 +9,45 @@ SETUP := $(VENV)/.complete
 
 .PHONY: help
 help: ## show this help
-	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: e2e
 e2e: $(SETUP) ## deploy both patterns, run ten tasks each, verify, destroy (ARGS="--pattern 1 …")
 	@$(BIN)/python automation/e2e.py $(ARGS)
 
 .PHONY: docker-e2e
-docker-e2e: $(SETUP) ## the same with real containers, and their tests; root on Debian gets an engine for it (ARGS="…")
-	@$(BIN)/python -m automation.local.docker_engine bash -c 'set -e; \
+docker-e2e: $(SETUP) ## e2e with real containers, and their tests; root on Debian gets a Docker engine (ARGS="…")
+	@$(BIN)/python -m tools.docker_engine bash -c 'set -e; \
 	  $(BIN)/python automation/e2e.py --container-runtime docker --config "baseImage=$$KIT_BASE_IMAGE" $(ARGS); \
-	  $(BIN)/python -m pytest --quiet --timeout 900 -o faulthandler_timeout=1800 -m docker tests/integration tests/e2e/test_own_jobs.py'
+	  $(BIN)/python -m pytest --quiet $(LONGER) -m docker tests/integration local_aws/tests/integration tests/e2e/test_own_jobs.py'
 
 .PHONY: wheels
-wheels: $(SETUP) ## put the image's packages into its build context, for builds that reach no package index
-	@$(BIN)/python -c 'from automation.local import docker_engine; docker_engine.fetch_wheels()'
+wheels: $(SETUP) ## download the image's packages into its build context, for builds without a package index
+	@$(BIN)/python -c 'from tools import docker_engine; docker_engine.fetch_wheels()'
+
+PYTEST := $(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile
+LONGER := --timeout 900 -o faulthandler_timeout=1800
+COVERAGE := --cov-report=term:skip-covered --cov-fail-under
 
 .PHONY: test
 test: $(SETUP) ## the tests that take less than three minutes in all, with coverage (ARGS="-k name …")
-	@$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile -m "not acceptance and not docker" --cov --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)
+	@$(PYTEST) -m "not acceptance and not docker" --cov $(COVERAGE)=92 tests local_aws/tests/test_readme.py $(ARGS)
+
+.PHONY: test-local-aws
+test-local-aws: $(SETUP) ## the local AWS's own tests, with coverage (ARGS="-k name …")
+	@$(PYTEST) $(LONGER) -m "not docker" --cov=local_aws $(COVERAGE)=92 local_aws/tests $(ARGS)
 
 .PHONY: acceptance
-acceptance: $(SETUP) ## the tests that take minutes: whole runs with faults of every kind, whole journeys (ARGS="-k name …")
-	@$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile --timeout 900 -o faulthandler_timeout=1800 -m "acceptance and not docker" tests/integration tests/e2e $(ARGS)
+acceptance: $(SETUP) ## the tests that take minutes: every injected fault, whole journeys of the driver (ARGS="-k name …")
+	@$(PYTEST) $(LONGER) -m "acceptance and not docker" tests/integration tests/e2e $(ARGS)
 
 .PHONY: soak
-soak: $(SETUP) ## fifty runs with faults in them on a deployed stack: all come to a true end (ARGS="--runs 6 --seed 2 …")
-	@$(BIN)/python -m automation.soak $(ARGS)
+soak: $(SETUP) ## fifty runs with injected faults on one deployed stack: all reach a terminal state (ARGS="--runs 6 --seed 2 …")
+	@$(BIN)/python -m automation.cli.soak $(ARGS)
 
 .PHONY: deployments
-deployments: $(SETUP) ## deploy and destroy a hundred times on a busy machine: every deployment is whole (ARGS="--count 10 …")
-	@$(BIN)/python -m automation.deployments $(ARGS)
+deployments: $(SETUP) ## deploy and destroy a hundred times on a busy machine: every deployment is complete (ARGS="--count 10 …")
+	@$(BIN)/python -m automation.cli.deployments $(ARGS)
 
 .PHONY: lint
 lint: $(SETUP) ## ruff, mypy strict, import contracts
@@ -48,36 +56,48 @@ lint: $(SETUP) ## ruff, mypy strict, import contracts
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo > .lint-imports.log 2>&1 || { cat .lint-imports.log; rm -f .lint-imports.log; exit 1; }; rm -f .lint-imports.log
 
+.PHONY: config
+config: $(SETUP) ## write the configuration keys of components/config.py into Pulumi.yaml and the README
+	@$(BIN)/python -m tools.config_pages
+
 .PHONY: format
-format: $(SETUP) ## let ruff format and sort
+format: $(SETUP) ## format and sort with ruff
 	@$(BIN)/ruff check --quiet --fix .
 	@$(BIN)/ruff format --quiet .
 
+.PHONY: drawing
+drawing: $(SETUP) ## draw the packages and their imports into docs/architecture.md
+	@$(BIN)/python -m tools.drawing
+
 .PHONY: bench
-bench: $(SETUP) ## time the main job's phases and print their ratios
+bench: $(SETUP) ## time the phases of e2e and print their ratios
 	@$(BIN)/python -m benchmarks.phases
 
 .PHONY: local
 local: $(SETUP) ## start the local AWS and print its environment: eval "$$(make -s local)"
-	@$(BIN)/python -m automation.local start
+	@$(BIN)/python -m local_aws start --base-image "$$(sed -n '/^  baseImage:/,/default:/s/.*default: "\(.*\)"/\1/p' Pulumi.yaml)"
 
 .PHONY: local-stop
-local-stop: $(SETUP) ## stop the local AWS and throw its state away
-	@$(BIN)/python -m automation.local stop
+local-stop: $(SETUP) ## stop the local AWS and delete its state
+	@$(BIN)/python -m local_aws stop
+
+.PHONY: corrections
+corrections: $(SETUP) ## is each correction of MiniStack still needed, and does it still fit? (ARGS="name … | --accept")
+	@$(BIN)/python -m local_aws.corrections $(ARGS)
 
 .PHONY: lock
-lock: $(SETUP) ## write requirements.lock anew from pyproject.toml
+lock: $(SETUP) ## regenerate requirements.lock from pyproject.toml
 	@$(BIN)/pip-compile --quiet --allow-unsafe --extra dev --generate-hashes --strip-extras --no-header \
 	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements.lock pyproject.toml
 
 .PHONY: clean
 clean: ## remove everything that was installed or built here
-	@rm -rf $(VENV) .kit .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* reports
+	@rm -rf $(VENV) .kit .local-aws .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* reports
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Complete only once every package of the lock is there: an interrupted set-up starts again.
-# The lock names every package, so nothing is resolved: pip before 23.3 looks past the lock for what is asked for with
-# extras, and then refuses the newest release for having no hash.
+# Complete only once every package of the lock is installed: an interrupted set-up starts again.
+# --no-deps, because the lock names every package, and pip before 23.3 resolves requirements with extras outside the
+# lock, where the newest release has no hash.
 $(SETUP): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 …" >&2; exit 2; }
 	@echo "installing the locked packages into $(VENV) (once) …" >&2

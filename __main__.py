@@ -1,5 +1,5 @@
-"""The program's entry for `pulumi up`."""
+"""Entry point for `pulumi up`."""
 
-from components.program import program
+from ecs_kit.components.program import program
 
 program()

@@ -1,6 +1,6 @@
 """What the task's image adds to its base: size, and processor time of the start.
 
-    python -m automation.local.docker_engine python -m benchmarks.image
+    python -m tools.docker_engine python -m benchmarks.image
 
 Needs a Docker engine; the base is `KIT_BASE_IMAGE`, else the kit's own. Sizes do not depend on the machine; times are
 ratios of two containers of the same run of this program.
@@ -14,9 +14,9 @@ import docker
 from rich.console import Console
 from rich.table import Table
 
-from automation.local.plugins.docker.engine import Engine
-from components.program import KitConfig
-from components.task_image import stage_context
+from ecs_kit.components.program import KitConfig
+from ecs_kit.components.task_image import stage_context
+from local_aws.plugins.docker.engine import Engine
 
 NAME = "ecs-step-functions-kit/task:benchmark"
 RUNS = 3
@@ -49,7 +49,7 @@ def main() -> None:
     above = (client.images.get(NAME).attrs["Size"] - client.images.get(base).attrs["Size"]) / MEGABYTE
     bare = cpu_seconds(client, NAME, "python3 -c pass")
     clients = "import boto3; [boto3.client(name, region_name='x') for name in ('dynamodb', 's3')]"
-    version = cpu_seconds(client, NAME, "python3 -m runtime.task --version")
+    version = cpu_seconds(client, NAME, "python3 -m ecs_kit.runtime.task --version")
     made = cpu_seconds(client, NAME, f'python3 -c "{clients}"')
     table = Table("figure", "value")
     table.add_row("MB above its base", f"{above:.1f}")

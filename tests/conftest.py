@@ -2,9 +2,9 @@
 
 import os
 
-KEPT = ("KIT_BASE_IMAGE", "KIT_MODEL_EXAMPLES")
+KEPT = ("KIT_BASE_IMAGE", "KIT_MODEL_EXAMPLES", "LOCAL_AWS_BASE_IMAGE")
 """What tests are told by whoever runs them."""
 
 for name in list(os.environ):
-    if name.startswith(("AWS_", "PULUMI_", "KIT_")) and name not in KEPT:
+    if name.startswith(("AWS_", "KIT_", "LOCAL_AWS_", "PULUMI_")) and name not in KEPT:
         del os.environ[name]

@@ -1,4 +1,4 @@
-"""What a result of the word count has to be, for `automation/e2e.py --expect`."""
+"""The check of the word count's results, for `automation/e2e.py --expect`."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import re
 
 
 def expected(source: bytes, result: bytes) -> str:
-    """Compare a result with its source, counted another way than the job does.
+    """Compare a result with its source, counted in another way than by the job.
 
     Args:
         source: the text.
         result: the object that the task wrote.
 
     Returns:
-        What is wrong; nothing if nothing is.
+        What is wrong; empty if nothing is.
     """
     try:
         document = json.loads(result)

@@ -5,20 +5,33 @@ import shutil
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from automation.interruption import Interruption
-from automation.lifecycle import Stack
-from automation.local.target import LocalTarget
-from automation.pulumi_process import PulumiProcess
+from ecs_kit.automation.host.interruption import Interruption
+from ecs_kit.automation.stacks.lifecycle import Stack
+from ecs_kit.automation.stacks.local import LocalTarget
+from ecs_kit.automation.stacks.pulumi_process import PulumiProcess
 
 ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("components", "runtime", "specs", "__main__.py", "Pulumi.yaml")
+COPIED = ("ecs_kit", "specs", "__main__.py", "Pulumi.yaml")
+
+
+def copy_project(project: Path, names: Iterable[str] = COPIED) -> None:
+    """Copy these parts of the project into a folder, which is made."""
+    project.mkdir(exist_ok=True)
+    for name in names:
+        source = ROOT / name
+        if source.is_symlink():
+            (project / name).symlink_to(source.readlink())
+        elif source.is_dir():
+            shutil.copytree(source, project / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, project / name)
 
 
 DRIVER_SECONDS = 600.0
@@ -73,12 +86,7 @@ class Deployed:
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     """Deploy a copy of the project, and destroy it when the module's tests are through."""
     project = tmp_path_factory.mktemp("project")
-    for name in COPIED:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, project / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, project / name)
+    copy_project(project)
     work_dir = tmp_path_factory.mktemp("work")
     with pytest.MonkeyPatch.context() as patch:
         for variable in [name for name in os.environ if name.startswith(("AWS_", "PULUMI_"))]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from automation.local import session
+from local_aws import session
 
 pytestmark = pytest.mark.e2e
 

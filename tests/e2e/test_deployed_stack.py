@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from automation import runs, specs, verify
-from automation.lifecycle import Changes
-from components.config import declarations
+from ecs_kit.automation.journeys import runs, spec_files, verify
+from ecs_kit.automation.stacks.lifecycle import Changes
+from ecs_kit.components.config import declarations
 from tests.e2e.conftest import ROOT, Deployed
 
 TABLE = json.loads((ROOT / "tests" / "expected_resources.json").read_text(encoding="utf-8"))["patterns"]
@@ -37,7 +37,7 @@ def run(kit: Deployed, pattern: int, document: Mapping[str, Any], name: str) -> 
     """Start a run of `document`, watch it, and judge it."""
     path = Path("spec.json")
     deployed = kit.pattern(pattern)
-    rendered = specs.render(path, document, deployed)
+    rendered = spec_files.render(path, document, deployed)
     runs.put_sources(kit.target.aws, rendered, deployed["s3BucketName"])
     started = runs.start(kit.target.aws, pattern=pattern, spec=rendered, deployed=deployed, name=name)
     ended = runs.watch(
@@ -47,8 +47,8 @@ def run(kit: Deployed, pattern: int, document: Mapping[str, Any], name: str) -> 
     return verify.judge(finished, verify.gather(kit.target.aws, finished))
 
 
-def sample(pattern: int) -> specs.Document:
-    return specs.load(specs.sample_path(ROOT, pattern))
+def sample(pattern: int) -> spec_files.Document:
+    return spec_files.load(spec_files.sample_path(ROOT, pattern))
 
 
 def both_patterns(switch: str) -> dict[str, int]:
@@ -101,7 +101,7 @@ def test_a_second_deployment_after_all_that_changes_nothing(deployed: Deployed) 
 
 @pytest.mark.parametrize("pattern", [1, 2])
 def test_a_list_of_one_task_is_a_run_like_any_other(deployed: Deployed, pattern: int) -> None:
-    verdict = run(deployed, pattern, specs.with_tasks(sample(pattern), 1), "one-task")
+    verdict = run(deployed, pattern, spec_files.with_tasks(sample(pattern), 1), "one-task")
 
     assert verdict.problems == ()
     assert (verdict.copies, verdict.summary["number_of_tasks"]) == (1, 1)
@@ -111,7 +111,7 @@ def test_a_list_of_one_task_is_a_run_like_any_other(deployed: Deployed, pattern:
 def test_a_spec_with_all_values_filled_in_and_in_another_form_runs(deployed: Deployed, pattern: int) -> None:
     """Other order, separator, run id as text, several security groups, entries with and without a bucket."""
     output = deployed.pattern(pattern)
-    filled = {name: output[name] for name in reversed(specs.FILLED_IN)}
+    filled = {name: output[name] for name in reversed(spec_files.FILLED_IN)}
     groups = sorted({output["securityGroupId"], *output.get("securityGroupIds", [])})
     filled |= {
         "separator": ",",
@@ -152,7 +152,7 @@ def test_more_memory_changes_the_task_definition_and_what_names_it(deployed: Dep
 def test_a_changed_function_s_source_updates_that_function_and_the_definition_that_names_its_version(
     deployed: Deployed,
 ) -> None:
-    source = deployed.project / "runtime" / "launcher" / "handler.py"
+    source = deployed.project / "ecs_kit" / "runtime" / "launcher" / "handler.py"
     before = source.read_text(encoding="utf-8")
     source.write_text(before + "\n# changed\n", encoding="utf-8")
 
@@ -165,7 +165,7 @@ def test_a_changed_function_s_source_updates_that_function_and_the_definition_th
 @pytest.mark.acceptance
 def test_a_changed_task_s_source_is_built_pushed_and_registered_anew(deployed: Deployed) -> None:
     before = deployed.pattern(2)
-    source = deployed.project / "runtime" / "task" / "job.py"
+    source = deployed.project / "ecs_kit" / "runtime" / "task" / "job.py"
     source.write_text(source.read_text(encoding="utf-8") + "\n# changed\n", encoding="utf-8")
 
     after = deployed.stack.deploy().outputs["pattern2"]
@@ -176,7 +176,7 @@ def test_a_changed_task_s_source_is_built_pushed_and_registered_anew(deployed: D
     images = deployed.target.aws.ecr.describe_images(repositoryName=before["clusterName"])["imageDetails"]
     assert digest in {image["imageDigest"] for image in images}
     deployed.outputs = {**deployed.outputs, "pattern2": after}
-    assert run(deployed, 2, specs.with_tasks(sample(2), 2), "new-source").problems == ()
+    assert run(deployed, 2, spec_files.with_tasks(sample(2), 2), "new-source").problems == ()
 
 
 @pytest.mark.acceptance

@@ -13,9 +13,9 @@ from typing import Any
 import boto3
 import pytest
 
-from automation import specs
-from automation.local.emulator import Emulator
-from automation.local.pulumi_cli import default_cache_dir
+from ecs_kit.automation.journeys import spec_files
+from local_aws import Emulator
+from local_aws.pulumi_cli import default_cache_dir
 from tests.e2e.conftest import finish
 
 pytestmark = pytest.mark.e2e
@@ -115,7 +115,7 @@ def test_each_pattern_s_sample_runs_also_two_at_once(tmp_path: Path) -> None:
 @pytest.mark.acceptance
 def test_the_same_flow_on_whatever_the_aws_endpoint_is(tmp_path: Path) -> None:
     """`--target aws` with a spec in the seed kit's form: names filled in, other order, run id as text."""
-    spec = dict(reversed(specs.load(specs.sample_path(ROOT, 1)).items()))
+    spec = dict(reversed(spec_files.load(spec_files.sample_path(ROOT, 1)).items()))
     spec |= {
         "ddbTableNameWFSummary": "workflow_summary_pattern_1",
         "clusterName": "amazon-ecs-starter-kit-pattern-1",

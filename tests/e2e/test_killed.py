@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,15 +12,15 @@ from typing import Any
 import boto3
 import pytest
 
-from automation import processes, workfolders
-from automation.local.emulator import Emulator
-from tests.e2e.conftest import COPIED, ROOT, finish
+from ecs_kit.automation.host import processes, workfolders
+from local_aws import Emulator
+from tests.e2e.conftest import COPIED, copy_project, finish
 from tests.e2e.test_driver import environment
 
 pytestmark = [pytest.mark.e2e, pytest.mark.acceptance]
 
 DEPLOYING = "created 25 resources"
-PROJECT = (*COPIED, "automation", "tools")
+PROJECT = (*COPIED, "automation", "local_aws", "tools")
 
 
 class Project:
@@ -35,15 +34,11 @@ class Project:
         self.root = folder / "project"
         self.home = folder
         self.started: list[subprocess.Popen[str]] = []
-        for name in PROJECT:
-            source = ROOT / name
-            copy = shutil.copytree if source.is_dir() else shutil.copy
-            self.root.mkdir(exist_ok=True)
-            copy(source, self.root / name)
+        copy_project(self.root, PROJECT)
 
     def start(self, *arguments: str, **more: str) -> "subprocess.Popen[str]":
         process = subprocess.Popen(
-            [sys.executable, str(self.root / "automation" / "e2e.py"), *arguments],
+            [sys.executable, str(self.root / "ecs_kit" / "automation" / "e2e.py"), *arguments],
             cwd=self.home,
             env=environment(self.home, **more),
             stdin=subprocess.DEVNULL,

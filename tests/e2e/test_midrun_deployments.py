@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from automation import runs, specs, verify
+from ecs_kit.automation.journeys import runs, spec_files, verify
 from tests.e2e.conftest import Deployed
 from tests.e2e.test_deployed_stack import sample
 
@@ -45,7 +45,7 @@ def edit(project: Path, path: str, *changes: tuple[str, str]) -> None:
 
 
 def change_image(kit: Deployed) -> None:
-    edit(kit.project, "runtime/task/job.py", ("_copy = run\n", "_copy = run\n# another image\n"))
+    edit(kit.project, "ecs_kit/runtime/task/job.py", ("_copy = run\n", "_copy = run\n# another image\n"))
 
 
 def change_memory(kit: Deployed) -> None:
@@ -60,17 +60,17 @@ def change_payload(kit: Deployed) -> None:
     """State machine and functions name the run and the spec otherwise from now on."""
     edit(
         kit.project,
-        "components/state_machines.py",
+        "ecs_kit/components/definitions.py",
         ('"runId": "{% $run.runId %}"', '"identifier": "{% $run.runId %}"'),
         ('"spec": "{%', '"document": "{%'),
     )
     edit(
         kit.project,
-        "runtime/monitor/monitor.py",
+        "ecs_kit/runtime/monitor/monitor.py",
         ('payload.get("runId")', 'payload.get("identifier")'),
         ('"spec": document', '"document": document'),
     )
-    edit(kit.project, "runtime/workflow/registration.py", ('payload.get("spec")', 'payload.get("document")'))
+    edit(kit.project, "ecs_kit/runtime/functions/registration.py", ('payload.get("spec")', 'payload.get("document")'))
 
 
 def add_tag(kit: Deployed) -> None:
@@ -96,36 +96,32 @@ def until(ask: Callable[[], Any], what: Callable[[], str]) -> Any:
     return answer
 
 
-def start(kit: Deployed, pattern: int, tasks: list[str]) -> verify.Run:
+def start(kit: Deployed, pattern: int, tasks: list[str]) -> runs.Run:
     """Start a run of tasks with these names, all of which read the sample's first source."""
     deployed = kit.stack.outputs()[f"pattern{pattern}"]
     key = sample(pattern)["taskList"][0]["objectKey"]
     document = {**sample(pattern), "taskList": [{"taskName": name, "objectKey": key} for name in tasks]}
-    rendered = specs.render(Path("spec.json"), document, deployed)
+    rendered = spec_files.render(Path("spec.json"), document, deployed)
     runs.put_sources(kit.target.aws, rendered, deployed["s3BucketName"])
     return runs.start(kit.target.aws, pattern=pattern, spec=rendered, deployed=deployed, name=f"run-of-{tasks[0]}")
 
 
-def rows(kit: Deployed, run: verify.Run) -> list[tuple[str, int, str]]:
-    table = str(run.deployed["ddbTableNameWFDetails"])
-    found = verify.details_of_run(kit.target.aws, table, run.workflow_name, run.run_id)
+def rows(kit: Deployed, run: runs.Run) -> list[tuple[str, int, str]]:
+    found = run.details(kit.target.aws)
     return sorted((str(row["task_name"]), int(row["attempt"]), str(row["status"])) for row in found)
 
 
-def revisions(kit: Deployed, run: verify.Run) -> set[str]:
+def revisions(kit: Deployed, run: runs.Run) -> set[str]:
     """The revisions from which the run's ECS tasks were started."""
-    table = str(run.deployed["ddbTableNameWFDetails"])
-    arns = [
-        str(row["ecs_task_id"]) for row in verify.details_of_run(kit.target.aws, table, run.workflow_name, run.run_id)
-    ]
+    arns = [str(row["ecs_task_id"]) for row in run.details(kit.target.aws)]
     found = kit.target.aws.ecs.describe_tasks(cluster=str(run.deployed["clusterName"]), tasks=arns)["tasks"]
     return {task["taskDefinitionArn"].rsplit("/", 1)[-1] for task in found}
 
 
 @pytest.fixture(scope="module")
-def active(deployed: Deployed) -> Iterator[dict[int, verify.Run]]:
+def active(deployed: Deployed) -> Iterator[dict[int, runs.Run]]:
     """Runs of both patterns, all of whose tasks wait; two attempts each are configured."""
-    with (deployed.project / "runtime/task/job.py").open("a", encoding="utf-8") as file:
+    with (deployed.project / "ecs_kit/runtime/task/job.py").open("a", encoding="utf-8") as file:
         file.write(JOB)
     deployed.stack.configure({f"{NAMESPACE}:taskAttempts": "2"})
     deployed.stack.deploy()
@@ -140,7 +136,7 @@ def active(deployed: Deployed) -> Iterator[dict[int, verify.Run]]:
 
 
 @pytest.fixture(scope="module")
-def ended(deployed: Deployed, active: dict[int, verify.Run]) -> dict[int, Any]:
+def ended(deployed: Deployed, active: dict[int, runs.Run]) -> dict[int, Any]:
     """Both runs, ended, after all deployments; after each one task reaches its second attempt."""
     for name, change in CHANGES.items():
         change(deployed)

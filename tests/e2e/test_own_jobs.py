@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from automation import runs, specs, verify
-from automation.interruption import Interruption
-from automation.lifecycle import Stack
-from automation.local.target import LocalTarget
-from automation.pulumi_process import PulumiProcess
+from ecs_kit.automation.host.interruption import Interruption
+from ecs_kit.automation.journeys import runs, spec_files, verify
+from ecs_kit.automation.stacks.lifecycle import Stack
+from ecs_kit.automation.stacks.local import LocalTarget
+from ecs_kit.automation.stacks.pulumi_process import PulumiProcess
+from local_aws.testing import docker_images
 from tests.e2e.conftest import finish
 from tests.e2e.test_driver import ROOT, start
-from tests.integration import docker_images
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.e2e]
 
@@ -88,9 +88,9 @@ ARG BASE_IMAGE
 FROM ${BASE_IMAGE}
 ENV PYTHONPATH=/app
 WORKDIR /app
-COPY runtime runtime
+COPY ecs_kit ecs_kit
 COPY witness.py .
-ENTRYPOINT ["python3", "-m", "runtime.task"]
+ENTRYPOINT ["python3", "-m", "ecs_kit.runtime.task"]
 """
 
 WITNESS = '''
@@ -134,13 +134,13 @@ sys.path.append({root!r})
 
 import pulumi
 import pulumi_aws
-from components.config import KitConfig
-from components.job import JobArgs
-from components.names import Place
-from components.patterns import PatternArgs, TaskSubmissionFromLambda, TaskSubmissionFromStepFunctions
+from ecs_kit.components.config import KitConfig
+from ecs_kit.components.job import JobArgs
+from ecs_kit.components.names import DeploymentTarget
+from ecs_kit.components.patterns import PatternArgs, TaskSubmissionFromLambda, TaskSubmissionFromStepFunctions
 
 own = pulumi.Config()
-place = Place(
+target = DeploymentTarget(
     partition=pulumi_aws.get_partition().partition,
     account=pulumi_aws.get_caller_identity().account_id,
     region=pulumi_aws.get_region().region,
@@ -150,7 +150,7 @@ built = TaskSubmissionFromLambda(
     "built",
     PatternArgs(
         config=config,
-        place=place,
+        target=target,
         stack=pulumi.get_stack(),
         job=JobArgs(context=Path("image"), function="witness:run", environment={{"JOB_COLOUR": "red"}}),
     ),
@@ -159,7 +159,7 @@ ready = TaskSubmissionFromStepFunctions(
     "ready",
     PatternArgs(
         config=config,
-        place=place,
+        target=target,
         stack=pulumi.get_stack(),
         job=JobArgs(
             image=built.outputs["imageUri"],
@@ -173,7 +173,7 @@ ready = TaskSubmissionFromStepFunctions(
                     {{
                         "Effect": "Allow",
                         "Action": "dynamodb:DescribeTable",
-                        "Resource": place.arn("dynamodb", "table/workflow_details_pattern_2-own"),
+                        "Resource": target.arn("dynamodb", "table/workflow_details_pattern_2-own"),
                     }}
                 ],
             }},
@@ -200,8 +200,8 @@ class Library:
     def run(self, pattern: int) -> tuple[verify.Verdict, dict[str, Any]]:
         """Run one task, and read what it saw."""
         aws, deployed = self.target.aws, self.outputs[f"pattern{pattern}"]
-        document = specs.with_tasks(specs.load(specs.sample_path(ROOT, pattern)), 1)
-        rendered = specs.render(Path("spec.json"), document, deployed)
+        document = spec_files.with_tasks(spec_files.load(spec_files.sample_path(ROOT, pattern)), 1)
+        rendered = spec_files.render(Path("spec.json"), document, deployed)
         runs.put_sources(aws, rendered, deployed["s3BucketName"])
         started = runs.start(aws, pattern=pattern, spec=rendered, deployed=deployed, name=uuid.uuid4().hex)
         ended = runs.watch(aws, [started], on_counts=lambda *_: None, poll_seconds=0.2, limit_seconds=120)

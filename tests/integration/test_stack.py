@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from automation.errors import StackOperationFailed
-from automation.interruption import Interruption
-from automation.lifecycle import Stack
-from automation.local import pulumi_cli
-from automation.pulumi_process import PulumiProcess
+from ecs_kit.automation.errors import StackOperationFailed
+from ecs_kit.automation.host.interruption import Interruption
+from ecs_kit.automation.stacks.lifecycle import Stack
+from ecs_kit.automation.stacks.pulumi_process import PulumiProcess
+from local_aws import add_language_host, ensure_pulumi
 
 pytestmark = pytest.mark.integration
 
@@ -38,8 +38,8 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def make_stack(project: Path, tmp_path: Path) -> MakeStack:
-    cli = pulumi_cli.ensure(pulumi_cli.default_cache_dir(), progress=print)
-    pulumi_cli.add_language_host(cli.path, tmp_path / "bin")
+    cli = ensure_pulumi(progress=print)
+    add_language_host(cli.path, tmp_path / "bin")
     (tmp_path / "state").mkdir()
     environment = {
         **os.environ,

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from runtime.workflow import specs
-from runtime.workflow.errors import SpecRefused
-from runtime.workflow.specs import Deployed
+from ecs_kit.runtime.contract.errors import SpecRefused
+from ecs_kit.runtime.contract.specs import INFRASTRUCTURE_ATTRIBUTES, SPEC_ATTRIBUTES, Deployed
+from ecs_kit.runtime.functions import spec_check
 from tests.unit.runtime.fakes import infrastructure, spec
 
 FOLDER = Path(__file__).parents[2] / "specs"
@@ -19,7 +19,7 @@ DEPLOYED = Deployed(infrastructure(), security_group_ids=("sg-tasks", "sg-monito
 
 def refusal(document: object, deployed: Deployed | None = DEPLOYED) -> list[str]:
     with pytest.raises(SpecRefused) as refused:
-        specs.check(document, deployed=deployed)
+        spec_check.check(document, deployed=deployed)
     return [str(problem) for problem in refused.value.problems]
 
 
@@ -31,18 +31,18 @@ class TestSamples:
     def test_names_ten_tasks_and_a_placeholder_for_each_infrastructure_attribute(self, pattern: int) -> None:
         document = self.document(pattern)
         assert len(document["taskList"]) == 10
-        assert {document[name] for name in specs.INFRASTRUCTURE_ATTRIBUTES} == {
-            f"<{name}>" for name in specs.INFRASTRUCTURE_ATTRIBUTES
+        assert {document[name] for name in INFRASTRUCTURE_ATTRIBUTES} == {
+            f"<{name}>" for name in INFRASTRUCTURE_ATTRIBUTES
         }
         assert document["separator"] == "$"
         assert "workflowRunId" not in document
 
     def test_satisfies_the_schema_with_its_placeholders(self, pattern: int) -> None:
-        assert len(specs.check(self.document(pattern), deployed=None).tasks) == 10
+        assert len(spec_check.check(self.document(pattern), deployed=None).tasks) == 10
 
     def test_is_accepted_by_the_stack_once_rendered(self, pattern: int) -> None:
         values = infrastructure(pattern)
-        checked = specs.check(specs.render(self.document(pattern), values), deployed=Deployed(values))
+        checked = spec_check.check(spec_check.render(self.document(pattern), values), deployed=Deployed(values))
         assert checked.subnet_ids == ("subnet-1", "subnet-2")
         assert {task.bucket for task in checked.tasks} == {f"kit-{pattern}"}
 
@@ -67,19 +67,19 @@ class TestSeedForm:
                 ).items()
             )
         )
-        checked = specs.check(document, deployed=DEPLOYED)
+        checked = spec_check.check(document, deployed=DEPLOYED)
         assert checked.run_id == 100001
         assert checked.subnet_ids == ("subnet-2", "subnet-1")
         assert checked.security_group_ids == ("sg-tasks", "sg-monitor")
         assert [(task.name, task.bucket) for task in checked.tasks] == [("with", "elsewhere"), ("without", "kit-1")]
 
     def test_a_bare_family_and_one_subnet_are_accepted(self) -> None:
-        checked = specs.check(spec(taskDefinition="kit-1", subnetIdLiteral="subnet-2"), deployed=DEPLOYED)
+        checked = spec_check.check(spec(taskDefinition="kit-1", subnetIdLiteral="subnet-2"), deployed=DEPLOYED)
         assert checked.subnet_ids == ("subnet-2",)
 
     @pytest.mark.parametrize("given", [100001, "100001", 100001.0, "0100001"])
     def test_a_run_id_may_be_a_number_or_its_digits(self, given: object) -> None:
-        assert specs.check(spec(workflowRunId=given), deployed=DEPLOYED).run_id == 100001
+        assert spec_check.check(spec(workflowRunId=given), deployed=DEPLOYED).run_id == 100001
 
 
 class TestRefusals:
@@ -87,7 +87,7 @@ class TestRefusals:
     def test_what_is_no_object(self, document: object) -> None:
         assert refusal(document)[0].startswith("$: must be an object, not ")
 
-    @pytest.mark.parametrize("name", specs.SPEC_ATTRIBUTES)
+    @pytest.mark.parametrize("name", SPEC_ATTRIBUTES)
     def test_a_missing_attribute(self, name: str) -> None:
         assert refusal(spec(**{name: None})) == [f"$: misses attribute {name}"]
 
@@ -119,7 +119,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("name", ["a", "...", "_", "A-1.b_c", "x" * 128])
     def test_other_task_names_are_accepted(self, name: str) -> None:
-        assert specs.check(spec(taskList=[{"taskName": name, "objectKey": "k"}]), deployed=DEPLOYED)
+        assert spec_check.check(spec(taskList=[{"taskName": name, "objectKey": "k"}]), deployed=DEPLOYED)
 
     @pytest.mark.parametrize("key", ["", "folder/", "k" * 1025])
     def test_a_key_that_names_no_object(self, key: str) -> None:
@@ -139,7 +139,7 @@ class TestRefusals:
         ]
 
     @pytest.mark.parametrize(
-        "name", [name for name in specs.INFRASTRUCTURE_ATTRIBUTES if not name.endswith(("Literal", "GroupId"))]
+        "name", [name for name in INFRASTRUCTURE_ATTRIBUTES if not name.endswith(("Literal", "GroupId"))]
     )
     def test_infrastructure_of_another_stack_with_the_value_expected(self, name: str) -> None:
         expected = infrastructure()[name]
@@ -179,22 +179,22 @@ class TestRefusals:
 
     def test_the_message_says_that_nothing_was_launched(self) -> None:
         with pytest.raises(SpecRefused, match=r"nothing was launched: \$: misses attribute region"):
-            specs.check(spec(region=None), deployed=None)
+            spec_check.check(spec(region=None), deployed=None)
 
 
 class TestParsing:
     def test_reads_json(self) -> None:
-        assert specs.parse('{"a": 1}') == {"a": 1}
+        assert spec_check.parse('{"a": 1}') == {"a": 1}
 
     def test_says_where_a_text_is_no_json(self) -> None:
         with pytest.raises(SpecRefused, match=r"\$: is not JSON: .* at line 2, column 1"):
-            specs.parse('{"a": 1,\n}')
+            spec_check.parse('{"a": 1,\n}')
 
 
 class TestRendering:
     def test_fills_placeholders_wherever_they_stand(self) -> None:
         document = {"a": "<x>", "b": ["<y>", "<x> and more", 3], "c": {"d": "<x>"}}
-        assert specs.render(document, {"x": "1", "y": "2"}) == {
+        assert spec_check.render(document, {"x": "1", "y": "2"}) == {
             "a": "1",
             "b": ["2", "<x> and more", 3],
             "c": {"d": "1"},
@@ -202,9 +202,9 @@ class TestRendering:
 
     def test_names_every_placeholder_without_a_value(self) -> None:
         with pytest.raises(SpecRefused) as refused:
-            specs.render({"a": "<x>", "b": [{"c": "<y>"}]}, {"z": "1"})
+            spec_check.render({"a": "<x>", "b": [{"c": "<y>"}]}, {"z": "1"})
         assert [problem.path for problem in refused.value.problems] == ["$.a", "$.b[0].c"]
 
     def test_tells_placeholders_from_other_values(self) -> None:
-        assert specs.is_placeholder("<region>")
-        assert not any(map(specs.is_placeholder, ["region", "<a b>", "<>", 3, None]))
+        assert spec_check.is_placeholder("<region>")
+        assert not any(map(spec_check.is_placeholder, ["region", "<a b>", "<>", 3, None]))

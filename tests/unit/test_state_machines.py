@@ -12,9 +12,9 @@ import jsonata
 import pytest
 from statelint.linter import Linter
 
-from components.state_machines import StateMachineSettings, pattern_1, pattern_2
-from runtime.workflow import naming, reconciliation
-from runtime.workflow.specs import TaskEntry
+from ecs_kit.components.definitions import StateMachineSettings, pattern_1, pattern_2
+from ecs_kit.runtime.contract import environment, waits
+from ecs_kit.runtime.contract.environment import Attempt
 from tests.unit.runtime.asl import AslError, Interpreter, Result
 from tests.unit.runtime.fakes import EXECUTION, spec
 
@@ -391,9 +391,7 @@ class TestPattern2:
         (override,) = aws.of("ecs")[0]["Overrides"]["ContainerOverrides"]
         assert override["Name"] == "app"
         assert {variable["Name"]: variable["Value"] for variable in override["Environment"]} == (
-            naming.override_environment(
-                "copying", int(RUN_ID), TaskEntry("a", "own", "in/k"), 1, "2026-11-24T09:50:44.120Z", None
-            )
+            environment.override(Attempt("copying", int(RUN_ID), "a", 1, "own", "in/k"), "2026-11-24T09:50:44.120Z")
         )
 
     def test_one_task_one_subnet_and_one_group_stay_lists(self) -> None:
@@ -590,4 +588,4 @@ class TestRedrives:
 def test_the_allowances_of_state_machine_and_monitor_agree() -> None:
     states = dict(all_states(MACHINES[2]))
     allowance = states["RunTask"]["TimeoutSeconds"] - SETTINGS.task_timeout_seconds
-    assert allowance == reconciliation.START_ALLOWANCE.total_seconds()
+    assert allowance == waits.START_ALLOWANCE.total_seconds()

@@ -1,4 +1,4 @@
-"""A job of one's own: count the words of a text and write the counts as JSON."""
+"""A job of your own: count the words of a text and write the counts as JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from runtime.task.job import Job
+from ecs_kit.runtime.task.job import Job
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -22,8 +22,8 @@ SPACE = re.compile(r"\s")
 def run(job: Job, s3: S3Client) -> None:
     """Count the words of the source object and put the result at the target.
 
-    Parameters: `TOP`, how many of the most frequent words are listed (10); `MINIMUM_LENGTH`, letters that a word has at
-    least to be listed (1).
+    Parameters: `TOP`, how many of the most frequent words are listed (10); `MINIMUM_LENGTH`, the least letters of a
+    listed word (1).
 
     Raises:
         ValueError: a parameter is no number, or the object is no text in UTF-8.
@@ -40,7 +40,7 @@ def run(job: Job, s3: S3Client) -> None:
 
 
 def words(chunks: Iterable[bytes]) -> Iterator[str]:
-    """The words of a text in UTF-8, in lower case. A word that two chunks share is one word."""
+    """The words of a text in UTF-8, in lower case. A word across two chunks is one word."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     rest = ""
     for chunk in chunks:
@@ -52,7 +52,7 @@ def words(chunks: Iterable[bytes]) -> Iterator[str]:
 
 
 def summary(found: Iterable[str], *, top: int, minimum_length: int) -> dict[str, Any]:
-    """The result: how many words, how many different ones, the most frequent; the alphabet decides between equals."""
+    """The result: the numbers of words and different words, and the most frequent ones, ties in alphabetical order."""
     counts = Counter(found)
     listed = [(word, count) for word, count in counts.items() if len(word) >= minimum_length]
     listed.sort(key=lambda item: (-item[1], item[0]))

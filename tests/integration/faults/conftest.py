@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from automation.local.emulator import Emulator
+from local_aws import Emulator
 from tests.integration.faults.stage import Run, Runs, Scenario, Stage, started
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from automation.local.emulator import Emulator
+from local_aws import Emulator
 from tests.integration.runtime.pattern import Pattern
 
 Rule = Mapping[str, Any]

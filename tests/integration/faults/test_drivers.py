@@ -1,4 +1,4 @@
-"""The two commands that make faults, from outside: `automation/e2e.py --faults` and `python -m automation.soak`."""
+"""The two commands that make faults, from outside: `e2e.py --faults` and `make soak`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from automation.local.pulumi_cli import default_cache_dir
+from local_aws.pulumi_cli import default_cache_dir
 
 pytestmark = pytest.mark.acceptance
 
@@ -66,7 +66,7 @@ def test_e2e_makes_the_faults_of_a_file_while_its_runs_are_on_and_tells_what_the
 
 
 def test_a_soak_ends_with_nothing_open_and_tells_what_it_did(tmp_path: Path) -> None:
-    report, shown = driven(tmp_path, "-m", "automation.soak", "--runs", "6", "--tasks", "4", "--at-once", "3")
+    report, shown = driven(tmp_path, "-m", "automation.cli.soak", "--runs", "6", "--tasks", "4", "--at-once", "3")
 
     assert (report["passed"], report["problems"], report["destroyed"], report["leftovers"]) == (True, [], True, [])
     assert [run["number"] for run in report["runs"]] == [1, 2, 3, 4, 5, 6]

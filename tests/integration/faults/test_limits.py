@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from components import lambda_package
-from tests.integration.emulator.conftest import zip_of
+from ecs_kit.components import lambda_package
+from local_aws.testing.aws import zip_of
 from tests.integration.faults.stage import KEYS, Outcome, Run, Scenario, Stage, pattern_1
 from tests.integration.runtime.pattern import ROOT
 
@@ -69,7 +69,7 @@ def test_too_much_data_for_step_functions_ends_the_run_and_stops_its_tasks(stage
     given = Scenario(keys=WAITING, alone=True)
     p = stage.deploy(given.settings, alone=True)
     package: dict[str, Any] = {path: data.decode() for path, data in lambda_package.contents("monitor", ROOT).items()}
-    package["runtime/monitor/handler.py"] += TALKATIVE
+    package["ecs_kit/runtime/monitor/handler.py"] += TALKATIVE
     p.aws.client("lambda").update_function_code(FunctionName=p.functions["monitor"], ZipFile=zip_of(package))
     left = over(Run(p, given, "talkative").start())
     assert (left.status, left.execution["error"]) == ("FAILED", "States.DataLimitExceeded")

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from runtime.workflow.clock import to_iso
-from tests.integration.emulator.conftest import allow
+from ecs_kit.runtime.contract.clock import to_iso
+from local_aws.testing.aws import allow
 from tests.integration.faults.stage import KEYS, Run, Scenario, Stage, pattern_2
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.integration]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from automation.local.emulator import Emulator
+from local_aws import Emulator
 from tests.integration.runtime.pattern import Pattern
 
 

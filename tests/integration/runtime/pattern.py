@@ -8,11 +8,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from automation.local.emulator import Emulator
-from components import lambda_package
-from components.state_machines import StateMachineSettings, pattern_1, pattern_2
-from runtime.workflow.tables import OPEN_RUNS_INDEX
-from tests.integration.emulator.conftest import ACCOUNT, REGION, Aws, Fargate, allow, zip_of
+from ecs_kit.components import build_folder, lambda_package
+from ecs_kit.components.definitions import StateMachineSettings, pattern_1, pattern_2
+from ecs_kit.components.task_image import CONTEXT_FOLDERS
+from ecs_kit.runtime.contract.records import OPEN_RUNS_INDEX
+from local_aws import Emulator
+from local_aws.testing.aws import ACCOUNT, REGION, Aws, Fargate, allow, zip_of
+from tests.unit.runtime.fakes import settings_json
 
 ROOT = Path(__file__).parents[3]
 
@@ -48,10 +50,9 @@ def run(job, s3):
 
 
 def image_files() -> dict[str, str]:
-    runtime = ROOT / "runtime"
-    paths = [runtime / "__init__.py", *(runtime / "workflow").glob("*.py"), *(runtime / "task").glob("*.py")]
-    files = {f"app/runtime/{path.relative_to(runtime)}": path.read_text() for path in paths}
-    files["app/runtime/task/job.py"] += JOB
+    library = build_folder.library(ROOT, CONTEXT_FOLDERS)
+    files = {f"app/{path}": file.read_text() for path, file in library.items()}
+    files["app/ecs_kit/runtime/task/job.py"] += JOB
     return files
 
 
@@ -142,7 +143,7 @@ class Pattern:
             "task",
             image_files(),
             {
-                "Entrypoint": ["python3", "-m", "runtime.task"],
+                "Entrypoint": ["python3", "-m", "ecs_kit.runtime.task"],
                 "WorkingDir": "/app",
                 "Env": ["PYTHONPATH=/app:/packages"],
             },
@@ -150,7 +151,6 @@ class Pattern:
         if image_tag:
             image = f"{image.partition('@')[0]}:{image_tag}"
         environment = {
-            "KIT_PATTERN": str(self.pattern),
             "KIT_DETAILS_TABLE": self.details_table,
             "KIT_TARGET_BUCKET": self.bucket,
             "KIT_TARGET_PREFIX": "copies",
@@ -173,18 +173,16 @@ class Pattern:
             FunctionName=f"{name}-{self.suffix}",
             Runtime="python3.13",
             Role=role,
-            Handler=f"runtime.{name}.handler.handler",
+            Handler=f"ecs_kit.runtime.{name}.handler.handler",
             Timeout=300,
             Code={"ZipFile": zip_of(package)},
             Environment={
                 "Variables": {
-                    "KIT_SETTINGS": json.dumps(
-                        {
-                            "pattern": self.pattern,
-                            "infrastructure": {**self.attributes, "separator": "$"},
-                            "stateMachineArn": self.state_machine_arn,
-                            **self.options,
-                        }
+                    "KIT_SETTINGS": settings_json(
+                        self.pattern,
+                        infrastructure=self.attributes,
+                        stateMachineArn=self.state_machine_arn,
+                        **self.options,
                     )
                 }
             },

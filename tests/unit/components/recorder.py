@@ -15,11 +15,11 @@ from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.rpc import _special_resource_sig, _special_sig_key
 from pulumi.runtime.settings import get_root_resource
 
-from components import program
-from components.config import NAMESPACE
-from components.names import Place
+from ecs_kit.components import program
+from ecs_kit.components.config import NAMESPACE
+from ecs_kit.components.names import DeploymentTarget
 
-PLACE = Place(partition="aws", account="123456789012", region="eu-central-1")
+TARGET = DeploymentTarget(partition="aws", account="123456789012", region="eu-central-1")
 ZONE_IDS = ("euc1-az2", "euc1-az3", "euc1-az1")
 PROJECT = Path(__file__).resolve().parents[3]
 
@@ -64,15 +64,15 @@ class Recorder(pulumi.runtime.Mocks, MockMonitor):
     def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:  # type: ignore[override]
         self.invokes.append(args.token)
         answers: dict[str, dict[str, Any]] = {
-            "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": PLACE.account},
-            "aws:index/getPartition:getPartition": {"partition": PLACE.partition},
-            "aws:index/getRegion:getRegion": {"region": PLACE.region},
+            "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": TARGET.account},
+            "aws:index/getPartition:getPartition": {"partition": TARGET.partition},
+            "aws:index/getRegion:getRegion": {"region": TARGET.region},
             "aws:index/getAvailabilityZones:getAvailabilityZones": {
-                "names": [f"{PLACE.region}{letter}" for letter in "abc"],
+                "names": [f"{TARGET.region}{letter}" for letter in "abc"],
                 "zoneIds": list(ZONE_IDS),
             },
             "aws:ecr/getAuthorizationToken:getAuthorizationToken": {
-                "proxyEndpoint": f"https://{PLACE.account}.dkr.ecr.{PLACE.region}.amazonaws.com",
+                "proxyEndpoint": f"https://{TARGET.account}.dkr.ecr.{TARGET.region}.amazonaws.com",
                 "userName": "AWS",
                 "password": "a-token",
             },
@@ -124,25 +124,25 @@ def computed(kind: str, logical_name: str, inputs: Mapping[str, Any]) -> dict[st
     match kind:
         case "aws:ecr/repository:Repository":
             return {
-                "arn": PLACE.arn("ecr", f"repository/{name}"),
-                "registryId": PLACE.account,
-                "repositoryUrl": f"{PLACE.account}.dkr.ecr.{PLACE.region}.amazonaws.com/{name}",
+                "arn": TARGET.arn("ecr", f"repository/{name}"),
+                "registryId": TARGET.account,
+                "repositoryUrl": f"{TARGET.account}.dkr.ecr.{TARGET.region}.amazonaws.com/{name}",
             }
         case "docker:index/image:Image":
             return {"repoDigest": inputs["imageName"].rsplit(":", 1)[0] + "@sha256:" + "0" * 64}
         case "aws:ecs/taskDefinition:TaskDefinition":
             return {"revision": 7}
         case "aws:iam/role:Role":
-            return {"arn": f"arn:aws:iam::{PLACE.account}:role/{name}"}
+            return {"arn": f"arn:aws:iam::{TARGET.account}:role/{name}"}
         case "aws:sfn/stateMachine:StateMachine":
-            return {"arn": PLACE.arn("states", f"stateMachine:{name}")}
+            return {"arn": TARGET.arn("states", f"stateMachine:{name}")}
         case "aws:lambda/function:Function":
-            arn = PLACE.arn("lambda", f"function:{name}")
+            arn = TARGET.arn("lambda", f"function:{name}")
             return {"arn": arn, "version": "3", "qualifiedArn": f"{arn}:3"}
         case "aws:cloudwatch/logGroup:LogGroup":
-            return {"arn": PLACE.arn("logs", f"log-group:{name}")}
+            return {"arn": TARGET.arn("logs", f"log-group:{name}")}
         case "aws:cloudwatch/eventRule:EventRule":
-            return {"arn": PLACE.arn("events", f"rule/{name}")}
+            return {"arn": TARGET.arn("events", f"rule/{name}")}
     return {}
 
 

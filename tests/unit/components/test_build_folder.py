@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from components import build_folder
+from ecs_kit.components import build_folder
 
 FILES = {"a/b.py": (0o644, b"1"), "c.py": (0o644, b"2")}
 TARGET = Path(".kit/build/task-image/0123")

@@ -7,9 +7,9 @@ import json
 import pulumi
 import pytest
 
-from components.config import NAMESPACE, KitConfig, declarations
-from components.errors import ConfigError
-from components.program import check_config
+from ecs_kit.components.config import NAMESPACE, KitConfig, declarations
+from ecs_kit.components.errors import ConfigError
+from ecs_kit.components.program import check_config
 
 
 def problems(**raw: str) -> dict[str, str]:

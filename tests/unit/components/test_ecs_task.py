@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.components.recorder import PLACE, deployment
+from tests.unit.components.recorder import TARGET, deployment
 
 
 def container(**config: str) -> dict:
@@ -47,7 +47,7 @@ def test_the_log_goes_to_the_kits_own_group():
         "logDriver": "awslogs",
         "options": {
             "awslogs-group": "/ecs/amazon-ecs-starter-kit-pattern-1",
-            "awslogs-region": PLACE.region,
+            "awslogs-region": TARGET.region,
             "awslogs-stream-prefix": "ecs",
         },
     }
@@ -61,7 +61,6 @@ def test_the_container_is_told_where_to_work():
         "KIT_CONTAINER_NAME": "amazon-ecs-starter-kit",
         "KIT_DETAILS_TABLE": "workflow_details_pattern_1",
         "KIT_LOG_STREAM_PREFIX": "ecs",
-        "KIT_PATTERN": "1",
         "KIT_STOP_TIMEOUT_SECONDS": "10",
         "KIT_TARGET_BUCKET": "123456789012-ecs-starter-kit-pattern-1-bucket",
         "KIT_TARGET_PREFIX": "out/here",

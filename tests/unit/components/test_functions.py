@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from runtime.workflow.settings import from_json
+from ecs_kit.runtime.contract.settings import from_json
 from tests.unit.components.recorder import Deployment, deployment
 
 
@@ -33,7 +33,7 @@ def test_a_function_runs_in_the_private_subnets_under_a_group_of_its_own(functio
 @pytest.mark.parametrize("function", ["launcher", "monitor"])
 def test_a_function_is_what_its_package_holds(function):
     inputs = deployment(patterns="1").the("Function", function).inputs
-    assert inputs["handler"] == f"runtime.{function}.handler.handler"
+    assert inputs["handler"] == f"ecs_kit.runtime.{function}.handler.handler"
     assert inputs["code"].path == f".kit/build/{function}.zip"
     assert (inputs["runtime"], inputs["architectures"], inputs["timeout"]) == ("python3.13", ["x86_64"], 300)
 
@@ -73,7 +73,6 @@ def test_the_settings_name_what_the_stack_deployed(pattern):
         "region": "eu-central-1",
         "s3BucketName": f"123456789012-ecs-starter-kit-pattern-{pattern}-bucket",
         "subnetIdLiteral": "subnet-a$subnet-b",
-        "separator": "$",
         "securityGroupId": f"{base}-tasks-id",
         "ddbTableNameWFSummary": f"workflow_summary_pattern_{pattern}",
         "hashKeyWFSummary": "workflow_name",

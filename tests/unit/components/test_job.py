@@ -12,18 +12,18 @@ import pulumi
 import pytest
 import yaml
 
-from components import build_folder
-from components.config import KitConfig
-from components.errors import ConfigError
-from components.job import JobArgs, ecr_repository, policy_problems, secret_arn
-from components.patterns import PatternArgs, TaskSubmissionFromLambda, TaskSubmissionFromStepFunctions
-from components.task_image import image_tag, stage_job_context
-from tests.unit.components.recorder import PLACE, PROJECT, Deployment, deployment, run
+from ecs_kit.components import build_folder
+from ecs_kit.components.config import KitConfig
+from ecs_kit.components.errors import ConfigError
+from ecs_kit.components.job import JobArgs, ecr_repository, policy_problems, secret_arn
+from ecs_kit.components.patterns import PatternArgs, TaskSubmissionFromLambda, TaskSubmissionFromStepFunctions
+from ecs_kit.components.task_image import image_tag, stage_job_context
+from tests.unit.components.recorder import PROJECT, TARGET, Deployment, deployment, run
 
 EXAMPLE = PROJECT / "examples" / "word-count"
-SECRET = f"arn:aws:secretsmanager:{PLACE.region}:{PLACE.account}:secret:word-list-AbCdEf"
-PARAMETER = f"arn:aws:ssm:{PLACE.region}:{PLACE.account}:parameter/word/top"
-ECR_IMAGE = f"{PLACE.account}.dkr.ecr.{PLACE.region}.amazonaws.com/team/words"
+SECRET = f"arn:aws:secretsmanager:{TARGET.region}:{TARGET.account}:secret:word-list-AbCdEf"
+PARAMETER = f"arn:aws:ssm:{TARGET.region}:{TARGET.account}:parameter/word/top"
+ECR_IMAGE = f"{TARGET.account}.dkr.ecr.{TARGET.region}.amazonaws.com/team/words"
 DIGEST = "@sha256:" + "1" * 64
 SECRETS = {"jobSecrets": json.dumps({"WORDS": f"{SECRET}:list::", "TOP": PARAMETER, "ALL": SECRET})}
 POLICY: dict[str, Any] = {
@@ -48,7 +48,7 @@ def statements(deployed: Deployment, role: str) -> dict[str, Any]:
 
 
 def with_job(job: JobArgs, pattern: type[pulumi.ComponentResource] = TaskSubmissionFromLambda, **config: Any) -> Any:
-    args = PatternArgs(config=KitConfig(**config), place=PLACE, stack="test", job=job)
+    args = PatternArgs(config=KitConfig(**config), target=TARGET, stack="test", job=job)
     return run(lambda: pattern("mine", args).outputs and None)
 
 
@@ -103,9 +103,9 @@ class TestRefused:
         assert list(problems(jobImage=f"{ECR_IMAGE}:1", jobContext="examples/word-count/image")) == ["jobImage"]
 
     def test_a_context_with_a_folder_where_the_kit_puts_its_library(self, tmp_path: Path) -> None:
-        (tmp_path / "runtime").mkdir()
+        (tmp_path / "ecs_kit").mkdir()
         (tmp_path / "Dockerfile").write_text("FROM base")
-        assert "a folder without runtime/" in problems(jobContext=str(tmp_path))["jobContext"]
+        assert "a folder without ecs_kit/" in problems(jobContext=str(tmp_path))["jobContext"]
 
     @pytest.mark.parametrize(
         "make", [lambda path: path.symlink_to("nowhere"), lambda path: path.symlink_to(".."), os.mkfifo]
@@ -122,25 +122,25 @@ class TestRefused:
     def test_arguments_by_the_same_rules(self) -> None:
         job = JobArgs(environment={"AWS_REGION": "x"}, secrets={"TOKEN": "x"}, function="x")
         with pytest.raises(ConfigError) as refused:
-            PatternArgs(config=KitConfig(), place=PLACE, stack="test", job=job)
+            PatternArgs(config=KitConfig(), target=TARGET, stack="test", job=job)
         assert {problem.key for problem in refused.value.problems} == {"job.environment", "job.secrets", "job.function"}
 
     def test_what_is_in_another_region_unless_a_nat_gateway_leads_there(self) -> None:
         job = JobArgs(
-            image=f"{PLACE.account}.dkr.ecr.us-west-2.amazonaws.com/words:1",
-            secrets={"TOKEN": PARAMETER.replace(PLACE.region, "us-west-2")},
+            image=f"{TARGET.account}.dkr.ecr.us-west-2.amazonaws.com/words:1",
+            secrets={"TOKEN": PARAMETER.replace(TARGET.region, "us-west-2")},
         )
         with pytest.raises(ConfigError) as refused:
-            PatternArgs(config=KitConfig(), place=PLACE, stack="test", job=job)
+            PatternArgs(config=KitConfig(), target=TARGET, stack="test", job=job)
         assert [problem.key for problem in refused.value.problems] == ["job.image", "job.secrets"]
         assert "in eu-central-1, or natGateways" in str(refused.value)
-        PatternArgs(config=KitConfig(nat_gateways="single"), place=PLACE, stack="test", job=job)
+        PatternArgs(config=KitConfig(nat_gateways="single"), target=TARGET, stack="test", job=job)
 
     def test_a_configuration_made_in_code_that_its_rules_do_not_allow(self) -> None:
         with pytest.raises(ConfigError, match=r"(?s)taskCpu.*spotShare"):
-            PatternArgs(config=KitConfig(task_cpu=3, spot_share=101), place=PLACE, stack="test")
+            PatternArgs(config=KitConfig(task_cpu=3, spot_share=101), target=TARGET, stack="test")
         with pytest.raises(ConfigError, match="taskMemory"):
-            PatternArgs(config=KitConfig(task_cpu=256, task_memory=4096), place=PLACE, stack="test")
+            PatternArgs(config=KitConfig(task_cpu=256, task_memory=4096), target=TARGET, stack="test")
 
     def test_a_secret_that_turns_out_to_be_none_once_it_is_known(self) -> None:
         with pytest.raises(ValueError, match=r"job\.secrets = 'TOKEN: no-arn'"):
@@ -187,6 +187,9 @@ class TestOff:
         assert set(statements(deployed, "-execution")) == {"SignInToRegistry", "PullImage", "WriteLog"}
 
 
+LIBRARY = ("task/job.py", "common/log.py", "contract/errors.py", "launcher/handler.py")
+
+
 class TestContext:
     def test_holds_the_jobs_own_files_and_the_kits_library_beside_them(self, tmp_path: Path) -> None:
         context = tmp_path / "context"
@@ -195,9 +198,9 @@ class TestContext:
             (context / name).write_text(name)
         (context / "start.sh").write_text("#!/bin/sh")
         (context / "start.sh").chmod(0o700)
-        for name in ("task/job.py", "workflow/log.py", "launcher/handler.py"):
-            file = tmp_path / "runtime" / name
-            file.parent.mkdir(parents=True)
+        for name in ("__init__.py", "runtime/__init__.py", *(f"runtime/{each}" for each in LIBRARY)):
+            file = tmp_path / "ecs_kit" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(name)
 
         staged = stage_job_context(context, "Dockerfile", tmp_path)
@@ -208,8 +211,11 @@ class TestContext:
             "deep/job.py": "0o644",
             ".dockerignore": "0o644",
             "start.sh": "0o755",
-            "runtime/task/job.py": "0o644",
-            "runtime/workflow/log.py": "0o644",
+            "ecs_kit/__init__.py": "0o644",
+            "ecs_kit/runtime/__init__.py": "0o644",
+            "ecs_kit/runtime/task/job.py": "0o644",
+            "ecs_kit/runtime/common/log.py": "0o644",
+            "ecs_kit/runtime/contract/errors.py": "0o644",
         }
         assert staged.dockerfile == staged.path / "Dockerfile"
 
@@ -229,7 +235,7 @@ def test_a_ready_image_is_pulled_and_nothing_is_built(suffix: str) -> None:
     assert not deployed.of("Image") and not deployed.of("Repository") and not deployed.of("LifecyclePolicy")
     assert container(deployed)["image"] == ECR_IMAGE + suffix
     assert statements(deployed, "-execution")["PullImage"]["Resource"] == [
-        f"arn:aws:ecr:{PLACE.region}:{PLACE.account}:repository/team/words"
+        f"arn:aws:ecr:{TARGET.region}:{TARGET.account}:repository/team/words"
     ]
     outputs = deployed.outputs["pattern2"]
     assert outputs["imageUri"] == ECR_IMAGE + suffix and "repositoryUrl" not in outputs
@@ -244,11 +250,11 @@ def test_command_entry_point_and_function_are_the_containers() -> None:
     deployed = deployment(
         patterns="1",
         jobFunction="word_count:run",
-        jobEntryPoint='["python3", "-m", "runtime.task"]',
+        jobEntryPoint='["python3", "-m", "ecs_kit.runtime.task"]',
         jobCommand='["--fast"]',
     )
     definition = container(deployed)
-    assert definition["entryPoint"] == ["python3", "-m", "runtime.task"]
+    assert definition["entryPoint"] == ["python3", "-m", "ecs_kit.runtime.task"]
     assert definition["command"] == ["--fast"]
     assert {"name": "KIT_JOB", "value": "word_count:run"} in definition["environment"]
 
@@ -315,7 +321,7 @@ class TestSecrets:
 @pytest.mark.parametrize(
     ("image", "arn"),
     [
-        (f"{ECR_IMAGE}:1", f"arn:aws:ecr:{PLACE.region}:{PLACE.account}:repository/team/words"),
+        (f"{ECR_IMAGE}:1", f"arn:aws:ecr:{TARGET.region}:{TARGET.account}:repository/team/words"),
         (
             f"210987654321.dkr.ecr.us-west-2.amazonaws.com/x{DIGEST}",
             "arn:aws:ecr:us-west-2:210987654321:repository/x",
@@ -357,7 +363,7 @@ class TestSpot:
 
     def test_the_launcher_is_told_the_share(self) -> None:
         function = deployment(patterns="1", spotShare="50").the("Function", "launcher")
-        assert json.loads(function.inputs["environment"]["variables"]["KIT_SETTINGS"])["spotShare"] == 50
+        assert json.loads(function.inputs["environment"]["variables"]["KIT_SETTINGS"])["spot_share"] == 50
 
     def test_the_state_machine_asks_for_a_provider_and_no_launch_type(self) -> None:
         text = deployment(patterns="2", spotShare="50").the("StateMachine").inputs["definition"]
@@ -393,9 +399,11 @@ class TestAsALibrary:
         assert (inputs["cpu"], inputs["memory"], inputs["ephemeralStorage"]) == ("1024", "2048", {"sizeInGib": 21})
 
     def test_the_arguments_job_goes_before_the_configured_one(self) -> None:
-        args = PatternArgs(config=KitConfig(job_function="a:b"), place=PLACE, stack="test", job=JobArgs(function="c:d"))
+        args = PatternArgs(
+            config=KitConfig(job_function="a:b"), target=TARGET, stack="test", job=JobArgs(function="c:d")
+        )
         assert args.chosen_job.function == "c:d"
-        assert PatternArgs(config=args.config, place=PLACE, stack="test").chosen_job.function == "a:b"
+        assert PatternArgs(config=args.config, target=TARGET, stack="test").chosen_job.function == "a:b"
 
     def test_what_is_packed_goes_to_the_folder_of_the_program(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -11,16 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from components import lambda_package
-from components.errors import SourcesMissing
+from ecs_kit.components import lambda_package
+from ecs_kit.components.errors import SourcesMissing
 from tests.unit.components.recorder import PROJECT
 
 SOURCES = {
-    "runtime/__init__.py": "",
-    "runtime/workflow/records.py": "x = 1\n",
-    "runtime/launcher/handler.py": "y = 1\n",
-    "runtime/monitor/handler.py": "z = 1\n",
-    "runtime/task/job.py": "w = 1\n",
+    "ecs_kit/__init__.py": "",
+    "ecs_kit/runtime/__init__.py": "",
+    "ecs_kit/runtime/contract/records.py": "x = 1\n",
+    "ecs_kit/runtime/common/tables.py": "w = 1\n",
+    "ecs_kit/runtime/functions/registration.py": "v = 1\n",
+    "ecs_kit/runtime/launcher/handler.py": "y = 1\n",
+    "ecs_kit/runtime/monitor/handler.py": "z = 1\n",
+    "ecs_kit/runtime/task/job.py": "w = 1\n",
     "specs/workflow_specs.schema.json": "{}",
 }
 
@@ -42,10 +45,13 @@ def test_a_package_holds_the_function_what_is_shared_the_schema_and_the_validato
     paths = set(lambda_package.contents("launcher", project))
     own = {path for path in paths if not path.startswith("fastjsonschema/")}
     assert own == {
-        "runtime/__init__.py",
-        "runtime/workflow/records.py",
-        "runtime/workflow/workflow_specs.schema.json",
-        "runtime/launcher/handler.py",
+        "ecs_kit/__init__.py",
+        "ecs_kit/runtime/__init__.py",
+        "ecs_kit/runtime/common/tables.py",
+        "ecs_kit/runtime/contract/records.py",
+        "ecs_kit/runtime/functions/registration.py",
+        "ecs_kit/runtime/functions/workflow_specs.schema.json",
+        "ecs_kit/runtime/launcher/handler.py",
     }
     assert {"fastjsonschema/__init__.py", "fastjsonschema/LICENSE"} <= paths
 
@@ -61,11 +67,11 @@ def test_the_path_is_relative_so_that_the_state_does_not_depend_on_the_machine(p
 
 def test_the_same_sources_give_the_same_bytes_whatever_their_times_modes_and_place(project, tmp_path_factory):
     before = packed(project, "monitor")
-    file = project / "runtime/monitor/handler.py"
+    file = project / "ecs_kit/runtime/monitor/handler.py"
     file.chmod(0o600)
     os.utime(file, (1, 1))
-    (project / "runtime/monitor/__pycache__").mkdir()
-    (project / "runtime/monitor/__pycache__/handler.cpython-311.pyc").write_bytes(b"1")
+    (project / "ecs_kit/runtime/monitor/__pycache__").mkdir()
+    (project / "ecs_kit/runtime/monitor/__pycache__/handler.cpython-311.pyc").write_bytes(b"1")
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "project"
     project.rename(elsewhere)
     assert packed(elsewhere, "monitor") == before
@@ -73,14 +79,14 @@ def test_the_same_sources_give_the_same_bytes_whatever_their_times_modes_and_pla
 
 def test_a_changed_function_changes_its_own_package_only(project):
     before = {function: packed(project, function) for function in ("launcher", "monitor")}
-    (project / "runtime/monitor/handler.py").write_text("changed")
+    (project / "ecs_kit/runtime/monitor/handler.py").write_text("changed")
     assert packed(project, "launcher") == before["launcher"]
     assert packed(project, "monitor") != before["monitor"]
 
 
 def test_a_changed_task_changes_no_package(project):
     before = packed(project, "monitor")
-    (project / "runtime/task/job.py").write_text("changed")
+    (project / "ecs_kit/runtime/task/job.py").write_text("changed")
     assert packed(project, "monitor") == before
 
 
@@ -100,7 +106,7 @@ def test_entries_have_fixed_times_and_modes_in_order_and_are_stored():
     assert {entry.compress_type for entry in entries} == {zipfile.ZIP_STORED}
 
 
-@pytest.mark.parametrize("missing", ["specs/workflow_specs.schema.json", "runtime/launcher/handler.py"])
+@pytest.mark.parametrize("missing", ["specs/workflow_specs.schema.json", "ecs_kit/runtime/launcher/handler.py"])
 def test_a_checkout_that_lacks_sources_is_refused_with_their_place(project, missing):
     (project / missing).unlink()
     with pytest.raises(SourcesMissing, match=r"not found at .*check"):
@@ -117,7 +123,7 @@ def test_a_validator_that_is_not_installed_is_named(project, monkeypatch):
 def test_the_handler_can_be_imported_from_its_package_alone(function, tmp_path):
     zipfile.ZipFile(io.BytesIO(lambda_package.archive(lambda_package.contents(function, PROJECT)))).extractall(tmp_path)
     code = (
-        f"import runtime.{function}.handler as h, fastjsonschema as f\n"
+        f"import ecs_kit.runtime.{function}.handler as h, fastjsonschema as f\n"
         "print(h.__file__, f.__file__, callable(h.handler))"
     )
     done = subprocess.run(

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pulumi
 import pytest
 
-from components import program
-from components.names import Place
-from components.network import CIDR_BLOCKS
+from ecs_kit.components import program
+from ecs_kit.components.names import DeploymentTarget
 from tests.unit.components import recorder
 from tests.unit.components.recorder import Deployment, Resource, deployment
 
@@ -27,7 +26,7 @@ def endpoints(deployed: Deployment, kind: str) -> dict[str, Resource]:
 @pytest.mark.parametrize("pattern", [1, 2])
 def test_the_vpc_spans_two_zones_with_dns_host_names_and_the_patterns_addresses(pattern):
     inputs = deployment(patterns=str(pattern)).the("Vpc").inputs
-    assert inputs["cidrBlock"] == {1: "10.110.0.0/16", 2: "10.120.0.0/16"}[pattern] == CIDR_BLOCKS[pattern]
+    assert inputs["cidrBlock"] == {1: "10.110.0.0/16", 2: "10.120.0.0/16"}[pattern]
     assert inputs["availabilityZoneNames"] == ["eu-central-1a", "eu-central-1b"]
     assert inputs["enableDnsHostnames"] is True
     assert inputs["subnetStrategy"] == "Auto"
@@ -109,7 +108,7 @@ def test_s3_and_dynamodb_are_reached_through_gateway_endpoints_of_every_route_ta
 
 
 def test_endpoints_have_the_names_of_the_partition(monkeypatch):
-    monkeypatch.setattr(recorder, "PLACE", Place("aws-cn", "123456789012", "cn-north-1"))
+    monkeypatch.setattr(recorder, "TARGET", DeploymentTarget("aws-cn", "123456789012", "cn-north-1"))
     monkeypatch.setattr(recorder, "ZONE_IDS", ("cnn1-az1", "cnn1-az4", "cnn1-az2"))
     deployed = recorder.run(program.program, {"patterns": "2"})
     assert {endpoint.inputs["serviceName"] for endpoint in deployed.of("VpcEndpoint")} == {

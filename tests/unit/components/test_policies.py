@@ -9,20 +9,20 @@ import re
 import pytest
 from policy_sentry.querying.actions import get_action_data
 
-from components import policies
-from components.names import PatternArns, PatternNames
-from tests.unit.components.recorder import PLACE
+from ecs_kit.components import policies
+from ecs_kit.components.names import PatternArns, PatternNames
+from tests.unit.components.recorder import TARGET
 
-ONE = PatternArns(PatternNames(1, "", PLACE))
-TWO = PatternArns(PatternNames(2, "blue", PLACE))
+ONE = PatternArns(PatternNames(1, "", TARGET))
+TWO = PatternArns(PatternNames(2, "blue", TARGET))
 
 DOCUMENTS = {
     "task": policies.task(ONE, target_prefix="copies", source_buckets=["other-bucket"]),
     "task execution": policies.task_execution(ONE, repository=ONE.repository),
     "task execution, own image and secrets": policies.task_execution(
         ONE,
-        repository=PLACE.arn("ecr", "repository/team/words"),
-        secrets=[PLACE.arn("secretsmanager", "secret:words-AbCdEf"), PLACE.arn("ssm", "parameter/word/top")],
+        repository=TARGET.arn("ecr", "repository/team/words"),
+        secrets=[TARGET.arn("secretsmanager", "secret:words-AbCdEf"), TARGET.arn("ssm", "parameter/word/top")],
     ),
     "launcher": policies.launcher(ONE),
     "monitor 1": policies.monitor(ONE),
@@ -57,8 +57,8 @@ def formats(action: str) -> list[str]:
 
 def is_of_format(arn: str, arn_format: str) -> bool:
     """Whether some ARN of the format is among those that `arn`, which may hold `*`, stands for."""
-    filled = arn_format.replace("${Partition}", "aws").replace("${Region}", PLACE.region)
-    filled = filled.replace("${Account}", PLACE.account)
+    filled = arn_format.replace("${Partition}", "aws").replace("${Region}", TARGET.region)
+    filled = filled.replace("${Account}", TARGET.account)
     return meet(arn, re.sub(r"\$\{\w+\}", "*", filled))
 
 
@@ -138,7 +138,9 @@ def granted(document: dict, action: str) -> list[dict]:
 def test_tasks_are_run_from_the_kits_family_in_the_kits_cluster_only(name):
     arns = TWO if name.endswith("2") else ONE
     (statement,) = granted(DOCUMENTS[name], "ecs:RunTask")
-    assert statement["Resource"] == [f"arn:aws:ecs:{PLACE.region}:{PLACE.account}:task-definition/{arns.names.base}:*"]
+    assert statement["Resource"] == [
+        f"arn:aws:ecs:{TARGET.region}:{TARGET.account}:task-definition/{arns.names.base}:*"
+    ]
     assert statement["Condition"] == {"ArnEquals": {"ecs:cluster": arns.cluster}}
 
 
@@ -155,7 +157,7 @@ def test_sync_follows_its_tasks_through_the_managed_rule():
     for action in ("events:PutTargets", "events:PutRule", "events:DescribeRule"):
         (statement,) = granted(document, action)
         assert statement["Resource"] == [
-            f"arn:aws:events:{PLACE.region}:{PLACE.account}:rule/StepFunctionsGetEventsForECSTaskRule"
+            f"arn:aws:events:{TARGET.region}:{TARGET.account}:rule/StepFunctionsGetEventsForECSTaskRule"
         ]
     assert granted(document, "ecs:StopTask") and granted(document, "ecs:DescribeTasks")
 
@@ -183,14 +185,14 @@ def test_a_function_cannot_make_network_interfaces_from_its_code():
 
 
 def test_services_assume_roles_on_behalf_of_this_account_only():
-    for document in (policies.trust_ecs_tasks(PLACE), policies.trust_state_machines(PLACE)):
+    for document in (policies.trust_ecs_tasks(TARGET), policies.trust_state_machines(TARGET)):
         (statement,) = document["Statement"]
-        assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": PLACE.account}
-        assert PLACE.account in statement["Condition"]["ArnLike"]["aws:SourceArn"]
+        assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": TARGET.account}
+        assert TARGET.account in statement["Condition"]["ArnLike"]["aws:SourceArn"]
 
 
 def test_lambda_assumes_a_role_without_a_condition_that_it_could_not_meet():
-    (statement,) = policies.trust_lambda(PLACE)["Statement"]
+    (statement,) = policies.trust_lambda(TARGET)["Statement"]
     assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
     assert "Condition" not in statement
 

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from components import errors, program
+from ecs_kit.components import errors, program
 from tests.unit.components.recorder import PROJECT, Deployment, deployment, run
 
 TABLE = json.loads((PROJECT / "tests/expected_resources.json").read_text())

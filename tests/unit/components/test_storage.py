@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runtime.workflow.tables import OPEN_RUNS_INDEX
+from ecs_kit.runtime.common.tables import OPEN_RUNS_INDEX
 from tests.unit.components.recorder import deployment
 
 

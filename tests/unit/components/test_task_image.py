@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from pulumi_aws.ecr.outputs import GetImagesImageIdResult
 
-from components import build_folder
-from components.errors import ImageGone, SourcesMissing
-from components.task_image import (
+from ecs_kit.components import build_folder
+from ecs_kit.components.errors import ImageGone, SourcesMissing
+from ecs_kit.components.task_image import (
     BuildContext,
     context_digest,
     image_reference,
@@ -23,18 +23,20 @@ from tests.unit.components.recorder import PROJECT, deployment
 
 SOURCES = {
     "__init__.py": "",
-    "task/Dockerfile": "FROM base\n",
-    "task/job.py": "print(1)\n",
-    "workflow/records.py": "x = 1\n",
-    "launcher/handler.py": "y = 1\n",
-    "monitor/handler.py": "z = 1\n",
+    "runtime/__init__.py": "",
+    "runtime/task/Dockerfile": "FROM base\n",
+    "runtime/task/job.py": "print(1)\n",
+    "runtime/contract/records.py": "x = 1\n",
+    "runtime/common/tables.py": "w = 1\n",
+    "runtime/launcher/handler.py": "y = 1\n",
+    "runtime/monitor/handler.py": "z = 1\n",
 }
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     for path, content in SOURCES.items():
-        file = tmp_path / "runtime" / path
+        file = tmp_path / "ecs_kit" / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content)
     return tmp_path
@@ -43,48 +45,50 @@ def project(tmp_path: Path) -> Path:
 def test_the_context_holds_what_the_image_is_made_of_and_nothing_else(project):
     context = stage_context(project)
     assert set(build_folder.read_folder(project / context.path)) == {
-        "__init__.py",
-        "task/Dockerfile",
-        "task/job.py",
-        "workflow/records.py",
+        "ecs_kit/__init__.py",
+        "ecs_kit/runtime/__init__.py",
+        "ecs_kit/runtime/task/Dockerfile",
+        "ecs_kit/runtime/task/job.py",
+        "ecs_kit/runtime/common/tables.py",
+        "ecs_kit/runtime/contract/records.py",
     }
 
 
 def test_paths_are_relative_so_that_the_state_does_not_depend_on_the_machine(project):
     context = stage_context(project)
     assert not context.path.is_absolute()
-    assert context.dockerfile == context.path / "task" / "Dockerfile"
+    assert context.dockerfile == context.path / "ecs_kit/runtime/task/Dockerfile"
     assert (project / context.dockerfile).is_file()
 
 
-@pytest.mark.parametrize("path", ["task/job.py", "task/Dockerfile", "workflow/records.py"])
+@pytest.mark.parametrize("path", ["runtime/task/job.py", "runtime/task/Dockerfile", "runtime/contract/records.py"])
 def test_a_changed_source_of_the_image_is_another_digest_and_another_folder(project, path):
     before = stage_context(project)
-    (project / "runtime" / path).write_text("changed")
+    (project / "ecs_kit" / path).write_text("changed")
     after = stage_context(project)
     assert before.digest != after.digest and before.path != after.path
 
 
 def test_a_renamed_source_is_another_digest(project):
     before = stage_context(project)
-    (project / "runtime/task/job.py").rename(project / "runtime/task/work.py")
+    (project / "ecs_kit/runtime/task/job.py").rename(project / "ecs_kit/runtime/task/work.py")
     assert stage_context(project).digest != before.digest
 
 
 def test_a_changed_function_is_no_new_image(project):
     before = stage_context(project)
-    (project / "runtime/monitor/handler.py").write_text("changed")
+    (project / "ecs_kit/runtime/monitor/handler.py").write_text("changed")
     assert stage_context(project) == before
 
 
 def test_times_modes_and_compiled_files_of_the_checkout_change_nothing(project):
     before = stage_context(project)
-    job = project / "runtime/task/job.py"
+    job = project / "ecs_kit/runtime/task/job.py"
     job.chmod(0o600)
     os.utime(job, (1, 1))
-    (project / "runtime/task/__pycache__").mkdir()
-    (project / "runtime/task/__pycache__/job.cpython-311.pyc").write_bytes(b"1")
-    (project / "runtime/task/.swp").write_bytes(b"1")
+    (project / "ecs_kit/runtime/task/__pycache__").mkdir()
+    (project / "ecs_kit/runtime/task/__pycache__/job.cpython-311.pyc").write_bytes(b"1")
+    (project / "ecs_kit/runtime/task/.swp").write_bytes(b"1")
     assert stage_context(project) == before
 
 
@@ -99,14 +103,14 @@ def test_files_in_the_context_have_the_same_modes_on_every_machine(project):
 
 def test_a_damaged_context_is_made_anew(project):
     context = stage_context(project)
-    (project / context.path / "task/job.py").write_text("damaged")
+    (project / context.path / "ecs_kit/runtime/task/job.py").write_text("damaged")
     stage_context(project)
-    assert (project / context.path / "task/job.py").read_text() == SOURCES["task/job.py"]
+    assert (project / context.path / "ecs_kit/runtime/task/job.py").read_text() == SOURCES["runtime/task/job.py"]
     assert [folder.name for folder in (project / context.path.parent).iterdir()] == [context.path.name]
 
 
 def test_a_checkout_without_the_dockerfile_is_refused(project):
-    (project / "runtime/task/Dockerfile").unlink()
+    (project / "ecs_kit/runtime/task/Dockerfile").unlink()
     with pytest.raises(SourcesMissing, match="Dockerfile"):
         stage_context(project)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pulumi_aws as aws
 import pytest
 
-from components import zones
-from components.errors import ConfigError
+from ecs_kit.components import zones
+from ecs_kit.components.errors import ConfigError
 
 
 def test_the_first_two_by_name_are_taken():

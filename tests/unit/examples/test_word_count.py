@@ -12,7 +12,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from runtime.task.job import Job, S3Object
+from ecs_kit.runtime.task.job import Job, S3Object
 
 FILE = Path(__file__).resolve().parents[3] / "examples" / "word-count" / "image" / "word_count.py"
 

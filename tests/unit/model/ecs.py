@@ -11,8 +11,8 @@ from typing import Any
 
 from botocore.exceptions import ReadTimeoutError
 
-from runtime.task import configuration, interruptions, worker
-from runtime.workflow.tables import DetailsTable
+from ecs_kit.runtime.common.tables import DetailsTable
+from ecs_kit.runtime.task import configuration, interruptions, worker
 from tests.unit.model.dynamodb import DynamoDb
 from tests.unit.model.scheduler import Activity, Killed, Scheduler
 from tests.unit.runtime.fakes import ACCOUNT, REGION, client_error

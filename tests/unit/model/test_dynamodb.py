@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from runtime.workflow.clock import to_iso
-from runtime.workflow.errors import RunIdInUse
-from runtime.workflow.records import Summary, TaskRow
-from runtime.workflow.statuses import RunStatus, TaskStatus
-from runtime.workflow.tables import OPEN_RUNS_INDEX, Counts, DetailsTable, SummaryTable
+from ecs_kit.runtime.common.tables import OPEN_RUNS_INDEX, DetailsTable, SummaryTable
+from ecs_kit.runtime.contract.clock import to_iso
+from ecs_kit.runtime.contract.errors import RunIdInUse
+from ecs_kit.runtime.contract.records import Counts, Summary, TaskRow
+from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
 from tests.unit.model.dynamodb import KEYS, DynamoDb
 from tests.unit.runtime.fakes import REGION, START
 

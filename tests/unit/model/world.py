@@ -14,18 +14,19 @@ from unittest.mock import patch
 from botocore.exceptions import BotoCoreError, ClientError
 from hypothesis import strategies as st
 
-from components.state_machines import StateMachineSettings, pattern_1, pattern_2
-from runtime.launcher.launcher import Launcher
-from runtime.monitor.monitor import Monitor
-from runtime.task import interruptions
-from runtime.workflow.clock import to_iso
-from runtime.workflow.ecs_tasks import STARTED_BY_STEP_FUNCTIONS, EcsTasks
-from runtime.workflow.errors import KitError
-from runtime.workflow.reconciliation import final_status
-from runtime.workflow.records import Summary, TaskRow, to_summary, to_task_row
-from runtime.workflow.settings import from_json
-from runtime.workflow.statuses import EXECUTION_STATUSES, TaskStatus
-from runtime.workflow.tables import Counts, DetailsTable, SummaryTable
+from ecs_kit.components.definitions import StateMachineSettings, pattern_1, pattern_2
+from ecs_kit.runtime.common.tables import DetailsTable, SummaryTable
+from ecs_kit.runtime.contract.clock import to_iso
+from ecs_kit.runtime.contract.errors import KitError
+from ecs_kit.runtime.contract.patterns import STEP_FUNCTIONS
+from ecs_kit.runtime.contract.records import Counts, Summary, TaskRow, to_summary, to_task_row
+from ecs_kit.runtime.contract.settings import from_json
+from ecs_kit.runtime.contract.statuses import EXECUTION_STATUSES, TaskStatus
+from ecs_kit.runtime.functions.ecs_tasks import EcsTasks
+from ecs_kit.runtime.launcher.launcher import Launcher
+from ecs_kit.runtime.monitor.monitor import Monitor
+from ecs_kit.runtime.monitor.reconciliation import final_status
+from ecs_kit.runtime.task import interruptions
 from tests.unit.model.dynamodb import DynamoDb, Item, lost_answer
 from tests.unit.model.ecs import Ecs, Task
 from tests.unit.model.scheduler import Activity, Choices, Killed, Scheduler
@@ -380,7 +381,7 @@ class World:
         started = self.ecs._start(
             {
                 "cluster": arguments["Cluster"],
-                "startedBy": STARTED_BY_STEP_FUNCTIONS,
+                "startedBy": STEP_FUNCTIONS,
                 "group": arguments["Group"],
                 "taskDefinition": arguments["TaskDefinition"],
                 "overrides": {

@@ -14,13 +14,13 @@ from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 
-from runtime.launcher.launcher import Launcher
-from runtime.monitor.monitor import Monitor
-from runtime.workflow import log
-from runtime.workflow.ecs_tasks import EcsTasks
-from runtime.workflow.run_ids import run_id
-from runtime.workflow.settings import Settings, from_json
-from runtime.workflow.tables import OPEN_RUNS_INDEX, DetailsTable, SummaryTable
+from ecs_kit.runtime.common import log
+from ecs_kit.runtime.common.tables import OPEN_RUNS_INDEX, DetailsTable, SummaryTable
+from ecs_kit.runtime.contract.run_ids import run_id
+from ecs_kit.runtime.contract.settings import Settings, from_json
+from ecs_kit.runtime.functions.ecs_tasks import EcsTasks
+from ecs_kit.runtime.launcher.launcher import Launcher
+from ecs_kit.runtime.monitor.monitor import Monitor
 from tests.unit.runtime.fakes import EXECUTION, REGION, START, FakeClock, FakeEcs, FakeStepFunctions, settings_json
 
 hypothesis.settings.register_profile("runtime", deadline=None, max_examples=60)

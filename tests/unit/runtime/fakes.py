@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -207,14 +208,23 @@ def execution(arn: str = EXECUTION, redrive_count: int = 0) -> dict[str, Any]:
 
 
 def settings_json(pattern: int = 1, **changes: Any) -> str:
-    return json.dumps(
-        {
-            "pattern": pattern,
-            "infrastructure": {**infrastructure(pattern), "separator": "$"},
-            "securityGroupIds": ["sg-tasks", "sg-monitor"],
-            "stateMachineArn": STATE_MACHINE,
-            "taskTimeoutSeconds": 600,
-            "runTimeoutSeconds": 3600,
-            **changes,
-        }
-    )
+    """The document in `KIT_SETTINGS`; `changes` have the names of configuration keys."""
+    document = {
+        "pattern": pattern,
+        "infrastructure": infrastructure(pattern),
+        "separator": "$",
+        "security_group_ids": ["sg-tasks", "sg-monitor"],
+        "source_buckets": [],
+        "state_machine_arn": STATE_MACHINE,
+        "target_prefix": "copies",
+        "task_attempts": 1,
+        "task_timeout_seconds": 600,
+        "run_timeout_seconds": 3600,
+        "tolerated_failure_percentage": 0,
+        "log_stream_prefix": "ecs",
+        "launch_type": "FARGATE",
+        "spot_share": 0,
+        "max_concurrency": 0,
+        "record_retention_days": 0,
+    }
+    return json.dumps(document | {re.sub("[A-Z]", lambda a: f"_{a[0].lower()}", key): changes[key] for key in changes})

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.workflow import log, naming, settings
-from runtime.workflow.clock import SystemClock, from_iso, to_iso
-from runtime.workflow.errors import SettingsInvalid
-from runtime.workflow.run_ids import LARGEST_RUN_ID, from_milliseconds, run_id
-from runtime.workflow.specs import TaskEntry
-from runtime.workflow.statuses import RunStatus, TaskStatus
+from ecs_kit.runtime.common import log
+from ecs_kit.runtime.contract import environment, naming, settings
+from ecs_kit.runtime.contract.clock import SystemClock, from_iso, to_iso
+from ecs_kit.runtime.contract.environment import Attempt
+from ecs_kit.runtime.contract.errors import SettingsInvalid
+from ecs_kit.runtime.contract.run_ids import LARGEST_RUN_ID, from_milliseconds, run_id
+from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
 from tests.unit.runtime.fakes import EXECUTION, START, settings_json
 
 
@@ -73,24 +74,29 @@ class TestSettings:
         assert (read.pattern, read.task_attempts, read.deployed.source_buckets) == (2, 3, ("b",))
         assert (read.summary_table, read.details_table) == ("workflow_summary_pattern_2", "workflow_details_pattern_2")
         assert (read.cluster, read.container_name, read.task_definition) == ("kit-2", "app", "kit-2:7")
-        assert (read.target_bucket, read.target_prefix, read.region) == ("kit-2", "copies", "eu-central-1")
+        assert (read.target.bucket, read.target_prefix) == ("kit-2", "copies")
 
     @pytest.mark.parametrize(
         ("text", "message"),
         [
             ("{", "is not JSON"),
             ("[]", "must be a JSON object"),
-            ('{"pattern": 3}', "key pattern must be 1 or 2, not 3"),
-            ('{"pattern": 1}', "key infrastructure must be an object"),
-            ('{"pattern": 1, "infrastructure": {}}', "key infrastructure.region must be a string"),
-            (settings_json(taskAttempts="3"), "key taskAttempts must be of type int, not '3'"),
-            (settings_json(taskAttempts=True), "key taskAttempts must be of type int, not True"),
+            (settings_json(3), "key pattern must be one of 1, 2"),
+            ('{"pattern": 1}', "key infrastructure must be of type dict, not None"),
+            (settings_json(infrastructure={}), "key infrastructure.region must be a string"),
+            (settings_json(sourceBuckets="b"), "key source_buckets must be of type list, not 'b'"),
+            (settings_json(taskAttempts="3"), "key task_attempts must be of type int, not '3'"),
+            (settings_json(taskAttempts=True), "key task_attempts must be of type int, not True"),
         ],
     )
     def test_are_refused_with_the_key(self, text: str, message: str) -> None:
         with pytest.raises(SettingsInvalid, match="KIT_SETTINGS") as refused:
             settings.from_environment({"KIT_SETTINGS": text})
         assert message in str(refused.value)
+
+    def test_survive_the_way_through_json(self) -> None:
+        read = settings.from_json(settings_json(2, taskAttempts=3, sourceBuckets=["b"]))
+        assert settings.from_json(read.to_json()) == read
 
     def test_must_be_there(self) -> None:
         with pytest.raises(SettingsInvalid, match="is not set"):
@@ -106,7 +112,7 @@ class TestNames:
         assert naming.log_stream("ecs", "app", "arn:aws:ecs:r:1:task/cluster/abc") == "ecs/app/abc"
 
     def test_the_override_makes_a_task_definition_one_attempt(self) -> None:
-        assert naming.override_environment("wf", 7, TaskEntry("t", "b", "k"), 2, "then", 7) == {
+        assert environment.override(Attempt("wf", 7, "t", 2, "b", "k", 7), "then") == {
             "KIT_WORKFLOW_NAME": "wf",
             "KIT_WORKFLOW_RUN_ID": "7",
             "KIT_TASK_NAME": "t",
@@ -116,6 +122,12 @@ class TestNames:
             "KIT_DEADLINE": "then",
             "KIT_EXPIRES_AT": "7",
         }
+
+    @pytest.mark.parametrize("expires_at", [None, 7])
+    def test_the_attempt_is_read_back_from_its_override(self, expires_at: int | None) -> None:
+        attempt = Attempt("wf", 7, "t", 2, "b", "k", expires_at)
+        assert environment.attempt_of(environment.override(attempt, "then")) == attempt
+        assert environment.attempt_of({"PATH": "/bin"}) is None
 
 
 class TestLog:

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from runtime.launcher import handler as launcher
-from runtime.monitor import handler as monitor
-from runtime.workflow import clients
-from runtime.workflow.errors import PayloadInvalid, SettingsInvalid
-from runtime.workflow.statuses import TaskStatus
+from ecs_kit.runtime.common import clients
+from ecs_kit.runtime.contract.errors import PayloadInvalid, SettingsInvalid
+from ecs_kit.runtime.contract.statuses import TaskStatus
+from ecs_kit.runtime.launcher import handler as launcher
+from ecs_kit.runtime.monitor import handler as monitor
 from tests.unit.runtime.fakes import EXECUTION, REGION, FakeContext, execution, settings_json, spec
 from tests.unit.runtime.test_monitor import event, finish
 

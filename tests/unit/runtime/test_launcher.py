@@ -12,15 +12,17 @@ from typing import Any
 import pytest
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
-from runtime.launcher import answers, launcher
-from runtime.launcher.answers import Outcome
-from runtime.launcher.rate_limiter import RateLimiter
-from runtime.workflow.attempts import Launch
-from runtime.workflow.clock import from_iso, to_iso
-from runtime.workflow.errors import PayloadInvalid, RedriveRefused, RunIdInUse, SpecRefused
-from runtime.workflow.specs import TaskEntry
-from runtime.workflow.statuses import RunStatus, TaskStatus
-from runtime.workflow.tables import Counts
+from ecs_kit.runtime.contract import waits
+from ecs_kit.runtime.contract.attempts import Launch
+from ecs_kit.runtime.contract.clock import from_iso, to_iso
+from ecs_kit.runtime.contract.errors import PayloadInvalid, RedriveRefused, RunIdInUse, SpecRefused
+from ecs_kit.runtime.contract.records import Counts
+from ecs_kit.runtime.contract.rows import new_row
+from ecs_kit.runtime.contract.specs import TaskEntry
+from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
+from ecs_kit.runtime.launcher import answers, launcher
+from ecs_kit.runtime.launcher.answers import Outcome
+from ecs_kit.runtime.launcher.rate_limiter import RateLimiter
 from tests.unit.runtime.fakes import EXECUTION, FakeClock, client_error, execution, infrastructure, spec
 
 THROTTLED = client_error("ThrottlingException", "Rate exceeded")
@@ -97,7 +99,7 @@ class TestAnswers:
 
     def test_pauses_have_full_jitter_and_a_bound(self) -> None:
         rng = random.Random(0)
-        pauses = [[answers.backoff_seconds(tries, rng) for _ in range(200)] for tries in range(1, 10)]
+        pauses = [[waits.backoff_seconds(tries, rng) for _ in range(200)] for tries in range(1, 10)]
         bounds = [0.5, 1, 2, 4, 8, 10, 10, 10, 10]
         for values, bound in zip(pauses, bounds, strict=True):
             assert 0 <= min(values) < 0.1 * bound and 0.9 * bound < max(values) <= bound
@@ -305,12 +307,15 @@ class TestLaunching:
         w = world()
 
         def finish(arn: str) -> None:
-            w.launcher._details.write(
-                replace(
-                    w.launcher._row(REGISTERED[0], REGISTERED[1], arn, TaskStatus.COMPLETED),
-                    update_time=to_iso(w.clock.now()),
-                )
+            registration, launch = REGISTERED
+            row = new_row(
+                launcher._attempt(registration, launch),
+                registration.settings.target,
+                TaskStatus.COMPLETED,
+                ecs_task_arn=arn,
+                now=w.clock.now(),
             )
+            w.details.write(row)
 
         REGISTERED: list[Any] = []
         original = w.launcher._run_task
@@ -407,7 +412,7 @@ class TestFaults:
     ) -> None:
         w = world()
         w.ecs.answers = [DROPPED] * 10_000
-        monkeypatch.setattr(launcher, "PATIENCE_SECONDS", 10.0)
+        monkeypatch.setattr(waits, "ROUND_ROBIN_SECONDS", 10.0)
         w.launcher.launch(payload(200), lambda: 0)
         found = w.summary()
         with monkeypatch.context() as patched:
@@ -421,7 +426,7 @@ class TestFaults:
     def launch_until_nothing_remains(self, w: Any) -> list[int]:
         remaining: list[int] = []
         while remaining[-1:] != [0]:
-            end = w.clock.now() + timedelta(seconds=launcher.RESERVE_SECONDS + 240)
+            end = w.clock.now() + timedelta(seconds=waits.RESERVE_SECONDS + 240)
             result = w.launcher.launch(payload(200), lambda: (end - w.clock.now()).total_seconds())  # noqa: B023
             remaining.append(result["remaining"])
             assert len(remaining) < 5, remaining

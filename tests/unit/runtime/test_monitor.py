@@ -10,13 +10,12 @@ from typing import Any, ClassVar
 import pytest
 from botocore.exceptions import ClientError
 
-from runtime.monitor import messages
-from runtime.workflow.clock import to_iso
-from runtime.workflow.ecs_tasks import EcsTasks
-from runtime.workflow.errors import PayloadInvalid, RedriveRefused, RunIdInUse, RunNotFound, TasksStillRunning
-from runtime.workflow.records import TaskRow
-from runtime.workflow.statuses import RunStatus, TaskStatus
-from runtime.workflow.tables import Counts
+from ecs_kit.runtime.contract.clock import to_iso
+from ecs_kit.runtime.contract.errors import PayloadInvalid, RedriveRefused, RunIdInUse, RunNotFound, TasksStillRunning
+from ecs_kit.runtime.contract.records import Counts, TaskRow
+from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
+from ecs_kit.runtime.functions.ecs_tasks import EcsTasks
+from ecs_kit.runtime.monitor import messages
 from tests.unit.runtime.fakes import (
     ACCOUNT,
     EXECUTION,

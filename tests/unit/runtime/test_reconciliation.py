@@ -10,17 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.workflow import failures, reconciliation
-from runtime.workflow.attempts import plan_launches, task_states
-from runtime.workflow.clock import to_iso
-from runtime.workflow.ecs_tasks import EcsTask, to_ecs_task
-from runtime.workflow.failures import FailureKind
-from runtime.workflow.reconciliation import EcsAnswer, Reconciliation, reconcile, wait_seconds
-from runtime.workflow.records import Summary, TaskRow, not_started_id
-from runtime.workflow.settings import Settings, from_json
-from runtime.workflow.specs import TaskEntry
-from runtime.workflow.statuses import RunStatus, TaskStatus
-from runtime.workflow.tables import Counts
+from ecs_kit.runtime.contract import failures
+from ecs_kit.runtime.contract.attempts import plan_launches, task_states
+from ecs_kit.runtime.contract.clock import to_iso
+from ecs_kit.runtime.contract.ecs_task import EcsTask, to_ecs_task
+from ecs_kit.runtime.contract.failures import FailureKind
+from ecs_kit.runtime.contract.records import Counts, Summary, TaskRow, not_started_id
+from ecs_kit.runtime.contract.settings import Settings, from_json
+from ecs_kit.runtime.contract.specs import TaskEntry
+from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
+from ecs_kit.runtime.contract.waits import wait_seconds
+from ecs_kit.runtime.monitor import reconciliation
+from ecs_kit.runtime.monitor.reconciliation import EcsAnswer, Reconciliation, reconcile
 from tests.unit.runtime.fakes import START, settings_json
 
 NAMES = ("a", "b", "c")
@@ -34,6 +35,9 @@ RUNNING, SUBMITTED, COMPLETED, FAILED = (
 
 def settings(pattern: int = 1, **changes: Any) -> Settings:
     return from_json(settings_json(pattern, **changes))
+
+
+OF_RUN = {"KIT_WORKFLOW_NAME": "wf", "KIT_WORKFLOW_RUN_ID": "7"}
 
 
 def summary(tasks: int = 3, **changes: Any) -> Summary:
@@ -323,7 +327,7 @@ class TestTasksWithoutRow:
 
     def environment(self, name: str, attempt: int = 1) -> dict[str, str]:
         source = {"KIT_SOURCE_BUCKET": "b", "KIT_SOURCE_KEY": "in/k.txt"}
-        return {"KIT_TASK_NAME": name, "KIT_ATTEMPT": str(attempt), **source}
+        return {**OF_RUN, "KIT_TASK_NAME": name, "KIT_ATTEMPT": str(attempt), **source}
 
     def test_are_looked_for_only_when_launching_has_ended(self) -> None:
         assert reconciliation.needs_listing(self.ENDED, self.ROWS, settings())
@@ -387,13 +391,17 @@ class TestRunsThatWereEndedEarly:
         assert self.rows(running("a"), recorded=("arn:task/a1",)) == []
 
     def test_a_task_that_is_being_stopped_gets_a_row_that_says_so(self) -> None:
-        stopping = running("a", stop_code="UserInitiated", environment={"KIT_TASK_NAME": "a", "KIT_ATTEMPT": "1"})
+        stopping = running(
+            "a", stop_code="UserInitiated", environment={**OF_RUN, "KIT_TASK_NAME": "a", "KIT_ATTEMPT": "1"}
+        )
         (made,) = self.rows(stopping)
         assert (made.task_name, made.status, made.error) == ("a", FAILED, "RunEnded: stopped by hand")
         assert made.stop_code == "UserInitiated"
 
     def test_a_task_that_had_ended_before_gets_a_row_of_what_ecs_says(self) -> None:
-        (made,) = self.rows(stopped("a", exit_code=137, environment={"KIT_TASK_NAME": "a", "KIT_ATTEMPT": "2"}))
+        (made,) = self.rows(
+            stopped("a", exit_code=137, environment={**OF_RUN, "KIT_TASK_NAME": "a", "KIT_ATTEMPT": "2"})
+        )
         assert (made.attempt, made.error) == (2, "ContainerExited: the container exited with code 137")
 
 
@@ -401,9 +409,8 @@ def wait(age: float, *under_way: str, **changes: Any) -> int:
     """How long pattern 1 waits before the next look at a run of that age in seconds."""
     run_timeout = changes.pop("run_timeout_seconds", 3600)
     deployed = settings(runTimeoutSeconds=run_timeout, maxConcurrency=changes.pop("max_concurrency", 0))
-    states = task_states([row(name, RUNNING) for name in under_way])
     run = summary(**{"launching_ended": True, **changes})
-    return wait_seconds(run, states, START + timedelta(seconds=age), deployed)
+    return wait_seconds(run, START + timedelta(seconds=age), deployed, is_idle=not under_way)
 
 
 class TestWaits:
@@ -547,7 +554,7 @@ made_tasks = st.lists(
             last_status=last,
             exit_code=code,
             stop_code=stop,
-            environment={"KIT_TASK_NAME": name},
+            environment={**OF_RUN, "KIT_TASK_NAME": name},
         ),
         st.sampled_from(NAMES),
         st.integers(1, 5),

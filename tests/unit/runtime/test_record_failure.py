@@ -11,13 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.workflow import failures, history
-from runtime.workflow.clock import to_iso
-from runtime.workflow.errors import RedriveRefused, RunIdInUse, RunNotFound
-from runtime.workflow.failures import FailureKind
-from runtime.workflow.records import TaskRow
-from runtime.workflow.statuses import RunStatus, TaskStatus
-from runtime.workflow.tables import Counts
+from ecs_kit.runtime.contract import failures, waits
+from ecs_kit.runtime.contract.clock import to_iso
+from ecs_kit.runtime.contract.errors import RedriveRefused, RunIdInUse, RunNotFound
+from ecs_kit.runtime.contract.failures import FailureKind
+from ecs_kit.runtime.contract.records import Counts, TaskRow
+from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
 from tests.unit.runtime.fakes import ACCOUNT, EXECUTION, REGION, execution, spec
 
 TASK_ARN = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/kit-2/0123abcd"
@@ -248,7 +247,7 @@ class TestAttempts:
         self, registered: Callable[..., Any], retries: int, again: bool
     ) -> None:
         w = registered()
-        w.summaries.count_events(w.summary(), history.events_for_waits(w.settings, 3, 0, 0) - 60)
+        w.summaries.count_events(w.summary(), waits.events_for_waits(w.settings, 3, 0, 0) - 60)
         counted = w.summary().wait_events
         lost = ecs_cause(StopCode="SpotInterruption", StoppedReason="Your Spot Task was interrupted.")
         assert failed(w, "States.TaskFailed", lost, retries=retries)["again"] is again

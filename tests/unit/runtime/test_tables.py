@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from runtime.workflow.errors import RunIdInUse
-from runtime.workflow.records import Summary, TaskRow, not_started_id, to_item, to_summary, to_task_row
-from runtime.workflow.statuses import RunStatus, TaskStatus
-from runtime.workflow.tables import SPEC_LIMIT_BYTES, Counts, DetailsTable, SummaryTable, stored_spec
+from ecs_kit.runtime.common.tables import SPEC_LIMIT_BYTES, DetailsTable, SummaryTable, stored_spec
+from ecs_kit.runtime.contract.errors import RunIdInUse
+from ecs_kit.runtime.contract.records import Counts, Summary, TaskRow, not_started_id, to_item, to_summary, to_task_row
+from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
 from tests.unit.runtime.fakes import client_error, spec
 
 NOW = "2026-11-24T04:00:00.000Z"
@@ -70,7 +70,7 @@ class TestRecords:
 
     def test_rows_of_other_writers_need_only_their_keys(self) -> None:
         row = to_task_row({"workflow_run_id": {"N": "7"}, "ecs_task_id": {"S": "x"}, "more": {"L": []}})
-        assert (row.workflow_run_id, row.attempt, row.status) == (7, 1, TaskStatus.RUNNING)
+        assert (row.workflow_run_id, row.attempt, row.status) == (7, 0, TaskStatus.RUNNING)
 
     def test_an_attempt_that_ecs_never_accepted_has_no_arn(self) -> None:
         assert not replace(ROW, ecs_task_id=not_started_id("a", 2)).was_started

@@ -19,19 +19,20 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError, NoRegionError, ReadTimeoutError
 
-from runtime.task import __main__ as entry_point
-from runtime.task import configuration, interruptions, job, worker
-from runtime.task.job import Job, S3Object
-from runtime.task.worker import ExitCode
-from runtime.workflow.errors import SettingsInvalid
-from runtime.workflow.records import TaskRow
-from runtime.workflow.statuses import TaskStatus
-from runtime.workflow.tables import DetailsTable
+from ecs_kit.runtime.common.tables import DetailsTable
+from ecs_kit.runtime.contract.environment import Attempt
+from ecs_kit.runtime.contract.errors import SettingsInvalid
+from ecs_kit.runtime.contract.records import TaskRow
+from ecs_kit.runtime.contract.rows import new_row
+from ecs_kit.runtime.contract.statuses import TaskStatus
+from ecs_kit.runtime.task import __main__ as entry_point
+from ecs_kit.runtime.task import configuration, interruptions, job, worker
+from ecs_kit.runtime.task.job import Job, S3Object
+from ecs_kit.runtime.task.worker import ExitCode
 from tests.unit.runtime.fakes import REGION, FakeClock, client_error
 
 ARN = f"arn:aws:ecs:{REGION}:111122223333:task/kit-1/abc"
 ENVIRONMENT = {
-    "KIT_PATTERN": "1",
     "KIT_DETAILS_TABLE": "workflow_details_pattern_1",
     "KIT_TARGET_BUCKET": "kit-1",
     "KIT_TARGET_PREFIX": "copies",
@@ -66,15 +67,13 @@ def details(dynamodb: Any) -> DetailsTable:
 
 class TestConfiguration:
     def test_is_read_from_the_environment(self) -> None:
-        assert CONFIGURATION.run_id == 1795492244120123 and CONFIGURATION.attempt == 2
+        assert CONFIGURATION.attempt == Attempt("copying", 1795492244120123, "task_01", 2, "sources", "in/a.txt")
         assert CONFIGURATION.parameters == {"COLOUR": "red"}
 
     def test_a_run_may_have_no_deadline(self) -> None:
         assert configuration.from_environment({**ENVIRONMENT, "KIT_DEADLINE": ""}).deadline is None
 
-    @pytest.mark.parametrize(
-        "name", [name for name in ENVIRONMENT if name not in ("KIT_PATTERN", "KIT_DEADLINE", "JOB_COLOUR")]
-    )
+    @pytest.mark.parametrize("name", [name for name in ENVIRONMENT if name not in ("KIT_DEADLINE", "JOB_COLOUR")])
     def test_misses_nothing(self, name: str) -> None:
         with pytest.raises(SettingsInvalid, match=f"{name}: is not set"):
             configuration.from_environment({**ENVIRONMENT, name: ""})
@@ -197,7 +196,7 @@ class TestNamedJob:
             job=worker.named_job(reference),
         )
         assert done is ExitCode.JOB_FAILED
-        row = details.get(CONFIGURATION.run_id, ARN)
+        row = details.get(CONFIGURATION.attempt.run_id, ARN)
         assert row is not None and error in (row.error or "")
 
 
@@ -219,7 +218,7 @@ class TestWork:
         )
 
     def row(self, details: DetailsTable) -> TaskRow:
-        found = details.get(CONFIGURATION.run_id, ARN)
+        found = details.get(CONFIGURATION.attempt.run_id, ARN)
         assert found is not None
         return found
 
@@ -241,8 +240,8 @@ class TestWork:
         )
 
     def test_its_row_may_go_when_the_run_s_may(self, details: DetailsTable, clock: FakeClock) -> None:
-        expires_at = configuration.from_environment({**ENVIRONMENT, "KIT_EXPIRES_AT": "1795668644"}).expires_at
-        self.work(details, clock, expires_at=expires_at)
+        attempt = configuration.from_environment({**ENVIRONMENT, "KIT_EXPIRES_AT": "1795668644"}).attempt
+        self.work(details, clock, attempt=attempt)
         assert self.row(details).expires_at == 1795668644
 
     def test_the_job_is_told_source_target_and_parameters(self, details: DetailsTable, clock: FakeClock) -> None:
@@ -386,9 +385,13 @@ class TestWork:
         if before is None:
             details._client.delete_item(
                 TableName=details.name,
-                Key={"workflow_run_id": {"N": str(CONFIGURATION.run_id)}, "ecs_task_id": {"S": ARN}},
+                Key={"workflow_run_id": {"N": str(CONFIGURATION.attempt.run_id)}, "ecs_task_id": {"S": ARN}},
             )
-            details.write(replace(worker._first_row(CONFIGURATION, ARN, clock.now()), status=TaskStatus.FAILED))
+            details.write(
+                new_row(
+                    CONFIGURATION.attempt, CONFIGURATION.target, TaskStatus.FAILED, ecs_task_arn=ARN, now=clock.now()
+                )
+            )
         assert self.work(details, clock, lambda *_: done.append(1)) is ExitCode.NOT_RECORDED
         assert done == [] and self.row(details).status is final
 
@@ -507,7 +510,7 @@ class TestEntryPoint:
         monkeypatch.setattr(job, "run", lambda *_: None)
         environment = {**ENVIRONMENT, "ECS_CONTAINER_METADATA_URI_V4": metadata[0], "KIT_DEADLINE": ""}
         assert entry_point.main([], environment) == ExitCode.DONE
-        found = details.get(CONFIGURATION.run_id, ARN)
+        found = details.get(CONFIGURATION.attempt.run_id, ARN)
         assert found is not None and found.status is TaskStatus.COMPLETED
 
     def test_does_the_job_that_the_environment_names_with_the_command_of_the_container(
@@ -556,9 +559,14 @@ class TestEntryPoint:
     def test_starts_as_a_process_without_anything_but_boto3(self) -> None:
         root = Path(__file__).parents[3]
         answer = subprocess.run(
-            [sys.executable, "-m", "runtime.task", "--version"], cwd=root, capture_output=True, text=True, check=True
+            [sys.executable, "-m", "ecs_kit.runtime.task", "--version"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         assert "ecs-step-functions-kit task" in answer.stdout
-        code = "import sys, runtime.task.__main__; print([n for n in sys.modules if n in ('fastjsonschema', 'boto3')])"
+        loads = "[name for name in sys.modules if name in ('fastjsonschema', 'boto3')]"
+        code = f"import sys, ecs_kit.runtime.task.__main__; print({loads})"
         loaded = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
         assert loaded.stdout.strip() == "[]"

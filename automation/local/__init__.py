@@ -1,1 +1,0 @@
-"""The embedded AWS: emulator, container runtimes, provider plugins, Pulumi CLI."""

@@ -1,1 +1,0 @@
-"""What is deployed: Pulumi components and the pure functions that write their documents."""

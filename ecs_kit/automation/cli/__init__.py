@@ -1,0 +1,1 @@
+"""The driver's command line: options in, exit status out."""

@@ -1,0 +1,121 @@
+"""Stopping a run: its execution first; the monitor then ends its rows and its ECS tasks, and this waits for it."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ecs_kit.automation.cli import run_views
+from ecs_kit.automation.errors import RunStillOpen
+from ecs_kit.automation.host.polling import looks
+from ecs_kit.automation.journeys.run_state import RunKey, RunState, read
+from ecs_kit.automation.stacks.clients import AwsClients
+from ecs_kit.runtime.contract.patterns import PATTERNS
+from ecs_kit.runtime.functions.ecs_tasks import EcsTasks
+
+LIMIT_SECONDS = 900.0
+"""How long a stopped run may take to become quiet. The monitor's sweep comes every 10 minutes."""
+_CAUSE_CHARACTERS = 32_768
+"""Of StopExecution's `cause` (https://docs.aws.amazon.com/step-functions/latest/apireference/API_StopExecution.html)."""
+QUIET_LOOKS = 2
+"""A launcher in the middle of a call may start one more ECS task, and stops it at once: one look is not enough."""
+_NAMED_TASKS = 10
+_TELL_SECONDS = 10.0
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What there is of a run that is being stopped.
+
+    Attributes:
+        state: its execution and rows.
+        ecs_tasks: ARNs of its ECS tasks that have not stopped.
+    """
+
+    state: RunState
+    ecs_tasks: tuple[str, ...]
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the run is final, its counts too, and nothing of it runs."""
+        counted = not (self.state.summary or {}).get("running_tasks")
+        return run_views.is_over(self.state) and counted and not self.ecs_tasks
+
+
+def cause(who: str, reason: str) -> str:
+    """What the execution's history keeps about the stop."""
+    text = f"stopped with `abort` by {who}" + (f": {reason}" if reason else "")
+    return text[:_CAUSE_CHARACTERS]
+
+
+def abort(
+    aws: AwsClients, key: RunKey, deployed: Mapping[str, Any], *, reason: str, say: Say, poll_seconds: float
+) -> None:
+    """Stop a run and wait until it is final and none of its ECS tasks runs.
+
+    Raises:
+        RunStillOpen: that is not so within `LIMIT_SECONDS`.
+    """
+    now = look(aws, key, deployed)
+    if (now.state.execution or {}).get("status") in ("RUNNING", "PENDING_REDRIVE"):
+        who = aws.sts.get_caller_identity()["Arn"]
+        aws.stepfunctions.stop_execution(executionArn=key.execution_arn, error="Aborted", cause=cause(who, reason))
+        say(f"{key}: stopped execution {key.execution_arn}")
+    elif now.is_quiet:
+        say(f"{key}: there is nothing to stop, it is {run_views.status_of(now.state)} and none of its ECS tasks runs")
+        return
+    else:
+        status = (now.state.execution or {}).get("status", "not known to Step Functions")
+        say(f"{key}: its execution is {status} already; waiting for its rows and ECS tasks")
+    running = set(now.ecs_tasks)
+    quiet_looks, told = 0, 0.0
+    for waited in looks(LIMIT_SECONDS, poll_seconds):
+        now = look(aws, key, deployed)
+        running |= set(now.ecs_tasks)
+        quiet_looks = quiet_looks + 1 if now.is_quiet else 0
+        if quiet_looks == QUIET_LOOKS:
+            break
+        if waited - told > _TELL_SECONDS:
+            told = waited
+            say(f"waiting: summary {run_views.status_of(now.state)}, {len(now.ecs_tasks)} ECS tasks run")
+    else:
+        living = f"{len(now.ecs_tasks)} ECS tasks run: {', '.join(now.ecs_tasks)}"
+        raise RunStillOpen(
+            key,
+            LIMIT_SECONDS,
+            run_views.status_of(now.state),
+            living if now.ecs_tasks else "no ECS task of it runs",
+        )
+    for line in done(now.state, running):
+        say(line)
+
+
+def done(state: RunState, stopped: Collection[str]) -> list[str]:
+    """What is said when a run is quiet.
+
+    Args:
+        state: the run as it is now.
+        stopped: ARNs of the ECS tasks that were seen running before.
+    """
+    lines = [f"{arn} has stopped" for arn in sorted(stopped)[:_NAMED_TASKS]]
+    if len(stopped) > _NAMED_TASKS:
+        lines.append(f"{len(stopped) - _NAMED_TASKS} more ECS tasks have stopped")
+    row = state.summary
+    counts = (
+        "it has registered no run"
+        if row is None
+        else f"{row['completed_tasks']} of {row['number_of_tasks']} tasks completed, {row['failed_tasks']} failed"
+    )
+    return [*lines, f"{state.key}: {run_views.status_of(state)}; {counts}; none of its ECS tasks runs"]
+
+
+def look(aws: AwsClients, key: RunKey, deployed: Mapping[str, Any]) -> Look:
+    """What there is of a run now."""
+    # The rows come first: what was launched before they became final is found in ECS afterwards.
+    state = read(aws, key, deployed)
+    ecs_tasks = EcsTasks(aws.ecs, str(deployed["clusterName"]))
+    family = str(deployed["taskDefinition"]).partition(":")[0]
+    found = ecs_tasks.running_of_run(PATTERNS[key.pattern], key.run_id, key.workflow_name)
+    found |= ecs_tasks.stopped_of_run(family, key.run_id, key.workflow_name)
+    return Look(state, tuple(sorted(arn for arn, task in found.items() if not task.is_stopped)))

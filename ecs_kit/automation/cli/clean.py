@@ -1,0 +1,298 @@
+"""Removing what drivers left behind that were killed, and on request what was kept.
+
+On the local target that is processes, containers and a work folder; on AWS a stack. What a living driver holds is never
+touched.
+"""
+
+import shutil
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Literal
+
+from ecs_kit.automation.cli.command_options import CommandOptions
+from ecs_kit.automation.errors import (
+    EXIT_FAILED,
+    EXIT_PASSED,
+    BackendUnavailable,
+    DestroyConfirmationNeeded,
+    DriverError,
+    EngineRemains,
+    Kept,
+)
+from ecs_kit.automation.host import processes, workfolders
+from ecs_kit.automation.host.interruption import Interruption
+from ecs_kit.automation.host.polling import looks
+from ecs_kit.automation.host.processes import RUN_VARIABLE, Process
+from ecs_kit.automation.host.workfolders import Held, Record
+from ecs_kit.automation.journeys.progress import Progress, shown
+from ecs_kit.automation.journeys.teardown import Teardown
+from ecs_kit.automation.stacks.aws import AwsTarget
+from ecs_kit.automation.stacks.lifecycle import Stack
+from ecs_kit.automation.stacks.local import get_pulumi, remove_containers
+from ecs_kit.automation.stacks.pulumi_process import PulumiProcess
+from ecs_kit.automation.stacks.target import check_place, is_interactive
+
+ENGINE_SECONDS = 3600.0
+"""How long an engine may take to finish what it had begun on AWS; a NAT gateway or endpoint takes minutes."""
+_POLL_SECONDS = 1.0
+
+Say = Callable[[str], None]
+Decision = Literal["remove", "keep", "unknown"]
+
+
+def decision(record: Record | None, *, empty: bool, kept_too: bool) -> Decision:
+    """What to do with a work folder that no living driver holds; `kept_too`: the user wants kept ones removed."""
+    if record is None:
+        return "remove" if empty or kept_too else "unknown"
+    return "keep" if record.kept and not kept_too else "remove"
+
+
+def describe(folder: Path, record: Record | None) -> str:
+    """A run, for people."""
+    if record is None:
+        return f"{folder.name} (it has no record)"
+    how = "kept by --keep" if record.kept else "killed, or ended before everything was removed"
+    return f"{folder.name} (process {record.pid}, started {record.started}; {how})"
+
+
+def counted(ended: Iterable[Process]) -> str:
+    """Processes, for people: `1 emulator, 2 plugins`."""
+    number = Counter(process.what for process in ended)
+    return ", ".join(
+        f"{count} {'processes' if (what, count > 1) == ('process', True) else what + ('s' if count > 1 else '')}"
+        for what, count in sorted(number.items())
+    )
+
+
+@contextmanager
+def work_folder(
+    folder: Path, *, runs: Path, target: str, stack: str, plugins: str, interruption: Interruption, say: Say
+) -> Iterator[Held]:
+    """Hold a driver's work folder while it works, once what killed drivers left is removed.
+
+    Raises:
+        FolderInUse: a driver that lives works there.
+    """
+    with closing(workfolders.hold(folder)) as held:
+        try:
+            with interruption.breakable():
+                before_a_run(held, runs=runs, say=say)
+        except BaseException:
+            held.discard_new()
+            raise
+        held.start(Record.of_this_process(target=target, stack=stack, plugins=plugins))
+        yield held
+
+
+def before_a_run(held: Held, *, runs: Path, say: Say) -> None:
+    """Remove what killed local runs left, and stop the engine that a killed run of this stack left."""
+    for folder in workfolders.abandoned(runs):
+        if folder.folder != held.folder and decision(folder.record, empty=_empty(folder), kept_too=False) == "remove":
+            try:
+                _remove_local(folder, say)
+            except DriverError as error:
+                # What cannot be removed does not keep this run from its work.
+                say(str(error))
+    if held.record is not None and not held.record.kept:
+        say(f"left on AWS: stack {held.record.stack} of {describe(held.folder, held.record)}")
+        await_engine(held.folder, say)
+
+
+def clean(options: CommandOptions, *, root: Path, interruption: Interruption) -> int:
+    """Do what `clean` asks for and return the process's exit status.
+
+    Raises:
+        BadInput: it cannot be done like this.
+    """
+    with shown() as progress:
+        if options.target == "local":
+            return _clean_local(root / ".kit" / "runs", kept_too=options.kept, say=progress.say)
+        return _CleanAws(options, root, interruption, progress).run()
+
+
+def _clean_local(runs: Path, *, kept_too: bool, say: Say) -> int:
+    status = EXIT_PASSED
+    removed = 0
+    for held in workfolders.abandoned(runs):
+        match decision(held.record, empty=_empty(held), kept_too=kept_too):
+            case "remove":
+                try:
+                    _remove_local(held, say)
+                    removed += 1
+                except DriverError as error:
+                    say(str(error))
+                    status = EXIT_FAILED
+            case "keep":
+                _list_kept(held, say)
+            case "unknown":
+                say(f"left alone, as it has no record: {held.folder}; `clean --kept` removes it")
+    if not removed and status == EXIT_PASSED:
+        say("nothing to clean")
+    return status
+
+
+def _list_kept(held: Held, say: Say) -> None:
+    record = held.record
+    assert record is not None
+    runs = any(process.what == "emulator" for process in processes.find(held.folder))
+    say(f"kept: {describe(held.folder, record)}; its emulator {'runs' if runs else 'has ended'}")
+    for line in record.use if runs else ():
+        say(f"  {line}")
+    say("  `clean --kept` removes it")
+
+
+def _remove_local(held: Held, say: Say) -> None:
+    say(f"removing what is left of e2e {describe(held.folder, held.record)}")
+    names = {path.name for path in held.folder.glob("emulator/emulator-*")}
+    if held.record is not None and held.record.emulator_name:
+        names.add(held.record.emulator_name)
+    ended = processes.end(held.folder)
+    containers = sum(map(remove_containers, names))
+    shutil.rmtree(held.folder, ignore_errors=True)
+    if ended:
+        say(f"  ended {counted(ended)} ({', '.join(str(process.pid) for process in ended)})")
+    if containers:
+        say(f"  removed {containers} containers")
+    say(f"  removed {held.folder}")
+
+
+def _empty(held: Held) -> bool:
+    return not any(path.is_dir() for path in held.folder.iterdir())
+
+
+def await_engine(folder: Path, say: Say) -> None:
+    """Tell an engine that outlived its driver to stop, as Ctrl-C does, and wait for it.
+
+    It finishes the operations that it has begun, writes down what it made, and gives its lock back.
+
+    Raises:
+        EngineRemains: it does not within `ENGINE_SECONDS`.
+    """
+    told: set[int] = set()
+    for _ in looks(ENGINE_SECONDS, _POLL_SECONDS):
+        engines = {process.pid for process in processes.find(folder) if process.what == "engine"}
+        if not engines:
+            return
+        # A second signal would end it in the middle of what it does.
+        if new := sorted(engines - told):
+            told.update(new)
+            for pid in new:
+                processes.tell(pid, signal.SIGINT)
+            say(f"telling its engine ({', '.join(map(str, new))}) to stop; it finishes what it has begun")
+    raise EngineRemains(ENGINE_SECONDS, " ".join(map(str, sorted(engines))))
+
+
+class _CleanAws:
+    """`clean --target aws`: stacks that `e2e.py --target aws` left, destroyed as it would have done."""
+
+    def __init__(self, options: CommandOptions, root: Path, interruption: Interruption, progress: Progress) -> None:
+        self._options = options
+        self._root = root
+        self._interruption = interruption
+        self._progress = progress
+        self._status = EXIT_PASSED
+        self._done = 0
+
+    def run(self) -> int:
+        parent = self._root / ".kit" / "aws"
+        if self._options.stack is not None:
+            held = workfolders.hold(parent / self._options.stack)
+            try:
+                if held.record is not None and held.record.kept and not self._options.kept:
+                    raise Kept(self._options.stack)
+                self._remove(held, self._options.stack)
+            finally:
+                if not self._done:
+                    held.discard_new()
+                held.close()
+            return self._status
+        for held in workfolders.abandoned(parent):
+            name = held.folder.name if held.record is None else held.record.stack
+            what = decision(held.record, empty=False, kept_too=self._options.kept)
+            if what == "remove":
+                self._remove(held, name)
+                continue
+            why = "kept" if what == "keep" else "left alone, as it has no record"
+            self._progress.say(f"{why}: stack {name} of {describe(held.folder, held.record)}")
+            for line in held.record.use if held.record else ():
+                self._progress.say(f"  {line}")
+            self._progress.say("  `clean --target aws --kept` removes it")
+        if not self._done and self._status == EXIT_PASSED:
+            self._progress.say("nothing to clean")
+        return self._status
+
+    def _failed(self, message: str) -> None:
+        self._status = EXIT_FAILED
+        self._progress.say(f"FAILED: {message}")
+
+    def _remove(self, held: Held, name: str) -> None:
+        plugins = self._options.plugins or (held.record.plugins if held.record else None)
+        target = AwsTarget(
+            plugins="bundled" if plugins == "bundled" else "published",
+            confirmed=True,
+            interactive=False,
+            work_dir=held.folder,
+            state_dir=self._root / ".kit" / "state",
+            get_pulumi=get_pulumi,
+        )
+        target.check()
+        if not self._options.yes and not is_interactive():
+            raise DestroyConfirmationNeeded(name)
+        await_engine(held.folder, self._progress.say)
+        target.start(self._progress.say)
+        stack = self._open(held.folder, name, target)
+        if stack is None:
+            self._progress.say(
+                f"stack {name} is not in Pulumi's backend: there is nothing to destroy. Task definition revisions "
+                "that a plain `pulumi destroy` left stay ACTIVE; the README says how to deregister them"
+            )
+            shutil.rmtree(held.folder, ignore_errors=True)
+            return
+        here = target.identity
+        there = stack.resources()
+        if any(resource.type.startswith("docker:") for resource in there):
+            target.use_docker()
+            stack = self._open(held.folder, name, target) or stack
+        self._progress.say(f"stack {name}: {len(there)} resources, left by {describe(held.folder, held.record)}")
+        self._progress.say(f"account {here.account}, region {here.region}, as {here.arn}")
+        if not self._options.yes and not self._progress.ask("Destroy this?"):
+            self._failed(f"declined: stack {name} was left alone")
+            return
+        self._done += 1
+        teardown = Teardown(stack, target=target, work_dir=held.folder, progress=self._progress, failed=self._failed)
+        self._progress.phase(f"destroy {name}")
+        destroyed = teardown.destroy()
+        self._progress.phase("leftovers")
+        if teardown.look_for_leftovers():
+            self._status = EXIT_FAILED
+        if destroyed:
+            shutil.rmtree(held.folder, ignore_errors=True)
+            self._progress.say(f"stack {name} is destroyed")
+
+    def _open(self, folder: Path, name: str, target: AwsTarget) -> Stack | None:
+        pulumi = PulumiProcess(
+            target.pulumi.executable,
+            version=target.pulumi.version,
+            environment={**target.environment, RUN_VARIABLE: str(folder)},
+            interruption=self._interruption,
+            log_file=folder / "pulumi.log",
+        )
+        stack = Stack(
+            name=name,
+            pulumi=pulumi,
+            work_dir=folder,
+            project=self._root,
+            config=target.config,
+            say=self._progress.say,
+        )
+        try:
+            if not stack.select():
+                return None
+            outputs = stack.outputs()
+        except DriverError as error:
+            raise BackendUnavailable(str(error)) from error
+        check_place(name, outputs, target.identity)
+        return stack

@@ -1,0 +1,123 @@
+"""The commands, their options, and what of them makes no sense."""
+
+import argparse
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ecs_kit.automation.cli.e2e_options import Parser, count
+from ecs_kit.automation.errors import BadOption
+from ecs_kit.runtime.contract.patterns import PATTERNS
+
+NAMES = ("status", "watch", "abort", "runs", "clean")
+"""Every command besides the main job."""
+
+DESCRIPTION = """\
+Look at the runs of a deployed stack, stop one, and remove what was left behind.
+Without a command: the main job, `python -m automation --help`.
+"""
+_STACK_NAME = re.compile(r"\w[\w.-]{0,99}", re.ASCII)
+"""A stack's own name (https://www.pulumi.com/docs/iac/concepts/stacks/); `clean` has a folder of that name."""
+_STACK = (
+    "The stack is found as `pulumi` finds it: the environment names the backend, and --stack or `pulumi stack select` "
+    "the stack."
+)
+_EPILOGS = {
+    "status": f"{_STACK} Exit status: 0 the state is shown; 2 there is no such stack or run.",
+    "watch": f"{_STACK} Exit status: 0 every run ended Completed or CompletedWithFailures; 1 one did not; "
+    "2 there is no such stack or run; 130 ended by Ctrl-C, which leaves the run alone.",
+    "abort": f"{_STACK} Exit status: 0 the run is final and none of its ECS tasks runs; 1 it is not so in time; "
+    "2 there is no such stack or run.",
+    "runs": f"{_STACK} Exit status: 0 the runs are listed; 2 there is no such stack.",
+    "clean": "Exit status: 0 nothing is left but what you keep; 1 something could not be removed; 2 bad input.",
+}
+_HELP = {
+    "status": "how a run stands: counts, failed tasks and why, with the end of their logs",
+    "watch": "follow a run until it ends",
+    "abort": "stop a run: its execution, then its ECS tasks and rows, and wait until all is quiet",
+    "runs": "past runs with their counts, newest first",
+    "clean": "remove what a killed e2e left behind, and on request what --keep kept",
+}
+
+
+@dataclass(frozen=True)
+class CommandOptions:
+    """What the user asked for. Attributes are the options of `--help`; a command does not have all of them."""
+
+    command: Literal["status", "watch", "abort", "runs", "clean"]
+    stack: str | None = None
+    pattern: int | None = None
+    workflow: str | None = None
+    run: int | None = None
+    json: bool = False
+    cause: str = ""
+    last: int | None = None
+    target: Literal["local", "aws"] = "local"
+    plugins: Literal["bundled", "published"] | None = None
+    kept: bool = False
+    yes: bool = False
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands, their options and their help."""
+    result = Parser(prog="python -m automation", description=DESCRIPTION, allow_abbrev=False)
+    commands = result.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
+    made = {
+        name: commands.add_parser(
+            name, help=_HELP[name], description=_HELP[name], epilog=_EPILOGS[name], allow_abbrev=False
+        )
+        for name in NAMES
+    }
+    for name in ("status", "watch", "abort", "runs"):
+        made[name].add_argument("--stack", metavar="NAME", help="the stack (the selected one)")
+        made[name].add_argument(
+            "--pattern", type=int, choices=tuple(PATTERNS), help="the pattern (all that are deployed)"
+        )
+        made[name].add_argument("--workflow", metavar="NAME", help="only runs of this workflow")
+    for name in ("status", "watch", "abort"):
+        made[name].add_argument("--run", type=_run_id, metavar="ID", help="workflow_run_id (the newest run)")
+    for name in ("status", "watch", "runs"):
+        made[name].add_argument("--json", action="store_true", help="print JSON to standard output")
+    made["abort"].add_argument("--cause", default="", metavar="TEXT", help="why, kept in the execution's history")
+    made["runs"].add_argument(
+        "--last", type=count("a number of runs: give 1 or more"), metavar="N", help="only the N newest"
+    )
+    clean = made["clean"]
+    clean.add_argument(
+        "--target",
+        choices=("local", "aws"),
+        default="local",
+        help="local: work folders and processes on this machine (default); aws: stacks of `e2e.py --target aws`",
+    )
+    clean.add_argument("--kept", action="store_true", help="also what --keep kept")
+    clean.add_argument("--stack", metavar="NAME", help="aws: this stack (all that e2e deployed from this folder)")
+    clean.add_argument(
+        "--plugins",
+        choices=("bundled", "published"),
+        help="aws: provider plugins (those that the stack was deployed with)",
+    )
+    clean.add_argument("--yes", action="store_true", help="aws: do not ask before a stack is destroyed")
+    return result
+
+
+def parse(arguments: Sequence[str]) -> CommandOptions:
+    """Read the command line of a command.
+
+    Raises:
+        BadOption: an option is unknown, has a value that is not allowed, or does not go with another.
+    """
+    given = vars(parser().parse_args(arguments))
+    if given["command"] == "clean" and given["target"] == "local":
+        for option in ("stack", "plugins", "yes"):
+            if given[option]:
+                raise BadOption(f"--{option} is for clean --target aws. Leave it out, or add --target aws.")
+    elif given["command"] == "clean" and given["stack"] is not None and not _STACK_NAME.fullmatch(given["stack"]):
+        raise BadOption(f"--stack {given['stack']}: give a stack's plain name, such as e2e.")
+    return CommandOptions(**given)
+
+
+def _run_id(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a workflow_run_id: give its digits")
+    return int(text)

@@ -1,0 +1,139 @@
+"""What the command lines share: exit status for errors and signals, folders, and a journey in its work folder."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ecs_kit.automation.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_PASSED, DriverError
+from ecs_kit.automation.host import writable
+from ecs_kit.automation.host.interruption import Interrupted, InterruptedAgain, Interruption
+from ecs_kit.automation.host.tolerant_stderr import tolerant_stderr
+
+if TYPE_CHECKING:
+    from ecs_kit.automation.journeys.scenario import Plan, Scenario
+    from ecs_kit.automation.journeys.spec_files import Document
+    from ecs_kit.automation.stacks.target import Target
+
+    MakeJourney = Callable[..., Scenario]
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def exit_status(act: Callable[[Interruption], int], *, creates: bool = True) -> int:
+    """Act with signals handled, say what went wrong, and return the process's exit status.
+
+    Args:
+        act: what there is to do; it returns the status.
+        creates: it creates something, unless its input cannot be used.
+    """
+    interruption = Interruption()
+    with tolerant_stderr(), interruption.installed():
+        try:
+            return act(interruption)
+        except DriverError as error:
+            print(error, file=sys.stderr)
+            if error.exit_status == EXIT_BAD_INPUT and creates:
+                print("Nothing was created.", file=sys.stderr)
+            return error.exit_status
+        except Interrupted as signal:
+            print(signal, file=sys.stderr)
+            return interruption.exit_status
+
+
+def run_folders(name: str, report_dir: Path | None) -> tuple[Path, Path]:
+    """The report folder and the local work folder of a process, before it changes into the project's folder."""
+    run_name = f"{name}{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
+    return report_dir or Path.cwd() / "reports" / run_name, ROOT / ".kit" / "runs" / run_name
+
+
+def check_folders(report_dir: Path, work_dir: Path) -> None:
+    """See that the folders of a run can be written to.
+
+    Raises:
+        NotWritable: one of them cannot.
+    """
+    writable.folder(report_dir, name="--report-dir", advice="Name a folder that can be written to")
+    writable.folder(work_dir.parent, name="the work folder", advice=f"Make room, and make {ROOT / '.kit'} writable")
+
+
+def local_plan(
+    name: str,
+    documents: "Mapping[int, Document]",
+    *,
+    config: Mapping[str, str],
+    report_dir: Path | None,
+    **more: Any,
+) -> "tuple[Plan, Target]":
+    """The plan of a journey that runs the kit's own specs on this machine, and its deployment target.
+
+    Args:
+        name: of the stack, and in the names of the folders.
+        documents: the spec of each pattern.
+        config: the kit's configuration.
+        report_dir: what the user named.
+        **more: of `Plan`.
+
+    Raises:
+        NotWritable: there is no room for it.
+    """
+    from ecs_kit.automation.journeys.scenario import Plan, SpecFile
+    from ecs_kit.automation.journeys.spec_files import sample_path
+    from ecs_kit.automation.stacks.local import LocalTarget
+    from ecs_kit.components.program import check_config
+
+    report_dir, work_dir = run_folders(f"{name}-", report_dir)
+    os.chdir(ROOT)
+    check_folders(report_dir, work_dir)
+    plan = Plan(
+        stack_name=name,
+        specs={pattern: SpecFile(sample_path(ROOT, pattern), document) for pattern, document in documents.items()},
+        config=config,
+        root=ROOT,
+        work_dir=work_dir,
+        report_dir=report_dir,
+        **more,
+    )
+    return plan, LocalTarget(work_dir=work_dir, container_runtime="process", base_image=check_config(config).base_image)
+
+
+def run_journey(
+    make: "MakeJourney",
+    plan: "Plan",
+    target: "Target",
+    *,
+    log: str,
+    interruption: Interruption,
+    plugins: str = "bundled",
+) -> int:
+    """Make a journey with its work folder held, show how it goes, and return the process's exit status.
+
+    Raises:
+        InterruptedAgain: a second signal came; what is left has been told.
+    """
+    from ecs_kit.automation.cli import clean
+    from ecs_kit.automation.journeys.progress import shown
+
+    with (
+        shown(plan.report_dir / log) as progress,
+        clean.work_folder(
+            plan.work_dir,
+            runs=plan.root / ".kit" / "runs",
+            target=target.name,
+            stack=plan.stack_name,
+            plugins=plugins,
+            interruption=interruption,
+            say=progress.say,
+        ) as held,
+    ):
+        journey = make(plan=plan, target=target, interruption=interruption, progress=progress, held=held)
+        try:
+            journey.run()
+        except InterruptedAgain:
+            for line in journey.what_is_left():
+                progress.say(line)
+            target.stop()
+            raise
+    return EXIT_PASSED if journey.passed else EXIT_FAILED

@@ -1,0 +1,1 @@
+"""What the driver does with a stack: runs, their verification, reports, removal."""

@@ -1,0 +1,63 @@
+"""What a task's result has to be: a copy of its source, anything at all, or what a function of the user's own says."""
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+from ecs_kit.automation.errors import BadOption
+
+Expectation = Callable[[bytes, bytes], str]
+"""From the bytes of the source and of the result to what is wrong with the result, nothing if nothing is."""
+
+FUNCTION = "expected"
+
+
+def read(text: str) -> Expectation | None:
+    """The expectation that an option names.
+
+    Args:
+        text: `copy`, `exists`, or `<file>.py[:<function>]`.
+
+    Returns:
+        None for a copy, which is compared without holding the objects in memory.
+
+    Raises:
+        BadOption: there is no such file or function, or the file cannot be executed.
+    """
+    if text == "copy":
+        return None
+    if text == "exists":
+        return _not_empty
+    name, _, function = text.partition(":")
+    path = Path(name).absolute()
+    if path.suffix != ".py" or not path.is_file():
+        raise BadOption(
+            f"--expect {text}: give copy, exists, or a Python file with a function {FUNCTION}(source, result)"
+        )
+    return _loaded(path, function or FUNCTION)
+
+
+def _not_empty(_source: bytes, result: bytes) -> str:
+    return "" if result else "it is empty"
+
+
+def _loaded(path: Path, name: str) -> Expectation:
+    spec = importlib.util.spec_from_file_location(f"expectation_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise BadOption(f"--expect {path}: it cannot be loaded as a Python file")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise BadOption(f"--expect {path}: {type(error).__name__}: {error}") from error
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise BadOption(f"--expect {path}: there is no function {name}(source, result) in it")
+
+    def judge(source: bytes, result: bytes) -> str:
+        try:
+            return str(function(source, result) or "")
+        except Exception as error:  # noqa: BLE001  a result on which the function fails is not as expected
+            return f"{name} raised {type(error).__name__}: {error}"
+
+    return judge

@@ -1,0 +1,127 @@
+"""A run as AWS has it at one moment: its execution and its rows. Reads only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ecs_kit.automation.journeys import tables
+from ecs_kit.automation.journeys.tables import Item
+from ecs_kit.automation.stacks.clients import AwsClients
+from ecs_kit.runtime.contract.errors import SpecRefused
+from ecs_kit.runtime.contract.run_ids import run_id as made_run_id
+from ecs_kit.runtime.contract.statuses import RunStatus
+from ecs_kit.runtime.functions.spec_check import parse
+
+
+@dataclass(frozen=True)
+class RunKey:
+    """Which run.
+
+    Attributes:
+        pattern: 1 or 2.
+        workflow_name: `workflow_name` of the run.
+        run_id: `workflow_run_id`.
+        execution_arn: the execution, empty if it is not known.
+    """
+
+    pattern: int
+    workflow_name: str
+    run_id: int
+    execution_arn: str
+
+    def __str__(self) -> str:
+        return f"run {self.run_id} of workflow {self.workflow_name} (pattern {self.pattern})"
+
+
+@dataclass(frozen=True)
+class RunState:
+    """A run as AWS has it at one moment.
+
+    Attributes:
+        key: which.
+        execution: what DescribeExecution says, None where Step Functions has forgotten it.
+        summary: the run's summary item, None where it was never registered.
+        details: its details items.
+    """
+
+    key: RunKey
+    execution: Mapping[str, Any] | None
+    summary: Item | None
+    details: tuple[Item, ...]
+
+
+def keys_of_run(
+    aws: AwsClients, pattern: int, deployed: Mapping[str, Any], run_id: int, workflow: str | None
+) -> list[RunKey]:
+    """The runs of a pattern with an id, of one workflow or of all: workflows may each have one."""
+    if workflow is not None:
+        item = tables.summary_item(aws, deployed, workflow, run_id)
+        return [] if item is None else [_key(pattern, item)]
+    return [_key(pattern, item) for item in tables.summary_items(aws, deployed) if item["workflow_run_id"] == run_id]
+
+
+def newest(aws: AwsClients, pattern: int, deployed: Mapping[str, Any], workflow: str | None) -> RunKey | None:
+    """The run that was started last; None where there is none.
+
+    Of a workflow, the summary table says so. Else the executions do, which also have those that were refused and so
+    never got a row.
+    """
+    if workflow is not None:
+        found = max(tables.summary_items(aws, deployed, workflow), key=started, default=None)
+        return None if found is None else _key(pattern, found)
+    executions = aws.stepfunctions.list_executions(stateMachineArn=str(deployed["stateMachineArn"]), maxResults=1)
+    for execution in executions["executions"]:
+        described = aws.stepfunctions.describe_execution(executionArn=execution["executionArn"])
+        return key_of_execution(pattern, described, deployed)
+    return None
+
+
+def key_of_execution(pattern: int, execution: Mapping[str, Any], deployed: Mapping[str, Any]) -> RunKey:
+    """The run of an execution, from its input alone: a bad input names none, and such a run never got a row.
+
+    Args:
+        pattern: 1 or 2.
+        execution: what DescribeExecution says.
+        deployed: the stack's output for the pattern.
+    """
+    arn = str(execution["executionArn"])
+    identifier = made_run_id(execution["startDate"], arn)
+    workflow = str(deployed["workflowName"])
+    try:
+        document = parse(execution.get("input") or "")
+        workflow = str(document.get("workflowName") or workflow)
+        identifier = int(document.get("workflowRunId") or identifier)
+    except (SpecRefused, AttributeError, ValueError, TypeError):
+        # Not a spec: the execution registered no run. What follows from the execution itself still names it.
+        return RunKey(pattern, workflow, identifier, arn)
+    return RunKey(pattern, workflow, identifier, arn)
+
+
+def read(aws: AwsClients, key: RunKey, deployed: Mapping[str, Any]) -> RunState:
+    """A run at this moment. A row that belongs to another execution, which used the id before, is not its own.
+
+    While the run is active, eventually consistent reads do, at half the price: the functions need the same read units.
+    """
+    execution = None
+    if key.execution_arn:
+        try:
+            execution = aws.stepfunctions.describe_execution(executionArn=key.execution_arn)
+        except aws.stepfunctions.exceptions.ExecutionDoesNotExist:
+            execution = None
+    ended = execution is None or execution["status"] != "RUNNING"
+    row = tables.summary_item(aws, deployed, key.workflow_name, key.run_id, consistent=ended)
+    if row is None or (row.get("execution_arn") or "") != key.execution_arn:
+        return RunState(key, execution, None, ())
+    ended = ended or RunStatus(str(row["status"])).is_final
+    details = tables.details_items(aws, deployed, key.workflow_name, key.run_id, consistent=ended)
+    return RunState(key, execution, row, tuple(details))
+
+
+def started(item: Item) -> tuple[str, int]:
+    """What summary items are sorted by: their start, and their id where two started at once."""
+    return str(item.get("start_time") or ""), int(item["workflow_run_id"])
+
+
+def _key(pattern: int, item: Item) -> RunKey:
+    arn = str(item.get("execution_arn") or "")
+    return RunKey(pattern, str(item["workflow_name"]), int(item["workflow_run_id"]), arn)

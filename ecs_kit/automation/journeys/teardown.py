@@ -1,0 +1,154 @@
+"""The end of a stack: what runs is stopped, every resource destroyed, and every service asked for leftovers."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ecs_kit.automation.errors import DriverError, NotYourStack
+from ecs_kit.automation.journeys import runs, slow_deletions
+from ecs_kit.automation.journeys.progress import Progress
+from ecs_kit.automation.stacks import leftovers
+from ecs_kit.automation.stacks.lifecycle import PhysicalResource, Stack
+from ecs_kit.automation.stacks.target import Target
+
+LEFTOVER_LOOKS = {"local": 1, "aws": 6}
+LEFTOVER_PAUSE_SECONDS = 10.0
+"""AWS's lists show deleted things for a while: they are asked again before something counts as left over."""
+
+
+class Teardown:
+    """Destroys one stack.
+
+    Args:
+        stack: opened.
+        target: where it is.
+        work_dir: the stack's work folder.
+        progress: where to say what happens.
+        failed: told what did not hold; the rest is tried all the same.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        *,
+        target: Target,
+        work_dir: Path,
+        progress: Progress,
+        failed: Callable[[str], None],
+    ) -> None:
+        self._stack = stack
+        self._target = target
+        self._work_dir = work_dir
+        self._progress = progress
+        self._failed = failed
+        self._had: Sequence[PhysicalResource] = ()
+        self._destroyed = False
+        self._deregistered: set[str] = set()
+
+    def destroy(self) -> bool:
+        """Stop what runs, then delete every resource; twice if need be. Answers whether all are deleted."""
+        try:
+            self._had = self._stack.resources()
+            self._quiesce()
+        except (DriverError, ClientError, BotoCoreError, OSError) as error:
+            self._failed(str(error))
+        try:
+            with slow_deletions.reported(self._progress.say, self._progress.resource) as on_resource:
+                try:
+                    self._stack.destroy(on_resource=on_resource)
+                except NotYourStack:
+                    raise
+                except DriverError as error:
+                    self._progress.say(f"{error}\ntrying again")
+                    self._stack.destroy(on_resource=on_resource)
+            self._destroyed = True
+        except DriverError as error:
+            self._failed(str(error))
+            for line in self.what_is_left():
+                self._progress.say(line)
+        return self._destroyed
+
+    def _quiesce(self) -> None:
+        aws = self._target.aws
+        for arn in runs.stop_open_executions(aws, self._had):
+            self._progress.say(f"stopped {arn}")
+        for arn in runs.stop_ecs_tasks(aws, self._had):
+            self._progress.say(f"stopped {arn}")
+
+    def look_for_leftovers(self) -> list[str]:
+        """Remove what a destroy leaves, ask every service for what the stack had, and forget a destroyed stack.
+
+        Returns:
+            What is left over, a line each.
+        """
+        inventory = leftovers.inventory(self._stack.name, self._had)
+        try:
+            for look in range(LEFTOVER_LOOKS[self._target.name]):
+                if look:
+                    time.sleep(LEFTOVER_PAUSE_SECONDS)
+                late = self._destroyed and self._remove_what_destroy_leaves(inventory)
+                found = leftovers.find(self._target.aws, inventory)
+                if not found.living and not late:
+                    break
+        except (ClientError, BotoCoreError) as error:
+            self._failed(f"could not look for leftovers: {error}")
+            return []
+        for line in found.living:
+            self._progress.say(f"left over: {line}")
+        for line in found.kept_by_aws:
+            self._progress.say(f"kept by AWS itself, costs nothing: {line}")
+        if self._destroyed and self._target.name == "aws":
+            try:
+                self._stack.remove()
+            except DriverError as error:
+                self._failed(str(error))
+        return list(found.living)
+
+    def _remove_what_destroy_leaves(self, inventory: leftovers.Inventory) -> bool:
+        """Deregister revisions, which Pulumi leaves ACTIVE for runs that are active; delete logs that came back.
+
+        Returns:
+            Whether there was a log that came back: it may do so again.
+        """
+        aws = self._target.aws
+        for revision in leftovers.active_revisions(aws, inventory):
+            if revision in self._deregistered:
+                # A list may show it a while longer, and ECS refuses to deregister what is INACTIVE.
+                continue
+            self._deregistered.add(revision)
+            aws.ecs.deregister_task_definition(taskDefinition=revision)
+            self._progress.say(f"deregistered task definition {revision}")
+        groups = leftovers.late_log_groups(aws, inventory)
+        for group in groups:
+            aws.logs.delete_log_group(logGroupName=group)
+            self._progress.say(f"deleted log group {group}, which ECS had made anew")
+        return bool(groups)
+
+    def what_is_left(self) -> list[str]:
+        """Lines for somebody who has to finish by hand what the driver could not."""
+        name = self._stack.name
+        if self._target.name == "aws":
+            try:
+                left = self._stack.resources()
+                lines = [f"{len(left)} resources are left in stack {name}:"]
+                lines += [f"  {resource.type} {resource.id or '(creation not seen to end)'}" for resource in left]
+            except DriverError as error:
+                lines = [f"stack {name} cannot be read: {error}"]
+        else:
+            lines = left_on_this_machine(self._work_dir)
+        return [*lines, *how_to_remove(self._target, name, self._work_dir)]
+
+
+def left_on_this_machine(work_dir: Path) -> list[str]:
+    """Lines on what there is of a local stack, whatever became of its deployment."""
+    return [
+        "The emulator has everything that was deployed; it goes away with it. Left on this machine:",
+        f"  {work_dir}",
+    ]
+
+
+def how_to_remove(target: Target, stack: str, work_dir: Path) -> list[str]:
+    """Lines that tell how to remove by hand what is left."""
+    return ["To remove it:", *(f"  {line}" for line in target.how_to_remove(stack, work_dir))]

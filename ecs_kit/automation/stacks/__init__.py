@@ -1,0 +1,1 @@
+"""Stacks and where they are deployed: AWS or the local AWS."""

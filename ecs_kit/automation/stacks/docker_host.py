@@ -1,0 +1,142 @@
+"""The Docker engine that builds the task's image: one for the `docker` CLI and for Pulumi's `docker` plugin.
+
+The CLI follows its contexts (https://docs.docker.com/engine/manage-resources/contexts/). The plugin builds images
+without them: it takes `DOCKER_HOST`, else the default socket, else Docker Desktop's (pulumi-docker 4.11.2,
+`configureDockerClient` in provider/image.go). So the context's endpoint is handed to the plugin as `DOCKER_HOST`, and
+that endpoint is checked. The plugin takes `ssh://` as the CLI does.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ecs_kit.automation.errors import BuildPlatformMissing, DockerEndpointUnusable, DockerNeeded
+
+_ANSWER_SECONDS = 20
+_TLS_FILES = frozenset(("ca.pem", "cert.pem", "key.pem"))
+_REMOTE = ("tcp:", "http:", "https:")
+_PLATFORMS = re.compile(r"^\s*Platforms:(.*)$", re.MULTILINE)
+
+
+def lead(environ: Mapping[str, str], platform: str | None = None) -> dict[str, str]:
+    """Find the engine, check it, and say how to reach it.
+
+    Args:
+        environ: the user's environment.
+        platform: what an image will be built for, like `linux/amd64`; None: nothing will be built.
+
+    Returns:
+        Variables to add to the environment of Pulumi.
+
+    Raises:
+        DockerNeeded: there is no `docker`, or no engine answers.
+        DockerEndpointUnusable: the CLI reaches an engine that the plugin cannot reach.
+        BuildPlatformMissing: the engine cannot build for the platform.
+    """
+    docker = shutil.which("docker", path=environ.get("PATH"))
+    if docker is None:
+        raise DockerNeeded("there is no `docker` on PATH")
+    if environ.get("DOCKER_HOST"):
+        additions = host_environment(environ)
+    else:
+        additions = context_environment(_ask_json([docker, "context", "inspect"], environ)[0])
+    if environ.get("DOCKER_CONTEXT"):
+        # To the CLI, DOCKER_HOST goes before it; to other parts of the plugin, it before DOCKER_HOST.
+        additions["DOCKER_CONTEXT"] = ""
+    environ = {**environ, **additions}
+    server = _ask_json([docker, "version", "--format", "{{json .Server}}"], environ)
+    if not server:
+        raise DockerNeeded("`docker version` names no server")
+    native = f"{server.get('Os')}/{server.get('Arch')}"
+    if platform is not None and platform != native:
+        # `default` is the builder of the engine itself, which is the plugin's.
+        try:
+            offered = platforms(_ask([docker, "buildx", "inspect", "default"], environ))
+        except DockerNeeded:
+            offered = []
+        if platform not in offered:
+            raise BuildPlatformMissing(platform, native)
+    return additions
+
+
+def host_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """What to add where the user has set `DOCKER_HOST`, so that the plugin takes the same certificates as the CLI.
+
+    Both read DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, but only the CLI has a default for the folder, and only the plugin
+    takes a folder alone for a wish to use TLS.
+
+    Raises:
+        DockerEndpointUnusable: there is a folder alone.
+    """
+    if not environ["DOCKER_HOST"].startswith(_REMOTE):
+        return {}
+    verify, folder = environ.get("DOCKER_TLS_VERIFY"), environ.get("DOCKER_CERT_PATH")
+    if folder and not verify:
+        raise DockerEndpointUnusable("DOCKER_CERT_PATH is set and DOCKER_TLS_VERIFY is not: set it to 1, or unset both")
+    if verify and not folder:
+        config = environ.get("DOCKER_CONFIG") or Path(environ.get("HOME") or Path.home()) / ".docker"
+        return {"DOCKER_CERT_PATH": str(config)}
+    return {}
+
+
+def context_environment(context: Mapping[str, Any]) -> dict[str, str]:
+    """The variables that lead to a context's engine.
+
+    Args:
+        context: one element of what `docker context inspect` prints.
+
+    Raises:
+        DockerEndpointUnusable: variables cannot express it.
+    """
+    name = context.get("Name")
+    endpoint = (context.get("Endpoints") or {}).get("docker") or {}
+    host = endpoint.get("Host")
+    if not host:
+        raise DockerEndpointUnusable(f"the context {name!r} names no engine: choose another with `docker context use`")
+    files = set((context.get("TLSMaterial") or {}).get("docker") or ())
+    if not host.startswith(_REMOTE) or not (files or endpoint.get("SkipTLSVerify")):
+        return {"DOCKER_HOST": host}
+    if endpoint.get("SkipTLSVerify") or files != _TLS_FILES:
+        raise DockerEndpointUnusable(
+            f"the context {name!r} uses TLS without checking, or without all of {', '.join(sorted(_TLS_FILES))}: "
+            "give it all three, or use another with `docker context use`"
+        )
+    folder = Path(context["Storage"]["TLSPath"]) / "docker"
+    return {"DOCKER_HOST": host, "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(folder)}
+
+
+def platforms(builder: str) -> list[str]:
+    """The platforms a builder can build for, emulated ones among them.
+
+    Args:
+        builder: what `docker buildx inspect` prints; a `*` marks what the user has added.
+    """
+    return [
+        name.strip().rstrip("*") for line in _PLATFORMS.findall(builder) for name in line.split(",") if name.strip()
+    ]
+
+
+def _ask_json(command: Sequence[str], environ: Mapping[str, str]) -> Any:
+    answer = _ask(command, environ)
+    try:
+        return json.loads(answer)
+    except ValueError:
+        raise DockerNeeded(f"`docker {' '.join(command[1:])}` printed no JSON") from None
+
+
+def _ask(command: Sequence[str], environ: Mapping[str, str]) -> str:
+    asked = f"`docker {' '.join(command[1:3])}`"
+    try:
+        answer = subprocess.run(
+            list(command), env=dict(environ), capture_output=True, text=True, timeout=_ANSWER_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise DockerNeeded(f"{asked} did not answer within {_ANSWER_SECONDS} s") from None
+    if answer.returncode != 0:
+        said = answer.stderr.strip().splitlines()
+        raise DockerNeeded(said[-1] if said else f"{asked} failed")
+    return answer.stdout

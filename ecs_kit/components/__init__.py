@@ -1,0 +1,1 @@
+"""The Pulumi components, and the pure functions that write their documents."""

@@ -1,0 +1,480 @@
+"""The two state machines, in Amazon States Language with JSONata: pure functions of ARNs and settings.
+
+References:
+https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html (JSONata, `$states`),
+https://docs.aws.amazon.com/step-functions/latest/dg/workflow-variables.html (scopes: an inner scope may not reuse a
+name of an outer one), https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html (`ecs:runTask.sync`),
+https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html (retriers, catchers).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ecs_kit.runtime.contract import environment, waits
+from ecs_kit.runtime.contract.errors import REFUSALS
+from ecs_kit.runtime.contract.failures import TRANSIENT_ECS_ERRORS
+
+State = dict[str, Any]
+"""One state, as a JSON object."""
+
+
+@dataclass(frozen=True)
+class StateMachineSettings:
+    """Settings of the state machines.
+
+    Args:
+        monitor_function_arn: ARN of the Task Monitor's version, published with this document.
+        summary_table: name of the summary table.
+        container_name: container of the task definition that does the job.
+        run_timeout_seconds: time limit of an execution.
+        task_timeout_seconds: time limit of one ECS task.
+        max_concurrency: tasks that pattern 2 runs at once; 0 for as many as an inline Map state can.
+        launch_type: `LaunchType` of RunTask, where no task runs on Fargate Spot.
+        spot_share: percentage of tasks whose first attempt pattern 2 runs on Fargate Spot.
+        launcher_function_arn: ARN of the Task Launcher's version, in pattern 1.
+    """
+
+    monitor_function_arn: str
+    summary_table: str
+    container_name: str
+    run_timeout_seconds: int
+    task_timeout_seconds: int
+    max_concurrency: int
+    launch_type: str = "FARGATE"
+    spot_share: int = 0
+    launcher_function_arn: str | None = None
+
+
+def pattern_1(settings: StateMachineSettings) -> State:
+    """Return the state machine of pattern 1: the launcher starts the ECS tasks, the monitor tracks them.
+
+    Raises:
+        ValueError: `launcher_function_arn` is not given.
+    """
+    if settings.launcher_function_arn is None:
+        raise ValueError("pattern 1 needs launcher_function_arn")
+    return {
+        "Comment": "Runs ECS tasks that a Lambda function launches, and tracks them until each has ended.",
+        "QueryLanguage": "JSONata",
+        "TimeoutSeconds": settings.run_timeout_seconds,
+        "StartAt": "LaunchTasks",
+        "States": {
+            "LaunchTasks": {
+                **_invoke(
+                    settings.launcher_function_arn,
+                    {"action": "launch", "execution": _EXECUTION, "spec": "{% $states.context.Execution.Input %}"},
+                ),
+                "Comment": "Checks the spec, registers the run and launches what is not launched yet.",
+                "Assign": {
+                    "run": "{% $states.result.Payload %}",
+                    "pauseSeconds": "{% $states.result.Payload.waitSeconds %}",
+                },
+                "Catch": [_refusal("RunRefused")],
+                "Next": "MoreToLaunch",
+            },
+            "MoreToLaunch": {
+                "Type": "Choice",
+                "Choices": [{"Condition": "{% $run.again %}", "Next": "LaunchTasks"}],
+                "Default": "WaitForTasks",
+            },
+            **_tracking_states(settings, done="TasksDone", refused="RunRefused"),
+            "TasksDone": {
+                "Type": "Choice",
+                "Choices": [
+                    {"Condition": "{% $states.input.done and $states.input.succeeded %}", "Next": "RunCompleted"},
+                    {"Condition": "{% $states.input.done %}", "Next": "RunFailed"},
+                    {"Condition": "{% $states.input.relaunch %}", "Next": "LaunchTasks"},
+                ],
+                "Default": "WaitForTasks",
+            },
+            **_ends("$states.input"),
+        },
+    }
+
+
+def pattern_2(settings: StateMachineSettings) -> State:
+    """Return the state machine of pattern 2: it starts the ECS tasks itself, the monitor tracks them in parallel."""
+    return {
+        "Comment": "Runs ECS tasks itself, and tracks them in parallel until each has ended.",
+        "QueryLanguage": "JSONata",
+        "TimeoutSeconds": settings.run_timeout_seconds,
+        "StartAt": "RegisterRun",
+        "States": {
+            "RegisterRun": {
+                **_invoke(
+                    settings.monitor_function_arn,
+                    {"action": "register", "execution": _EXECUTION, "spec": "{% $states.context.Execution.Input %}"},
+                ),
+                "Comment": "Checks the spec and registers the run.",
+                "Assign": {"run": "{% $states.result.Payload %}"},
+                "Output": {},
+                "Catch": [_refusal("RunRefused")],
+                "Next": "RunAndTrack",
+            },
+            "RunAndTrack": {
+                "Type": "Parallel",
+                "Comment": "Neither branch may fail: that would stop the other one and its ECS tasks.",
+                "Branches": [_run_branch(settings), _track_branch(settings)],
+                "Next": "TasksDone",
+            },
+            "TasksDone": {
+                "Type": "Choice",
+                "Choices": [
+                    {
+                        "Condition": "{% $states.input[1].succeeded %}",
+                        "Output": "{% $states.input[1] %}",
+                        "Next": "RunCompleted",
+                    },
+                    {
+                        "Condition": "{% $exists($states.input[1].error) %}",
+                        "Output": "{% $states.input[1] %}",
+                        "Next": "RunRefused",
+                    },
+                ],
+                "Default": "RunFailed",
+            },
+            **_ends("$states.input[1]"),
+        },
+    }
+
+
+def _run_branch(settings: StateMachineSettings) -> State:
+    return {
+        "StartAt": "RunTasks",
+        "States": {
+            "RunTasks": {
+                "Type": "Map",
+                "Items": "{% [$states.context.Execution.Input.taskList] %}",
+                "ItemSelector": {
+                    "task": "{% $states.context.Map.Item.Value %}",
+                    "index": "{% $states.context.Map.Item.Index %}",
+                    "attempt": 1,
+                    "infrastructureFailures": 0,
+                    "waitedSeconds": 0,
+                    "waits": 0,
+                },
+                "MaxConcurrency": settings.max_concurrency or waits.INLINE_MAP_CONCURRENCY,
+                "ItemProcessor": {
+                    "ProcessorConfig": {"Mode": "INLINE"},
+                    "StartAt": "RunTask",
+                    "States": _task_states(settings),
+                },
+                "Output": {},
+                "Catch": [{"ErrorEquals": ["States.ALL"], "Output": {}, "Next": "MarkLaunchingEnded"}],
+                "Next": "MarkLaunchingEnded",
+            },
+            "MarkLaunchingEnded": {
+                "Type": "Task",
+                "Comment": "Tells the monitor that no further ECS task will be started.",
+                "Resource": "arn:aws:states:::dynamodb:updateItem",
+                "Arguments": {
+                    "TableName": settings.summary_table,
+                    "Key": {
+                        "workflow_name": {"S": "{% $run.workflowName %}"},
+                        "workflow_run_id": {"N": "{% $run.runId %}"},
+                    },
+                    "UpdateExpression": "SET launching_ended = :ended",
+                    "ConditionExpression": "attribute_exists(workflow_name)",
+                    "ExpressionAttributeValues": {":ended": {"BOOL": True}},
+                },
+                "Output": {},
+                "Retry": [
+                    _retry(["DynamoDB.ConditionalCheckFailedException"]),
+                    _retry(["States.ALL"], waits.TABLE),
+                ],
+                "Catch": [{"ErrorEquals": ["States.ALL"], "Output": {}, "Next": "LaunchingEnded"}],
+                "Next": "LaunchingEnded",
+            },
+            "LaunchingEnded": {"Type": "Pass", "Output": {}, "End": True},
+        },
+    }
+
+
+def _track_branch(settings: StateMachineSettings) -> State:
+    return {
+        "StartAt": "StartTracking",
+        "States": {
+            "StartTracking": {
+                "Type": "Pass",
+                "Assign": {"pauseSeconds": "{% $run.waitSeconds %}"},
+                "Output": {},
+                "Next": "WaitForTasks",
+            },
+            **_tracking_states(settings, done="AllTasksDone", refused="TrackingRefused"),
+            "AllTasksDone": {
+                "Type": "Choice",
+                "Choices": [{"Condition": "{% $states.input.done %}", "Next": "TrackingEnded"}],
+                "Default": "WaitForTasks",
+            },
+            "TrackingRefused": {
+                "Type": "Pass",
+                "Output": {
+                    "succeeded": False,
+                    "error": "{% $states.input.error %}",
+                    "message": "{% $states.input.message %}",
+                },
+                "Next": "TrackingEnded",
+            },
+            "TrackingEnded": {"Type": "Pass", "End": True},
+        },
+    }
+
+
+def _tracking_states(settings: StateMachineSettings, *, done: str, refused: str) -> dict[str, State]:
+    """The polling loop of both patterns: wait, call the monitor. A failed call is repeated after a pause.
+
+    Args:
+        settings: see `StateMachineSettings`.
+        done: the choice after a poll.
+        refused: the state after a refusal.
+    """
+    return {
+        "WaitForTasks": {"Type": "Wait", "Seconds": "{% $pauseSeconds %}", "Next": "MonitorTasks"},
+        "MonitorTasks": {
+            **_invoke(settings.monitor_function_arn, _monitor_payload()),
+            "Assign": {"pauseSeconds": "{% $states.result.Payload.waitSeconds %}"},
+            "Catch": [
+                _refusal(refused),
+                {
+                    "ErrorEquals": ["States.ALL"],
+                    "Assign": {"pauseSeconds": waits.PAUSE_AFTER_POLL_FAILED_SECONDS},
+                    "Output": {"done": False, "relaunch": False},
+                    "Next": done,
+                },
+            ],
+            "Next": done,
+        },
+    }
+
+
+def _task_states(settings: StateMachineSettings) -> dict[str, State]:
+    """The states of one task of pattern 2: an attempt, and after a failure the monitor's decision about a retry."""
+    return {
+        "RunTask": {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::ecs:runTask.sync",
+            "TimeoutSeconds": settings.task_timeout_seconds + waits.PROVISIONING_ALLOWANCE_SECONDS,
+            "Arguments": _run_task_arguments(settings),
+            "Output": {},
+            "Retry": [_retry(TRANSIENT_ECS_ERRORS, waits.RUN_TASK)],
+            "Catch": [
+                {
+                    "ErrorEquals": ["States.ALL"],
+                    "Output": _in_braces(
+                        "$merge([$states.input, {"
+                        "'retries': $exists($states.context.State.RetryCount) ? $states.context.State.RetryCount : 6,"
+                        "'error': $exists($states.errorOutput.Error) ? $string($states.errorOutput.Error) : 'Unknown',"
+                        "'cause': $exists($states.errorOutput.Cause) ? $string($states.errorOutput.Cause) : ''}])"
+                    ),
+                    "Next": "RecordFailure",
+                }
+            ],
+            "End": True,
+        },
+        "RecordFailure": {
+            **_invoke(settings.monitor_function_arn, _record_failure_payload()),
+            "Comment": "Records why the attempt failed, and returns whether and when to retry.",
+            "Output": _in_braces(
+                "$merge([{'task': $states.input.task, 'index': $states.input.index}, $states.result.Payload])"
+            ),
+            "Catch": [
+                {"ErrorEquals": list(REFUSALS), "Output": {}, "Next": "TaskEnded"},
+                {"ErrorEquals": ["States.ALL"], "Output": "{% $states.input %}", "Next": "WaitForMonitor"},
+            ],
+            "Next": "TryAgain",
+        },
+        "WaitForMonitor": {
+            "Type": "Wait",
+            "Seconds": waits.PAUSE_AFTER_MONITOR_FAILURE_SECONDS,
+            "Next": "RecordFailure",
+        },
+        "TryAgain": {
+            "Type": "Choice",
+            "Choices": [{"Condition": "{% $states.input.again %}", "Next": "WaitBeforeNextAttempt"}],
+            "Default": "TaskEnded",
+        },
+        "WaitBeforeNextAttempt": {"Type": "Wait", "Seconds": "{% $states.input.waitSeconds %}", "Next": "RunTask"},
+        "TaskEnded": {"Type": "Pass", "Output": {}, "End": True},
+    }
+
+
+def _run_task_arguments(settings: StateMachineSettings) -> dict[str, Any]:
+    variables = {
+        environment.WORKFLOW_NAME: "{% $run.workflowName %}",
+        environment.RUN_ID: "{% $run.runId %}",
+        environment.TASK_NAME: "{% $states.input.task.taskName %}",
+        environment.ATTEMPT: "{% $string($states.input.attempt) %}",
+        environment.SOURCE_BUCKET: _in_braces(_SOURCE_BUCKET),
+        environment.SOURCE_KEY: "{% $states.input.task.objectKey %}",
+        environment.DEADLINE: "{% $run.deadline %}",
+        environment.EXPIRES_AT: "{% $run.expiresAt %}",
+    }
+    return {
+        "Cluster": "{% $states.context.Execution.RedriveCount > 0 "
+        "? $error('RedriveRefused: start a new execution instead') : $run.cluster %}",
+        "TaskDefinition": "{% $run.taskDefinition %}",
+        **_capacity(settings),
+        "Group": "{% 'run-' & $run.runId %}",
+        "NetworkConfiguration": {
+            "AwsvpcConfiguration": {
+                "Subnets": "{% [$run.subnets] %}",
+                "SecurityGroups": "{% [$run.securityGroups] %}",
+                "AssignPublicIp": "DISABLED",
+            }
+        },
+        "Overrides": {
+            "ContainerOverrides": [
+                {
+                    "Name": settings.container_name,
+                    "Environment": [{"Name": name, "Value": value} for name, value in variables.items()],
+                }
+            ]
+        },
+    }
+
+
+def _capacity(settings: StateMachineSettings) -> dict[str, Any]:
+    """The capacity provider, chosen for each task. Spot and on-demand capacity alternate from wait to wait, because ECS
+    does not fall back from one to the other."""
+    if settings.spot_share == 0:
+        return {"LaunchType": settings.launch_type}
+    index, share = "$states.input.index", settings.spot_share
+    is_share = f"$floor(({index} + 1) * {share} / 100) > $floor({index} * {share} / 100)"
+    provider = _in_braces(
+        f"$states.input.attempt = 1 and $states.input.waits % 2 = 0 and {is_share} ? 'FARGATE_SPOT' : 'FARGATE'"
+    )
+    return {"CapacityProviderStrategy": [{"CapacityProvider": provider, "Weight": 1}]}
+
+
+def _record_failure_payload() -> dict[str, Any]:
+    return {
+        "action": "record_failure",
+        "execution": _EXECUTION,
+        "workflowName": "{% $run.workflowName %}",
+        "runId": "{% $run.runId %}",
+        "task": "{% $states.input.task %}",
+        "sourceBucket": _in_braces(_SOURCE_BUCKET),
+        "index": "{% $states.input.index %}",
+        "attempt": "{% $states.input.attempt %}",
+        "infrastructureFailures": "{% $states.input.infrastructureFailures %}",
+        "waitedSeconds": "{% $states.input.waitedSeconds %}",
+        "waits": "{% $states.input.waits %}",
+        "retries": "{% $states.input.retries %}",
+        "error": "{% $states.input.error %}",
+        "cause": "{% $states.input.cause %}",
+    }
+
+
+def _invoke(function_arn: str, payload: dict[str, Any]) -> State:
+    return {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke",
+        "TimeoutSeconds": waits.FUNCTION_CALL_SECONDS,
+        "Arguments": {"FunctionName": function_arn, "Payload": payload},
+        "Output": "{% $states.result.Payload %}",
+        "Retry": [
+            _retry(REFUSALS),
+            _retry(
+                [
+                    "Lambda.ServiceException",
+                    "Lambda.AWSLambdaException",
+                    "Lambda.SdkClientException",
+                    "Lambda.TooManyRequestsException",
+                ],
+                waits.LAMBDA_SERVICE,
+            ),
+            # Lambda reclaims the network interfaces of a function that was idle for weeks. The next call creates them
+            # again, which takes minutes. Meanwhile, and after its publication, a version is `Pending`: calls conflict.
+            _retry(["Lambda.ResourceNotReadyException", "Lambda.ResourceConflictException"], waits.LAMBDA_NOT_READY),
+            _retry(["States.ALL"], waits.FUNCTION_ERROR),
+        ],
+    }
+
+
+def _monitor_payload() -> dict[str, Any]:
+    return {
+        "action": "monitor",
+        "execution": _EXECUTION,
+        "workflowName": "{% $run.workflowName %}",
+        "runId": "{% $run.runId %}",
+    }
+
+
+def _retry(errors: Sequence[str], retry: waits.Retry | None = None) -> dict[str, Any]:
+    """A retrier; without `retry` one that does not retry."""
+    if retry is None:
+        return {"ErrorEquals": list(errors), "MaxAttempts": 0}
+    return {
+        "ErrorEquals": list(errors),
+        "IntervalSeconds": retry.interval_seconds,
+        "MaxAttempts": retry.attempts,
+        "BackoffRate": 2.0,
+        "MaxDelaySeconds": retry.max_delay_seconds,
+        "JitterStrategy": "FULL",
+    }
+
+
+def _refusal(next_state: str) -> dict[str, Any]:
+    return {
+        "ErrorEquals": list(REFUSALS),
+        "Output": {
+            "error": "{% $states.errorOutput.Error %}",
+            "message": _in_braces(_ERROR_MESSAGE),
+        },
+        "Next": next_state,
+    }
+
+
+def _ends(result: str) -> dict[str, State]:
+    """The three terminal states; `result` is the JSONata path of the monitor's last answer."""
+    return {
+        "RunCompleted": {"Type": "Succeed"},
+        "RunFailed": {
+            "Type": "Fail",
+            "Error": "TasksFailed",
+            "Cause": f"{{% $exists({result}.message) ? {result}.message "
+            ": 'The run failed; the details table says how each task ended.' %}",
+        },
+        "RunRefused": {
+            "Type": "Fail",
+            "Error": "{% $states.input.error %}",
+            "Cause": "{% $states.input.message %}",
+        },
+    }
+
+
+def _in_braces(expression: str) -> str:
+    return f"{{% {expression} %}}"
+
+
+def _text_of(attribute: str) -> str:
+    r"""JSONata that extracts a string attribute from JSON without parsing it.
+
+    The text may be truncated or no JSON, and `$parse` would fail the execution. JSONata's tokenizer counts brackets in
+    regular expressions, hence `\x5c` for a backslash inside a class.
+    """
+    match = f'$match($cause, /"{attribute}"\\s*:\\s*"((?:\\\\.|[^"\\x5c])*)"/, 1).groups[0]'
+    return f"($exists({match}) ? $replace({match}, '\\\\\"', '\"') : '')"
+
+
+_EXECUTION: dict[str, str] = {
+    "arn": "{% $states.context.Execution.Id %}",
+    "name": "{% $states.context.Execution.Name %}",
+    "startTime": "{% $states.context.Execution.StartTime %}",
+    "redriveCount": "{% $exists($states.context.Execution.RedriveCount) "
+    "? $states.context.Execution.RedriveCount : 0 %}",
+}
+
+_SOURCE_BUCKET = (
+    "$exists($states.input.task.s3BucketName) ? $states.input.task.s3BucketName "
+    ": $states.context.Execution.Input.s3BucketName"
+)
+
+_ERROR_MESSAGE = f"""(
+  $cause := $exists($states.errorOutput.Cause) ? $string($states.errorOutput.Cause) : '';
+  $message := {_text_of("errorMessage")};
+  $message != '' ? $message : $cause
+)"""

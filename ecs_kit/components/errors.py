@@ -1,0 +1,52 @@
+"""The program's exceptions, one per condition: what is wrong, where, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+
+@dataclass(frozen=True)
+class ConfigProblem:
+    """One configuration value that cannot be used.
+
+    Args:
+        key: The configuration key, without its namespace.
+        value: The value as it was given.
+        allowed: What is accepted, as a phrase.
+    """
+
+    key: str
+    value: str
+    allowed: str
+
+    def __str__(self) -> str:
+        return f"{self.key} = {self.value!r}: must be {self.allowed}"
+
+
+class ConfigError(pulumi.RunError, ValueError):
+    """The configuration cannot be used; every problem is in `problems`, and nothing has been created."""
+
+    def __init__(self, problems: Sequence[ConfigProblem]):
+        self.problems = tuple(problems)
+        lines = "\n".join(f"  {problem}" for problem in self.problems)
+        super().__init__(f"{len(self.problems)} configuration value(s) cannot be used:\n{lines}")
+
+
+class SourcesMissing(pulumi.RunError):
+    """Files that the program packs are missing."""
+
+    def __init__(self, what: str, path: str, advice: str):
+        super().__init__(f"{what} not found at {path}: {advice}")
+
+
+class ImageGone(pulumi.RunError):
+    """An image that was pushed before it was in Pulumi's state has been removed from its repository."""
+
+    def __init__(self, image: str):
+        super().__init__(
+            f"{image} is no longer in its repository, and Pulumi's state says that it need not be pushed: remove the "
+            "docker Image of this name from the state (`pulumi state delete <its URN>`) and deploy again"
+        )

@@ -1,0 +1,90 @@
+"""Reproducible Lambda deployment packages: the same sources give the same bytes on every machine."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import io
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from ecs_kit.components import build_folder
+from ecs_kit.components.errors import SourcesMissing
+
+FunctionName = Literal["launcher", "monitor"]
+
+VENDORED = "fastjsonschema"
+"""The one dependency that AWS's Python runtime lacks: a JSON Schema validator in pure Python."""
+
+SCHEMA = "workflow_specs.schema.json"
+
+_TIME = (1980, 1, 1, 0, 0, 0)
+_REGULAR_FILE = 0o100644
+
+
+def build(function: FunctionName, project: Path | None = None) -> Path:
+    """Packs a function.
+
+    Args:
+        function: Which.
+        project: The project's folder; the kit's own, built for the program that runs here, if not given.
+
+    Returns:
+        The package's path, relative to the program's folder.
+
+    Raises:
+        SourcesMissing: The sources, the schema or the vendored package are not there.
+    """
+    relative = build_folder.BUILD / f"{function}.zip"
+    package = archive(contents(function, build_folder.sources(project)))
+    build_folder.put_file(relative, package, build_folder.destination(project))
+    return relative
+
+
+def contents(function: FunctionName, project: Path = build_folder.PROJECT) -> dict[str, bytes]:
+    """What a function's package holds, by path within it.
+
+    Args:
+        function: Which.
+        project: The project's folder.
+
+    Raises:
+        SourcesMissing: The sources, the schema or the vendored package are not there.
+    """
+    files = build_folder.library(project, ("contract", "common", "functions", function))
+    schema = project / "specs" / SCHEMA
+    if not schema.is_file():
+        raise SourcesMissing(SCHEMA, str(schema), "check the file out again")
+    files[f"{build_folder.RUNTIME}/functions/{SCHEMA}"] = schema
+    files.update({f"{VENDORED}/{path}": file for path, file in _vendored().items()})
+    return {path: files[path].read_bytes() for path in sorted(files)}
+
+
+def archive(files: Mapping[str, bytes]) -> bytes:
+    """A zip archive that depends on names and contents alone: fixed times, modes and order; uncompressed, because
+    compressors differ.
+
+    Args:
+        files: Bytes by path within the archive.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as package:
+        for path in sorted(files):
+            entry = zipfile.ZipInfo(path, _TIME)
+            entry.create_system = 3
+            entry.external_attr = _REGULAR_FILE << 16
+            package.writestr(entry, files[path])
+    return buffer.getvalue()
+
+
+def _vendored() -> dict[str, Path]:
+    spec = importlib.util.find_spec(VENDORED)
+    if spec is None or not spec.submodule_search_locations:
+        raise SourcesMissing(VENDORED, "this Python's packages", "install the requirements of requirements.lock")
+    files = build_folder.source_files(Path(spec.submodule_search_locations[0]))
+    for path in importlib.metadata.files(VENDORED) or ():
+        if path.name == "LICENSE":
+            files["LICENSE"] = Path(str(path.locate()))
+    return files

@@ -1,0 +1,244 @@
+"""The pattern's VPC, its endpoints and its security groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import pulumi
+import pulumi_aws as aws
+import pulumi_awsx as awsx
+
+from ecs_kit.components.config import GATEWAY_SERVICES, NatGateways
+from ecs_kit.components.names import DeploymentTarget
+from ecs_kit.components.tags import named
+from ecs_kit.components.zones import ZONES
+
+_T = TypeVar("_T", bound=pulumi.CustomResource)
+
+DELETE_TIMEOUT = "45m"
+"""Delete time-out of security groups and subnets. With Lambda's network interfaces they "can take up to 45 minutes to
+successfully delete" (the published `aws` provider, "SecurityGroup" and "Subnet")."""
+
+NAT_GATEWAYS: Mapping[NatGateways, int] = {"none": 0, "single": 1, "per-az": ZONES}
+
+
+def cidr_block(pattern: int) -> str:
+    """The address range of a pattern's VPC. They do not overlap, so that the VPCs can be peered.
+
+    Args:
+        pattern: The pattern's number.
+    """
+    return f"10.{100 + 10 * pattern}.0.0/16"
+
+
+@dataclass(frozen=True)
+class NetworkArgs:
+    """Arguments of `Network`.
+
+    Args:
+        base: Prefix of all names.
+        target: Where it is deployed, for the endpoints' service names.
+        cidr_block: The VPC's address range, a /16.
+        zones: Names of its availability zones.
+        keeps_zones: Whether existing subnets keep their zones, whatever `zones` says.
+        workloads: What runs in the private subnets; each gets a security group.
+        nat_gateways: NAT gateways for the private subnets.
+        interface_endpoints: AWS services reached through interface endpoints, such as `ecr.api`.
+        outlived_by: Resources destroyed after subnets and security groups: the policies with which Lambda deletes its
+            network interfaces. Without the function's role it cannot, and subnets and groups remain (same page).
+        tags: Tags of all resources.
+    """
+
+    base: str
+    target: DeploymentTarget
+    cidr_block: str
+    zones: Sequence[str]
+    keeps_zones: bool
+    workloads: Sequence[str]
+    nat_gateways: NatGateways
+    interface_endpoints: Sequence[str]
+    outlived_by: Sequence[pulumi.Resource]
+    tags: Mapping[str, str]
+
+
+def _waits_for_lambda(args: NetworkArgs) -> pulumi.ResourceOptions:
+    """Options of resources that a function's network interfaces use."""
+    return pulumi.ResourceOptions(
+        depends_on=list(args.outlived_by), custom_timeouts=pulumi.CustomTimeouts(delete=DELETE_TIMEOUT)
+    )
+
+
+def subnet_transform(options: pulumi.ResourceOptions) -> pulumi.ResourceTransform:
+    """Changes awsx's subnets: none assigns public addresses, and each gets `options`.
+
+    awsx creates the subnets in its plugin's process, with public addresses in the public ones. The engine runs the
+    transform over every child of the VPC component before it is created.
+    """
+
+    def transform(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult | None:
+        if args.type_ != "aws:ec2/subnet:Subnet":
+            return None
+        return pulumi.ResourceTransformResult(
+            props={**args.props, "mapPublicIpOnLaunch": False}, opts=pulumi.ResourceOptions.merge(args.opts, options)
+        )
+
+    return transform
+
+
+def _route_table_ids(tables: Sequence[aws.ec2.RouteTable]) -> pulumi.Output[list[str]]:
+    return pulumi.Output.all(*(table.id for table in tables))
+
+
+def _in_layout(parts: pulumi.Output[Sequence[_T]], zone: int, *, public: bool) -> pulumi.Output[pulumi.CustomResource]:
+    """One of awsx's subnets or route tables: they are in the order of the zones, the public one first in each."""
+    return parts.apply(lambda found: found[2 * zone + (0 if public else 1)])
+
+
+class Network(pulumi.ComponentResource):
+    """A VPC over two zones with gateway and interface endpoints, and a security group per workload without ingress."""
+
+    vpc_id: pulumi.Output[str]
+    private_subnet_ids: pulumi.Output[Sequence[str]]
+    security_groups: Mapping[str, aws.ec2.SecurityGroup]
+
+    def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None):
+        super().__init__("kit:network:Network", name, None, opts)
+        subnet_options = pulumi.ResourceOptions.merge(
+            _waits_for_lambda(args),
+            pulumi.ResourceOptions(ignore_changes=["availabilityZone"] if args.keeps_zones else []),
+        )
+        vpc = awsx.ec2.Vpc(
+            args.base,
+            cidr_block=args.cidr_block,
+            availability_zone_names=list(args.zones),
+            enable_dns_hostnames=True,
+            enable_dns_support=True,
+            nat_gateways=awsx.ec2.NatGatewayConfigurationArgs(strategy=awsx.ec2.NatGatewayStrategy.NONE),
+            subnet_strategy=awsx.ec2.SubnetAllocationStrategy.AUTO,
+            tags=args.tags,
+            opts=pulumi.ResourceOptions(parent=self, transforms=[subnet_transform(subnet_options)]),
+        )
+        self.vpc_id = vpc.vpc_id
+        self.private_subnet_ids = vpc.private_subnet_ids
+        self.security_groups = {workload: self._workload_group(workload, args) for workload in args.workloads}
+        self._nat_gateways(args, vpc)
+        for service in GATEWAY_SERVICES:
+            self._gateway_endpoint(service, args, vpc)
+        for service in args.interface_endpoints:
+            self._interface_endpoint(service, args)
+        self.register_outputs({"vpcId": self.vpc_id, "privateSubnetIds": self.private_subnet_ids})
+
+    def _workload_group(self, workload: str, args: NetworkArgs) -> aws.ec2.SecurityGroup:
+        """A workload's security group: no ingress; egress by HTTPS, for S3 and DynamoDB to public addresses."""
+        return self._security_group(
+            workload,
+            args,
+            description=f"{args.base}: {workload}",
+            egress=[
+                aws.ec2.SecurityGroupEgressArgs(
+                    description="HTTPS to AWS services",
+                    protocol="tcp",
+                    from_port=443,
+                    to_port=443,
+                    cidr_blocks=["0.0.0.0/0"],
+                )
+            ],
+        )
+
+    def _nat_gateways(self, args: NetworkArgs, vpc: awsx.ec2.Vpc) -> None:
+        """NAT gateways in the public subnets, and the private subnets' routes to them.
+
+        Creating one fails while no internet gateway is attached to the VPC (EC2 API reference, NatGateway,
+        `Gateway.NotAttached`), and awsx creates both concurrently. Aliases adopt those that awsx made in older stacks.
+        """
+
+        def options(kind: str, name: str, parent: pulumi.Output[pulumi.CustomResource]) -> pulumi.ResourceOptions:
+            urn: pulumi.Output[str] = parent.apply(lambda found: found.urn)
+            former = pulumi.create_urn(name, kind, parent=urn)
+            return pulumi.ResourceOptions(parent=self, depends_on=[vpc.internet_gateway], aliases=[former])
+
+        gateways: list[aws.ec2.NatGateway] = []
+        for zone in range(NAT_GATEWAYS[args.nat_gateways]):
+            name = f"{args.base}-{zone + 1}"
+            tags, subnet = named(args.tags, name), _in_layout(vpc.subnets, zone, public=True)
+            address = aws.ec2.Eip(name, tags=tags, opts=options("aws:ec2/eip:Eip", name, subnet))
+            gateway = aws.ec2.NatGateway(
+                name,
+                subnet_id=vpc.public_subnet_ids[zone],
+                allocation_id=address.allocation_id,
+                tags=tags,
+                opts=options("aws:ec2/natGateway:NatGateway", name, subnet),
+            )
+            gateways.append(gateway)
+        for zone in range(ZONES) if gateways else ():
+            name, table = f"{args.base}-private-{zone + 1}", _in_layout(vpc.route_tables, zone, public=False)
+            table_id: pulumi.Output[str] = table.apply(lambda found: found.id)
+            aws.ec2.Route(
+                name,
+                route_table_id=table_id,
+                destination_cidr_block="0.0.0.0/0",
+                nat_gateway_id=gateways[min(zone, len(gateways) - 1)].id,
+                opts=options("aws:ec2/route:Route", name, table),
+            )
+
+    def _gateway_endpoint(self, service: str, args: NetworkArgs, vpc: awsx.ec2.Vpc) -> None:
+        route_tables: pulumi.Output[list[str]] = vpc.route_tables.apply(_route_table_ids)
+        aws.ec2.VpcEndpoint(
+            f"{args.base}-{service}",
+            vpc_id=self.vpc_id,
+            vpc_endpoint_type="Gateway",
+            service_name=args.target.endpoint_service(service),
+            route_table_ids=route_tables,
+            tags=named(args.tags, f"{args.base}-{service}"),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _interface_endpoint(self, service: str, args: NetworkArgs) -> None:
+        group = self._security_group(
+            f"endpoint-{service}",
+            args,
+            description=f"{args.base}: endpoint of {service}",
+            ingress=[
+                aws.ec2.SecurityGroupIngressArgs(
+                    description="HTTPS from workloads of the kit",
+                    protocol="tcp",
+                    from_port=443,
+                    to_port=443,
+                    security_groups=[workload.id for workload in self.security_groups.values()],
+                )
+            ],
+        )
+        aws.ec2.VpcEndpoint(
+            f"{args.base}-{service}",
+            vpc_id=self.vpc_id,
+            vpc_endpoint_type="Interface",
+            service_name=args.target.endpoint_service(service),
+            private_dns_enabled=True,
+            subnet_ids=self.private_subnet_ids,
+            security_group_ids=[group.id],
+            tags=named(args.tags, f"{args.base}-{service}"),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _security_group(
+        self,
+        purpose: str,
+        args: NetworkArgs,
+        *,
+        description: str,
+        ingress: Sequence[aws.ec2.SecurityGroupIngressArgs] = (),
+        egress: Sequence[aws.ec2.SecurityGroupEgressArgs] = (),
+    ) -> aws.ec2.SecurityGroup:
+        name = f"{args.base}-{purpose}"
+        return aws.ec2.SecurityGroup(
+            name,
+            name=name,
+            description=description,
+            vpc_id=self.vpc_id,
+            ingress=list(ingress),
+            egress=list(egress),
+            tags=named(args.tags, name),
+            opts=pulumi.ResourceOptions.merge(pulumi.ResourceOptions(parent=self), _waits_for_lambda(args)),
+        )

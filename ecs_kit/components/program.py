@@ -1,0 +1,52 @@
+"""The Pulumi program: reads the configuration, deploys the patterns, exports the stack outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pulumi
+import pulumi_aws as aws
+
+from ecs_kit.components.config import NAMESPACE, KitConfig
+from ecs_kit.components.errors import ConfigError, ConfigProblem
+from ecs_kit.components.names import DeploymentTarget
+from ecs_kit.components.patterns import COMPONENTS, PatternArgs
+
+__all__ = ["ConfigError", "ConfigProblem", "KIT_VERSION", "KitConfig", "NAMESPACE", "check_config", "program"]
+
+KIT_VERSION = "0.1.0"
+"""The kit's version, a stack output."""
+
+
+def check_config(values: Mapping[str, str]) -> KitConfig:
+    """Checks raw configuration values before a deployment.
+
+    Args:
+        values: Value by key without namespace, as `pulumi config set` takes them: lists and objects as JSON text.
+
+    Raises:
+        ConfigError: With every key that cannot be used.
+    """
+    return KitConfig.parse(values)
+
+
+def program() -> None:
+    """Deploys the configured patterns and exports the values that specs need.
+
+    The engine's working directory has to be the project's folder: paths in the state are relative to it.
+
+    Raises:
+        ConfigError: The configuration cannot be used; nothing has been created.
+    """
+    config = KitConfig.read()
+    target = DeploymentTarget(
+        partition=aws.get_partition().partition,
+        account=aws.get_caller_identity().account_id,
+        region=aws.get_region().region,
+    )
+    args = PatternArgs(config=config, target=target, stack=pulumi.get_stack())
+    for number in config.deployed_patterns:
+        pulumi.export(f"pattern{number}", dict(COMPONENTS[number](f"pattern-{number}", args).outputs))
+    pulumi.export("kitVersion", KIT_VERSION)
+    pulumi.export("account", target.account)
+    pulumi.export("region", target.region)

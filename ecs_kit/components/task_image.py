@@ -1,0 +1,274 @@
+"""The task's container image: its repository, its build context, the build itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+import pulumi_aws as aws
+import pulumi_docker as docker
+from pulumi_aws.ecr.outputs import GetImagesImageIdResult
+
+from ecs_kit.components import build_folder
+from ecs_kit.components.errors import ImageGone, SourcesMissing
+
+DOCKERFILE = f"{build_folder.RUNTIME}/task/Dockerfile"
+"""The Dockerfile's path within the build context."""
+
+CONTEXT_FOLDERS = ("contract", "common", "task")
+"""Folders in the image; a change in a Lambda function's folder makes no new image."""
+
+IMAGES_KEPT = 100
+"""Images kept in the repository. Active runs use the image they were registered with, so older images are in use after
+a deployment. The rule counts every manifest, and one push may be three: BuildKit adds an attestation and an index
+(https://docs.docker.com/build/metadata/attestations/)."""
+
+
+@dataclass(frozen=True)
+class BuildContext:
+    """A build context in the build folder.
+
+    Args:
+        path: The context's path, relative to the project's folder.
+        dockerfile: The Dockerfile's path, relative to the project's folder.
+        digest: SHA-256, in hexadecimal, of the names, modes and contents of its files.
+    """
+
+    path: Path
+    dockerfile: Path
+    digest: str
+
+
+@dataclass(frozen=True)
+class TaskImageArgs:
+    """Arguments of `TaskImage`.
+
+    Args:
+        repository: Name of the image repository.
+        context: Its build context.
+        base_image: Its base image.
+        platform: Docker's name of operating system and architecture, such as `linux/amd64`.
+        tags: The repository's tags.
+    """
+
+    repository: str
+    context: BuildContext
+    base_image: str
+    platform: str
+    tags: Mapping[str, str]
+
+
+def stage_context(project: Path | None = None) -> BuildContext:
+    """Copies the image's files into the build folder, with modes that do not depend on the umask.
+
+    Args:
+        project: The project's folder; the kit's own, built for the program that runs here, if not given.
+
+    Raises:
+        SourcesMissing: The Dockerfile is missing.
+    """
+    files = _library(build_folder.sources(project))
+    if DOCKERFILE not in files:
+        missing = build_folder.sources(project) / DOCKERFILE
+        raise SourcesMissing("Dockerfile", str(missing), "check the file out again")
+    return _stage(files, DOCKERFILE, project)
+
+
+def stage_job_context(context: Path, dockerfile: str, project: Path | None = None) -> BuildContext:
+    """Copies a job's own files into the build folder, and the kit's library beside them, in `ecs_kit/`.
+
+    Hidden files are left out, but not `.dockerignore`. Executable files stay executable.
+
+    Args:
+        context: The folder with the job's own files.
+        dockerfile: The Dockerfile's path within it.
+        project: As for `stage_context`.
+    """
+    files = {
+        path: (0o755 if file.stat().st_mode & 0o100 else 0o644, file.read_bytes())
+        for path, file in build_folder.source_files(context).items()
+    }
+    ignored = context / ".dockerignore"
+    if ignored.is_file():
+        files[".dockerignore"] = (0o644, ignored.read_bytes())
+    return _stage({**files, **_library(build_folder.sources(project))}, dockerfile, project)
+
+
+def _library(project: Path) -> dict[str, tuple[int, bytes]]:
+    """The kit's part of an image."""
+    files = build_folder.library(project, CONTEXT_FOLDERS)
+    return {path: (0o644, files[path].read_bytes()) for path in sorted(files)}
+
+
+def _stage(files: Mapping[str, tuple[int, bytes]], dockerfile: str, project: Path | None) -> BuildContext:
+    digest = context_digest(files)
+    path = build_folder.BUILD / "task-image" / digest[:16]
+    build_folder.put_folder(path, files, build_folder.destination(project))
+    return BuildContext(path=path, dockerfile=path / dockerfile, digest=digest)
+
+
+def context_digest(files: Mapping[str, tuple[int, bytes]]) -> str:
+    """SHA-256, in hexadecimal, of names, modes and contents.
+
+    Args:
+        files: Mode and bytes by path.
+    """
+    listing = [
+        [path, oct(mode), hashlib.sha256(content).hexdigest()] for path, (mode, content) in sorted(files.items())
+    ]
+    return hashlib.sha256(json.dumps(listing).encode()).hexdigest()
+
+
+def image_tag(
+    context: BuildContext,
+    *,
+    build_args: Mapping[str, str],
+    platform: str,
+    target: str = "",
+    dockerfile: str = DOCKERFILE,
+) -> str:
+    """A tag that is a hash of all inputs of the build.
+
+    With unchanged inputs nothing is built, on any machine, and an image with this tag in the repository is the one that
+    a build would make.
+
+    Args:
+        context: The build context.
+        build_args: The build's arguments.
+        platform: The image's platform.
+        target: The Dockerfile's stage that is built, empty for the last.
+        dockerfile: The Dockerfile's path within the context.
+    """
+    inputs = [context.digest, dockerfile, sorted(build_args.items()), platform, target]
+    return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:32]
+
+
+def pushed_digest(tag: str, images: Sequence[GetImagesImageIdResult]) -> str:
+    """The digest of a tag's image in a repository, empty where it has none.
+
+    Args:
+        tag: The tag.
+        images: All images in the repository.
+    """
+    return next((image.image_digest for image in images if image.image_tag == tag), "")
+
+
+def is_pushed(digest: object) -> bool:
+    """Whether the repository has the image.
+
+    Args:
+        digest: From `pushed_digest`; no string in the preview of a new repository.
+    """
+    return isinstance(digest, str) and digest != ""
+
+
+def image_reference(repository_url: str, tag: str, built: str) -> str:
+    """The image of a task definition, if the repository did not have it before this deployment.
+
+    Args:
+        repository_url: The repository.
+        tag: The image's tag.
+        built: `repoDigest` of the image: by digest where it was pushed, else the Docker engine's own id.
+
+    Raises:
+        ImageGone: It was in the repository before Pulumi's state, has been removed, and nothing pushes it again.
+    """
+    if "@" not in built:
+        raise ImageGone(f"{repository_url}:{tag}")
+    return built
+
+
+class TaskImage(pulumi.ComponentResource):
+    """An image repository with immutable tags, and the task's image in it.
+
+    An image that is in the repository but not in Pulumi's state is used unchanged: an interrupted update or an earlier
+    deployment of the same sources pushed it. Built again it would have another digest, and the repository would refuse
+    it. So `skipPush` is set when the image resource is created. Later changes of it are ignored; another image is a
+    replacement, for which it is set again.
+    """
+
+    repository: aws.ecr.Repository
+    reference: pulumi.Output[str]
+    """The image by its digest, `<repository>@sha256:…`."""
+
+    def __init__(self, name: str, args: TaskImageArgs, opts: pulumi.ResourceOptions | None = None):
+        super().__init__("kit:image:TaskImage", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        self.repository = aws.ecr.Repository(
+            name,
+            name=args.repository,
+            force_delete=True,
+            image_tag_mutability="IMMUTABLE",
+            image_scanning_configuration=aws.ecr.RepositoryImageScanningConfigurationArgs(scan_on_push=True),
+            tags=args.tags,
+            opts=child,
+        )
+        aws.ecr.LifecyclePolicy(
+            name, repository=self.repository.name, policy=json.dumps(lifecycle_policy(IMAGES_KEPT)), opts=child
+        )
+        build_args = {"BASE_IMAGE": args.base_image}
+        tag = image_tag(
+            args.context,
+            build_args=build_args,
+            platform=args.platform,
+            dockerfile=args.context.dockerfile.relative_to(args.context.path).as_posix(),
+        )
+        login = aws.ecr.get_authorization_token_output(
+            registry_id=self.repository.registry_id, opts=pulumi.InvokeOutputOptions(parent=self)
+        )
+        # Called once the repository exists: until then its registry's id is unknown.
+        images = aws.ecr.get_images_output(
+            repository_name=self.repository.name,
+            registry_id=self.repository.registry_id,
+            opts=pulumi.InvokeOutputOptions(parent=self),
+        )
+        pushed = images.image_ids.apply(lambda found: pushed_digest(tag, found))
+        image = docker.Image(
+            name,
+            image_name=pulumi.Output.concat(self.repository.repository_url, ":", tag),
+            build=docker.DockerBuildArgs(
+                context=args.context.path.as_posix(),
+                dockerfile=args.context.dockerfile.as_posix(),
+                args=build_args,
+                platform=args.platform,
+            ),
+            registry=docker.RegistryArgs(
+                server=login.proxy_endpoint, username=login.user_name, password=pulumi.Output.secret(login.password)
+            ),
+            # Known in every preview: the provider cannot read it otherwise.
+            skip_push=pushed.apply(is_pushed, run_with_unknowns=True),
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["skipPush"], replace_on_changes=["imageName"]),
+        )
+        url = self.repository.repository_url
+
+        def reference(digest: str) -> pulumi.Output[str]:
+            if digest:
+                return pulumi.Output.concat(url, "@", digest)
+            return pulumi.Output.all(url, image.repo_digest).apply(
+                lambda known: image_reference(known[0], tag, known[1])
+            )
+
+        self.reference = pulumi.Output.unsecret(pushed.apply(reference))
+        self.register_outputs({"repositoryUrl": self.repository.repository_url, "reference": self.reference})
+
+
+def lifecycle_policy(images: int) -> dict[str, object]:
+    """A repository's lifecycle policy that keeps the newest images.
+
+    Args:
+        images: How many.
+    """
+    return {
+        "rules": [
+            {
+                "rulePriority": 1,
+                "description": f"Keep the newest {images} images",
+                "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": images},
+                "action": {"type": "expire"},
+            }
+        ]
+    }

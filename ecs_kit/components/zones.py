@@ -1,0 +1,65 @@
+"""The availability zones of a pattern's VPC."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import pulumi_aws as aws
+
+from ecs_kit.components.errors import ConfigError, ConfigProblem
+
+ZONES = 2
+"""Availability zones of the VPC, for Fargate and the functions."""
+
+FARGATE_ZONE_IDS: Mapping[str, frozenset[str]] = {
+    "ap-northeast-1": frozenset({"apne1-az1", "apne1-az2", "apne1-az4"}),
+    "cn-north-1": frozenset({"cnn1-az1", "cnn1-az2"}),
+    "us-west-1": frozenset({"usw1-az1", "usw1-az3"}),
+}
+"""Zone ids with Fargate for Linux containers, in the regions where not all zones have it.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/AWS_Fargate-Regions.html, read in 2026; cn-north-1 by an
+older edition of the same table. Ids mean the same in all accounts, names do not.
+"""
+
+
+def choose(region: str, zones: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """The first zones, by name, in which Fargate runs.
+
+    Args:
+        region: Their region.
+        zones: Name and id of each available zone.
+
+    Returns:
+        Names, `ZONES` of them or fewer.
+    """
+    offered = FARGATE_ZONE_IDS.get(region)
+    return tuple(sorted(name for name, zone_id in zones if offered is None or zone_id in offered)[:ZONES])
+
+
+def of_vpc(region: str, named: Sequence[str] = ()) -> tuple[str, ...]:
+    """The configured zones, if they exist; else the kit's choice.
+
+    The kit chooses neither Local Zones nor Wavelength Zones. They need an opt-in, sort before some of the others, and
+    have no Fargate (Amazon EC2 user guide, "Local Zones"; API reference, DescribeAvailabilityZones).
+
+    Args:
+        region: The region of the stack.
+        named: Configured zone names.
+
+    Raises:
+        ConfigError: There are not enough zones, or a named one does not exist.
+    """
+    not_local = aws.GetAvailabilityZonesFilterArgs(name="opt-in-status", values=["opt-in-not-required"])
+    found = aws.get_availability_zones(state="available", filters=[] if named else [not_local])
+    if named:
+        if not set(named) <= set(found.names):
+            raise ConfigError(
+                [ConfigProblem("availabilityZones", ", ".join(named), f"zones of {region}: {', '.join(found.names)}")]
+            )
+        return tuple(named)
+    names = choose(region, zip(found.names, found.zone_ids, strict=True))
+    if len(names) < ZONES:
+        allowed = f"{ZONES} zones of {region}: Fargate is offered in {', '.join(names) or 'none'} of {found.names}"
+        raise ConfigError([ConfigProblem("availabilityZones", "[]", allowed)])
+    return names

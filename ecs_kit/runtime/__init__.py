@@ -1,0 +1,1 @@
+"""What runs inside AWS: the task, the two Lambda functions and their shared code."""

@@ -1,0 +1,1 @@
+"""Shared by the task and the functions: AWS clients, logging, the tables."""

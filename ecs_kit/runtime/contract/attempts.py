@@ -1,0 +1,163 @@
+"""Tasks and their attempts: which have ended, which are retried. Pure functions of the rows."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from ecs_kit.runtime.contract import failures, waits
+from ecs_kit.runtime.contract.clock import from_iso
+from ecs_kit.runtime.contract.failures import Code, FailureKind
+from ecs_kit.runtime.contract.records import TaskRow
+from ecs_kit.runtime.contract.specs import TaskEntry
+from ecs_kit.runtime.contract.statuses import TaskStatus
+
+SPOT, ON_DEMAND = "FARGATE_SPOT", "FARGATE"
+"""Capacity providers of Fargate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One attempt to be launched.
+
+    Args:
+        entry: the task.
+        attempt: 1, 2, …
+        index: the task's index in the spec, from 0.
+    """
+
+    entry: TaskEntry
+    attempt: int
+    index: int = field(default=0, compare=False)
+
+    def capacity_provider(self, spot_share: int, turn: int) -> str:
+        """Return its capacity provider: Spot for first attempts of an even share of the tasks, else on-demand.
+
+        Spot and on-demand capacity alternate, because ECS does not fall back from one to the other.
+
+        Args:
+            spot_share: percentage of the tasks, 0 to 100.
+            turn: even: Spot; odd: on-demand.
+        """
+        on_spot = self.attempt == 1 and turn % 2 == 0 and is_of_share(self.index, spot_share)
+        return SPOT if on_spot else ON_DEMAND
+
+
+@dataclass(frozen=True, slots=True)
+class TaskState:
+    """One task with all its attempts so far.
+
+    Args:
+        name: the task.
+        rows: its rows, by attempt.
+    """
+
+    name: str
+    rows: tuple[TaskRow, ...]
+
+    @property
+    def is_completed(self) -> bool:
+        """Whether an attempt completed."""
+        return any(row.status is TaskStatus.COMPLETED for row in self.rows)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an attempt may still be active, or ECS has not yet said why it stopped."""
+        return any(awaits_ecs(row) for row in self.rows)
+
+    @property
+    def has_only_failed(self) -> bool:
+        """Whether there are attempts and all are terminally `Failed`."""
+        return bool(self.rows) and not self.is_completed and not self.is_open
+
+    @property
+    def last_update(self) -> datetime:
+        """Time of the latest write to any of its rows."""
+        return max(from_iso(row.update_time) for row in self.rows)
+
+    @property
+    def next_attempt(self) -> int:
+        """Number of the next attempt."""
+        return max((row.attempt for row in self.rows), default=0) + 1
+
+    def may_retry(self, task_attempts: int) -> bool:
+        """Whether a task is retried after all its attempts failed.
+
+        Args:
+            task_attempts: attempts at a task whose job fails.
+        """
+        kinds = [failures.kind_of(row) for row in sorted(self.rows, key=lambda row: (row.attempt, row.update_time))]
+        return bool(kinds) and failures.retry_is_allowed(
+            kinds[-1],
+            job=kinds.count(FailureKind.JOB),
+            infrastructure=kinds.count(FailureKind.INFRASTRUCTURE),
+            task_attempts=task_attempts,
+        )
+
+    def retry_is_due(self, now: datetime) -> bool:
+        """Whether the back-off before the next attempt has passed."""
+        return now >= self.last_update + timedelta(seconds=waits.retry_wait_seconds(len(self.rows)))
+
+
+def is_of_share(index: int, spot_share: int) -> bool:
+    """Whether a task is one of those whose first attempt runs on Fargate Spot.
+
+    Args:
+        index: its index in the spec, from 0.
+        spot_share: percentage of the tasks, 0 to 100.
+    """
+    return (index + 1) * spot_share // 100 > index * spot_share // 100
+
+
+def awaits_ecs(row: TaskRow) -> bool:
+    """Whether DescribeTasks must be called for a row.
+
+    That is so while its status is not terminal; where the task got SIGTERM and only ECS knows why; and where the
+    monitor recorded a time-out, but not yet the exit code.
+    """
+    if not row.status.is_final:
+        return True
+    if not row.was_started or row.stopped_reason is not None:
+        return False
+    code = failures.code_of(row)
+    return code == Code.TERMINATED or (code == Code.TIMED_OUT and row.exit_code is None)
+
+
+def task_states(rows: Iterable[TaskRow]) -> dict[str, TaskState]:
+    """Group rows into tasks, by name."""
+    by_name: defaultdict[str, list[TaskRow]] = defaultdict(list)
+    for row in rows:
+        by_name[row.task_name].append(row)
+    return {name: TaskState(name, tuple(sorted(own, key=lambda row: row.attempt))) for name, own in by_name.items()}
+
+
+def plan_launches(
+    tasks: Sequence[TaskEntry], rows: Iterable[TaskRow], task_attempts: int, now: datetime
+) -> list[Launch]:
+    """Decide what pattern 1's launcher launches now.
+
+    Args:
+        tasks: the spec's tasks.
+        rows: the run's rows.
+        task_attempts: attempts at a task whose job fails.
+        now: the time.
+
+    Returns:
+        A first attempt for each task without rows, another one for each failed task whose back-off has passed.
+    """
+    states = task_states(rows)
+    launches = []
+    for index, entry in enumerate(tasks):
+        state = states.get(entry.name)
+        if state is None:
+            launches.append(Launch(entry, 1, index))
+        elif state.has_only_failed and state.may_retry(task_attempts) and state.retry_is_due(now):
+            launches.append(Launch(entry, state.next_attempt, index))
+    return launches
+
+
+def open_tasks(states: Iterable[TaskState]) -> int:
+    """Count the tasks that have an active attempt."""
+    return sum(state.is_open for state in states)

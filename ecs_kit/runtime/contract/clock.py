@@ -1,0 +1,49 @@
+"""The clock, an interface that tests replace."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """The clock that the runtime needs."""
+
+    def now(self) -> datetime:
+        """Return the time in UTC."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """Return the time in UTC."""
+        return datetime.now(UTC)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait.
+
+        Args:
+            seconds: how long; nothing happens for zero or less.
+        """
+        if seconds > 0:
+            time.sleep(seconds)
+
+
+def to_iso(moment: datetime) -> str:
+    """Write a time as the tables hold it: ISO 8601, UTC, milliseconds, for example `2026-11-24T03:50:44.120Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def from_iso(text: str) -> datetime:
+    """Read an ISO 8601 time; without an offset it counts as UTC.
+
+    Raises:
+        ValueError: the text is no such time.
+    """
+    moment = datetime.fromisoformat(text)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -1,0 +1,91 @@
+"""One ECS task, as ECS describes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from ecs_kit.runtime.contract.environment import Attempt, attempt_of
+
+
+@dataclass(frozen=True, slots=True)
+class EcsTask:
+    """One ECS task.
+
+    Args:
+        arn: its ARN.
+        last_status: `PROVISIONING`, … `RUNNING`, … `STOPPED`.
+        desired_status: `RUNNING` or `STOPPED`.
+        stop_code: ECS's `stopCode`; empty while it has none.
+        stopped_reason: ECS's `stoppedReason`, a sentence.
+        container_reason: a container's `reason`, for example `OutOfMemoryError: …`.
+        exit_code: the first exit code of a container that is not 0, else 0, else None.
+        created_at: when RunTask accepted it.
+        started_at: when its containers ran.
+        stopped_at: when it stopped.
+        group: its task group.
+        environment: the variables of its override.
+    """
+
+    arn: str
+    last_status: str
+    desired_status: str = "RUNNING"
+    stop_code: str = ""
+    stopped_reason: str = ""
+    container_reason: str = ""
+    exit_code: int | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    stopped_at: datetime | None = None
+    group: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it has stopped."""
+        return self.last_status == "STOPPED"
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it has neither stopped nor been told to stop."""
+        return self.desired_status != "STOPPED" and not self.is_stopped
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """Its attempt, read from its own environment; None if it is not the kit's."""
+        return attempt_of(self.environment)
+
+    @property
+    def run(self) -> tuple[str, int] | None:
+        """Workflow name and id of its run; None if it is not the kit's."""
+        attempt = self.attempt
+        return (attempt.workflow_name, attempt.run_id) if attempt else None
+
+
+def to_ecs_task(description: Mapping[str, Any]) -> EcsTask:
+    """Read one element of DescribeTasks' `tasks`."""
+    containers: Sequence[Mapping[str, Any]] = description.get("containers", [])
+    exit_codes = [container["exitCode"] for container in containers if container.get("exitCode") is not None]
+    reasons = [container["reason"] for container in containers if container.get("reason")]
+    overrides: Sequence[Mapping[str, Any]] = description.get("overrides", {}).get("containerOverrides", [])
+    variables = [variable for override in overrides for variable in override.get("environment", [])]
+    return EcsTask(
+        arn=description["taskArn"],
+        last_status=description.get("lastStatus", ""),
+        desired_status=description.get("desiredStatus", ""),
+        stop_code=description.get("stopCode") or "",
+        stopped_reason=description.get("stoppedReason") or "",
+        container_reason=reasons[0] if reasons else "",
+        exit_code=next((code for code in exit_codes if code != 0), 0 if exit_codes else None),
+        created_at=_utc(description.get("createdAt")),
+        started_at=_utc(description.get("startedAt")),
+        stopped_at=_utc(description.get("stoppedAt")),
+        group=description.get("group") or "",
+        environment={variable["name"]: variable.get("value", "") for variable in variables},
+    )
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return moment.astimezone(UTC) if moment else None

@@ -1,0 +1,84 @@
+"""The environment of a task's container: the task definition's variables, and RunTask's override for one attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+DETAILS_TABLE = "KIT_DETAILS_TABLE"
+TARGET_BUCKET = "KIT_TARGET_BUCKET"
+TARGET_PREFIX = "KIT_TARGET_PREFIX"
+TASK_TIMEOUT_SECONDS = "KIT_TASK_TIMEOUT_SECONDS"
+STOP_TIMEOUT_SECONDS = "KIT_STOP_TIMEOUT_SECONDS"
+LOG_STREAM_PREFIX = "KIT_LOG_STREAM_PREFIX"
+CONTAINER_NAME = "KIT_CONTAINER_NAME"
+JOB = "KIT_JOB"
+JOB_PREFIX = "JOB_"
+"""Prefix of the user's own variables."""
+
+WORKFLOW_NAME = "KIT_WORKFLOW_NAME"
+RUN_ID = "KIT_WORKFLOW_RUN_ID"
+TASK_NAME = "KIT_TASK_NAME"
+ATTEMPT = "KIT_ATTEMPT"
+SOURCE_BUCKET = "KIT_SOURCE_BUCKET"
+SOURCE_KEY = "KIT_SOURCE_KEY"
+DEADLINE = "KIT_DEADLINE"
+EXPIRES_AT = "KIT_EXPIRES_AT"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt at one task of a run.
+
+    Args:
+        workflow_name: the run's workflow.
+        run_id: the run.
+        task_name: the entry of `taskList`.
+        number: 1, 2, …
+        source_bucket: bucket of its source object; empty where it is not known.
+        source_key: key of its source object; empty where it is not known.
+        expires_at: when DynamoDB may delete its row, in seconds since 1970; None for never.
+    """
+
+    workflow_name: str
+    run_id: int
+    task_name: str
+    number: int
+    source_bucket: str = ""
+    source_key: str = ""
+    expires_at: int | None = None
+
+
+def override(attempt: Attempt, deadline: str) -> dict[str, str]:
+    """Return the variables of one attempt's container override.
+
+    Args:
+        attempt: the attempt.
+        deadline: the run's deadline, ISO 8601.
+    """
+    return {
+        WORKFLOW_NAME: attempt.workflow_name,
+        RUN_ID: str(attempt.run_id),
+        TASK_NAME: attempt.task_name,
+        ATTEMPT: str(attempt.number),
+        SOURCE_BUCKET: attempt.source_bucket,
+        SOURCE_KEY: attempt.source_key,
+        DEADLINE: deadline,
+        EXPIRES_AT: "" if attempt.expires_at is None else str(attempt.expires_at),
+    }
+
+
+def attempt_of(environment: Mapping[str, str]) -> Attempt | None:
+    """Read the variables of `override`; None where the task is not the kit's."""
+    identifier, expires_at = environment.get(RUN_ID, ""), environment.get(EXPIRES_AT, "")
+    if not (environment.get(WORKFLOW_NAME) and identifier.isdecimal()):
+        return None
+    return Attempt(
+        workflow_name=environment[WORKFLOW_NAME],
+        run_id=int(identifier),
+        task_name=environment.get(TASK_NAME, ""),
+        number=int(environment.get(ATTEMPT, "1")),
+        source_bucket=environment.get(SOURCE_BUCKET, ""),
+        source_key=environment.get(SOURCE_KEY, ""),
+        expires_at=int(expires_at) if expires_at else None,
+    )

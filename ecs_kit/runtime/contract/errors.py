@@ -1,0 +1,97 @@
+"""The runtime's exceptions, one per condition.
+
+The class name of an exception that a function raises is the error name in the state machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class KitError(Exception):
+    """Root of all errors that the kit raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One invalid value of a spec.
+
+    Args:
+        path: JSON path of the value, for example `$.taskList[3].taskName`.
+        reason: what is wrong there and what is expected.
+    """
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+class SpecRefused(KitError):
+    """A spec breaks the schema or names infrastructure that this stack did not deploy."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("the spec is refused, nothing was launched: " + "; ".join(map(str, self.problems)))
+
+
+class RunIdInUse(KitError):
+    """The run id belongs to another execution."""
+
+    def __init__(self, workflow_name: str, run_id: int, owner: str) -> None:
+        super().__init__(
+            f"workflowRunId {run_id} of workflow {workflow_name} was already used by execution {owner or 'unknown'}; "
+            "nothing was launched: leave workflowRunId out of the spec or give one that was never used"
+        )
+
+
+class RedriveRefused(KitError):
+    """The execution was redriven."""
+
+    def __init__(self, execution_arn: str) -> None:
+        super().__init__(
+            f"execution {execution_arn} was redriven, which this workflow does not support because its run has "
+            "already ended; start a new execution with the same spec instead"
+        )
+
+
+class RunNotFound(KitError):
+    """No summary row exists for a run that should have one."""
+
+    def __init__(self, table: str, workflow_name: str, run_id: int) -> None:
+        super().__init__(
+            f"table {table} has no row for workflow {workflow_name}, run {run_id}; "
+            "it was deleted while the run was on, or the run was never registered"
+        )
+
+
+class SettingsInvalid(KitError):
+    """The settings of a Lambda function or a task are missing or malformed."""
+
+    def __init__(self, variable: str, reason: str) -> None:
+        self.variable = variable
+        super().__init__(f"environment variable {variable}: {reason}")
+
+
+class PayloadInvalid(KitError):
+    """A Lambda function was called with an unknown payload."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the payload is not one this function understands: {reason}")
+
+
+class TasksStillRunning(KitError):
+    """The ECS tasks of an ended run could not all be stopped before the call's time-out."""
+
+    def __init__(self, run_id: int, running: int) -> None:
+        super().__init__(
+            f"{running} ECS tasks of run {run_id} were still running when the time was up; the call is to be repeated"
+        )
+
+
+REFUSALS = tuple(
+    error.__name__ for error in (SpecRefused, RunIdInUse, RedriveRefused, RunNotFound, PayloadInvalid, SettingsInvalid)
+)
+"""Errors of the functions that are not retried. `RunNotFound`: somebody deleted the summary row."""

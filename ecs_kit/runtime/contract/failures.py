@@ -1,0 +1,219 @@
+"""Failure classification and retry rules: pure functions of what ECS and Step Functions say.
+
+An `error` attribute reads `<code>: <text>`. The row's `stop_code` decides about retries, else the error's code.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ecs_kit.runtime.contract.ecs_task import EcsTask
+from ecs_kit.runtime.contract.records import TaskRow
+
+
+class FailureKind(StrEnum):
+    """What failed. It decides how often a task is retried.
+
+    `BUSY` does not fail the attempt: ECS has no capacity or throttles, and the same attempt is requested again.
+    """
+
+    JOB = "job"
+    INFRASTRUCTURE = "infrastructure"
+    REFUSED = "refused"
+    BUSY = "busy"
+
+
+class Code(StrEnum):
+    """The kit's own error codes. ECS's stop codes and error names are used unchanged."""
+
+    JOB_FAILED = "JobFailed"
+    TERMINATED = "Terminated"
+    TIMED_OUT = "TaskTimedOut"
+    NO_RECORD = "NoRecord"
+    CONTAINER_EXITED = "ContainerExited"
+    TASK_STOPPED = "TaskStopped"
+    TASK_MISSING = "TaskMissing"
+    HOST_LOST = "HostLost"
+    RUN_TASK_REFUSED = "RunTaskRefused"
+    RUN_TASK_FAILED = "RunTaskFailed"
+    RUN_ENDED = "RunEnded"
+
+
+BUSY_TEXT = re.compile(
+    r"capacity is unavailable|rate exceeded|limit ?exceeded|reached the limit|throttl|too many|slow down|temporarily",
+    re.IGNORECASE,
+)
+"""Throttling and lack of capacity also come as InvalidParameterException and ClientException with such a message. The
+account's quota of vCPUs or tasks comes in `failures[]`, too, and frees up when other tasks end: "You've reached the
+limit on the number of vCPUs you can run concurrently"."""
+
+BUSY_FAILURE = re.compile(rf"RESOURCE:|AGENT|capacity|{BUSY_TEXT.pattern}", re.IGNORECASE)
+"""Transient reasons in RunTask's `failures[]`. Source:
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/api_failures_messages.html"""
+
+LACKS_CAPACITY = re.compile(r"RESOURCE:|AGENT|capacity|reached the limit", re.IGNORECASE)
+"""Reasons of ECS for no capacity or a full quota. The rest of `BUSY_FAILURE` is throttling."""
+
+TRANSIENT_ECS_ERRORS = ("ECS.AmazonECSException", "ECS.SdkClientException", "ECS.ServerException")
+"""Step Functions' error names for throttling and other errors that the ECS API does not declare, broken connections,
+and errors of the service itself. Source:
+https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html"""
+
+_NOT_PLACED = ("AmazonECS.Unknown", "ECS.Unknown")
+"""Step Functions' error names for a RunTask that answered with `failures[]`."""
+
+_INFRASTRUCTURE_STOP_CODES = frozenset(
+    {"TaskFailedToStart", "SpotInterruption", "TerminationNotice", "InfrastructureHealth"}
+)
+"""Source: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html (`stopCode`)."""
+
+_INFRASTRUCTURE_CODES = _INFRASTRUCTURE_STOP_CODES | {
+    Code.TASK_MISSING,
+    Code.HOST_LOST,
+    *_NOT_PLACED,
+}
+
+INFRASTRUCTURE_RETRIES = 3
+"""Retries of a task that ECS never started, or whose host or Spot capacity was lost."""
+
+_REFUSED = re.compile(r"RunTaskRefused|RunTaskFailed|RunEnded|ECS\..*|States\..*")
+
+_HOST_LOST = re.compile(r"spot task|spot interruption|host ec2|host was|terminated due to", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an ECS task counts as failed.
+
+    Args:
+        code: one of `Code` or a stop code of ECS.
+        text: what happened, for a reader.
+        stopped_reason: ECS's own sentence, if there is one.
+        exit_code: the container's exit code, if there is one.
+        stop_code: ECS's `stopCode`, if there is one.
+    """
+
+    code: str
+    text: str
+    stopped_reason: str | None = None
+    exit_code: int | None = None
+    stop_code: str | None = None
+
+    @property
+    def error(self) -> str:
+        """The `error` attribute of the row."""
+        return f"{self.code}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class StateFailure:
+    """Why the state `RunTask` of pattern 2 failed.
+
+    Args:
+        kind: what failed.
+        failure: why; meaningless where `kind` is `BUSY`.
+        ecs_task_arn: the ECS task; empty where ECS started none, and on a time-out, which names none.
+    """
+
+    kind: FailureKind
+    failure: Failure
+    ecs_task_arn: str = ""
+
+
+def of_stopped_task(task: EcsTask) -> Failure:
+    """Classify a stopped ECS task whose row has no terminal status.
+
+    The first match decides: an infrastructure `stopCode`; a lost host; an exit code other than 0; a StopTask call or no
+    exit code; exit code 0 without a recorded result.
+    """
+    detail = f" ({task.container_reason})" if task.container_reason else ""
+    # ECS often says the same of the task and of its container.
+    stopped = task.stopped_reason or "the ECS task stopped"
+    stopped += "" if task.container_reason in stopped else detail
+
+    def failure(code: str, text: str) -> Failure:
+        return Failure(code, text, task.stopped_reason or None, task.exit_code, task.stop_code or None)
+
+    if task.stop_code in _INFRASTRUCTURE_STOP_CODES:
+        return failure(task.stop_code, stopped)
+    if _HOST_LOST.search(task.stopped_reason):
+        return failure(Code.HOST_LOST, stopped)
+    if task.exit_code:
+        return failure(Code.CONTAINER_EXITED, f"the container exited with code {task.exit_code}{detail}")
+    if task.stop_code == "UserInitiated" or task.exit_code is None:
+        return failure(Code.TASK_STOPPED, stopped)
+    return failure(Code.NO_RECORD, f"the container exited with code 0 but did not record its result{detail}")
+
+
+def of_state(error: str, cause: str) -> StateFailure:
+    """Classify a failure of `ecs:runTask.sync`.
+
+    Args:
+        error: the error's name.
+        cause: JSON where a task was started or not placed, else a sentence; it may be truncated.
+    """
+    arn = _text_of("TaskArn", cause)
+    if error == "States.Timeout":
+        return StateFailure(FailureKind.JOB, Failure(Code.TIMED_OUT, "the state RunTask timed out"))
+    if arn:
+        exit_code = re.search(r'"ExitCode"\s*:\s*([1-9][0-9]*)', cause)
+        failure = of_stopped_task(
+            EcsTask(
+                arn=arn,
+                last_status="STOPPED",
+                stop_code=_text_of("StopCode", cause),
+                stopped_reason=_text_of("StoppedReason", cause),
+                container_reason=_text_of("Reason", cause),
+                exit_code=int(exit_code[1]) if exit_code else None,
+            )
+        )
+        return StateFailure(_kind(failure.code, failure.stop_code, failure.stopped_reason), failure, arn)
+    not_placed = error in _NOT_PLACED
+    is_busy = error in TRANSIENT_ECS_ERRORS or (BUSY_FAILURE if not_placed else BUSY_TEXT).search(f"{error} {cause}")
+    kind = FailureKind.BUSY if is_busy else FailureKind.INFRASTRUCTURE if not_placed else FailureKind.REFUSED
+    why = _text_of("Reason", cause) or cause[:800]
+    return StateFailure(kind, Failure(error or "Unknown", f"ECS did not start the task: {why}"))
+
+
+def retry_is_allowed(last: FailureKind, *, job: int, infrastructure: int, task_attempts: int) -> bool:
+    """Whether a task is retried after all its attempts failed.
+
+    Args:
+        last: the kind of the last failure.
+        job: attempts whose job failed.
+        infrastructure: attempts that ECS never started, or whose host or Spot capacity was lost.
+        task_attempts: attempts at a task whose job fails.
+    """
+    if last is FailureKind.INFRASTRUCTURE:
+        return infrastructure <= INFRASTRUCTURE_RETRIES
+    return last is FailureKind.JOB and job < task_attempts
+
+
+def code_of(row: TaskRow) -> str:
+    """Return the code of a failed row's error."""
+    return (row.error or "").partition(":")[0]
+
+
+def kind_of(row: TaskRow) -> FailureKind:
+    """Classify a failed row."""
+    return _kind(code_of(row), row.stop_code, row.stopped_reason)
+
+
+def _kind(code: str, stop_code: str | None, stopped_reason: str | None) -> FailureKind:
+    if code in _INFRASTRUCTURE_CODES or stop_code in _INFRASTRUCTURE_STOP_CODES:
+        return FailureKind.INFRASTRUCTURE
+    if _HOST_LOST.search(stopped_reason or ""):
+        return FailureKind.INFRASTRUCTURE
+    return FailureKind.REFUSED if _REFUSED.fullmatch(code) else FailureKind.JOB
+
+
+def _text_of(attribute: str, cause: str) -> str:
+    """Extract a string attribute from JSON that may be truncated; empty where there is none."""
+    found = re.search(rf'"{attribute}"\s*:\s*"((?:\\.|[^"\\])*)"', cause)
+    try:
+        return str(json.loads(f'"{found[1]}"', strict=False)) if found else ""
+    except ValueError:
+        return ""

@@ -1,0 +1,35 @@
+"""The run id. It depends on the execution alone, so that a retry makes the same one."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+
+from ecs_kit.runtime.contract.clock import from_iso
+
+LARGEST_RUN_ID = 2**53 - 1
+"""Largest integer that JSON readers with double precision keep exactly."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def run_id(start_time: datetime | str, execution_arn: str) -> int:
+    """Make the run id of an execution.
+
+    Args:
+        start_time: when the execution started; as text in ISO 8601.
+        execution_arn: the execution's ARN.
+
+    Returns:
+        The start in milliseconds since 1970 times 1000, plus three digits of the ARN's SHA-256. All arithmetic is on
+        integers: the result has 16 digits and stays under 2^53 until the year 2255.
+    """
+    moment = from_iso(start_time) if isinstance(start_time, str) else start_time
+    milliseconds = (moment - _EPOCH) // timedelta(milliseconds=1)
+    digits = int(hashlib.sha256(execution_arn.encode()).hexdigest(), 16) % 1000
+    return milliseconds * 1000 + digits
+
+
+def from_milliseconds(milliseconds: int) -> datetime:
+    """Turn milliseconds since 1970, as EventBridge events carry them, into a time without rounding."""
+    return _EPOCH + timedelta(milliseconds=milliseconds)

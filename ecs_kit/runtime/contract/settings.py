@@ -1,0 +1,203 @@
+"""The functions' settings: one environment variable, `KIT_SETTINGS`, a JSON object.
+
+Its keys are the names of the fields. It has no defaults: configuration has them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, get_type_hints
+
+from ecs_kit.runtime.contract.errors import SettingsInvalid
+from ecs_kit.runtime.contract.patterns import PATTERNS, Pattern
+from ecs_kit.runtime.contract.rows import Target
+from ecs_kit.runtime.contract.specs import INFRASTRUCTURE_ATTRIBUTES, Deployed
+
+VARIABLE = "KIT_SETTINGS"
+
+KEPT_ATTRIBUTE = "settings"
+"""Attribute of the summary table with the settings that a run keeps."""
+
+_KEPT = (
+    "target_prefix",
+    "task_attempts",
+    "task_timeout_seconds",
+    "run_timeout_seconds",
+    "tolerated_failure_percentage",
+    "launch_type",
+    "spot_share",
+    "max_concurrency",
+)
+"""Settings that a run keeps from registration to end, with the task definition. A deployment does not change them.
+Subnets and security groups are in its spec."""
+
+_TASK_DEFINITION = "task_definition"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The deployed pattern, as its functions see it.
+
+    Args:
+        pattern: the pattern's number.
+        infrastructure: value of every name in `INFRASTRUCTURE_ATTRIBUTES`.
+        separator: what joins ids in `infrastructure`.
+        security_group_ids: further security groups of the stack that a spec may name.
+        source_buckets: buckets beside the kit's own that tasks may read from.
+        state_machine_arn: whose executions are this workflow's runs.
+        target_prefix: first part of the copies' keys.
+        task_attempts: attempts at a task whose job fails, 1 to 10.
+        task_timeout_seconds: how long one ECS task may run.
+        run_timeout_seconds: how long a run may take, counted from its execution's start.
+        tolerated_failure_percentage: share of tasks that may fail in a run that still succeeds, 0 to 100.
+        log_stream_prefix: `awslogs-stream-prefix` of the task definition.
+        launch_type: `launchType` of RunTask, where no task runs on Fargate Spot.
+        spot_share: percentage of tasks whose first attempt runs on Fargate Spot, 0 to 100.
+        max_concurrency: ECS tasks of a run at once; 0 for as many as the pattern can.
+        record_retention_days: days after a run's deadline for which its items are kept; 0 for ever.
+    """
+
+    pattern: int
+    infrastructure: Mapping[str, str]
+    separator: str
+    security_group_ids: tuple[str, ...]
+    source_buckets: tuple[str, ...]
+    state_machine_arn: str
+    target_prefix: str
+    task_attempts: int
+    task_timeout_seconds: int
+    run_timeout_seconds: int
+    tolerated_failure_percentage: int
+    log_stream_prefix: str
+    launch_type: str
+    spot_share: int
+    max_concurrency: int
+    record_retention_days: int
+
+    @property
+    def capabilities(self) -> Pattern:
+        """The pattern's properties."""
+        return PATTERNS[self.pattern]
+
+    @property
+    def deployed(self) -> Deployed:
+        """The deployed resources that specs name."""
+        return Deployed(self.infrastructure, self.separator, self.security_group_ids, self.source_buckets)
+
+    @property
+    def target(self) -> Target:
+        """Where results and logs go."""
+        return Target(
+            self.infrastructure["s3BucketName"], self.target_prefix, self.log_stream_prefix, self.container_name
+        )
+
+    @property
+    def summary_table(self) -> str:
+        """Name of the summary table."""
+        return self.infrastructure["ddbTableNameWFSummary"]
+
+    @property
+    def details_table(self) -> str:
+        """Name of the details table."""
+        return self.infrastructure["ddbTableNameWFDetails"]
+
+    @property
+    def cluster(self) -> str:
+        """Name of the ECS cluster."""
+        return self.infrastructure["clusterName"]
+
+    @property
+    def container_name(self) -> str:
+        """Name of the container in the task definition that does the job."""
+        return self.infrastructure["containerName"]
+
+    @property
+    def task_definition(self) -> str:
+        """The task definition that a run's tasks use, `family:revision`."""
+        return self.infrastructure["taskDefinition"]
+
+    @property
+    def family(self) -> str:
+        """Family of the task definition, the same for every revision."""
+        return self.task_definition.partition(":")[0]
+
+    def to_json(self) -> str:
+        """Return the settings as JSON, for `from_json`."""
+        return json.dumps({field.name: getattr(self, field.name) for field in fields(self)})
+
+    @property
+    def kept(self) -> str:
+        """The settings that a run keeps, as JSON, for `of_run`."""
+        return json.dumps({name: getattr(self, name) for name in (_TASK_DEFINITION, *_KEPT)}, separators=(",", ":"))
+
+    def of_run(self, kept: str | None) -> Settings:
+        """Return the settings of a run that may have been registered by an earlier deployment.
+
+        Args:
+            kept: `kept` at the run's registration; None for a run of an earlier version.
+
+        Raises:
+            SettingsInvalid: it is malformed.
+        """
+        if kept is None:
+            return self
+        data = _object(KEPT_ATTRIBUTE, kept)
+        own = {name: _typed(KEPT_ATTRIBUTE, data, name, type(getattr(self, name))) for name in _KEPT if name in data}
+        definition = _typed(KEPT_ATTRIBUTE, {_TASK_DEFINITION: self.task_definition, **data}, _TASK_DEFINITION, str)
+        return replace(self, infrastructure={**self.infrastructure, "taskDefinition": definition}, **own)
+
+
+def from_json(text: str) -> Settings:
+    """Read settings.
+
+    Args:
+        text: a JSON object with the fields of `Settings`; other keys are ignored.
+
+    Raises:
+        SettingsInvalid: a key is missing or has a wrong type.
+    """
+    data = _object(VARIABLE, text)
+    hints = get_type_hints(Settings)
+    values = {field.name: _typed(VARIABLE, data, field.name, hints[field.name]) for field in fields(Settings)}
+    if values["pattern"] not in PATTERNS:
+        raise SettingsInvalid(VARIABLE, f"key pattern must be one of {', '.join(map(str, PATTERNS))}")
+    for name in INFRASTRUCTURE_ATTRIBUTES:
+        if not isinstance(values["infrastructure"].get(name), str):
+            raise SettingsInvalid(VARIABLE, f"key infrastructure.{name} must be a string")
+    return Settings(**values)
+
+
+def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read settings from `KIT_SETTINGS`.
+
+    Raises:
+        SettingsInvalid: the variable is not set or its value is malformed.
+    """
+    text = (os.environ if environment is None else environment).get(VARIABLE)
+    if text is None:
+        raise SettingsInvalid(VARIABLE, "is not set; the stack's own functions always have it")
+    return from_json(text)
+
+
+def _object(variable: str, text: str) -> dict[str, Any]:
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise SettingsInvalid(variable, f"is not JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise SettingsInvalid(variable, "must be a JSON object")
+    return data
+
+
+_JSON_TYPES: dict[object, type] = {int: int, str: str, tuple[str, ...]: list, Mapping[str, str]: dict}
+
+
+def _typed(variable: str, data: Mapping[str, Any], key: str, hint: object) -> Any:
+    expected = _JSON_TYPES[hint]
+    value = data.get(key)
+    if type(value) is not expected:
+        raise SettingsInvalid(variable, f"key {key} must be of type {expected.__name__}, not {value!r}")
+    return tuple(data[key]) if expected is list else value

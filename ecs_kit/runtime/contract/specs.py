@@ -1,0 +1,80 @@
+"""Specs, the JSON documents that start runs, after their check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+INFRASTRUCTURE_ATTRIBUTES = (
+    "region",
+    "s3BucketName",
+    "subnetIdLiteral",
+    "securityGroupId",
+    "ddbTableNameWFSummary",
+    "hashKeyWFSummary",
+    "rangeKeyWFSummary",
+    "ddbTableNameWFDetails",
+    "hashKeyWFDetails",
+    "rangeKeyWFDetails",
+    "clusterName",
+    "containerName",
+    "taskDefinition",
+)
+"""Attributes of a spec that must name what the stack deployed."""
+
+SPEC_ATTRIBUTES = (*INFRASTRUCTURE_ATTRIBUTES, "separator", "workflowName", "taskList")
+"""Attributes that every spec has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """The deployed resources that specs name.
+
+    Args:
+        attributes: value of every name in `INFRASTRUCTURE_ATTRIBUTES`; other keys are ignored.
+        separator: what joins the ids in `subnetIdLiteral` and `securityGroupId` of `attributes`.
+        security_group_ids: further security groups of the stack that a spec may name.
+        source_buckets: buckets beside the kit's own that tasks may read from.
+    """
+
+    attributes: Mapping[str, str]
+    separator: str = "$"
+    security_group_ids: tuple[str, ...] = ()
+    source_buckets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEntry:
+    """One entry of `taskList`.
+
+    Args:
+        name: `taskName`, unique in the spec.
+        bucket: bucket of the source object; the entry's own or else the spec's.
+        key: key of the source object.
+    """
+
+    name: str
+    bucket: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A checked spec.
+
+    Args:
+        document: the JSON document, unchanged.
+        workflow_name: `workflowName`.
+        run_id: `workflowRunId` as a number, if the spec gives one.
+        tasks: the entries of `taskList`, in their order.
+        subnet_ids: ids in `subnetIdLiteral`.
+        security_group_ids: ids in `securityGroupId`.
+    """
+
+    document: Mapping[str, Any]
+    workflow_name: str
+    run_id: int | None
+    tasks: tuple[TaskEntry, ...]
+    subnet_ids: tuple[str, ...]
+    security_group_ids: tuple[str, ...]

@@ -1,0 +1,335 @@
+"""All waits and back-offs, and a run's budget of history events: AWS ends an execution at 25,000. Pure functions.
+
+Quota: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html. Events per state:
+https://docs.aws.amazon.com/step-functions/latest/apireference/API_HistoryEvent.html: two for each state that is entered
+and left, three more for a Lambda call, four more for `ecs:runTask.sync`; `Wait` and `Choice` states have two.
+All iterations of an inline Map state share the history of their execution.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from ecs_kit.runtime.contract.clock import from_iso
+from ecs_kit.runtime.contract.records import Summary
+from ecs_kit.runtime.contract.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """A retrier of the state machines: exponential back-off with factor 2 and full jitter.
+
+    Args:
+        attempts: `MaxAttempts`.
+        interval_seconds: `IntervalSeconds`.
+        max_delay_seconds: `MaxDelaySeconds`.
+    """
+
+    attempts: int
+    interval_seconds: int
+    max_delay_seconds: int
+
+
+RUN_TASK = Retry(attempts=6, interval_seconds=2, max_delay_seconds=60)
+"""Throttling of RunTask, and errors of ECS itself."""
+
+LAMBDA_SERVICE = Retry(attempts=8, interval_seconds=1, max_delay_seconds=30)
+"""Errors of Lambda itself."""
+
+LAMBDA_NOT_READY = Retry(attempts=12, interval_seconds=5, max_delay_seconds=60)
+"""A `Pending` version, or one whose network interfaces Lambda creates again after weeks without a call: minutes."""
+
+FUNCTION_ERROR = Retry(attempts=5, interval_seconds=1, max_delay_seconds=20)
+"""Transient errors of a function."""
+
+TABLE = Retry(attempts=10, interval_seconds=1, max_delay_seconds=30)
+"""Errors of DynamoDB."""
+
+EVENTS = 25_000
+"""Events after which Step Functions ends an execution."""
+
+EVENTS_PER_POLL = 9
+"""One poll: `WaitForTasks`, `MonitorTasks` and the choice after it."""
+
+EVENTS_PER_LAUNCH = 7
+"""`LaunchTasks` and the choice after it, in pattern 1."""
+
+EVENTS_PER_TASK = 8
+"""A Map iteration whose task completes at the first attempt: its start and end, and `RunTask`."""
+
+EVENTS_PER_FAILURE = 9
+"""Added for a task of pattern 2 whose last attempt fails: `RecordFailure`, a choice, `TaskEnded`."""
+
+EVENTS_PER_ATTEMPT = 15
+"""Added for a retry or a capacity wait in pattern 2: `RunTask` fails, `RecordFailure`, a choice, a wait."""
+
+EVENTS_PER_RETRY = 3
+"""Added for each retry by the retrier of `RunTask`."""
+
+RESERVED_FOR_WAITS = 3_000
+"""Events kept free for capacity waits and for retries after infrastructure failures."""
+
+RESERVED = 100
+"""Events of an execution's first and last states, and of retried Lambda calls."""
+
+SHORTEST_WAIT_SECONDS = 1
+
+LONGEST_WAIT_SECONDS = 60
+"""Longest interval between two polls of a run, unless its history needs a longer one."""
+
+LONGEST_WAIT_FOR_ROOM_SECONDS = 10
+"""The same while tasks of pattern 1 wait for others to end (`maxConcurrency`)."""
+
+WAIT_PER_AGE = 15
+"""The interval is the run's age divided by this. With one call of the monitor it is within 10 % of the run's length."""
+
+FUNCTION_CALL_SECONDS = 330
+"""Time-out of one Lambda call: the function's own 300 s, and some latency."""
+
+PROVISIONING_ALLOWANCE_SECONDS = 300
+"""Added to a task's time limit in `TimeoutSeconds` of `RunTask`, which also counts provisioning. It is a last resort:
+the monitor stops a task at its limit."""
+
+PAUSE_AFTER_POLL_FAILED_SECONDS = 20
+"""Wait before the next poll, after the monitor failed despite all retries."""
+
+PAUSE_AFTER_MONITOR_FAILURE_SECONDS = 60
+"""Wait before `RecordFailure` is called again, after the monitor failed despite all retries."""
+
+LONGEST_RETRY_WAIT_SECONDS = 30
+
+LONGEST_BACKOFF_SECONDS = 10.0
+FIRST_BACKOFF_SECONDS = 0.5
+
+MISSING_COUNTS_AFTER = timedelta(minutes=5)
+"""DescribeTasks is eventually consistent: an unknown task counts as lost only when its row is older than this."""
+
+START_ALLOWANCE = timedelta(minutes=5)
+"""Longest time that a task's time limit leaves out: from RunTask to the container's start, from there to the job's."""
+
+STOP_ALLOWANCE = timedelta(seconds=10)
+"""Time that a task has to end itself at its limit, before the monitor stops it."""
+
+STOPPED_WITHIN = timedelta(minutes=5)
+"""Longest wait from StopTask until ECS reports `STOPPED`: the container's `stopTimeout`, 120 s at most, and ECS's own
+time."""
+
+ASKED_AGAIN_WITHIN = timedelta(seconds=150)
+"""Pattern 2: time from the end of a task's capacity wait until the monitor may record another one: the retrier of
+`RunTask` takes up to two minutes."""
+
+RETRY_EXPECTED_WITHIN = timedelta(minutes=15)
+"""Pattern 2: a failed task that its state machine has not retried within this time is not retried."""
+
+CAPACITY_RETRY_SECONDS = 20.0
+"""How long one call of the launcher retries while ECS has no capacity. Then the run waits."""
+
+CAPACITY_RETRY_WHILE_WAITING_SECONDS = 5.0
+"""The same in a run that has waited already."""
+
+ROUND_ROBIN_SECONDS = 60.0
+"""How long launches are retried in turn while none starts. After that, those with the most tries come first: else, with
+hundreds unanswered, none would reach `MOST_UNCERTAIN_TRIES` within one call."""
+
+RESERVE_SECONDS = 45.0
+"""Time reserved for the current call (25 s at most) and the writes after it."""
+
+LISTED_WITHIN_SECONDS = 2.0
+"""ListTasks is eventually consistent: a task that an unanswered call started may not be listed at once."""
+
+EMPTY_LISTINGS = 2
+"""Empty ListTasks answers in a row that prove a run's tasks stopped: ListTasks is eventually consistent."""
+
+PAUSE_BETWEEN_LISTINGS_SECONDS = 2.0
+
+FINALIZE_RESERVE_SECONDS = 15.0
+"""Time reserved for the writes after the last listing."""
+
+LONGEST_CAPACITY_WAIT_SECONDS = 900
+FIRST_CAPACITY_WAIT_SECONDS = 10
+
+MOST_POLLS_AT_FULL_LENGTH = 1_400
+"""Polls, each followed by a launch, that fit a run's history beside those of its first minutes."""
+
+INLINE_MAP_CONCURRENCY = 40
+"""Concurrent iterations of an inline Map state. Source:
+https://docs.aws.amazon.com/step-functions/latest/dg/state-map-inline.html"""
+
+
+class Limits(Protocol):
+    """The settings that limit the length of a task list."""
+
+    @property
+    def task_attempts(self) -> int:
+        """Attempts at a task whose job fails."""
+
+    @property
+    def run_timeout_seconds(self) -> int:
+        """How long a run may take."""
+
+    @property
+    def spot_share(self) -> int:
+        """Percentage of tasks whose first attempt runs on Fargate Spot."""
+
+
+def longest_wait_seconds(run_timeout_seconds: int) -> int:
+    """Return the longest interval between two polls of a run: 60 s, more where a run may take longer than 23 h.
+
+    Args:
+        run_timeout_seconds: time limit of the run.
+    """
+    return max(LONGEST_WAIT_SECONDS, math.ceil(run_timeout_seconds / MOST_POLLS_AT_FULL_LENGTH))
+
+
+def longest_wait_for_room_seconds(run_timeout_seconds: int) -> int:
+    """Return the longest interval between two launches of pattern 1 while tasks wait for others to end: 10 s, more
+    where a run may take longer than 3.9 h.
+
+    Args:
+        run_timeout_seconds: time limit of the run.
+    """
+    return max(LONGEST_WAIT_FOR_ROOM_SECONDS, math.ceil(run_timeout_seconds / MOST_POLLS_AT_FULL_LENGTH))
+
+
+def polls(run_timeout_seconds: int, longest: int) -> int:
+    """Return the largest number of polls of a run: the intervals grow with its age up to the longest."""
+    growing, age = 0, 0
+    while age < run_timeout_seconds and age // WAIT_PER_AGE < longest:
+        age += max(1, age // WAIT_PER_AGE)
+        growing += 1
+    return growing + max(0, run_timeout_seconds - age) // longest
+
+
+def _left_to_tasks(limits: Limits) -> int:
+    timeout = limits.run_timeout_seconds
+    return EVENTS - RESERVED - polls(timeout, longest_wait_seconds(timeout)) * EVENTS_PER_POLL
+
+
+def events_of_failed_task(limits: Limits) -> int:
+    """Return the history events of a task of pattern 2 whose job fails at every attempt."""
+    return EVENTS_PER_TASK + EVENTS_PER_FAILURE + (limits.task_attempts - 1) * EVENTS_PER_ATTEMPT
+
+
+def longest_task_list(limits: Limits) -> int:
+    """Return how many tasks a run of pattern 2 may have if every job fails at every attempt."""
+    per_task = events_of_failed_task(limits) + _events_of_first_wait(limits)
+    return max(1, (_left_to_tasks(limits) - RESERVED_FOR_WAITS) // per_task)
+
+
+def _events_of_first_wait(limits: Limits) -> int:
+    """Each task on Spot may wait once before it requests on-demand capacity."""
+    return math.ceil(limits.spot_share * (EVENTS_PER_ATTEMPT + RUN_TASK.attempts * EVENTS_PER_RETRY) / 100)
+
+
+def reason_to_refuse(limits: Limits, number_of_tasks: int) -> str | None:
+    """Return why pattern 2 cannot run a list of tasks, and what to do; None where it can."""
+    most = longest_task_list(limits)
+    if number_of_tasks <= most:
+        return None
+    return (
+        f"has {number_of_tasks} tasks; {most} is the most that fits the {EVENTS:,} events of an execution's history "
+        f"with taskAttempts {limits.task_attempts}, runTimeoutSeconds {limits.run_timeout_seconds} and "
+        f"spotShare {limits.spot_share}: start several runs with a part of the list each, lower one of them, or use "
+        "pattern 1"
+    )
+
+
+def concurrency(settings: Settings, number_of_tasks: int) -> int:
+    """Return how many tasks of a run pattern 2's Map state runs at once."""
+    return min(settings.max_concurrency or INLINE_MAP_CONCURRENCY, INLINE_MAP_CONCURRENCY, number_of_tasks)
+
+
+def capacity_wait_seconds(waited_seconds: float) -> int:
+    """Return the next capacity wait: as long as was waited already, 10 s to 15 min."""
+    return int(max(FIRST_CAPACITY_WAIT_SECONDS, min(LONGEST_CAPACITY_WAIT_SECONDS, waited_seconds)))
+
+
+def events_for_waits(settings: Settings, number_of_tasks: int, completed_tasks: int, failed_tasks: int) -> int:
+    """Return how many history events a run's capacity waits and retries may use.
+
+    Args:
+        settings: the run's settings.
+        number_of_tasks: the run's tasks.
+        completed_tasks: those of them that have completed.
+        failed_tasks: those of them that have failed; the others may fail at every attempt.
+    """
+    open_tasks = number_of_tasks - completed_tasks - failed_tasks
+    of_tasks = (
+        completed_tasks * EVENTS_PER_TASK
+        + failed_tasks * (EVENTS_PER_TASK + EVENTS_PER_FAILURE)
+        + open_tasks * (events_of_failed_task(settings) + _events_of_first_wait(settings))
+    )
+    return max(2 * EVENTS_PER_ATTEMPT, _left_to_tasks(settings) - of_tasks)
+
+
+def rationed_wait_seconds(
+    wait_seconds: int,
+    settings: Settings,
+    *,
+    number_of_tasks: int,
+    completed_tasks: int,
+    failed_tasks: int,
+    wait_events: int,
+    events_per_wait: int,
+    remaining_seconds: float,
+) -> int:
+    """Return a task's capacity wait in pattern 2, so that the history lasts until the run's deadline.
+
+    With fewer events left, the wait approaches the length at which they last if every iteration waits for the rest of
+    the run. It has that length once half of them are used.
+
+    Args:
+        wait_seconds: from `capacity_wait_seconds`, with jitter.
+        settings: the run's settings.
+        number_of_tasks: the run's tasks.
+        completed_tasks: those of them that have completed.
+        failed_tasks: those of them that have failed; the others may fail at every attempt.
+        wait_events: events that capacity waits and retries have used, this wait included.
+        events_per_wait: events of this wait.
+        remaining_seconds: time until the deadline.
+    """
+    budget = events_for_waits(settings, number_of_tasks, completed_tasks, failed_tasks)
+    left = max(events_per_wait, budget - wait_events)
+    lasting = remaining_seconds * concurrency(settings, number_of_tasks) * events_per_wait / left
+    share = min(1.0, 2 * wait_events / budget)
+    return int(max(wait_seconds, min(share * lasting, remaining_seconds)))
+
+
+def wait_seconds(summary: Summary, now: datetime, settings: Settings, *, is_idle: bool) -> int:
+    """Return how long to wait before the next poll of a run.
+
+    It is 1 s at first and a fifteenth of the run's age later, at most 60 s, so that the end is noticed within 10 % of
+    the run's length. While tasks of pattern 1 wait because of `max_concurrency`, it is at most 16 s in a run of 6 h.
+    While all of them wait for capacity, it lasts until the launcher retries.
+
+    Args:
+        summary: the run's item.
+        now: the time.
+        settings: the run's settings.
+        is_idle: whether no attempt is active.
+    """
+    by_age = int((now - from_iso(summary.start_time)).total_seconds()) // WAIT_PER_AGE
+    longest = longest_wait_seconds(settings.run_timeout_seconds)
+    if settings.capabilities.has_launcher and not summary.launching_ended:
+        if summary.launch_after is not None:
+            until = math.ceil((from_iso(summary.launch_after) - now).total_seconds())
+            return max(SHORTEST_WAIT_SECONDS, until if is_idle else min(until, by_age, longest))
+        longest = longest_wait_for_room_seconds(settings.run_timeout_seconds)
+    return max(SHORTEST_WAIT_SECONDS, min(longest, by_age))
+
+
+def retry_wait_seconds(attempts: int) -> int:
+    """Return the back-off after so many attempts: 2, 4, 8, … s, at most 30."""
+    return int(min(2**attempts, LONGEST_RETRY_WAIT_SECONDS))
+
+
+def backoff_seconds(tries: int, rng: random.Random) -> float:
+    """Return the back-off after so many tries: full jitter, 0.5 s doubling up to 10 s.
+
+    Source: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+    """
+    return rng.uniform(0, min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** (tries - 1)))

@@ -1,0 +1,123 @@
+"""The calls of ECS that list, describe and stop tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from ecs_kit.runtime.contract.ecs_task import EcsTask, to_ecs_task
+from ecs_kit.runtime.contract.patterns import Pattern
+
+if TYPE_CHECKING:
+    from types_boto3_ecs import ECSClient
+
+TASKS_PER_DESCRIBE = 100
+"""Source: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTasks.html"""
+
+
+class EcsTasks:
+    """The ECS tasks of one cluster.
+
+    Args:
+        client: ECS client.
+        cluster: the cluster's name.
+    """
+
+    def __init__(self, client: ECSClient, cluster: str) -> None:
+        self._client = client
+        self._cluster = cluster
+
+    def describe(self, arns: Iterable[str]) -> tuple[dict[str, EcsTask], frozenset[str]]:
+        """Describe tasks by their ARNs, 100 a call.
+
+        Returns:
+            The tasks found, by ARN, and the ARNs that ECS reports as `MISSING` (no longer known, or not yet).
+        """
+        found: dict[str, EcsTask] = {}
+        missing: set[str] = set()
+        for batch in _batches(arns, TASKS_PER_DESCRIBE):
+            answer = self._client.describe_tasks(cluster=self._cluster, tasks=batch)
+            for description in answer.get("tasks", []):
+                task = to_ecs_task(description)
+                found[task.arn] = task
+            missing |= {failure["arn"] for failure in answer.get("failures", []) if failure.get("reason") == "MISSING"}
+        return found, frozenset(missing)
+
+    def running(self, started_by: str | None = None) -> Iterator[str]:
+        """Return the ARNs of the cluster's tasks that have not been told to stop.
+
+        Args:
+            started_by: only tasks with this `startedBy`; ECS allows no other filter with it, not even `desiredStatus`.
+                Source: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListTasks.html
+        """
+        return self._list({} if started_by is None else {"startedBy": started_by})
+
+    def stopped(self, family: str) -> Iterator[str]:
+        """Return the ARNs of the stopped tasks of a family, for as long as ECS keeps them: an hour at least.
+
+        Args:
+            family: of their task definition, all revisions.
+        """
+        return self._list({"family": family, "desiredStatus": "STOPPED"})
+
+    def _list(self, filters: dict[str, Any]) -> Iterator[str]:
+        while True:
+            page = self._client.list_tasks(cluster=self._cluster, **filters)
+            yield from page.get("taskArns", [])
+            if not page.get("nextToken"):
+                return
+            filters = {**filters, "nextToken": page["nextToken"]}
+
+    def running_of_run(self, pattern: Pattern, run_id: int, workflow_name: str) -> dict[str, EcsTask]:
+        """Find a run's tasks that have not been told to stop, in ECS alone.
+
+        They are listed by `startedBy`. Two workflows may use one run id, so the task's own environment decides.
+
+        Returns:
+            The tasks by ARN.
+        """
+        return self._of_run(self.running(pattern.started_by(run_id)), run_id, workflow_name)
+
+    def stopped_of_run(self, family: str, run_id: int, workflow_name: str) -> dict[str, EcsTask]:
+        """Find a run's stopped tasks, in ECS alone.
+
+        Args:
+            family: of their task definition.
+            run_id: the run.
+            workflow_name: its workflow.
+
+        Returns:
+            The tasks by ARN.
+        """
+        return self._of_run(self.stopped(family), run_id, workflow_name)
+
+    def _of_run(self, arns: Iterable[str], run_id: int, workflow_name: str) -> dict[str, EcsTask]:
+        found, _ = self.describe(arns)
+        return {arn: task for arn, task in found.items() if task.run == (workflow_name, run_id)}
+
+    def stop(self, arn: str, reason: str) -> None:
+        """Stop a task. One that ECS no longer knows counts as stopped.
+
+        Args:
+            arn: the task.
+            reason: becomes its `stoppedReason`; ECS keeps 255 characters.
+        """
+        try:
+            self._client.stop_task(cluster=self._cluster, task=arn, reason=reason[:255])
+        except ClientError as error:
+            details = error.response.get("Error", {})
+            if details.get("Code") != "InvalidParameterException" or "not found" not in details.get("Message", ""):
+                raise
+
+
+def _batches(items: Iterable[str], size: int) -> Iterator[list[str]]:
+    batch: list[str] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,237 @@
+"""The check of specs, which editors, the driver, the launcher and the monitor share."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import fastjsonschema
+
+from ecs_kit.runtime.contract.errors import Problem, SpecRefused
+from ecs_kit.runtime.contract.run_ids import LARGEST_RUN_ID
+from ecs_kit.runtime.contract.specs import INFRASTRUCTURE_ATTRIBUTES, Deployed, Spec, TaskEntry
+
+SCHEMA_FILE_NAME = "workflow_specs.schema.json"
+
+_PLACEHOLDER = re.compile(r"<([A-Za-z0-9_]+)>")
+
+
+def parse(text: str) -> Any:
+    """Read a spec's text.
+
+    Raises:
+        SpecRefused: the text is not JSON; the message gives line and column.
+    """
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        position = f"line {error.lineno}, column {error.colno}"
+        raise SpecRefused([Problem("$", f"is not JSON: {error.msg} at {position}")]) from error
+
+
+def check(document: object, *, deployed: Deployed | None) -> Spec:
+    """Check a spec.
+
+    Args:
+        document: the JSON document.
+        deployed: the deployed resources; None skips the checks that need a stack.
+
+    Raises:
+        SpecRefused: with every problem found, each with its JSON path.
+    """
+    problems = _schema_problems(document)
+    if problems:
+        raise SpecRefused(problems)
+    assert isinstance(document, Mapping)  # the schema says so
+    problems = [*_run_id_problems(document), *_duplicate_names(document)]
+    if deployed is not None:
+        problems += _infrastructure_problems(document, deployed)
+    if problems:
+        raise SpecRefused(problems)
+    return _build(document)
+
+
+def check_deployed(spec: Spec, deployed: Deployed) -> None:
+    """Check the resources that a spec names; `check` has checked the rest.
+
+    Raises:
+        SpecRefused: with every problem found, each with its JSON path.
+    """
+    problems = _infrastructure_problems(spec.document, deployed)
+    if problems:
+        raise SpecRefused(problems)
+
+
+def is_placeholder(value: object) -> bool:
+    """Whether a value is a placeholder, for example `<region>`."""
+    return isinstance(value, str) and _PLACEHOLDER.fullmatch(value) is not None
+
+
+def render(document: Any, values: Mapping[str, Any]) -> Any:
+    """Fill in a spec's placeholders at any depth.
+
+    Args:
+        document: the JSON document with placeholders.
+        values: value by placeholder, without the angle brackets.
+
+    Returns:
+        A new document; other strings are unchanged.
+
+    Raises:
+        SpecRefused: a placeholder has no value; with every such path.
+    """
+    problems: list[Problem] = []
+
+    def fill(value: Any, path: str) -> Any:
+        if isinstance(value, dict):
+            return {name: fill(item, f"{path}.{name}") for name, item in value.items()}
+        if isinstance(value, list):
+            return [fill(item, f"{path}[{index}]") for index, item in enumerate(value)]
+        if not is_placeholder(value):
+            return value
+        name = value[1:-1]
+        if name not in values:
+            problems.append(Problem(path, f"placeholder {value} has no value; known are {', '.join(sorted(values))}"))
+            return value
+        return values[name]
+
+    rendered = fill(document, "$")
+    if problems:
+        raise SpecRefused(problems)
+    return rendered
+
+
+@functools.cache
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of specs: beside this module in a Lambda, in `specs/` in a checkout."""
+    here = Path(__file__).resolve().parent
+    paths = (here / SCHEMA_FILE_NAME, here.parents[2] / "specs" / SCHEMA_FILE_NAME)
+    path = next((path for path in paths if path.is_file()), paths[-1])
+    loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return loaded
+
+
+@functools.cache
+def _validator() -> Callable[[object], object]:
+    validator: Callable[[object], object] = fastjsonschema.compile(schema(), use_default=False, fast_fail=False)
+    return validator
+
+
+def _schema_problems(document: object) -> list[Problem]:
+    try:
+        _validator()(document)
+    except fastjsonschema.JsonSchemaValuesException as found:
+        return [_problem(error) for error in found.errors]
+    return []
+
+
+def _problem(error: Any) -> Problem:
+    path = re.sub(r"^data", "$", error.name or "data")
+    definition = error.definition if isinstance(error.definition, Mapping) else {}
+    value = error.value
+    match error.rule:
+        case "required":
+            missing = [name for name in definition["required"] if name not in value]
+            return Problem(path, f"misses {_names(missing)}")
+        case "additionalProperties":
+            unknown = [name for name in value if name not in definition["properties"]]
+            return Problem(path, f"has unknown {_names(unknown)}; known are {', '.join(definition['properties'])}")
+        case "minItems":
+            return Problem(path, "is empty; name at least one task")
+        case "type":
+            return Problem(path, f"must be {_type_name(definition['type'])}, not {_shown(value)}")
+        case _:
+            return Problem(path, f"must be {definition.get('expected', error.message)}, not {_shown(value)}")
+
+
+def _names(names: Sequence[str]) -> str:
+    return ("attribute " if len(names) == 1 else "attributes ") + ", ".join(names)
+
+
+def _type_name(name: str) -> str:
+    return f"an {name}" if name[0] in "aio" else f"a {name}"
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 200 else text[:200] + "…"
+
+
+def _run_id_problems(document: Mapping[str, Any]) -> list[Problem]:
+    given = document.get("workflowRunId")
+    if given is None or 1 <= int(given) <= LARGEST_RUN_ID:
+        return []
+    return [Problem("$.workflowRunId", f"must be from 1 to {LARGEST_RUN_ID}, not {_shown(given)}")]
+
+
+def _duplicate_names(document: Mapping[str, Any]) -> list[Problem]:
+    first: dict[str, int] = {}
+    problems = []
+    for index, entry in enumerate(document["taskList"]):
+        name = entry["taskName"]
+        if name in first:
+            reason = f"{name!r} is already the name of $.taskList[{first[name]}]; every task needs a name of its own"
+            problems.append(Problem(f"$.taskList[{index}].taskName", reason))
+        first.setdefault(name, index)
+    return problems
+
+
+def _infrastructure_problems(document: Mapping[str, Any], deployed: Deployed) -> list[Problem]:
+    problems = []
+    for name in INFRASTRUCTURE_ATTRIBUTES:
+        given, expected = document[name], deployed.attributes[name]
+        if name in ("subnetIdLiteral", "securityGroupId"):
+            own = _split(expected, deployed.separator)
+            allowed = own if name == "subnetIdLiteral" else (*own, *deployed.security_group_ids)
+            unknown = [item for item in _split(given, document["separator"]) if item not in allowed]
+            if unknown or not _split(given, document["separator"]):
+                shown = document["separator"].join(own)
+                reason = f"names {', '.join(unknown) or 'nothing'}, which this stack did not deploy; expected {shown}"
+                problems.append(Problem(f"$.{name}", reason))
+        elif name == "taskDefinition":
+            if given not in (expected, expected.partition(":")[0]):
+                problems.append(_not_deployed(name, given, expected))
+        elif given != expected:
+            problems.append(_not_deployed(name, given, expected))
+    buckets = (deployed.attributes["s3BucketName"], *deployed.source_buckets)
+    for index, entry in enumerate(document["taskList"]):
+        bucket = entry.get("s3BucketName")
+        if bucket is not None and bucket not in buckets:
+            reason = (
+                f"tasks of this stack may not read from {bucket!r}, only from {', '.join(buckets)}; "
+                "add it to the sourceBuckets config key"
+            )
+            problems.append(Problem(f"$.taskList[{index}].s3BucketName", reason))
+    return problems
+
+
+def _not_deployed(name: str, given: str, expected: str) -> Problem:
+    return Problem(f"$.{name}", f"is {given!r}, which this stack did not deploy; expected {expected!r}")
+
+
+def _split(literal: str, separator: str) -> tuple[str, ...]:
+    parts = (part.strip() for part in literal.split(separator))
+    return tuple(dict.fromkeys(part for part in parts if part))
+
+
+def _build(document: Mapping[str, Any]) -> Spec:
+    given = document.get("workflowRunId")
+    return Spec(
+        document=document,
+        workflow_name=document["workflowName"],
+        run_id=None if given is None else int(given),
+        tasks=tuple(
+            TaskEntry(
+                name=entry["taskName"],
+                bucket=entry.get("s3BucketName", document["s3BucketName"]),
+                key=entry["objectKey"],
+            )
+            for entry in document["taskList"]
+        ),
+        subnet_ids=_split(document["subnetIdLiteral"], document["separator"]),
+        security_group_ids=_split(document["securityGroupId"], document["separator"]),
+    )

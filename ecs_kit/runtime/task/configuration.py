@@ -1,0 +1,142 @@
+"""The task's configuration: the environment of its container."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from ecs_kit.runtime.contract import environment
+from ecs_kit.runtime.contract.clock import Clock, from_iso
+from ecs_kit.runtime.contract.environment import Attempt
+from ecs_kit.runtime.contract.errors import SettingsInvalid
+from ecs_kit.runtime.contract.rows import Target
+
+METADATA_TRIES = 8
+METADATA_TIMEOUT_SECONDS = 5
+"""The endpoint is slow on a busy host, and a task without its ARN cannot run."""
+
+DEFAULT_STOP_TIMEOUT_SECONDS = 10
+
+SAMPLE_JOB = "ecs_kit.runtime.task.job:run"
+
+_FUNCTION = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The configuration of one ECS task.
+
+    Args:
+        attempt: its attempt.
+        target: where its result and its log go.
+        details_table: table that holds its row.
+        task_timeout_seconds: how long it may run.
+        deadline: the run's deadline; None where it has none.
+        parameters: the user's own variables, `JOB_…` without the prefix.
+        job: the function that does the job, `module:function`.
+        stop_timeout_seconds: time from SIGTERM to SIGKILL.
+    """
+
+    attempt: Attempt
+    target: Target
+    details_table: str
+    task_timeout_seconds: int
+    deadline: datetime | None
+    parameters: Mapping[str, str]
+    job: str = SAMPLE_JOB
+    stop_timeout_seconds: int = DEFAULT_STOP_TIMEOUT_SECONDS
+
+
+def from_environment(variables: Mapping[str, str]) -> Configuration:
+    """Read the configuration.
+
+    Raises:
+        SettingsInvalid: a variable is missing or malformed.
+    """
+    stop_timeout = _optional_number(variables, environment.STOP_TIMEOUT_SECONDS)
+    return Configuration(
+        attempt=Attempt(
+            workflow_name=_text(variables, environment.WORKFLOW_NAME),
+            run_id=_number(variables, environment.RUN_ID),
+            task_name=_text(variables, environment.TASK_NAME),
+            number=_number(variables, environment.ATTEMPT),
+            source_bucket=_text(variables, environment.SOURCE_BUCKET),
+            source_key=_text(variables, environment.SOURCE_KEY),
+            expires_at=_optional_number(variables, environment.EXPIRES_AT),
+        ),
+        target=Target(
+            bucket=_text(variables, environment.TARGET_BUCKET),
+            prefix=_text(variables, environment.TARGET_PREFIX),
+            log_stream_prefix=_text(variables, environment.LOG_STREAM_PREFIX),
+            container_name=_text(variables, environment.CONTAINER_NAME),
+        ),
+        details_table=_text(variables, environment.DETAILS_TABLE),
+        task_timeout_seconds=_number(variables, environment.TASK_TIMEOUT_SECONDS),
+        deadline=_moment(variables, environment.DEADLINE),
+        parameters={
+            name.removeprefix(environment.JOB_PREFIX): value
+            for name, value in variables.items()
+            if name.startswith(environment.JOB_PREFIX)
+        },
+        job=_function(variables, environment.JOB),
+        stop_timeout_seconds=stop_timeout or DEFAULT_STOP_TIMEOUT_SECONDS,
+    )
+
+
+def ecs_task_arn(variables: Mapping[str, str], clock: Clock) -> str:
+    """Read the ECS task's own ARN from the container metadata endpoint.
+
+    Source: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4-fargate.html
+
+    Raises:
+        SettingsInvalid: there is no endpoint, or it does not answer.
+    """
+    variable = "ECS_CONTAINER_METADATA_URI_V4"
+    address = _text(variables, variable)
+    problem = ""
+    for attempt in range(METADATA_TRIES):
+        clock.sleep(attempt)
+        try:
+            with urllib.request.urlopen(f"{address}/task", timeout=METADATA_TIMEOUT_SECONDS) as answer:
+                return str(json.load(answer)["TaskARN"])
+        except (OSError, ValueError, KeyError) as error:
+            problem = f"{type(error).__name__}: {error}"
+    raise SettingsInvalid(variable, f"{address}/task did not name the ECS task ({problem})")
+
+
+def _text(variables: Mapping[str, str], name: str) -> str:
+    value = variables.get(name, "")
+    if not value:
+        raise SettingsInvalid(name, "is not set; the task definition or the override of RunTask has to give it")
+    return value
+
+
+def _number(variables: Mapping[str, str], name: str) -> int:
+    value = _text(variables, name)
+    if not value.isdecimal():
+        raise SettingsInvalid(name, f"must be a whole number, not {value!r}")
+    return int(value)
+
+
+def _optional_number(variables: Mapping[str, str], name: str) -> int | None:
+    return _number(variables, name) if variables.get(name) else None
+
+
+def _function(variables: Mapping[str, str], name: str) -> str:
+    value = variables.get(name) or SAMPLE_JOB
+    if not _FUNCTION.fullmatch(value):
+        raise SettingsInvalid(name, f"must be module:function, not {value!r}")
+    return value
+
+
+def _moment(variables: Mapping[str, str], name: str) -> datetime | None:
+    value = variables.get(name, "")
+    try:
+        return from_iso(value) if value else None
+    except ValueError as error:
+        raise SettingsInvalid(name, f"must be a time in ISO 8601, not {value!r}") from error

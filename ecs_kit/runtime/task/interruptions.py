@@ -1,0 +1,73 @@
+"""SIGTERM from ECS and the time limit, as exceptions.
+
+Both are signals that raise in the main thread. The exceptions derive from BaseException, so that no `except Exception`
+of a job or a library catches them.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+
+class Terminated(BaseException):
+    """ECS stops the task: by StopTask, because the run ended, or because its host or Spot capacity is reclaimed."""
+
+
+class TimeLimitReached(BaseException):
+    """The task reached its time limit or the run's deadline."""
+
+
+def exit_on_term(exit_code: int) -> None:
+    """Exit on SIGTERM, while there is nothing to record yet.
+
+    Without a handler, a container's first process ignores SIGTERM.
+    """
+
+    def leave(_number: int, _frame: FrameType | None) -> NoReturn:
+        sys.exit(exit_code)
+
+    signal.signal(signal.SIGTERM, leave)
+
+
+@contextmanager
+def raised(limit_seconds: float) -> Iterator[None]:
+    """Raise `Terminated` on SIGTERM and `TimeLimitReached` after the limit, within the block.
+
+    Afterwards SIGTERM is ignored: only the row is left to be written.
+
+    Args:
+        limit_seconds: time limit of the block, at least a millisecond.
+    """
+    signal.signal(signal.SIGTERM, _on_term)
+    signal.signal(signal.SIGALRM, _on_alarm)
+    signal.setitimer(signal.ITIMER_REAL, max(limit_seconds, 0.001))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+@contextmanager
+def raised_on_term() -> Iterator[None]:
+    """Raise `Terminated` on SIGTERM within the block; afterwards ignore it."""
+    signal.signal(signal.SIGTERM, _on_term)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def _on_term(_number: int, _frame: FrameType | None) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Terminated
+
+
+def _on_alarm(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise TimeLimitReached

@@ -1,0 +1,63 @@
+"""UpdateTimeToLive: what may be changed, and when.
+
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateTimeToLive.html: "It can take up to one hour
+for the change to fully process. Any additional UpdateTimeToLive calls for the same table during this one hour duration
+result in a ValidationException."
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ministack.core.responses import error_response_json, get_account_id, get_region
+from ministack.services import dynamodb
+
+Request = dict[str, Any]
+Call = Callable[[Request], Any]
+
+PROCESSING_SECONDS = 3600.0
+
+_changed: dict[tuple[str, str, str], float] = {}
+
+
+def refusal(current: Mapping[str, Any], wanted: Mapping[str, Any], since_seconds: float | None) -> str | None:
+    """Why DynamoDB would not change a time to live; None where it would.
+
+    Args:
+        current: MiniStack's record of it, empty where it was never set.
+        wanted: the request's `TimeToLiveSpecification`.
+        since_seconds: how long ago it was changed; None for never.
+    """
+    enabled = current.get("TimeToLiveStatus") == "ENABLED"
+    active = current.get("AttributeName")
+    if enabled and wanted.get("AttributeName") != active:
+        return f"TimeToLive is active on a different AttributeName: current AttributeName is {active}"
+    if enabled == bool(wanted.get("Enabled")):
+        return f"TimeToLive is already {'enabled' if enabled else 'disabled'}"
+    if since_seconds is not None and since_seconds < PROCESSING_SECONDS:
+        return "Time to live has been modified multiple times within a fixed interval"
+    return None
+
+
+def updating(original: Call, clock: Callable[[], float] = time.monotonic) -> Call:
+    """Wrap MiniStack's UpdateTimeToLive, which takes any change at any time."""
+
+    def update(request: Request) -> Any:
+        name = dynamodb._normalize_table_name(request.get("TableName"))
+        table = dynamodb._tables.get(name)
+        wanted = request.get("TimeToLiveSpecification") or {}
+        if table is None or not wanted.get("AttributeName"):
+            return original(request)
+        key = (get_account_id(), get_region(), table["TableId"])
+        changed = _changed.get(key)
+        reason = refusal(dynamodb._ttl_settings.get(name) or {}, wanted, None if changed is None else clock() - changed)
+        if reason is not None:
+            return error_response_json("ValidationException", reason, 400)
+        answer = original(request)
+        if answer[0] == 200:
+            _changed[key] = clock()
+        return answer
+
+    return update

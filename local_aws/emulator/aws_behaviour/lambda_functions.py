@@ -1,0 +1,412 @@
+"""Lambda functions: their execution environments, their errors, their logs, what their role must allow.
+
+Sources: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html (an environment serves one
+invocation at a time and outlives a handler's exception),
+https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html (variables),
+https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html (role, logs) and
+https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html (network interfaces).
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import io
+import json
+import logging
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ministack.core import lambda_runtime
+from ministack.core.responses import get_account_id, get_region, new_uuid
+from ministack.services import cloudwatch_logs, lambda_svc
+
+from local_aws.emulator.aws_behaviour import lambda_bootstrap, permissions
+from local_aws.emulator.children import Children, signal_group
+
+logger = logging.getLogger("emulator.lambda")
+
+LAMBDA = "lambda.amazonaws.com"
+RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six")
+"""What a Python runtime of AWS Lambda brings: the AWS SDK and what it needs, nothing else."""
+_LOG_SECONDS = 1.0
+_LOG_QUIET_SECONDS = 0.02
+
+
+def runtime_packages(folder: Path) -> Path:
+    """A folder with exactly the packages of a Python runtime."""
+    packages = folder / "lambda-packages"
+    packages.mkdir(parents=True, exist_ok=True)
+    for name in RUNTIME_PACKAGES:
+        found = importlib.util.find_spec(name)
+        if found is None or found.origin is None:
+            raise ModuleNotFoundError(f"{name} is not installed, but functions find it on AWS Lambda")
+        source = Path(found.origin)
+        if source.name == "__init__.py":
+            source = source.parent
+        link = packages / source.name
+        if not link.exists():
+            link.symlink_to(source)
+    return packages
+
+
+class Environment(lambda_runtime.Worker):  # type: ignore[misc]
+    """An execution environment: one process with credentials of its own, one invocation at a time.
+
+    Args:
+        func_name: the function.
+        config: its configuration.
+        code_zip: its code.
+        children: starts the process.
+        folder: where its code is unpacked.
+        packages: what the runtime brings.
+    """
+
+    def __init__(
+        self,
+        func_name: str,
+        config: dict[str, Any],
+        code_zip: bytes,
+        *,
+        children: Children,
+        folder: Path,
+        packages: Path,
+    ) -> None:
+        super().__init__(func_name, config, code_zip)
+        self._children = children
+        self._folder = folder
+        self._packages = packages
+        self._session: permissions.RoleSession | None = None
+        self._proc: subprocess.Popen[bytes] | None = None
+        self._answers: queue.Queue[str | None] = queue.Queue()
+        self._log: queue.Queue[str] = queue.Queue()
+
+    def _spawn(self) -> None:
+        self._discard_tmpdir()
+        self._tmpdir = tempfile.mkdtemp(prefix=f"{self.func_name}-", dir=self._folder)
+        code = Path(self._tmpdir) / "code"
+        with zipfile.ZipFile(io.BytesIO(self.code_zip)) as archive:
+            archive.extractall(code)
+        (Path(self._tmpdir) / "tmp").mkdir()
+        session = self._session = permissions.open_session(self.config["Role"], self.func_name)
+        stream = f"{time.strftime('%Y/%m/%d')}/[{self.config.get('Version', '$LATEST')}]{new_uuid().replace('-', '')}"
+        process = self._children.start(
+            [sys.executable, "-I", "-S", lambda_bootstrap.__file__],
+            environment=self._variables(code, stream, session),
+            folder=code,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        self._proc = process
+        self._answers, self._log = queue.Queue(), queue.Queue()
+        threading.Thread(target=_pump, args=(process.stdout, self._answers, True), daemon=True).start()
+        threading.Thread(target=_pump, args=(process.stderr, self._log, False), daemon=True).start()
+        threading.Thread(target=self._watch, args=(process, session), daemon=True).start()
+        self._send(
+            {
+                "code": str(code),
+                "packages": [str(self._packages)],
+                "handler": self.config.get("Handler", ""),
+                "functionName": self.func_name,
+                "version": self.config.get("Version", "$LATEST"),
+                "memory": self.config.get("MemorySize", 128),
+                "logGroup": log_group(self.config),
+                "logStream": stream,
+            }
+        )
+
+    def kill_caller(self, access_key_id: str) -> bool:
+        """Kill its process if these credentials are its own; answers whether they are."""
+        session, process = self._session, self._proc
+        if session is None or process is None or session.access_key_id != access_key_id:
+            return False
+        signal_group(process, signal.SIGKILL)
+        return True
+
+    def _variables(self, code: Path, stream: str, session: permissions.RoleSession) -> dict[str, str]:
+        own = (self.config.get("Environment") or {}).get("Variables") or {}
+        _account, region = lambda_runtime._account_region_from_function_config(self.config)
+        return {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{os.environ['GATEWAY_PORT']}",
+            **own,
+            "AWS_ACCESS_KEY_ID": session.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": session.secret_access_key,
+            "AWS_SESSION_TOKEN": session.session_token,
+            "AWS_DEFAULT_REGION": region,
+            "AWS_EXECUTION_ENV": f"AWS_Lambda_{self.config.get('Runtime', 'python3.13')}",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(self.config.get("MemorySize", 128)),
+            "AWS_LAMBDA_FUNCTION_NAME": self.func_name,
+            "AWS_LAMBDA_FUNCTION_VERSION": self.config.get("Version", "$LATEST"),
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+            "AWS_LAMBDA_LOG_GROUP_NAME": log_group(self.config),
+            "AWS_LAMBDA_LOG_STREAM_NAME": stream,
+            "AWS_REGION": region,
+            "LAMBDA_TASK_ROOT": str(code),
+            "LANG": "en_US.UTF-8",
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "TMPDIR": str(code.parent / "tmp"),
+            "TZ": ":UTC",
+            "_HANDLER": self.config.get("Handler", ""),
+        }
+
+    def _watch(self, process: subprocess.Popen[bytes], session: permissions.RoleSession) -> None:
+        process.wait()
+        signal_group(process, signal.SIGKILL)
+        permissions.close_session(session)
+        self._children.ended(process)
+
+    def _send(self, message: dict[str, Any]) -> None:
+        assert self._proc is not None and self._proc.stdin is not None
+        self._proc.stdin.write(json.dumps(message).encode() + b"\n")
+        self._proc.stdin.flush()
+
+    def invoke(
+        self,
+        event: Any,
+        request_id: str,
+        *,
+        trace_id: str | None = None,
+        invoked_function_arn: str | None = None,
+        **_others: Any,
+    ) -> dict[str, Any]:
+        """Run one invocation; the answer is MiniStack's shape of a function's result."""
+        timeout = float(self.config.get("Timeout", 3))
+        with self._lock:
+            if self._proc is None or self._proc.poll() is not None:
+                self._spawn()
+            deadline = time.monotonic() + timeout
+            try:
+                self._send(
+                    {
+                        "event": event,
+                        "requestId": request_id,
+                        "arn": invoked_function_arn or self.config.get("FunctionArn", ""),
+                        "deadline": time.time() + timeout,
+                        "traceId": trace_id,
+                    }
+                )
+                line = self._answers.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                return self._end(
+                    request_id,
+                    "Sandbox.Timedout",
+                    f"RequestId: {request_id} Error: Task timed out after {timeout:.2f} seconds",
+                )
+            except OSError:
+                line = None
+            if line is None:
+                assert self._proc is not None
+                status = self._proc.wait()
+                how = f"exit status {status}" if status >= 0 else f"signal: {(signal.strsignal(-status) or '').lower()}"
+                return self._end(
+                    request_id, "Runtime.ExitError", f"RequestId: {request_id} Error: Runtime exited with error: {how}"
+                )
+            answer = json.loads(line)
+            log = self._drain()
+            if "error" in answer:
+                return {"body": answer["error"], "error": True, "log": log}
+            return {"body": answer["result"], "log": log}
+
+    def _end(self, _request_id: str, kind: str, message: str) -> dict[str, Any]:
+        process, self._proc = self._proc, None
+        if process is not None:
+            signal_group(process, signal.SIGKILL)
+            process.wait()
+        return {
+            "body": {"errorType": kind, "errorMessage": message},
+            "error": True,
+            "log": f"{self._drain(_LOG_QUIET_SECONDS)}\n{message}",
+        }
+
+    def _drain(self, patience_seconds: float = _LOG_SECONDS) -> str:
+        lines: list[str] = []
+        try:
+            while (line := self._log.get(timeout=patience_seconds)) != lambda_bootstrap.END_OF_LOG:
+                lines.append(line)
+        except queue.Empty:
+            pass
+        return "\n".join(lines)
+
+
+def _pump(stream: Any, lines: queue.Queue[Any], mark_end: bool) -> None:
+    with stream:
+        for raw in stream:
+            lines.put(raw.decode("utf-8", errors="replace").rstrip("\n"))
+    if mark_end:
+        lines.put(None)
+
+
+class Functions:
+    """How functions are run.
+
+    Args:
+        children: starts their processes.
+        folder: where their code is unpacked.
+    """
+
+    def __init__(self, children: Children, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._children = children
+        self._folder = folder
+        self._packages = runtime_packages(folder)
+        self._turn = threading.Lock()
+
+    def environment_class(self, original: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
+        """Wrap MiniStack's choice of what serves a runtime."""
+
+        def chosen(config: dict[str, Any]) -> Any:
+            if not str(config.get("Runtime", "")).startswith("python"):
+                return original(config)
+            return functools.partial(Environment, children=self._children, folder=self._folder, packages=self._packages)
+
+        return chosen
+
+    def run(self, original: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+        """Wrap MiniStack's running of a function in a warm environment."""
+
+        def run(function: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:
+            config = function.get("config") or function
+            code = function.get("code_zip")
+            if not str(config.get("Runtime", "")).startswith("python") or not code:
+                return original(function, event, request_id)
+            name, version = config["FunctionName"], config.get("Version", "$LATEST")
+            environment, _how = lambda_runtime.acquire_worker(name, config, code, qualifier=version)
+            try:
+                answer: dict[str, Any] = environment.invoke(
+                    event,
+                    request_id,
+                    trace_id=lambda_svc._xray_trace_id_for_invocation(config),
+                    invoked_function_arn=config.get("FunctionArn", ""),
+                )
+                return answer
+            finally:
+                self._release(environment)
+
+        return run
+
+    def _release(self, environment: Environment) -> None:
+        """Keep an environment for the next invocation, if its function is still what it was made for."""
+        with self._turn:
+            if is_current(environment.config):
+                lambda_runtime.release_worker(environment)
+                return
+            with lambda_runtime._lock:
+                for pool in lambda_runtime._workers.values():
+                    if environment in pool:
+                        pool.remove(environment)
+        lambda_runtime.kill_workers([environment])
+
+    def retire(
+        self, name: str, qualifier: str | None = None, account: str | None = None, region: str | None = None
+    ) -> None:
+        """End the environments of a function that changed or is gone; one that serves ends when it has answered.
+
+        Has the signature of MiniStack's `invalidate_worker`, which kills what is being served too.
+        """
+        wanted = {"account": account, "region": region, "name": name, "qualifier": qualifier}
+        doomed = []
+        with self._turn, lambda_runtime._lock:
+            for key, pool in lambda_runtime._workers.items():
+                found = dict(zip(wanted, key.split(":"), strict=True))
+                if all(value is None or found[part] == value for part, value in wanted.items()):
+                    idle = [worker for worker in pool if not (isinstance(worker, Environment) and worker.in_use)]
+                    pool[:] = [worker for worker in pool if worker not in idle]
+                    doomed += idle
+        lambda_runtime.kill_workers(doomed)
+
+
+def is_current(config: dict[str, Any]) -> bool:
+    """Whether a function, or the version of it, still has the configuration that an environment was made with."""
+    account, region = lambda_runtime._account_region_from_function_config(config)
+    function = lambda_svc._functions.get_scoped(account, region, config["FunctionName"]) or {}
+    version = config.get("Version", "$LATEST")
+    record = function if version == "$LATEST" else function.get("versions", {}).get(version, {})
+    return bool(record.get("config", {}).get("RevisionId") == config.get("RevisionId"))
+
+
+def log_group(config: dict[str, Any]) -> str:
+    """The log group of a function."""
+    return (config.get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{config.get('FunctionName', '')}"
+
+
+def may_log(config: dict[str, Any]) -> bool:
+    """Whether a function's role may write its log; without the group it also has to be allowed to make it."""
+    role = config.get("Role", "")
+    if permissions.find_role(role) is None:
+        return False
+    group = f"arn:aws:logs:{get_region()}:{get_account_id()}:log-group:{log_group(config)}"
+    needed = [("logs:CreateLogStream", f"{group}:log-stream:*"), ("logs:PutLogEvents", f"{group}:log-stream:*")]
+    if log_group(config) not in cloudwatch_logs._log_groups:
+        needed.append(("logs:CreateLogGroup", f"{group}:*"))
+    session = config.get("FunctionName", "")
+    return not any(permissions.role_denial(role, action, arn, session_name=session) for action, arn in needed)
+
+
+def logging_when_allowed(original: Callable[..., None]) -> Callable[..., None]:
+    """Wrap MiniStack's writing of a function's log: nothing is written that the role may not write."""
+
+    def write(function: dict[str, Any], *arguments: Any, **keywords: Any) -> None:
+        if may_log(function.get("config") or function):
+            original(function, *arguments, **keywords)
+
+    return write
+
+
+def refused_function(request: dict[str, Any]) -> str | None:
+    """Why AWS Lambda would not make a function with this role, None where it would."""
+    role = request.get("Role", "")
+    if not permissions.role_trusts(role, LAMBDA):
+        return "The role defined for the function cannot be assumed by Lambda."
+    for action, resource in network_checks(request.get("VpcConfig") or {}):
+        if permissions.role_denial(role, action, resource, session_name=request.get("FunctionName", "")):
+            return f"The provided execution role does not have permissions to call {action.removeprefix('ec2:')} on EC2"
+    return None
+
+
+def network_checks(vpc: dict[str, Any]) -> list[tuple[str, str]]:
+    """What the role of a function in a VPC has to be allowed: actions of Amazon EC2 with their resources.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
+    """
+    subnets, groups = vpc.get("SubnetIds") or [], vpc.get("SecurityGroupIds") or []
+    if not subnets:
+        return []
+    prefix = f"arn:aws:ec2:{get_region()}:{get_account_id()}"
+    resources = [
+        network_interface_arn("*"),
+        *(f"{prefix}:subnet/{subnet}" for subnet in subnets),
+        *(f"{prefix}:security-group/{group}" for group in groups),
+    ]
+    return [
+        *(("ec2:CreateNetworkInterface", resource) for resource in resources),
+        ("ec2:DescribeNetworkInterfaces", "*"),
+        ("ec2:DeleteNetworkInterface", resources[0]),
+    ]
+
+
+def network_interface_arn(identity: str) -> str:
+    """The ARN of a network interface."""
+    return f"arn:aws:ec2:{get_region()}:{get_account_id()}:network-interface/{identity}"
+
+
+def creating(original: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
+    """Wrap MiniStack's CreateFunction."""
+
+    def create(request: dict[str, Any]) -> Any:
+        reason = refused_function(request)
+        if reason is not None:
+            return lambda_svc.error_response_json("InvalidParameterValueException", reason, 400)
+        return original(request)
+
+    return create

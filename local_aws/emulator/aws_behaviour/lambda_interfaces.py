@@ -1,0 +1,169 @@
+"""The network interfaces of functions in a VPC, and what they hold up.
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html ("Understanding Hyperplane Elastic Network
+Interfaces"): there is one for each subnet and set of security groups, shared by all functions and published versions
+that use them. Up to 20 minutes after the last use Lambda deletes it with the permissions of the function's execution
+role; where the role is gone by then, it stays.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from ministack.services import ec2, lambda_svc
+
+from local_aws.emulator.aws_behaviour import permissions
+from local_aws.emulator.aws_behaviour.lambda_functions import network_interface_arn
+
+GIVE_BACK_SECONDS = 0.3
+"""How long an interface that nothing uses any more stays after it refused the deletion of its subnet or groups. On AWS
+it outlives its last use by up to 20 minutes: whoever deletes a VPC is refused at least once, and so it is here."""
+UNASKED_SECONDS = 5.0
+"""How long it stays where nobody asks."""
+
+Parameters = dict[str, Any]
+Record = dict[str, Any]
+Use = tuple[str, tuple[str, ...]]
+"""A subnet, and security groups in order."""
+
+
+class LambdaInterfaces:
+    """Makes the interfaces that functions need, and gives back those that none uses any more."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._roles: dict[str, str] = {}
+
+    def following(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap a call of MiniStack's that makes, changes or deletes a function."""
+
+        def call(*arguments: Any, **keywords: Any) -> Any:
+            answer = original(*arguments, **keywords)
+            self._follow()
+            return answer
+
+        return call
+
+    def _follow(self) -> None:
+        with self._lock:
+            wanted = _wanted()
+            held = {
+                _use(ec2._network_interfaces[made]): made for made in self._roles if made in ec2._network_interfaces
+            }
+            for use, config in wanted.items():
+                identity = held.get(use) or _make(use, config["FunctionName"])
+                self._roles[identity] = config["Role"]
+        for use in held.keys() - wanted.keys():
+            self._later(held[use], UNASKED_SECONDS)
+
+    def _later(self, identity: str, seconds: float) -> None:
+        # The request's account and region are in its context.
+        timer = threading.Timer(seconds, contextvars.copy_context().run, args=(self._give_back, identity))
+        timer.daemon = True
+        timer.start()
+
+    def _give_back(self, identity: str) -> None:
+        with self._lock:
+            record = ec2._network_interfaces.get(identity)
+            if record is None or identity not in self._roles or _use(record) in _wanted():
+                return
+            if _may_delete(self._roles[identity], identity):
+                del ec2._network_interfaces[identity], self._roles[identity]
+
+    def deleting_subnet(self, original: Callable[[Parameters], Any]) -> Callable[[Parameters], Any]:
+        """Wrap MiniStack's DeleteSubnet: a subnet with network interfaces stays."""
+
+        def delete(parameters: Parameters) -> Any:
+            subnet = ec2._p(parameters, "SubnetId")
+            message = f"The subnet '{subnet}' has dependencies and cannot be deleted."
+            return self._refusal(lambda use: use[0] == subnet, message) or original(parameters)
+
+        return delete
+
+    def deleting_security_group(self, original: Callable[[Parameters], Any]) -> Callable[[Parameters], Any]:
+        """Wrap MiniStack's DeleteSecurityGroup: a group of network interfaces stays."""
+
+        def delete(parameters: Parameters) -> Any:
+            group = ec2._p(parameters, "GroupId")
+            return self._refusal(lambda use: group in use[1], f"resource {group} has a dependent object") or original(
+                parameters
+            )
+
+        return delete
+
+    def _refusal(self, holds: Callable[[Use], bool], message: str) -> Any:
+        records = list(ec2._network_interfaces.values())
+        found = [record["NetworkInterfaceId"] for record in records if holds(_use(record))]
+        for identity in found:
+            self._later(identity, GIVE_BACK_SECONDS)
+        return ec2._error("DependencyViolation", message, 400) if found else None
+
+
+def _wanted() -> dict[Use, Record]:
+    """What functions and published versions use, each with the configuration of one that does."""
+    wanted: dict[Use, Record] = {}
+    for function in list(lambda_svc._functions.values()):
+        versions = list(function.get("versions", {}).values())
+        for config in (function["config"], *(version["config"] for version in versions)):
+            vpc = config.get("VpcConfig") or {}
+            groups = tuple(sorted(vpc.get("SecurityGroupIds") or ()))
+            wanted |= {(subnet, groups): config for subnet in vpc.get("SubnetIds") or ()}
+    return wanted
+
+
+def _use(record: Record) -> Use:
+    return record["SubnetId"], tuple(sorted(group["GroupId"] for group in record["Groups"]))
+
+
+def _make(use: Use, function: str) -> str:
+    before = set(ec2._network_interfaces)
+    subnet, groups = use
+    ec2._create_network_interface(
+        {
+            "SubnetId": [subnet],
+            "Description": [f"AWS Lambda VPC ENI-{function}"],
+            **{f"SecurityGroupId.{number}": [group] for number, group in enumerate(groups, 1)},
+        }
+    )
+    (identity,) = set(ec2._network_interfaces) - before
+    ec2._network_interfaces[identity].update({"InterfaceType": "lambda", "Status": "in-use"})
+    return str(identity)
+
+
+def _may_delete(role: str, identity: str) -> bool:
+    if permissions.find_role(role) is None:
+        return False
+    resource = network_interface_arn(identity)
+    return permissions.role_denial(role, "ec2:DeleteNetworkInterface", resource, session_name="lambda") is None
+
+
+def describing(original: Callable[[Parameters], Any]) -> Callable[[Parameters], Any]:
+    """Wrap MiniStack's DescribeNetworkInterfaces: filters are applied."""
+
+    def describe(parameters: Parameters) -> Any:
+        filters = ec2._parse_filters(parameters)
+        if not filters:
+            return original(parameters)
+        found = [record for record in list(ec2._network_interfaces.values()) if _matches(record, filters)]
+        items = "".join(ec2._eni_fields_xml(record) for record in found)
+        body = f"<networkInterfaceSet>{items}</networkInterfaceSet>"
+        return ec2._xml(200, "DescribeNetworkInterfacesResponse", body)
+
+    return describe
+
+
+_FILTERS: dict[str, Callable[[Record], set[str]]] = {
+    "description": lambda record: {record["Description"]},
+    "group-id": lambda record: {group["GroupId"] for group in record["Groups"]},
+    "interface-type": lambda record: {record["InterfaceType"]},
+    "status": lambda record: {record["Status"]},
+    "subnet-id": lambda record: {record["SubnetId"]},
+    "vpc-id": lambda record: {record["VpcId"]},
+}
+
+
+def _matches(record: Record, filters: dict[str, list[str]]) -> bool:
+    return all(values(record) & set(filters[name]) for name, values in _FILTERS.items() if filters.get(name))

@@ -1,0 +1,282 @@
+"""What a call is authorized on: the resources and condition keys of AWS's Service Authorization Reference.
+
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html for
+Amazon ECS. RunTask is authorized on the task definition, StopTask and DescribeTasks on each task, ListTasks on the
+cluster's container instances, all with `ecs:cluster`. Calls that hand a role to a service also need
+`iam:PassRole` on it, with `iam:PassedToService`
+(https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html).
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ministack.core import iam_actions, iam_evaluator, router
+from ministack.core.responses import get_account_id, get_region
+from ministack.services import ecs
+
+from local_aws.emulator.aws_behaviour import ecs_api
+
+HttpAnswer = tuple[int, dict[str, str], bytes]
+Handler = Callable[[str, str, dict[str, str], bytes, dict[str, Any]], Awaitable[HttpAnswer]]
+
+_CLUSTER_KEY_ACTIONS = frozenset(
+    {"RunTask", "StopTask", "DescribeTasks", "ListTasks", "StartTask", "ExecuteCommand", "DescribeContainerInstances"}
+)
+
+
+_COLONS = "arn:partition:lambda:region:account:function:name".count(":")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One authorization that a call needs.
+
+    Attributes:
+        action: `service:Action`.
+        resource: ARN, or `*`.
+        keys: condition keys.
+    """
+
+    action: str
+    resource: str
+    keys: dict[str, Any] = field(default_factory=dict)
+
+
+def read_json(body: bytes) -> dict[str, Any]:
+    """A request's JSON body; empty where it is none."""
+    try:
+        document = json.loads(body or b"{}")
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+# --- Amazon ECS ------------------------------------------------------------------------------------------------------
+
+
+def ecs_resources(action: str, request: dict[str, Any], region: str, account: str) -> list[str] | None:
+    """The ARNs that an ECS call is authorized on; None where MiniStack's own answer is right."""
+    prefix = f"arn:aws:ecs:{region}:{account}"
+    cluster = ecs._cluster_name_from_arn(request.get("cluster") or "default")
+    if action == "RunTask":
+        reference = request.get("taskDefinition", "")
+        key = ecs_api.resolve_task_definition(reference)
+        return [f"{prefix}:task-definition/{key}" if key else reference]
+    if action in ("StopTask", "DescribeTasks"):
+        tasks = [request.get("task", "")] if action == "StopTask" else request.get("tasks") or [""]
+        return [task if task.startswith("arn:") else f"{prefix}:task/{cluster}/{task}" for task in tasks]
+    if action == "ListTasks":
+        return [f"{prefix}:container-instance/{cluster}/{request.get('containerInstance') or '*'}"]
+    if action == "RegisterTaskDefinition":
+        return [f"{prefix}:task-definition/{request.get('family', '')}:*"]
+    if action in ("DeregisterTaskDefinition", "DescribeTaskDefinition", "ListTaskDefinitions"):
+        return ["*"]
+    return None
+
+
+def ecs_keys(action: str, request: dict[str, Any], region: str, account: str) -> dict[str, Any]:
+    """The condition keys of Amazon ECS that a call carries."""
+    keys: dict[str, Any] = {}
+    if action in _CLUSTER_KEY_ACTIONS:
+        reference = request.get("cluster") or "default"
+        keys["ecs:cluster"] = (
+            reference if reference.startswith("arn:") else f"arn:aws:ecs:{region}:{account}:cluster/{reference}"
+        )
+    if action == "RunTask":
+        keys["ecs:enable-execute-command"] = str(bool(request.get("enableExecuteCommand"))).lower()
+        providers = [item.get("capacityProvider") for item in request.get("capacityProviderStrategy") or []]
+        if providers:
+            keys["ecs:capacity-provider"] = providers
+    return keys
+
+
+def ecs_further_checks(action: str, request: dict[str, Any], region: str, account: str) -> Iterator[Check]:
+    """What an ECS call needs besides its own action on its first resource."""
+    keys = ecs_keys(action, request, region, account)
+    for resource in (ecs_resources(action, request, region, account) or [])[1:]:
+        yield Check(f"ecs:{action}", resource, keys)
+    if action == "RegisterTaskDefinition":
+        for role in (request.get("taskRoleArn"), request.get("executionRoleArn")):
+            if role:
+                yield pass_role(role, ecs_api.ECS_TASKS)
+    if action == "RunTask":
+        definition = ecs._task_defs.get(ecs_api.resolve_task_definition(request.get("taskDefinition", ""))) or {}
+        overrides = request.get("overrides") or {}
+        for name in ("taskRoleArn", "executionRoleArn"):
+            role = overrides.get(name) or definition.get(name)
+            if role:
+                yield pass_role(role, ecs_api.ECS_TASKS)
+        if definition and ecs_api.propagated_tags(request, definition):
+            cluster = ecs._cluster_name_from_arn(request.get("cluster") or "default")
+            yield Check(
+                "ecs:TagResource", f"arn:aws:ecs:{region}:{account}:task/{cluster}/*", {"ecs:CreateAction": "RunTask"}
+            )
+
+
+# --- roles that are handed over --------------------------------------------------------------------------------------
+
+
+def pass_role(role_arn: str, service: str) -> Check:
+    """The permission to hand a role to a service."""
+    return Check("iam:PassRole", role_arn, {"iam:PassedToService": service})
+
+
+def lambda_further_checks(action: str, request: dict[str, Any], _region: str, _account: str) -> Iterator[Check]:
+    """The execution role of a function that is made or changed."""
+    if action in ("CreateFunction", "UpdateFunctionConfiguration") and request.get("Role"):
+        yield pass_role(request["Role"], "lambda.amazonaws.com")
+
+
+def states_further_checks(action: str, request: dict[str, Any], _region: str, _account: str) -> Iterator[Check]:
+    """The role of a state machine that is made or changed."""
+    if action in ("CreateStateMachine", "UpdateStateMachine") and request.get("roleArn"):
+        yield pass_role(request["roleArn"], "states.amazonaws.com")
+
+
+def events_further_checks(action: str, request: dict[str, Any], _region: str, _account: str) -> Iterator[Check]:
+    """The roles with which EventBridge calls targets."""
+    if action == "PutTargets":
+        for target in request.get("Targets") or []:
+            if target.get("RoleArn"):
+                yield pass_role(target["RoleArn"], "events.amazonaws.com")
+
+
+FURTHER_CHECKS: dict[str, Callable[[str, dict[str, Any], str, str], Iterator[Check]]] = {
+    "ecs": ecs_further_checks,
+    "lambda": lambda_further_checks,
+    "states": states_further_checks,
+    "events": events_further_checks,
+}
+
+
+# --- in MiniStack ----------------------------------------------------------------------------------------------------
+
+
+def resource_arn(original: Callable[..., str]) -> Callable[..., str]:
+    """Wrap MiniStack's finding of the resource that a call is authorized on."""
+
+    def found(
+        service: str,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: bytes,
+        query_params: dict[str, Any],
+        region: str,
+        account_id: str,
+    ) -> str:
+        if service == "ecs":
+            action = headers.get("x-amz-target", "").rsplit(".", 1)[-1]
+            resources = ecs_resources(action, read_json(body), region, account_id)
+            if resources is not None:
+                return resources[0]
+        arn = original(service, method, path, headers, body, query_params, region, account_id)
+        return qualified(arn, query_params) if service == "lambda" and path.endswith("/invocations") else arn
+
+    return found
+
+
+def qualified(function_arn: str, query_params: dict[str, Any]) -> str:
+    """The ARN that Invoke is authorized on: with the version or alias, however the call names it.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/lambda-api-permissions-ref.html
+    """
+    given = query_params.get("Qualifier") or ""
+    qualifier = given[0] if isinstance(given, list) else given
+    return f"{function_arn}:{qualifier}" if qualifier and function_arn.count(":") == _COLONS else function_arn
+
+
+def request_context(original: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """Wrap MiniStack's finding of the condition keys that a call carries."""
+
+    def found(service: str, iam_action: str, body: bytes, params: dict[str, Any]) -> dict[str, Any]:
+        keys = dict(original(service, iam_action, body, params))
+        if service == "ecs":
+            keys.update(ecs_keys(iam_action.split(":", 1)[1], read_json(body), get_region(), get_account_id()))
+        return keys
+
+    return found
+
+
+def over_tls(original: Callable[[str, bool], None]) -> Callable[[str, bool], None]:
+    """Wrap MiniStack's noting of where a request comes from: the loopback address stands for AWS's TLS endpoints.
+
+    So `aws:SecureTransport`
+    (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html) is true.
+    """
+
+    def note(source_ip: str, _secure_transport: bool) -> None:
+        original(source_ip, True)
+
+    return note
+
+
+def denial_answer(original: Callable[..., HttpAnswer]) -> Callable[..., HttpAnswer]:
+    """Wrap MiniStack's answer to a denied call: AWS names the resource in its message."""
+
+    def answered(
+        service: str,
+        action: str,
+        principal_arn: str,
+        request_id: str,
+        *,
+        error_code: str = "",
+        message: str = "",
+        headers: dict[str, str] | None = None,
+        resource_arn: str = "*",
+        explicit_deny: bool = False,
+        resource_policy_arn: str = "",
+    ) -> HttpAnswer:
+        if not message and not error_code and not resource_policy_arn and service not in ("ssm", "logs"):
+            shown = f'"{resource_arn}"' if service == "s3" else resource_arn
+            message = iam_actions.identity_denial_message(action, principal_arn, shown, explicit_deny)
+        return original(
+            service,
+            action,
+            principal_arn,
+            request_id,
+            error_code=error_code,
+            message=message,
+            headers=headers,
+            resource_arn=resource_arn,
+            explicit_deny=explicit_deny,
+            resource_policy_arn=resource_policy_arn,
+        )
+
+    return answered
+
+
+def authorizing(service: str, handler: Handler) -> Handler:
+    """Wrap a service's handler: it is reached only when every further check of the call is passed."""
+    further = FURTHER_CHECKS[service]
+
+    async def handle(
+        method: str, path: str, headers: dict[str, str], body: bytes, query_params: dict[str, Any]
+    ) -> HttpAnswer:
+        named = iam_actions.extract_iam_action(service, method, path, headers, body, query_params) or ":"
+        action = named.split(":", 1)[1]
+        key = router.extract_access_key_id(headers, query_params)
+        region = get_region()
+        for check in further(action, read_json(body), region, get_account_id()):
+            denied = iam_evaluator.enforce(
+                key, check.action, service, region, resource_arn=check.resource, service_context=check.keys
+            )
+            if denied is not None:
+                answer: HttpAnswer = iam_actions.access_denied_response(
+                    service,
+                    check.action,
+                    denied.principal_arn,
+                    str(uuid.uuid4()),
+                    headers=headers,
+                    resource_arn=check.resource,
+                    explicit_deny=denied.decision == "Deny",
+                )
+                return answer
+        return await handler(method, path, headers, body, query_params)
+
+    return handle

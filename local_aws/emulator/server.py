@@ -1,0 +1,190 @@
+"""The emulator's own process: MiniStack with its differences from AWS put right, on one loopback port.
+
+Started by `Emulator`. It takes the port before MiniStack is loaded, so nobody else can; says on standard output, in
+one line of JSON, how it went; and ends when its standard input ends, with whatever it started.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import errno
+import json
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from local_aws.emulator.aws_behaviour.patching import LEFT_OUT
+
+if TYPE_CHECKING:
+    from hypercorn.config import Config
+
+    from local_aws.emulator.aws_behaviour.ecs_tasks import TaskLives
+    from local_aws.emulator.runtimes import ContainerRuntime
+
+HOST = "127.0.0.1"
+_BACKLOG = 512
+_END_SECONDS = 8.0
+
+
+def main() -> None:
+    """Serve until told to end."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--docker-socket", default="", help="of the engine that the docker runtime uses")
+    parser.add_argument("--detached", action="store_true")
+    arguments = parser.parse_args()
+    try:
+        listener = listen(arguments.port)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        report({"error": "port in use"})
+        return
+    os.environ["GATEWAY_PORT"] = str(listener.getsockname()[1])
+    raise_file_limit()
+    asyncio.run(serve(listener, arguments.folder, arguments.detached, arguments.docker_socket))
+
+
+def listen(port: int) -> socket.socket:
+    """Take a loopback port; 0 takes any free one.
+
+    Raises:
+        OSError: it belongs to another process.
+    """
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((HOST, port))
+    listener.listen(_BACKLOG)
+    return listener
+
+
+def raise_file_limit() -> None:
+    """Allow as many open files as the machine lets a process have."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+async def serve(listener: socket.socket, folder: Path, detached: bool, docker_socket: str = "") -> None:
+    """Serve on a socket until standard input ends or a signal comes.
+
+    Args:
+        listener: the socket.
+        folder: the emulator's own.
+        detached: standard input is not followed.
+        docker_socket: of the engine that runs ECS containers; they run as processes where it is empty.
+    """
+    from hypercorn.asyncio import serve as hypercorn_serve
+    from ministack.core import lambda_runtime
+
+    from local_aws.emulator.aws_behaviour.states_integrations import warm_up
+
+    logging.getLogger("hypercorn.access").setLevel(logging.WARNING)
+    runtime, lives, application = assemble(listener.getsockname()[1], folder, docker_socket)
+    ending = _told_to_end(detached)
+    ready = asyncio.create_task(_report_when_ready(listener.getsockname()[1]))
+    threading.Thread(target=warm_up, daemon=True).start()
+
+    async def until_told() -> None:
+        # What calls in flight wait for ends first, so that they end too.
+        await ending.wait()
+        give_up = threading.Timer(_END_SECONDS, os._exit, (1,))
+        give_up.daemon = True
+        give_up.start()
+        lives.stop_all("The emulator ends")
+        await asyncio.to_thread(runtime.close)
+        await asyncio.to_thread(lambda_runtime.reset)
+
+    try:
+        await hypercorn_serve(application, _configuration(listener), shutdown_trigger=until_told)
+    finally:
+        ready.cancel()
+
+
+def assemble(port: int, folder: Path, docker_socket: str) -> tuple[ContainerRuntime, TaskLives, Any]:
+    """Correct MiniStack, and put what makes faults around it; the application is an ASGI one.
+
+    Raises:
+        EmulatorError: it cannot be corrected.
+    """
+    from ministack import app as ministack
+
+    from local_aws.emulator.aws_behaviour.execution_role import EmulatorRegistry
+    from local_aws.emulator.aws_behaviour.installation import install
+    from local_aws.emulator.children import Children
+    from local_aws.emulator.fault_injection import FaultInjector, planned_failures, planned_quota
+
+    children = Children(folder)
+    runtime: ContainerRuntime
+    if docker_socket:
+        from local_aws.emulator.runtimes.docker import DockerRuntime
+
+        runtime = DockerRuntime(docker_socket, port, folder)
+    else:
+        from local_aws.emulator.runtimes.process import ProcessRuntime
+
+        runtime = ProcessRuntime(folder, EmulatorRegistry(), children)
+    lives = install(runtime, children, folder, planned_failures, planned_quota, os.environ.get(LEFT_OUT, ""))
+    faults = FaultInjector(lives)
+    for service, handler in list(ministack.SERVICE_HANDLERS.items()):
+        ministack.SERVICE_HANDLERS[service] = faults.around(service, handler)
+    return runtime, lives, faults.application(ministack.app)
+
+
+def _configuration(listener: socket.socket) -> Config:
+    from hypercorn.config import Config
+
+    config = Config()
+    config.bind = [f"fd://{listener.fileno()}"]
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = 1
+    config.loglevel = "WARNING"
+    return config
+
+
+def _told_to_end(detached: bool) -> asyncio.Event:
+    loop = asyncio.get_running_loop()
+    ending = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, ending.set)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if not detached:
+        threading.Thread(target=_follow_parent, args=(loop, ending), daemon=True).start()
+    return ending
+
+
+def _follow_parent(loop: asyncio.AbstractEventLoop, ending: asyncio.Event) -> None:
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    loop.call_soon_threadsafe(ending.set)
+
+
+async def _report_when_ready(port: int) -> None:
+    while True:
+        reader, writer = await asyncio.open_connection(HOST, port)
+        writer.write(b"GET /_ministack/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        status = await reader.readline()
+        writer.close()
+        if b" 200 " in status:
+            report({"port": port})
+            return
+        await asyncio.sleep(0.02)
+
+
+def report(message: dict[str, Any]) -> None:
+    """Tell the driver, once."""
+    print(json.dumps(message), flush=True)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,272 @@
+"""The emulator as its driver sees it: something to start, to talk to and to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from local_aws.emulator.aws_behaviour.patching import LEFT_OUT
+from local_aws.emulator.errors import EmulatorDied, EmulatorTimeout, PortInUse
+from local_aws.emulator.faults import parse_rules
+from local_aws.emulator.runtimes.selection import Chosen, Wanted, choose
+
+_START_SECONDS = 60.0
+_STOP_SECONDS = 10.0
+_LAST_LINES = 20
+_REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class Emulator:
+    """A MiniStack in a process of its own, with IAM enforced and its differences from AWS put right.
+
+    It ends with this process, however this process ends, and takes along every container and function it started.
+    It is not in this process's group: Ctrl-C in a terminal does not reach it.
+
+    Args:
+        work_dir: its state is kept in a folder made below, and thrown away when it stops.
+        port: on 127.0.0.1; any free one where None.
+        container_runtime: where ECS tasks run; `auto` takes Docker where it can be used.
+        region: of calls that name none.
+        account: the account of the root credentials.
+        log_file: where its log goes; `emulator-<port or pid>.log` in `work_dir` where None.
+        detached: it stays when this process ends, until `local_aws.session.stop` ends it.
+        base_image: what images will be built on, which decides about Docker, too; None where none is built.
+
+    Attributes:
+        container_runtime: what was chosen.
+        container_runtime_reason: why, in one line.
+    """
+
+    def __init__(
+        self,
+        work_dir: Path,
+        *,
+        port: int | None = None,
+        container_runtime: Wanted = "process",
+        region: str = "us-east-1",
+        account: str = "000000000000",
+        log_file: Path | None = None,
+        detached: bool = False,
+        base_image: str | None = None,
+    ) -> None:
+        self._work_dir = work_dir
+        self._wanted_port = port
+        self._wanted_runtime = container_runtime
+        self._region = region
+        self._account = account
+        self._log_file = log_file
+        self._detached = detached
+        self._base_image = base_image
+        self._docker_socket = ""
+        self._process: subprocess.Popen[bytes] | None = None
+        self._folder: Path | None = None
+        self._port: int | None = None
+        self.container_runtime: Chosen = "process"
+        self.container_runtime_reason = ""
+
+    def __enter__(self) -> Emulator:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def port(self) -> int:
+        """Its port on 127.0.0.1."""
+        if self._port is None:
+            raise RuntimeError("the emulator was not started")
+        return self._port
+
+    @property
+    def runs(self) -> bool:
+        """Whether there is a process that was not stopped."""
+        return self._process is not None
+
+    @property
+    def pid(self) -> int:
+        """The id of its process."""
+        if self._process is None:
+            raise RuntimeError("the emulator was not started")
+        return self._process.pid
+
+    @property
+    def folder(self) -> Path:
+        """Where its state is."""
+        if self._folder is None:
+            raise RuntimeError("the emulator was not started")
+        return self._folder
+
+    @property
+    def log_file(self) -> Path:
+        """Where its log is."""
+        if self._log_file is None:
+            raise RuntimeError("the emulator was not started")
+        return self._log_file
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where it answers as every AWS service."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What an AWS SDK needs in its environment to speak to it as the account's root."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": self._region,
+            "AWS_DEFAULT_REGION": self._region,
+        }
+
+    def start(self) -> None:
+        """Start it and wait until it answers.
+
+        Raises:
+            PortInUse: the port that was asked for is taken.
+            DockerUnavailable: the docker runtime was asked for, and cannot be used.
+            EmulatorDied: it ended at start.
+            EmulatorTimeout: it does not answer.
+        """
+        choice = choose(self._wanted_runtime, base_image=self._base_image)
+        self.container_runtime, self.container_runtime_reason = choice.runtime, choice.reason
+        self._docker_socket = choice.docker_socket
+        self._work_dir.mkdir(parents=True, exist_ok=True)
+        self._folder = Path(tempfile.mkdtemp(prefix="emulator-", dir=self._work_dir)).resolve()
+        for name in ("tmp", "s3", "home"):
+            (self._folder / name).mkdir()
+        if self._log_file is None:
+            self._log_file = self._work_dir / f"{self._folder.name}.log"
+        with self._log_file.open("wb") as log:
+            self._process = self._spawn(log)
+        try:
+            self._port = self._wait_until_ready()
+        except BaseException:
+            self.stop()
+            raise
+
+    def inject_faults(self, rules: Sequence[Mapping[str, Any]], name: str = "") -> None:
+        """Replace a set of the faults that it makes; `local_aws.emulator.faults` says what a rule is.
+
+        Args:
+            rules: none end the set.
+            name: of the set; the others stay as they are.
+
+        Raises:
+            BadFaultRule: a rule is not understood; nothing changed.
+        """
+        parse_rules(list(rules))
+        self._faults("PUT", name, json.dumps(list(rules)).encode())
+
+    def injected_faults(self, name: str = "") -> list[dict[str, Any]]:
+        """For each rule of a set: its `name`, how many calls `matched` and how many it `met`."""
+        answer: list[dict[str, Any]] = json.loads(self._faults("GET", name))
+        return answer
+
+    def _faults(self, method: str, name: str, body: bytes | None = None) -> bytes:
+        url = f"{self.endpoint_url}/_emulator/faults?{urllib.parse.urlencode({'set': name})}"
+        request = urllib.request.Request(url, data=body, method=method)
+        with urllib.request.urlopen(request, timeout=_STOP_SECONDS) as answer:
+            content: bytes = answer.read()
+        return content
+
+    def stop(self) -> None:
+        """Stop it and throw its state away. Stopping what does not run does nothing."""
+        if self._process is not None:
+            _end(self._process)
+            self._process = None
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _spawn(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
+        arguments = [
+            sys.executable,
+            "-m",
+            "local_aws.emulator.server",
+            f"--folder={self._folder}",
+            f"--port={self._wanted_port or 0}",
+            f"--docker-socket={self._docker_socket}",
+        ]
+        if self._detached:
+            arguments.append("--detached")
+        return subprocess.Popen(
+            arguments,
+            env=self._process_environment(),
+            cwd=self._folder,
+            stdin=subprocess.DEVNULL if self._detached else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
+        )
+
+    def _process_environment(self) -> dict[str, str]:
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if name in ("PATH", "LANG", "LC_ALL", LEFT_OUT) or name.startswith("COVERAGE_")
+        }
+        return {
+            **kept,
+            "AUTH": "true",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "BIND_HOST": "127.0.0.1",
+            "DOCKER_HOST": f"unix://{self.folder}/no-docker",
+            "HOME": str(self.folder / "home"),
+            "IOT_MTLS_ENABLED": "0",
+            "LOG_LEVEL": "INFO",
+            "MINISTACK_ACCOUNT_ID": self._account,
+            "MINISTACK_REGION": self._region,
+            "PYTHONPATH": str(_REPOSITORY),
+            "S3_DATA_DIR": str(self.folder / "s3"),
+            "SFTP_ENABLED": "0",
+            "TMPDIR": str(self.folder / "tmp"),
+        }
+
+    def _wait_until_ready(self) -> int:
+        assert self._process is not None and self._process.stdout is not None
+        deadline = time.monotonic() + _START_SECONDS
+        with self._process.stdout as output:
+            ready, _, _ = select.select([output], [], [], max(0.0, deadline - time.monotonic()))
+            if not ready:
+                raise EmulatorTimeout(_START_SECONDS, self.log_file, self._last_lines())
+            line = output.readline()
+        if not line:
+            self._process.wait()
+            raise EmulatorDied(self._process.returncode, self.log_file, self._last_lines())
+        message = json.loads(line)
+        if "error" in message:
+            raise PortInUse(self._wanted_port or 0)
+        return int(message["port"])
+
+    def _last_lines(self) -> str:
+        return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-_LAST_LINES:])
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(signal.SIGTERM)
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        process.wait(timeout=_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,228 @@
+"""Elastic Container Service."""
+
+import json
+from typing import Any, ClassVar, Final
+
+from local_aws.plugins.aws.base import Aws, AwsProvider, AwsResource, Request, created, retrying, tolerating
+from local_aws.plugins.framework.errors import CheckFailure
+from local_aws.plugins.framework.schema import (
+    BOOLEAN,
+    INTEGER,
+    STRING,
+    Object,
+    Property,
+    Scalar,
+    SetOf,
+    Table,
+    sort_key,
+)
+from local_aws.plugins.framework.values import UNKNOWN, Properties
+
+_SECONDS: Final = 600.0
+_CLUSTER_GONE: Final = ("ClusterNotFoundException",)
+_UPDATE_IN_PROGRESS: Final = "UpdateInProgressException"
+
+
+class _OfCluster(AwsResource):
+    """A cluster, or what belongs to one."""
+
+    service = "ecs"
+    gone = _CLUSTER_GONE
+
+    def describe(self, operation: Aws, name: str) -> dict[str, Any] | None:
+        """The cluster, if there is one that is not gone."""
+        with tolerating(*_CLUSTER_GONE):
+            answer = self.client(operation).describe_clusters(clusters=[name], include=["TAGS", "SETTINGS"])
+            return next((item for item in answer["clusters"] if item["status"] != "INACTIVE"), None)
+        return None
+
+    def find(self, operation: Aws, resource_id: str, state: Properties) -> Properties | None:
+        """DescribeClusters."""
+        cluster = self.describe(operation, resource_id)
+        return cluster and self.found(cluster)
+
+
+class Cluster(_OfCluster):
+    """`aws.ecs.Cluster`; its id is its ARN."""
+
+    token = "aws:ecs/cluster:Cluster"
+    name_property = "name"
+    creates = "CreateCluster"
+    renamed: ClassVar = {"name": "clusterName", "arn": "clusterArn"}
+    properties: ClassVar[Table] = {
+        "name": Property(STRING, required=True, replaces=True),
+        "settings": Property(
+            SetOf(Object({"name": Property(STRING, required=True), "value": Property(STRING, required=True)})),
+            required=True,
+        ),
+    }
+    outputs = ("arn", "tagsAll")
+    deletes_before_replace = True
+
+    def create(self, operation: Aws, inputs: Properties) -> str:
+        """CreateCluster, and wait until it is active."""
+        arn = str(self.send(operation, inputs)["cluster"]["clusterArn"])
+        with created(arn, inputs):
+            self._wait(operation, arn)
+        return arn
+
+    def _wait(self, operation: Aws, arn: str) -> None:
+        def active() -> bool | None:
+            return True if (self.describe(operation, arn) or {}).get("status") == "ACTIVE" else None
+
+        operation.wait(f"{arn} to become active", active, default_seconds=_SECONDS)
+
+    def change(self, operation: Aws, resource_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
+        """Settings change in place."""
+        self.client(operation).update_cluster(cluster=resource_id, settings=new["settings"])
+        self._wait(operation, resource_id)
+
+    def remove(self, operation: Aws, resource_id: str, state: Properties) -> None:
+        """DeleteCluster, once nothing runs in it, and wait until it is gone."""
+        retrying(
+            operation,
+            f"{resource_id} to be empty",
+            lambda: self.client(operation).delete_cluster(cluster=resource_id),
+            "ClusterContainsContainerInstancesException",
+            "ClusterContainsServicesException",
+            "ClusterContainsTasksException",
+            _UPDATE_IN_PROGRESS,
+            seconds=_SECONDS,
+        )
+        self.wait_until_gone(operation, resource_id, state, _SECONDS)
+
+
+class ClusterCapacityProviders(_OfCluster):
+    """`aws.ecs.ClusterCapacityProviders`; its id is its cluster's name."""
+
+    token = "aws:ecs/clusterCapacityProviders:ClusterCapacityProviders"
+    creates = "PutClusterCapacityProviders"
+    tagged = False
+    properties: ClassVar[Table] = {
+        "clusterName": Property(STRING, required=True, replaces=True),
+        "capacityProviders": Property(SetOf(STRING), required=True),
+    }
+
+    def request(self, provider: AwsProvider, inputs: Properties) -> Request:
+        """PutClusterCapacityProviders."""
+        parameters = {"cluster": inputs["clusterName"], "capacityProviders": inputs["capacityProviders"]}
+        return Request("ecs", self.creates, {**parameters, "defaultCapacityProviderStrategy": []})
+
+    def create(self, operation: Aws, inputs: Properties) -> str:
+        """PutClusterCapacityProviders."""
+        retrying(
+            operation,
+            f"cluster {inputs['clusterName']} to be ready for a change",
+            lambda: self.send(operation, inputs),
+            _UPDATE_IN_PROGRESS,
+            "ResourceInUseException",
+            seconds=_SECONDS,
+        )
+        return str(inputs["clusterName"])
+
+    def remove(self, operation: Aws, resource_id: str, state: Properties) -> None:
+        """Leave the cluster without capacity providers."""
+        self.create(operation, {"clusterName": resource_id, "capacityProviders": []})
+
+
+def containers_meaning(document: Any) -> Any:
+    """Container definitions in the form that the published provider compares.
+
+    It sees through what ECS fills in for a container (`essential`, a `cpu` of 0, empty lists) and the order of
+    containers, `environment` and `secrets`. It does not see through what ECS fills in further down: `capabilities`
+    without `add` are others than those with an empty `add` (terraform-provider-aws,
+    `internal/service/ecs/container_definitions.go`).
+    """
+    if not isinstance(document, list):
+        return document
+    meaning = [_container(item) if isinstance(item, dict) else item for item in _without_nulls(document)]
+    return sorted(meaning, key=lambda item: (str(item.get("name")) if isinstance(item, dict) else "", sort_key(item)))
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(member) for key, member in value.items() if member is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+def _container(container: dict[str, Any]) -> dict[str, Any]:
+    result: dict[str, Any] = {"essential": True}
+    for key, value in container.items():
+        members = [item for item in value if item not in (None, {})] if isinstance(value, list) else value
+        if members == [] or (key == "cpu" and members == 0):
+            continue
+        if key in ("environment", "secrets"):
+            members = sorted(members, key=sort_key)
+        result[key] = members
+    return result
+
+
+CONTAINERS: Final = Scalar("json", meaning=containers_meaning)
+
+
+class TaskDefinition(AwsResource):
+    """`aws.ecs.TaskDefinition`: one revision; its id is its family. Every change but of tags is a new revision."""
+
+    token = "aws:ecs/taskDefinition:TaskDefinition"
+    service = "ecs"
+    creates = "RegisterTaskDefinition"
+    renamed: ClassVar = {"arn": "taskDefinitionArn"}
+    gone = ("ClientException", "InvalidParameterException")
+    properties: ClassVar[Table] = {
+        "family": Property(STRING, required=True, replaces=True),
+        "containerDefinitions": Property(CONTAINERS, required=True, replaces=True),
+        "cpu": Property(STRING, required=True, replaces=True),
+        "memory": Property(STRING, required=True, replaces=True),
+        "networkMode": Property(STRING, required=True, replaces=True, allowed=("awsvpc",)),
+        "requiresCompatibilities": Property(SetOf(STRING), replaces=True),
+        "executionRoleArn": Property(STRING, replaces=True),
+        "taskRoleArn": Property(STRING, replaces=True),
+        "runtimePlatform": Property(
+            Object({"cpuArchitecture": Property(STRING), "operatingSystemFamily": Property(STRING)}), replaces=True
+        ),
+        "ephemeralStorage": Property(Object({"sizeInGib": Property(INTEGER, required=True)}), replaces=True),
+        "skipDestroy": Property(BOOLEAN, default=False, unreadable=True),
+    }
+    outputs = ("arn", "arnWithoutRevision", "revision", "tagsAll")
+
+    def check(self, provider: Any, inputs: Properties) -> list[CheckFailure]:
+        """Container definitions are a list."""
+        text = inputs["containerDefinitions"]
+        if text is UNKNOWN or isinstance(json.loads(text), list):
+            return []
+        return [CheckFailure("containerDefinitions", "it must be a JSON list of container definitions")]
+
+    def request(self, provider: AwsProvider, inputs: Properties) -> Request | None:
+        """RegisterTaskDefinition."""
+        text = inputs["containerDefinitions"]
+        if text is UNKNOWN:
+            return None
+        parameters = self.parameters(provider, {**inputs, "containerDefinitions": None})
+        return Request("ecs", self.creates, {**parameters, "containerDefinitions": json.loads(text)})
+
+    def create(self, operation: Aws, inputs: Properties) -> str:
+        """RegisterTaskDefinition."""
+        definition = self.send(operation, inputs)["taskDefinition"]
+        # The engine keeps the state that the read after this gives; it needs to know which revision is meant.
+        inputs["arn"] = definition["taskDefinitionArn"]
+        return str(definition["family"])
+
+    def find(self, operation: Aws, resource_id: str, state: Properties) -> Properties | None:
+        """DescribeTaskDefinition of the revision in the state."""
+        answer = self.client(operation).describe_task_definition(taskDefinition=state["arn"], include=["TAGS"])
+        definition = answer["taskDefinition"]
+        if definition.get("status", "ACTIVE") == "INACTIVE":
+            return None
+        return {
+            **self.found(definition),
+            "arnWithoutRevision": definition["taskDefinitionArn"].rsplit(":", 1)[0],
+            "containerDefinitions": json.dumps(
+                definition["containerDefinitions"], sort_keys=True, separators=(",", ":")
+            ),
+            "tags": answer.get("tags"),
+        }
+
+    def remove(self, operation: Aws, resource_id: str, state: Properties) -> None:
+        """DeregisterTaskDefinition; ECS itself keeps inactive revisions."""
+        if not state.get("skipDestroy"):
+            self.client(operation).deregister_task_definition(taskDefinition=state["arn"])

@@ -1,0 +1,92 @@
+"""EventBridge."""
+
+from typing import Any, ClassVar
+
+from local_aws.plugins.aws.base import Aws, AwsProvider, AwsResource, Request
+from local_aws.plugins.framework.errors import ProviderError
+from local_aws.plugins.framework.schema import INTEGER, JSON, STRING, Object, Property, Table
+from local_aws.plugins.framework.values import Properties
+
+_GONE = ("ResourceNotFoundException",)
+
+
+class EventRule(AwsResource):
+    """`aws.cloudwatch.EventRule` on the default bus; its id is its name."""
+
+    token = "aws:cloudwatch/eventRule:EventRule"
+    name_property = "name"
+    service = "events"
+    creates = "PutRule"
+    gone = _GONE
+    properties: ClassVar[Table] = {
+        "name": Property(STRING, required=True, replaces=True),
+        "description": Property(STRING),
+        "eventPattern": Property(JSON),
+        "scheduleExpression": Property(STRING),
+    }
+    outputs = ("arn", "tagsAll")
+    deletes_before_replace = True
+
+    def find(self, operation: Aws, resource_id: str, state: Properties) -> Properties | None:
+        """DescribeRule, ListTagsForResource."""
+        events = self.client(operation)
+        rule = events.describe_rule(Name=resource_id)
+        return {**self.found(rule), "tags": events.list_tags_for_resource(ResourceARN=rule["Arn"])["Tags"]}
+
+    def change(self, operation: Aws, resource_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
+        """PutRule again; it leaves tags alone."""
+        self.send(operation, {**new, "tags": None})
+
+    def remove(self, operation: Aws, resource_id: str, state: Properties) -> None:
+        """DeleteRule."""
+        self.client(operation).delete_rule(Name=resource_id)
+
+
+class EventTarget(AwsResource):
+    """`aws.cloudwatch.EventTarget`; its id is `<rule>-<target id>`."""
+
+    token = "aws:cloudwatch/eventTarget:EventTarget"
+    service = "events"
+    creates = "PutTargets"
+    renamed: ClassVar = {"targetId": "Id"}
+    gone = _GONE
+    tagged = False
+    properties: ClassVar[Table] = {
+        "rule": Property(STRING, required=True, replaces=True),
+        "targetId": Property(STRING, required=True, replaces=True),
+        "arn": Property(STRING, required=True),
+        "input": Property(JSON),
+        "retryPolicy": Property(
+            Object(
+                {
+                    "maximumEventAgeInSeconds": Property(INTEGER, default=86400),
+                    "maximumRetryAttempts": Property(INTEGER, default=185),
+                }
+            )
+        ),
+    }
+    deletes_before_replace = True
+
+    def request(self, provider: AwsProvider, inputs: Properties) -> Request:
+        """PutTargets."""
+        target = self.parameters(provider, inputs, lambda shape: shape.members["Targets"].member)
+        return Request("events", "PutTargets", {"Rule": inputs["rule"], "Targets": [target]})
+
+    def create(self, operation: Aws, inputs: Properties) -> str:
+        """PutTargets."""
+        answer = self.send(operation, inputs)
+        if answer.get("FailedEntryCount"):
+            failed = answer["FailedEntries"][0]
+            raise ProviderError(f"AWS answered PutTargets with {failed.get('ErrorCode')}: {failed.get('ErrorMessage')}")
+        return f"{inputs['rule']}-{inputs['targetId']}"
+
+    def find(self, operation: Aws, resource_id: str, state: Properties) -> Properties | None:
+        """ListTargetsByRule."""
+        pages = self.client(operation).get_paginator("list_targets_by_rule").paginate(Rule=state["rule"])
+        targets: list[dict[str, Any]] = [item for page in pages for item in page["Targets"]]
+        target = next((item for item in targets if item["Id"] == state["targetId"]), None)
+        return target and {**self.found(target), "rule": state["rule"]}
+
+    def remove(self, operation: Aws, resource_id: str, state: Properties) -> None:
+        """RemoveTargets."""
+        self.client(operation).remove_targets(Rule=state["rule"], Ids=[state["targetId"]])

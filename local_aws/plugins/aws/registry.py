@@ -1,0 +1,58 @@
+"""Everything the `aws` plugin knows."""
+
+from typing import Final
+
+from local_aws.plugins.aws import (
+    dynamodb,
+    ecr,
+    ecs,
+    endpoints,
+    events,
+    functions,
+    iam,
+    logs,
+    nat,
+    network,
+    s3,
+    security_groups,
+    state_machines,
+)
+from local_aws.plugins.aws.base import AwsProvider, AwsResource
+from local_aws.plugins.aws.lookups import FUNCTIONS
+
+RESOURCES: Final[tuple[type[AwsResource], ...]] = (
+    logs.LogGroup,
+    events.EventRule,
+    events.EventTarget,
+    dynamodb.Table,
+    network.Vpc,
+    network.Subnet,
+    network.InternetGateway,
+    network.RouteTable,
+    network.RouteTableAssociation,
+    network.Route,
+    nat.Eip,
+    nat.NatGateway,
+    endpoints.VpcEndpoint,
+    security_groups.SecurityGroup,
+    ecr.Repository,
+    ecr.LifecyclePolicy,
+    ecs.Cluster,
+    ecs.ClusterCapacityProviders,
+    ecs.TaskDefinition,
+    iam.Role,
+    iam.RolePolicy,
+    functions.Function,
+    functions.Permission,
+    s3.Bucket,
+    s3.BucketPublicAccessBlock,
+    s3.BucketPolicy,
+    s3.BucketLifecycleConfiguration,
+    s3.BucketServerSideEncryptionConfiguration,
+    state_machines.StateMachine,
+)
+
+
+def provider() -> AwsProvider:
+    """The `aws` package, not configured yet."""
+    return AwsProvider([make() for make in RESOURCES], FUNCTIONS)

@@ -1,0 +1,189 @@
+"""What a resource type is: its tables and the four things that can be done to one."""
+
+import hashlib
+import re
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, TypeVar
+
+from local_aws.plugins.framework.errors import CheckFailure, ProviderError
+from local_aws.plugins.framework.schema import Table
+from local_aws.plugins.framework.values import UNKNOWN, Properties
+
+ProviderT = TypeVar("ProviderT")
+T = TypeVar("T")
+
+
+NAME_START = 55
+"""Characters of a resource's name that a made name begins with; the shortest limit is S3's, 63 in all."""
+
+
+@dataclass(frozen=True)
+class Operation(Generic[ProviderT]):
+    """One call of the engine about one resource.
+
+    Attributes:
+        provider: the configured provider.
+        urn: the resource's URN.
+        timeout_seconds: the program's `customTimeouts` for this call; 0 where it has none.
+        cancelled: set when the engine wants everything to stop.
+        say: shows the user what this resource is waiting for; the line goes when the resource is done.
+    """
+
+    provider: ProviderT
+    urn: str
+    timeout_seconds: float = 0
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    say: Callable[[str], None] = lambda _line: None
+
+    def wait(
+        self, what: str, probe: Callable[[], T | None], *, default_seconds: float, interval_seconds: float = 0.05
+    ) -> T:
+        """Ask `probe` until it gives a value, less and less often.
+
+        Args:
+            what: what is waited for, for the error.
+            probe: gives `None` while it is not there.
+            default_seconds: how long at most where the program sets no timeout.
+            interval_seconds: the first pause; it doubles up to 5 s.
+
+        Raises:
+            ProviderError: the time is up, or the engine cancelled.
+        """
+        limit = self.timeout_seconds or default_seconds
+        deadline = time.monotonic() + limit
+        while True:
+            found = probe()
+            if found is not None:
+                return found
+            if time.monotonic() >= deadline:
+                raise ProviderError(f"{what} did not happen within {limit:g} s; give customTimeouts if it needs longer")
+            if self.cancelled.wait(interval_seconds):
+                raise ProviderError(f"cancelled while waiting for {what}")
+            interval_seconds = min(interval_seconds * 2, 5.0)
+
+
+class Resource(ABC, Generic[ProviderT]):
+    """A resource type. Subclasses fill in the tables and the calls.
+
+    Attributes:
+        token: the type token, `package:module/member:Member`.
+        properties: what the program may give.
+        outputs: what it gets back beside its own inputs.
+        volatile: outputs that an update may change, so that a preview of one does not know them.
+        name_property: the input that is made from the resource's name in the program where it is absent.
+        deletes_before_replace: whether old and new cannot exist side by side, as the program names them.
+    """
+
+    token: ClassVar[str]
+    properties: ClassVar[Table]
+    outputs: ClassVar[tuple[str, ...]] = ()
+    volatile: ClassVar[tuple[str, ...]] = ()
+    deletes_before_replace: ClassVar[bool] = False
+    name_property: ClassVar[str | None] = None
+
+    @property
+    def table(self) -> Table:
+        """All inputs, with those that every type of the provider has."""
+        return self.properties
+
+    def complete(self, provider: ProviderT, inputs: Properties) -> Properties:
+        """Fill in what the provider's configuration adds to checked inputs."""
+        del provider
+        return inputs
+
+    def check(self, provider: ProviderT, inputs: Properties) -> Iterable[CheckFailure]:
+        """Rules beyond the table; `inputs` may hold unknowns."""
+        del provider, inputs
+        return ()
+
+    def replaced_by(self, old: Properties, new: Properties) -> Iterable[str]:
+        """Top-level properties whose change needs another resource in this very case."""
+        del old, new
+        return ()
+
+    def changing(self, new: Properties, changed: set[str]) -> Iterable[str]:
+        """Outputs that an update to the inputs `new` may change; `changed` names the top-level inputs that differ."""
+        del new, changed
+        return self.volatile
+
+    def foresee(self, provider: ProviderT, inputs: Properties) -> Properties:
+        """Outputs that are known before the resource is made."""
+        del provider, inputs
+        return {}
+
+    @abstractmethod
+    def create(self, operation: Operation[ProviderT], inputs: Properties) -> str:
+        """Make it and return its id.
+
+        It may add to `inputs` what `read` cannot know from the id: `inputs` is the first state that `read` is given.
+        """
+
+    @abstractmethod
+    def read(self, operation: Operation[ProviderT], resource_id: str, state: Properties) -> Properties | None:
+        """All its properties as they are, or `None` if it is gone; `state` is what was known of it."""
+
+    @abstractmethod
+    def update(
+        self, operation: Operation[ProviderT], resource_id: str, old: Properties, new: Properties, changed: set[str]
+    ) -> None:
+        """Bring it from the state `old` to the inputs `new`; `changed` names the top-level inputs that differ."""
+
+    @abstractmethod
+    def delete(self, operation: Operation[ProviderT], resource_id: str, state: Properties) -> None:
+        """Remove it; not finding it is fine."""
+
+
+def named(
+    resource: Resource[Any], name: str, seed: bytes, olds: Mapping[str, Any], inputs: Mapping[str, Any]
+) -> Properties:
+    """Inputs with a name: the program's, the one that was made before, or one made now.
+
+    Args:
+        resource: the type.
+        name: the resource's name in the program.
+        seed: the engine's, the same when a step is repeated.
+        olds: the inputs of before.
+        inputs: those of now.
+    """
+    key = resource.name_property
+    if key is None or inputs.get(key) is not None:
+        return dict(inputs)
+    start = f"{name[:NAME_START]}-"
+    before = olds.get(key)
+    kept = isinstance(before, str) and re.fullmatch(rf"{re.escape(start)}[0-9a-f]{{7}}", before)
+    return {**inputs, key: before if kept else start + hashlib.sha256(seed or name.encode()).hexdigest()[:7]}
+
+
+def foreseen(resource: Resource[ProviderT], provider: ProviderT, inputs: Properties) -> Properties:
+    """The state that a preview of creating the resource shows."""
+    computed = (name for name, row in resource.table.items() if row.computed)
+    return {
+        **dict.fromkeys((*resource.outputs, *computed), UNKNOWN),
+        **inputs,
+        **resource.foresee(provider, inputs),
+    }
+
+
+def merged(resource: Resource[Any], old_state: Mapping[str, Any], inputs: Mapping[str, Any]) -> Properties:
+    """What is known of a resource that is brought from a state to inputs; what the program no longer gives is gone."""
+    kept = {
+        name: value
+        for name, value in old_state.items()
+        if name not in resource.table or resource.table[name].computed or name in inputs
+    }
+    return {**kept, **inputs}
+
+
+def foreseen_update(
+    resource: Resource[ProviderT], provider: ProviderT, old_state: Properties, inputs: Properties, changed: set[str]
+) -> Properties:
+    """The state that a preview of updating the resource shows; `changed` names the top-level inputs that differ."""
+    return {
+        **merged(resource, old_state, inputs),
+        **dict.fromkeys(resource.changing(inputs, changed), UNKNOWN),
+        **resource.foresee(provider, inputs),
+    }

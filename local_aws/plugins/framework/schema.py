@@ -1,0 +1,245 @@
+"""Property tables: what a resource type takes, checked and compared by one set of rules.
+
+A table is a mapping of property names to `Property`. A property's `Shape` says what its values look like. Where the
+tables differ from nothing but the published providers' own schemas, they are wrong: a test compares the two.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from local_aws.plugins.framework.errors import CheckFailure
+from local_aws.plugins.framework.values import UNKNOWN, Archive, Properties
+
+
+class Shape:
+    """What values of a property look like."""
+
+
+@dataclass(frozen=True)
+class Scalar(Shape):
+    """A plain value. `json` is a string that holds a JSON document and is compared as the document.
+
+    Attributes:
+        kind: the type.
+        meaning: gives a document, or a plain value, a form in which equal means equal.
+    """
+
+    kind: Literal["string", "integer", "boolean", "json", "archive"]
+    meaning: Callable[[Any], Any] | None = None
+
+
+STRING: Final = Scalar("string")
+INTEGER: Final = Scalar("integer")
+BOOLEAN: Final = Scalar("boolean")
+JSON: Final = Scalar("json")
+ARCHIVE: Final = Scalar("archive")
+
+
+@dataclass(frozen=True)
+class ListOf(Shape):
+    """A list; its order counts."""
+
+    item: Shape
+
+
+@dataclass(frozen=True)
+class SetOf(Shape):
+    """A list whose order means nothing."""
+
+    item: Shape
+
+
+@dataclass(frozen=True)
+class MapOf(Shape):
+    """Free keys, values of one shape."""
+
+    item: Shape
+
+
+@dataclass(frozen=True)
+class Object(Shape):
+    """Fixed keys: a table of its own."""
+
+    properties: "Mapping[str, Property]"
+
+
+@dataclass(frozen=True)
+class Property:
+    """One row of a table.
+
+    Attributes:
+        shape: what its values look like.
+        required: whether the program must give it.
+        replaces: whether a change means another resource.
+        default: what an absent value means; a value equal to it counts as absent.
+        computed: whether AWS decides on a value where the program gives none.
+        unreadable: whether AWS never tells it, so that a refresh keeps what the state has.
+        allowed: the only values there are.
+        uncompared: whether a change of it means nothing.
+    """
+
+    shape: Shape
+    required: bool = False
+    replaces: bool = False
+    default: Any = None
+    computed: bool = False
+    unreadable: bool = False
+    allowed: tuple[Any, ...] = ()
+    uncompared: bool = False
+
+
+Table = Mapping[str, Property]
+
+
+def child_path(path: str, key: str) -> str:
+    """The path of a member of an object, in the engine's notation."""
+    if not re.fullmatch(r"[A-Za-z_$][\w$]*", key):
+        quoted = key.replace('"', '\\"')
+        return f'{path}["{quoted}"]'
+    return f"{path}.{key}" if path else key
+
+
+def check(table: Table, properties: Mapping[str, Any]) -> tuple[Properties, list[CheckFailure]]:
+    """`properties` without those that are absent, and what is wrong with them."""
+    failures: list[CheckFailure] = []
+    _check_object(table, properties, "", failures)
+    return {name: value for name, value in properties.items() if value is not None}, failures
+
+
+def _check_object(table: Table, properties: Mapping[str, Any], path: str, failures: list[CheckFailure]) -> None:
+    for name, value in properties.items():
+        at = child_path(path, name)
+        if name not in table:
+            failures.append(CheckFailure(at, f"there is no such property; there are {', '.join(sorted(table))}"))
+        elif value is not None:
+            _check_value(table[name].shape, value, at, failures)
+            allowed = table[name].allowed
+            if allowed and value is not UNKNOWN and value not in allowed:
+                failures.append(CheckFailure(at, f"{value!r} is not one of {', '.join(map(str, allowed))}"))
+    for name, row in table.items():
+        if row.required and properties.get(name) is None:
+            failures.append(CheckFailure(child_path(path, name), "it is required and missing"))
+
+
+def _check_value(shape: Shape, value: Any, path: str, failures: list[CheckFailure]) -> None:
+    wanted, kind = _KINDS[shape.kind if isinstance(shape, Scalar) else type(shape)]
+    if value is UNKNOWN:
+        return
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        failures.append(CheckFailure(path, f"it must be {wanted}, not {type(value).__name__}"))
+    elif isinstance(shape, Object):
+        _check_object(shape.properties, value, path, failures)
+    elif isinstance(shape, MapOf):
+        for key, item in value.items():
+            _check_value(shape.item, item, child_path(path, key), failures)
+    elif isinstance(shape, (ListOf, SetOf)):
+        for index, item in enumerate(value):
+            _check_value(shape.item, item, f"{path}[{index}]", failures)
+    elif isinstance(shape, Scalar) and shape.kind == "json":
+        try:
+            json.loads(value)
+        except ValueError as error:
+            failures.append(CheckFailure(path, f"it is not a JSON document: {error}"))
+
+
+_KINDS: Final[Mapping[Any, tuple[str, Any]]] = {
+    "string": ("a string", str),
+    "json": ("a string", str),
+    "integer": ("a whole number", int),
+    "boolean": ("true or false", bool),
+    "archive": ("an archive", Archive),
+    ListOf: ("a list", list),
+    SetOf: ("a list", list),
+    MapOf: ("an object", dict),
+    Object: ("an object", dict),
+}
+"""What the values of a shape are called, and their Python type."""
+
+
+def canonical(shape: Shape, value: Any, default: Any = None) -> Any:
+    """A form of `value` in which equal means equal: what counts as absent is `None`.
+
+    Absent are `None`, the default, and, where there is no default, false, 0, "" and empty collections, as in the
+    published providers' state.
+    """
+    if value is None or value is UNKNOWN:
+        return value
+    result = _canonical(shape, value)
+    absent = _canonical(shape, default) if default is not None else None
+    if result == absent or (default is None and (result in (False, 0, "", None) or result == [] or result == {})):
+        return None
+    return result
+
+
+def _canonical(shape: Shape, value: Any) -> Any:
+    if value is None or value is UNKNOWN:
+        return value
+    if isinstance(shape, Scalar):
+        if shape.kind == "json" and isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except ValueError:
+                return value
+        if shape.meaning is not None:
+            return shape.meaning(value)
+        return value.hash if isinstance(value, Archive) and value.hash else value
+    if isinstance(shape, ListOf) and isinstance(value, list):
+        return [_canonical(shape.item, item) for item in value]
+    if isinstance(shape, SetOf) and isinstance(value, list):
+        return sorted((_canonical(shape.item, item) for item in value), key=sort_key)
+    if isinstance(shape, MapOf) and isinstance(value, dict):
+        return {key: _canonical(shape.item, item) for key, item in value.items()}
+    if isinstance(shape, Object) and isinstance(value, dict):
+        members = {
+            name: canonical(row.shape, value.get(name), row.default)
+            for name, row in shape.properties.items()
+            if not row.uncompared
+        }
+        return {name: member for name, member in members.items() if member is not None}
+    return value
+
+
+def sort_key(value: Any) -> str:
+    """A total order over plain values."""
+    return json.dumps(value, sort_keys=True, default=repr)
+
+
+def matches(row: Property, wanted: Any, actual: Any) -> bool:
+    """Whether `actual`, read from AWS, is what `wanted` asks for; what AWS decides on by itself is not compared."""
+    if wanted is None and row.computed:
+        return True
+    return bool(canonical(row.shape, wanted, row.default) == canonical(row.shape, actual, row.default))
+
+
+def spell(shape: Shape, wanted: Any, actual: Any) -> Any:
+    """`actual` in the words of `wanted` where both mean the same: documents keep their text, sets their order."""
+    if wanted is None or actual is None:
+        return actual
+    if isinstance(shape, Object) and isinstance(actual, dict) and isinstance(wanted, dict):
+        return {
+            name: spell(shape.properties[name].shape, wanted.get(name), value) if name in shape.properties else value
+            for name, value in actual.items()
+        }
+    if isinstance(shape, ListOf) and isinstance(actual, list) and isinstance(wanted, list):
+        if len(actual) == len(wanted):
+            return [spell(shape.item, w, a) for w, a in zip(wanted, actual, strict=True)]
+        return actual
+    if isinstance(shape, Scalar) and shape.kind not in ("json", "archive") and shape.meaning is None:
+        return actual
+    if isinstance(shape, SetOf) and not isinstance(shape.item, Scalar):
+        return actual
+    return wanted if _canonical(shape, wanted) == _canonical(shape, actual) else actual
+
+
+def reconcile(table: Table, inputs: Mapping[str, Any], actual: Mapping[str, Any]) -> Properties:
+    """The inputs that describe what AWS has: `inputs` where they still hold, else what was read."""
+    result: Properties = {}
+    for name, row in table.items():
+        wanted, found = inputs.get(name), actual.get(name)
+        value = wanted if row.unreadable or matches(row, wanted, found) else found
+        if value is not None:
+            result[name] = value
+    return result

@@ -1,0 +1,341 @@
+"""The engine's provider protocol over resource types."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, Final, Generic, NoReturn, TypeVar
+
+import grpc
+from google.protobuf import empty_pb2
+from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
+
+from local_aws.plugins.framework.diff import Change, Kind, compare
+from local_aws.plugins.framework.errors import CheckFailure, InitFailed, ProviderError
+from local_aws.plugins.framework.provider import Provider
+from local_aws.plugins.framework.resource import Operation, Resource, foreseen, foreseen_update, merged, named
+from local_aws.plugins.framework.schema import check, reconcile, spell
+from local_aws.plugins.framework.values import (
+    UNKNOWN,
+    Properties,
+    conceal,
+    contains_unknown,
+    from_struct,
+    reveal,
+    secret_keys,
+    to_struct,
+)
+
+P = TypeVar("P", bound=Provider)
+R = TypeVar("R")
+
+_DIFF_KINDS: Final = {
+    (Kind.ADD, False): provider_pb2.PropertyDiff.ADD,
+    (Kind.ADD, True): provider_pb2.PropertyDiff.ADD_REPLACE,
+    (Kind.DELETE, False): provider_pb2.PropertyDiff.DELETE,
+    (Kind.DELETE, True): provider_pb2.PropertyDiff.DELETE_REPLACE,
+    (Kind.UPDATE, False): provider_pb2.PropertyDiff.UPDATE,
+    (Kind.UPDATE, True): provider_pb2.PropertyDiff.UPDATE_REPLACE,
+}
+NEW_RESOURCE_VISIBLE_SECONDS: Final = 120.0
+"""How long a resource that was just made may stay invisible to reads (EC2's and IAM's eventual consistency)."""
+
+
+def _answering(doing: str, about: str = "urn") -> Callable[[Callable[[Any, Any], R]], Callable[[Any, Any, Any], R]]:
+    """A call of the protocol: what it does, for errors, and the request's member that says to what."""
+
+    def decorate(method: Callable[[Any, Any], R]) -> Callable[[Any, Any, Any], R]:
+        @wraps(method)
+        def call(self: Any, request: Any, context: Any) -> R:
+            subject = getattr(request, about) if about else ""
+            answer: R = self.answer(context, subject, doing, lambda: method(self, request))
+            return answer
+
+        return call
+
+    return decorate
+
+
+class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[P]):
+    """Serves one provider package.
+
+    Args:
+        provider: the package: configuration, resource types, functions.
+        version: what the plugin calls its version.
+    """
+
+    def __init__(self, provider: P, version: str) -> None:
+        self._provider = provider
+        self._version = version
+        self._failures: tuple[type[Exception], ...] = (ProviderError, *provider.call_errors)
+        self._types: dict[str, Resource[P]] = {resource.token: resource for resource in provider.resources()}
+        self._engine: engine_pb2_grpc.EngineStub | None = None
+
+    def Handshake(
+        self, request: provider_pb2.ProviderHandshakeRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.ProviderHandshakeResponse:
+        """Agree on the protocol's features."""
+        del context
+        if request.engine_address:
+            self._engine = engine_pb2_grpc.EngineStub(grpc.insecure_channel(request.engine_address))
+        return provider_pb2.ProviderHandshakeResponse(accept_secrets=True, accept_resources=True, accept_outputs=True)
+
+    def GetPluginInfo(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> plugin_pb2.PluginInfo:
+        """Say the plugin's version."""
+        del request, context
+        return plugin_pb2.PluginInfo(version=self._version)
+
+    def Cancel(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> empty_pb2.Empty:
+        """End what is under way as soon as it can end."""
+        del request, context
+        self._provider.cancelled.set()
+        return empty_pb2.Empty()
+
+    @_answering("checking")
+    def CheckConfig(self, request: provider_pb2.CheckRequest) -> provider_pb2.CheckResponse:
+        """Check the provider's configuration."""
+        news = from_struct(request.news)
+        failures = self._provider.check_configuration(reveal(news))
+        return provider_pb2.CheckResponse(inputs=to_struct(news), failures=_failures(failures, "provider"))
+
+    def DiffConfig(self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext) -> provider_pb2.DiffResponse:
+        """Say whether another configuration needs other resources."""
+        del context
+        old = reveal(from_struct(request.old_inputs if request.HasField("old_inputs") else request.olds))
+        new = reveal(from_struct(request.news))
+        return _diff_response(self._provider.compare_configuration(old, new), deletes_before_replace=False)
+
+    @_answering("configuring", "")
+    def Configure(self, request: provider_pb2.ConfigureRequest) -> provider_pb2.ConfigureResponse:
+        """Take the provider's configuration."""
+        settings: Properties = {key.rsplit(":", 1)[-1]: value for key, value in request.variables.items()}
+        settings.update(reveal(from_struct(request.args)))
+        self._provider.configure({key: value for key, value in settings.items() if value is not UNKNOWN})
+        return provider_pb2.ConfigureResponse(
+            acceptSecrets=True, supportsPreview=True, acceptResources=True, acceptOutputs=True
+        )
+
+    @_answering("checking")
+    def Check(self, request: provider_pb2.CheckRequest) -> provider_pb2.CheckResponse:
+        """Check a resource's inputs and complete them."""
+        resource = self._type(request.urn)
+        name = request.urn.rsplit("::", 1)[-1]
+        news = from_struct(request.news)
+        secrets = secret_keys(news)
+        given = named(resource, name, request.randomSeed, reveal(from_struct(request.olds)), reveal(news))
+        inputs, failures = check(resource.table, given)
+        if not failures:
+            inputs = resource.complete(self._provider, inputs)
+            failures = [*resource.check(self._provider, inputs)]
+        if not failures and not contains_unknown(inputs):
+            failures = [*self._provider.check_request(resource, inputs)]
+        return provider_pb2.CheckResponse(
+            inputs=to_struct(conceal(inputs, secrets)), failures=_failures(failures, f"{resource.token} {name!r}")
+        )
+
+    @_answering("checking")
+    def Diff(self, request: provider_pb2.DiffRequest) -> provider_pb2.DiffResponse:
+        """Say what differs between a resource's old and new inputs."""
+        resource = self._type(request.urn)
+        old, new = _described(resource, request), reveal(from_struct(request.news))
+        changes = compare(resource.table, old, new, request.ignoreChanges)
+        forced = frozenset(resource.replaced_by(old, new))
+        changes = {name: Change(change.kind, change.replaces or name in forced) for name, change in changes.items()}
+        return _diff_response(changes, deletes_before_replace=resource.deletes_before_replace)
+
+    @_answering("creating")
+    def Create(self, request: provider_pb2.CreateRequest) -> provider_pb2.CreateResponse:
+        """Make a resource, or say what making it would give."""
+        resource = self._type(request.urn)
+        properties = from_struct(request.properties)
+        secrets, inputs = secret_keys(properties), reveal(properties)
+        if request.preview:
+            state = foreseen(resource, self._provider, inputs)
+            return provider_pb2.CreateResponse(id="", properties=to_struct(conceal(state, secrets)))
+        operation = self._operation(request.urn, request.timeout)
+        with _keeping(properties, secrets):
+            resource_id = resource.create(operation, inputs)
+            with self._existing(resource_id, inputs):
+                state = operation.wait(
+                    f"the new resource {resource_id} to show up",
+                    lambda: resource.read(operation, resource_id, inputs),
+                    default_seconds=NEW_RESOURCE_VISIBLE_SECONDS,
+                )
+        state = _spelled(resource, inputs, state)
+        return provider_pb2.CreateResponse(id=resource_id, properties=to_struct(conceal(state, secrets)))
+
+    @_answering("reading")
+    def Read(self, request: provider_pb2.ReadRequest) -> provider_pb2.ReadResponse:
+        """Say how a resource really is."""
+        resource = self._type(request.urn)
+        known, inputs = from_struct(request.properties), from_struct(request.inputs)
+        if not inputs:
+            raise ProviderError("this plugin cannot import; use the published one for that")
+        secrets = secret_keys(known) | secret_keys(inputs)
+        known, inputs = reveal(known), reveal(inputs)
+        state = resource.read(self._operation(request.urn, request.timeout), request.id, known)
+        if state is None:
+            return provider_pb2.ReadResponse(id="")
+        state = _spelled(resource, known, state)
+        found = reconcile(resource.table, inputs, state)
+        return provider_pb2.ReadResponse(
+            id=request.id,
+            properties=to_struct(conceal(state, secrets)),
+            inputs=to_struct(conceal(found, secrets)),
+        )
+
+    @_answering("updating")
+    def Update(self, request: provider_pb2.UpdateRequest) -> provider_pb2.UpdateResponse:
+        """Change a resource, or say what changing it would give."""
+        resource = self._type(request.urn)
+        olds, news = from_struct(request.olds), from_struct(request.news)
+        secrets, old, new = secret_keys(news), reveal(olds), reveal(news)
+        changes = compare(resource.table, _described(resource, request), new, request.ignoreChanges)
+        changed = set(changes)
+        if request.preview:
+            state = foreseen_update(resource, self._provider, old, new, changed)
+            return provider_pb2.UpdateResponse(properties=to_struct(conceal(state, secrets)))
+        operation = self._operation(request.urn, request.timeout)
+        if changed:
+            resource.update(operation, request.id, old, new, changed)
+        known = merged(resource, old, new)
+        with _keeping(news, secrets), self._existing(request.id, known):
+            state_now = resource.read(operation, request.id, known)
+        if state_now is None:
+            raise ProviderError(f"{request.id} vanished while it was being changed")
+        return provider_pb2.UpdateResponse(properties=to_struct(conceal(_spelled(resource, new, state_now), secrets)))
+
+    @_answering("deleting")
+    def Delete(self, request: provider_pb2.DeleteRequest) -> empty_pb2.Empty:
+        """Remove a resource."""
+        resource = self._type(request.urn)
+        state = {**reveal(from_struct(request.old_inputs)), **reveal(from_struct(request.properties))}
+        resource.delete(self._operation(request.urn, request.timeout), request.id, state)
+        return empty_pb2.Empty()
+
+    @_answering("calling", "tok")
+    def Invoke(self, request: provider_pb2.InvokeRequest) -> provider_pb2.InvokeResponse:
+        """Call one of the package's functions."""
+        functions = self._provider.functions()
+        function = functions.get(request.tok)
+        if function is None:
+            raise self._not_known("function", request.tok, functions)
+        arguments, failures = check(function.properties, reveal(from_struct(request.args)))
+        if failures:
+            return provider_pb2.InvokeResponse(failures=_failures(failures, request.tok))
+        response = provider_pb2.InvokeResponse()
+        getattr(response, "return").CopyFrom(to_struct(function.call(arguments)))
+        return response
+
+    def _type(self, urn: str) -> Resource[P]:
+        token = urn.split("::")[2].split("$")[-1]
+        if token not in self._types:
+            raise self._not_known("resource type", token, self._types)
+        return self._types[token]
+
+    def _not_known(self, kind: str, token: str, known: Iterable[str]) -> ProviderError:
+        return ProviderError(
+            f"this {self._provider.package} plugin does not know the {kind} {token}; it knows "
+            f"{', '.join(sorted(known))}. Use the published plugin for anything else."
+        )
+
+    def _operation(self, urn: str, timeout_seconds: float) -> Operation[P]:
+        return Operation(
+            self._provider, urn, timeout_seconds, self._provider.cancelled, lambda line: self._say(urn, line)
+        )
+
+    def _say(self, urn: str, line: str) -> None:
+        if self._engine is not None:
+            self._engine.Log(engine_pb2.LogRequest(severity=engine_pb2.INFO, message=line, urn=urn, ephemeral=True))
+
+    @contextmanager
+    def _existing(self, resource_id: str, properties: Properties) -> Iterator[None]:
+        """Within it the resource exists as `properties` say: a failure leaves it in the engine's state."""
+        try:
+            yield
+        except self._failures as error:
+            raise InitFailed(resource_id, properties, error) from error
+
+    def answer(self, context: grpc.ServicerContext, about: str, doing: str, work: Callable[[], R]) -> R:
+        """Run `work`; a failure becomes a gRPC status that says what was being done to which resource."""
+        subject = about.split("::", 2)[-1].rsplit("$", 1)[-1].replace("::", " ") if about else "the provider"
+        try:
+            return work()
+        except InitFailed as error:
+            self._init_failed(context, error, f"{doing} {subject}: {self._provider.explain(error.cause)}")
+        except self._failures as error:
+            context.abort(grpc.StatusCode.UNKNOWN, f"{doing} {subject}: {self._provider.explain(error)}")
+
+    def _init_failed(self, context: grpc.ServicerContext, error: InitFailed, message: str) -> NoReturn:
+        details = provider_pb2.ErrorResourceInitFailed(
+            id=error.resource_id,
+            properties=to_struct(error.properties),
+            inputs=to_struct(error.inputs),
+            reasons=[message],
+        )
+        status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=message)
+        status.details.add().Pack(details)
+        context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+        context.abort(grpc.StatusCode.UNKNOWN, message)
+
+
+@contextmanager
+def _keeping(inputs: Properties, secrets: Iterable[str]) -> Iterator[None]:
+    """What stays in the engine's state after a failure has the program's own inputs, and its secrets as secrets."""
+    try:
+        yield
+    except InitFailed as error:
+        raise InitFailed(error.resource_id, conceal(error.properties, secrets), error.cause, inputs) from error.cause
+
+
+def _described(resource: Resource[Any], request: provider_pb2.DiffRequest | provider_pb2.UpdateRequest) -> Properties:
+    """The inputs that describe what the engine's state has of a resource.
+
+    The published providers compare the program with the state, which is what AWS answered, rather than with what the
+    program said before (pulumi-terraform-bridge, `pkg/tfbridge/provider.go`: `Diff`).
+    """
+    state, inputs = reveal(from_struct(request.olds)), reveal(from_struct(request.old_inputs))
+    if not request.HasField("old_inputs"):
+        return dict(state)
+    return reconcile(resource.table, inputs, state) if state else dict(inputs)
+
+
+def _spelled(resource: Resource[Any], wanted: Mapping[str, Any], state: Properties) -> Properties:
+    table = resource.table
+    spelled = {
+        key: spell(table[key].shape, wanted.get(key), value) if key in table else value for key, value in state.items()
+    }
+    kept = {
+        key: wanted[key]
+        for key, row in table.items()
+        if row.unreadable and spelled.get(key) is None and wanted.get(key) is not None
+    }
+    return {**spelled, **kept}
+
+
+def _top_level(path: str) -> str:
+    return path.replace("[", ".").split(".", 1)[0]
+
+
+def _failures(failures: list[CheckFailure], subject: str) -> list[provider_pb2.CheckFailure]:
+    return [
+        provider_pb2.CheckFailure(
+            property=_top_level(failure.path),
+            reason=f"{subject}: {f'property {failure.path}: ' if failure.path else ''}{failure.reason}",
+        )
+        for failure in failures
+    ]
+
+
+def _diff_response(changes: Mapping[str, Change], *, deletes_before_replace: bool) -> provider_pb2.DiffResponse:
+    replaces = sorted(name for name, change in changes.items() if change.replaces)
+    return provider_pb2.DiffResponse(
+        changes=provider_pb2.DiffResponse.DIFF_SOME if changes else provider_pb2.DiffResponse.DIFF_NONE,
+        diffs=sorted(changes),
+        replaces=replaces,
+        detailedDiff={
+            name: provider_pb2.PropertyDiff(kind=_DIFF_KINDS[change.kind, change.replaces], inputDiff=True)
+            for name, change in changes.items()
+        },
+        hasDetailedDiff=True,
+        deleteBeforeReplace=bool(replaces) and deletes_before_replace,
+    )

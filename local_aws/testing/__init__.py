@@ -1,0 +1,138 @@
+"""A pytest plugin: an emulator for a session's tests, AWS in it, and stacks of Pulumi programs.
+
+    pytest_plugins = ["local_aws.testing"]  # in the topmost conftest.py
+
+    def test_my_program(make_stack, aws):
+        outputs = make_stack("mine", my_program).up().outputs
+        assert aws.client("s3").list_objects_v2(Bucket=outputs["bucket"].value)["KeyCount"] == 0
+
+Fixtures: `emulator`, with IAM enforced; `aws`, its clients and roles; `fargate`, `functions` and `machines`, where to
+run things; `make_stack`, a stack of a program that is a function; `pulumi_command` and `pulumi_environment`, to make
+one another way. Tests share the emulator: they take names of their own.
+
+Markers: `docker` is a test that needs a Docker engine, `both_runtimes` one that runs with its ECS tasks as processes,
+and again with them in containers. Such a test is skipped where there is no engine, or no image to run Python in:
+`LOCAL_AWS_BASE_IMAGE`, by default `python:3.13-slim`. Where that variable is set, it fails.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pulumi import automation as auto
+
+from local_aws import Emulator, add_language_host, engine_environment, ensure_pulumi, install_plugins
+from local_aws.emulator.runtimes.selection import Chosen
+from local_aws.testing import docker_images
+from local_aws.testing.aws import Aws, Fargate, Functions, StateMachines
+from local_aws.testing.stacks import provider_configuration
+
+MakeStack = Callable[[str, auto.PulumiFn], auto.Stack]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the markers known."""
+    config.addinivalue_line("markers", "docker: needs a Docker engine and an image with Python")
+    config.addinivalue_line("markers", "both_runtimes: runs with its ECS tasks as processes and in containers")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test marked `both_runtimes` runs with its ECS tasks as processes, and with them in containers."""
+    if metafunc.definition.get_closest_marker("both_runtimes"):
+        runtimes = ["process", pytest.param("docker", marks=pytest.mark.docker)]
+        metafunc.parametrize("container_runtime", runtimes, indirect=True, scope="session")
+    elif metafunc.definition.get_closest_marker("docker") and "container_runtime" in metafunc.fixturenames:
+        metafunc.parametrize("container_runtime", ["docker"], indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def container_runtime(request: pytest.FixtureRequest) -> Chosen:
+    """What runs ECS tasks."""
+    wanted: Chosen = getattr(request, "param", "process")
+    if wanted == "docker" and (problem := docker_images.problem()):
+        if docker_images.VARIABLE in os.environ:
+            pytest.fail(f"real containers were promised, but {problem}")
+        pytest.skip(f"real containers cannot run here: {problem}")
+    return wanted
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory, container_runtime: Chosen) -> Iterator[Emulator]:
+    """A running emulator with IAM enforced. Tests share it: they take names of their own."""
+    work_dir: Path = tmp_path_factory.mktemp("emulator")
+    with Emulator(work_dir, container_runtime=container_runtime) as running:
+        yield running
+
+
+@pytest.fixture
+def aws(emulator: Emulator) -> Aws:
+    """The emulator's AWS."""
+    return Aws(emulator)
+
+
+@pytest.fixture
+def fargate(aws: Aws) -> Fargate:
+    """Somewhere to run tasks."""
+    return Fargate(aws)
+
+
+@pytest.fixture
+def functions(aws: Aws) -> Functions:
+    """Somewhere to make a function."""
+    return Functions(aws)
+
+
+@pytest.fixture
+def machines(aws: Aws) -> StateMachines:
+    """Somewhere to run state machines."""
+    return StateMachines(aws)
+
+
+@pytest.fixture(scope="session")
+def pulumi_command() -> auto.PulumiCommand:
+    """The Pulumi CLI, for the Automation API."""
+    return auto.PulumiCommand(str(ensure_pulumi(progress=print).root))
+
+
+@pytest.fixture(scope="session")
+def pulumi_environment(
+    emulator: Emulator, pulumi_command: auto.PulumiCommand, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """The environment of an engine that deploys to the emulator, with a backend of its own."""
+    folder = tmp_path_factory.mktemp("engine")
+    install_plugins(folder / "bin")
+    add_language_host(Path(pulumi_command.command), folder / "bin")
+    (folder / "state").mkdir()
+    return {
+        **engine_environment(emulator, folder),
+        "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "PULUMI_HOME": str(folder / "home"),
+        # The state is worth no more than the emulator: it is written once, at the end of an update.
+        "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
+        "PULUMI_EXPERIMENTAL": "true",
+        "PULUMI_SKIP_CHECKPOINTS": "true",
+    }
+
+
+@pytest.fixture(scope="session")
+def make_stack(
+    emulator: Emulator,
+    pulumi_command: auto.PulumiCommand,
+    pulumi_environment: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> MakeStack:
+    """Makes a stack of that name, of a program that is a function. What it has made goes with the emulator."""
+
+    def make(name: str, program: auto.PulumiFn) -> auto.Stack:
+        folder = tmp_path_factory.mktemp(name)
+        options = auto.LocalWorkspaceOptions(
+            work_dir=str(folder), env_vars=pulumi_environment, pulumi_command=pulumi_command
+        )
+        stack = auto.create_stack(stack_name=name, project_name="tests", program=program, opts=options)
+        stack.set_all_config({key: auto.ConfigValue(value) for key, value in provider_configuration(emulator).items()})
+        return stack
+
+    return make

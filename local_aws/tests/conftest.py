@@ -1,0 +1,7 @@
+"""All tests start from the same environment: not from the account, backend or local AWS of whoever runs them."""
+
+import os
+
+for name in list(os.environ):
+    if name.startswith(("AWS_", "LOCAL_AWS_", "PULUMI_")) and name != "LOCAL_AWS_BASE_IMAGE":
+        del os.environ[name]

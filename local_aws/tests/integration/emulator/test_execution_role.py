@@ -1,0 +1,121 @@
+"""What ECS does with the execution role before a task's containers start.
+
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html and
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.correction(name="execution_role"),
+    pytest.mark.correction(name="ecs_tasks"),
+]
+
+
+def without(statements: list[dict[str, Any]], action: str) -> list[dict[str, Any]]:
+    """The statements that remain when one action is taken away."""
+    left = [{**each, "Action": [name for name in each["Action"] if name != action]} for each in statements]
+    return [each for each in left if each["Action"]]
+
+
+@pytest.mark.parametrize(
+    ("action", "reason"),
+    [
+        ("ecr:GetAuthorizationToken", "ResourceInitializationError: unable to pull secrets or registry auth"),
+        ("ecr:BatchGetImage", "CannotPullContainerError: "),
+        ("ecr:GetDownloadUrlForLayer", "CannotPullContainerError: "),
+        ("ecr:BatchCheckLayerAvailability", "CannotPullContainerError: "),
+        ("logs:CreateLogStream", "ResourceInitializationError: failed to validate logger args: "),
+    ],
+)
+def test_a_task_whose_execution_role_may_not_does_not_start(aws: Any, fargate: Any, action: str, reason: str) -> None:
+    definition = fargate.define("")
+    aws.policy(aws.name("execution"), *without(fargate.execution_statements, action))
+    task = fargate.finish(definition)
+    assert task["stopCode"] == "TaskFailedToStart"
+    assert task["stoppedReason"].startswith(reason)
+    assert action in task["stoppedReason"]
+    assert "exitCode" not in task["containers"][0]
+    assert "startedAt" not in task
+
+
+def test_output_that_the_role_may_not_put_is_lost(aws: Any, fargate: Any) -> None:
+    definition = fargate.define("print('said')")
+    aws.policy(aws.name("execution"), *without(fargate.execution_statements, "logs:PutLogEvents"))
+    task = fargate.finish(definition)
+    assert task["containers"][0]["exitCode"] == 0
+    assert fargate.log(task["taskArn"]) == []
+
+
+def test_a_missing_log_group_keeps_a_task_from_starting(aws: Any, fargate: Any) -> None:
+    definition = fargate.define("")
+    aws.client("logs").delete_log_group(logGroupName=fargate.log_group)
+    task = fargate.finish(definition)
+    assert "The specified log group does not exist" in task["stoppedReason"]
+
+
+def test_a_missing_image_keeps_a_task_from_starting(aws: Any, fargate: Any) -> None:
+    name = f"{aws.account}.dkr.ecr.{aws.region}.amazonaws.com/{fargate.repository}:no-such-tag"
+    task = fargate.finish(fargate.define(image=name))
+    assert task["stopCode"] == "TaskFailedToStart"
+    assert task["stoppedReason"].startswith("CannotPullContainerError: ")
+    assert task["stoppedReason"].endswith(f"{name}: not found")
+    assert task["containers"][0]["reason"] == task["stoppedReason"]
+
+
+def test_secrets_are_read_with_the_execution_role(aws: Any, fargate: Any, statement: Any) -> None:
+    secret = aws.client("secretsmanager").create_secret(
+        Name=aws.name("secret"), SecretString=json.dumps({"word": "swordfish"})
+    )["ARN"]
+    definition = fargate.define(
+        "import os; print(os.environ['WORD'])", secrets=[{"name": "WORD", "valueFrom": f"{secret}:word::"}]
+    )
+    refused = fargate.finish(definition)
+    assert "secretsmanager:GetSecretValue" in refused["stoppedReason"]
+    reading = statement("secretsmanager:GetSecretValue", on=secret)
+    aws.policy(aws.name("execution"), *fargate.execution_statements, reading)
+    assert fargate.log(fargate.finish(definition)["taskArn"]) == ["swordfish"]
+
+
+@pytest.mark.parametrize("kind", ["String", "SecureString"])
+def test_parameters_are_read_with_the_execution_role_and_decrypted(
+    aws: Any, fargate: Any, statement: Any, kind: str
+) -> None:
+    ssm, name = aws.client("ssm"), f"/{aws.name('parameter')}"
+    ssm.put_parameter(Name=name, Value="swordfish", Type=kind)
+    parameter = ssm.get_parameter(Name=name)["Parameter"]["ARN"]
+    definition = fargate.define(
+        "import os; print(os.environ['WORD'])", secrets=[{"name": "WORD", "valueFrom": parameter}]
+    )
+    refused = fargate.finish(definition)
+    assert "ssm:GetParameters" in refused["stoppedReason"]
+    reading = statement("ssm:GetParameters", on=parameter)
+    aws.policy(aws.name("execution"), *fargate.execution_statements, reading)
+    assert fargate.log(fargate.finish(definition)["taskArn"]) == ["swordfish"]
+
+
+def test_a_secret_that_is_not_there_keeps_a_task_from_starting(aws: Any, fargate: Any, statement: Any) -> None:
+    missing = f"arn:aws:ssm:{aws.region}:{aws.account}:parameter/missing"
+    aws.policy(aws.name("execution"), *fargate.execution_statements, statement("ssm:GetParameters", on=missing))
+    task = fargate.finish(fargate.define("", secrets=[{"name": "WORD", "valueFrom": missing}]))
+    assert task["stopCode"] == "TaskFailedToStart"
+    assert missing in task["stoppedReason"]
+
+
+def test_fargate_needs_an_execution_role_for_images_in_ecr(aws: Any, fargate: Any) -> None:
+    image = f"{aws.account}.dkr.ecr.{aws.region}.amazonaws.com/{fargate.repository}:x"
+    with pytest.raises(fargate.ecs.exceptions.ClientException, match="execution role ARN to support ECR images"):
+        fargate.ecs.register_task_definition(
+            family=aws.name("family"),
+            requiresCompatibilities=["FARGATE"],
+            networkMode="awsvpc",
+            cpu="256",
+            memory="512",
+            containerDefinitions=[{"name": "app", "image": image}],
+        )

@@ -1,0 +1,198 @@
+"""Faults that are made on purpose."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, HTTPClientError
+
+from local_aws.emulator import Emulator
+from local_aws.emulator.faults import BadFaultRule
+from local_aws.testing.aws import ask_until
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.correction(name="fargate_quota"),
+    pytest.mark.correction(name="ecs_api"),
+    pytest.mark.correction(name="ecs_tasks"),
+    pytest.mark.correction(name="lambda_functions"),
+]
+
+
+@pytest.fixture
+def faults(emulator: Emulator) -> Iterator[Emulator]:
+    yield emulator
+    emulator.inject_faults([])
+
+
+def test_calls_are_answered_with_an_error_in_the_services_protocol(faults: Emulator, aws: Any) -> None:
+    throttling = {"error": "ThrottlingException", "message": "Rate exceeded", "status": 400}
+    faults.inject_faults(
+        [
+            {"name": "ecs", "service": "ecs", "operation": "ListTasks", "first": 2, "effect": throttling},
+            {"name": "s3", "service": "s3", "effect": {"error": "SlowDown", "status": 503}},
+        ]
+    )
+    for _ in range(2):
+        with pytest.raises(ClientError, match="Rate exceeded") as error:
+            aws.client("ecs").list_tasks(cluster="none")
+        assert error.value.response["Error"]["Code"] == "ThrottlingException"
+    with pytest.raises(ClientError) as error:
+        aws.client("ecs").list_tasks(cluster="none")
+    assert error.value.response["Error"]["Code"] == "ClusterNotFoundException"
+    with pytest.raises(ClientError) as error:
+        aws.client("s3").list_buckets()
+    assert error.value.response["Error"]["Code"] == "SlowDown"
+    assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
+    assert faults.injected_faults() == [
+        {"name": "ecs", "matched": 3, "met": 2},
+        {"name": "s3", "matched": 1, "met": 1},
+    ]
+
+
+def test_run_task_answers_with_failures_and_again_for_the_same_token(faults: Emulator, fargate: Any) -> None:
+    definition = fargate.define("")
+    full = {"failures": [{"arn": "arn:x", "reason": "RESOURCE:MEMORY"}]}
+    faults.inject_faults([{"service": "ecs", "operation": "RunTask", "first": 1, "effect": full}])
+    for _ in range(2):
+        answer = fargate.run(definition, clientToken=fargate.cluster)
+        assert (answer["tasks"], answer["failures"]) == ([], full["failures"])
+    fargate.when(fargate.start(definition), "STOPPED")
+
+
+def test_a_connection_that_drops_after_the_call_leaves_what_was_done(faults: Emulator, fargate: Any) -> None:
+    definition = fargate.define("")
+    faults.inject_faults([{"service": "ecs", "operation": "RunTask", "first": 1, "effect": {"drop": "after"}}])
+    with pytest.raises(HTTPClientError):
+        fargate.run(definition, clientToken=fargate.cluster)
+    arn = fargate.start(definition, clientToken=fargate.cluster)
+    fargate.when(arn, "STOPPED")
+    assert fargate.ecs.list_tasks(cluster=fargate.cluster, desiredStatus="STOPPED")["taskArns"] == [arn]
+
+
+def test_a_connection_that_drops_before_the_call_leaves_nothing(faults: Emulator, fargate: Any) -> None:
+    definition = fargate.define("")
+    faults.inject_faults([{"service": "ecs", "operation": "RunTask", "effect": {"drop": "before"}}])
+    with pytest.raises(HTTPClientError):
+        fargate.run(definition)
+    for status in ("RUNNING", "STOPPED"):
+        assert fargate.ecs.list_tasks(cluster=fargate.cluster, desiredStatus=status)["taskArns"] == []
+
+
+def test_a_container_is_killed_when_it_calls(faults: Emulator, aws: Any, fargate: Any) -> None:
+    definition = fargate.define("import boto3; boto3.client('s3').list_buckets(); print('not reached')")
+    caller = f"*assumed-role/{aws.name('task')}/*"
+    faults.inject_faults([{"service": "s3", "caller": caller, "effect": {"kill": "before"}}])
+    task = fargate.finish(definition)
+    assert task["containers"][0]["exitCode"] == 137
+    assert fargate.log(task["taskArn"]) == []
+
+
+@pytest.mark.parametrize(("moment", "objects"), [("before", []), ("after", ["killed"])])
+def test_only_the_environment_of_a_function_that_calls_is_killed(
+    faults: Emulator, aws: Any, statement: Any, package: Any, moment: str, objects: list[str]
+) -> None:
+    bucket, client = aws.name("bucket"), aws.client("lambda")
+    aws.client("s3").create_bucket(Bucket=bucket)
+    code = (
+        "import boto3, time\n"
+        "def handler(event, context):\n"
+        "    if event['wait']:\n"
+        f"        boto3.client('s3').put_object(Bucket='{bucket}', Key='started')\n"
+        "        time.sleep(event['wait'])\n"
+        f"    boto3.client('s3').put_object(Bucket='{bucket}', Key=event['key'])\n"
+        "    return event['key']\n"
+    )
+    client.create_function(
+        FunctionName=aws.name("function"),
+        Runtime="python3.13",
+        Role=aws.role("function", "lambda.amazonaws.com", statement("s3:*")),
+        Handler="code.handler",
+        Timeout=60,
+        Code={"ZipFile": package({"code.py": code})},
+    )
+
+    def invoke(key: str, wait: float = 0) -> Any:
+        event = json.dumps({"key": key, "wait": wait})
+        return json.loads(client.invoke(FunctionName=aws.name("function"), Payload=event)["Payload"].read())
+
+    def keys() -> list[str]:
+        found = aws.client("s3").list_objects_v2(Bucket=bucket).get("Contents", [])
+        return [each["Key"] for each in found]
+
+    rule = {"service": "s3", "caller": f"*/{aws.name('function')}", "request": "*/killed *", "limit": 1}
+    faults.inject_faults([{**rule, "effect": {"kill": moment}}])
+    with ThreadPoolExecutor(1) as other:
+        beside = other.submit(invoke, "beside", 3)
+        ask_until(lambda: True if "started" in keys() else None)
+        killed = invoke("killed")
+        assert (killed["errorType"], killed["errorMessage"].partition("Error: ")[2]) == (
+            "Runtime.ExitError",
+            "Runtime exited with error: signal: killed",
+        )
+        assert [key for key in keys() if key == "killed"] == objects
+        assert beside.result() == "beside"
+    assert invoke("killed") == "killed"
+    assert faults.injected_faults()[0]["met"] == 1
+
+
+def test_a_task_whose_spot_capacity_is_taken_away_is_stopped(faults: Emulator, aws: Any, fargate: Any) -> None:
+    """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-capacity-providers.html."""
+    script = (
+        "import boto3, signal, sys\n"
+        "def term(number, frame):\n"
+        "    print('told')\n"
+        "    sys.exit(9)\n"
+        "signal.signal(signal.SIGTERM, term)\n"
+        "boto3.client('s3').list_buckets()\n"
+        "print('not reached')\n"
+    )
+    caller = f"*assumed-role/{aws.name('task')}/*"
+    faults.inject_faults([{"service": "s3", "caller": caller, "effect": {"interrupt": "before"}}])
+    task = fargate.finish(fargate.define(script))
+    assert (task["stopCode"], task["stoppedReason"]) == ("SpotInterruption", "Your Spot Task was interrupted.")
+    assert (task["containers"][0]["exitCode"], fargate.log(task["taskArn"])) == (9, ["told"])
+
+
+def test_tasks_beyond_the_quota_of_vcpus_are_failures_until_others_have_stopped(faults: Emulator, fargate: Any) -> None:
+    """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html."""
+    definition = fargate.define("import time; time.sleep(60)", stopTimeout=2)
+    vcpus = int(fargate.cpu) / 1024 * 2
+    faults.inject_faults([{"service": "ecs", "operation": "RunTask", "effect": {"vcpus": vcpus}}])
+    reached = [{"reason": "You\u2019ve reached the limit on the number of vCPUs you can run concurrently"}]
+    first = fargate.start(definition)
+    answer = fargate.run(definition, count=3)
+    assert (len(answer["tasks"]), answer["failures"]) == (1, reached * 2), "what has room is started"
+    second = answer["tasks"][0]["taskArn"]
+    for _ in range(2):
+        answer = fargate.run(definition, clientToken=fargate.cluster)
+        assert (answer["tasks"], answer["failures"]) == ([], reached)
+    fargate.ecs.stop_task(cluster=fargate.cluster, task=first)
+    fargate.when(first, "STOPPED")
+    assert fargate.run(definition, clientToken=fargate.cluster)["failures"] == reached, "the token replays its answer"
+    third = fargate.run(definition, clientToken=fargate.cluster + "-2")["tasks"][0]["taskArn"]
+    for task in (second, third):
+        fargate.ecs.stop_task(cluster=fargate.cluster, task=task)
+        fargate.when(task, "STOPPED")
+
+
+def test_a_set_of_rules_is_replaced_without_touching_the_others(faults: Emulator, aws: Any) -> None:
+    slow_down = {"error": "ThrottlingException", "message": "slow down"}
+    faults.inject_faults([{"name": "one", "service": "ecs", "request": "*one*", "effect": slow_down}], "one")
+    faults.inject_faults([{"name": "two", "service": "ecs", "request": "*two*", "effect": slow_down}], "two")
+    with pytest.raises(ClientError, match="slow down"):
+        aws.client("ecs").list_tasks(cluster="one")
+    faults.inject_faults([], "two")
+    assert faults.injected_faults("one") == [{"name": "one", "matched": 1, "met": 1}]
+    assert faults.injected_faults("two") == []
+    faults.inject_faults([], "one")
+
+
+def test_a_rule_that_is_not_understood_changes_nothing(faults: Emulator) -> None:
+    with pytest.raises(BadFaultRule):
+        faults.inject_faults([{"service": "ecs"}])
+    assert faults.injected_faults() == []

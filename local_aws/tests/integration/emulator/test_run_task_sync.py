@@ -1,0 +1,357 @@
+"""`ecs:runTask` and `ecs:runTask.sync` as Step Functions runs them.
+
+https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local_aws.emulator import Emulator
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.correction(name="states_integrations"),
+    pytest.mark.correction(name="states_engine"),
+    pytest.mark.correction(name="ecs_tasks"),
+]
+
+WAITS = "import time; print('started', flush=True); time.sleep(60)"
+
+
+@pytest.fixture
+def role(aws: Any, fargate: Any) -> str:
+    """A role that a machine with `ecs:runTask.sync` needs, and no more."""
+    return machine_role(aws, fargate)
+
+
+def machine_role(aws: Any, fargate: Any, *, without: str = "") -> str:
+    ecs = f"arn:aws:ecs:{aws.region}:{aws.account}"
+    wanted = {
+        "ecs:RunTask": {
+            "Resource": f"{ecs}:task-definition/{aws.name('family')}:*",
+            "Condition": {"ArnEquals": {"ecs:cluster": fargate.cluster_arn}},
+        },
+        "ecs:StopTask": {"Resource": f"{ecs}:task/{fargate.cluster}/*"},
+        "ecs:DescribeTasks": {"Resource": f"{ecs}:task/{fargate.cluster}/*"},
+        "iam:PassRole": {"Resource": [fargate.task_role, fargate.execution_role]},
+        "events:PutTargets": {"Resource": "*"},
+        "events:PutRule": {"Resource": "*"},
+        "events:DescribeRule": {"Resource": "*"},
+    }
+    statements = [{"Effect": "Allow", "Action": name, **rest} for name, rest in wanted.items() if name != without]
+    return aws.role("machine", "states.amazonaws.com", *statements)
+
+
+def run_task(fargate: Any, definition: str, **more: Any) -> dict[str, Any]:
+    """A Task state."""
+    arguments = {
+        "Cluster": fargate.cluster,
+        "TaskDefinition": definition,
+        "LaunchType": "FARGATE",
+        "NetworkConfiguration": {"AwsvpcConfiguration": {"Subnets": [fargate.subnet]}},
+        **more.pop("Arguments", {}),
+    }
+    return {"Type": "Task", "Resource": "arn:aws:states:::ecs:runTask.sync", "Arguments": arguments, **more}
+
+
+def started_tasks(fargate: Any) -> list[str]:
+    arns: list[str] = fargate.ecs.list_tasks(cluster=fargate.cluster)["taskArns"]
+    return arns
+
+
+def when_running(fargate: Any, until: Any, count: int = 1) -> list[str]:
+    def ask() -> list[str] | None:
+        arns = started_tasks(fargate)
+        if len(arns) < count:
+            return None
+        tasks = fargate.ecs.describe_tasks(cluster=fargate.cluster, tasks=arns)["tasks"]
+        return arns if all(task["lastStatus"] == "RUNNING" for task in tasks) else None
+
+    return until(ask)
+
+
+def test_a_deregistered_revision_is_refused_with_the_services_error(fargate: Any, machines: Any, role: str) -> None:
+    definition = fargate.define("")
+    fargate.ecs.deregister_task_definition(taskDefinition=definition)
+    end = machines.run({"Run": run_task(fargate, definition, End=True)}, "Run", role)
+    assert (end["status"], end["error"]) == ("FAILED", "ECS.ClientException")
+    assert "TaskDefinition is inactive" in end["cause"]
+
+
+def test_the_output_is_the_one_task_in_pascal_case(fargate: Any, machines: Any, role: str) -> None:
+    definition = fargate.define("print('done')")
+    end = machines.run({"Run": run_task(fargate, definition, End=True)}, "Run", role)
+    assert end["status"] == "SUCCEEDED", end
+    task = json.loads(end["output"])
+    assert task["LastStatus"] == "STOPPED"
+    assert task["StartedBy"] == "AWS Step Functions"
+    assert task["Containers"][0]["ExitCode"] == 0
+    assert isinstance(task["CreatedAt"], int)
+
+
+def test_an_exit_code_other_than_zero_fails_the_state_with_the_task_as_cause(
+    fargate: Any, machines: Any, role: str
+) -> None:
+    definition = fargate.define("raise SystemExit(3)")
+    end = machines.run({"Run": run_task(fargate, definition, End=True)}, "Run", role)
+    assert (end["status"], end["error"]) == ("FAILED", "States.TaskFailed")
+    cause = json.loads(end["cause"])
+    assert cause["Containers"][0]["ExitCode"] == 3
+    assert cause["StoppedReason"] == "Essential container exited"
+    assert cause["StopCode"] == "EssentialContainerExited"
+
+
+def test_a_task_that_cannot_start_fails_the_state_without_an_exit_code(
+    aws: Any, fargate: Any, machines: Any, role: str
+) -> None:
+    missing = f"{aws.account}.dkr.ecr.{aws.region}.amazonaws.com/{fargate.repository}:absent"
+    definition = fargate.define(image=missing)
+    end = machines.run({"Run": run_task(fargate, definition, End=True)}, "Run", role)
+    assert end["error"] == "States.TaskFailed"
+    cause = json.loads(end["cause"])
+    assert cause["StopCode"] == "TaskFailedToStart"
+    assert cause["StoppedReason"].startswith("CannotPullContainerError: ")
+    assert "ExitCode" not in cause["Containers"][0]
+
+
+def test_failures_of_run_task_are_an_error_of_their_own_with_the_answer_as_cause(
+    emulator: Emulator, fargate: Any, machines: Any, role: str
+) -> None:
+    definition = fargate.define("")
+    failures = [{"arn": "arn:x", "reason": "RESOURCE:MEMORY"}]
+    here = {
+        "service": "ecs",
+        "operation": "RunTask",
+        "request": f"*{fargate.cluster}*",
+        "effect": {"failures": failures},
+    }
+    emulator.inject_faults([here], name=fargate.cluster)
+    try:
+        end = machines.run({"Run": run_task(fargate, definition, End=True)}, "Run", role)
+    finally:
+        emulator.inject_faults([], name=fargate.cluster)
+    assert (end["status"], end["error"]) == ("FAILED", "AmazonECS.Unknown")
+    assert json.loads(end["cause"])["Failures"] == [{"Arn": "arn:x", "Reason": "RESOURCE:MEMORY"}]
+
+
+def test_a_failed_task_is_caught_with_its_task_in_the_error_output(fargate: Any, machines: Any, role: str) -> None:
+    definition = fargate.define("raise SystemExit(7)")
+    catch = {"ErrorEquals": ["States.TaskFailed"], "Next": "Caught", "Output": "{% $states.errorOutput %}"}
+    states = {
+        "Run": run_task(fargate, definition, Catch=[catch], End=True),
+        "Caught": {
+            "Type": "Pass",
+            "Output": "{% $parse($states.input.Cause).Containers[0].ExitCode %}",
+            "End": True,
+        },
+    }
+    assert machines.run(states, "Run", role)["output"] == "7"
+
+
+def test_started_by_and_tags_are_refused_when_the_machine_is_made(fargate: Any, machines: Any, role: str) -> None:
+    definition = fargate.define("")
+    for field, value in (("StartedBy", "me"), ("Tags", [])):
+        state = run_task(fargate, definition, Arguments={field: value}, End=True)
+        with pytest.raises(ClientError, match=f'The field "{field}" is not supported') as refused:
+            machines.create({"Run": state}, "Run", role)
+        assert refused.value.response["Error"]["Code"] == "InvalidDefinition"
+
+
+def test_started_by_of_an_expression_is_refused_when_the_state_is_run(fargate: Any, machines: Any, role: str) -> None:
+    state = run_task(fargate, fargate.define(""), Arguments={"StartedBy": "me"}, End=True)
+    given = state["Arguments"]
+    end = machines.run({"Run": {**state, "Arguments": "{% $states.input %}"}}, "Run", role, given)
+    assert end["error"] == "States.Runtime"
+    assert "'StartedBy' is not supported" in end["cause"]
+    assert started_tasks(fargate) == []
+
+
+def test_an_error_of_ecs_has_its_exceptions_name(fargate: Any, machines: Any, role: str) -> None:
+    definition = fargate.define("")
+    nowhere = {"NetworkConfiguration": {"AwsvpcConfiguration": {"Subnets": ["subnet-0"]}}}
+    end = machines.run({"Run": run_task(fargate, definition, Arguments=nowhere, End=True)}, "Run", role)
+    assert end["error"] == "ECS.InvalidParameterException"
+    assert "The subnet ID 'subnet-0' does not exist (Service: AmazonECS; Status Code: 400" in end["cause"]
+
+
+@pytest.mark.parametrize("resource", ["runTask", "runTask.sync"])
+@pytest.mark.parametrize(
+    ("effect", "error", "cause"),
+    [
+        (
+            {"error": "ThrottlingException", "message": "Rate exceeded"},
+            "ECS.AmazonECSException",
+            "Rate exceeded (Service: AmazonECS; Status Code: 400; Error Code: ThrottlingException; Request ID: ",
+        ),
+        (
+            {"error": "ClientException", "message": "Capacity is unavailable at this time"},
+            "ECS.ClientException",
+            "Capacity is unavailable at this time (Service: AmazonECS; Status Code: 400; Error Code: ClientException; ",
+        ),
+        ({"error": "AccessDeniedException"}, "ECS.AccessDeniedException", "Error Code: AccessDeniedException; "),
+        (
+            {"error": "ServerException", "status": 500},
+            "ECS.ServerException",
+            "Service: AmazonECS; Status Code: 500; Error Code: ServerException; ",
+        ),
+        (
+            {"error": "ServiceUnavailable", "status": 503},
+            "ECS.AmazonECSException",
+            "Service: AmazonECS; Status Code: 503; Error Code: ServiceUnavailable; ",
+        ),
+        ({"drop": "before"}, "ECS.SdkClientException", "Unable to execute HTTP request: "),
+        ({"drop": "after"}, "ECS.SdkClientException", "Unable to execute HTTP request: "),
+    ],
+)
+def test_only_declared_errors_of_ecs_have_a_name_of_their_own(
+    emulator: Emulator,
+    fargate: Any,
+    machines: Any,
+    role: str,
+    resource: str,
+    effect: dict[str, Any],
+    error: str,
+    cause: str,
+) -> None:
+    """https://repost.aws/knowledge-center/ecs-fargate-runtask-capacity."""
+    state = {**run_task(fargate, fargate.define(""), End=True), "Resource": f"arn:aws:states:::ecs:{resource}"}
+    emulator.inject_faults([{"service": "ecs", "operation": "RunTask", "effect": effect}])
+    try:
+        end = machines.run({"Run": state}, "Run", role)
+    finally:
+        emulator.inject_faults([])
+    assert (end["status"], end["error"]) == ("FAILED", error)
+    assert cause in end["cause"]
+
+
+def test_a_full_quota_passes_when_tasks_end(
+    emulator: Emulator, fargate: Any, machines: Any, role: str, until: Any
+) -> None:
+    """What waits for its turn starts when the one before has stopped."""
+    definition = fargate.define(WAITS, stopTimeout=2)
+    retry = {"ErrorEquals": ["AmazonECS.Unknown"], "IntervalSeconds": 1, "BackoffRate": 1, "MaxAttempts": 99}
+    machine = machines.create({"Run": run_task(fargate, definition, Retry=[retry], End=True)}, "Run", role)
+    quota = {"vcpus": int(fargate.cpu) / 1024}
+    emulator.inject_faults([{"service": "ecs", "operation": "RunTask", "effect": quota}])
+    try:
+        machines.start(machine)
+        (first,) = when_running(fargate, until)
+        second = machines.start(machine)
+        refused = until(
+            lambda: next((event for event in machines.history(second) if event["type"] == "TaskFailed"), None)
+        )
+        assert refused["taskFailedEventDetails"]["error"] == "AmazonECS.Unknown"
+        assert (
+            "limit on the number of vCPUs"
+            in json.loads(refused["taskFailedEventDetails"]["cause"])["Failures"][0]["Reason"]
+        )
+        fargate.ecs.stop_task(cluster=fargate.cluster, task=first)
+        until(lambda: True if set(started_tasks(fargate)) - {first} else None)
+        machines.client.stop_execution(executionArn=second)
+    finally:
+        emulator.inject_faults([])
+
+
+def test_stopping_an_execution_stops_its_task(fargate: Any, machines: Any, role: str, until: Any) -> None:
+    definition = fargate.define(WAITS, stopTimeout=2)
+    execution = machines.start(machines.create({"Run": run_task(fargate, definition, End=True)}, "Run", role))
+    arn = when_running(fargate, until)[0]
+    machines.client.stop_execution(executionArn=execution, error="Enough", cause="for today")
+    assert machines.end(execution)["status"] == "ABORTED"
+    task = fargate.when(arn, "STOPPED")
+    assert task["stopCode"] == "UserInitiated"
+    assert task["containers"][0]["exitCode"] == 143
+
+
+def test_a_machines_time_limit_ends_the_execution_and_its_task(
+    fargate: Any, machines: Any, role: str, until: Any
+) -> None:
+    definition = fargate.define(WAITS, stopTimeout=2)
+    machine = machines.create({"Run": run_task(fargate, definition, End=True)}, "Run", role, TimeoutSeconds=1)
+    execution = machines.start(machine)
+    arn = when_running(fargate, until)[0]
+    end = machines.end(execution)
+    assert (end["status"], end["error"]) == ("TIMED_OUT", "States.Timeout")
+    assert fargate.when(arn, "STOPPED")["stopCode"] == "UserInitiated"
+
+
+def test_a_states_time_limit_stops_its_task_and_is_an_error(fargate: Any, machines: Any, role: str) -> None:
+    definition = fargate.define(WAITS, stopTimeout=2)
+    states = {"Run": run_task(fargate, definition, TimeoutSeconds="{% 1 %}", End=True)}
+    end = machines.run(states, "Run", role)
+    assert (end["status"], end["error"]) == ("FAILED", "States.Timeout")
+    for arn in fargate.ecs.list_tasks(cluster=fargate.cluster, desiredStatus="STOPPED")["taskArns"]:
+        fargate.when(arn, "STOPPED")
+    assert started_tasks(fargate) == []
+
+
+def test_a_failing_branch_stops_the_tasks_of_the_others(
+    aws: Any, fargate: Any, machines: Any, role: str, until: Any
+) -> None:
+    definition = fargate.define(WAITS, stopTimeout=2)
+    sqs_free = {
+        "Wait": {"Type": "Wait", "Seconds": 1, "Next": "Fail"},
+        "Fail": {"Type": "Fail", "Error": "Enough", "Cause": "said the other branch"},
+    }
+    branches = [
+        {"StartAt": "Run", "States": {"Run": run_task(fargate, definition, End=True)}},
+        {"StartAt": "Wait", "States": sqs_free},
+    ]
+    execution = machines.start(
+        machines.create({"Both": {"Type": "Parallel", "Branches": branches, "End": True}}, "Both", role)
+    )
+    arn = when_running(fargate, until)[0]
+    end = machines.end(execution)
+    assert (end["status"], end["error"], end["cause"]) == ("FAILED", "Enough", "said the other branch")
+    assert fargate.when(arn, "STOPPED")["containers"][0]["exitCode"] == 143
+
+
+def test_a_failing_item_stops_the_tasks_of_the_others(fargate: Any, machines: Any, role: str) -> None:
+    definition = fargate.define("import os, time; time.sleep(float(os.environ['SECONDS'])); raise SystemExit(1)")
+    override = {"Name": "app", "Environment": [{"Name": "SECONDS", "Value": "{% $states.input %}"}]}
+    run = run_task(fargate, definition, Arguments={"Overrides": {"ContainerOverrides": [override]}}, End=True)
+    states = {
+        "Each": {
+            "Type": "Map",
+            "Items": ["60", "60", "0.5"],
+            "ItemProcessor": {"StartAt": "Run", "States": {"Run": run}},
+            "End": True,
+        }
+    }
+    end = machines.run(states, "Each", role)
+    assert (end["status"], end["error"]) == ("FAILED", "States.TaskFailed")
+    assert started_tasks(fargate) == []
+    stopped = fargate.ecs.list_tasks(cluster=fargate.cluster, desiredStatus="STOPPED")["taskArns"]
+    codes = sorted(fargate.when(arn, "STOPPED")["containers"][0]["exitCode"] for arn in stopped)
+    assert codes == [1, 143, 143]
+
+
+@pytest.mark.parametrize("action", ["ecs:RunTask", "iam:PassRole"])
+def test_the_machines_role_has_to_allow_the_call(aws: Any, fargate: Any, machines: Any, action: str) -> None:
+    definition = fargate.define("")
+    role = machine_role(aws, fargate, without=action)
+    end = machines.run({"Run": run_task(fargate, definition, End=True)}, "Run", role)
+    assert end["error"] == "ECS.AccessDeniedException"
+    assert f"is not authorized to perform: {action} on resource: " in end["cause"]
+
+
+def test_a_machine_that_waits_for_tasks_needs_the_managed_rule(aws: Any, fargate: Any, machines: Any) -> None:
+    definition = fargate.define("")
+    role = machine_role(aws, fargate, without="events:PutRule")
+    with pytest.raises(ClientError, match="is not authorized to create managed-rule") as refused:
+        machines.create({"Run": run_task(fargate, definition, End=True)}, "Run", role)
+    assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
+
+
+def test_without_sync_the_state_ends_when_ecs_accepted_the_task(fargate: Any, machines: Any, role: str) -> None:
+    definition = fargate.define("")
+    state = {**run_task(fargate, definition, End=True), "Resource": "arn:aws:states:::ecs:runTask"}
+    output = json.loads(machines.run({"Run": state}, "Run", role)["output"])
+    assert output["Failures"] == []
+    assert output["Tasks"][0]["StartedBy"] == "AWS Step Functions"
+    fargate.when(output["Tasks"][0]["TaskArn"], "STOPPED")

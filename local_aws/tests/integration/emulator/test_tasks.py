@@ -1,0 +1,449 @@
+"""ECS tasks: what RunTask refuses, how containers run and end, how tasks are found.
+
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html,
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_StopTask.html,
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListTasks.html and
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.correction(name="ecs_api"),
+    pytest.mark.correction(name="ecs_tasks"),
+    pytest.mark.correction(name="ecs_events"),
+]
+
+
+def code(error: pytest.ExceptionInfo[ClientError]) -> str:
+    named: str = error.value.response["Error"]["Code"]
+    return named
+
+
+# --- RunTask ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_cluster_that_does_not_exist_is_refused(fargate: Any) -> None:
+    definition = fargate.define("")
+    with pytest.raises(ClientError) as error:
+        fargate.ecs.run_task(cluster="no-such-cluster", taskDefinition=definition)
+    assert code(error) == "ClusterNotFoundException"
+
+
+def test_a_deregistered_revision_cannot_run(fargate: Any) -> None:
+    definition = fargate.define("")
+    fargate.ecs.deregister_task_definition(taskDefinition=definition)
+    with pytest.raises(ClientError, match="TaskDefinition is inactive") as error:
+        fargate.run(definition)
+    assert code(error) == "ClientException"
+
+
+def test_a_deregistered_revision_keeps_its_running_task_but_starts_none(fargate: Any) -> None:
+    """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeregisterTaskDefinition.html."""
+    definition = fargate.define("import time; time.sleep(60)", stopTimeout=2)
+    arn = fargate.start(definition)
+    fargate.when(arn, "RUNNING")
+    fargate.ecs.deregister_task_definition(taskDefinition=definition)
+    with pytest.raises(ClientError, match="TaskDefinition is inactive"):
+        fargate.run(definition)
+    assert fargate.describe(arn)["lastStatus"] == "RUNNING"
+    fargate.ecs.stop_task(cluster=fargate.cluster, task=arn)
+    fargate.when(arn, "STOPPED")
+
+
+def test_a_task_definition_is_described_in_ecs_s_normal_form(fargate: Any) -> None:
+    definition = fargate.define("", linuxParameters={"capabilities": {"drop": ["ALL"]}})
+    described = fargate.ecs.describe_task_definition(taskDefinition=definition)["taskDefinition"]
+    (container,) = described["containerDefinitions"]
+    assert container["linuxParameters"] == {"capabilities": {"add": [], "drop": ["ALL"]}}
+    assert (container["cpu"], container["essential"]) == (0, True)
+    for name in ("environment", "mountPoints", "portMappings", "systemControls", "volumesFrom"):
+        assert container[name] == []
+    assert (described["volumes"], described["placementConstraints"]) == ([], [])
+    assert not {"ipcMode", "pidMode", "proxyConfiguration"} & described.keys()
+
+
+def test_a_bare_family_is_its_latest_active_revision(aws: Any, fargate: Any) -> None:
+    first, second = fargate.define("print(1)"), fargate.define("print(2)")
+    fargate.ecs.deregister_task_definition(taskDefinition=second)
+    assert fargate.finish(aws.name("family"))["taskDefinitionArn"] == first
+    described = fargate.ecs.describe_task_definition(taskDefinition=aws.name("family"))["taskDefinition"]
+    assert described["taskDefinitionArn"] == first
+
+
+def test_overrides_over_8192_characters_are_refused(fargate: Any) -> None:
+    override = {"name": "app", "environment": [{"name": "X", "value": "x" * 8192}]}
+    with pytest.raises(ClientError, match="8192") as error:
+        fargate.run(fargate.define(""), overrides={"containerOverrides": [override]})
+    assert code(error) == "InvalidParameterException"
+
+
+def test_an_override_for_another_container_is_refused(fargate: Any) -> None:
+    with pytest.raises(ClientError, match="not a container in the TaskDefinition") as error:
+        fargate.run(fargate.define(""), overrides={"containerOverrides": [{"name": "other"}]})
+    assert code(error) == "InvalidParameterException"
+
+
+def test_more_than_ten_tasks_a_call_are_refused(fargate: Any) -> None:
+    with pytest.raises(ClientError) as error:
+        fargate.run(fargate.define(""), count=11)
+    assert code(error) == "InvalidParameterException"
+
+
+def test_a_task_in_a_vpc_needs_its_network(fargate: Any) -> None:
+    with pytest.raises(ClientError, match="Network Configuration must be provided"):
+        fargate.ecs.run_task(cluster=fargate.cluster, taskDefinition=fargate.define(""), launchType="FARGATE")
+
+
+def test_the_network_of_a_task_has_to_be_there_and_in_one_vpc(aws: Any, fargate: Any) -> None:
+    ec2, definition = aws.client("ec2"), fargate.define("")
+    vpc = ec2.create_vpc(CidrBlock="10.8.0.0/16")["Vpc"]["VpcId"]
+    elsewhere = ec2.create_security_group(GroupName=aws.name("elsewhere"), Description="x", VpcId=vpc)["GroupId"]
+    for subnet, group, reason in (
+        ("subnet-0", fargate.security_group, "The subnet ID 'subnet-0' does not exist"),
+        (fargate.subnet, "sg-0", "The security group 'sg-0' does not exist"),
+        (fargate.subnet, elsewhere, "not all in the same VPC"),
+    ):
+        network = {"awsvpcConfiguration": {"subnets": [subnet], "securityGroups": [group]}}
+        with pytest.raises(ClientError, match=reason) as error:
+            fargate.ecs.run_task(
+                cluster=fargate.cluster, taskDefinition=definition, launchType="FARGATE", networkConfiguration=network
+            )
+        assert code(error) == "InvalidParameterException"
+
+
+def test_a_capacity_provider_has_to_be_the_cluster_s(fargate: Any) -> None:
+    definition = fargate.define("")
+    request = {"cluster": fargate.cluster, "taskDefinition": definition, "networkConfiguration": fargate.network}
+    spot = [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]
+    with pytest.raises(ClientError, match="FARGATE_SPOT is not associated") as refused:
+        fargate.ecs.run_task(**request, capacityProviderStrategy=spot)
+    assert code(refused) == "InvalidParameterException"
+
+    fargate.ecs.put_cluster_capacity_providers(
+        cluster=fargate.cluster, capacityProviders=["FARGATE", "FARGATE_SPOT"], defaultCapacityProviderStrategy=[]
+    )
+    (task,) = fargate.ecs.run_task(**request, capacityProviderStrategy=spot)["tasks"]
+    assert (task["launchType"], task["capacityProviderName"]) == ("FARGATE", "FARGATE_SPOT")
+    with pytest.raises(ClientError, match="both a launch type and capacity provider strategy"):
+        fargate.ecs.run_task(**request, capacityProviderStrategy=spot, launchType="FARGATE")
+
+
+def test_a_role_that_ecs_cannot_assume_is_refused(aws: Any, fargate: Any) -> None:
+    definition = fargate.define("")
+    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    aws.client("iam").update_assume_role_policy(
+        RoleName=aws.name("task"), PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    )
+    with pytest.raises(ClientError, match="ECS was unable to assume the role") as error:
+        fargate.run(definition)
+    assert code(error) == "ClientException"
+
+
+# --- client tokens ---------------------------------------------------------------------------------------------------
+
+
+def test_the_same_client_token_is_the_same_task(fargate: Any) -> None:
+    """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html."""
+    definition = fargate.define("")
+    first = fargate.run(definition, clientToken="once")["tasks"]
+    again = fargate.run(definition, clientToken="once")["tasks"]
+    assert [task["taskArn"] for task in first] == [task["taskArn"] for task in again]
+    fargate.when(first[0]["taskArn"], "STOPPED")
+    assert fargate.run(definition, clientToken="once")["tasks"][0]["lastStatus"] == "STOPPED"
+    assert fargate.run(definition, clientToken="another")["tasks"][0]["taskArn"] != first[0]["taskArn"]
+
+
+def test_a_client_token_with_other_parameters_is_a_conflict_that_names_the_tasks(fargate: Any) -> None:
+    definition = fargate.define("")
+    token = fargate.cluster
+    arn = fargate.start(definition, clientToken=token)
+    with pytest.raises(ClientError) as error:
+        fargate.run(definition, clientToken=token, startedBy="someone-else")
+    assert code(error) == "ConflictException"
+    assert error.value.response["resourceIds"] == [arn]
+    fargate.when(arn, "STOPPED")
+
+
+# --- containers ------------------------------------------------------------------------------------------------------
+
+
+def test_a_container_gets_its_own_environment_and_nothing_of_the_emulators(aws: Any, fargate: Any) -> None:
+    definition = fargate.define(
+        "import os, json; print(json.dumps(dict(os.environ)))",
+        environment=[{"name": "GIVEN", "value": "in the definition"}, {"name": "BOTH", "value": "definition"}],
+    )
+    override = {"name": "app", "environment": [{"name": "BOTH", "value": "override"}]}
+    task = fargate.finish(definition, overrides={"containerOverrides": [override]})
+    variables = json.loads(fargate.log(task["taskArn"])[0])
+    assert (variables["GIVEN"], variables["BOTH"], variables["FROM_IMAGE"]) == ("in the definition", "override", "yes")
+    assert variables["AWS_REGION"] == aws.region
+    assert variables["AWS_ENDPOINT_URL"] == aws.emulator.endpoint_url
+    expected = {
+        *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION"),
+        *("AWS_ENDPOINT_URL", "AWS_EXECUTION_ENV", "ECS_CONTAINER_METADATA_URI_V4"),
+        *("GIVEN", "BOTH", "FROM_IMAGE", "HOME", "TMPDIR", "PATH"),
+    }
+    assert set(variables) - {"LC_CTYPE"} == expected
+
+
+@pytest.mark.both_runtimes
+def test_a_container_acts_as_its_task_role(aws: Any, fargate: Any) -> None:
+    definition = fargate.define(
+        "import boto3\n"
+        "print(boto3.client('sts').get_caller_identity()['Arn'])\n"
+        "boto3.client('s3').list_buckets()\n"
+        "try:\n"
+        "    boto3.client('s3').create_bucket(Bucket='not-allowed')\n"
+        "except Exception as error:\n"
+        "    print(error)\n"
+    )
+    task = fargate.finish(definition)
+    identity, refusal = fargate.log(task["taskArn"])
+    task_id = task["taskArn"].rsplit("/", 1)[-1]
+    assert identity == f"arn:aws:sts::{aws.account}:assumed-role/{aws.name('task')}/{task_id}"
+    assert "AccessDenied" in refusal
+    assert "s3:CreateBucket" in refusal
+
+
+@pytest.mark.both_runtimes
+def test_a_container_finds_its_task_in_the_metadata(fargate: Any) -> None:
+    definition = fargate.define(
+        "import json, os, urllib.request\n"
+        "address = os.environ['ECS_CONTAINER_METADATA_URI_V4'] + '/task'\n"
+        "print(json.load(urllib.request.urlopen(address))['TaskARN'])\n"
+    )
+    task = fargate.finish(definition)
+    assert fargate.log(task["taskArn"]) == [task["taskArn"]]
+
+
+@pytest.mark.both_runtimes
+def test_the_command_of_the_image_the_definition_and_the_override(fargate: Any) -> None:
+    script = "import sys; print(sys.argv[1:])"
+    definition = fargate.define(script, command=["from", "definition"])
+    assert fargate.log(fargate.finish(definition)["taskArn"]) == ["['from', 'definition']"]
+    override = {"containerOverrides": [{"name": "app", "command": ["from", "override"]}]}
+    assert fargate.log(fargate.finish(definition, overrides=override)["taskArn"]) == ["['from', 'override']"]
+
+
+@pytest.mark.both_runtimes
+def test_a_signal_is_128_plus_its_number_as_exit_code(fargate: Any) -> None:
+    definition = fargate.define("import os; os.kill(os.getpid(), 9)", linuxParameters={"initProcessEnabled": True})
+    task = fargate.finish(definition)
+    assert task["containers"][0]["exitCode"] == 137
+    assert (task["stopCode"], task["stoppedReason"]) == ("EssentialContainerExited", "Essential container exited")
+
+
+@pytest.mark.both_runtimes
+def test_each_container_keeps_its_own_exit_code_and_only_an_essential_one_ends_the_task(
+    fargate: Any, until: Any
+) -> None:
+    script = "import sys, time; sys.exit(4) if sys.argv[1:] == ['ends'] else time.sleep(60)"
+    made = fargate.define(script, stopTimeout=2, linuxParameters={"initProcessEnabled": True})
+    one = fargate.ecs.describe_task_definition(taskDefinition=made)["taskDefinition"]
+    (app,) = one["containerDefinitions"]
+    side = {**app, "name": "side", "command": ["ends"], "essential": False}
+    names = ("family", "requiresCompatibilities", "networkMode", "cpu", "memory", "taskRoleArn", "executionRoleArn")
+    both = fargate.ecs.register_task_definition(
+        **{name: one[name] for name in names}, containerDefinitions=[app, side]
+    )["taskDefinition"]["taskDefinitionArn"]
+    arn = fargate.start(both)
+
+    def codes() -> dict[str, int | None]:
+        return {container["name"]: container.get("exitCode") for container in fargate.describe(arn)["containers"]}
+
+    until(lambda: True if codes()["side"] is not None else None)
+    assert codes() == {"app": None, "side": 4}
+    assert fargate.when(arn, "RUNNING")["desiredStatus"] == "RUNNING"
+    fargate.ecs.stop_task(cluster=fargate.cluster, task=arn)
+    fargate.when(arn, "STOPPED")
+    assert codes() == {"app": 143, "side": 4}
+
+
+@pytest.mark.both_runtimes
+def test_a_program_that_is_not_there_keeps_the_task_from_starting(fargate: Any) -> None:
+    task = fargate.finish(fargate.define("", entryPoint=["/no/such/program"]))
+    assert task["stopCode"] == "TaskFailedToStart"
+    assert task["stoppedReason"].startswith("CannotStartContainerError: ")
+    assert "exitCode" not in task["containers"][0]
+
+
+def test_a_container_ends_with_everything_it_started(fargate: Any) -> None:
+    definition = fargate.define(
+        "import subprocess; print(subprocess.Popen(['sleep', '300']).pid, flush=True)", stopTimeout=2
+    )
+    task = fargate.finish(definition)
+    child = int(fargate.log(task["taskArn"])[0])
+    assert not alive(child)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that ended and waits to be collected does not."""
+    try:
+        return " Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+
+
+# --- StopTask --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.both_runtimes
+def test_stop_task_sends_sigterm_and_the_task_stops_when_its_container_ended(fargate: Any) -> None:
+    definition = fargate.define(
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (print('ending', flush=True), sys.exit(143)))\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    arn = fargate.start(definition)
+    fargate.when(arn, "RUNNING")
+    until_ready(fargate, arn)
+    answer = fargate.ecs.stop_task(cluster=fargate.cluster, task=arn, reason="enough")["task"]
+    assert (answer["desiredStatus"], answer["stopCode"]) == ("STOPPED", "UserInitiated")
+    task = fargate.when(arn, "STOPPED")
+    assert task["stoppedReason"] == "enough"
+    assert task["containers"][0]["exitCode"] == 143
+    assert fargate.log(arn) == ["ready", "ending"]
+
+
+def until_ready(fargate: Any, arn: str) -> None:
+    while "ready" not in fargate.log(arn):
+        pass
+
+
+@pytest.mark.both_runtimes
+def test_a_container_that_ignores_sigterm_is_killed_after_its_stop_timeout(fargate: Any) -> None:
+    definition = fargate.define(
+        "import signal, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(60)\n",
+        stopTimeout=2,
+    )
+    arn = fargate.start(definition)
+    fargate.when(arn, "RUNNING")
+    until_ready(fargate, arn)
+    fargate.ecs.stop_task(cluster=fargate.cluster, task=arn)
+    assert fargate.when(arn, "STOPPED")["containers"][0]["exitCode"] == 137
+
+
+def test_stopping_an_unknown_task_is_refused(fargate: Any) -> None:
+    with pytest.raises(ClientError, match="The referenced task was not found") as error:
+        fargate.ecs.stop_task(cluster=fargate.cluster, task="0" * 32)
+    assert code(error) == "InvalidParameterException"
+
+
+# --- DescribeTasks and ListTasks -------------------------------------------------------------------------------------
+
+
+def test_stopped_tasks_are_still_described_and_unknown_ones_are_missing(aws: Any, fargate: Any) -> None:
+    arn = fargate.finish(fargate.define(""))["taskArn"]
+    unknown = arn[:-1] + ("0" if arn[-1] != "0" else "1")
+    answer = fargate.ecs.describe_tasks(cluster=fargate.cluster, tasks=[arn, unknown])
+    assert [task["lastStatus"] for task in answer["tasks"]] == ["STOPPED"]
+    assert answer["failures"] == [{"arn": unknown, "reason": "MISSING"}]
+    times = [answer["tasks"][0][name] for name in ("createdAt", "startedAt", "stoppedAt")]
+    assert times == sorted(times) and any(time.microsecond for time in times)
+
+
+@pytest.mark.parametrize("number", [0, 101])
+def test_one_to_a_hundred_tasks_are_described(fargate: Any, number: int) -> None:
+    with pytest.raises(ClientError) as error:
+        fargate.ecs.describe_tasks(cluster=fargate.cluster, tasks=[str(each) for each in range(number)])
+    assert code(error) == "InvalidParameterException"
+
+
+@pytest.mark.both_runtimes
+def test_tasks_are_listed_by_who_started_them_and_by_family(aws: Any, fargate: Any) -> None:
+    definition = fargate.define("import time; time.sleep(60)", stopTimeout=2)
+    mine, other = fargate.start(definition, startedBy="me"), fargate.start(definition, startedBy="you")
+
+    def listed(**filters: str) -> set[str]:
+        return set(fargate.ecs.list_tasks(cluster=fargate.cluster, **filters)["taskArns"])
+
+    assert listed(startedBy="me") == {mine}
+    page = fargate.ecs.list_tasks(cluster=fargate.cluster, maxResults=1)
+    (first,) = page["taskArns"]
+    rest = fargate.ecs.list_tasks(cluster=fargate.cluster, maxResults=1, nextToken=page["nextToken"])
+    assert {first, *rest["taskArns"]} == {mine, other} and "nextToken" not in rest
+    assert listed(family=aws.name("family")) == {mine, other}
+    assert listed(desiredStatus="STOPPED") == set()
+    for arn in (mine, other):
+        fargate.ecs.stop_task(cluster=fargate.cluster, task=arn)
+        fargate.when(arn, "STOPPED")
+    assert listed(family=aws.name("family"), desiredStatus="STOPPED") == {mine, other}
+    assert listed(family=aws.name("another"), desiredStatus="STOPPED") == set()
+    assert listed() == listed(startedBy="me") == set()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"desiredStatus": "RUNNING"},
+        {"desiredStatus": "STOPPED"},
+        {"family": "family"},
+        {"launchType": "FARGATE"},
+        {"containerInstance": "instance"},
+        {"serviceName": "service"},
+    ],
+)
+def test_started_by_has_to_be_the_only_filter(fargate: Any, other: dict[str, str]) -> None:
+    with pytest.raises(ClientError, match="cannot specify startedBy with other arguments") as error:
+        fargate.ecs.list_tasks(cluster=fargate.cluster, startedBy="me", **other)
+    assert code(error) == "InvalidParameterException"
+    assert fargate.ecs.list_tasks(cluster=fargate.cluster, startedBy="me", maxResults=10)["taskArns"] == []
+
+
+def test_pages_have_a_hundred_tasks_at_most(fargate: Any) -> None:
+    with pytest.raises(ClientError) as error:
+        fargate.ecs.list_tasks(cluster=fargate.cluster, maxResults=101)
+    assert code(error) == "InvalidParameterException"
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.both_runtimes
+def test_every_change_of_a_task_is_an_event(aws: Any, fargate: Any, until: Any) -> None:
+    """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html."""
+    sqs, events, rule = aws.client("sqs"), aws.client("events"), aws.name("rule")
+    queue = sqs.create_queue(QueueName=aws.name("queue"))["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    grant = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [grant]})
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
+    pattern = {
+        "source": ["aws.ecs"],
+        "detail-type": ["ECS Task State Change"],
+        "detail": {"clusterArn": [fargate.cluster_arn]},
+    }
+    events.put_rule(Name=rule, EventPattern=json.dumps(pattern))
+    events.put_targets(Rule=rule, Targets=[{"Id": "queue", "Arn": arn}])
+    task = fargate.finish(fargate.define("raise SystemExit(5)"))
+    seen: list[dict[str, Any]] = []
+
+    def stopped() -> bool | None:
+        messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+        seen.extend(json.loads(message["Body"])["detail"] for message in messages)
+        return True if any(each["lastStatus"] == "STOPPED" for each in seen) else None
+
+    until(stopped)
+    last = {each["lastStatus"]: each for each in seen}
+    assert {"PROVISIONING", "PENDING", "RUNNING", "STOPPED"} <= set(last)
+    assert {each["taskArn"] for each in seen} == {task["taskArn"]}
+    assert last["STOPPED"]["containers"][0]["exitCode"] == 5
+    assert last["STOPPED"]["stopCode"] == "EssentialContainerExited"

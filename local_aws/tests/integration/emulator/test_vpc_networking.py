@@ -1,0 +1,134 @@
+"""VPC endpoints and NAT gateways keep what they were given; zones are filtered.
+
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_VpcEndpoint.html,
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_NatGateway.html and
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeAvailabilityZones.html
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+pytestmark = [pytest.mark.integration, pytest.mark.correction(name="vpc_networking")]
+
+
+def test_an_interface_endpoint_keeps_its_groups_and_private_dns(aws: Any, fargate: Any) -> None:
+    ec2 = aws.client("ec2")
+    vpc = ec2.describe_subnets(SubnetIds=[fargate.subnet])["Subnets"][0]["VpcId"]
+    made = ec2.create_vpc_endpoint(
+        VpcId=vpc,
+        ServiceName=f"com.amazonaws.{aws.region}.logs",
+        VpcEndpointType="Interface",
+        SubnetIds=[fargate.subnet],
+        SecurityGroupIds=[fargate.security_group],
+        PrivateDnsEnabled=False,
+    )["VpcEndpoint"]
+    assert made["PrivateDnsEnabled"] is False
+    other = ec2.create_security_group(GroupName=aws.name("other"), Description="x", VpcId=vpc)["GroupId"]
+    ec2.modify_vpc_endpoint(
+        VpcEndpointId=made["VpcEndpointId"],
+        PrivateDnsEnabled=True,
+        AddSecurityGroupIds=[other],
+        RemoveSecurityGroupIds=[fargate.security_group],
+    )
+    found = ec2.describe_vpc_endpoints(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["VpcEndpoints"]
+    assert [each["VpcEndpointId"] for each in found] == [made["VpcEndpointId"]]
+    assert found[0]["PrivateDnsEnabled"] is True
+    assert found[0]["Groups"] == [{"GroupId": other, "GroupName": aws.name("other")}]
+    assert len(found[0]["NetworkInterfaceIds"]) == 1
+    assert "Allow" in found[0]["PolicyDocument"]
+
+
+def test_an_endpoint_keeps_its_policy_until_it_is_reset(aws: Any, fargate: Any) -> None:
+    ec2 = aws.client("ec2")
+    vpc = ec2.describe_subnets(SubnetIds=[fargate.subnet])["Subnets"][0]["VpcId"]
+    reading = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "*"}
+    given = json.dumps({"Version": "2012-10-17", "Statement": [reading]})
+    made = ec2.create_vpc_endpoint(VpcId=vpc, ServiceName=f"com.amazonaws.{aws.region}.s3", PolicyDocument=given)
+    identity = made["VpcEndpoint"]["VpcEndpointId"]
+
+    def policy() -> str:
+        found: str = ec2.describe_vpc_endpoints(VpcEndpointIds=[identity])["VpcEndpoints"][0]["PolicyDocument"]
+        return found
+
+    assert json.loads(policy()) == json.loads(given)
+    ec2.modify_vpc_endpoint(VpcEndpointId=identity, ResetPolicy=True)
+    assert "GetObject" not in policy()
+
+
+def test_a_subnet_has_the_ipv6_addresses_it_was_given(aws: Any) -> None:
+    """https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Subnet.html."""
+    ec2 = aws.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"]
+    made = ec2.create_subnet(VpcId=vpc, CidrBlock="10.7.1.0/24", Ipv6CidrBlock="2001:db8:0:1::/64")["Subnet"]
+    ec2.modify_subnet_attribute(SubnetId=made["SubnetId"], AssignIpv6AddressOnCreation={"Value": True})
+    (found,) = ec2.describe_subnets(SubnetIds=[made["SubnetId"]])["Subnets"]
+    assert found["AssignIpv6AddressOnCreation"] is True
+    assert found["Ipv6CidrBlockAssociationSet"] == made["Ipv6CidrBlockAssociationSet"]
+    (association,) = found["Ipv6CidrBlockAssociationSet"]
+    assert (association["Ipv6CidrBlock"], association["Ipv6CidrBlockState"]) == (
+        "2001:db8:0:1::/64",
+        {"State": "associated"},
+    )
+
+
+def attach_internet_gateway(ec2: Any, subnet: str) -> None:
+    vpc = ec2.describe_subnets(SubnetIds=[subnet])["Subnets"][0]["VpcId"]
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+
+
+def test_a_nat_gateway_fails_in_a_vpc_without_an_internet_gateway(aws: Any, fargate: Any) -> None:
+    ec2 = aws.client("ec2")
+    address = ec2.allocate_address(Domain="vpc")["AllocationId"]
+    made = ec2.create_nat_gateway(SubnetId=fargate.subnet, AllocationId=address)["NatGateway"]
+    found = ec2.describe_nat_gateways(NatGatewayIds=[made["NatGatewayId"]])["NatGateways"][0]
+    assert (found["State"], found["FailureCode"]) == ("failed", "Gateway.NotAttached")
+    assert found["FailureMessage"] == f"Network {found['VpcId']} has no Internet gateway attached"
+    private = ec2.create_nat_gateway(SubnetId=fargate.subnet, ConnectivityType="private")["NatGateway"]
+    assert private["State"] == "available"
+    attach_internet_gateway(ec2, fargate.subnet)
+    again = ec2.create_nat_gateway(SubnetId=fargate.subnet, AllocationId=address)["NatGateway"]
+    assert again["State"] == "available"
+
+
+def test_an_unknown_nat_gateway_is_an_error(aws: Any) -> None:
+    with pytest.raises(ClientError) as error:
+        aws.client("ec2").describe_nat_gateways(NatGatewayIds=["nat-00000000000000000"])
+    assert error.value.response["Error"]["Code"] == "NatGatewayNotFound"
+
+
+def test_an_unknown_endpoint_is_an_error(aws: Any) -> None:
+    with pytest.raises(ClientError) as error:
+        aws.client("ec2").describe_vpc_endpoints(VpcEndpointIds=["vpce-00000000000000000"])
+    assert error.value.response["Error"]["Code"] == "InvalidVpcEndpointId.NotFound"
+
+
+def test_a_nat_gateway_has_the_address_it_was_given(aws: Any, fargate: Any) -> None:
+    ec2 = aws.client("ec2")
+    attach_internet_gateway(ec2, fargate.subnet)
+    address = ec2.allocate_address(Domain="vpc")
+    made = ec2.create_nat_gateway(SubnetId=fargate.subnet, AllocationId=address["AllocationId"])["NatGateway"]
+    found = ec2.describe_nat_gateways(NatGatewayIds=[made["NatGatewayId"]])["NatGateways"][0]
+    (given,) = found["NatGatewayAddresses"]
+    assert (given["AllocationId"], given["PublicIp"]) == (address["AllocationId"], address["PublicIp"])
+    assert given["IsPrimary"] is True
+    assert given["NetworkInterfaceId"].startswith("eni-")
+
+
+def test_a_local_zone_that_was_opted_in_to_sorts_first_and_filters_leave_it_out(aws: Any) -> None:
+    ec2 = aws.client("ec2")
+
+    def names(**asked: Any) -> list[str]:
+        return sorted(zone["ZoneName"] for zone in ec2.describe_availability_zones(**asked)["AvailabilityZones"])
+
+    assert names() == ["us-east-1-atl-1a", "us-east-1a", "us-east-1b", "us-east-1c"]
+    no_opt_in = [{"Name": "opt-in-status", "Values": ["opt-in-not-required"]}]
+    assert names(Filters=no_opt_in) == ["us-east-1a", "us-east-1b", "us-east-1c"]
+    assert names(Filters=[*no_opt_in, {"Name": "zone-id", "Values": ["use1-az2", "use1-atl1-az1"]}]) == ["us-east-1b"]
+    assert names(ZoneNames=["us-east-1c", "us-east-1a"]) == ["us-east-1a", "us-east-1c"]
+    assert names(Filters=[{"Name": "state", "Values": ["impaired"]}]) == []

@@ -1,0 +1,155 @@
+"""What a program can ask of the plugins under the real engine: tags, ignored changes, errors."""
+
+import gc
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+import pytest
+from pulumi import automation as auto
+
+from local_aws.testing import MakeStack
+from local_aws.testing.stacks import changes
+from local_aws.tests.integration.plugins.cases import policy
+from local_aws.tests.integration.plugins.harness import World
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.integration]
+
+
+class Options:
+    """A program that asks for one thing after the other."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.days = 7
+        self.name = "/ignored"
+
+    def __call__(self) -> None:
+        aws.cloudwatch.LogGroup(
+            "ignored",
+            name=self.name,
+            retention_in_days=self.days,
+            opts=pulumi.ResourceOptions(ignore_changes=["retentionInDays"]),
+        )
+        for name in ("changed", "removed"):
+            aws.cloudwatch.LogGroup(name, name=f"/by-hand/{name}", retention_in_days=3)
+        tagged = aws.Provider(
+            "tagged",
+            region="us-east-1",
+            access_key="test",
+            secret_key="test",
+            s3_use_path_style=True,
+            skip_credentials_validation=True,
+            default_tags={"tags": {"owner": "everybody", "kind": "default"}},
+            endpoints=[{"logs": self.world.emulator.endpoint_url}],
+        )
+        group = aws.cloudwatch.LogGroup(
+            "lines", name="/tagged", tags={"kind": "own"}, opts=pulumi.ResourceOptions(provider=tagged)
+        )
+        pulumi.export("tags", group.tags_all)
+
+
+@dataclass(frozen=True)
+class Life:
+    """What came of deploying it, of looking whether anything changed, and of changing it."""
+
+    stack: auto.Stack
+    program: Options
+    first: auto.UpResult
+    preview: auto.PreviewResult
+    refresh: auto.RefreshResult
+    second: auto.UpResult
+
+
+@pytest.fixture(scope="module")
+def life(world: World, make_stack: MakeStack) -> Life:
+    program = Options(world)
+    stack = make_stack("options", program)
+    first = stack.up()
+    preview = stack.preview()
+    refresh = stack.refresh()
+    program.days = 30
+    return Life(stack, program, first, preview, refresh, stack.up())
+
+
+def test_nothing_changes_by_itself(life: Life) -> None:
+    assert (changes(life.preview), changes(life.refresh)) == ({}, {})
+
+
+def test_default_tags_are_on_everything(life: Life) -> None:
+    assert life.first.outputs["tags"].value == {"owner": "everybody", "kind": "own"}
+
+
+def test_ignored_changes_stay(life: Life) -> None:
+    assert changes(life.second) == {}
+
+
+def test_what_cannot_be_read_after_it_was_made_stays_in_the_state_until_it_is_destroyed(
+    world: World, make_stack: MakeStack
+) -> None:
+    logs = world.client("logs")
+    stack = make_stack("unread", lambda: aws.cloudwatch.LogGroup("unread", name="/unread") and None)
+    denied = {"error": "AccessDeniedException", "message": "not to be read", "status": 400}
+    world.emulator.inject_faults([{"service": "logs", "operation": "DescribeLogGroups", "effect": denied}])
+    try:
+        with pytest.raises(auto.CommandError, match="not to be read"):
+            stack.up()
+    finally:
+        world.emulator.inject_faults([])
+
+    (kept,) = (each for each in stack.export_stack().deployment["resources"] if each.get("id") == "/unread")
+    assert "not to be read" in kept["initErrors"][0]
+    assert changes(stack.up()) == {"update": 1}, "the engine looks again"
+    assert logs.describe_log_groups(logGroupNamePrefix="/unread")["logGroups"]
+    assert changes(stack.destroy())["delete"] == 2, "with the stack itself"
+    assert not logs.describe_log_groups(logGroupNamePrefix="/unread")["logGroups"]
+
+
+def test_what_somebody_changed_or_removed_by_hand_is_mended(life: Life, world: World) -> None:
+    logs = world.client("logs")
+    logs.put_retention_policy(logGroupName="/by-hand/changed", retentionInDays=30)
+    logs.delete_log_group(logGroupName="/by-hand/removed")
+    assert changes(life.stack.refresh()) == {"update": 1, "delete": 1}
+    assert changes(life.stack.up()) == {"update": 1, "create": 1}
+    found = logs.describe_log_groups(logGroupNamePrefix="/by-hand/")["logGroups"]
+    assert [group["retentionInDays"] for group in found] == [3, 3]
+    life.program.name = "/replaced"
+    assert changes(life.stack.up()) == {"replace": 1}
+
+
+def unknown_type() -> None:
+    pulumi.CustomResource("aws:sns/topic:Topic", "topic", {"name": "x"})
+
+
+def unknown_property() -> None:
+    aws.cloudwatch.LogGroup("lines", name="/lines", name_prefix="x")
+
+
+def imported() -> None:
+    aws.cloudwatch.LogGroup("taken", name="/plugins/world", opts=pulumi.ResourceOptions(import_="/plugins/world"))
+
+
+def refused_by_aws() -> None:
+    soon = pulumi.ResourceOptions(custom_timeouts=pulumi.CustomTimeouts(create="1s"))
+    aws.iam.RolePolicy("lost", name="lost", role="there-is-none", policy=policy("s3:*"), opts=soon)
+
+
+def test_every_refusal_says_what_and_where(make_stack: MakeStack) -> None:
+    named = {
+        unknown_type: ("does not know the resource type aws:sns/topic:Topic",),
+        unknown_property: (
+            "aws:cloudwatch/logGroup:LogGroup 'lines'",
+            "property namePrefix: there is no such property",
+        ),
+        imported: ("aws:cloudwatch/logGroup:LogGroup taken", "cannot import"),
+        refused_by_aws: ("creating aws:iam/rolePolicy:RolePolicy lost", "PutRolePolicy with NoSuchEntity"),
+    }
+    stack = make_stack("refused", unknown_type)
+    for program, texts in named.items():
+        with pytest.raises(auto.CommandError) as failure:
+            stack.up(program=program)
+        for text in texts:
+            assert text in str(failure.value)
+    # A program that fails leaves futures with exceptions behind, which are reported when they are collected. Where that
+    # happens in the middle of ast.parse, Python 3.11 gives up with a SystemError: let it happen here.
+    gc.collect()

@@ -1,0 +1,134 @@
+"""The corrections: what is said about them is what there is, and what the command that asks for each makes of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from local_aws import corrections
+from local_aws.corrections import Outcome
+from local_aws.emulator import aws_behaviour
+from local_aws.emulator.aws_behaviour.patching import RECORD
+
+FOLDER = Path(aws_behaviour.__file__).parent
+DOCUMENT = (Path(__file__).resolve().parents[3] / "README.md").read_text(encoding="utf-8")
+HELPERS = {"__init__", "calls", "installation", "lambda_bootstrap", "patching", "permissions", "states_scope"}
+"""Modules that correct nothing themselves."""
+
+
+def in_one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def in_the_package() -> list[tuple[str, str, str]]:
+    """Module, subject and corrections, as the package's docstring lists them."""
+    entries = re.findall(r"^(\w+): (.+)\n((?:    .+\n)+)", aws_behaviour.__doc__ or "", re.MULTILINE)
+    return [(module, subject, in_one_line(text)) for module, subject, text in entries]
+
+
+def test_the_documentation_lists_the_corrections_as_the_package_does() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \|$", DOCUMENT, re.MULTILINE)
+    assert rows == in_the_package()
+
+
+def test_every_module_that_corrects_something_is_listed_once() -> None:
+    listed = [module for module, _, _ in in_the_package()]
+    assert sorted(listed) == sorted({path.stem for path in FOLDER.glob("*.py")} - HELPERS)
+
+
+def test_what_is_not_put_right_is_told_in_the_same_words() -> None:
+    told = re.search(r"^Not put right.*?\.$", aws_behaviour.__doc__ or "", re.MULTILINE | re.DOTALL)
+    assert told is not None
+    assert in_one_line(told.group()) in in_one_line(DOCUMENT)
+
+
+def test_every_module_that_is_listed_can_be_left_out_and_none_else() -> None:
+    made = corrections.installed_corrections()
+    assert {each.module for each in made} == {module for module, _, _ in in_the_package()}
+    assert len({each.name for each in made}) == len(made)
+
+
+def test_the_record_is_what_is_installed() -> None:
+    found = corrections.record(corrections.installed_corrections(), sorted(corrections.EMULATOR.rglob("*.py")))
+    assert json.loads(RECORD.read_text(encoding="utf-8")) == found, "python -m local_aws.corrections --accept"
+    assert "missing" not in found["names"].values()
+
+
+def test_the_names_used_are_those_imported_and_their_attributes() -> None:
+    source = """
+from ministack.core.responses import get_region
+from ministack.services import stepfunctions as states
+from elsewhere import other
+
+def work():
+    from ministack import app
+    return states._add_event(other.name, app.SERVICE_HANDLERS["ecs"])
+"""
+    assert set(corrections.names_used(source)) == {
+        "ministack.app",
+        "ministack.app.SERVICE_HANDLERS",
+        "ministack.core.responses.get_region",
+        "ministack.services.stepfunctions",
+        "ministack.services.stepfunctions._add_event",
+    }
+
+
+def test_a_signature_is_what_a_call_has_to_fit() -> None:
+    def call(first: str, *, second: int = 5) -> None: ...
+
+    assert corrections.signature(call) == "(first, *, second=...)"
+    assert corrections.signature(Outcome) == "class (passed, failed)"
+    assert corrections.signature({}) == "dict"
+
+
+def test_what_changed_is_told_with_its_signature_before_and_now() -> None:
+    before = {"version": "1.0.0", "names": {"a": "(x)", "b": "dict", "c": "(y)"}}
+    now = {"version": "1.1.0", "names": {"a": "(x)", "b": "missing", "d": "(z)"}}
+    assert corrections.changes(before, before) == []
+    assert corrections.changes(before, now) == [
+        "MiniStack 1.1.0 is installed, the corrections know 1.0.0",
+        "b: dict -> missing",
+        "c: (y) -> no longer used",
+        "d: not recorded -> (z)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("<testcase name='a'/><testcase name='b'><skipped/></testcase>", Outcome(1, None)),
+        ("<testcase name='a'/><testcase name='b'><failure/></testcase>", Outcome(1, "b")),
+        ("<testcase name='a'><error/></testcase>", Outcome(0, "a")),
+        ("", Outcome(0, None)),
+    ],
+)
+def test_a_run_of_tests_is_read_from_its_report(body: str, found: Outcome) -> None:
+    assert corrections.outcome(f"<testsuites><testsuite>{body}</testsuite></testsuites>") == found
+
+
+@pytest.mark.parametrize(
+    ("without", "needed", "told"),
+    [
+        (Outcome(2, "test_it"), True, "x: needed by test_it"),
+        (Outcome(0, None), False, "x: no test names it"),
+        (Outcome(2, None), False, "x: no test fails without it: superfluous with MiniStack 1.0.0, or untested"),
+    ],
+)
+def test_a_correction_is_needed_where_a_test_fails_without_it(without: Outcome, needed: bool, told: str) -> None:
+    found, line = corrections.verdict("x", without, "1.0.0")
+    assert found is needed and line.startswith(told)
+
+
+def test_each_correction_is_left_out_in_turn(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = {"": Outcome(9, None), "event_targets": Outcome(1, "test_it"), "jsonata_numbers": Outcome(1, None)}
+    monkeypatch.setattr(corrections, "run_tests", lambda _module, left_out="": runs[left_out])
+    assert corrections.main(["event_targets"]) == 0
+    assert corrections.main(["event_targets", "jsonata_numbers"]) == 1
+    runs[""] = Outcome(3, "test_other")
+    assert corrections.main([]) == 2
+    assert "with all corrections, this fails: test_other" in capsys.readouterr().out

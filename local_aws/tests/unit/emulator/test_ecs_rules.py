@@ -1,0 +1,135 @@
+"""Rules of Amazon ECS that need no task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from local_aws.emulator.aws_behaviour import ecs_api, fargate_quota, request_authorization
+from local_aws.emulator.aws_behaviour.calls import Refused
+
+PLACE = ("eu-west-1", "123456789012")
+PREFIX = "arn:aws:ecs:eu-west-1:123456789012"
+
+
+def definition(**more: Any) -> dict[str, Any]:
+    return {"cpu": "256", "memory": "512", "networkMode": "awsvpc", "executionRoleArn": "arn", **more}
+
+
+def test_fargate_takes_the_sizes_it_offers() -> None:
+    """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-cpu-memory-error.html."""
+    for memory in ("512", "1024", "2048"):
+        ecs_api.check_fargate(definition(memory=memory))
+    ecs_api.check_fargate(definition(cpu="16384", memory="122880"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"memory": "4096"}, "No Fargate configuration exists"),
+        ({"cpu": "300"}, "No Fargate configuration exists"),
+        ({"cpu": None}, "'cpu' and 'memory'"),
+        ({"networkMode": "bridge"}, "awsvpc"),
+        (
+            {"executionRoleArn": "", "containerDefinitions": [{"logConfiguration": {"logDriver": "awslogs"}}]},
+            "log driver awslogs",
+        ),
+    ],
+)
+def test_fargate_refuses_what_it_cannot_run(wrong: dict[str, Any], reason: str) -> None:
+    with pytest.raises(Refused, match=reason):
+        ecs_api.check_fargate(definition(**wrong))
+
+
+def test_a_container_definition_is_given_back_with_what_ecs_fills_in() -> None:
+    """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html."""
+    given = {
+        "name": "app",
+        "image": "x",
+        "portMappings": [{"containerPort": 80}],
+        "healthCheck": {"command": ["true"], "timeout": 9},
+        "linuxParameters": {"initProcessEnabled": True, "capabilities": {"drop": ["ALL"]}},
+    }
+    assert ecs_api.described_container(given, {"networkMode": "awsvpc"}) == {
+        "name": "app",
+        "image": "x",
+        "cpu": 0,
+        "essential": True,
+        "environment": [],
+        "mountPoints": [],
+        "volumesFrom": [],
+        "systemControls": [],
+        "portMappings": [{"containerPort": 80, "hostPort": 80, "protocol": "tcp"}],
+        "healthCheck": {"command": ["true"], "interval": 30, "timeout": 9, "retries": 3},
+        "linuxParameters": {"initProcessEnabled": True, "capabilities": {"add": [], "drop": ["ALL"]}},
+    }
+    empty = {"name": "app", "linuxParameters": {"capabilities": {}}}
+    assert ecs_api.described_container(empty, {"networkMode": "bridge"})["linuxParameters"] == {}
+
+
+@pytest.mark.parametrize(
+    ("action", "request_", "resources"),
+    [
+        ("RunTask", {"taskDefinition": "family:3"}, [f"{PREFIX}:task-definition/family:3"]),
+        ("StopTask", {"cluster": "c", "task": "t"}, [f"{PREFIX}:task/c/t"]),
+        (
+            "DescribeTasks",
+            {"cluster": "c", "tasks": ["t", f"{PREFIX}:task/c/u"]},
+            [f"{PREFIX}:task/c/t", f"{PREFIX}:task/c/u"],
+        ),
+        ("ListTasks", {"cluster": "c"}, [f"{PREFIX}:container-instance/c/*"]),
+        ("RegisterTaskDefinition", {"family": "f"}, [f"{PREFIX}:task-definition/f:*"]),
+        ("DeregisterTaskDefinition", {"taskDefinition": "f:1"}, ["*"]),
+        ("CreateCluster", {"clusterName": "c"}, None),
+    ],
+)
+def test_calls_are_authorized_on_the_resources_of_the_reference(
+    action: str, request_: dict[str, Any], resources: list[str] | None
+) -> None:
+    """https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html."""
+    assert request_authorization.ecs_resources(action, request_, *PLACE) == resources
+
+
+def test_calls_on_tasks_carry_their_cluster() -> None:
+    for action in ("RunTask", "StopTask", "DescribeTasks", "ListTasks"):
+        keys = request_authorization.ecs_keys(action, {"cluster": "c"}, *PLACE)
+        assert keys["ecs:cluster"] == f"{PREFIX}:cluster/c"
+
+
+def test_run_task_carries_its_capacity_providers() -> None:
+    strategy = [{"capacityProvider": "FARGATE_SPOT"}, {"capacityProvider": "FARGATE"}]
+    keys = request_authorization.ecs_keys("RunTask", {"cluster": "c", "capacityProviderStrategy": strategy}, *PLACE)
+    assert keys["ecs:capacity-provider"] == ["FARGATE_SPOT", "FARGATE"]
+    assert "ecs:capacity-provider" not in request_authorization.ecs_keys("RunTask", {"cluster": "c"}, *PLACE)
+
+
+def test_times_have_milliseconds() -> None:
+    assert ecs_api.epoch_seconds("2026-01-02T03:04:05.678Z") == pytest.approx(1767323045.678)
+    assert ecs_api.epoch_seconds(None) is None
+
+
+def test_placement_failures_are_remembered_with_their_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html."""
+    failures = iter([[{"arn": "a", "reason": "RESOURCE:CPU"}], []])
+    monkeypatch.setattr(ecs_api, "require_cluster", lambda _reference: "c")
+    monkeypatch.setattr(ecs_api, "check_run_task", lambda _request, _cluster: {"family": "f", "revision": 1})
+    run_task = ecs_api.RunTask(lambda _request: (500, {}, b""), lambda _request: next(failures))
+    request = {"taskDefinition": "f", "clientToken": "once"}
+    first, again = run_task(request), run_task(request)
+    assert first[2] == again[2]
+    assert b"RESOURCE:CPU" in again[2]
+    assert next(failures) == []
+
+
+def test_a_quota_of_vcpus_counts_what_has_not_stopped_on_demand_and_spot_apart() -> None:
+    """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html."""
+    spot = {"capacityProviderName": "FARGATE_SPOT"}
+    tasks = [
+        {"launchType": "FARGATE", "lastStatus": "PROVISIONING", "cpu": "256"},
+        {"launchType": "FARGATE", "lastStatus": "RUNNING", "cpu": "256", "overrides": {"cpu": "1024"}},
+        {"launchType": "FARGATE", "lastStatus": "DEPROVISIONING", "cpu": "512", **spot},
+        {"launchType": "FARGATE", "lastStatus": "STOPPED", "cpu": "4096"},
+        {"launchType": "EC2", "lastStatus": "RUNNING", "cpu": "4096"},
+    ]
+    assert [fargate_quota.units_in_use(tasks, spot=spot) for spot in (False, True)] == [1280, 512]

@@ -1,0 +1,114 @@
+"""Containers as processes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local_aws.emulator.children import Children
+from local_aws.emulator.runtimes import ContainerSpec, ContainerStartError, PulledImage
+from local_aws.emulator.runtimes.images import ImageConfig, UnpackedImage
+from local_aws.emulator.runtimes.process import ProcessRuntime, command_line, container_environment, exit_code
+
+IMAGE = PulledImage("sha256:0", "sha256:0")
+
+
+def image(root: Path, **config: object) -> UnpackedImage:
+    return UnpackedImage("sha256:0", root, ImageConfig(**config))  # type: ignore[arg-type]
+
+
+def spec(**more: object) -> ContainerSpec:
+    return ContainerSpec(name="app", task_id="task", image=IMAGE, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("returned", "code"), [(0, 0), (3, 3), (-15, 143), (-9, 137)])
+def test_a_signal_is_128_plus_its_number(returned: int, code: int) -> None:
+    assert exit_code(returned) == code
+
+
+def test_the_command_line_is_the_images_unless_replaced(tmp_path: Path) -> None:
+    unpacked = image(tmp_path, entry_point=("run",), command=("default",))
+    assert command_line(unpacked, spec()) == ["run", "default"]
+    assert command_line(unpacked, spec(command=["mine"])) == ["run", "mine"]
+    assert command_line(unpacked, spec(entry_point=["other"])) == ["other"]
+    assert command_line(unpacked, spec(entry_point=["other"], command=["mine"])) == ["other", "mine"]
+
+
+@pytest.mark.parametrize("program", ["python", "python3", "python3.13", "/usr/local/bin/python3"])
+def test_python_is_this_interpreter(tmp_path: Path, program: str) -> None:
+    assert command_line(image(tmp_path, entry_point=(program, "-m", "job")), spec()) == [sys.executable, "-m", "job"]
+
+
+def test_paths_of_the_image_are_looked_up_in_it(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/run.sh").touch()
+    unpacked = image(tmp_path, entry_point=("/app/run.sh", "/etc/hostname"))
+    assert command_line(unpacked, spec()) == [str(tmp_path / "app/run.sh"), "/etc/hostname"]
+
+
+def test_an_image_without_a_command_cannot_start(tmp_path: Path) -> None:
+    with pytest.raises(ContainerStartError, match="no command specified"):
+        command_line(image(tmp_path), spec())
+
+
+def test_the_environment_is_the_images_and_what_is_given(tmp_path: Path) -> None:
+    (tmp_path / "packages").mkdir()
+    unpacked = image(tmp_path, environment={"PATH": "/x", "PYTHONPATH": "/packages:/none", "A": "image", "B": "image"})
+    variables = container_environment(unpacked, {"B": "given"}, tmp_path / "home")
+    assert (variables["A"], variables["B"], variables["HOME"]) == ("image", "given", str(tmp_path / "home"))
+    assert variables["PYTHONPATH"] == f"{tmp_path / 'packages'}:/none"
+    assert "/usr/bin" in variables["PATH"]
+    assert "/x" not in variables["PATH"].split(":")
+
+
+class NoRegistry:
+    """Nothing to pull."""
+
+    def manifest(self, _image: object) -> None:
+        return None
+
+    def blob(self, _image: object, _digest: str) -> None:
+        return None
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> Iterator[ProcessRuntime]:
+    folder = tmp_path / "state"
+    folder.mkdir()
+    root = tmp_path / "root"
+    root.mkdir()
+    made = ProcessRuntime(folder, NoRegistry(), Children(folder))
+    made._images._unpacked["sha256:0"] = image(root)
+    yield made
+    made.close()
+
+
+def test_a_container_has_output_an_exit_code_and_a_home_of_its_own(runtime: ProcessRuntime) -> None:
+    container = runtime.start(spec(command=["sh", "-c", "echo $HOME; echo err >&2; exit 4"]))
+    home, error = container.output()
+    assert container.wait().code == 4
+    assert error == "err"
+    assert Path(home).is_dir()
+    container.remove()
+    assert not Path(home).exists()
+
+
+def test_stop_kills_what_does_not_end_in_time(runtime: ProcessRuntime) -> None:
+    container = runtime.start(spec(command=["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 1; done"]))
+    assert next(container.output()) == "ready"
+    container.stop(0.05)
+    assert container.wait().code == 137
+
+
+def test_closing_ends_what_still_runs(runtime: ProcessRuntime) -> None:
+    container = runtime.start(spec(command=["sleep", "600"]))
+    runtime.close()
+    assert container.wait().code == 137
+
+
+def test_a_program_that_is_not_there_cannot_start(runtime: ProcessRuntime) -> None:
+    with pytest.raises(ContainerStartError, match='exec: "no-such-program": No such file'):
+        runtime.start(spec(command=["no-such-program"]))

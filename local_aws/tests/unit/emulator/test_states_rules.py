@@ -1,0 +1,129 @@
+"""Rules of Step Functions that need no execution.
+
+https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any
+
+import pytest
+from ministack.services.stepfunctions import _ExecutionError
+
+from local_aws.emulator.aws_behaviour import states_engine, states_integrations, states_machines
+from local_aws.emulator.aws_behaviour.calls import Refused
+from local_aws.emulator.aws_behaviour.states_scope import Cancelled, Scope, current, sleep_in_scope
+
+
+def rules(*names: str) -> list[dict[str, Any]]:
+    return [{"ErrorEquals": [name]} for name in names]
+
+
+@pytest.mark.parametrize(
+    ("names", "error", "index"),
+    [
+        (("A", "B"), "B", 1),
+        (("A", "States.ALL"), "B", 1),
+        (("States.TaskFailed",), "Anything", 0),
+        (("States.TaskFailed",), "States.Timeout", None),
+        (("States.ALL",), "States.DataLimitExceeded", None),
+        (("States.DataLimitExceeded",), "States.DataLimitExceeded", 0),
+        (("States.ALL",), "States.Runtime", None),
+        (("ecs.serverexception",), "ECS.ServerException", None),
+    ],
+)
+def test_the_first_rule_that_matches_decides(names: tuple[str, ...], error: str, index: int | None) -> None:
+    assert states_engine.matching(rules(*names), error) == index
+
+
+def test_a_delay_grows_to_its_maximum_and_full_jitter_is_a_share_of_it() -> None:
+    rule = {"IntervalSeconds": 2, "BackoffRate": 3, "MaxDelaySeconds": 10}
+    assert [states_engine.retry_delay(rule, count, 0.5) for count in range(3)] == [2, 6, 10]
+    assert states_engine.retry_delay({**rule, "JitterStrategy": "FULL"}, 1, 0.5) == 3
+    assert states_engine.retry_delay({}, 2, 0.5) == 4
+
+
+def test_a_payload_may_have_256_kib() -> None:
+    states_engine.require_size("x" * (states_engine.MAXIMUM_PAYLOAD_BYTES - 2), "A")
+    with pytest.raises(_ExecutionError) as error:
+        states_engine.require_size("x" * (states_engine.MAXIMUM_PAYLOAD_BYTES - 1), "A")
+    assert error.value.error == "States.DataLimitExceeded"
+
+
+@pytest.mark.parametrize(("size", "included"), [(10, True), (states_engine.STATUS_EVENT_PAYLOAD_BYTES, False)])
+def test_a_status_event_leaves_out_an_input_that_does_not_fit(
+    monkeypatch: pytest.MonkeyPatch, size: int, included: bool
+) -> None:
+    """https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html."""
+    sent: list[Any] = []
+    monkeypatch.setattr(states_engine.eventbridge, "_put_events", lambda request, **_: sent.append(request))
+    arn, given = "arn:aws:states:eu-west-1:123456789012:execution:m:e", json.dumps("x" * size)
+    states_engine.publish_status(
+        {"executionArn": arn, "stateMachineArn": "m", "name": "e", "status": "RUNNING", "input": given}
+    )
+    detail = json.loads(sent[0]["Entries"][0]["Detail"])
+    assert (detail["input"], detail["inputDetails"]) == (given if included else None, {"included": included})
+
+
+def test_a_history_has_25000_events_at_most() -> None:
+    """https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html."""
+    executions = states_engine.Executions(states_integrations.Integrations())
+    execution = {"events": [{}] * (states_engine.MAXIMUM_EVENTS - 3)}
+    context = {"QueryLanguage": "JSONata", "variables": {}}
+    with pytest.raises(_ExecutionError, match="25000") as error:
+        executions.run_states({"A": {"Type": "Pass", "Next": "A"}}, "A", {}, execution, context)
+    assert error.value.error == "States.Runtime"
+    assert len(execution["events"]) == states_engine.MAXIMUM_EVENTS + 1
+
+
+@pytest.mark.parametrize(
+    ("task", "failed"),
+    [
+        ({"StopCode": "EssentialContainerExited", "Containers": [{"ExitCode": 0}]}, False),
+        ({"StopCode": "EssentialContainerExited", "Containers": [{"ExitCode": 0}, {"ExitCode": 1}]}, True),
+        ({"StopCode": "TaskFailedToStart", "Containers": [{}]}, True),
+        ({"StopCode": "UserInitiated", "Containers": [{}]}, True),
+    ],
+)
+def test_a_stopped_task_fails_its_state_unless_every_container_ended_with_0(task: Any, failed: bool) -> None:
+    assert states_integrations.task_failed(task) is failed
+
+
+def test_run_task_has_no_started_by_wherever_the_state_is() -> None:
+    run = {"Type": "Task", "Resource": "arn:aws:states:::ecs:runTask.sync", "Arguments": {"StartedBy": "me"}}
+    inner = {"StartAt": "Run", "States": {"Run": run}}
+    definition = {"States": {"Each": {"Type": "Map", "ItemProcessor": inner}}}
+    with pytest.raises(Refused, match="at /States/Each/ItemProcessor/States/Run/Arguments"):
+        states_machines.check_definition(definition)
+
+
+def test_a_scope_that_is_cancelled_wakes_what_sleeps_in_it() -> None:
+    scope, woken = Scope(), threading.Event()
+
+    def sleep() -> None:
+        current.set(scope)
+        try:
+            sleep_in_scope(600)
+        except Cancelled:
+            woken.set()
+
+    thread = threading.Thread(target=sleep)
+    thread.start()
+    scope.cancel()
+    thread.join()
+    assert woken.is_set()
+
+
+def test_a_scopes_children_end_with_it_but_not_it_with_them() -> None:
+    outer = Scope()
+    with outer.child() as first, outer.child() as second:
+        first.cancel()
+        assert (outer.cancelled, second.cancelled) == (False, False)
+        outer.cancel()
+        assert second.cancelled
+        with pytest.raises(Cancelled):
+            second.check()
+    with outer.child() as late:
+        assert late.cancelled

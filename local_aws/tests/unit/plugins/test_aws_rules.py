@@ -1,0 +1,292 @@
+"""What a change of each property means, type by type, and what is refused before anything is sent."""
+
+import json
+from typing import Any, ClassVar
+
+import pytest
+
+from local_aws.plugins.aws.base import AwsResource
+from local_aws.plugins.aws.dynamodb import index_changes
+from local_aws.plugins.aws.registry import RESOURCES, provider
+from local_aws.plugins.framework.servicer import ProviderServicer
+from local_aws.plugins.framework.values import UNKNOWN, Archive, Secret
+from local_aws.tests.integration.plugins.cases import CASES
+from local_aws.tests.unit.plugins.playing import Engine
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    configured = provider()
+    configured.configure({"region": "eu-central-1", "accessKey": "test", "secretKey": "test"})
+    return Engine(ProviderServicer(configured, "1.0.0"))
+
+
+CONTAINERS = json.dumps([{"name": "main", "image": "x", "environment": [{"name": "A", "value": "1"}]}])
+INDEX = {
+    "name": "by-run",
+    "keySchemas": [{"attributeName": "workflow_run_id", "keyType": "HASH"}],
+    "projectionType": "KEYS_ONLY",
+    "readCapacity": 1,
+    "writeCapacity": 1,
+}
+
+
+class Names:
+    """A world in which everything is there, by name alone."""
+
+    ids: ClassVar = {
+        **{name: name for name in ("vpc", "other vpc", "gateway", "address", "zip")},
+        **{f"role/{service}": "arn:aws:iam::000000000000:role/one" for service in ("lambda", "ecs-tasks", "states")},
+        **{name: ["one", "two"] for name in ("subnets", "groups", "tables")},
+    }
+
+
+BASE: dict[str, dict[str, Any]] = {case.token: case.inputs(Names()) for case in reversed(CASES)}
+REPLACING = {
+    "aws:cloudwatch/logGroup:LogGroup": "name",
+    "aws:cloudwatch/eventRule:EventRule": "name",
+    "aws:cloudwatch/eventTarget:EventTarget": "rule targetId",
+    "aws:dynamodb/table:Table": "name hashKey rangeKey",
+    "aws:ec2/vpc:Vpc": "cidrBlock",
+    "aws:ec2/subnet:Subnet": "vpcId cidrBlock availabilityZone",
+    "aws:ec2/routeTable:RouteTable": "vpcId",
+    "aws:ec2/routeTableAssociation:RouteTableAssociation": "subnetId",
+    "aws:ec2/route:Route": "routeTableId destinationCidrBlock",
+    "aws:ec2/natGateway:NatGateway": "subnetId allocationId",
+    "aws:ec2/vpcEndpoint:VpcEndpoint": "vpcId serviceName vpcEndpointType",
+    "aws:ec2/securityGroup:SecurityGroup": "name description vpcId",
+    "aws:ecr/repository:Repository": "name",
+    "aws:ecr/lifecyclePolicy:LifecyclePolicy": "repository",
+    "aws:ecs/cluster:Cluster": "name",
+    "aws:ecs/clusterCapacityProviders:ClusterCapacityProviders": "clusterName",
+    "aws:ecs/taskDefinition:TaskDefinition": "family containerDefinitions cpu memory networkMode"
+    " requiresCompatibilities executionRoleArn taskRoleArn runtimePlatform ephemeralStorage",
+    "aws:iam/role:Role": "name",
+    "aws:iam/rolePolicy:RolePolicy": "name role",
+    "aws:lambda/function:Function": "name",
+    "aws:lambda/permission:Permission": "statementId action function principal sourceArn",
+    "aws:s3/bucket:Bucket": "bucket",
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": "bucket",
+    "aws:s3/bucketPolicy:BucketPolicy": "bucket",
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": "bucket",
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": "bucket",
+    "aws:sfn/stateMachine:StateMachine": "name type",
+}
+"""What makes another resource of each type; all else changes in place, which the lives of the resources test."""
+ONCE = {
+    "Bucket",
+    "Cluster",
+    "EventRule",
+    "EventTarget",
+    "Function",
+    "LogGroup",
+    "Permission",
+    "Repository",
+    "Role",
+    "RolePolicy",
+    "SecurityGroup",
+    "StateMachine",
+    "Table",
+}
+"""Types with a name that AWS knows once, so that the old one has to go before there is a new one."""
+
+
+@pytest.mark.parametrize("token", BASE)
+def test_nothing_changed_is_no_change(engine: Engine, token: str) -> None:
+    inputs = engine.check(token, BASE[token])
+    assert not engine.diff(token, inputs, engine.check(token, BASE[token])).diffs
+
+
+@pytest.mark.parametrize("make", RESOURCES, ids=lambda make: make.token)
+def test_what_a_change_means_is_the_published_provider_s(make: type[AwsResource]) -> None:
+    replacing = [name for name, row in make().table.items() if row.replaces]
+    assert sorted(replacing) == sorted(REPLACING.get(make.token, "").split())
+    assert make.deletes_before_replace == (make.token.rsplit(":", 1)[1] in ONCE)
+
+
+def test_the_type_of_a_key_is_for_good(engine: Engine) -> None:
+    token = "aws:dynamodb/table:Table"
+    old = engine.check(token, BASE[token])
+    others = [{**item, "type": "B"} for item in BASE[token]["attributes"]]
+    response = engine.diff(token, old, engine.check(token, {**BASE[token], "attributes": others}))
+    assert (list(response.replaces), response.deleteBeforeReplace) == (["attributes"], True)
+
+
+@pytest.mark.parametrize(
+    ("token", "one", "other"),
+    [
+        (
+            "aws:ecs/taskDefinition:TaskDefinition",
+            {"containerDefinitions": CONTAINERS},
+            {
+                "containerDefinitions": json.dumps(
+                    [
+                        {
+                            "environment": [{"value": "1", "name": "A"}],
+                            "name": "main",
+                            "image": "x",
+                            "essential": True,
+                            "cpu": 0,
+                            "mountPoints": [],
+                            "volumesFrom": [],
+                            "portMappings": [],
+                        }
+                    ]
+                )
+            },
+        ),
+        (
+            "aws:ecs/taskDefinition:TaskDefinition",
+            {
+                "containerDefinitions": '[{"name": "b", "image": "x", "secrets": []},'
+                ' {"name": "a", "environment": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}, {}]}]'
+            },
+            {
+                "containerDefinitions": '[{"name": "a", "systemControls": [],'
+                ' "environment": [{"name": "B", "value": "2"}, {"name": "A", "value": "1"}]},'
+                ' {"name": "b", "image": "x"}]'
+            },
+        ),
+        (
+            "aws:sfn/stateMachine:StateMachine",
+            {"definition": '{"StartAt": "A"}'},
+            {"definition": '{\n  "StartAt": "A"\n}'},
+        ),
+        (
+            "aws:lambda/function:Function",
+            {"code": Archive(path="/one/place.zip", hash="1")},
+            {"code": Archive(path="/another/place.zip", hash="1")},
+        ),
+        (
+            "aws:ec2/vpcEndpoint:VpcEndpoint",
+            {"subnetIds": ["a", "b"]},
+            {"subnetIds": ["b", "a"]},
+        ),
+    ],
+)
+def test_other_words_for_the_same_are_no_change(
+    engine: Engine, token: str, one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    old, new = (engine.check_failures(token, {**BASE[token], **words})[0] for words in (one, other))
+    assert not engine.diff(token, old, new).diffs
+
+
+@pytest.mark.parametrize(
+    "filled_in",
+    [
+        {"linuxParameters": {"capabilities": {"add": [], "drop": ["ALL"]}}},
+        {"logConfiguration": {"logDriver": "awslogs", "secretOptions": []}},
+        {"readonlyRootFilesystem": False},
+        {"dockerLabels": {}},
+    ],
+)
+def test_what_ecs_fills_in_further_down_is_another_task_definition(engine: Engine, filled_in: dict[str, Any]) -> None:
+    """The published provider's comparison empties the container's own lists alone."""
+    token = "aws:ecs/taskDefinition:TaskDefinition"
+    given = {"linuxParameters": {"capabilities": {"drop": ["ALL"]}}, "logConfiguration": {"logDriver": "awslogs"}}
+    old, new = (
+        engine.check(token, {**BASE[token], "containerDefinitions": json.dumps([{"name": "a", "image": "x", **each}])})
+        for each in (given, {**given, **filled_in})
+    )
+    assert list(engine.diff(token, old, new).replaces) == ["containerDefinitions"]
+
+
+@pytest.mark.parametrize(
+    ("token", "changed", "reason"),
+    [
+        ("aws:cloudwatch/logGroup:LogGroup", {"namePrefix": "x"}, "property namePrefix: there is no such property"),
+        (
+            "aws:cloudwatch/logGroup:LogGroup",
+            {"retentionInDays": "soon"},
+            "property retentionInDays: it must be a whole number",
+        ),
+        ("aws:cloudwatch/logGroup:LogGroup", {"name": ""}, "AWS would refuse CreateLogGroup"),
+        (
+            "aws:dynamodb/table:Table",
+            {"rangeKey": "c"},
+            "property attributes: it declares ['workflow_name', 'workflow_run_id'], but",
+        ),
+        ("aws:dynamodb/table:Table", {"readCapacity": None}, "property readCapacity: readCapacity must be at least 1"),
+        (
+            "aws:dynamodb/table:Table",
+            {"billingMode": "PAY_PER_REQUEST"},
+            "readCapacity cannot be set where billingMode is",
+        ),
+        (
+            "aws:dynamodb/table:Table",
+            {"globalSecondaryIndexes": [{**INDEX, "readCapacity": None}]},
+            "by-run: readCapacity must be at least 1",
+        ),
+        (
+            "aws:dynamodb/table:Table",
+            {"ttl": {"enabled": True}},
+            "property ttl.attributeName: it is required and missing",
+        ),
+        ("aws:ec2/vpc:Vpc", {"cidrBlock": None}, "property cidrBlock: it is required"),
+        ("aws:ec2/route:Route", {"gatewayId": None}, "exactly one of it and natGatewayId"),
+        ("aws:ec2/natGateway:NatGateway", {"allocationId": None}, "property allocationId: it is required"),
+        ("aws:ec2/vpcEndpoint:VpcEndpoint", {"vpcEndpointType": "Other"}, "'Other' is not one of Gateway, Interface"),
+        ("aws:ec2/securityGroup:SecurityGroup", {"ingress": [{"protocol": "tcp"}]}, "property ingress[0].fromPort"),
+        ("aws:ecs/taskDefinition:TaskDefinition", {"memory": None}, "property memory: it is required"),
+        ("aws:ecs/taskDefinition:TaskDefinition", {"networkMode": "host"}, "'host' is not one of awsvpc"),
+        ("aws:ecs/taskDefinition:TaskDefinition", {"containerDefinitions": "{}"}, "it must be a JSON list"),
+        ("aws:ecs/taskDefinition:TaskDefinition", {"containerDefinitions": '[{"memory": "x"}]'}, "AWS would refuse"),
+        ("aws:iam/role:Role", {"assumeRolePolicy": "{"}, "it is not a JSON document"),
+        ("aws:lambda/function:Function", {"handler": None}, "property handler: it is required"),
+        ("aws:sfn/stateMachine:StateMachine", {"type": "FAST"}, "'FAST' is not one of STANDARD, EXPRESS"),
+    ],
+)
+def test_what_is_wrong_is_refused_with_type_name_and_property(
+    engine: Engine, token: str, changed: dict[str, Any], reason: str
+) -> None:
+    program = {key: value for key, value in {**BASE[token], **changed}.items() if value is not None}
+    _, failures = engine.check_failures(token, program, name="culprit")
+    assert failures
+    assert all(text.startswith(f"{token} 'culprit': ") for text in failures)
+    assert reason in " ".join(failures)
+
+
+@pytest.mark.parametrize("token", BASE)
+def test_a_preview_with_nothing_known_is_not_refused(engine: Engine, token: str) -> None:
+    unknown = {
+        key: UNKNOWN
+        for key in BASE[token]
+        if key not in ("readCapacity", "writeCapacity", "billingMode", "networkMode")
+    }
+    inputs = engine.check(token, {**BASE[token], **unknown})
+    assert all(inputs[key] is UNKNOWN for key in unknown)
+    assert engine.diff(token, engine.check(token, BASE[token]), inputs).diffs
+
+
+def test_secrets_stay_secret(engine: Engine) -> None:
+    token = "aws:lambda/function:Function"
+    inputs = engine.check(token, {**BASE[token], "environment": {"variables": {"PASSWORD": Secret("hush")}}})
+    assert inputs["environment"] == Secret({"variables": {"PASSWORD": "hush"}})
+
+
+def test_indexes_that_go_go_first_and_those_that_come_come_last() -> None:
+    """As in the published provider (`internal/service/dynamodb/table.go`): three phases."""
+
+    def index(name: str, **more: Any) -> dict[str, Any]:
+        return {**INDEX, "name": name, **more}
+
+    old = {"globalSecondaryIndexes": [index("gone"), index("wider"), index("larger"), index("same")]}
+    wider = index("wider", projectionType="ALL")
+    new = {"globalSecondaryIndexes": [index("same"), index("larger", readCapacity=2), wider, index("new")]}
+    changes = index_changes(old, new, on_demand=False)
+    assert [update["Delete"]["IndexName"] for update in changes.deleted] == ["gone", "wider"]
+    assert [update["Update"] for update in changes.updated] == [
+        {"IndexName": "larger", "ProvisionedThroughput": {"ReadCapacityUnits": 2, "WriteCapacityUnits": 1}}
+    ]
+    assert [update["Create"]["IndexName"] for update in changes.created] == ["new", "wider"]
+    assert index_changes(old, new, on_demand=True).updated == []
+
+
+def test_an_index_that_the_program_no_longer_names_stays(engine: Engine) -> None:
+    """`global_secondary_index` is optional and computed in the published provider: absent means as it is."""
+    token = "aws:dynamodb/table:Table"
+    before, after = (
+        engine.check(token, {**BASE[token], "globalSecondaryIndexes": [INDEX]}),
+        engine.check(token, BASE[token]),
+    )
+    assert list(engine.diff(token, before, after).diffs) == []

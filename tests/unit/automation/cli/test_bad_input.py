@@ -1,0 +1,166 @@
+"""Input that cannot be used: exit status 2, a message with place and advice, and nothing created."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_aws.pulumi_cli import default_cache_dir
+
+ROOT = Path(__file__).resolve().parents[4]
+SAMPLE = json.loads((ROOT / "specs" / "workflow_specs_pattern_1.json").read_text(encoding="utf-8"))
+
+
+def refused(folder: Path, *arguments: str, **more: str) -> str:
+    """Run the driver with bad input in an empty folder and home; its message."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PULUMI_", "KIT_"))}
+    environment = {
+        **kept,
+        "HOME": str(folder),
+        "XDG_CACHE_HOME": str(default_cache_dir().parent),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "DOCKER_HOST": "unix:///none",
+        **more,
+    }
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "automation" / "e2e.py"), *arguments],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "Nothing was created." in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(folder.glob("reports/*/report.json"))
+    return done.stderr
+
+
+def spec_file(folder: Path, document: Any) -> str:
+    path = folder / "spec.json"
+    path.write_text(document if isinstance(document, str) else json.dumps(document), encoding="utf-8")
+    return str(path)
+
+
+AWS_KEYS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "says"),
+    [
+        ("--bogus", {}, ["--bogus", "--help"]),
+        (f"--target aws --faults {ROOT}/specs/faults.example.json", {}, ["--faults is for --target local"]),
+        ("--config taskMemory=7", {}, ["taskMemory", "7"]),
+        ("--config taskMemry=512", {}, ["taskMemry"]),
+        ("--container-runtime docker", {}, ["--container-runtime docker", "--container-runtime process"]),
+        ("--target aws", AWS_KEYS, ["no AWS region found. Set AWS_REGION"]),
+        ("--target aws", {"AWS_REGION": "eu-west-1"}, ["no AWS credentials found", "AWS_PROFILE"]),
+        (
+            "--target aws",
+            {"AWS_PROFILE": "nosuch", "AWS_REGION": "eu-west-1"},
+            ["profile (nosuch) could not be found. Correct what the environment"],
+        ),
+        (
+            "--target aws",
+            {**AWS_KEYS, "AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL": "nonsense"},
+            ["Invalid endpoint: nonsense. Correct what the environment"],
+        ),
+        (
+            "--target aws --plugins bundled",
+            {"AWS_REGION": "us-east-1"},
+            ["--plugins bundled", "AWS_ENDPOINT_URL"],
+        ),
+    ],
+)
+def test_options_config_and_aws_settings(
+    tmp_path: Path, arguments: str, environment: dict[str, str], says: list[str]
+) -> None:
+    message = refused(tmp_path, *arguments.split(), **environment)
+
+    assert all(text in message for text in says), message
+
+
+def test_a_spec_that_is_not_json(tmp_path: Path) -> None:
+    assert "line 1, column 2" in refused(tmp_path, "--specs", spec_file(tmp_path, "{oops"))
+
+
+def test_every_problem_of_a_spec_is_named_at_once(tmp_path: Path) -> None:
+    tasks = [{"taskName": "a", "objectKey": "k"}, {"taskName": "a", "objectKey": "k"}]
+
+    message = refused(tmp_path, "--specs", spec_file(tmp_path, {**SAMPLE, "taskList": tasks}))
+
+    assert "$.taskList[1].taskName" in message and str(tmp_path / "spec.json") in message
+
+
+def test_more_tasks_than_an_execution_can_hold(tmp_path: Path) -> None:
+    message = refused(tmp_path, "--pattern", "2", "--tasks", "1500")
+    assert "$.taskList: has 1500 tasks; " in message and "or use pattern 1" in message
+    assert "use fewer tasks" in refused(tmp_path, "--pattern", "1", "--tasks", "3000")
+
+
+def test_a_spec_of_no_pattern(tmp_path: Path) -> None:
+    document = {**SAMPLE, "workflowName": "mine"}
+
+    assert "--pattern 1 or --pattern 2" in refused(tmp_path, "--specs", spec_file(tmp_path, document))
+
+
+def test_fault_rules_that_are_not_there_not_json_or_not_understood(tmp_path: Path) -> None:
+    assert "--faults none.json: No such file" in refused(tmp_path, "--faults", "none.json").replace(f"{tmp_path}/", "")
+    rules = tmp_path / "faults.json"
+    rules.write_text("{oops")
+    assert "not JSON" in refused(tmp_path, "--faults", "faults.json")
+    rules.write_text('[{"service": "ecs", "effect": {"drop": "now"}}]')
+    assert "fault rule 0: 'drop' is 'now', but has to be 'before' or 'after'" in refused(
+        tmp_path, "--faults", "faults.json"
+    )
+
+
+def test_a_port_that_is_taken(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+
+        assert f"port {port}" in refused(tmp_path, "--emulator-port", port, "--container-runtime", "process")
+
+
+def test_aws_that_cannot_be_reached(tmp_path: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    message = refused(
+        tmp_path,
+        *("--target", "aws", "--plugins", "bundled", "--yes"),
+        AWS_REGION="us-east-1",
+        AWS_ACCESS_KEY_ID="a",
+        AWS_SECRET_ACCESS_KEY="b",
+        AWS_MAX_ATTEMPTS="1",
+        AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}",
+    )
+
+    assert "sts:GetCallerIdentity failed" in message and "AWS_ENDPOINT_URL" in message
+
+
+def test_a_report_folder_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    assert f"--report-dir {tmp_path}/file: is not a folder" in refused(tmp_path, "--report-dir", "file")
+
+
+def test_a_report_below_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    message = refused(tmp_path, "--report-dir", "file/reports")
+
+    assert f"--report-dir {tmp_path}/file/reports: cannot be written to: Not a directory" in message
+
+
+def test_a_folder_where_the_report_s_file_is_to_be(tmp_path: Path) -> None:
+    assert f"--json {tmp_path}: is a folder. Name a file" in refused(tmp_path, "--json", ".")

@@ -1,0 +1,303 @@
+"""The commands over a stack in a mocked AWS: what they read, print and return."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecs_kit.automation.cli import abort, commands
+from ecs_kit.automation.cli.command_options import CommandOptions
+from ecs_kit.automation.cli.deployed_stack import DeployedStack
+from ecs_kit.automation.errors import CallFailed, NoSuchRun, RunStillOpen, SeveralRuns
+from ecs_kit.automation.host.interruption import Interruption
+from ecs_kit.automation.journeys import run_state, tables
+from ecs_kit.automation.stacks.clients import AwsClients
+from ecs_kit.runtime.contract.ecs_task import EcsTask
+
+KEY_TYPES = {"workflow_name": "S", "workflow_run_id": "N", "ecs_task_id": "S"}
+ROLE = "arn:aws:iam::123456789012:role/states"
+
+
+class World:
+    """A pattern's tables, state machine, cluster and log group."""
+
+    def __init__(self, aws: AwsClients) -> None:
+        self.aws = aws
+        self.cluster = aws.ecs.create_cluster(clusterName="kit")["cluster"]["clusterName"]
+        machine = aws.stepfunctions.create_state_machine(name="kit", definition="{}", roleArn=ROLE)
+        self.deployed = {
+            "ddbTableNameWFSummary": self._table("summary", "workflow_name", "workflow_run_id"),
+            "ddbTableNameWFDetails": self._table("details", "workflow_run_id", "ecs_task_id"),
+            "clusterName": self.cluster,
+            "taskDefinition": "kit:1",
+            "stateMachineArn": machine["stateMachineArn"],
+            "taskLogGroup": "/ecs/kit",
+            "workflowName": "w",
+        }
+        self.stack = DeployedStack("dev", {1: self.deployed}, aws)
+
+    def _table(self, name: str, *keys: str) -> str:
+        self.aws.dynamodb.create_table(
+            TableName=name,
+            KeySchema=[
+                {"AttributeName": key, "KeyType": kind} for key, kind in zip(keys, ("HASH", "RANGE"), strict=True)
+            ],
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": KEY_TYPES[key]} for key in keys],  # type: ignore[typeddict-item]
+            BillingMode="PAY_PER_REQUEST",
+        )
+        return name
+
+    def execution(self, **spec: Any) -> str:
+        arn: str = self.aws.stepfunctions.start_execution(
+            stateMachineArn=str(self.deployed["stateMachineArn"]), input=json.dumps(spec)
+        )["executionArn"]
+        return arn
+
+    def summary(self, run_id: int, status: str, *, arn: str = "", workflow: str = "w", **more: int | str) -> None:
+        numbers = {"number_of_tasks": 2, "completed_tasks": 0, "failed_tasks": 0, "running_tasks": 0, **more}
+        self.aws.dynamodb.put_item(
+            TableName="summary",
+            Item={
+                "workflow_name": {"S": workflow},
+                "workflow_run_id": {"N": str(run_id)},
+                "status": {"S": status},
+                "start_time": {"S": f"2026-11-24T08:00:{run_id:02}.000Z"},
+                "update_time": {"S": "2026-11-24T08:30:00.000Z"},
+                "execution_arn": {"S": arn},
+                **{name: {"S" if isinstance(value, str) else "N": str(value)} for name, value in numbers.items()},
+            },
+        )
+
+    def row(self, run_id: int, task: str, status: str, *, workflow: str = "w") -> None:
+        self.aws.dynamodb.put_item(
+            TableName="details",
+            Item={
+                "workflow_run_id": {"N": str(run_id)},
+                "ecs_task_id": {"S": f"arn:{task}"},
+                "workflow_name": {"S": workflow},
+                "task_name": {"S": task},
+                "attempt": {"N": "1"},
+                "status": {"S": status},
+            },
+        )
+
+    def do(self, monkeypatch: pytest.MonkeyPatch, options: CommandOptions) -> tuple[int, list[str]]:
+        """Exit status and standard output of a command."""
+        lines: list[str] = []
+        monkeypatch.setattr(commands, "find", lambda *_args, **_kwargs: self.stack)
+        status = commands.run(options, root=Path("/kit"), interruption=Interruption(), write=lines.append)
+        return status, lines
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch, aws: AwsClients) -> World:
+    monkeypatch.setenv("SF_EXECUTION_HISTORY_TYPE", "SUCCESS")
+    monkeypatch.setattr(commands, "AWS_POLL_SECONDS", 0.0)
+    return World(aws)
+
+
+def test_runs_are_listed_over_workflows_or_of_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for run_id, workflow in ((1, "w"), (3, "w"), (2, "other")):
+        world.summary(run_id, "Completed", workflow=workflow, completed_tasks=2)
+
+    def listed(**options: Any) -> list[int]:
+        status, (text,) = world.do(monkeypatch, CommandOptions("runs", json=True, **options))
+        assert status == 0 and json.loads(text)["stack"] == "dev"
+        return [run["workflowRunId"] for run in json.loads(text)["runs"]]
+
+    assert listed() == [3, 2, 1]
+    assert listed(last=1) == [3]
+    assert listed(workflow="w") == [3, 1]
+    assert listed(workflow="none") == []
+    assert world.do(monkeypatch, CommandOptions("runs", workflow="none")) == (0, ["no runs yet"])
+    assert len(world.do(monkeypatch, CommandOptions("runs"))[1]) == 4
+
+
+def test_all_pages_of_the_summary_table_are_read(world: World) -> None:
+    """Scan and Query answer with 1 MB a page."""
+    text = {"S": "x" * 300_000}
+    for run_id in range(1, 9):
+        world.aws.dynamodb.put_item(
+            TableName="summary",
+            Item={"workflow_name": {"S": "w"}, "workflow_run_id": {"N": str(run_id)}, "workflow_specs": text},
+        )
+
+    for workflow in (None, "w"):
+        found = list(tables.summary_items(world.aws, world.deployed, workflow))
+        assert sorted(item["workflow_run_id"] for item in found) == list(range(1, 9))
+        assert all("workflow_specs" not in item for item in found)
+
+
+def test_the_newest_run_is_that_of_the_newest_execution_and_its_rows_are_its_own(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arn = world.execution(workflowName="mine", workflowRunId="7")
+    world.summary(7, "Running", arn=arn, workflow="mine", running_tasks=1, completed_tasks=1)
+    world.row(7, "a", "Completed", workflow="mine")
+    world.row(7, "b", "Completed", workflow="not mine")
+
+    status, (text,) = world.do(monkeypatch, CommandOptions("status", json=True))
+
+    (run,) = json.loads(text)["runs"]
+    assert status == 0
+    assert (run["workflowName"], run["workflowRunId"], run["status"]) == ("mine", 7, "Running")
+    assert run["tasks"] == {"total": 2, "submitted": 1, "running": 0, "completed": 1, "failed": 0}
+    assert run["execution"]["arn"] == arn
+
+
+@pytest.mark.parametrize("given", ["7", "no number", None])
+def test_a_run_that_was_refused_is_shown_without_the_rows_of_who_has_its_id(
+    world: World, monkeypatch: pytest.MonkeyPatch, given: str | None
+) -> None:
+    world.summary(7, "Completed", arn="arn:another", completed_tasks=2)
+    world.execution(workflowName="w", **({"workflowRunId": given} if given else {}))
+
+    status, lines = world.do(monkeypatch, CommandOptions("status"))
+
+    assert status == 0 and lines[0].endswith(": NotRegistered")
+    assert "  summary    none: the execution has registered no run" in lines
+
+
+def test_a_run_by_its_id_is_looked_for_in_all_workflows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.summary(7, "Completed", workflow="other", completed_tasks=2)
+    world.summary(8, "Completed")
+    world.summary(8, "Completed", workflow="other")
+
+    assert "workflow other, run 7: Completed" in world.do(monkeypatch, CommandOptions("status", run=7))[1][0]
+    assert world.do(monkeypatch, CommandOptions("status", run=8, workflow="other"))[0] == 0
+    with pytest.raises(SeveralRuns, match="run 8 of workflow other"):
+        world.do(monkeypatch, CommandOptions("status", run=8))
+    with pytest.raises(NoSuchRun, match="stack dev has no run 9 of workflow w in pattern 1"):
+        world.do(monkeypatch, CommandOptions("status", run=9, workflow="w"))
+    with pytest.raises(NoSuchRun, match="stack dev has no run in pattern 1"):
+        world.do(monkeypatch, CommandOptions("status"))
+
+
+@pytest.mark.parametrize(
+    ("ended", "status"), [("Completed", 0), ("CompletedWithFailures", 0), ("Failed", 1), ("Aborted", 1)]
+)
+def test_watch_follows_until_the_row_is_final_and_returns_whether_the_run_succeeded(
+    world: World, monkeypatch: pytest.MonkeyPatch, ended: str, status: int
+) -> None:
+    world.summary(7, "Running", running_tasks=2)
+    monkeypatch.setattr(commands.time, "sleep", lambda _seconds: world.summary(7, ended, completed_tasks=2))
+
+    returned, lines = world.do(monkeypatch, CommandOptions("watch", run=7))
+
+    assert returned == status
+    assert lines[0] == f"pattern 1, workflow w, run 7: {ended}"
+
+
+def test_watch_says_when_a_run_waits_for_capacity_and_when_it_does_so_no_longer(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    since = "2026-11-24T09:00:00.000Z"
+    world.summary(7, "Running", running_tasks=2, waiting_since=since, waiting_reason="the quota is full")
+    later = iter(["Running", "Completed"])
+    monkeypatch.setattr(commands.time, "sleep", lambda _seconds: world.summary(7, next(later), running_tasks=2))
+
+    world.do(monkeypatch, CommandOptions("watch", run=7))
+
+    said = capsys.readouterr().err
+    assert said.count(f"(Running), waiting for capacity since {since}: the quota is full\n") == 1
+    assert said.count("(Running)\n") == 1
+
+
+def test_abort_stops_the_execution_and_waits_for_rows_and_ecs_tasks(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], passing: Any
+) -> None:
+    monkeypatch.setenv("SF_EXECUTION_HISTORY_TYPE", "FAILURE")
+    arn = world.execution(workflowName="w", workflowRunId="7")
+    describe = world.aws.stepfunctions.describe_execution
+    stopped: list[dict[str, Any]] = []
+    status = lambda: "ABORTED" if stopped else "RUNNING"  # noqa: E731
+    monkeypatch.setattr(
+        world.aws.stepfunctions, "describe_execution", lambda **of: {**describe(**of), "status": status()}
+    )
+    monkeypatch.setattr(world.aws.stepfunctions, "stop_execution", lambda **call: stopped.append(call))
+    world.summary(7, "Running", arn=arn, running_tasks=2)
+    living = [{"arn:task"}, {"arn:task"}, {"arn:task"}, set(), set()]
+    monkeypatch.setattr(
+        abort.EcsTasks,
+        "running_of_run",
+        lambda *_: {arn: EcsTask(arn, "RUNNING") for arn in (living.pop(0) if living else set())},
+    )
+    passing.meanwhile = lambda: world.summary(7, "Aborted", arn=arn, failed_tasks=1, completed_tasks=1)
+
+    assert world.do(monkeypatch, CommandOptions("abort", cause="no longer wanted"))[0] == 0
+
+    assert stopped == [
+        {
+            "executionArn": arn,
+            "error": "Aborted",
+            "cause": "stopped with `abort` by arn:aws:sts::123456789012:user/moto: no longer wanted",
+        }
+    ]
+    said = capsys.readouterr().err
+    assert f"run 7 of workflow w (pattern 1): stopped execution {arn}" in said
+    assert "arn:task has stopped" in said
+    assert "Aborted; 1 of 2 tasks completed, 1 failed; none of its ECS tasks runs" in said
+
+
+def test_a_run_that_does_not_become_quiet_is_a_failure_that_says_what_runs(world: World, passing: Any) -> None:
+    world.summary(7, "Running", running_tasks=2)
+    key = run_state.RunKey(1, "w", 7, "")
+
+    with pytest.raises(RunStillOpen, match="after 900 s its summary says Running and no ECS task of it runs"):
+        abort.abort(world.aws, key, world.deployed, reason="", say=lambda _line: None, poll_seconds=300.0)
+
+
+def test_abort_is_about_one_run(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.stack = DeployedStack("dev", {1: world.deployed, 2: world.deployed}, world.aws)
+    world.summary(7, "Running", running_tasks=2)
+
+    with pytest.raises(SeveralRuns, match=r"run 7 .*\(pattern 1\); run 7 .*\(pattern 2\)"):
+        world.do(monkeypatch, CommandOptions("abort", run=7))
+    world.summary(7, "Completed", completed_tasks=2)
+    assert world.do(monkeypatch, CommandOptions("abort", run=7))[0] == 0
+
+
+def test_a_refused_call_is_an_error_with_a_message(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.aws.dynamodb.delete_table(TableName="summary")
+
+    with pytest.raises(CallFailed, match=r"AWS could not be asked: .*ResourceNotFoundException"):
+        world.do(monkeypatch, CommandOptions("runs"))
+
+
+@pytest.mark.parametrize(
+    ("execution_ends", "status", "consistent"),
+    [(False, "Running", [False, False]), (False, "Completed", [False, True]), (True, "Running", [True, True])],
+)
+def test_only_what_does_not_change_any_more_is_read_strongly_consistent(
+    world: World, execution_ends: bool, status: str, consistent: list[bool]
+) -> None:
+    arn = world.execution()
+    world.summary(1, status, arn=arn)
+    if execution_ends:
+        world.aws.stepfunctions.stop_execution(executionArn=arn)
+    asked: list[bool] = []
+    world.aws.dynamodb.meta.events.register(
+        "provide-client-params.dynamodb", lambda params, **_: asked.append(params["ConsistentRead"]) or params
+    )
+
+    run_state.read(world.aws, run_state.RunKey(1, "w", 1, arn), world.deployed)
+
+    assert asked == consistent
+
+
+def test_past_runs_are_listed_page_by_page_and_not_strongly_consistent(world: World) -> None:
+    for run_id in (1, 2):
+        world.summary(run_id, "Completed")
+    asked: list[dict[str, Any]] = []
+
+    def one_a_page(params: dict[str, Any], **_: object) -> None:
+        params["Limit"] = 1
+        asked.append(params)
+
+    world.aws.dynamodb.meta.events.register("provide-client-params.dynamodb", one_a_page)
+
+    found = [item["workflow_run_id"] for item in tables.summary_items(world.aws, world.deployed, "w")]
+
+    assert found == [1, 2]
+    assert len(asked) >= 2 and not any("ConsistentRead" in each for each in asked)

@@ -1,0 +1,172 @@
+"""Runs as documents, lines and tables."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from ecs_kit.automation.cli import run_views
+from ecs_kit.automation.cli.abort import Look, cause, done
+from ecs_kit.automation.journeys.run_state import RunKey, RunState
+
+KEY = RunKey(1, "w", 1795510747476181, "arn:execution")
+SUMMARY = {
+    "workflow_name": "w",
+    "workflow_run_id": KEY.run_id,
+    "status": "Running",
+    "number_of_tasks": 3,
+    "completed_tasks": 1,
+    "failed_tasks": 0,
+    "running_tasks": 2,
+    "start_time": "2026-11-24T08:59:07.476Z",
+    "update_time": "2026-11-24T08:59:09.000Z",
+    "launching_ended": True,
+    "execution_arn": "arn:execution",
+}
+BEGAN = datetime(2026, 11, 24, 8, 59, 7, 476000, UTC)
+RUNNING = {"status": "RUNNING", "startDate": BEGAN}
+
+
+def state(execution: dict[str, Any] | None = None, *details: dict[str, Any], **summary: Any) -> RunState:
+    return RunState(KEY, RUNNING if execution is None else execution, {**SUMMARY, **summary}, details)
+
+
+def row(task: str, status: str, **more: Any) -> dict[str, Any]:
+    return {"task_name": task, "status": status, "attempt": 1, "ecs_task_id": f"arn:{task}", **more}
+
+
+UNREGISTERED = RunState(KEY, RUNNING, None, ())
+REFUSED = RunState(
+    KEY, {"status": "FAILED", "startDate": BEGAN, "stopDate": BEGAN, "error": "SpecRefused", "cause": "no"}, None, ()
+)
+FORGOTTEN = RunState(KEY, None, {**SUMMARY, "status": "Completed"}, ())
+
+
+def test_a_run_is_over_when_its_row_is_final_whatever_its_execution_is() -> None:
+    aborted = {"status": "ABORTED", "startDate": BEGAN}
+    for status in ("Completed", "CompletedWithFailures", "Failed", "Aborted", "TimedOut"):
+        assert run_views.is_over(state(status=status))
+    assert not run_views.is_over(state())
+    assert not run_views.is_over(state(aborted)), "the monitor has still to end it"
+    assert not run_views.is_over(UNREGISTERED)
+    assert run_views.is_over(REFUSED) and run_views.is_over(FORGOTTEN)
+
+
+def test_only_two_statuses_are_a_success() -> None:
+    ended = ("Completed", "CompletedWithFailures", "Failed", "Aborted", "TimedOut", "Running")
+    assert [run_views.succeeded(state(status=status)) for status in ended] == [True, True, False, False, False, False]
+    assert not run_views.succeeded(REFUSED)
+
+
+def test_a_run_without_a_row_has_the_status_that_follows_from_its_execution() -> None:
+    assert run_views.status_of(UNREGISTERED) == "NotRegistered"
+    assert run_views.status_of(REFUSED) == "Failed"
+    assert run_views.status_of(state()) == "Running"
+
+
+def test_the_document_of_a_run_that_goes_on() -> None:
+    asked: list[str] = []
+    document = run_views.document(
+        state(None, row("a", "Completed"), row("b", "Running"), row("c", "Failed", error="E", exit_code=1)),
+        lambda item: asked.append(item["task_name"]) or ["last words"],
+    )
+
+    assert asked == ["c"]
+    assert document == {
+        "pattern": 1,
+        "workflowName": "w",
+        "workflowRunId": 1795510747476181,
+        "status": "Running",
+        "registered": True,
+        "startTime": "2026-11-24T08:59:07.476Z",
+        "updateTime": "2026-11-24T08:59:09.000Z",
+        "endTime": None,
+        "execution": {"arn": "arn:execution", "status": "RUNNING", "error": None, "cause": None},
+        "summary": {"number_of_tasks": 3, "completed_tasks": 1, "failed_tasks": 0, "running_tasks": 2},
+        "launchingEnded": True,
+        "waitingForCapacitySince": None,
+        "waitingReason": None,
+        "tasks": {"total": 3, "submitted": 3, "running": 1, "completed": 1, "failed": 1},
+        "failedTasks": [
+            {
+                "taskName": "c",
+                "attempt": 1,
+                "error": "E",
+                "exitCode": 1,
+                "stoppedReason": None,
+                "ecsTask": "arn:c",
+                "logStream": None,
+                "log": ["last words"],
+            }
+        ],
+    }
+    assert run_views.lines(document) == [
+        "pattern 1, workflow w, run 1795510747476181: Running",
+        "  execution  RUNNING  arn:execution",
+        "  time       started 2026-11-24T08:59:07.476Z, last looked at 2026-11-24T08:59:09.000Z",
+        "  summary    1 completed, 0 failed, 2 running of 3",
+        "  rows       3 of 3 submitted, 1 running, 1 completed, 1 failed",
+        "  task c failed (attempt 1): E; exit code 1",
+        "    | last words",
+    ]
+
+
+def test_a_run_that_waits_for_capacity_says_since_when() -> None:
+    waiting = replace(
+        state(),
+        summary={**(state().summary or {}), "waiting_since": "2026-11-24T09:00:00.000Z", "waiting_reason": "full"},
+    )
+    document = run_views.document(waiting, lambda _: [])
+    assert document["waitingForCapacitySince"] == "2026-11-24T09:00:00.000Z"
+    assert "  waiting    for capacity since 2026-11-24T09:00:00.000Z: full" in run_views.lines(document)
+
+
+def test_a_refused_run_says_why() -> None:
+    assert run_views.lines(run_views.document(REFUSED, lambda _: [])) == [
+        "pattern 1, workflow w, run 1795510747476181: Failed",
+        "  execution  FAILED  arn:execution",
+        "  time       started 2026-11-24T08:59:07.476Z, ended 2026-11-24T08:59:07.476Z",
+        "  summary    none: the execution has registered no run",
+        "  why        SpecRefused: no",
+    ]
+
+
+def test_past_runs_are_listed_newest_first_over_patterns_and_workflows() -> None:
+    found = [
+        (1, {**SUMMARY, "workflow_run_id": 7, "start_time": "2026-11-24T08:00:00.000Z"}),
+        (2, {**SUMMARY, "workflow_run_id": 8, "status": "Failed", "end_time": "2026-11-24T09:00:07.250Z"}),
+        (1, {"workflow_name": "other", "workflow_run_id": 6}),
+    ]
+
+    listed = run_views.past_runs(found)
+
+    assert [run["workflowRunId"] for run in listed] == [8, 7, 6]
+    assert run_views.table(listed) == [
+        "pattern  workflow  run  status   tasks  completed  failed  running  started                   seconds",
+        "2        w         8    Failed   3      1          0       2        2026-11-24T08:59:07.476Z  59.8",
+        "1        w         7    Running  3      1          0       2        2026-11-24T08:00:00.000Z  -",
+        "1        other     6    -        -      -          -       -        -                         -",
+    ]
+
+
+def test_a_stopped_run_is_quiet_only_when_rows_counts_and_ecs_tasks_agree() -> None:
+    aborted = state({"status": "ABORTED", "startDate": BEGAN}, status="Aborted", running_tasks=0)
+    uncounted = state({"status": "ABORTED", "startDate": BEGAN}, status="Aborted", running_tasks=2)
+
+    assert Look(aborted, ()).is_quiet
+    assert not Look(aborted, ("arn:task",)).is_quiet
+    assert not Look(uncounted, ()).is_quiet
+    assert not Look(state(), ()).is_quiet
+    assert Look(REFUSED, ()).is_quiet
+
+
+def test_what_is_said_of_a_stopped_run() -> None:
+    aborted = state(status="Aborted", failed_tasks=2, running_tasks=0)
+
+    assert done(aborted, ["arn:b", "arn:a"]) == [
+        "arn:a has stopped",
+        "arn:b has stopped",
+        "run 1795510747476181 of workflow w (pattern 1): Aborted; 1 of 3 tasks completed, 2 failed; "
+        "none of its ECS tasks runs",
+    ]
+    assert done(aborted, [f"arn:{number:02}" for number in range(12)])[10] == "2 more ECS tasks have stopped"
+    assert cause("arn:me", "no longer wanted") == "stopped with `abort` by arn:me: no longer wanted"

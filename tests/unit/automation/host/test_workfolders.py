@@ -1,0 +1,131 @@
+"""Whose a work folder is: a living driver's, or nobody's."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ecs_kit.automation.host import workfolders
+from ecs_kit.automation.host.workfolders import FolderInUse, Record
+
+ROOT = Path(__file__).resolve().parents[4]
+
+HOLDER = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from pathlib import Path
+from ecs_kit.automation.host import workfolders
+held = workfolders.hold(Path(sys.argv[1]))
+held.start(workfolders.Record.of_this_process(target="local", stack="e2e", plugins="bundled"))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def holder(folder: Path) -> "subprocess.Popen[str]":
+    """Another process that holds a folder until it is killed."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None and process.stdout.readline() == "held\n"
+    return process
+
+
+def record() -> Record:
+    return Record.of_this_process(target="local", stack="e2e", plugins="bundled")
+
+
+def test_a_folder_belongs_to_who_holds_it_until_that_process_is_gone(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "a"
+    with holder(folder) as other:
+        with pytest.raises(FolderInUse, match=f"process {other.pid}, started "):
+            workfolders.hold(folder)
+        assert list(workfolders.abandoned(folder.parent)) == []
+        other.kill()
+
+    (left,) = list(workfolders.abandoned(folder.parent))
+    assert (left.folder, left.record and left.record.pid) == (folder, other.pid)
+    workfolders.hold(folder).close()
+
+
+def test_what_is_abandoned_is_held_while_it_is_looked_at(tmp_path: Path) -> None:
+    workfolders.hold(tmp_path / "a").close()
+
+    for held in workfolders.abandoned(tmp_path):
+        with pytest.raises(FolderInUse):
+            workfolders.hold(held.folder)
+    assert list(workfolders.abandoned(tmp_path / "none")) == []
+
+
+def test_a_folder_that_its_holder_removed_is_made_anew(tmp_path: Path) -> None:
+    first = workfolders.hold(tmp_path / "a")
+    first.discard_new()
+    assert not first.is_there
+
+    second = workfolders.hold(tmp_path / "a")
+    assert second.is_there and second.folder.is_dir()
+    first.close()
+    second.close()
+
+
+def test_a_folder_that_goes_before_it_can_be_locked_is_passed_over_or_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another driver removes its folder between the look at it and the opening of its lock."""
+    for name in ("a", "b"):
+        workfolders.hold(tmp_path / name).close()
+    lock, removed = workfolders._try, list[Path]()
+
+    def lock_too_late(folder: Path, **given: bool) -> workfolders.Held | None:
+        if folder.name == "a" and not removed:
+            removed.append(folder)
+            shutil.rmtree(folder)
+        return lock(folder, **given)
+
+    monkeypatch.setattr(workfolders, "_try", lock_too_late)
+    assert [held.folder.name for held in workfolders.abandoned(tmp_path)] == ["b"]
+
+    removed.clear()
+    workfolders.hold(tmp_path / "a").close()
+    assert removed and (tmp_path / "a").is_dir()
+
+
+def test_a_folder_that_was_there_already_is_not_discarded(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    held = workfolders.hold(tmp_path / "a")
+    held.discard_new()
+    assert held.is_there
+    held.close()
+
+
+def test_a_record_is_written_changed_and_given_back_to_its_predecessor(tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    held = workfolders.hold(folder)
+    held.start(record())
+    held.note(kept=True, use=("export A=1",))
+    held.close()
+    kept = workfolders.read(folder)
+    assert kept is not None and kept.kept and kept.use == ("export A=1",)
+
+    held = workfolders.hold(folder)
+    assert held.record == kept
+    held.start(record())
+    assert (again := workfolders.read(folder)) is not None and not again.kept
+    held.restore()
+    assert workfolders.read(folder) == kept
+    held.discard_new()
+    assert folder.is_dir(), "it is not a new one"
+    held.close()
+
+
+def test_what_cannot_be_read_is_no_record_and_what_a_later_version_adds_is_passed_over(tmp_path: Path) -> None:
+    assert workfolders.read(tmp_path) is None
+    for text in ("", "[]", "{}", '{"pid": 1', "null"):
+        assert workfolders.parse(text) is None
+    known = {"pid": 1, "started": "t", "command": ["e2e.py"], "target": "local", "stack": "e2e", "plugins": "bundled"}
+    assert workfolders.parse(json.dumps({**known, "colour": "blue"})) == Record(
+        1, "t", ("e2e.py",), "local", "e2e", "bundled"
+    )

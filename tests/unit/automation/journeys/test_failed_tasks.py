@@ -1,0 +1,99 @@
+"""Why tasks failed, as data and for people."""
+
+import json
+from typing import Any
+
+from ecs_kit.automation.journeys import failed_tasks
+
+
+def row(task: str, status: str = "Failed", attempt: int = 1, **more: Any) -> dict[str, Any]:
+    return {"task_name": task, "status": status, "attempt": attempt, "ecs_task_id": f"{task}/{attempt}", **more}
+
+
+def test_only_the_last_attempt_of_tasks_that_never_completed_counts() -> None:
+    details = [
+        row("b"),
+        row("b", attempt=2, error="again"),
+        row("a"),
+        row("a", "Completed", 2),
+        row("c", "Completed"),
+        row("c", attempt=2),
+        row("d"),
+        row("d", "Running", 2),
+    ]
+
+    assert [(item["task_name"], item["attempt"]) for item in failed_tasks.failed_tasks(details)] == [("b", 2)]
+
+
+def test_the_first_few_have_the_end_of_their_log() -> None:
+    asked: list[str] = []
+
+    def log_of(item: Any) -> list[str]:
+        asked.append(item["task_name"])
+        return [f"log of {item['task_name']}"]
+
+    documents = failed_tasks.documents(
+        [row(name, error="E", exit_code=1, stopped_reason="R", log_stream="s") for name in "edcba"], log_of
+    )
+
+    assert asked == ["a", "b", "c"]
+    assert [document["log"] for document in documents] == [["log of a"], ["log of b"], ["log of c"], [], []]
+    assert documents[0] == {
+        "taskName": "a",
+        "attempt": 1,
+        "error": "E",
+        "exitCode": 1,
+        "stoppedReason": "R",
+        "ecsTask": "a/1",
+        "logStream": "s",
+        "log": ["log of a"],
+    }
+
+
+def test_people_see_the_reasons_and_several_lines_of_the_log_of_the_first_few() -> None:
+    documents = failed_tasks.documents(
+        [
+            row("a", error="JobFailed: no such key", exit_code=1),
+            row("b", stopped_reason="CannotPullContainerError"),
+            *(row(f"c{number:02}") for number in range(14)),
+        ],
+        lambda item: [f"line {number}" for number in range(9)] if item["task_name"] == "a" else [],
+    )
+
+    assert failed_tasks.lines(documents) == [
+        "task a failed (attempt 1): JobFailed: no such key; exit code 1",
+        *(f"  | line {number}" for number in range(1, 9)),
+        "task b failed (attempt 1): CannotPullContainerError",
+        "task c00 failed (attempt 1): no reason",
+        "13 more tasks failed: c01, c02, c03, c04, c05, c06, c07, c08, c09, c10, and 3 more",
+    ]
+
+
+def test_people_see_once_what_the_error_repeats_of_ecs_s_reason() -> None:
+    failed = failed_tasks.documents(
+        [
+            row("a", error="TaskFailedToStart: CannotPull (x)", stopped_reason="CannotPull"),
+            row("b", error="TaskTimedOut: too long", stopped_reason="enough", exit_code=143),
+        ],
+        lambda _item: [],
+    )
+
+    assert failed_tasks.lines(failed) == [
+        "task a failed (attempt 1): TaskFailedToStart: CannotPull (x)",
+        "task b failed (attempt 1): TaskTimedOut: too long; enough; exit code 143",
+    ]
+
+
+def test_lines_of_the_kit_s_own_log_are_made_readable_others_stay() -> None:
+    kit = {"time": "2026-11-24T08:59:10.431Z", "level": "ERROR", "message": "the job failed", "taskName": "a"}
+    traceback = "Traceback (most recent call last):\n  one\n  two\n  three\nKeyError: 'x'"
+
+    assert failed_tasks.readable(json.dumps({**kit, "error": "E", "exception": traceback})) == [
+        "2026-11-24T08:59:10.431Z ERROR the job failed error=E",
+        "  one",
+        "  two",
+        "  three",
+        "KeyError: 'x'",
+    ]
+    for line in ("Traceback (most recent call last):", "17", '{"message": "of another program"}', "{broken"):
+        assert failed_tasks.readable(line) == [line]

@@ -1,0 +1,34 @@
+"""What an AWS account needs of this machine."""
+
+from pathlib import Path
+
+import pytest
+
+from ecs_kit.automation.stacks import local
+from ecs_kit.automation.stacks.aws import AwsTarget
+from ecs_kit.automation.stacks.target import Identity, Plugins, PulumiInstallation
+
+
+@pytest.mark.parametrize("plugins", ["bundled", "published"])
+def test_a_cli_that_brings_no_language_host_finds_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plugins: Plugins
+) -> None:
+    executable = tmp_path / "cli" / "bin" / "pulumi"
+    monkeypatch.setattr(local, "find_pulumi", lambda _say: PulumiInstallation(executable, "3.259.0", "build"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    aws = AwsTarget(
+        plugins=plugins,
+        confirmed=True,
+        interactive=False,
+        work_dir=tmp_path / "work",
+        state_dir=tmp_path / "state",
+        get_pulumi=local.get_pulumi,
+        environ={"HOME": str(tmp_path)},
+    )
+    monkeypatch.setattr(AwsTarget, "identity", Identity("000000000000", "us-east-1", "arn"))
+
+    aws.start(lambda _line: None)
+
+    assert (tmp_path / "work" / "bin" / "pulumi-language-python").is_file()
+    assert aws.environment["PATH"].startswith(f"{tmp_path / 'work' / 'bin'}:{executable.parent}:")
+    assert f'export PATH="{tmp_path / "work" / "bin"}:{executable.parent}:$PATH"' in aws.how_to_use("e2e", tmp_path)

@@ -1,0 +1,1 @@
+"""Commands of the checkout: pages made from the code, an engine for Docker."""

@@ -1,0 +1,81 @@
+"""Draw the packages and their imports into docs/architecture.md: `python -m tools.drawing`, or `make drawing`.
+
+The drawing is a Mermaid graph, made from the code. An arrow runs from a package to each package that it imports.
+"""
+
+import sys
+from collections.abc import Iterable
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import grimp
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "architecture.md"
+BEGIN, END = "<!-- drawing: `make drawing` writes what follows -->", "<!-- end of the drawing -->"
+ROOTS = ("ecs_kit", "local_aws")
+OPENED = ("ecs_kit", "ecs_kit.runtime", "ecs_kit.automation")
+"""Packages that are drawn by the packages in them. Modules directly in one of these are not drawn."""
+
+Arrows = dict[str, set[str]]
+"""Package -> the packages that it imports."""
+
+
+def arrows(graph: grimp.ImportGraph) -> Arrows:
+    """The imports between the packages that are drawn."""
+    drawn: Arrows = {package: set() for package in _packages(graph, ROOTS)}
+    place = {module: package for package in drawn for module in (package, *graph.find_descendants(package))}
+    for module, package in place.items():
+        imported = {place[each] for each in graph.find_modules_directly_imported_by(module) if each in place}
+        drawn[package] |= imported - {package}
+    return drawn
+
+
+def _packages(graph: grimp.ImportGraph, packages: Iterable[str]) -> list[str]:
+    found: list[str] = []
+    for package in packages:
+        inner = sorted(child for child in graph.find_children(package) if graph.find_children(child))
+        found += _packages(graph, inner) if package in OPENED else [package]
+    return found
+
+
+def mermaid(drawn: Arrows) -> str:
+    """The drawing, importers first.
+
+    Raises:
+        graphlib.CycleError: packages import each other.
+    """
+    lines = ["```mermaid", "flowchart TD"]
+    for package in reversed(list(TopologicalSorter(_sorted(drawn)).static_order())):
+        lines.append(f'    {_node(package)}["{package.removeprefix("ecs_kit.")}"]')
+    lines += [
+        f"    {_node(package)} --> {_node(other)}"
+        for package, others in sorted(drawn.items())
+        for other in sorted(others)
+    ]
+    return "\n".join([*lines, "```"])
+
+
+def _sorted(drawn: Arrows) -> dict[str, list[str]]:
+    return {package: sorted(others) for package, others in sorted(drawn.items())}
+
+
+def _node(package: str) -> str:
+    return package.replace(".", "_")
+
+
+def with_drawing(page: str, drawing: str) -> str:
+    """A page with the drawing between its two marks, which must be there."""
+    before, rest = page.split(BEGIN)
+    _, after = rest.split(END)
+    return f"{before}{BEGIN}\n{drawing}\n{END}{after}"
+
+
+def main() -> int:
+    """Write the drawing into the page."""
+    drawing = mermaid(arrows(grimp.build_graph(*ROOTS, cache_dir=None)))
+    PAGE.write_text(with_drawing(PAGE.read_text(encoding="utf-8"), drawing), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
