@@ -51,7 +51,7 @@ def run(job, s3):
 
 def image_files() -> dict[str, str]:
     library = build_folder.library(ROOT, CONTEXT_FOLDERS)
-    files = {f"app/{path}": file.read_text() for path, file in library.items()}
+    files = {f"app/{path}": file.read_text() for path, file in library.items() if file.suffix == ".py"}
     files["app/ecs_kit/runtime/task/job.py"] += JOB
     return files
 
