@@ -57,12 +57,14 @@ class _Work:
         left: launches for a later call.
         lacks_capacity: what ECS said, where they are left for lack of capacity.
         is_uncertain: whether a RunTask call for one of them was not answered.
+        was_overtaken: whether a concurrent call has begun a wait, after which other client tokens are used.
     """
 
     launched: int
     left: tuple[Launch, ...] = ()
     lacks_capacity: str = ""
     is_uncertain: bool = False
+    was_overtaken: bool = False
 
 
 class Launcher:
@@ -148,7 +150,7 @@ class Launcher:
             The work, updated, and the launches without room.
         """
         summary = registration.summary
-        if work.lacks_capacity:
+        if work.lacks_capacity or work.was_overtaken:
             is_uncertain = work.is_uncertain or bool(without_room)
             found = self._record_found(registration, [*work.left, *without_room], is_uncertain=is_uncertain)
             left = tuple(launch for launch in work.left if launch not in found)
@@ -172,7 +174,10 @@ class Launcher:
         waited = (now - from_iso(summary.waiting_since)).total_seconds() if summary.waiting_since else 0
         pause = timedelta(seconds=waits.capacity_wait_seconds(waited))
         log.warning("the run waits for capacity", remaining=len(work.left), waitSeconds=pause.total_seconds())
-        changes_turn = registration.settings.spot_share > 0 and bool(LACKS_CAPACITY.search(work.lacks_capacity))
+        share = registration.settings.spot_share
+        changes_turn = bool(LACKS_CAPACITY.search(work.lacks_capacity)) and any(
+            launch.capacity_provider(share, 0) != launch.capacity_provider(share, 1) for launch in work.left
+        )
         self._summaries.wait_for_capacity(
             summary,
             to_iso(now),
@@ -199,7 +204,7 @@ class Launcher:
                 return _Work(launched)
             if summary.capacity_waits != registration.summary.capacity_waits:
                 # A concurrent call has left the rest for later, and later calls use other client tokens.
-                return _left(launched, pending)
+                return replace(_left(launched, pending), was_overtaken=True)
             newest = None
             if not pending:
                 return _Work(launched)

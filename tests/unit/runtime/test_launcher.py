@@ -210,6 +210,33 @@ class TestLaunching:
             w.details.write(replace(w.rows()[-1], status=TaskStatus.COMPLETED))
         assert providers(w) == ["FARGATE"] * 3
 
+    def test_full_on_demand_capacity_changes_no_turn_where_spot_s_share_has_started(
+        self, world: Callable[..., Any]
+    ) -> None:
+        w = world(spotShare=50)
+        w.ecs.refuses = lambda request: None if "FARGATE_SPOT" in str(request) else FULL
+        assert w.launcher.launch(payload(4), plenty)["launched"] == 2
+        assert w.summary().capacity_waits == 1 and not w.summary().on_demand_first
+
+    def test_a_launch_without_an_answer_is_found_where_a_concurrent_call_begins_a_wait(
+        self, world: Callable[..., Any]
+    ) -> None:
+        w = world()
+        w.ecs.answers, w.ecs.lost_answers = [None], [DROPPED]
+        sleep = w.clock.sleep
+
+        def wait_meanwhile(seconds: float) -> None:
+            w.clock.sleep = sleep
+            now = to_iso(w.clock.now())
+            w.summaries.wait_for_capacity(w.summary(), now, "full", launch_after=now)
+            sleep(seconds)
+
+        w.clock.sleep = wait_meanwhile
+        w.launcher.launch(payload(1), plenty)
+        w.clock.advance(60)
+        w.launcher.launch(payload(1), plenty)
+        assert [row.ecs_task_id for row in w.rows()] == list(w.ecs.tasks) and len(w.ecs.tasks) == 1
+
     @pytest.mark.parametrize(
         ("share", "refusal"), [(100, client_error("ThrottlingException", "Rate exceeded")), (0, FULL)]
     )
