@@ -9,7 +9,8 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
-from ecs_kit.components.config import KeyDeclaration, declarations
+from ecs_kit.components.config import declarations
+from ecs_kit.components.keys import Key
 
 ROOT = Path(__file__).resolve().parents[1]
 _TABLE = re.compile(r"\| key \| type \| default \| .*?\n(?=\n|\Z)", re.DOTALL)
@@ -34,14 +35,14 @@ def readme(text: str) -> str:
 PAGES: dict[str, Callable[[str], str]] = {"Pulumi.yaml": pulumi_yaml, "README.md": readme}
 
 
-def _default(key: KeyDeclaration) -> str:
+def _default(key: Key) -> str:
     if not isinstance(key.default, str):
         return f"`{json.dumps(key.default)}`"
     text, _, digest = key.default.partition("@")
     return f"`{text}`, pinned by digest" if digest else f"`{text or chr(34) * 2}`"
 
 
-def _yaml(key: KeyDeclaration) -> str:
+def _yaml(key: Key) -> str:
     items = "    items:\n      type: string\n" if key.type == "array" else ""
     description = textwrap.fill(
         key.description, 112, initial_indent=" " * 6, subsequent_indent=" " * 6, break_on_hyphens=False

@@ -3,9 +3,9 @@
     python -m tools.docker_engine COMMAND [ARGUMENT …]
 
 runs the command with `DOCKER_HOST`, `KIT_BASE_IMAGE` and `LOCAL_AWS_BASE_IMAGE` set. The engine is one that answers, or
-one that root on Debian gets for the command alone (`local_aws.testing.docker_engine`). Where the kit's base image is
-neither there nor can be pulled, one is made of Debian's packages. The packages that the image installs are fetched
-here, as wheels: a build container needs no way to an index. Everything that was made is removed at the end.
+one that root on Debian gets for the command alone (`local_aws.testing.docker_engine`). Where the kit's base image
+neither exists nor can be pulled, one is made of Debian's packages. The packages that the image installs are downloaded
+here, as wheels: a build container needs no package index. Everything that was made is removed at the end.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ BASE_CONTENT = ("python3", "python3-pip", "ca-certificates")
 BASE_NAME = "ecs-step-functions-kit/base"
 _NOT_IN_BASE = ("./var/cache/apt/*", "./var/lib/apt/lists/*", "./var/log/*", "./dev/*", "./proc/*", "./sys/*")
 _FETCHED = ".fetched"
-"""Marks wheels that were fetched for a command, and go with it."""
-_CANNOT = 2
+"""Marks wheels that were downloaded for a command and are removed after it."""
+_NO_ENGINE = 2
 
 
 class BaseImageMissing(Exception):
@@ -45,10 +45,10 @@ class BaseImageMissing(Exception):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run a command; answers with its exit status, or 2 where there is no engine for it."""
+    """Run a command and return its exit status, or 2 where there is no engine for it."""
     if not arguments:
         print(__doc__, file=sys.stderr)
-        return _CANNOT
+        return _NO_ENGINE
     # As SystemExit, so that what was started ends.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
             return subprocess.run(list(arguments), cwd=ROOT, env=environment, check=False).returncode
     except (EngineMissing, BaseImageMissing, subprocess.CalledProcessError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return _CANNOT
+        return _NO_ENGINE
 
 
 @contextlib.contextmanager
@@ -66,7 +66,7 @@ def base_image(socket_path: str) -> Iterator[str]:
     """The image to build on: `KIT_BASE_IMAGE`, else the kit's own, else one made of Debian's packages.
 
     Raises:
-        BaseImageMissing: there is none, and this is no place to make one.
+        BaseImageMissing: there is none, and this machine cannot make one.
     """
     from ecs_kit.components.program import KitConfig
 
@@ -76,17 +76,19 @@ def base_image(socket_path: str) -> Iterator[str]:
         yield wanted
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise BaseImageMissing(f"{problem}: pull it, or name one that is there in KIT_BASE_IMAGE")
+        raise BaseImageMissing(f"{problem}: pull it, or name another one in KIT_BASE_IMAGE")
     say(f"{problem}: making one of Debian's packages")
     install(BASE_PACKAGES)
     release = platform.freedesktop_os_release()["VERSION_CODENAME"]
     name = f"{BASE_NAME}:{release}"
     environment = {**os.environ, "DOCKER_HOST": f"unix://{socket_path}"}
     with tempfile.TemporaryDirectory(prefix="base-") as folder:
-        # In a mount namespace of its own: what debootstrap mounts is gone with it, whatever becomes of it.
-        run("unshare", "--mount", *bootstrap_command(release, Path(folder) / "root", mirror(release)))
+        # In a mount namespace of its own, with which debootstrap's mounts end.
+        bootstrap = ("debootstrap", "--variant=minbase", f"--include={','.join(BASE_CONTENT)}", release)
+        run("unshare", "--mount", *bootstrap, f"{folder}/root", mirror(release))
+        excluded = " ".join(f"--exclude='{path}'" for path in _NOT_IN_BASE)
         subprocess.run(
-            f"{' '.join(pack_command())} | docker import - {name} > /dev/null",
+            f"tar --create --numeric-owner {excluded} . | docker import - {name} > /dev/null",
             shell=True,
             cwd=Path(folder) / "root",
             env=environment,
@@ -98,18 +100,8 @@ def base_image(socket_path: str) -> Iterator[str]:
         call(socket_path, "DELETE", f"/images/{name}?force=true")
 
 
-def bootstrap_command(release: str, folder: Path, address: str) -> list[str]:
-    """The command line that unpacks Debian's smallest system with Python."""
-    return ["debootstrap", "--variant=minbase", f"--include={','.join(BASE_CONTENT)}", release, str(folder), address]
-
-
-def pack_command() -> list[str]:
-    """The command line that writes a system, without caches, logs and devices, to standard output."""
-    return ["tar", "--create", "--numeric-owner", *(f"--exclude='{path}'" for path in _NOT_IN_BASE), "."]
-
-
 def mirror(release: str) -> str:
-    """Where this machine's apt has a release from; empty for debootstrap's own choice."""
+    """The address of this machine's apt repository of a release; empty for debootstrap's own choice."""
     listed = subprocess.run(
         ["apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)", "Created-By: Packages"],
         capture_output=True,
@@ -122,16 +114,16 @@ def mirror(release: str) -> str:
 
 @contextlib.contextmanager
 def wheels(folder: Path = WHEELS) -> Iterator[None]:
-    """The image's packages as wheels in its build context; what was there before stays.
+    """The image's packages as wheels in its build context; existing ones are kept.
 
-    Of several at once, the last removes what the first fetched.
+    Of several commands at once, the last one removes what the first one downloaded.
 
     Raises:
         subprocess.CalledProcessError: pip cannot fetch them.
     """
     mark = folder / _FETCHED
     with (folder.parent / f".{folder.name}.lock").open("w") as lock:
-        # Shared by all that use the wheels: only who removes them is alone.
+        # Shared by all commands that use the wheels, exclusive to the one that removes them.
         fcntl.flock(lock, fcntl.LOCK_SH)
         if not folder.exists():
             with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".wheels-") as partial:
@@ -150,7 +142,7 @@ def wheels(folder: Path = WHEELS) -> Iterator[None]:
 
 
 def fetch_wheels(folder: Path = WHEELS) -> None:
-    """Fetch the wheels of the image's packages; their hashes are checked."""
+    """Download the wheels of the image's packages; their hashes are checked."""
     run(
         *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--require-hashes"),
         *("--no-deps", "--only-binary", ":all:", "--dest", str(folder), "--requirement", str(REQUIREMENTS)),

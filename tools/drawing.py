@@ -23,9 +23,9 @@ Arrows = dict[str, set[str]]
 def arrows(graph: grimp.ImportGraph) -> Arrows:
     """The imports between the packages that are drawn."""
     drawn: Arrows = {package: set() for package in _packages(graph, ROOTS)}
-    place = {module: package for package in drawn for module in (package, *graph.find_descendants(package))}
-    for module, package in place.items():
-        imported = {place[each] for each in graph.find_modules_directly_imported_by(module) if each in place}
+    owner = {module: package for package in drawn for module in (package, *graph.find_descendants(package))}
+    for module, package in owner.items():
+        imported = {owner[each] for each in graph.find_modules_directly_imported_by(module) if each in owner}
         drawn[package] |= imported - {package}
     return drawn
 
@@ -44,19 +44,11 @@ def mermaid(drawn: Arrows) -> str:
     Raises:
         graphlib.CycleError: packages import each other.
     """
-    lines = ["```mermaid", "flowchart TD"]
-    for package in reversed(list(TopologicalSorter(_sorted(drawn)).static_order())):
-        lines.append(f'    {_node(package)}["{package.removeprefix("ecs_kit.")}"]')
-    lines += [
-        f"    {_node(package)} --> {_node(other)}"
-        for package, others in sorted(drawn.items())
-        for other in sorted(others)
-    ]
-    return "\n".join([*lines, "```"])
-
-
-def _sorted(drawn: Arrows) -> dict[str, list[str]]:
-    return {package: sorted(others) for package, others in sorted(drawn.items())}
+    ordered = {package: sorted(others) for package, others in sorted(drawn.items())}
+    packages = reversed(list(TopologicalSorter(ordered).static_order()))
+    nodes = [f'{_node(package)}["{package.removeprefix("ecs_kit.")}"]' for package in packages]
+    edges = [f"{_node(package)} --> {_node(other)}" for package, others in ordered.items() for other in others]
+    return "\n".join(["```mermaid", "flowchart TD", *(f"    {line}" for line in (*nodes, *edges)), "```"])
 
 
 def _node(package: str) -> str:

@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
 
 from ecs_kit.components import policies
-
-
-@dataclass(frozen=True)
-class PrivateBucketArgs:
-    """Arguments of `PrivateBucket`.
-
-    Args:
-        bucket: The bucket's name.
-        arn: The bucket's ARN.
-        tags: The bucket's tags.
-    """
-
-    bucket: str
-    arn: str
-    tags: Mapping[str, str]
+from ecs_kit.components.parts import PartArgs
 
 
 class PrivateBucket(pulumi.ComponentResource):
@@ -32,10 +16,10 @@ class PrivateBucket(pulumi.ComponentResource):
 
     bucket: aws.s3.Bucket
 
-    def __init__(self, name: str, args: PrivateBucketArgs, opts: pulumi.ResourceOptions | None = None):
+    def __init__(self, name: str, args: PartArgs, opts: pulumi.ResourceOptions | None = None):
         super().__init__("kit:bucket:PrivateBucket", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        self.bucket = aws.s3.Bucket(name, bucket=args.bucket, force_destroy=True, tags=args.tags, opts=child)
+        self.bucket = aws.s3.Bucket(name, bucket=args.names.bucket, force_destroy=True, tags=args.tags, opts=child)
         closed = aws.s3.BucketPublicAccessBlock(
             name,
             bucket=self.bucket.bucket,
@@ -46,40 +30,25 @@ class PrivateBucket(pulumi.ComponentResource):
             opts=child,
         )
         # S3 refuses concurrent changes to a bucket's access.
-        aws.s3.BucketPolicy(
-            name,
-            bucket=self.bucket.bucket,
-            policy=json.dumps(policies.bucket_tls_only(args.arn)),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[closed]),
-        )
+        after_closing = pulumi.ResourceOptions(parent=self, depends_on=[closed])
+        tls_only = json.dumps(policies.bucket_tls_only(args.names.bucket_arn))
+        aws.s3.BucketPolicy(name, bucket=self.bucket.bucket, policy=tls_only, opts=after_closing)
         aws.s3.BucketServerSideEncryptionConfiguration(
             name,
             bucket=self.bucket.bucket,
-            rules=[
-                aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(
-                    apply_server_side_encryption_by_default=(
-                        aws.s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(
-                            sse_algorithm="AES256"
-                        )
-                    )
-                )
-            ],
+            rules=[{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}],
             opts=child,
         )
         aws.s3.BucketLifecycleConfiguration(
             name,
             bucket=self.bucket.bucket,
             rules=[
-                aws.s3.BucketLifecycleConfigurationRuleArgs(
-                    id="abort-incomplete-uploads",
-                    status="Enabled",
-                    filter=aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=""),
-                    abort_incomplete_multipart_upload=(
-                        aws.s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs(
-                            days_after_initiation=1
-                        )
-                    ),
-                )
+                {
+                    "id": "abort-incomplete-uploads",
+                    "status": "Enabled",
+                    "filter": {"prefix": ""},
+                    "abort_incomplete_multipart_upload": {"days_after_initiation": 1},
+                }
             ],
             opts=child,
         )

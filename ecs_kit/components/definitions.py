@@ -1,4 +1,4 @@
-"""The two state machines, in Amazon States Language with JSONata: pure functions of ARNs and settings.
+"""The state machines, in Amazon States Language with JSONata: pure functions of ARNs and settings.
 
 References:
 https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html (JSONata, `$states`),
@@ -23,18 +23,12 @@ State = dict[str, Any]
 
 @dataclass(frozen=True)
 class StateMachineSettings:
-    """Settings of the state machines.
+    """Settings of the state machines. Numbers are as in the configuration.
 
     Args:
-        monitor_function_arn: ARN of the Task Monitor's version, published with this document.
-        summary_table: name of the summary table.
+        monitor_function_arn: the Task Monitor's version, published with this document.
         container_name: container of the task definition that does the job.
-        run_timeout_seconds: time limit of an execution.
-        task_timeout_seconds: time limit of one ECS task.
-        max_concurrency: tasks that pattern 2 runs at once; 0 for as many as an inline Map state can.
-        launch_type: `LaunchType` of RunTask, where no task runs on Fargate Spot.
-        spot_share: percentage of tasks whose first attempt pattern 2 runs on Fargate Spot.
-        launcher_function_arn: ARN of the Task Launcher's version, in pattern 1.
+        launcher_function_arn: the Task Launcher's version, in pattern 1.
     """
 
     monitor_function_arn: str
@@ -43,19 +37,12 @@ class StateMachineSettings:
     run_timeout_seconds: int
     task_timeout_seconds: int
     max_concurrency: int
-    launch_type: str = "FARGATE"
     spot_share: int = 0
-    launcher_function_arn: str | None = None
+    launcher_function_arn: str = ""
 
 
 def pattern_1(settings: StateMachineSettings) -> State:
-    """Return the state machine of pattern 1: the launcher starts the ECS tasks, the monitor tracks them.
-
-    Raises:
-        ValueError: `launcher_function_arn` is not given.
-    """
-    if settings.launcher_function_arn is None:
-        raise ValueError("pattern 1 needs launcher_function_arn")
+    """Return the state machine of pattern 1: the launcher starts the ECS tasks, the monitor tracks them."""
     return {
         "Comment": "Runs ECS tasks that a Lambda function launches, and tracks them until each has ended.",
         "QueryLanguage": "JSONata",
@@ -63,10 +50,7 @@ def pattern_1(settings: StateMachineSettings) -> State:
         "StartAt": "LaunchTasks",
         "States": {
             "LaunchTasks": {
-                **_invoke(
-                    settings.launcher_function_arn,
-                    {"action": "launch", "execution": _EXECUTION, "spec": "{% $states.context.Execution.Input %}"},
-                ),
+                **_invoke(settings.launcher_function_arn, "launch", spec="{% $states.context.Execution.Input %}"),
                 "Comment": "Checks the spec, registers the run and launches what is not launched yet.",
                 "Assign": {
                     "run": "{% $states.result.Payload %}",
@@ -75,21 +59,14 @@ def pattern_1(settings: StateMachineSettings) -> State:
                 "Catch": [_refusal("RunRefused")],
                 "Next": "MoreToLaunch",
             },
-            "MoreToLaunch": {
-                "Type": "Choice",
-                "Choices": [{"Condition": "{% $run.again %}", "Next": "LaunchTasks"}],
-                "Default": "WaitForTasks",
-            },
+            "MoreToLaunch": _choice(("$run.again", "LaunchTasks"), default="WaitForTasks"),
             **_tracking_states(settings, done="TasksDone", refused="RunRefused"),
-            "TasksDone": {
-                "Type": "Choice",
-                "Choices": [
-                    {"Condition": "{% $states.input.done and $states.input.succeeded %}", "Next": "RunCompleted"},
-                    {"Condition": "{% $states.input.done %}", "Next": "RunFailed"},
-                    {"Condition": "{% $states.input.relaunch %}", "Next": "LaunchTasks"},
-                ],
-                "Default": "WaitForTasks",
-            },
+            "TasksDone": _choice(
+                ("$states.input.done and $states.input.succeeded", "RunCompleted"),
+                ("$states.input.done", "RunFailed"),
+                ("$states.input.relaunch", "LaunchTasks"),
+                default="WaitForTasks",
+            ),
             **_ends("$states.input"),
         },
     }
@@ -104,10 +81,7 @@ def pattern_2(settings: StateMachineSettings) -> State:
         "StartAt": "RegisterRun",
         "States": {
             "RegisterRun": {
-                **_invoke(
-                    settings.monitor_function_arn,
-                    {"action": "register", "execution": _EXECUTION, "spec": "{% $states.context.Execution.Input %}"},
-                ),
+                **_invoke(settings.monitor_function_arn, "register", spec="{% $states.context.Execution.Input %}"),
                 "Comment": "Checks the spec and registers the run.",
                 "Assign": {"run": "{% $states.result.Payload %}"},
                 "Output": {},
@@ -204,11 +178,7 @@ def _track_branch(settings: StateMachineSettings) -> State:
                 "Next": "WaitForTasks",
             },
             **_tracking_states(settings, done="AllTasksDone", refused="TrackingRefused"),
-            "AllTasksDone": {
-                "Type": "Choice",
-                "Choices": [{"Condition": "{% $states.input.done %}", "Next": "TrackingEnded"}],
-                "Default": "WaitForTasks",
-            },
+            "AllTasksDone": _choice(("$states.input.done", "TrackingEnded"), default="WaitForTasks"),
             "TrackingRefused": {
                 "Type": "Pass",
                 "Output": {
@@ -226,15 +196,12 @@ def _track_branch(settings: StateMachineSettings) -> State:
 def _tracking_states(settings: StateMachineSettings, *, done: str, refused: str) -> dict[str, State]:
     """The polling loop of both patterns: wait, call the monitor. A failed call is repeated after a pause.
 
-    Args:
-        settings: see `StateMachineSettings`.
-        done: the choice after a poll.
-        refused: the state after a refusal.
+    `done` names the choice after a poll, `refused` the state after a refusal.
     """
     return {
         "WaitForTasks": {"Type": "Wait", "Seconds": "{% $pauseSeconds %}", "Next": "MonitorTasks"},
         "MonitorTasks": {
-            **_invoke(settings.monitor_function_arn, _monitor_payload()),
+            **_invoke(settings.monitor_function_arn, "monitor", **_RUN),
             "Assign": {"pauseSeconds": "{% $states.result.Payload.waitSeconds %}"},
             "Catch": [
                 _refusal(refused),
@@ -275,7 +242,7 @@ def _task_states(settings: StateMachineSettings) -> dict[str, State]:
             "End": True,
         },
         "RecordFailure": {
-            **_invoke(settings.monitor_function_arn, _record_failure_payload()),
+            **_invoke(settings.monitor_function_arn, "record_failure", **_RUN, **_FAILED_ATTEMPT),
             "Comment": "Records why the attempt failed, and returns whether and when to retry.",
             "Output": _in_braces(
                 "$merge([{'task': $states.input.task, 'index': $states.input.index}, $states.result.Payload])"
@@ -291,11 +258,7 @@ def _task_states(settings: StateMachineSettings) -> dict[str, State]:
             "Seconds": waits.PAUSE_AFTER_MONITOR_FAILURE_SECONDS,
             "Next": "RecordFailure",
         },
-        "TryAgain": {
-            "Type": "Choice",
-            "Choices": [{"Condition": "{% $states.input.again %}", "Next": "WaitBeforeNextAttempt"}],
-            "Default": "TaskEnded",
-        },
+        "TryAgain": _choice(("$states.input.again", "WaitBeforeNextAttempt"), default="TaskEnded"),
         "WaitBeforeNextAttempt": {"Type": "Wait", "Seconds": "{% $states.input.waitSeconds %}", "Next": "RunTask"},
         "TaskEnded": {"Type": "Pass", "Output": {}, "End": True},
     }
@@ -340,7 +303,7 @@ def _capacity(settings: StateMachineSettings) -> dict[str, Any]:
     """The capacity provider, chosen for each task. Spot and on-demand capacity alternate from wait to wait, because ECS
     does not fall back from one to the other."""
     if settings.spot_share == 0:
-        return {"LaunchType": settings.launch_type}
+        return {"LaunchType": "FARGATE"}
     index, share = "$states.input.index", settings.spot_share
     is_share = f"$floor(({index} + 1) * {share} / 100) > $floor({index} * {share} / 100)"
     provider = _in_braces(
@@ -349,43 +312,16 @@ def _capacity(settings: StateMachineSettings) -> dict[str, Any]:
     return {"CapacityProviderStrategy": [{"CapacityProvider": provider, "Weight": 1}]}
 
 
-def _record_failure_payload() -> dict[str, Any]:
-    return {
-        "action": "record_failure",
-        "execution": _EXECUTION,
-        "workflowName": "{% $run.workflowName %}",
-        "runId": "{% $run.runId %}",
-        "task": "{% $states.input.task %}",
-        "sourceBucket": _in_braces(_SOURCE_BUCKET),
-        "index": "{% $states.input.index %}",
-        "attempt": "{% $states.input.attempt %}",
-        "infrastructureFailures": "{% $states.input.infrastructureFailures %}",
-        "waitedSeconds": "{% $states.input.waitedSeconds %}",
-        "waits": "{% $states.input.waits %}",
-        "retries": "{% $states.input.retries %}",
-        "error": "{% $states.input.error %}",
-        "cause": "{% $states.input.cause %}",
-    }
-
-
-def _invoke(function_arn: str, payload: dict[str, Any]) -> State:
+def _invoke(function_arn: str, action: str, **payload: str) -> State:
     return {
         "Type": "Task",
         "Resource": "arn:aws:states:::lambda:invoke",
         "TimeoutSeconds": waits.FUNCTION_CALL_SECONDS,
-        "Arguments": {"FunctionName": function_arn, "Payload": payload},
+        "Arguments": {"FunctionName": function_arn, "Payload": {"action": action, "execution": _EXECUTION, **payload}},
         "Output": "{% $states.result.Payload %}",
         "Retry": [
             _retry(REFUSALS),
-            _retry(
-                [
-                    "Lambda.ServiceException",
-                    "Lambda.AWSLambdaException",
-                    "Lambda.SdkClientException",
-                    "Lambda.TooManyRequestsException",
-                ],
-                waits.LAMBDA_SERVICE,
-            ),
+            _retry(_LAMBDA_SERVICE_ERRORS, waits.LAMBDA_SERVICE),
             # Lambda reclaims the network interfaces of a function that was idle for weeks. The next call creates them
             # again, which takes minutes. Meanwhile, and after its publication, a version is `Pending`: calls conflict.
             _retry(["Lambda.ResourceNotReadyException", "Lambda.ResourceConflictException"], waits.LAMBDA_NOT_READY),
@@ -394,12 +330,12 @@ def _invoke(function_arn: str, payload: dict[str, Any]) -> State:
     }
 
 
-def _monitor_payload() -> dict[str, Any]:
+def _choice(*choices: tuple[str, str], default: str) -> State:
+    """A choice by the first JSONata condition that is true; each comes with the next state."""
     return {
-        "action": "monitor",
-        "execution": _EXECUTION,
-        "workflowName": "{% $run.workflowName %}",
-        "runId": "{% $run.runId %}",
+        "Type": "Choice",
+        "Choices": [{"Condition": _in_braces(condition), "Next": state} for condition, state in choices],
+        "Default": default,
     }
 
 
@@ -420,10 +356,7 @@ def _retry(errors: Sequence[str], retry: waits.Retry | None = None) -> dict[str,
 def _refusal(next_state: str) -> dict[str, Any]:
     return {
         "ErrorEquals": list(REFUSALS),
-        "Output": {
-            "error": "{% $states.errorOutput.Error %}",
-            "message": _in_braces(_ERROR_MESSAGE),
-        },
+        "Output": {"error": "{% $states.errorOutput.Error %}", "message": _in_braces(_ERROR_MESSAGE)},
         "Next": next_state,
     }
 
@@ -438,11 +371,7 @@ def _ends(result: str) -> dict[str, State]:
             "Cause": f"{{% $exists({result}.message) ? {result}.message "
             ": 'The run failed; the details table says how each task ended.' %}",
         },
-        "RunRefused": {
-            "Type": "Fail",
-            "Error": "{% $states.input.error %}",
-            "Cause": "{% $states.input.message %}",
-        },
+        "RunRefused": {"Type": "Fail", "Error": "{% $states.input.error %}", "Cause": "{% $states.input.message %}"},
     }
 
 
@@ -460,6 +389,11 @@ def _text_of(attribute: str) -> str:
     return f"($exists({match}) ? $replace({match}, '\\\\\"', '\"') : '')"
 
 
+_LAMBDA_SERVICE_ERRORS = (
+    *("Lambda.ServiceException", "Lambda.AWSLambdaException"),
+    *("Lambda.SdkClientException", "Lambda.TooManyRequestsException"),
+)
+
 _EXECUTION: dict[str, str] = {
     "arn": "{% $states.context.Execution.Id %}",
     "name": "{% $states.context.Execution.Name %}",
@@ -472,6 +406,16 @@ _SOURCE_BUCKET = (
     "$exists($states.input.task.s3BucketName) ? $states.input.task.s3BucketName "
     ": $states.context.Execution.Input.s3BucketName"
 )
+
+_RUN = {"workflowName": "{% $run.workflowName %}", "runId": "{% $run.runId %}"}
+
+_ATTEMPT = ("index", "attempt", "infrastructureFailures", "waitedSeconds", "waits", "retries", "error", "cause")
+
+_FAILED_ATTEMPT = {
+    "task": "{% $states.input.task %}",
+    "sourceBucket": _in_braces(_SOURCE_BUCKET),
+    **{name: f"{{% $states.input.{name} %}}" for name in _ATTEMPT},
+}
 
 _ERROR_MESSAGE = f"""(
   $cause := $exists($states.errorOutput.Cause) ? $string($states.errorOutput.Cause) : '';

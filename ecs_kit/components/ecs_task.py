@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pulumi
@@ -11,10 +11,10 @@ import pulumi_aws as aws
 
 from ecs_kit.components import policies
 from ecs_kit.components.config import FARGATE_STORAGE_GIB, KitConfig
-from ecs_kit.components.errors import ConfigError, ConfigProblem
-from ecs_kit.components.job import JobArgs, ecr_repository, secret_arn
-from ecs_kit.components.names import CONTAINER, LOG_STREAM_PREFIX, PatternArns, PatternNames
-from ecs_kit.components.roles import WorkloadRole, WorkloadRoleArgs
+from ecs_kit.components.errors import ConfigError
+from ecs_kit.components.job import JobArgs, ecr_repository, secret_arn, secret_problems
+from ecs_kit.components.names import CONTAINER, LOG_STREAM_PREFIX, PatternNames
+from ecs_kit.components.parts import PartArgs, WorkloadRole, WorkloadRoleArgs, log_group
 from ecs_kit.runtime.contract import environment
 
 CAPACITY_PROVIDERS = ("FARGATE", "FARGATE_SPOT")
@@ -23,32 +23,14 @@ CAPACITY_PROVIDERS = ("FARGATE", "FARGATE_SPOT")
 
 @dataclass(frozen=True)
 class EcsTaskArgs:
-    """Arguments of `EcsTask`.
+    """Arguments of `EcsTask`: the task's image by digest, or a ready image as the user names it."""
 
-    Args:
-        names: The pattern's names.
-        config: The stack's configuration.
-        image: The task's image by digest, or a ready image as the user names it.
-        tags: Tags of all resources.
-        job: The user's own job.
-    """
-
-    names: PatternNames
-    config: KitConfig
+    part: PartArgs
     image: pulumi.Input[str]
-    tags: Mapping[str, str]
-    job: JobArgs = field(default_factory=JobArgs)
 
 
 def container_definition(names: PatternNames, config: KitConfig, image: str, job: JobArgs) -> dict[str, Any]:
-    """The task definition's one container.
-
-    Args:
-        names: The pattern's names.
-        config: The stack's configuration.
-        image: Reference of the image.
-        job: The user's own job, with every value known.
-    """
+    """The task definition's one container, for a job whose values are all known."""
     variables = {
         **job.environment,
         **({environment.JOB: job.function} if job.function else {}),
@@ -60,18 +42,15 @@ def container_definition(names: PatternNames, config: KitConfig, image: str, job
         environment.TARGET_PREFIX: config.target_prefix,
         environment.TASK_TIMEOUT_SECONDS: str(config.task_timeout_seconds),
     }
+    secrets = [{"name": name, "valueFrom": job.secrets[name]} for name in sorted(job.secrets)]
     return {
         "name": CONTAINER,
         "image": image,
         "essential": True,
-        "environment": [{"name": key, "value": variables[key]} for key in sorted(variables)],
+        "environment": [{"name": name, "value": variables[name]} for name in sorted(variables)],
         **({"entryPoint": list(job.entry_point)} if job.entry_point else {}),
         **({"command": list(job.command)} if job.command else {}),
-        **(
-            {"secrets": [{"name": key, "valueFrom": job.secrets[key]} for key in sorted(job.secrets)]}
-            if job.secrets
-            else {}
-        ),
+        **({"secrets": secrets} if secrets else {}),
         "readonlyRootFilesystem": config.task_root_file_system == "read-only",
         "stopTimeout": config.stop_timeout_seconds,
         # An init process forwards SIGTERM and reaps orphaned processes.
@@ -88,81 +67,87 @@ def container_definition(names: PatternNames, config: KitConfig, image: str, job
     }
 
 
-def execution_policy(arns: PatternArns, job: JobArgs) -> policies.Document:
-    """What ECS may do to start the job's container.
-
-    Args:
-        arns: The pattern's ARNs.
-        job: The user's own job, with every value known.
+def execution_policy(names: PatternNames, job: JobArgs) -> policies.Document:
+    """What ECS may do to start the container of a job, whose values are all known.
 
     Raises:
         ConfigError: A secret is not the ARN of a secret or parameter.
     """
-    wrong = [
-        ConfigProblem("job.secrets", f"{name}: {value}", "ARNs of Secrets Manager secrets or SSM parameters")
-        for name, value in job.secrets.items()
-        if secret_arn(str(value)) is None
-    ]
+    secrets = {name: str(value) for name, value in job.secrets.items()}
+    wrong = list(secret_problems(secrets))
     if wrong:
         raise ConfigError(wrong)
-    partition = arns.names.target.partition
+    partition = names.target.partition
     return policies.task_execution(
-        arns,
-        repository=ecr_repository(str(job.image), partition) if job.is_ready_image else arns.repository,
-        secrets=[arn for value in job.secrets.values() if (arn := secret_arn(str(value)))],
+        names,
+        repository=ecr_repository(str(job.image), partition) if job.is_ready_image else names.repository_arn,
+        secrets=[arn for value in secrets.values() if (arn := secret_arn(value))],
     )
-
-
-def resolved(job: JobArgs) -> pulumi.Output[JobArgs]:
-    """A job with the values known that its container definition and its execution role need.
-
-    Args:
-        job: The job.
-    """
-    values = pulumi.Output.all(image=job.image, environment=dict(job.environment), secrets=dict(job.secrets))
-    return values.apply(lambda known: replace(job, **known))
 
 
 class EcsTask(pulumi.ComponentResource):
     """An ECS cluster, the job's Fargate task definition, its two roles and its log group."""
 
-    cluster: aws.ecs.Cluster
     log_group: aws.cloudwatch.LogGroup
     family_and_revision: pulumi.Output[str]
     """The task definition as specs name it, `family:revision`."""
 
     def __init__(self, name: str, args: EcsTaskArgs, opts: pulumi.ResourceOptions | None = None):
         super().__init__("kit:ecs:EcsTask", name, None, opts)
-        names, config, arns = args.names, args.config, PatternArns(args.names)
-        job = resolved(args.job)
-        self.cluster = self._cluster(name, args)
-        self.log_group = self._log_group(name, names.task_log_group, args)
-        execution_role = WorkloadRole(
+        self._part, self._child = args.part, pulumi.ResourceOptions(parent=self)
+        names, config, job = args.part.names, args.part.config, args.part.config.job
+        inputs = pulumi.Output.all(image=job.image, environment=dict(job.environment), secrets=dict(job.secrets))
+        known_job = inputs.apply(lambda known: replace(job, **known))
+
+        cluster = self._cluster(name)
+        self.log_group = log_group(name, names.task_log_group, self._part, self._child)
+        execution_role = self._role(
             f"{name}-execution",
-            WorkloadRoleArgs(
-                role=names.role("task-execution"),
-                description="ECS itself: pulls the task's image and writes its log",
-                trust=policies.trust_ecs_tasks(names.target),
-                policy=job.apply(lambda known: execution_policy(arns, known)),
-                tags=args.tags,
-            ),
-            pulumi.ResourceOptions(parent=self),
+            "task-execution",
+            "ECS itself: pulls the task's image and writes its log",
+            known_job.apply(lambda known: execution_policy(names, known)),
         )
-        task_role = WorkloadRole(
+        task_role = self._role(
             name,
-            WorkloadRoleArgs(
-                role=names.role("task"),
-                description="The job in the task's container",
-                trust=policies.trust_ecs_tasks(names.target),
-                policy=policies.task(arns, target_prefix=config.target_prefix, source_buckets=config.source_buckets),
-                further={} if args.job.policy is None else {"job": args.job.policy},
-                tags=args.tags,
-            ),
-            pulumi.ResourceOptions(parent=self),
+            "task",
+            "The job in the task's container",
+            policies.task(names, target_prefix=config.target_prefix, source_buckets=config.source_buckets),
+            further={} if job.policy is None else {"job": job.policy},
         )
-        definition = aws.ecs.TaskDefinition(
+        container = pulumi.Output.all(image=args.image, job=known_job).apply(
+            lambda known: container_definition(names, config, known["image"], known["job"])
+        )
+        definition = self._task_definition(name, container, execution_role, task_role)
+        self.family_and_revision = pulumi.Output.format("{0}:{1}", definition.family, definition.revision)
+        self.register_outputs({"cluster": cluster.name, "taskDefinition": self.family_and_revision})
+
+    def _role(
+        self,
+        name: str,
+        user: str,
+        description: str,
+        policy: pulumi.Input[Mapping[str, Any]],
+        further: Mapping[str, pulumi.Input[Mapping[str, Any]]] | None = None,
+    ) -> WorkloadRole:
+        args = WorkloadRoleArgs(
+            part=self._part,
+            user=user,
+            description=description,
+            trust=policies.trust_ecs_tasks(self._part.names.target),
+            policy=policy,
+            further=further or {},
+        )
+        return WorkloadRole(name, args, self._child)
+
+    def _task_definition(
+        self, name: str, container: pulumi.Output[dict[str, Any]], execution_role: WorkloadRole, task_role: WorkloadRole
+    ) -> aws.ecs.TaskDefinition:
+        config, storage = self._part.config, None
+        if config.task_ephemeral_storage != FARGATE_STORAGE_GIB:
+            storage = aws.ecs.TaskDefinitionEphemeralStorageArgs(size_in_gib=config.task_ephemeral_storage)
+        return aws.ecs.TaskDefinition(
             name,
-            family=names.base,
+            family=self._part.names.base,
             cpu=str(config.task_cpu),
             memory=str(config.task_memory),
             network_mode="awsvpc",
@@ -170,58 +155,32 @@ class EcsTask(pulumi.ComponentResource):
             runtime_platform=aws.ecs.TaskDefinitionRuntimePlatformArgs(
                 cpu_architecture=config.cpu_architecture, operating_system_family="LINUX"
             ),
-            ephemeral_storage=(
-                None
-                if config.task_ephemeral_storage == FARGATE_STORAGE_GIB
-                else aws.ecs.TaskDefinitionEphemeralStorageArgs(size_in_gib=config.task_ephemeral_storage)
-            ),
+            ephemeral_storage=storage,
             execution_role_arn=execution_role.arn,
             task_role_arn=task_role.arn,
-            container_definitions=pulumi.Output.json_dumps(
-                [
-                    pulumi.Output.all(image=args.image, job=job).apply(
-                        lambda known: container_definition(names, config, known["image"], known["job"])
-                    )
-                ]
-            ),
+            container_definitions=pulumi.Output.json_dumps([container]),
             # Active runs start their tasks from the revision they were registered with.
             skip_destroy=True,
-            tags=args.tags,
+            tags=self._part.tags,
             opts=pulumi.ResourceOptions(
                 parent=self, depends_on=[*execution_role.policies, *task_role.policies, self.log_group]
             ),
         )
-        self.family_and_revision = pulumi.Output.format("{0}:{1}", definition.family, definition.revision)
-        self.register_outputs({"cluster": self.cluster.name, "taskDefinition": self.family_and_revision})
 
-    def _cluster(self, name: str, args: EcsTaskArgs) -> aws.ecs.Cluster:
-        insights = args.config.container_insights
-        # Without this group, ECS creates one that no stack owns and that never expires.
-        own_logs = (
-            []
-            if insights == "disabled"
-            else [self._log_group(f"{name}-insights", args.names.container_insights_log_group, args)]
-        )
+    def _cluster(self, name: str) -> aws.ecs.Cluster:
+        insights, log_groups = self._part.config.container_insights, []
+        if insights != "disabled":
+            # Without this group, ECS creates one that no stack owns and that never expires.
+            own = self._part.names.container_insights_log_group
+            log_groups = [log_group(f"{name}-insights", own, self._part, self._child)]
         cluster = aws.ecs.Cluster(
             name,
-            name=args.names.base,
+            name=self._part.names.base,
             settings=[aws.ecs.ClusterSettingArgs(name="containerInsights", value=insights)],
-            tags=args.tags,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=own_logs),
+            tags=self._part.tags,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=log_groups),
         )
         aws.ecs.ClusterCapacityProviders(
-            name,
-            cluster_name=cluster.name,
-            capacity_providers=list(CAPACITY_PROVIDERS),
-            opts=pulumi.ResourceOptions(parent=self),
+            name, cluster_name=cluster.name, capacity_providers=list(CAPACITY_PROVIDERS), opts=self._child
         )
         return cluster
-
-    def _log_group(self, name: str, log_group: str, args: EcsTaskArgs) -> aws.cloudwatch.LogGroup:
-        return aws.cloudwatch.LogGroup(
-            name,
-            name=log_group,
-            retention_in_days=args.config.log_retention_days,
-            tags=args.tags,
-            opts=pulumi.ResourceOptions(parent=self),
-        )

@@ -10,13 +10,7 @@ import pulumi
 
 @dataclass(frozen=True)
 class ConfigProblem:
-    """One configuration value that cannot be used.
-
-    Args:
-        key: The configuration key, without its namespace.
-        value: The value as it was given.
-        allowed: What is accepted, as a phrase.
-    """
+    """One configuration value that cannot be used; `allowed` completes "must be …"."""
 
     key: str
     value: str

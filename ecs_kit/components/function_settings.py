@@ -5,24 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ecs_kit.components.config import KitConfig
-from ecs_kit.components.names import CONTAINER, LOG_STREAM_PREFIX, SEPARATOR, PatternArns, PatternNames
+from ecs_kit.components.names import CONTAINER, LOG_STREAM_PREFIX, SEPARATOR, PatternNames
 from ecs_kit.runtime.contract.records import DETAILS_HASH_KEY, DETAILS_RANGE_KEY, SUMMARY_HASH_KEY, SUMMARY_RANGE_KEY
 from ecs_kit.runtime.contract.settings import Settings
-
-LAUNCH_TYPE = "FARGATE"
 
 
 def infrastructure(
     names: PatternNames, *, subnet_ids: Sequence[str], security_group_id: str, task_definition: str
 ) -> dict[str, str]:
-    """The attributes of a spec that name what the stack deployed.
-
-    Args:
-        names: The pattern's names.
-        subnet_ids: The private subnets.
-        security_group_id: The tasks' security group.
-        task_definition: `family:revision`.
-    """
+    """The attributes of a spec that name what the stack deployed; `task_definition` is `family:revision`."""
     return {
         "region": names.target.region,
         "s3BucketName": names.bucket,
@@ -43,28 +34,21 @@ def infrastructure(
 def function_settings(
     names: PatternNames, config: KitConfig, *, infrastructure: dict[str, str], security_group_ids: Sequence[str]
 ) -> Settings:
-    """The settings of both functions.
-
-    Args:
-        names: The pattern's names.
-        config: The stack's configuration.
-        infrastructure: See `infrastructure`.
-        security_group_ids: Every security group of the kit that a spec may name for its tasks.
-    """
+    """The settings of both functions; a spec may name any of `security_group_ids` for its tasks."""
     return Settings(
         pattern=names.pattern,
         infrastructure=infrastructure,
         separator=SEPARATOR,
         security_group_ids=tuple(security_group_ids),
         source_buckets=config.source_buckets,
-        state_machine_arn=PatternArns(names).state_machine,
+        state_machine_arn=names.state_machine_arn,
         target_prefix=config.target_prefix,
         task_attempts=config.task_attempts,
         task_timeout_seconds=config.task_timeout_seconds,
         run_timeout_seconds=config.run_timeout_seconds,
         tolerated_failure_percentage=config.tolerated_failure_percentage,
         log_stream_prefix=LOG_STREAM_PREFIX,
-        launch_type=LAUNCH_TYPE,
+        launch_type="FARGATE",
         spot_share=config.spot_share,
         max_concurrency=config.max_concurrency,
         record_retention_days=config.record_retention_days,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pulumi
 import pulumi_aws as aws
 
-from ecs_kit.components.names import PatternNames
+from ecs_kit.components import lambda_package
+from ecs_kit.components.lambda_package import FunctionName
 from ecs_kit.components.network import DELETE_TIMEOUT
-from ecs_kit.components.roles import WorkloadRole
+from ecs_kit.components.parts import PartArgs, WorkloadRole, log_group
 from ecs_kit.runtime.contract.settings import VARIABLE
 
 FUNCTION_TOKEN = "kit:functions:PrivateFunction"
@@ -29,31 +29,15 @@ TIMEOUT_SECONDS = 300
 
 @dataclass(frozen=True)
 class PrivateFunctionArgs:
-    """Arguments of `PrivateFunction`.
+    """Arguments of `PrivateFunction`; its role must be destroyed after the subnets and security groups."""
 
-    Args:
-        function: The function's name.
-        role: Its role; it must be destroyed after the subnets and security groups.
-        description: What it does, for the console.
-        handler: `module.function`.
-        package: The deployment package's path, relative to the project's folder.
-        settings: The document in `KIT_SETTINGS`, as JSON.
-        subnet_ids: The private subnets.
-        security_group_ids: Its security groups.
-        log_retention_days: Days that its log is kept.
-        tags: Tags of all resources.
-    """
-
-    function: str
+    part: PartArgs
+    workload: FunctionName
     role: WorkloadRole
     description: str
-    handler: str
-    package: Path
     settings: pulumi.Input[str]
     subnet_ids: pulumi.Input[Sequence[str]]
-    security_group_ids: Sequence[pulumi.Input[str]]
-    log_retention_days: int
-    tags: Mapping[str, str]
+    security_group_id: pulumi.Input[str]
 
 
 class PrivateFunction(pulumi.ComponentResource):
@@ -66,36 +50,32 @@ class PrivateFunction(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: PrivateFunctionArgs, opts: pulumi.ResourceOptions | None = None):
         super().__init__(FUNCTION_TOKEN, name, None, opts)
-        log_group = aws.cloudwatch.LogGroup(
-            name,
-            name=PatternNames.function_log_group(args.function),
-            retention_in_days=args.log_retention_days,
-            tags=args.tags,
-            opts=pulumi.ResourceOptions(parent=self),
+        log = log_group(
+            name, args.part.names.function_log_group(args.workload), args.part, pulumi.ResourceOptions(parent=self)
         )
         function = aws.lambda_.Function(
             name,
-            name=args.function,
+            name=args.part.names.function(args.workload),
             description=args.description,
             role=args.role.arn,
             runtime=RUNTIME,
             architectures=[ARCHITECTURE],
-            handler=args.handler,
-            code=pulumi.FileArchive(args.package.as_posix()),
+            handler=f"ecs_kit.runtime.{args.workload}.handler.handler",
+            code=pulumi.FileArchive(lambda_package.build(args.workload).as_posix()),
             memory_size=MEMORY_MIB,
             timeout=TIMEOUT_SECONDS,
             environment=aws.lambda_.FunctionEnvironmentArgs(variables={VARIABLE: args.settings}),
             vpc_config=aws.lambda_.FunctionVpcConfigArgs(
-                subnet_ids=args.subnet_ids, security_group_ids=list(args.security_group_ids)
+                subnet_ids=args.subnet_ids, security_group_ids=[args.security_group_id]
             ),
             publish=True,
             replace_security_groups_on_destroy=True,
-            logging_config=aws.lambda_.FunctionLoggingConfigArgs(log_format="Text", log_group=log_group.name),
+            logging_config=aws.lambda_.FunctionLoggingConfigArgs(log_format="Text", log_group=log.name),
             tracing_config=aws.lambda_.FunctionTracingConfigArgs(mode="Active"),
-            tags=args.tags,
+            tags=args.part.tags,
             opts=pulumi.ResourceOptions(
                 parent=self,
-                depends_on=[*args.role.policies, log_group],
+                depends_on=[*args.role.policies, log],
                 custom_timeouts=pulumi.CustomTimeouts(delete=DELETE_TIMEOUT),
             ),
         )

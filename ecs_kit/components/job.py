@@ -1,25 +1,26 @@
-"""The user's own job: its arguments and their checks.
+"""The user's own job: its arguments, which are configuration keys too, and their checks."""
 
-Everything here is off by default. Configuration and `JobArgs` have the same rules, checked before any resource.
-"""
+# ruff: noqa: RUF009 - `key` is `dataclasses.field`
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pulumi
 
 from ecs_kit.components import build_folder
-from ecs_kit.components.errors import ConfigError, ConfigProblem
+from ecs_kit.components.errors import ConfigProblem
+from ecs_kit.components.keys import Rule, key
 
 RESERVED_PREFIXES = ("KIT_", "AWS_", "ECS_")
 """Prefixes of the variables that the kit, the AWS SDKs and ECS set in the container."""
 
+MAX_WORDS = 100
 MAX_VARIABLES = 100
 
 MAX_ENVIRONMENT_CHARACTERS = 16_384
@@ -29,7 +30,7 @@ MAX_POLICY_CHARACTERS = 8_000
 """A role's inline policies may hold 10,240 characters together (IAM quotas); the kit's own take less than 2,000."""
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
-_FUNCTION = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
+_FUNCTION = re.compile(r"(?:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*)?", re.ASCII)
 _SECRET = re.compile(
     r"(?P<arn>arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[A-Za-z0-9/_+=.@-]{1,519})"
     r"(?::[^:]*:[^:]*:[^:]*)?"
@@ -44,36 +45,82 @@ _ACTION = re.compile(r"\*|[a-z0-9-]+:[A-Za-z0-9*?]+")
 _RESOURCE = re.compile(r"\*|arn:[^:\s]+:[^\s]+")
 _STATEMENT_KEYS = frozenset({"Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition"})
 
+_WITHOUT_NAT = "or natGateways must be single or per-az: "
+
+
+def _context(raw: str) -> Path | None:
+    return build_folder.PROJECT / raw if raw else None
+
+
+def _policy(raw: str) -> Mapping[str, Any] | None:
+    if not raw:
+        return None
+    document = json.loads(raw)
+    if not isinstance(document, dict):
+        raise ValueError("no JSON object")
+    return document
+
+
+def _is_path(value: Path | str | None) -> bool:
+    return len(str(value)) <= 1024 and "\0" not in str(value)
+
+
+def _is_path_within(value: str) -> bool:
+    return bool(value) and _is_path(value) and not value.startswith("/") and ".." not in value.split("/")
+
+
+_WORDS = Rule(
+    f"a list of at most {MAX_WORDS} words, none of them empty", lambda value: len(value) <= MAX_WORDS and all(value)
+)
+
 
 @dataclass(frozen=True)
 class JobArgs:
     """The job that replaces the sample.
 
-    Values that are `pulumi.Output`s, such as the ARN of a secret of the same program, are checked once they are known.
-
-    Args:
-        context: Folder that the image is built from, absolute or relative to the program's own; None for the kit's.
-        dockerfile: The Dockerfile's path within `context`.
-        image: A ready image, by tag or digest; then no repository is created and nothing is built.
-        function: The function that does the job, `module:function`; empty for the image's own `KIT_JOB`, or the sample
-            without one.
-        entry_point: Replaces the image's ENTRYPOINT.
-        command: Replaces the image's CMD: what follows the entry point.
-        environment: Value by name. Those whose names start with `JOB_` are the job's `parameters`.
-        secrets: ARN of a Secrets Manager secret, which may end in `:json-key:version-stage:version-id`, or of an SSM
-            parameter, by name of the variable that holds the secret's value.
-        policy: What the job may do besides the kit's own, as an IAM document.
+    In a program, `context` is absolute or relative to the program's own folder, and `policy` is the document itself.
+    `pulumi.Output`s, such as the ARN of a secret of the same program, are checked once they are known. Without
+    `function`, the image's own `KIT_JOB` or else the sample does the job. A secret's ARN may end in
+    `:json-key:version-stage:version-id`.
     """
 
-    context: Path | None = None
-    dockerfile: str = "Dockerfile"
-    image: pulumi.Input[str] = ""
-    function: str = ""
-    entry_point: Sequence[str] = ()
-    command: Sequence[str] = ()
-    environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
-    secrets: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
-    policy: pulumi.Input[Mapping[str, Any]] | None = None
+    context: Path | None = key(
+        None,
+        "Your own image: its build folder.",
+        Rule("a folder, relative to the project's own, that holds jobDockerfile", _is_path),
+        parse=_context,
+    )
+    dockerfile: str = key(
+        "Dockerfile", "The Dockerfile of your own image.", Rule("a path within jobContext", _is_path_within)
+    )
+    image: pulumi.Input[str] = key(
+        "",
+        "A ready image; then none is built and no repository is created.",
+        Rule("an image reference by tag or digest; without NAT gateways one in Amazon ECR"),
+    )
+    function: str = key(
+        "",
+        "The function that does the job in an image with the kit's library.",
+        Rule("module:function, such as word_count:run", lambda value: _FUNCTION.fullmatch(value) is not None),
+    )
+    entry_point: Sequence[str] = key((), "What replaces the image's ENTRYPOINT.", _WORDS)
+    command: Sequence[str] = key((), "What replaces the image's CMD.", _WORDS)
+    environment: Mapping[str, pulumi.Input[str]] = key(
+        {},
+        "Environment of the job; variables named JOB_… are its parameters.",
+        Rule(f"at most {MAX_VARIABLES} strings, by names that do not start with KIT_, AWS_ or ECS_"),
+    )
+    secrets: Mapping[str, pulumi.Input[str]] = key(
+        {},
+        "Secrets in the job's environment.",
+        Rule("ARNs of Secrets Manager secrets or SSM parameters, by names as in jobEnvironment"),
+    )
+    policy: pulumi.Input[Mapping[str, Any]] | None = key(
+        None,
+        "What the job may do besides reading its source and writing its result.",
+        Rule(f"an IAM identity policy as JSON text of at most {MAX_POLICY_CHARACTERS} characters"),
+        parse=_policy,
+    )
 
     @property
     def is_ready_image(self) -> bool:
@@ -83,176 +130,145 @@ class JobArgs:
     @property
     def endpoints(self) -> tuple[str, ...]:
         """Interface endpoints for its secrets; without those of ARNs that are not known yet."""
-        known = [value for value in self.secrets.values() if isinstance(value, str)]
         services = {"secretsmanager": _SECRET, "ssm": _PARAMETER}
-        return tuple(name for name, form in services.items() if any(form.fullmatch(value) for value in known))
-
-    def check(self, *, has_nat: bool, region: str) -> None:
-        """Checks the job.
-
-        Args:
-            has_nat: Whether the private subnets have NAT gateways.
-            region: Where it is deployed.
-
-        Raises:
-            ConfigError: With every argument that cannot be used.
-        """
-        every = [*problems(self, has_nat), *([] if has_nat else _out_of_reach(self, region))]
-        found = [ConfigProblem(f"job.{name}", value, allowed) for name, value, allowed in every]
-        if found:
-            raise ConfigError(found)
+        known = _known(self.secrets).values()
+        return tuple(name for name, form in services.items() if any(map(form.fullmatch, known)))
 
 
-Problem = tuple[str, str, str]
-"""An argument's name, its value, and what is allowed as the phrase that completes "must be …"."""
-
-
-def problems(job: JobArgs, has_nat: bool) -> Iterator[Problem]:
-    """Every invalid argument of a job.
-
-    Args:
-        job: The job.
-        has_nat: Whether the private subnets have NAT gateways.
-    """
+def job_problems(job: JobArgs, *, has_nat: bool, region: str | None) -> Iterator[ConfigProblem]:
+    """Every problem of a job that the rules of its keys do not find; `region` is None while it is not known."""
+    yield from _context_problems(job)
     yield from _image_problems(job, has_nat)
-    if job.function and not _FUNCTION.fullmatch(job.function):
-        yield "function", job.function, "module:function, such as word_count.job:run"
-    for name, words in (("entry_point", job.entry_point), ("command", job.command)):
-        if len(words) > 100 or not all(words):
-            yield name, json.dumps(list(words)), "at most 100 words, none of them empty"
-    yield from _variable_problems("environment", job.environment)
-    yield from _variable_problems("secrets", job.secrets)
-    size = sum(len(name) + len(value) for name, value in job.environment.items() if isinstance(value, str))
+    yield from _variable_problems("jobEnvironment", job.environment)
+    yield from _variable_problems("jobSecrets", job.secrets)
+    size = sum(len(name) + len(value) for name, value in _known(job.environment).items())
     if size > MAX_ENVIRONMENT_CHARACTERS:
-        yield "environment", f"{size} characters", f"at most {MAX_ENVIRONMENT_CHARACTERS} characters in all"
+        allowed = f"at most {MAX_ENVIRONMENT_CHARACTERS} characters in all"
+        yield ConfigProblem("jobEnvironment", f"{size} characters", allowed)
     both = sorted(job.environment.keys() & job.secrets.keys())
     if both:
-        yield "secrets", ", ".join(both), "by other names than those of the environment"
-    for name, value in job.secrets.items():
-        if isinstance(value, str) and secret_arn(value) is None:
-            yield "secrets", f"{name}: {value}", "ARNs of Secrets Manager secrets or SSM parameters"
+        yield ConfigProblem("jobSecrets", ", ".join(both), "by other names than those of the environment")
+    yield from secret_problems(_known(job.secrets))
     if isinstance(job.policy, Mapping):
+        text = json.dumps(job.policy)
+        shown = text if len(text) <= 200 else f"{text[:200]}…"
         for reason in policy_problems(job.policy):
-            yield "policy", _shortened(json.dumps(job.policy)), f"an IAM identity policy: {reason}"
+            yield ConfigProblem("jobPolicy", shown, f"an IAM identity policy: {reason}")
+    if region and not has_nat:
+        yield from _out_of_reach(job, region)
 
 
-def _image_problems(job: JobArgs, has_nat: bool) -> Iterator[Problem]:
-    if job.context is not None and job.is_ready_image:
-        yield "image", str(job.image), "left out where there is a context to build from, or the context left out"
-    elif job.context is not None and not (job.context / job.dockerfile).is_file():
-        missing = job.context / job.dockerfile
-        yield "context", str(job.context), f"a folder with a Dockerfile; there is no file {missing}"
-    elif job.context is not None and (job.context / build_folder.KIT_FOLDER).exists():
-        library = f"{build_folder.KIT_FOLDER}/"
-        yield "context", str(job.context), f"a folder without {library}, where the kit puts its own library"
-    elif job.context is not None and (odd := build_folder.no_source(job.context)):
-        yield "context", str(job.context), f"a folder of folders, files and links to files; {odd} is something else"
-    if isinstance(job.image, str) and job.image:
-        if not _IMAGE.fullmatch(job.image):
-            yield "image", job.image, "an image reference such as <registry>/<name>:<tag> or <registry>/<name>@<digest>"
-        elif not has_nat and not _ECR_IMAGE.fullmatch(job.image):
-            allowed = "an image in a private repository of Amazon ECR, or natGateways must be single or per-az: "
-            yield "image", job.image, f"{allowed}without either, nothing in the private subnets reaches its registry"
+def secret_problems(secrets: Mapping[str, str]) -> Iterator[ConfigProblem]:
+    """Secrets that are no ARN of a secret or a parameter."""
+    for name, value in secrets.items():
+        if secret_arn(value) is None:
+            yield ConfigProblem("jobSecrets", f"{name}: {value}", "ARNs of Secrets Manager secrets or SSM parameters")
 
 
-def _out_of_reach(job: JobArgs, region: str) -> Iterator[Problem]:
+def _known(values: Mapping[str, pulumi.Input[str]]) -> dict[str, str]:
+    return {name: value for name, value in values.items() if isinstance(value, str)}
+
+
+def _context_problems(job: JobArgs) -> Iterator[ConfigProblem]:
+    if job.context is None:
+        return
+    dockerfile, library = job.context / job.dockerfile, build_folder.KIT_FOLDER
+    if job.is_ready_image:
+        allowed = "left out where there is a context to build from, or the context left out"
+        yield ConfigProblem("jobImage", str(job.image), allowed)
+        return
+    if not dockerfile.is_file():
+        allowed = f"a folder with a Dockerfile; there is no file {dockerfile}"
+    elif (job.context / library).exists():
+        allowed = f"a folder without {library}/, where the kit puts its own library"
+    elif odd := build_folder.no_source(job.context):
+        allowed = f"a folder of folders, files and links to files; {odd} is something else"
+    else:
+        return
+    yield ConfigProblem("jobContext", str(job.context), allowed)
+
+
+def _image_problems(job: JobArgs, has_nat: bool) -> Iterator[ConfigProblem]:
+    if not isinstance(job.image, str) or not job.image:
+        return
+    if not _IMAGE.fullmatch(job.image):
+        allowed = "an image reference such as <registry>/<name>:<tag> or <registry>/<name>@<digest>"
+        yield ConfigProblem("jobImage", job.image, allowed)
+    elif not has_nat and not _ECR_IMAGE.fullmatch(job.image):
+        allowed = f"an image in a private repository of Amazon ECR, {_WITHOUT_NAT}"
+        allowed += "without either, nothing in the private subnets reaches its registry"
+        yield ConfigProblem("jobImage", job.image, allowed)
+
+
+def _out_of_reach(job: JobArgs, region: str) -> Iterator[ConfigProblem]:
     """Images and secrets of another region, which no interface endpoint reaches."""
-    allowed = f"in {region}, or natGateways must be single or per-az: interface endpoints reach their own region alone"
+    allowed = f"in {region}, {_WITHOUT_NAT}interface endpoints reach their own region alone"
     image = _ECR_IMAGE.fullmatch(job.image) if isinstance(job.image, str) else None
     if image and image["region"] != region:
-        yield "image", str(job.image), allowed
-    for name, value in job.secrets.items():
-        arn = secret_arn(value) if isinstance(value, str) else None
+        yield ConfigProblem("jobImage", str(job.image), allowed)
+    for name, value in _known(job.secrets).items():
+        arn = secret_arn(value)
         if arn and arn.split(":")[3] != region:
-            yield "secrets", f"{name}: {arn}", allowed
+            yield ConfigProblem("jobSecrets", f"{name}: {arn}", allowed)
 
 
-def _variable_problems(argument: str, variables: Mapping[str, object]) -> Iterator[Problem]:
+def _variable_problems(key_name: str, variables: Mapping[str, object]) -> Iterator[ConfigProblem]:
     if len(variables) > MAX_VARIABLES:
-        yield argument, f"{len(variables)} variables", f"at most {MAX_VARIABLES} variables"
+        yield ConfigProblem(key_name, f"{len(variables)} variables", f"at most {MAX_VARIABLES} variables")
     for name in variables:
         if not _VARIABLE.fullmatch(name):
-            yield argument, name, "by names of letters, digits and _, not starting with a digit"
+            yield ConfigProblem(key_name, name, "by names of letters, digits and _, not starting with a digit")
         elif name.upper().startswith(RESERVED_PREFIXES):
-            reserved = ", ".join(RESERVED_PREFIXES)
-            yield argument, name, f"by names that do not start with {reserved}: those are reserved"
+            allowed = f"by names that do not start with {', '.join(RESERVED_PREFIXES)}: those are reserved"
+            yield ConfigProblem(key_name, name, allowed)
 
 
 def secret_arn(reference: str) -> str | None:
-    """The ARN for a policy: that of the secret or parameter, without key and version; None for other text.
-
-    Args:
-        reference: As a container definition's `valueFrom` has it.
-    """
+    """The ARN of a secret or parameter in `valueFrom`, without key and version; None for other text."""
     found = _SECRET.fullmatch(reference) or _PARAMETER.fullmatch(reference)
     return found["arn"] if found else None
 
 
 def ecr_repository(image: str, partition: str) -> str | None:
-    """ARN of the private ECR repository that an image is in, None for an image elsewhere.
-
-    Args:
-        image: The image's reference.
-        partition: AWS partition.
-    """
+    """The ARN of the private ECR repository that an image is in, None for an image elsewhere."""
     found = _ECR_IMAGE.fullmatch(image)
-    return (
-        f"arn:{partition}:ecr:{found['region']}:{found['account']}:repository/{found['repository']}" if found else None
-    )
+    return found and f"arn:{partition}:ecr:{found['region']}:{found['account']}:repository/{found['repository']}"
 
 
-def parse_policy(text: str) -> Mapping[str, Any]:
-    """Parses an IAM document.
-
-    Raises:
-        ValueError: It is no JSON object.
-    """
-    document = json.loads(text)
-    if not isinstance(document, dict):
-        raise ValueError("no JSON object")
-    return document
-
-
-def policy_problems(document: Mapping[str, Any]) -> list[str]:
+def policy_problems(document: Mapping[str, Any]) -> Iterator[str]:
     """Why a document is no identity policy; IAM itself checks it only during the deployment.
 
     Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
-
-    Args:
-        document: A JSON object.
     """
-    found = [f"{key} is no key of a policy" for key in document if key not in ("Version", "Id", "Statement")]
+    yield from (f"{name} is no key of a policy" for name in document if name not in ("Version", "Id", "Statement"))
     if document.get("Version") != "2012-10-17":
-        found.append('Version must be "2012-10-17"')
+        yield 'Version must be "2012-10-17"'
     statements = document.get("Statement")
     statements = [statements] if isinstance(statements, Mapping) else statements
     if not isinstance(statements, list) or not statements:
-        return [*found, "Statement must be a list of statements"]
+        yield "Statement must be a list of statements"
+        return
     for number, statement in enumerate(statements):
-        name = f"Statement[{number}]"
         if isinstance(statement, Mapping):
-            found.extend(f"{name}: {reason}" for reason in _statement_problems(statement))
+            yield from (f"Statement[{number}]: {reason}" for reason in _statement_problems(statement))
         else:
-            found.append(f"{name} must be an object")
+            yield f"Statement[{number}] must be an object"
     size = len(json.dumps(document, separators=(",", ":")))
     if size > MAX_POLICY_CHARACTERS:
-        found.append(f"it has {size} characters, {MAX_POLICY_CHARACTERS} is the most")
-    return found
+        yield f"it has {size} characters, {MAX_POLICY_CHARACTERS} is the most"
 
 
 def _statement_problems(statement: Mapping[str, Any]) -> Iterator[str]:
-    for key in statement:
-        if key not in _STATEMENT_KEYS:
-            yield f"{key} is no key of an identity policy's statement"
+    yield from (f"{name} is no key of an identity policy's statement" for name in statement.keys() - _STATEMENT_KEYS)
     if statement.get("Effect") not in ("Allow", "Deny"):
         yield "Effect must be Allow or Deny"
     sid = statement.get("Sid", "")
     if not isinstance(sid, str) or not re.fullmatch("[A-Za-z0-9]*", sid):
         yield "Sid must be of letters and digits"
-    for key, form in (("Action", _ACTION), ("Resource", _RESOURCE)):
-        given = [name for name in (key, f"Not{key}") if name in statement]
+    for name, form in (("Action", _ACTION), ("Resource", _RESOURCE)):
+        given = [each for each in (name, f"Not{name}") if each in statement]
         if len(given) != 1:
-            yield f"exactly one of {key} and Not{key} must be there"
+            yield f"exactly one of {name} and Not{name} must be there"
             continue
         values = statement[given[0]]
         values = [values] if isinstance(values, str) else values
@@ -264,7 +280,3 @@ def _statement_problems(statement: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{given[0]} cannot be {value!r}"
     if not isinstance(statement.get("Condition", {}), Mapping):
         yield "Condition must be an object"
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= 200 else f"{text[:200]}…"

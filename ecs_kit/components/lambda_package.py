@@ -24,34 +24,22 @@ _TIME = (1980, 1, 1, 0, 0, 0)
 _REGULAR_FILE = 0o100644
 
 
-def build(function: FunctionName, project: Path | None = None) -> Path:
-    """Packs a function.
-
-    Args:
-        function: Which.
-        project: The project's folder; the kit's own, built for the program that runs here, if not given.
-
-    Returns:
-        The package's path, relative to the program's folder.
+def build(function: FunctionName, project: Path = build_folder.PROJECT) -> Path:
+    """Packs a function into the build folder, and returns the package's path.
 
     Raises:
         SourcesMissing: The sources, the schema or the vendored package are not there.
     """
-    relative = build_folder.BUILD / f"{function}.zip"
-    package = archive(contents(function, build_folder.sources(project)))
-    build_folder.put_file(relative, package, build_folder.destination(project))
-    return relative
+    path = build_folder.BUILD / f"{function}.zip"
+    build_folder.put_file(path, archive(contents(function, project)))
+    return path
 
 
-def contents(function: FunctionName, project: Path = build_folder.PROJECT) -> dict[str, bytes]:
+def contents(function: FunctionName, project: Path) -> dict[str, bytes]:
     """What a function's package holds, by path within it.
 
-    Args:
-        function: Which.
-        project: The project's folder.
-
     Raises:
-        SourcesMissing: The sources, the schema or the vendored package are not there.
+        SourcesMissing: As for `build`.
     """
     files = build_folder.library(project, ("contract", "common", "functions", function))
     schema = project / "specs" / SCHEMA
@@ -63,12 +51,7 @@ def contents(function: FunctionName, project: Path = build_folder.PROJECT) -> di
 
 
 def archive(files: Mapping[str, bytes]) -> bytes:
-    """A zip archive that depends on names and contents alone: fixed times, modes and order; uncompressed, because
-    compressors differ.
-
-    Args:
-        files: Bytes by path within the archive.
-    """
+    """A zip archive of names and contents alone: fixed times, modes and order; uncompressed, as compressors differ."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as package:
         for path in sorted(files):

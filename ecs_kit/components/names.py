@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ecs_kit.runtime.contract.records import OPEN_RUNS_INDEX
-
 CONTAINER = "amazon-ecs-starter-kit"
 """Name of the one container in the task definition."""
 
@@ -18,10 +16,6 @@ LOG_STREAM_PREFIX = "ecs"
 
 SEPARATOR = "$"
 """Separator of the ids in `subnetIdLiteral` and `securityGroupId`."""
-
-MANAGED_RULE = "StepFunctionsGetEventsForECSTaskRule"
-"""EventBridge rule with which Step Functions tracks its ECS tasks (its developer guide, "Run Amazon ECS tasks")."""
-
 
 PREFIXED_IN_CHINA = frozenset(
     (
@@ -40,13 +34,7 @@ Of what EC2's DescribeVpcEndpointServices lists there: https://github.com/aws/aw
 
 @dataclass(frozen=True)
 class DeploymentTarget:
-    """Where a stack is deployed.
-
-    Args:
-        partition: AWS partition, such as `aws`.
-        account: The account's 12 digits.
-        region: Region, such as `us-east-1`.
-    """
+    """Where a stack is deployed: an AWS partition such as `aws`, an account's 12 digits, and a region."""
 
     partition: str
     account: str
@@ -56,25 +44,19 @@ class DeploymentTarget:
         """The ARN of a resource of `service` in this account and region."""
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
 
-    def endpoint_service(self, service: str) -> str:
-        """The service name of a VPC endpoint.
+    def bucket_arn(self, bucket: str) -> str:
+        """The ARN of a bucket."""
+        return f"arn:{self.partition}:s3:::{bucket}"
 
-        Args:
-            service: The last part of the name, such as `ecr.api`.
-        """
+    def endpoint_service(self, service: str) -> str:
+        """The service name of a VPC endpoint, of which `service`, such as `ecr.api`, is the last part."""
         prefix = "cn." if self.partition == "aws-cn" and service in PREFIXED_IN_CHINA else ""
         return f"{prefix}com.amazonaws.{self.region}.{service}"
 
 
 @dataclass(frozen=True)
 class PatternNames:
-    """The physical names of one pattern's resources.
-
-    Args:
-        pattern: The pattern's number.
-        name_suffix: `kit:nameSuffix`, empty for none.
-        target: Where it is deployed.
-    """
+    """The physical names of one pattern's resources, and their ARNs."""
 
     pattern: int
     name_suffix: str
@@ -92,31 +74,25 @@ class PatternNames:
 
     @property
     def summary_table(self) -> str:
-        """Name of the table with one item per run."""
+        """The table with one item per run."""
         return self._suffixed(f"workflow_summary_pattern_{self.pattern}")
 
     @property
     def details_table(self) -> str:
-        """Name of the table with one item per attempt at a task."""
+        """The table with one item per attempt at a task."""
         return self._suffixed(f"workflow_details_pattern_{self.pattern}")
 
     @property
     def bucket(self) -> str:
-        """Name of the bucket that holds source objects and copies."""
+        """The bucket of source objects and results."""
         return self._suffixed(f"{self.target.account}-ecs-starter-kit-pattern-{self.pattern}-bucket")
 
-    @property
-    def launcher_function(self) -> str:
-        """Name of the Task Launcher (pattern 1)."""
-        return f"{self.base}-ecs-task-launcher"
-
-    @property
-    def monitor_function(self) -> str:
-        """Name of the Task Monitor."""
-        return f"{self.base}-ecs-task-monitor"
+    def function(self, workload: str) -> str:
+        """The Lambda function of a workload: `launcher` or `monitor`."""
+        return f"{self.base}-ecs-task-{workload}"
 
     def role(self, user: str) -> str:
-        """Name of the IAM role of `user`: state-machine, launcher, monitor, task or task-execution."""
+        """The IAM role of `user`: state-machine, launcher, monitor, task or task-execution."""
         return f"{self.base}-{user}"
 
     @property
@@ -134,117 +110,41 @@ class PatternNames:
         """Log group that ECS writes Container Insights' performance events to."""
         return f"/aws/ecs/containerinsights/{self.base}/performance"
 
-    @staticmethod
-    def function_log_group(function: str) -> str:
-        """Log group of a Lambda function."""
-        return f"/aws/lambda/{function}"
+    def function_log_group(self, workload: str) -> str:
+        """Log group of a workload's Lambda function."""
+        return f"/aws/lambda/{self.function(workload)}"
+
+    @property
+    def bucket_arn(self) -> str:
+        """ARN of `bucket`."""
+        return self.target.bucket_arn(self.bucket)
+
+    @property
+    def cluster_arn(self) -> str:
+        """ARN of the ECS cluster."""
+        return self.target.arn("ecs", f"cluster/{self.base}")
+
+    @property
+    def repository_arn(self) -> str:
+        """ARN of the image repository."""
+        return self.target.arn("ecr", f"repository/{self.base}")
+
+    @property
+    def state_machine_arn(self) -> str:
+        """ARN of the state machine."""
+        return self.target.arn("states", f"stateMachine:{self.base}")
+
+    def table_arn(self, table: str) -> str:
+        """ARN of a DynamoDB table."""
+        return self.target.arn("dynamodb", f"table/{table}")
+
+    def function_arn(self, workload: str) -> str:
+        """ARN of a workload's Lambda function; it does not name the function's versions."""
+        return self.target.arn("lambda", f"function:{self.function(workload)}")
+
+    def role_arn(self, user: str) -> str:
+        """ARN of the IAM role of `user`."""
+        return f"arn:{self.target.partition}:iam::{self.target.account}:role/{self.role(user)}"
 
     def _suffixed(self, name: str) -> str:
         return f"{name}-{self.name_suffix}" if self.name_suffix else name
-
-
-@dataclass(frozen=True)
-class PatternArns:
-    """The ARNs of a pattern's resources.
-
-    Args:
-        names: The names.
-    """
-
-    names: PatternNames
-
-    @property
-    def bucket(self) -> str:
-        """The kit's bucket."""
-        return f"arn:{self._target.partition}:s3:::{self.names.bucket}"
-
-    def other_bucket(self, name: str) -> str:
-        """A bucket by its name."""
-        return f"arn:{self._target.partition}:s3:::{name}"
-
-    @property
-    def summary_table(self) -> str:
-        """The summary table."""
-        return self._target.arn("dynamodb", f"table/{self.names.summary_table}")
-
-    @property
-    def details_table(self) -> str:
-        """The details table."""
-        return self._target.arn("dynamodb", f"table/{self.names.details_table}")
-
-    @property
-    def open_runs_index(self) -> str:
-        """The summary table's index of open runs."""
-        return f"{self.summary_table}/index/{OPEN_RUNS_INDEX}"
-
-    @property
-    def cluster(self) -> str:
-        """The ECS cluster."""
-        return self._target.arn("ecs", f"cluster/{self.names.base}")
-
-    @property
-    def ecs_tasks(self) -> str:
-        """Every ECS task of the cluster."""
-        return self._target.arn("ecs", f"task/{self.names.base}/*")
-
-    @property
-    def task_definitions(self) -> str:
-        """Every revision of the task definition family."""
-        return self._target.arn("ecs", f"task-definition/{self.names.base}:*")
-
-    @property
-    def repository(self) -> str:
-        """The image repository."""
-        return self._target.arn("ecr", f"repository/{self.names.base}")
-
-    @property
-    def state_machine(self) -> str:
-        """The state machine."""
-        return self._target.arn("states", f"stateMachine:{self.names.base}")
-
-    @property
-    def executions(self) -> str:
-        """Every execution of the state machine."""
-        return self._target.arn("states", f"execution:{self.names.base}:*")
-
-    @property
-    def launcher_function(self) -> str:
-        """The Task Launcher."""
-        return self._target.arn("lambda", f"function:{self.names.launcher_function}")
-
-    @property
-    def monitor_function(self) -> str:
-        """The Task Monitor."""
-        return self._target.arn("lambda", f"function:{self.names.monitor_function}")
-
-    @property
-    def launcher_versions(self) -> str:
-        """Every published version of the Task Launcher; the function's own ARN does not name them."""
-        return f"{self.launcher_function}:*"
-
-    @property
-    def monitor_versions(self) -> str:
-        """Every published version of the Task Monitor."""
-        return f"{self.monitor_function}:*"
-
-    @property
-    def managed_rule(self) -> str:
-        """The rule that Step Functions manages for `.sync`."""
-        return self._target.arn("events", f"rule/{MANAGED_RULE}")
-
-    @property
-    def network_interfaces(self) -> str:
-        """Every EC2 resource of the account, the form that Lambda asks for in policies about its network interfaces."""
-        return self._target.arn("ec2", "*/*")
-
-    def role(self, user: str) -> str:
-        """The IAM role of `user`, see `PatternNames.role`."""
-        return f"arn:{self._target.partition}:iam::{self._target.account}:role/{self.names.role(user)}"
-
-    def log_streams(self, log_group: str) -> str:
-        """Every stream of a log group."""
-        return self._target.arn("logs", f"log-group:{log_group}:*")
-
-    @property
-    def _target(self) -> DeploymentTarget:
-        return self.names.target

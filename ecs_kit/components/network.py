@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pulumi
 import pulumi_aws as aws
 import pulumi_awsx as awsx
 
 from ecs_kit.components.config import GATEWAY_SERVICES, NatGateways
-from ecs_kit.components.names import DeploymentTarget
-from ecs_kit.components.tags import named
+from ecs_kit.components.parts import PartArgs
 from ecs_kit.components.zones import ZONES
 
 _T = TypeVar("_T", bound=pulumi.CustomResource)
@@ -24,50 +23,23 @@ successfully delete" (the published `aws` provider, "SecurityGroup" and "Subnet"
 NAT_GATEWAYS: Mapping[NatGateways, int] = {"none": 0, "single": 1, "per-az": ZONES}
 
 
-def cidr_block(pattern: int) -> str:
-    """The address range of a pattern's VPC. They do not overlap, so that the VPCs can be peered.
-
-    Args:
-        pattern: The pattern's number.
-    """
-    return f"10.{100 + 10 * pattern}.0.0/16"
-
-
 @dataclass(frozen=True)
 class NetworkArgs:
     """Arguments of `Network`.
 
     Args:
-        base: Prefix of all names.
-        target: Where it is deployed, for the endpoints' service names.
-        cidr_block: The VPC's address range, a /16.
-        zones: Names of its availability zones.
-        keeps_zones: Whether existing subnets keep their zones, whatever `zones` says.
+        zones: Names of the VPC's availability zones. Existing subnets keep theirs unless the configuration names some.
         workloads: What runs in the private subnets; each gets a security group.
-        nat_gateways: NAT gateways for the private subnets.
         interface_endpoints: AWS services reached through interface endpoints, such as `ecr.api`.
         outlived_by: Resources destroyed after subnets and security groups: the policies with which Lambda deletes its
             network interfaces. Without the function's role it cannot, and subnets and groups remain (same page).
-        tags: Tags of all resources.
     """
 
-    base: str
-    target: DeploymentTarget
-    cidr_block: str
+    part: PartArgs
     zones: Sequence[str]
-    keeps_zones: bool
     workloads: Sequence[str]
-    nat_gateways: NatGateways
     interface_endpoints: Sequence[str]
     outlived_by: Sequence[pulumi.Resource]
-    tags: Mapping[str, str]
-
-
-def _waits_for_lambda(args: NetworkArgs) -> pulumi.ResourceOptions:
-    """Options of resources that a function's network interfaces use."""
-    return pulumi.ResourceOptions(
-        depends_on=list(args.outlived_by), custom_timeouts=pulumi.CustomTimeouts(delete=DELETE_TIMEOUT)
-    )
 
 
 def subnet_transform(options: pulumi.ResourceOptions) -> pulumi.ResourceTransform:
@@ -105,49 +77,45 @@ class Network(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None):
         super().__init__("kit:network:Network", name, None, opts)
+        self._part, self._base = args.part, args.part.names.base
+        self._waits_for_lambda = pulumi.ResourceOptions(
+            depends_on=list(args.outlived_by), custom_timeouts=pulumi.CustomTimeouts(delete=DELETE_TIMEOUT)
+        )
         subnet_options = pulumi.ResourceOptions.merge(
-            _waits_for_lambda(args),
-            pulumi.ResourceOptions(ignore_changes=["availabilityZone"] if args.keeps_zones else []),
+            self._waits_for_lambda,
+            pulumi.ResourceOptions(ignore_changes=[] if args.part.config.availability_zones else ["availabilityZone"]),
         )
         vpc = awsx.ec2.Vpc(
-            args.base,
-            cidr_block=args.cidr_block,
+            self._base,
+            # The patterns' ranges do not overlap, so that the VPCs can be peered.
+            cidr_block=f"10.{100 + 10 * args.part.names.pattern}.0.0/16",
             availability_zone_names=list(args.zones),
             enable_dns_hostnames=True,
             enable_dns_support=True,
             nat_gateways=awsx.ec2.NatGatewayConfigurationArgs(strategy=awsx.ec2.NatGatewayStrategy.NONE),
             subnet_strategy=awsx.ec2.SubnetAllocationStrategy.AUTO,
-            tags=args.tags,
+            tags=args.part.tags,
             opts=pulumi.ResourceOptions(parent=self, transforms=[subnet_transform(subnet_options)]),
         )
         self.vpc_id = vpc.vpc_id
         self.private_subnet_ids = vpc.private_subnet_ids
-        self.security_groups = {workload: self._workload_group(workload, args) for workload in args.workloads}
-        self._nat_gateways(args, vpc)
+        self.security_groups = {workload: self._workload_group(workload) for workload in args.workloads}
+        self._nat_gateways(vpc)
+        route_tables: pulumi.Output[list[str]] = vpc.route_tables.apply(_route_table_ids)
         for service in GATEWAY_SERVICES:
-            self._gateway_endpoint(service, args, vpc)
+            self._endpoint(service, "Gateway", route_table_ids=route_tables)
         for service in args.interface_endpoints:
-            self._interface_endpoint(service, args)
+            self._interface_endpoint(service)
         self.register_outputs({"vpcId": self.vpc_id, "privateSubnetIds": self.private_subnet_ids})
 
-    def _workload_group(self, workload: str, args: NetworkArgs) -> aws.ec2.SecurityGroup:
+    def _workload_group(self, workload: str) -> aws.ec2.SecurityGroup:
         """A workload's security group: no ingress; egress by HTTPS, for S3 and DynamoDB to public addresses."""
-        return self._security_group(
-            workload,
-            args,
-            description=f"{args.base}: {workload}",
-            egress=[
-                aws.ec2.SecurityGroupEgressArgs(
-                    description="HTTPS to AWS services",
-                    protocol="tcp",
-                    from_port=443,
-                    to_port=443,
-                    cidr_blocks=["0.0.0.0/0"],
-                )
-            ],
+        egress = aws.ec2.SecurityGroupEgressArgs(
+            description="HTTPS to AWS services", protocol="tcp", from_port=443, to_port=443, cidr_blocks=["0.0.0.0/0"]
         )
+        return self._security_group(workload, f"{self._base}: {workload}", egress=[egress])
 
-    def _nat_gateways(self, args: NetworkArgs, vpc: awsx.ec2.Vpc) -> None:
+    def _nat_gateways(self, vpc: awsx.ec2.Vpc) -> None:
         """NAT gateways in the public subnets, and the private subnets' routes to them.
 
         Creating one fails while no internet gateway is attached to the VPC (EC2 API reference, NatGateway,
@@ -160,9 +128,9 @@ class Network(pulumi.ComponentResource):
             return pulumi.ResourceOptions(parent=self, depends_on=[vpc.internet_gateway], aliases=[former])
 
         gateways: list[aws.ec2.NatGateway] = []
-        for zone in range(NAT_GATEWAYS[args.nat_gateways]):
-            name = f"{args.base}-{zone + 1}"
-            tags, subnet = named(args.tags, name), _in_layout(vpc.subnets, zone, public=True)
+        for zone in range(NAT_GATEWAYS[self._part.config.nat_gateways]):
+            name = f"{self._base}-{zone + 1}"
+            tags, subnet = self._named(name), _in_layout(vpc.subnets, zone, public=True)
             address = aws.ec2.Eip(name, tags=tags, opts=options("aws:ec2/eip:Eip", name, subnet))
             gateway = aws.ec2.NatGateway(
                 name,
@@ -173,7 +141,7 @@ class Network(pulumi.ComponentResource):
             )
             gateways.append(gateway)
         for zone in range(ZONES) if gateways else ():
-            name, table = f"{args.base}-private-{zone + 1}", _in_layout(vpc.route_tables, zone, public=False)
+            name, table = f"{self._base}-private-{zone + 1}", _in_layout(vpc.route_tables, zone, public=False)
             table_id: pulumi.Output[str] = table.apply(lambda found: found.id)
             aws.ec2.Route(
                 name,
@@ -183,55 +151,44 @@ class Network(pulumi.ComponentResource):
                 opts=options("aws:ec2/route:Route", name, table),
             )
 
-    def _gateway_endpoint(self, service: str, args: NetworkArgs, vpc: awsx.ec2.Vpc) -> None:
-        route_tables: pulumi.Output[list[str]] = vpc.route_tables.apply(_route_table_ids)
-        aws.ec2.VpcEndpoint(
-            f"{args.base}-{service}",
-            vpc_id=self.vpc_id,
-            vpc_endpoint_type="Gateway",
-            service_name=args.target.endpoint_service(service),
-            route_table_ids=route_tables,
-            tags=named(args.tags, f"{args.base}-{service}"),
-            opts=pulumi.ResourceOptions(parent=self),
+    def _interface_endpoint(self, service: str) -> None:
+        ingress = aws.ec2.SecurityGroupIngressArgs(
+            description="HTTPS from workloads of the kit",
+            protocol="tcp",
+            from_port=443,
+            to_port=443,
+            security_groups=[workload.id for workload in self.security_groups.values()],
         )
-
-    def _interface_endpoint(self, service: str, args: NetworkArgs) -> None:
-        group = self._security_group(
-            f"endpoint-{service}",
-            args,
-            description=f"{args.base}: endpoint of {service}",
-            ingress=[
-                aws.ec2.SecurityGroupIngressArgs(
-                    description="HTTPS from workloads of the kit",
-                    protocol="tcp",
-                    from_port=443,
-                    to_port=443,
-                    security_groups=[workload.id for workload in self.security_groups.values()],
-                )
-            ],
-        )
-        aws.ec2.VpcEndpoint(
-            f"{args.base}-{service}",
-            vpc_id=self.vpc_id,
-            vpc_endpoint_type="Interface",
-            service_name=args.target.endpoint_service(service),
+        group = self._security_group(f"endpoint-{service}", f"{self._base}: endpoint of {service}", ingress=[ingress])
+        self._endpoint(
+            service,
+            "Interface",
             private_dns_enabled=True,
             subnet_ids=self.private_subnet_ids,
             security_group_ids=[group.id],
-            tags=named(args.tags, f"{args.base}-{service}"),
+        )
+
+    def _endpoint(self, service: str, kind: str, **settings: Any) -> None:
+        name = f"{self._base}-{service}"
+        aws.ec2.VpcEndpoint(
+            name,
+            vpc_id=self.vpc_id,
+            vpc_endpoint_type=kind,
+            service_name=self._part.names.target.endpoint_service(service),
+            tags=self._named(name),
             opts=pulumi.ResourceOptions(parent=self),
+            **settings,
         )
 
     def _security_group(
         self,
         purpose: str,
-        args: NetworkArgs,
-        *,
         description: str,
+        *,
         ingress: Sequence[aws.ec2.SecurityGroupIngressArgs] = (),
         egress: Sequence[aws.ec2.SecurityGroupEgressArgs] = (),
     ) -> aws.ec2.SecurityGroup:
-        name = f"{args.base}-{purpose}"
+        name = f"{self._base}-{purpose}"
         return aws.ec2.SecurityGroup(
             name,
             name=name,
@@ -239,6 +196,10 @@ class Network(pulumi.ComponentResource):
             vpc_id=self.vpc_id,
             ingress=list(ingress),
             egress=list(egress),
-            tags=named(args.tags, name),
-            opts=pulumi.ResourceOptions.merge(pulumi.ResourceOptions(parent=self), _waits_for_lambda(args)),
+            tags=self._named(name),
+            opts=pulumi.ResourceOptions.merge(pulumi.ResourceOptions(parent=self), self._waits_for_lambda),
         )
+
+    def _named(self, name: str) -> dict[str, str]:
+        """The tags and `Name`, which the AWS console shows for EC2 resources."""
+        return {**self._part.tags, "Name": name}

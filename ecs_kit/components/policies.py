@@ -1,4 +1,4 @@
-"""IAM documents as pure functions of ARNs: least privilege for each workload.
+"""IAM documents as pure functions of names: least privilege for each workload.
 
 Actions, resource types and condition keys are those of AWS's Service Authorization Reference. `"*"` is used only for
 actions that take no resource.
@@ -6,32 +6,28 @@ actions that take no resource.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ecs_kit.components.names import DeploymentTarget, PatternArns
+from ecs_kit.components.names import DeploymentTarget, PatternNames
+from ecs_kit.runtime.contract.records import OPEN_RUNS_INDEX
 
 Document = dict[str, Any]
 Statement = dict[str, Any]
+
+MANAGED_RULE = "StepFunctionsGetEventsForECSTaskRule"
+"""EventBridge rule with which Step Functions tracks its ECS tasks (its developer guide, "Run Amazon ECS tasks")."""
 
 
 def statement(
     sid: str,
     actions: Sequence[str],
-    resources: Sequence[str],
-    conditions: Mapping[str, Mapping[str, Any]] | None = None,
+    resources: Iterable[str],
+    conditions: Mapping[str, Mapping[str, str]] | None = None,
     *,
     effect: str = "Allow",
 ) -> Statement:
-    """One statement of an identity policy.
-
-    Args:
-        sid: What the statement is for, in letters and digits.
-        actions: Actions as `service:Action`.
-        resources: ARNs, or `*` for actions that take no resource.
-        conditions: Values by key by operator.
-        effect: `Allow` or `Deny`.
-    """
+    """One statement of an identity policy; `conditions` are values by key by operator."""
     result: Statement = {"Sid": sid, "Effect": effect, "Action": sorted(actions), "Resource": sorted(resources)}
     if conditions:
         result["Condition"] = {operator: dict(values) for operator, values in conditions.items()}
@@ -76,11 +72,7 @@ def trust_lambda(target: DeploymentTarget) -> Document:
 
 
 def bucket_tls_only(bucket_arn: str) -> Document:
-    """A bucket policy that refuses every request without TLS.
-
-    Args:
-        bucket_arn: The bucket.
-    """
+    """A bucket policy that refuses every request without TLS."""
     return document(
         {
             "Sid": "TlsOnly",
@@ -93,114 +85,94 @@ def bucket_tls_only(bucket_arn: str) -> Document:
     )
 
 
-def task(arns: PatternArns, *, target_prefix: str, source_buckets: Sequence[str]) -> Document:
+def task(names: PatternNames, *, target_prefix: str, source_buckets: Sequence[str]) -> Document:
     """What the job in the container may do: read its source, write its copy, keep its own record.
 
     Args:
-        arns: The pattern's ARNs.
+        names: The pattern's names.
         target_prefix: Prefix in the kit's bucket that it may write to.
         source_buckets: Names of other buckets that it may read.
     """
-    buckets = [arns.bucket, *(arns.other_bucket(name) for name in source_buckets)]
-    targets = [f"{arns.bucket}/{target_prefix}/*"]
+    buckets = [names.bucket_arn, *map(names.target.bucket_arn, source_buckets)]
+    targets = [f"{names.bucket_arn}/{target_prefix}/*"]
+    details = names.table_arn(names.details_table)
     return document(
         # With ListBucket a missing object is 404 instead of 403.
         statement("FindSource", ["s3:ListBucket"], buckets),
         statement("ReadSource", ["s3:GetObject", "s3:GetObjectTagging"], [f"{bucket}/*" for bucket in buckets]),
         statement("WriteTarget", ["s3:AbortMultipartUpload", "s3:PutObject", "s3:PutObjectTagging"], targets),
-        statement("KeepOwnRecord", ["dynamodb:GetItem", "dynamodb:UpdateItem"], [arns.details_table]),
+        statement("KeepOwnRecord", ["dynamodb:GetItem", "dynamodb:UpdateItem"], [details]),
     )
 
 
-def task_execution(arns: PatternArns, *, repository: str | None, secrets: Sequence[str] = ()) -> Document:
+def task_execution(names: PatternNames, *, repository: str | None, secrets: Sequence[str] = ()) -> Document:
     """What ECS does to start a container: pull its image, read its secrets, write its log.
 
     Args:
-        arns: The pattern's ARNs.
+        names: The pattern's names.
         repository: ARN of the image's private ECR repository, None for other registries.
         secrets: ARNs of the container's Secrets Manager secrets and SSM parameters.
     """
     statements = []
     if repository is not None:
+        pull = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
         statements = [
             statement("SignInToRegistry", ["ecr:GetAuthorizationToken"], ["*"]),
-            statement(
-                "PullImage",
-                ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
-                [repository],
-            ),
+            statement("PullImage", pull, [repository]),
         ]
-    parameters = sorted({arn for arn in secrets if arn.split(":")[2] == "ssm"})
+    parameters = {arn for arn in secrets if arn.split(":")[2] == "ssm"}
     if parameters:
         statements.append(statement("ReadParameters", ["ssm:GetParameters"], parameters))
-    values = sorted(set(secrets) - set(parameters))
+    values = set(secrets) - parameters
     if values:
         statements.append(statement("ReadSecrets", ["secretsmanager:GetSecretValue"], values))
-    return document(*statements, _write_log(arns, arns.names.task_log_group))
+    return document(*statements, _write_log(names, names.task_log_group))
 
 
-def launcher(arns: PatternArns) -> Document:
-    """What the Task Launcher does: register the run, launch ECS tasks, stop those of an ended run.
-
-    Args:
-        arns: The pattern's ARNs.
-    """
+def launcher(names: PatternNames) -> Document:
+    """What the Task Launcher does: register the run, launch ECS tasks, stop those of an ended run."""
     return document(
-        *_function(arns, arns.names.launcher_function, arns.launcher_function),
-        *_records(arns),
-        _run_tasks(arns),
-        _pass_task_roles(arns),
-        *_describe_and_stop_tasks(arns),
+        *_function(names, "launcher"),
+        _keep_records(names),
+        _run_tasks(names),
+        _pass_task_roles(names),
+        *_describe_and_stop_tasks(names),
     )
 
 
-def monitor(arns: PatternArns) -> Document:
-    """What the Task Monitor does: reconcile rows with ECS, update the summary, end runs whose execution has ended.
-
-    Args:
-        arns: The pattern's ARNs.
-    """
+def monitor(names: PatternNames) -> Document:
+    """What the Task Monitor does: reconcile rows with ECS, update the summary, end runs whose execution has ended."""
+    open_runs = f"{names.table_arn(names.summary_table)}/index/{OPEN_RUNS_INDEX}"
+    executions = names.target.arn("states", f"execution:{names.base}:*")
     return document(
-        *_function(arns, arns.names.monitor_function, arns.monitor_function),
-        *_records(arns),
-        statement("FindOpenRuns", ["dynamodb:Scan"], [arns.open_runs_index]),
-        *_describe_and_stop_tasks(arns),
-        statement("DescribeExecutions", ["states:DescribeExecution"], [arns.executions]),
+        *_function(names, "monitor"),
+        _keep_records(names),
+        statement("FindOpenRuns", ["dynamodb:Scan"], [open_runs]),
+        *_describe_and_stop_tasks(names),
+        statement("DescribeExecutions", ["states:DescribeExecution"], [executions]),
     )
 
 
-def state_machine_pattern_1(arns: PatternArns) -> Document:
-    """What the state machine of pattern 1 does: call the two functions.
+def state_machine_pattern_1(names: PatternNames) -> Document:
+    """What the state machine of pattern 1 does: call the two functions."""
+    return document(_call_functions(names, "launcher", "monitor"), *_deliver_logs_and_traces())
 
-    Args:
-        arns: The pattern's ARNs.
-    """
+
+def state_machine_pattern_2(names: PatternNames) -> Document:
+    """What the state machine of pattern 2 does: run ECS tasks with `.sync`, call the monitor, set `launching_ended`."""
+    rule = ["events:DescribeRule", "events:PutRule", "events:PutTargets"]
     return document(
-        statement("CallFunctions", ["lambda:InvokeFunction"], [arns.launcher_versions, arns.monitor_versions]),
+        _call_functions(names, "monitor"),
+        _run_tasks(names),
+        _pass_task_roles(names),
+        statement("TrackTasks", ["ecs:DescribeTasks", "ecs:StopTask"], [_ecs_tasks(names)]),
+        statement("TrackTasksByEvents", rule, [names.target.arn("events", f"rule/{MANAGED_RULE}")]),
+        statement("MarkLaunchingEnded", ["dynamodb:UpdateItem"], [names.table_arn(names.summary_table)]),
         *_deliver_logs_and_traces(),
     )
 
 
-def state_machine_pattern_2(arns: PatternArns) -> Document:
-    """What the state machine of pattern 2 does: run ECS tasks with `.sync`, call the monitor, set `launching_ended`.
-
-    Args:
-        arns: The pattern's ARNs.
-    """
-    return document(
-        statement("CallFunctions", ["lambda:InvokeFunction"], [arns.monitor_versions]),
-        _run_tasks(arns),
-        _pass_task_roles(arns),
-        statement("TrackTasks", ["ecs:DescribeTasks", "ecs:StopTask"], [arns.ecs_tasks]),
-        statement(
-            "TrackTasksByEvents", ["events:DescribeRule", "events:PutRule", "events:PutTargets"], [arns.managed_rule]
-        ),
-        statement("MarkLaunchingEnded", ["dynamodb:UpdateItem"], [arns.summary_table]),
-        *_deliver_logs_and_traces(),
-    )
-
-
-def _function(arns: PatternArns, function: str, function_arn: str) -> list[Statement]:
+def _function(names: PatternNames, workload: str) -> list[Statement]:
     """What every function in a VPC needs: its log, its traces, its network interfaces."""
     interfaces = [
         "ec2:AssignPrivateIpAddresses",
@@ -209,78 +181,77 @@ def _function(arns: PatternArns, function: str, function_arn: str) -> list[State
         "ec2:UnassignPrivateIpAddresses",
     ]
     describe = ["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"]
+    called_by_function = {"ArnEquals": {"lambda:SourceFunctionArn": names.function_arn(workload)}}
     return [
-        _write_log(arns, arns.names.function_log_group(function)),
+        _write_log(names, names.function_log_group(workload)),
         statement("WriteTraces", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"]),
-        statement("ManageNetworkInterfaces", interfaces, [arns.network_interfaces]),
+        # The form that Lambda asks for.
+        statement("ManageNetworkInterfaces", interfaces, [names.target.arn("ec2", "*/*")]),
         statement("DescribeNetwork", describe, ["*"]),
         # Lambda itself needs these; the function's code must not have them (Lambda developer guide, "Giving Lambda
         # functions access to resources in an Amazon VPC").
-        statement(
-            "NotFromCode",
-            [*interfaces, *describe],
-            ["*"],
-            {"ArnEquals": {"lambda:SourceFunctionArn": function_arn}},
-            effect="Deny",
-        ),
+        statement("NotFromCode", [*interfaces, *describe], ["*"], called_by_function, effect="Deny"),
     ]
 
 
-def _write_log(arns: PatternArns, log_group: str) -> Statement:
-    return statement("WriteLog", ["logs:CreateLogStream", "logs:PutLogEvents"], [arns.log_streams(log_group)])
+def _call_functions(names: PatternNames, *workloads: str) -> Statement:
+    """State machines call published versions, which the function's own ARN does not name."""
+    versions = [f"{names.function_arn(workload)}:*" for workload in workloads]
+    return statement("CallFunctions", ["lambda:InvokeFunction"], versions)
 
 
-def _records(arns: PatternArns) -> list[Statement]:
+def _write_log(names: PatternNames, log_group: str) -> Statement:
+    streams = names.target.arn("logs", f"log-group:{log_group}:*")
+    return statement("WriteLog", ["logs:CreateLogStream", "logs:PutLogEvents"], [streams])
+
+
+def _keep_records(names: PatternNames) -> Statement:
     actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
-    return [statement("KeepRecords", actions, [arns.details_table, arns.summary_table])]
+    return statement("KeepRecords", actions, map(names.table_arn, (names.details_table, names.summary_table)))
 
 
-def _run_tasks(arns: PatternArns) -> Statement:
-    return statement("RunTasks", ["ecs:RunTask"], [arns.task_definitions], {"ArnEquals": {"ecs:cluster": arns.cluster}})
+def _run_tasks(names: PatternNames) -> Statement:
+    revisions = names.target.arn("ecs", f"task-definition/{names.base}:*")
+    return statement("RunTasks", ["ecs:RunTask"], [revisions], _in_cluster(names))
 
 
-def _pass_task_roles(arns: PatternArns) -> Statement:
-    return statement(
-        "PassTaskRoles",
-        ["iam:PassRole"],
-        [arns.role("task"), arns.role("task-execution")],
-        {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
-    )
+def _in_cluster(names: PatternNames) -> dict[str, dict[str, str]]:
+    return {"ArnEquals": {"ecs:cluster": names.cluster_arn}}
 
 
-def _describe_and_stop_tasks(arns: PatternArns) -> list[Statement]:
+def _pass_task_roles(names: PatternNames) -> Statement:
+    to_ecs = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+    return statement("PassTaskRoles", ["iam:PassRole"], map(names.role_arn, ("task", "task-execution")), to_ecs)
+
+
+def _ecs_tasks(names: PatternNames) -> str:
+    return names.target.arn("ecs", f"task/{names.base}/*")
+
+
+def _describe_and_stop_tasks(names: PatternNames) -> list[Statement]:
     return [
-        statement("DescribeAndStopTasks", ["ecs:DescribeTasks", "ecs:StopTask"], [arns.ecs_tasks]),
+        statement("DescribeAndStopTasks", ["ecs:DescribeTasks", "ecs:StopTask"], [_ecs_tasks(names)]),
         # ListTasks takes container instances as its resource, not tasks, and Fargate has none.
-        statement("ListTasks", ["ecs:ListTasks"], ["*"], {"ArnEquals": {"ecs:cluster": arns.cluster}}),
+        statement("ListTasks", ["ecs:ListTasks"], ["*"], _in_cluster(names)),
     ]
 
 
 def _deliver_logs_and_traces() -> list[Statement]:
     """Logging and X-Ray of a state machine; none of these actions takes a resource (Step Functions developer guide)."""
-    return [
-        statement(
-            "DeliverLogs",
-            [
-                "logs:CreateLogDelivery",
-                "logs:DeleteLogDelivery",
-                "logs:DescribeLogGroups",
-                "logs:DescribeResourcePolicies",
-                "logs:GetLogDelivery",
-                "logs:ListLogDeliveries",
-                "logs:PutResourcePolicy",
-                "logs:UpdateLogDelivery",
-            ],
-            ["*"],
-        ),
-        statement(
-            "WriteTraces",
-            [
-                "xray:GetSamplingRules",
-                "xray:GetSamplingTargets",
-                "xray:PutTelemetryRecords",
-                "xray:PutTraceSegments",
-            ],
-            ["*"],
-        ),
+    logs = [
+        "logs:CreateLogDelivery",
+        "logs:DeleteLogDelivery",
+        "logs:DescribeLogGroups",
+        "logs:DescribeResourcePolicies",
+        "logs:GetLogDelivery",
+        "logs:ListLogDeliveries",
+        "logs:PutResourcePolicy",
+        "logs:UpdateLogDelivery",
     ]
+    traces = [
+        "xray:GetSamplingRules",
+        "xray:GetSamplingTargets",
+        "xray:PutTelemetryRecords",
+        "xray:PutTraceSegments",
+    ]
+    return [statement("DeliverLogs", logs, ["*"]), statement("WriteTraces", traces, ["*"])]

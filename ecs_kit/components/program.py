@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pulumi
 import pulumi_aws as aws
 
 from ecs_kit.components.config import NAMESPACE, KitConfig
-from ecs_kit.components.errors import ConfigError, ConfigProblem
+from ecs_kit.components.errors import ConfigError
 from ecs_kit.components.names import DeploymentTarget
 from ecs_kit.components.patterns import COMPONENTS, PatternArgs
 
-__all__ = ["ConfigError", "ConfigProblem", "KIT_VERSION", "KitConfig", "NAMESPACE", "check_config", "program"]
+__all__ = ["ConfigError", "KIT_VERSION", "KitConfig", "NAMESPACE", "check_config", "program"]
 
 KIT_VERSION = "0.1.0"
 """The kit's version, a stack output."""
 
-
-def check_config(values: Mapping[str, str]) -> KitConfig:
-    """Checks raw configuration values before a deployment.
-
-    Args:
-        values: Value by key without namespace, as `pulumi config set` takes them: lists and objects as JSON text.
-
-    Raises:
-        ConfigError: With every key that cannot be used.
-    """
-    return KitConfig.parse(values)
+check_config = KitConfig.parse
+"""Checks raw configuration values before a deployment."""
 
 
 def program() -> None:

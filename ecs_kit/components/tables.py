@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import pulumi
 import pulumi_aws as aws
 
-from ecs_kit.components.config import TableBilling
+from ecs_kit.components.parts import PartArgs
 from ecs_kit.runtime.contract.records import (
     DETAILS_HASH_KEY,
     DETAILS_RANGE_KEY,
@@ -26,83 +25,49 @@ INDEX_CAPACITY_UNITS = 1
 """The same of the index of open runs: two writes a run, one read every 10 minutes."""
 
 
-@dataclass(frozen=True)
-class TablesArgs:
-    """Arguments of `Tables`.
-
-    Args:
-        summary_name: Name of the table with one item per run.
-        details_name: Name of the table with one item per attempt at a task.
-        billing: How both are billed.
-        tags: Tags of both.
-    """
-
-    summary_name: str
-    details_name: str
-    billing: TableBilling
-    tags: Mapping[str, str]
-
-
 class Tables(pulumi.ComponentResource):
-    """The summary table and the details table."""
+    """The summary table, with a sparse index of open runs, and the details table."""
 
-    summary: aws.dynamodb.Table
-    details: aws.dynamodb.Table
-
-    def __init__(self, name: str, args: TablesArgs, opts: pulumi.ResourceOptions | None = None):
+    def __init__(self, name: str, args: PartArgs, opts: pulumi.ResourceOptions | None = None):
         super().__init__("kit:tables:Tables", name, None, opts)
-        self.summary = self._table(
-            args.summary_name,
-            args,
-            hash_key=(SUMMARY_HASH_KEY, "S"),
-            range_key=(SUMMARY_RANGE_KEY, "N"),
-            index=(OPEN_RUNS_INDEX, OPEN_RUNS_KEY),
+        index_units = INDEX_CAPACITY_UNITS if args.config.table_billing == "PROVISIONED" else None
+        index = aws.dynamodb.TableGlobalSecondaryIndexArgs(
+            name=OPEN_RUNS_INDEX,
+            key_schemas=[
+                aws.dynamodb.TableGlobalSecondaryIndexKeySchemaArgs(attribute_name=OPEN_RUNS_KEY, key_type="HASH")
+            ],
+            projection_type="KEYS_ONLY",
+            read_capacity=index_units,
+            write_capacity=index_units,
         )
-        self.details = self._table(
-            args.details_name, args, hash_key=(DETAILS_HASH_KEY, "N"), range_key=(DETAILS_RANGE_KEY, "S")
-        )
-        self.register_outputs({"summary": self.summary.name, "details": self.details.name})
+        summary_keys = {SUMMARY_HASH_KEY: "S", SUMMARY_RANGE_KEY: "N", OPEN_RUNS_KEY: "S"}
+        details_keys = {DETAILS_HASH_KEY: "N", DETAILS_RANGE_KEY: "S"}
+        summary = self._table(args.names.summary_table, args, summary_keys, [index])
+        details = self._table(args.names.details_table, args, details_keys)
+        self.register_outputs({"summary": summary.name, "details": details.name})
 
     def _table(
         self,
         name: str,
-        args: TablesArgs,
-        *,
-        hash_key: tuple[str, str],
-        range_key: tuple[str, str],
-        index: tuple[str, str] | None = None,
+        args: PartArgs,
+        key_types: Mapping[str, str],
+        indexes: Sequence[aws.dynamodb.TableGlobalSecondaryIndexArgs] | None = None,
     ) -> aws.dynamodb.Table:
-        """Make a table, where `index` says so with a sparse index of its keys by a text attribute."""
-        is_provisioned = args.billing == "PROVISIONED"
-        capacity = CAPACITY_UNITS if is_provisioned else None
-        index_capacity = INDEX_CAPACITY_UNITS if is_provisioned else None
+        """A table whose hash and range keys are the first two of `key_types`."""
+        hash_key, range_key, *_ = key_types
+        units = CAPACITY_UNITS if args.config.table_billing == "PROVISIONED" else None
         return aws.dynamodb.Table(
             name,
             name=name,
-            hash_key=hash_key[0],
-            range_key=range_key[0],
-            attributes=[
-                aws.dynamodb.TableAttributeArgs(name=key, type=key_type)
-                for key, key_type in (hash_key, range_key, *([(index[1], "S")] if index else []))
-            ],
-            global_secondary_indexes=[
-                aws.dynamodb.TableGlobalSecondaryIndexArgs(
-                    name=index[0],
-                    key_schemas=[
-                        aws.dynamodb.TableGlobalSecondaryIndexKeySchemaArgs(attribute_name=index[1], key_type="HASH")
-                    ],
-                    projection_type="KEYS_ONLY",
-                    read_capacity=index_capacity,
-                    write_capacity=index_capacity,
-                )
-            ]
-            if index
-            else None,
+            hash_key=hash_key,
+            range_key=range_key,
+            attributes=[{"name": key, "type": key_type} for key, key_type in key_types.items()],
+            global_secondary_indexes=indexes,
             # Always on: items without the attribute are kept, and AWS allows a change of this setting once an hour.
             ttl=aws.dynamodb.TableTtlArgs(attribute_name=EXPIRY_ATTRIBUTE, enabled=True),
-            billing_mode=args.billing,
-            read_capacity=capacity,
-            write_capacity=capacity,
+            billing_mode=args.config.table_billing,
+            read_capacity=units,
+            write_capacity=units,
             tags=args.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )

@@ -27,16 +27,21 @@ IMAGES_KEPT = 100
 a deployment. The rule counts every manifest, and one push may be three: BuildKit adds an attestation and an index
 (https://docs.docker.com/build/metadata/attestations/)."""
 
+LIFECYCLE_POLICY = {
+    "rules": [
+        {
+            "rulePriority": 1,
+            "description": f"Keep the newest {IMAGES_KEPT} images",
+            "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": IMAGES_KEPT},
+            "action": {"type": "expire"},
+        }
+    ]
+}
+
 
 @dataclass(frozen=True)
 class BuildContext:
-    """A build context in the build folder.
-
-    Args:
-        path: The context's path, relative to the project's folder.
-        dockerfile: The Dockerfile's path, relative to the project's folder.
-        digest: SHA-256, in hexadecimal, of the names, modes and contents of its files.
-    """
+    """A build context in the build folder, its Dockerfile, and its `context_digest`."""
 
     path: Path
     dockerfile: Path
@@ -45,15 +50,7 @@ class BuildContext:
 
 @dataclass(frozen=True)
 class TaskImageArgs:
-    """Arguments of `TaskImage`.
-
-    Args:
-        repository: Name of the image repository.
-        context: Its build context.
-        base_image: Its base image.
-        platform: Docker's name of operating system and architecture, such as `linux/amd64`.
-        tags: The repository's tags.
-    """
+    """Arguments of `TaskImage`: the repository's name, and what is built; `platform` is such as `linux/amd64`."""
 
     repository: str
     context: BuildContext
@@ -62,31 +59,23 @@ class TaskImageArgs:
     tags: Mapping[str, str]
 
 
-def stage_context(project: Path | None = None) -> BuildContext:
+def stage_context(project: Path = build_folder.PROJECT) -> BuildContext:
     """Copies the image's files into the build folder, with modes that do not depend on the umask.
-
-    Args:
-        project: The project's folder; the kit's own, built for the program that runs here, if not given.
 
     Raises:
         SourcesMissing: The Dockerfile is missing.
     """
-    files = _library(build_folder.sources(project))
+    files = _library(project)
     if DOCKERFILE not in files:
-        missing = build_folder.sources(project) / DOCKERFILE
-        raise SourcesMissing("Dockerfile", str(missing), "check the file out again")
-    return _stage(files, DOCKERFILE, project)
+        raise SourcesMissing("Dockerfile", str(project / DOCKERFILE), "check the file out again")
+    return _stage(files, DOCKERFILE)
 
 
-def stage_job_context(context: Path, dockerfile: str, project: Path | None = None) -> BuildContext:
+def stage_job_context(context: Path, dockerfile: str, project: Path = build_folder.PROJECT) -> BuildContext:
     """Copies a job's own files into the build folder, and the kit's library beside them, in `ecs_kit/`.
 
-    Hidden files are left out, but not `.dockerignore`. Executable files stay executable.
-
-    Args:
-        context: The folder with the job's own files.
-        dockerfile: The Dockerfile's path within it.
-        project: As for `stage_context`.
+    Hidden files are left out, but not `.dockerignore`. Executable files stay executable. `dockerfile` is a path within
+    `context`.
     """
     files = {
         path: (0o755 if file.stat().st_mode & 0o100 else 0o644, file.read_bytes())
@@ -95,7 +84,7 @@ def stage_job_context(context: Path, dockerfile: str, project: Path | None = Non
     ignored = context / ".dockerignore"
     if ignored.is_file():
         files[".dockerignore"] = (0o644, ignored.read_bytes())
-    return _stage({**files, **_library(build_folder.sources(project))}, dockerfile, project)
+    return _stage(files | _library(project), dockerfile)
 
 
 def _library(project: Path) -> dict[str, tuple[int, bytes]]:
@@ -104,75 +93,46 @@ def _library(project: Path) -> dict[str, tuple[int, bytes]]:
     return {path: (0o644, files[path].read_bytes()) for path in sorted(files)}
 
 
-def _stage(files: Mapping[str, tuple[int, bytes]], dockerfile: str, project: Path | None) -> BuildContext:
+def _stage(files: build_folder.Files, dockerfile: str) -> BuildContext:
     digest = context_digest(files)
     path = build_folder.BUILD / "task-image" / digest[:16]
-    build_folder.put_folder(path, files, build_folder.destination(project))
+    build_folder.put_folder(path, files)
     return BuildContext(path=path, dockerfile=path / dockerfile, digest=digest)
 
 
-def context_digest(files: Mapping[str, tuple[int, bytes]]) -> str:
-    """SHA-256, in hexadecimal, of names, modes and contents.
-
-    Args:
-        files: Mode and bytes by path.
-    """
+def context_digest(files: build_folder.Files) -> str:
+    """SHA-256, in hexadecimal, of names, modes and contents."""
     listing = [
         [path, oct(mode), hashlib.sha256(content).hexdigest()] for path, (mode, content) in sorted(files.items())
     ]
     return hashlib.sha256(json.dumps(listing).encode()).hexdigest()
 
 
-def image_tag(
-    context: BuildContext,
-    *,
-    build_args: Mapping[str, str],
-    platform: str,
-    target: str = "",
-    dockerfile: str = DOCKERFILE,
-) -> str:
+def image_tag(context: BuildContext, *, build_args: Mapping[str, str], platform: str) -> str:
     """A tag that is a hash of all inputs of the build.
 
     With unchanged inputs nothing is built, on any machine, and an image with this tag in the repository is the one that
     a build would make.
-
-    Args:
-        context: The build context.
-        build_args: The build's arguments.
-        platform: The image's platform.
-        target: The Dockerfile's stage that is built, empty for the last.
-        dockerfile: The Dockerfile's path within the context.
     """
-    inputs = [context.digest, dockerfile, sorted(build_args.items()), platform, target]
+    dockerfile, stage = context.dockerfile.relative_to(context.path).as_posix(), ""
+    inputs = [context.digest, dockerfile, sorted(build_args.items()), platform, stage]
     return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:32]
 
 
 def pushed_digest(tag: str, images: Sequence[GetImagesImageIdResult]) -> str:
-    """The digest of a tag's image in a repository, empty where it has none.
-
-    Args:
-        tag: The tag.
-        images: All images in the repository.
-    """
+    """The digest of a tag's image among a repository's images, empty where it has none."""
     return next((image.image_digest for image in images if image.image_tag == tag), "")
 
 
 def is_pushed(digest: object) -> bool:
-    """Whether the repository has the image.
-
-    Args:
-        digest: From `pushed_digest`; no string in the preview of a new repository.
-    """
+    """Whether the repository has the image of a `pushed_digest`, which is no string in a new repository's preview."""
     return isinstance(digest, str) and digest != ""
 
 
 def image_reference(repository_url: str, tag: str, built: str) -> str:
     """The image of a task definition, if the repository did not have it before this deployment.
 
-    Args:
-        repository_url: The repository.
-        tag: The image's tag.
-        built: `repoDigest` of the image: by digest where it was pushed, else the Docker engine's own id.
+    `built` is the image's `repoDigest`: by digest where it was pushed, else the Docker engine's own id.
 
     Raises:
         ImageGone: It was in the repository before Pulumi's state, has been removed, and nothing pushes it again.
@@ -207,19 +167,9 @@ class TaskImage(pulumi.ComponentResource):
             tags=args.tags,
             opts=child,
         )
-        aws.ecr.LifecyclePolicy(
-            name, repository=self.repository.name, policy=json.dumps(lifecycle_policy(IMAGES_KEPT)), opts=child
-        )
+        aws.ecr.LifecyclePolicy(name, repository=self.repository.name, policy=json.dumps(LIFECYCLE_POLICY), opts=child)
         build_args = {"BASE_IMAGE": args.base_image}
-        tag = image_tag(
-            args.context,
-            build_args=build_args,
-            platform=args.platform,
-            dockerfile=args.context.dockerfile.relative_to(args.context.path).as_posix(),
-        )
-        login = aws.ecr.get_authorization_token_output(
-            registry_id=self.repository.registry_id, opts=pulumi.InvokeOutputOptions(parent=self)
-        )
+        tag = image_tag(args.context, build_args=build_args, platform=args.platform)
         # Called once the repository exists: until then its registry's id is unknown.
         images = aws.ecr.get_images_output(
             repository_name=self.repository.name,
@@ -227,23 +177,21 @@ class TaskImage(pulumi.ComponentResource):
             opts=pulumi.InvokeOutputOptions(parent=self),
         )
         pushed = images.image_ids.apply(lambda found: pushed_digest(tag, found))
+        url = self.repository.repository_url
         image = docker.Image(
             name,
-            image_name=pulumi.Output.concat(self.repository.repository_url, ":", tag),
+            image_name=pulumi.Output.concat(url, ":", tag),
             build=docker.DockerBuildArgs(
                 context=args.context.path.as_posix(),
                 dockerfile=args.context.dockerfile.as_posix(),
                 args=build_args,
                 platform=args.platform,
             ),
-            registry=docker.RegistryArgs(
-                server=login.proxy_endpoint, username=login.user_name, password=pulumi.Output.secret(login.password)
-            ),
+            registry=self._registry(),
             # Known in every preview: the provider cannot read it otherwise.
             skip_push=pushed.apply(is_pushed, run_with_unknowns=True),
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=["skipPush"], replace_on_changes=["imageName"]),
         )
-        url = self.repository.repository_url
 
         def reference(digest: str) -> pulumi.Output[str]:
             if digest:
@@ -253,22 +201,12 @@ class TaskImage(pulumi.ComponentResource):
             )
 
         self.reference = pulumi.Output.unsecret(pushed.apply(reference))
-        self.register_outputs({"repositoryUrl": self.repository.repository_url, "reference": self.reference})
+        self.register_outputs({"repositoryUrl": url, "reference": self.reference})
 
-
-def lifecycle_policy(images: int) -> dict[str, object]:
-    """A repository's lifecycle policy that keeps the newest images.
-
-    Args:
-        images: How many.
-    """
-    return {
-        "rules": [
-            {
-                "rulePriority": 1,
-                "description": f"Keep the newest {images} images",
-                "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": images},
-                "action": {"type": "expire"},
-            }
-        ]
-    }
+    def _registry(self) -> docker.RegistryArgs:
+        login = aws.ecr.get_authorization_token_output(
+            registry_id=self.repository.registry_id, opts=pulumi.InvokeOutputOptions(parent=self)
+        )
+        return docker.RegistryArgs(
+            server=login.proxy_endpoint, username=login.user_name, password=pulumi.Output.secret(login.password)
+        )

@@ -24,28 +24,21 @@ older edition of the same table. Ids mean the same in all accounts, names do not
 
 
 def choose(region: str, zones: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-    """The first zones, by name, in which Fargate runs.
+    """The names of the first zones, by name, in which Fargate runs: `ZONES` of them or fewer.
 
     Args:
         region: Their region.
         zones: Name and id of each available zone.
-
-    Returns:
-        Names, `ZONES` of them or fewer.
     """
     offered = FARGATE_ZONE_IDS.get(region)
     return tuple(sorted(name for name, zone_id in zones if offered is None or zone_id in offered)[:ZONES])
 
 
-def of_vpc(region: str, named: Sequence[str] = ()) -> tuple[str, ...]:
-    """The configured zones, if they exist; else the kit's choice.
+def of_vpc(region: str, named: Sequence[str]) -> tuple[str, ...]:
+    """The `named` zones, where the configuration names some and they exist; else the kit's choice.
 
     The kit chooses neither Local Zones nor Wavelength Zones. They need an opt-in, sort before some of the others, and
     have no Fargate (Amazon EC2 user guide, "Local Zones"; API reference, DescribeAvailabilityZones).
-
-    Args:
-        region: The region of the stack.
-        named: Configured zone names.
 
     Raises:
         ConfigError: There are not enough zones, or a named one does not exist.

@@ -1,4 +1,4 @@
-"""The task's image: what is in it, what it weighs, how it runs."""
+"""The task's image: its content, its size, how it runs."""
 
 from __future__ import annotations
 
@@ -54,18 +54,15 @@ def test_it_is_at_most_25_megabytes_above_its_base(image: str, client: Any) -> N
 
 
 def test_it_runs_read_only_as_its_user_without_capabilities(image: str, client: Any) -> None:
+    assert client.images.get(image).attrs["Config"]["User"] == "10001:10001"
     assert client.containers.run(image, ["--version"], remove=True, **HARDENED).startswith(b"ecs-step-functions-kit")
 
 
-def test_without_its_settings_it_ends_with_the_code_of_a_bad_configuration(image: str, client: Any) -> None:
+def test_without_its_settings_it_exits_with_the_code_of_a_bad_configuration(image: str, client: Any) -> None:
     container = client.containers.run(image, detach=True, **HARDENED)
     assert container.wait()["StatusCode"] == 2
     assert b"KIT_" in container.logs()
     container.remove()
-
-
-def test_its_user_is_not_root(image: str, client: Any) -> None:
-    assert client.images.get(image).attrs["Config"]["User"] == "10001:10001"
 
 
 def test_its_labels_are_those_of_the_oci(image: str, client: Any) -> None:
@@ -83,16 +80,16 @@ def test_its_history_shows_no_secret(image: str) -> None:
     assert not re.search(r"secret|password|token|AKIA|ASIA|https?://[^/\s]*@", history, re.IGNORECASE)
 
 
-def test_there_is_no_cache_and_no_package_of_a_package_manager_in_it(image: str, client: Any) -> None:
-    look = (
+def test_it_has_no_cache_and_no_package_of_a_package_manager(image: str, client: Any) -> None:
+    listing = (
         "ls -A /root/.cache /tmp 2>/dev/null; find /packages /app -name '*.whl' -o -name pip -o -name wheels;"
         " find / -xdev -name '*.deb' 2>/dev/null; ls -A /var/lib/apt/lists 2>/dev/null"
     )
-    found = client.containers.run(image, ["-c", look], entrypoint="sh", remove=True, **HARDENED)
+    found = client.containers.run(image, ["-c", listing], entrypoint="sh", remove=True, **HARDENED)
     assert [line for line in found.decode().splitlines() if line and not line.endswith(":")] == []
 
 
-def test_it_is_built_once_for_the_same_input(image: str, client: Any) -> None:
+def test_an_unchanged_input_builds_the_same_image(image: str, client: Any) -> None:
     before = docker_images.engine().image_id(image)
     task_image.cache_clear()
     assert client.images.get(task_image()).id == before
@@ -109,8 +106,7 @@ def test_a_copy_takes_less_than_a_second_of_cpu(aws: Any, fargate: Any) -> None:
         AttributeDefinitions=[{"AttributeName": name, "AttributeType": each} for name, (each, _) in keys.items()],
         BillingMode="PAY_PER_REQUEST",
     )
-    everything = {"Effect": "Allow", "Action": ["s3:*", "dynamodb:*"], "Resource": "*"}
-    aws.policy(aws.name("task"), everything)
+    aws.policy(aws.name("task"), {"Effect": "Allow", "Action": ["s3:*", "dynamodb:*"], "Resource": "*"})
     settings = {
         "KIT_DETAILS_TABLE": table,
         "KIT_TARGET_BUCKET": bucket,

@@ -64,7 +64,7 @@ def make_stack(project: Path, tmp_path: Path) -> MakeStack:
     return make
 
 
-SEEN = """
+ECHO = """
 import os
 import pulumi
 config = pulumi.Config()
@@ -76,21 +76,21 @@ pulumi.export("words", config.require_object("words"))
 
 
 def test_the_program_runs_as_pulumi_up_runs_it(make_stack: MakeStack, project: Path) -> None:
-    stack = make_stack(SEEN, words=json.dumps(["a", "b"]))
+    stack = make_stack(ECHO, words=json.dumps(["a", "b"]))
     assert stack.open() is False
 
     outputs = stack.deploy().outputs
 
     assert outputs["process"] != os.getpid(), "a process of its own"
     assert outputs["folder"] == str(project.resolve())
-    assert outputs["word"] == "bear", "what the project file declares"
+    assert outputs["word"] == "bear", "the project file's default"
     assert outputs["words"] == ["a", "b"]
     assert sorted(path.name for path in project.iterdir()) == ["Pulumi.yaml", "__main__.py"], "nothing is written there"
 
 
-def test_a_stack_that_exists_gets_the_config_that_is_given_and_keeps_the_rest(make_stack: MakeStack) -> None:
-    make_stack(SEEN, word="berry", words='["a"]').create()
-    stack = make_stack(SEEN, words='["b"]')
+def test_an_existing_stack_gets_the_given_config_and_keeps_the_rest(make_stack: MakeStack) -> None:
+    make_stack(ECHO, word="berry", words='["a"]').create()
+    stack = make_stack(ECHO, words='["b"]')
     assert stack.open() is True
 
     outputs = stack.deploy().outputs
@@ -109,9 +109,9 @@ def test_a_stack_that_exists_gets_the_config_that_is_given_and_keeps_the_rest(ma
         ),
         ("import pulumi\nraise pulumi.RunError('it cannot be used')", "it cannot be used"),
     ],
-    ids=["a mistake", "an error for its user"],
+    ids=["an exception", "an error for its user"],
 )
-def test_what_a_program_raises_is_shown_once_and_from_its_own_lines_on(
+def test_a_programs_exception_is_shown_once_from_its_own_lines_on(
     make_stack: MakeStack, project: Path, program: str, shown: str
 ) -> None:
     stack = make_stack(program)

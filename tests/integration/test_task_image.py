@@ -42,7 +42,7 @@ class Sources:
         pulumi.export("reference", image.reference)
 
 
-def break_off(stack: auto.Stack, folder: Path) -> None:
+def interrupt(stack: auto.Stack, folder: Path) -> None:
     """Deploy with a `docker` plugin that dies when the image is pushed."""
     plugins.write_executable(folder / "pulumi-resource-docker", "local_aws.testing.dying_docker")
     environment = stack.workspace.env_vars
@@ -58,11 +58,11 @@ def pushed(aws: Aws, repository: str) -> dict[str, Any]:
     return {image["imageTag"]: image["imageDigest"] for image in images}
 
 
-def test_an_image_whose_push_is_not_in_the_state_is_used_as_it_is(
+def test_an_image_whose_push_is_not_in_the_state_is_used_unchanged(
     make_stack: MakeStack, aws: Aws, tmp_path: Path
 ) -> None:
     stack = make_stack("broken-up", Sources("broken-up", tmp_path))
-    break_off(stack, tmp_path)
+    interrupt(stack, tmp_path)
     ((tag, digest),) = pushed(aws, "broken-up").items()
 
     result = stack.up()
@@ -87,5 +87,5 @@ def test_an_earlier_deployment_s_image_is_used_again(make_stack: MakeStack, aws:
     assert len(pushed(aws, "back-and-forth")) == 2
 
     sources.version = "three"
-    assert stack.up().outputs["reference"].value not in (first, second), "what is not there is pushed again"
+    assert stack.up().outputs["reference"].value not in (first, second), "a new image is pushed"
     assert len(pushed(aws, "back-and-forth")) == 3

@@ -1,4 +1,4 @@
-"""The network of a whole stack of the kit: its zones, and its end, although Lambda keeps its interfaces for a while."""
+"""The network of a whole stack of the kit: its zones, and its deletion while Lambda still has network interfaces."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/any:job"
 
 
 def _asks_for_ipv6(event: auto.EngineEvent) -> bool:
-    """Whether a subnet is to be made with what the published awsx sends."""
+    """Whether a subnet is created with the inputs that the published awsx sends."""
     step = event.resource_pre_event
     if step is None or step.metadata.type != "aws:ec2/subnet:Subnet" or step.metadata.new is None:
         return False
@@ -25,7 +25,7 @@ def _asks_for_ipv6(event: auto.EngineEvent) -> bool:
     return inputs.get("assignIpv6AddressOnCreation") is False and "ipv6CidrBlock" in inputs
 
 
-def test_subnets_stay_in_their_zones_and_go_when_lambda_lets_go_of_them(
+def test_subnets_keep_their_zones_and_are_deleted_after_lambdas_network_interfaces(
     aws: Aws,
     pulumi_command: auto.PulumiCommand,
     pulumi_environment: dict[str, str],
@@ -50,7 +50,7 @@ def test_subnets_stay_in_their_zones_and_go_when_lambda_lets_go_of_them(
     stack.set_all_config({key: auto.ConfigValue(value) for key, value in values.items()})
     seen = [0]
     stack.preview(on_event=lambda event: seen.append(_asks_for_ipv6(event)))
-    assert sum(seen) == 4, "the VPC's IPv6 addresses are not known before it is there"
+    assert sum(seen) == 4, "the VPC's IPv6 addresses are not known before it is created"
     vpc = stack.up().outputs["pattern2"].value["vpcId"]
     in_vpc = [{"Name": "vpc-id", "Values": [vpc]}]
     ec2 = aws.client("ec2")

@@ -148,7 +148,7 @@ def _target(options: e2e_options.Options, work_dir: Path, config: "KitConfig") -
             work_dir=work_dir,
             state_dir=ROOT / ".kit" / "state",
             get_pulumi=get_pulumi,
-            build_platform=None if config.job_image else config.docker_platform,
+            build_platform=None if config.job.is_ready_image else config.docker_platform,
         )
     return LocalTarget(
         work_dir=work_dir,

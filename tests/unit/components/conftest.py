@@ -1,6 +1,8 @@
-"""Settings of these tests."""
+"""Settings and fixtures of these tests."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
@@ -9,3 +11,17 @@ def pytest_configure(config: pytest.Config) -> None:
     # The SDKs warn of their own deprecated resources whenever all of their modules are loaded.
     for package in ("pulumi_aws", "pulumi_awsx"):
         config.addinivalue_line("filterwarnings", f"ignore::DeprecationWarning:{package}.*")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small copy of the kit's folder, in which the program runs."""
+    folders = ("contract", "common", "functions", "launcher", "monitor", "task")
+    sources = [f"ecs_kit/runtime/{folder}/{folder}.py" for folder in folders]
+    sources += ["ecs_kit/__init__.py", "ecs_kit/runtime/__init__.py", "ecs_kit/runtime/task/Dockerfile"]
+    for path in (*sources, "specs/workflow_specs.schema.json"):
+        file = tmp_path / "project" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(path)
+    monkeypatch.chdir(tmp_path / "project")
+    return tmp_path / "project"

@@ -1,10 +1,9 @@
-"""A stand-in for the Pulumi engine that records what the program asks for."""
+"""A stand-in for the Pulumi engine that records the resources that the program registers."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,8 +38,8 @@ class Resource:
     protect: bool
     ignored: tuple[str, ...]
     replacing: tuple[str, ...]
-    former_parents: tuple[str, ...]
-    former_urns: tuple[str, ...]
+    former: tuple[str, ...]
+    """URNs, or parents' URNs, in its aliases."""
 
     def document(self, key: str) -> Any:
         """The JSON document in one of its inputs."""
@@ -53,7 +52,6 @@ class Recorder(pulumi.runtime.Mocks, MockMonitor):
     def __init__(self) -> None:
         MockMonitor.__init__(self, self)
         self.recorded: list[Resource] = []
-        self.invokes: list[str] = []
         self._thread = threading.local()
 
     def RegisterResource(self, request: Any) -> Any:
@@ -62,23 +60,18 @@ class Recorder(pulumi.runtime.Mocks, MockMonitor):
         return super().RegisterResource(request)
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:  # type: ignore[override]
-        self.invokes.append(args.token)
         answers: dict[str, dict[str, Any]] = {
-            "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": TARGET.account},
-            "aws:index/getPartition:getPartition": {"partition": TARGET.partition},
-            "aws:index/getRegion:getRegion": {"region": TARGET.region},
-            "aws:index/getAvailabilityZones:getAvailabilityZones": {
+            "getCallerIdentity": {"accountId": TARGET.account},
+            "getPartition": {"partition": TARGET.partition},
+            "getRegion": {"region": TARGET.region},
+            "getAvailabilityZones": {
                 "names": [f"{TARGET.region}{letter}" for letter in "abc"],
                 "zoneIds": list(ZONE_IDS),
             },
-            "aws:ecr/getAuthorizationToken:getAuthorizationToken": {
-                "proxyEndpoint": f"https://{TARGET.account}.dkr.ecr.{TARGET.region}.amazonaws.com",
-                "userName": "AWS",
-                "password": "a-token",
-            },
-            "aws:ecr/getImages:getImages": {"imageIds": []},
+            "getAuthorizationToken": {"proxyEndpoint": "https://registry", "userName": "AWS", "password": "a-token"},
+            "getImages": {"imageIds": []},
         }
-        return answers[args.token]
+        return answers[args.token.rsplit(":", 1)[1]]
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         request = self._thread.request
@@ -95,21 +88,47 @@ class Recorder(pulumi.runtime.Mocks, MockMonitor):
                 protect=request.protect,
                 ignored=tuple(request.ignoreChanges),
                 replacing=tuple(request.replaceOnChanges),
-                former_parents=tuple(alias.spec.parentUrn for alias in request.aliases if alias.HasField("spec")),
-                former_urns=tuple(alias.urn for alias in request.aliases if alias.HasField("urn")),
+                former=tuple(alias.urn or alias.spec.parentUrn for alias in request.aliases),
             )
         )
-        if args.typ == "awsx:ec2:Vpc":
-            layout = [f"{kind}-{zone}" for zone in (1, 2) for kind in ("public", "private")]
-            return f"{args.name}-id", {
-                "vpcId": "vpc-1",
-                "privateSubnetIds": ["subnet-a", "subnet-b"],
-                "publicSubnetIds": ["subnet-public-1", "subnet-public-2"],
-                "internetGateway": self._child("aws:ec2/internetGateway:InternetGateway", args.name, "igw-1"),
-                "subnets": [self._child("aws:ec2/subnet:Subnet", name, f"subnet-{name}") for name in layout],
-                "routeTables": [self._child("aws:ec2/routeTable:RouteTable", name, f"rtb-{name}") for name in layout],
-            }
-        return f"{args.name}-id", {**args.inputs, **computed(args.typ, args.name, args.inputs)}
+        inputs = {} if args.typ == "awsx:ec2:Vpc" else args.inputs
+        return f"{args.name}-id", {**inputs, **self._computed(args)}
+
+    def _computed(self, args: pulumi.runtime.MockResourceArgs) -> dict[str, Any]:
+        """The outputs that a provider adds to a resource's inputs."""
+        name = args.inputs.get("name", args.name)
+        match args.typ.rsplit(":", 1)[1]:
+            case "Vpc":
+                layout = [f"{kind}-{zone}" for zone in (1, 2) for kind in ("public", "private")]
+                return {
+                    "vpcId": "vpc-1",
+                    "privateSubnetIds": ["subnet-a", "subnet-b"],
+                    "publicSubnetIds": ["subnet-public-1", "subnet-public-2"],
+                    "internetGateway": self._child("aws:ec2/internetGateway:InternetGateway", name, "igw-1"),
+                    "subnets": [self._child("aws:ec2/subnet:Subnet", each, f"subnet-{each}") for each in layout],
+                    "routeTables": [
+                        self._child("aws:ec2/routeTable:RouteTable", each, f"rtb-{each}") for each in layout
+                    ],
+                }
+            case "Repository":
+                url = f"{TARGET.account}.dkr.ecr.{TARGET.region}.amazonaws.com/{name}"
+                return {"registryId": TARGET.account, "repositoryUrl": url}
+            case "Image":
+                return {"repoDigest": args.inputs["imageName"].rsplit(":", 1)[0] + "@sha256:" + "0" * 64}
+            case "TaskDefinition":
+                return {"revision": 7}
+            case "Role":
+                return {"arn": f"arn:aws:iam::{TARGET.account}:role/{name}"}
+            case "StateMachine":
+                return {"arn": TARGET.arn("states", f"stateMachine:{name}")}
+            case "Function":
+                arn = TARGET.arn("lambda", f"function:{name}")
+                return {"arn": arn, "version": "3", "qualifiedArn": f"{arn}:3"}
+            case "LogGroup":
+                return {"arn": TARGET.arn("logs", f"log-group:{name}")}
+            case "EventRule":
+                return {"arn": TARGET.arn("events", f"rule/{name}")}
+        return {}
 
     def _child(self, kind: str, name: str, resource_id: str) -> dict[str, str]:
         """A child that the awsx plugin would make, as the reference to a resource that it hands back."""
@@ -118,40 +137,11 @@ class Recorder(pulumi.runtime.Mocks, MockMonitor):
         return {_special_sig_key: _special_resource_sig, "urn": urn, "id": resource_id}
 
 
-def computed(kind: str, logical_name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """The outputs that a provider adds to a resource's inputs."""
-    name = inputs.get("name", logical_name)
-    match kind:
-        case "aws:ecr/repository:Repository":
-            return {
-                "arn": TARGET.arn("ecr", f"repository/{name}"),
-                "registryId": TARGET.account,
-                "repositoryUrl": f"{TARGET.account}.dkr.ecr.{TARGET.region}.amazonaws.com/{name}",
-            }
-        case "docker:index/image:Image":
-            return {"repoDigest": inputs["imageName"].rsplit(":", 1)[0] + "@sha256:" + "0" * 64}
-        case "aws:ecs/taskDefinition:TaskDefinition":
-            return {"revision": 7}
-        case "aws:iam/role:Role":
-            return {"arn": f"arn:aws:iam::{TARGET.account}:role/{name}"}
-        case "aws:sfn/stateMachine:StateMachine":
-            return {"arn": TARGET.arn("states", f"stateMachine:{name}")}
-        case "aws:lambda/function:Function":
-            arn = TARGET.arn("lambda", f"function:{name}")
-            return {"arn": arn, "version": "3", "qualifiedArn": f"{arn}:3"}
-        case "aws:cloudwatch/logGroup:LogGroup":
-            return {"arn": TARGET.arn("logs", f"log-group:{name}")}
-        case "aws:cloudwatch/eventRule:EventRule":
-            return {"arn": TARGET.arn("events", f"rule/{name}")}
-    return {}
-
-
 @dataclass
 class Deployment:
-    """What a program asked the engine for, and what it exported."""
+    """The resources that a program registered, and its stack outputs."""
 
     resources: list[Resource]
-    invokes: list[str]
     outputs: dict[str, Any] = field(default_factory=dict)
 
     def of(self, kind: str) -> list[Resource]:
@@ -163,18 +153,18 @@ class Deployment:
         (found,) = [resource for resource in self.of(kind) if resource.name.endswith(name)]
         return found
 
-    def counts(self) -> dict[str, int]:
-        """How many resources there are of each type, components of the kit's own apart."""
-        return dict(Counter(resource.type for resource in self.resources if not resource.type.startswith("kit:")))
+    def container(self) -> dict[str, Any]:
+        """The one container of the one task definition."""
+        (definition,) = self.the("TaskDefinition").document("containerDefinitions")
+        return definition
+
+    def environment(self) -> dict[str, str]:
+        """The variables of `container`."""
+        return {pair["name"]: pair["value"] for pair in self.container()["environment"]}
 
 
 def run(body: Callable[[], Any], config: Mapping[str, str] | None = None) -> Deployment:
-    """Runs a Pulumi program against the recorder, waits for all of it, and returns what it did.
-
-    Args:
-        body: The program; what it returns is resolved into `Deployment.outputs["returned"]`.
-        config: Configuration by key without namespace.
-    """
+    """Run a Pulumi program against the recorder, wait for all of it, and return what it did."""
     recorder = Recorder()
     pulumi.runtime.settings.set_root_resource(None)
     pulumi.runtime.set_mocks(recorder, project=NAMESPACE, stack="test", monitor=recorder)
@@ -183,14 +173,13 @@ def run(body: Callable[[], Any], config: Mapping[str, str] | None = None) -> Dep
 
     @pulumi.runtime.test
     def whole() -> pulumi.Output[Any]:
-        returned = body()
+        body()
         root = get_root_resource()
         assert root is not None
-        exported = {**root.outputs, "returned": returned}
-        return pulumi.Output.from_input(exported).apply(outputs.update)
+        return pulumi.Output.from_input(dict(root.outputs)).apply(outputs.update)
 
     whole()
-    return Deployment(recorder.recorded, recorder.invokes, outputs)
+    return Deployment(recorder.recorded, outputs)
 
 
 _deployments: dict[str, Deployment] = {}

@@ -44,12 +44,12 @@ def test_nat_gateways_are_made_after_the_internet_gateway(choice, zones):
     assert [gateway.inputs["subnetId"] for gateway in made] == [f"subnet-public-{zone}" for zone in zones]
     for resource in (*made, *deployed.of("Eip")):
         assert internet_gateway in resource.dependencies
-        (former,) = resource.former_urns
+        (former,) = resource.former
         assert former.endswith(f"::aws:ec2/subnet:Subnet${resource.type}::{resource.name}"), "it was a child of awsx's"
 
 
 @pytest.mark.parametrize(("choice", "gateways"), [("none", []), ("single", ["1", "1"]), ("per-az", ["1", "2"])])
-def test_private_subnets_lead_to_the_nat_gateway_of_their_zone_or_to_the_only_one(choice, gateways):
+def test_private_subnets_are_routed_to_the_nat_gateway_of_their_zone_or_to_the_only_one(choice, gateways):
     deployed = deployment(patterns="1", natGateways=choice)
     routes = {route.inputs["routeTableId"]: route.inputs["natGatewayId"] for route in deployed.of("Route")}
     base = deployed.the("Vpc").name
@@ -63,41 +63,36 @@ def transformed(deployed: Deployment, kind: str, props: dict) -> pulumi.Resource
     return transform(pulumi.ResourceTransformArgs(custom=True, type_=kind, name="x", props=props, opts=options))
 
 
-def test_no_subnet_gives_out_public_addresses():
-    props = {"mapPublicIpOnLaunch": True, "cidrBlock": "10.110.0.0/18"}
-    changed = transformed(deployment(patterns="1"), "aws:ec2/subnet:Subnet", props)
+def subnet(deployed: Deployment) -> pulumi.ResourceTransformResult:
+    changed = transformed(
+        deployed, "aws:ec2/subnet:Subnet", {"mapPublicIpOnLaunch": True, "cidrBlock": "10.110.0.0/18"}
+    )
     assert changed is not None
-    assert changed.props == {"mapPublicIpOnLaunch": False, "cidrBlock": "10.110.0.0/18"}
-    assert changed.opts.custom_timeouts.delete == "45m"
+    return changed
 
 
-def test_subnets_keep_their_zones_unless_the_configuration_names_some():
-    chosen = deployment(patterns="1")
-    changed = transformed(chosen, "aws:ec2/subnet:Subnet", {})
-    assert changed is not None
-    assert changed.opts.ignore_changes == ["availabilityZone"]
-
-    named = deployment(patterns="1", availabilityZones='["eu-central-1c", "eu-central-1b"]')
-    assert named.the("Vpc").inputs["availabilityZoneNames"] == ["eu-central-1c", "eu-central-1b"]
-    changed = transformed(named, "aws:ec2/subnet:Subnet", {})
-    assert changed is not None
-    assert not changed.opts.ignore_changes
+def test_no_subnet_assigns_public_addresses_and_all_keep_their_zones():
+    deployed = deployment(patterns="1")
+    assert subnet(deployed).props == {"mapPublicIpOnLaunch": False, "cidrBlock": "10.110.0.0/18"}
+    assert subnet(deployed).opts.custom_timeouts.delete == "45m"
+    assert subnet(deployed).opts.ignore_changes == ["availabilityZone"]
+    assert transformed(deployed, "aws:ec2/routeTable:RouteTable", {}) is None
 
 
-def test_other_children_of_the_vpc_are_left_alone():
-    assert transformed(deployment(patterns="1"), "aws:ec2/routeTable:RouteTable", {}) is None
+def test_subnets_have_the_configured_zones():
+    deployed = deployment(patterns="1", availabilityZones='["eu-central-1c", "eu-central-1b"]')
+    assert deployed.the("Vpc").inputs["availabilityZoneNames"] == ["eu-central-1c", "eu-central-1b"]
+    assert not subnet(deployed).opts.ignore_changes
 
 
 @pytest.mark.parametrize(("pattern", "functions"), [(1, ["launcher", "monitor"]), (2, ["monitor"])])
 def test_the_policies_of_the_functions_roles_outlive_subnets_and_security_groups(pattern, functions):
     deployed = deployment(patterns=str(pattern))
     policies = {f"pattern-{pattern}-{function}" for function in functions}
-    changed = transformed(deployed, "aws:ec2/subnet:Subnet", {})
-    assert changed is not None
-    assert {resource._name for resource in changed.opts.depends_on} == policies
+    assert {resource._name for resource in subnet(deployed).opts.depends_on} == policies
     urns = {deployed.the("RolePolicy", name).urn for name in policies}
     for group in deployed.of("SecurityGroup"):
-        assert urns <= set(group.dependencies)
+        assert urns <= set(group.dependencies) and group.delete_timeout == "45m"
 
 
 def test_s3_and_dynamodb_are_reached_through_gateway_endpoints_of_every_route_table():
@@ -130,36 +125,21 @@ def test_every_interface_endpoint_has_private_dns_and_a_security_group_of_its_ow
         assert endpoint.inputs["subnetIds"] == ["subnet-a", "subnet-b"]
 
 
-def test_ecs_agents_endpoint_can_be_dropped():
-    deployed = deployment(patterns="1", interfaceEndpoints='["ecs", "ecr.api", "ecr.dkr", "logs", "states"]')
-    assert "ecs-agent" not in endpoints(deployed, "Interface")
-    assert len(groups(deployed, endpoints=True)) == 5
-
-
 @pytest.mark.parametrize(("pattern", "workloads"), [(1, ["launcher", "monitor", "tasks"]), (2, ["monitor", "tasks"])])
-def test_endpoints_admit_https_from_the_kits_workloads_only(pattern, workloads):
+def test_workloads_accept_nothing_and_endpoints_accept_https_from_workloads_only(pattern, workloads):
     deployed = deployment(patterns=str(pattern))
-    kit = {f"amazon-ecs-starter-kit-pattern-{pattern}-{workload}-id" for workload in workloads}
-    for group in groups(deployed, endpoints=True):
-        (rule,) = group.inputs["ingress"]
-        assert (rule["protocol"], rule["fromPort"], rule["toPort"]) == ("tcp", 443, 443)
-        assert set(rule["securityGroups"]) == kit
-        assert "cidrBlocks" not in rule
-        assert group.inputs["egress"] == []
-
-
-@pytest.mark.parametrize(("pattern", "workloads"), [(1, ["launcher", "monitor", "tasks"]), (2, ["monitor", "tasks"])])
-def test_nothing_reaches_a_workload(pattern, workloads):
-    found = groups(deployment(patterns=str(pattern)), endpoints=False)
-    assert sorted(group.name.rsplit("-", 1)[1] for group in found) == workloads
-    for group in found:
+    own = groups(deployed, endpoints=False)
+    assert sorted(group.name.rsplit("-", 1)[1] for group in own) == workloads
+    for group in own:
         assert group.inputs["ingress"] == []
         (rule,) = group.inputs["egress"]
         assert (rule["fromPort"], rule["toPort"]) == (443, 443)
-
-
-def test_security_groups_wait_for_lambdas_network_interfaces():
-    assert {group.delete_timeout for group in deployment(patterns="1").of("SecurityGroup")} == {"45m"}
+    for group in groups(deployed, endpoints=True):
+        assert group.inputs["egress"] == []
+        (rule,) = group.inputs["ingress"]
+        assert (rule["protocol"], rule["fromPort"], rule["toPort"]) == ("tcp", 443, 443)
+        assert set(rule["securityGroups"]) == {f"{workload.name}-id" for workload in own}
+        assert "cidrBlocks" not in rule
 
 
 def test_names_and_descriptions_of_security_groups_are_what_ec2_accepts():

@@ -10,15 +10,15 @@ import pytest
 from policy_sentry.querying.actions import get_action_data
 
 from ecs_kit.components import policies
-from ecs_kit.components.names import PatternArns, PatternNames
+from ecs_kit.components.names import PatternNames
 from tests.unit.components.recorder import TARGET
 
-ONE = PatternArns(PatternNames(1, "", TARGET))
-TWO = PatternArns(PatternNames(2, "blue", TARGET))
+ONE = PatternNames(1, "", TARGET)
+TWO = PatternNames(2, "blue", TARGET)
 
 DOCUMENTS = {
     "task": policies.task(ONE, target_prefix="copies", source_buckets=["other-bucket"]),
-    "task execution": policies.task_execution(ONE, repository=ONE.repository),
+    "task execution": policies.task_execution(ONE, repository=ONE.repository_arn),
     "task execution, own image and secrets": policies.task_execution(
         ONE,
         repository=TARGET.arn("ecr", "repository/team/words"),
@@ -51,12 +51,8 @@ def reference(action: str) -> list[dict]:
     return data[service]
 
 
-def formats(action: str) -> list[str]:
-    return [entry["resource_arn_format"] for entry in reference(action) if entry["resource_arn_format"] != "*"]
-
-
 def is_of_format(arn: str, arn_format: str) -> bool:
-    """Whether some ARN of the format is among those that `arn`, which may hold `*`, stands for."""
+    """Whether `arn`, which may contain `*`, matches some ARN of the format."""
     filled = arn_format.replace("${Partition}", "aws").replace("${Region}", TARGET.region)
     filled = filled.replace("${Account}", TARGET.account)
     return meet(arn, re.sub(r"\$\{\w+\}", "*", filled))
@@ -83,43 +79,25 @@ def matches_key(key: str, known: str) -> bool:
 
 
 @pytest.mark.parametrize("statement", STATEMENTS)
-def test_every_action_exists(statement):
+def test_a_statements_actions_take_its_resources_and_conditions(statement):
+    keys = condition_keys(statement)
     for action in statement["Action"]:
-        assert {entry["action"] for entry in reference(action)} == {action}
-
-
-@pytest.mark.parametrize("statement", STATEMENTS)
-def test_every_resource_is_of_a_type_that_its_actions_take(statement):
-    for action in statement["Action"]:
+        entries = reference(action)
+        assert {entry["action"] for entry in entries} == {action}
+        taken = [entry["resource_arn_format"] for entry in entries if entry["resource_arn_format"] != "*"]
         for resource in set(statement["Resource"]) - {"*"}:
-            assert any(is_of_format(resource, arn_format) for arn_format in formats(action)), (action, resource)
-
-
-@pytest.mark.parametrize("statement", STATEMENTS)
-def test_everything_is_granted_only_where_no_resource_can_be_named(statement):
-    if "*" not in statement["Resource"] or statement["Effect"] == "Deny":
-        return
-    for action in statement["Action"]:
-        scoped = SCOPED_BY_CONDITION.get(action)
-        assert not formats(action) or scoped in condition_keys(statement), action
-
-
-@pytest.mark.parametrize("statement", STATEMENTS)
-def test_every_condition_key_is_known_to_every_action_it_stands_with(statement):
-    for key in condition_keys(statement) - KEYS_SENT_BY_LAMBDA:
-        for action in statement["Action"]:
-            known = {known for entry in reference(action) for known in entry["condition_keys"]}
+            assert any(is_of_format(resource, arn_format) for arn_format in taken), (action, resource)
+        if "*" in statement["Resource"] and statement["Effect"] == "Allow":
+            assert not taken or SCOPED_BY_CONDITION.get(action) in keys, action
+        known = {known for entry in entries for known in entry["condition_keys"]}
+        for key in keys - KEYS_SENT_BY_LAMBDA:
             assert any(matches_key(key, candidate) for candidate in known), (action, key)
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_no_statement_grants_a_whole_service(name):
-    assert not any("*" in action for statement in DOCUMENTS[name]["Statement"] for action in statement["Action"])
-
-
-@pytest.mark.parametrize("name", DOCUMENTS)
-def test_sids_are_unique_and_the_document_fits_into_an_inline_policy(name):
+def test_a_document_fits_into_an_inline_policy_and_grants_no_whole_service(name):
     statements = DOCUMENTS[name]["Statement"]
+    assert not any("*" in action for statement in statements for action in statement["Action"])
     assert len({statement["Sid"] for statement in statements}) == len(statements)
     assert all(re.fullmatch("[A-Za-z0-9]+", statement["Sid"]) for statement in statements)
     assert len(json.dumps(DOCUMENTS[name])) < 10_240
@@ -134,22 +112,14 @@ def granted(document: dict, action: str) -> list[dict]:
     return [s for s in document["Statement"] if s["Effect"] == "Allow" and action in s["Action"]]
 
 
-@pytest.mark.parametrize("name", ["launcher", "state machine 2"])
-def test_tasks_are_run_from_the_kits_family_in_the_kits_cluster_only(name):
-    arns = TWO if name.endswith("2") else ONE
-    (statement,) = granted(DOCUMENTS[name], "ecs:RunTask")
-    assert statement["Resource"] == [
-        f"arn:aws:ecs:{TARGET.region}:{TARGET.account}:task-definition/{arns.names.base}:*"
-    ]
-    assert statement["Condition"] == {"ArnEquals": {"ecs:cluster": arns.cluster}}
-
-
-@pytest.mark.parametrize("name", ["launcher", "state machine 2"])
-def test_roles_are_passed_to_ecs_tasks_only(name):
-    arns = TWO if name.endswith("2") else ONE
-    (statement,) = granted(DOCUMENTS[name], "iam:PassRole")
-    assert statement["Resource"] == sorted([arns.role("task"), arns.role("task-execution")])
-    assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+@pytest.mark.parametrize(("name", "names"), [("launcher", ONE), ("state machine 2", TWO)])
+def test_only_tasks_of_the_kits_family_are_run_and_only_in_the_kits_cluster_with_its_roles(name, names):
+    (run,) = granted(DOCUMENTS[name], "ecs:RunTask")
+    assert run["Resource"] == [TARGET.arn("ecs", f"task-definition/{names.base}:*")]
+    assert run["Condition"] == {"ArnEquals": {"ecs:cluster": names.cluster_arn}}
+    (passed,) = granted(DOCUMENTS[name], "iam:PassRole")
+    assert passed["Resource"] == sorted([names.role_arn("task"), names.role_arn("task-execution")])
+    assert passed["Condition"] == {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
 
 
 def test_sync_follows_its_tasks_through_the_managed_rule():
@@ -168,37 +138,24 @@ def test_the_state_machine_of_pattern_1_touches_no_task():
     )
 
 
-def test_a_task_writes_below_the_target_prefix_only():
-    (statement,) = granted(DOCUMENTS["task"], "s3:PutObject")
-    assert statement["Resource"] == [f"{ONE.bucket}/copies/*"]
-
-
-def test_a_task_reads_the_kits_bucket_and_the_listed_ones_only():
-    (statement,) = granted(DOCUMENTS["task"], "s3:GetObject")
-    assert statement["Resource"] == [f"{ONE.bucket}/*", "arn:aws:s3:::other-bucket/*"]
+def test_a_task_writes_below_the_target_prefix_only_and_reads_the_listed_buckets_only():
+    (write,) = granted(DOCUMENTS["task"], "s3:PutObject")
+    assert write["Resource"] == [f"{ONE.bucket_arn}/copies/*"]
+    (read,) = granted(DOCUMENTS["task"], "s3:GetObject")
+    assert read["Resource"] == [f"{ONE.bucket_arn}/*", "arn:aws:s3:::other-bucket/*"]
 
 
 def test_a_function_cannot_make_network_interfaces_from_its_code():
     (denied,) = [s for s in DOCUMENTS["monitor 1"]["Statement"] if s["Effect"] == "Deny"]
     assert "ec2:CreateNetworkInterface" in denied["Action"]
-    assert denied["Condition"] == {"ArnEquals": {"lambda:SourceFunctionArn": ONE.monitor_function}}
+    assert denied["Condition"] == {"ArnEquals": {"lambda:SourceFunctionArn": ONE.function_arn("monitor")}}
 
 
-def test_services_assume_roles_on_behalf_of_this_account_only():
+def test_services_assume_roles_for_this_account_only():
     for document in (policies.trust_ecs_tasks(TARGET), policies.trust_state_machines(TARGET)):
         (statement,) = document["Statement"]
         assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": TARGET.account}
         assert TARGET.account in statement["Condition"]["ArnLike"]["aws:SourceArn"]
-
-
-def test_lambda_assumes_a_role_without_a_condition_that_it_could_not_meet():
     (statement,) = policies.trust_lambda(TARGET)["Statement"]
     assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
-    assert "Condition" not in statement
-
-
-def test_the_bucket_refuses_what_does_not_come_by_tls():
-    (statement,) = policies.bucket_tls_only(ONE.bucket)["Statement"]
-    assert (statement["Effect"], statement["Action"]) == ("Deny", "s3:*")
-    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-    assert statement["Resource"] == [ONE.bucket, f"{ONE.bucket}/*"]
+    assert "Condition" not in statement, "Lambda sends no source account"

@@ -21,8 +21,8 @@ def test_the_page_has_the_drawing_that_the_command_writes(arrows: drawing.Arrows
 def test_the_driver_is_drawn_by_its_layers_and_arrows_run_down(arrows: drawing.Arrows) -> None:
     layers = [f"ecs_kit.automation.{name}" for name in ("cli", "journeys", "stacks", "host")]
     assert [package for package in arrows if package.startswith("ecs_kit.automation")] == sorted(layers)
-    for place, layer in enumerate(layers):
-        assert not arrows[layer] & set(layers[:place])
+    for index, layer in enumerate(layers):
+        assert not arrows[layer] & set(layers[:index])
     below = [package for package in arrows if package.startswith(("ecs_kit.components", "ecs_kit.runtime"))]
     assert len(below) > 1 and not any(arrows[package] & set(layers) for package in below)
 

@@ -1,4 +1,4 @@
-"""An IAM role with its policies."""
+"""What the parts of a pattern share: their arguments, log groups and roles."""
 
 from __future__ import annotations
 
@@ -10,25 +10,43 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
+from ecs_kit.components.config import KitConfig
+from ecs_kit.components.names import PatternNames
+
+
+@dataclass(frozen=True)
+class PartArgs:
+    """Arguments of every part of a pattern: the pattern's names, the stack's configuration, tags of all resources."""
+
+    names: PatternNames
+    config: KitConfig
+    tags: Mapping[str, str]
+
+
+def log_group(name: str, log_group_name: str, args: PartArgs, opts: pulumi.ResourceOptions) -> aws.cloudwatch.LogGroup:
+    """A log group with the configured retention."""
+    return aws.cloudwatch.LogGroup(
+        name, name=log_group_name, retention_in_days=args.config.log_retention_days, tags=args.tags, opts=opts
+    )
+
 
 @dataclass(frozen=True)
 class WorkloadRoleArgs:
     """Arguments of `WorkloadRole`.
 
     Args:
-        role: The role's name.
-        description: Who uses it.
+        part: What the role belongs to.
+        user: Who uses the role, as in `PatternNames.role`.
         trust: Who may assume it, as an IAM document.
         policy: What it may do, as an IAM document.
-        tags: The role's tags.
         further: Further documents, by the suffix of their policies' names.
     """
 
-    role: str
+    part: PartArgs
+    user: str
     description: str
     trust: Mapping[str, Any]
     policy: pulumi.Input[Mapping[str, Any]]
-    tags: Mapping[str, str]
     further: Mapping[str, pulumi.Input[Mapping[str, Any]]] = field(default_factory=dict)
 
 
@@ -41,12 +59,13 @@ class WorkloadRole(pulumi.ComponentResource):
     def __init__(self, name: str, args: WorkloadRoleArgs, opts: pulumi.ResourceOptions | None = None):
         super().__init__("kit:roles:WorkloadRole", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
+        role_name = args.part.names.role(args.user)
         role = aws.iam.Role(
             name,
-            name=args.role,
+            name=role_name,
             description=args.description,
             assume_role_policy=json.dumps(args.trust),
-            tags=args.tags,
+            tags=args.part.tags,
             opts=child,
         )
         self.arn = role.arn
@@ -54,7 +73,7 @@ class WorkloadRole(pulumi.ComponentResource):
         self.policies = [
             aws.iam.RolePolicy(
                 f"{name}{part}",
-                name=f"{args.role}{part}",
+                name=f"{role_name}{part}",
                 role=role.name,
                 policy=pulumi.Output.json_dumps(document),
                 opts=child,

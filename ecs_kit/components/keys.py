@@ -1,0 +1,146 @@
+"""Configuration keys: a dataclass field declares one with its default, description and rule."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import operator
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+KeyType = Literal["string", "integer", "array", "object"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a key accepts: the phrase that completes "must be …", and a check, if no other one decides."""
+
+    allowed: str
+    accepts: Callable[[Any], bool] = lambda _: True
+
+
+def one_of(*choices: str | int) -> Rule:
+    """A rule that accepts the given values only."""
+    return Rule("one of " + ", ".join(map(str, choices)), lambda value: value in choices)
+
+
+def between(low: int, high: int) -> Rule:
+    """A rule that accepts whole numbers from `low` to `high`, both included."""
+    return Rule(f"a whole number from {low} to {high}", lambda value: low <= value <= high)
+
+
+def text(pattern: re.Pattern[str], allowed: str) -> Rule:
+    """A rule that accepts strings which `pattern` matches as a whole."""
+    return Rule(allowed, lambda value: pattern.fullmatch(value) is not None)
+
+
+def list_of(pattern: re.Pattern[str], allowed: str, most: int) -> Rule:
+    """A rule that accepts lists of at most `most` different strings, each matched by `pattern` as a whole."""
+    return Rule(
+        f"a list of at most {most} different {allowed}",
+        lambda value: len(set(value)) == len(value) <= most and all(map(pattern.fullmatch, value)),
+    )
+
+
+@dataclass(frozen=True)
+class Key:
+    """A configuration key, as `Pulumi.yaml` declares it. Arrays hold strings, objects map strings to strings.
+
+    Args:
+        attribute: Where the configuration object holds it, such as `task_cpu` or `job.image`.
+        description: What the key is for and what it accepts.
+        parse: Makes its value of raw text. Raises ValueError where the text is not of the type.
+    """
+
+    attribute: str
+    type: KeyType
+    default: str | int | list[str] | dict[str, str]
+    description: str
+    rule: Rule
+    parse: Callable[[str], Any]
+
+    @property
+    def name(self) -> str:
+        """The key without its namespace."""
+        first, *rest = re.split("[._]", self.attribute)
+        return first + "".join(map(str.capitalize, rest))
+
+    def value(self, config: object) -> Any:
+        """The key's value in a configuration object."""
+        return operator.attrgetter(self.attribute)(config)
+
+    def accepts(self, value: Any) -> bool:
+        """Whether the rule accepts a value; False for one of another type."""
+        try:
+            return bool(self.rule.accepts(value))
+        except (TypeError, AttributeError):
+            return False
+
+
+class NotText(ValueError):
+    """An entry of an object is no text: `pulumi config set --path` stores `1` and `true` as a number and a boolean."""
+
+    def __init__(self, name: str, value: object):
+        super().__init__(
+            f"{name} is {json.dumps(value)}, which is no text: `pulumi config set --type string` stores it as one"
+        )
+
+
+def key(default: Any, description: str, rule: Rule, parse: Callable[[str], Any] | None = None) -> Any:
+    """A dataclass field that is a configuration key; its type is that of the default, or else text for `parse`."""
+    metadata = {"description": description, "rule": rule, "parse": parse}
+    if isinstance(default, dict):
+        return dataclasses.field(default_factory=dict, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def keys_of(declaring: Any, prefix: str = "") -> Iterator[Key]:
+    """The keys that the fields of a dataclass declare, in order, and those of dataclasses in its fields."""
+    for declared in dataclasses.fields(declaring):
+        factory = declared.default_factory
+        default: Any = declared.default if factory is dataclasses.MISSING else factory()
+        if dataclasses.is_dataclass(default):
+            yield from keys_of(default, f"{declared.name}.")
+            continue
+        key_type, parse = _TYPES.get(type(default), ("string", str))
+        rule: Rule = declared.metadata["rule"]
+        yield Key(
+            attribute=prefix + declared.name,
+            type=key_type,
+            default=list(default) if isinstance(default, tuple) else "" if default is None else default,
+            description=f"{declared.metadata['description']} Must be {rule.allowed}.",
+            rule=rule,
+            parse=declared.metadata["parse"] or parse,
+        )
+
+
+def _integer(raw: str) -> int:
+    if not re.fullmatch(r"[+-]?\d{1,12}", raw.strip()):
+        raise ValueError(raw)
+    return int(raw)
+
+
+def _array(raw: str) -> tuple[str, ...]:
+    value = json.loads(raw)
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError(raw)
+    return tuple(value)
+
+
+def _object(raw: str) -> dict[str, str]:
+    value = json.loads(raw)
+    if not isinstance(value, dict):
+        raise ValueError(raw)
+    for name, item in value.items():
+        if not isinstance(item, str):
+            raise NotText(name, item)
+    return dict(sorted(value.items()))
+
+
+_TYPES: dict[type, tuple[KeyType, Callable[[str], Any]]] = {
+    int: ("integer", _integer),
+    tuple: ("array", _array),
+    dict: ("object", _object),
+}

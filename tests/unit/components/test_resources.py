@@ -1,0 +1,275 @@
+"""The resources of a pattern: their inputs, and what they depend on."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from ecs_kit.components import definitions
+from ecs_kit.runtime.contract.records import OPEN_RUNS_INDEX
+from ecs_kit.runtime.contract.settings import from_json
+from tests.unit.components.recorder import TARGET, Deployment, deployment
+
+BASE = "amazon-ecs-starter-kit-pattern-1"
+ARM = {"taskCpu": "1024", "taskMemory": "4096", "cpuArchitecture": "ARM64", "taskEphemeralStorage": "100"}
+CLOSED = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
+ENCRYPTED = {"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}}
+OPEN_RUNS = {
+    "name": OPEN_RUNS_INDEX,
+    "keySchemas": [{"attributeName": "open_since", "keyType": "HASH"}],
+    "projectionType": "KEYS_ONLY",
+    "readCapacity": 1,
+    "writeCapacity": 1,
+}
+
+
+def keys(**types: str) -> dict[str, Any]:
+    """The inputs of a table with the keys that users rely on: its hash key, its range key, an index's key."""
+    names = list(types)
+    attributes = [{"name": name, "type": key_type} for name, key_type in types.items()]
+    return {"hashKey": names[0], "rangeKey": names[1], "attributes": attributes}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "inputs"),
+    [
+        ("Bucket", "", {"forceDestroy": True}),
+        ("BucketPublicAccessBlock", "", dict.fromkeys(CLOSED, True)),
+        ("BucketServerSideEncryptionConfiguration", "", {"rules": [ENCRYPTED]}),
+        ("Table", "_summary_pattern_1", keys(workflow_name="S", workflow_run_id="N", open_since="S")),
+        ("Table", "_summary_pattern_1", {"globalSecondaryIndexes": [OPEN_RUNS]}),
+        ("Table", "_details_pattern_1", keys(workflow_run_id="N", ecs_task_id="S")),
+        ("Table", "_details_pattern_1", {"billingMode": "PROVISIONED", "readCapacity": 5, "writeCapacity": 5}),
+        ("Table", "_details_pattern_1", {"ttl": {"attributeName": "expires_at", "enabled": True}}),
+        ("TaskDefinition", "", {"family": BASE, "cpu": "256", "memory": "512", "ephemeralStorage": None}),
+        ("TaskDefinition", "", {"networkMode": "awsvpc", "requiresCompatibilities": ["FARGATE"], "skipDestroy": True}),
+        ("TaskDefinition", "", {"runtimePlatform": {"cpuArchitecture": "X86_64", "operatingSystemFamily": "LINUX"}}),
+        ("TaskDefinition", "", {"taskRoleArn": f"arn:aws:iam::{TARGET.account}:role/{BASE}-task"}),
+        ("TaskDefinition", "", {"executionRoleArn": f"arn:aws:iam::{TARGET.account}:role/{BASE}-task-execution"}),
+        ("LogGroup", "-task", {"name": f"/ecs/{BASE}", "retentionInDays": 7}),
+        ("Cluster", "", {"settings": [{"name": "containerInsights", "value": "disabled"}]}),
+        # Both whatever the share, for runs that keep theirs.
+        ("ClusterCapacityProviders", "", {"clusterName": BASE, "capacityProviders": ["FARGATE", "FARGATE_SPOT"]}),
+        ("StateMachine", "", {"name": BASE, "type": "STANDARD", "tracingConfiguration": {"enabled": True}}),
+        ("EventRule", "-sweep", {"scheduleExpression": "rate(10 minutes)"}),
+        ("EventTarget", "-sweep", {"input": '{"action": "sweep"}'}),
+        ("EventTarget", "-sweep", {"retryPolicy": {"maximumEventAgeInSeconds": 600, "maximumRetryAttempts": 3}}),
+        ("Repository", "", {"imageTagMutability": "IMMUTABLE", "forceDelete": True}),
+        ("Repository", "", {"imageScanningConfiguration": {"scanOnPush": True}}),
+    ],
+)
+def test_inputs(kind: str, name: str, inputs: dict[str, Any]):
+    found = deployment(patterns="1").the(kind, name).inputs
+    assert {key: found.get(key) for key in inputs} == inputs
+
+
+def test_size_processor_and_log_retention_follow_the_configuration():
+    deployed = deployment(patterns="1", logRetentionDays="30", **ARM)
+    assert {group.inputs["retentionInDays"] for group in deployed.of("LogGroup")} == {30}
+    inputs = deployed.the("TaskDefinition").inputs
+    assert (inputs["cpu"], inputs["memory"], inputs["ephemeralStorage"]) == ("1024", "4096", {"sizeInGib": 100})
+    assert inputs["runtimePlatform"]["cpuArchitecture"] == "ARM64"
+
+
+def test_the_state_machine_logs_its_errors():
+    assert deployment(patterns="1").the("StateMachine").inputs["loggingConfiguration"] == {
+        "level": "ERROR",
+        "includeExecutionData": True,
+        "logDestination": TARGET.arn("logs", f"log-group:/aws/vendedlogs/states/{BASE}:*"),
+    }
+
+
+def test_tables_billed_by_request_have_no_capacity():
+    for table in deployment(patterns="1", tableBilling="PAY_PER_REQUEST").of("Table"):
+        assert table.inputs["billingMode"] == "PAY_PER_REQUEST"
+        for inputs in (table.inputs, *table.inputs.get("globalSecondaryIndexes", [])):
+            assert not {"readCapacity", "writeCapacity"} & set(inputs)
+
+
+def test_the_bucket_accepts_tls_only_and_its_policy_waits_for_the_access_block():
+    policy = deployment(patterns="1").the("BucketPolicy")
+    (statement,) = policy.document("policy")["Statement"]
+    assert (statement["Effect"], statement["Action"], statement["Principal"]) == ("Deny", "s3:*", "*")
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    bucket = "arn:aws:s3:::123456789012-ecs-starter-kit-pattern-1-bucket"
+    assert statement["Resource"] == [bucket, f"{bucket}/*"]
+    assert any("BucketPublicAccessBlock" in urn for urn in policy.dependencies)
+
+
+def test_incomplete_uploads_are_removed():
+    (rule,) = deployment(patterns="1").the("BucketLifecycleConfiguration").inputs["rules"]
+    assert (rule["abortIncompleteMultipartUpload"], rule["filter"]) == ({"daysAfterInitiation": 1}, {"prefix": ""})
+
+
+def test_the_container_is_read_only_and_without_capabilities():
+    definition = deployment(patterns="1").container()
+    assert definition["image"].endswith(f"/{BASE}@sha256:" + "0" * 64)
+    assert definition["readonlyRootFilesystem"] is True
+    assert definition["linuxParameters"] == {"initProcessEnabled": True, "capabilities": {"add": [], "drop": ["ALL"]}}
+    assert definition["logConfiguration"] == {
+        "logDriver": "awslogs",
+        "options": {
+            "awslogs-group": f"/ecs/{BASE}",
+            "awslogs-region": TARGET.region,
+            "awslogs-stream-prefix": "ecs",
+        },
+    }
+    config = {"taskRootFileSystem": "writable", "stopTimeoutSeconds": "45"}
+    changed = deployment(patterns="1", **config).container()
+    assert (definition["stopTimeout"], changed["stopTimeout"]) == (10, 45)
+    assert changed["readonlyRootFilesystem"] is False
+
+
+def test_the_containers_environment_names_what_the_stack_deployed():
+    assert deployment(patterns="1", targetPrefix="out/here").environment() == {
+        "KIT_CONTAINER_NAME": "amazon-ecs-starter-kit",
+        "KIT_DETAILS_TABLE": "workflow_details_pattern_1",
+        "KIT_LOG_STREAM_PREFIX": "ecs",
+        "KIT_STOP_TIMEOUT_SECONDS": "10",
+        "KIT_TARGET_BUCKET": "123456789012-ecs-starter-kit-pattern-1-bucket",
+        "KIT_TARGET_PREFIX": "out/here",
+        "KIT_TASK_TIMEOUT_SECONDS": "3600",
+    }
+
+
+@pytest.mark.parametrize("insights", ["enabled", "enhanced"])
+def test_container_insights_write_to_a_log_group_that_exists_before_the_cluster(insights):
+    deployed = deployment(patterns="1", containerInsights=insights)
+    group = deployed.the("LogGroup", "-insights")
+    assert group.inputs["name"] == f"/aws/ecs/containerinsights/{BASE}/performance"
+    cluster = deployed.the("Cluster")
+    assert cluster.inputs["settings"] == [{"name": "containerInsights", "value": insights}]
+    assert group.urn in cluster.dependencies
+
+
+@pytest.mark.parametrize("function", ["launcher", "monitor"])
+def test_a_function_runs_its_package_in_the_private_subnets_with_its_own_group_log_and_role(function):
+    deployed = deployment(patterns="1")
+    resource, group = deployed.the("Function", function), deployed.the("LogGroup", f"-{function}")
+    inputs = resource.inputs
+    assert inputs["vpcConfig"]["subnetIds"] == ["subnet-a", "subnet-b"]
+    assert inputs["vpcConfig"]["securityGroupIds"] == [f"{BASE}-{function}-id"]
+    assert inputs["replaceSecurityGroupsOnDestroy"] is True
+    assert inputs["handler"] == f"ecs_kit.runtime.{function}.handler.handler"
+    assert inputs["code"].path == f".kit/build/{function}.zip"
+    assert (inputs["runtime"], inputs["architectures"], inputs["timeout"]) == ("python3.13", ["x86_64"], 300)
+    assert inputs["loggingConfig"]["logGroup"] == group.inputs["name"] == f"/aws/lambda/{BASE}-ecs-task-{function}"
+    assert {deployed.the("RolePolicy", f"-{function}").urn, group.urn} <= set(resource.dependencies)
+    (former,) = deployed.the("WorkloadRole", function).former
+    assert former.split("::")[2:] == [
+        "pulumi:pulumi:Stack$kit:patterns:TaskSubmissionFromLambda$kit:functions:PrivateFunction",
+        f"pattern-1-{function}",
+    ], "in older stacks the role was a child of its function"
+
+
+def settings(deployed: Deployment, function: str = "monitor") -> str:
+    return deployed.the("Function", function).inputs["environment"]["variables"]["KIT_SETTINGS"]
+
+
+@pytest.mark.parametrize("pattern", [1, 2])
+def test_the_functions_settings_name_what_the_stack_deployed(pattern):
+    config = {
+        "targetPrefix": "out",
+        "sourceBuckets": '["in-1"]',
+        "taskAttempts": "3",
+        "taskTimeoutSeconds": "60",
+        "runTimeoutSeconds": "120",
+        "toleratedFailurePercentage": "30",
+        "spotShare": "50",
+        "maxConcurrency": "7",
+        "recordRetentionDays": "9",
+    }
+    deployed = deployment(patterns=str(pattern), **config)
+    found = from_json(settings(deployed))
+    base = f"amazon-ecs-starter-kit-pattern-{pattern}"
+    assert found.infrastructure == {
+        "region": "eu-central-1",
+        "s3BucketName": f"123456789012-ecs-starter-kit-pattern-{pattern}-bucket",
+        "subnetIdLiteral": "subnet-a$subnet-b",
+        "securityGroupId": f"{base}-tasks-id",
+        "ddbTableNameWFSummary": f"workflow_summary_pattern_{pattern}",
+        "hashKeyWFSummary": "workflow_name",
+        "rangeKeyWFSummary": "workflow_run_id",
+        "ddbTableNameWFDetails": f"workflow_details_pattern_{pattern}",
+        "hashKeyWFDetails": "workflow_run_id",
+        "rangeKeyWFDetails": "ecs_task_id",
+        "clusterName": base,
+        "containerName": "amazon-ecs-starter-kit",
+        "taskDefinition": f"{base}:7",
+    }
+    assert (found.pattern, found.launch_type) == (pattern, "FARGATE")
+    assert found.state_machine_arn == f"arn:aws:states:eu-central-1:123456789012:stateMachine:{base}"
+    assert (found.target_prefix, found.task_attempts, found.source_buckets) == ("out", 3, ("in-1",))
+    assert (found.task_timeout_seconds, found.run_timeout_seconds, found.spot_share) == (60, 120, 50)
+    assert (found.tolerated_failure_percentage, found.max_concurrency, found.record_retention_days) == (30, 7, 9)
+    functions = {1: ["monitor", "launcher"], 2: ["monitor"]}[pattern]
+    assert found.security_group_ids == tuple(f"{base}-{workload}-id" for workload in ["tasks", *functions])
+    assert {settings(deployed, function) for function in functions} == {settings(deployed)}
+
+
+def test_the_longest_settings_fit_into_the_environment_of_a_function():
+    buckets = json.dumps([f"{number:02}" + "b" * 61 for number in range(20)])
+    document = settings(deployment(sourceBuckets=buckets, nameSuffix="a" * 12, targetPrefix="p" * 200), "1-monitor")
+    longer_ids = 6 * len("subnet-0123456789abcdef0")
+    assert len("KIT_SETTINGS") + len(document) + longer_ids <= 4096
+
+
+@pytest.mark.parametrize("pattern", [1, 2])
+def test_the_state_machine_is_created_after_its_policy_and_what_it_calls(pattern):
+    deployed = deployment(patterns=str(pattern))
+    dependencies = {*deployed.the("StateMachine").dependencies, *deployed.the("WorkflowStateMachine").dependencies}
+    needed = [deployed.the("RolePolicy", "-state-machine"), deployed.the("TaskDefinition")]
+    needed += [*deployed.of("Function"), *deployed.of("Table"), *deployed.of("Bucket")]
+    assert {resource.urn for resource in needed} <= dependencies
+
+
+def test_the_definition_follows_the_configuration():
+    config = {"maxConcurrency": "7", "taskTimeoutSeconds": "90", "runTimeoutSeconds": "100", "spotShare": "50"}
+    expected = definitions.StateMachineSettings(
+        monitor_function_arn=TARGET.arn("lambda", "function:amazon-ecs-starter-kit-pattern-2-ecs-task-monitor:3"),
+        summary_table="workflow_summary_pattern_2",
+        container_name="amazon-ecs-starter-kit",
+        run_timeout_seconds=100,
+        task_timeout_seconds=90,
+        max_concurrency=7,
+        spot_share=50,
+    )
+    deployed = deployment(patterns="2", **config)
+    assert deployed.the("StateMachine").document("definition") == definitions.pattern_2(expected)
+
+
+@pytest.mark.parametrize("pattern", [1, 2])
+def test_executions_call_the_version_that_was_deployed_with_their_definition(pattern):
+    deployed = deployment(patterns=str(pattern))
+    assert all(function.inputs["publish"] is True for function in deployed.of("Function"))
+    definition = deployed.the("StateMachine").inputs["definition"]
+    called = set(re.findall(r'"FunctionName": "([^"]+)"', definition))
+    names = ["monitor", "launcher"] if pattern == 1 else ["monitor"]
+    base = f"function:amazon-ecs-starter-kit-pattern-{pattern}-ecs-task-"
+    assert called == {TARGET.arn("lambda", f"{base}{name}:3") for name in names}
+
+
+def test_executions_that_do_not_succeed_are_reported_to_the_monitor():
+    assert deployment(patterns="1").the("EventRule", "-ended").document("eventPattern") == {
+        "source": ["aws.states"],
+        "detail-type": ["Step Functions Execution Status Change"],
+        "detail": {
+            "stateMachineArn": [TARGET.arn("states", f"stateMachine:{BASE}")],
+            "status": ["ABORTED", "FAILED", "TIMED_OUT"],
+        },
+    }
+
+
+@pytest.mark.parametrize("rule", ["ended", "sweep"])
+def test_a_rule_may_call_the_monitor(rule):
+    deployed = deployment(patterns="1")
+    permission, target = deployed.the("Permission", f"-{rule}"), deployed.the("EventTarget", f"-{rule}")
+    assert permission.inputs["function"] == f"{BASE}-ecs-task-monitor"
+    assert permission.inputs["principal"] == "events.amazonaws.com"
+    arn = TARGET.arn("events", f"rule/{deployed.the('EventRule', rule).inputs['name']}")
+    assert permission.inputs["sourceArn"] == arn
+    assert target.inputs["arn"].endswith(f":function:{BASE}-ecs-task-monitor")
+    assert permission.urn in target.dependencies
