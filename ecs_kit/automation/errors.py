@@ -28,9 +28,6 @@ class BadInput(DriverError):
     exit_status = EXIT_BAD_INPUT
 
 
-# --- options and files ------------------------------------------------------------------------------------------------
-
-
 class BadOption(BadInput):
     """An option of the command line, or a combination of options, makes no sense."""
 
@@ -75,9 +72,6 @@ class FaultsUnusable(BadInput):
     message = "--faults {}: {}. specs/faults.example.json and docs/faults.md show what is meant."
 
 
-# --- AWS and Docker ---------------------------------------------------------------------------------------------------
-
-
 class AwsUnusable(BadInput):
     """The environment has no credentials or region, or AWS does not accept them."""
 
@@ -97,9 +91,6 @@ class DockerEndpointUnusable(BadInput):
     """Pulumi's docker plugin cannot use the engine that the docker CLI is set to."""
 
     message = "--plugins published builds the task's image with Docker: {}."
-
-
-# --- Pulumi and its stacks --------------------------------------------------------------------------------------------
 
 
 class BackendUnavailable(BadInput):
@@ -156,9 +147,6 @@ class Declined(DriverError):
     """The user was asked and said no."""
 
     message = "Declined: nothing was deployed."
-
-
-# --- runs -------------------------------------------------------------------------------------------------------------
 
 
 class SourceObjectMissing(DriverError):

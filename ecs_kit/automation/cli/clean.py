@@ -116,9 +116,9 @@ def _clean_local(runs: Path, *, kept_too: bool, say: Say) -> int:
                     say(str(error))
                     status = EXIT_FAILED
             case "keep":
-                runs_on = any(process.what == "emulator" for process in processes.find(held.folder))
-                say(f"kept: {describe(held)}; its emulator {'runs' if runs_on else 'has ended'}")
-                for line in held.record.use if held.record and runs_on else ():
+                active = any(process.what == "emulator" for process in processes.find(held.folder))
+                say(f"kept: {describe(held)}; its emulator {'runs' if active else 'has ended'}")
+                for line in held.record.use if held.record and active else ():
                     say(f"  {line}")
                 say("  `clean --kept` removes it")
             case "unknown":

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -16,7 +17,6 @@ from ecs_kit.automation.errors import EXIT_FAILED, EXIT_PASSED, BadInput, Driver
 from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.automation.journeys import run_state, tables, verify
 from ecs_kit.automation.journeys.progress import Progress, shown
-from ecs_kit.automation.stacks.target import is_loopback
 
 LOCAL_POLL_SECONDS = 0.3
 AWS_POLL_SECONDS = 2.0
@@ -149,5 +149,5 @@ def _print(stack: DeployedStack, runs: list[dict[str, Any]], lines: Sequence[str
 
 
 def _poll_seconds(stack: DeployedStack) -> float:
-    url = stack.aws.endpoint_url
-    return LOCAL_POLL_SECONDS if url is not None and is_loopback(url) else AWS_POLL_SECONDS
+    host = urlsplit(stack.aws.endpoint_url or "").hostname or ""
+    return LOCAL_POLL_SECONDS if host in ("localhost", "::1") or host.startswith("127.") else AWS_POLL_SECONDS

@@ -28,13 +28,7 @@ _WHERE_STACKS_ARE = (
 
 @dataclass(frozen=True)
 class DeployedStack:
-    """A deployed stack.
-
-    Attributes:
-        name: the stack's.
-        patterns: pattern -> the stack's output for it.
-        aws: clients of the account and region it is in.
-    """
+    """A deployed stack: its outputs by pattern, and clients of the account and region it is in."""
 
     name: str
     patterns: Mapping[int, Mapping[str, Any]]
@@ -88,11 +82,7 @@ def patterns_of(stack: str, outputs: Mapping[str, Any], wanted: int | None) -> d
 
 
 def environment_of(environ: Mapping[str, str], state_dir: Path) -> dict[str, str]:
-    """The Pulumi CLI's environment: the user's own, and the driver's backend where the user has none.
-
-    Args:
-        environ: the process's.
-        state_dir: where `e2e.py --target aws` keeps state for users who are not logged in.
+    """The Pulumi CLI's environment: the user's own, and the backend of `e2e.py --target aws` where the user has none.
 
     Raises:
         BadInput: there is neither.
@@ -106,14 +96,7 @@ def environment_of(environ: Mapping[str, str], state_dir: Path) -> dict[str, str
 
 
 def find(root: Path, *, stack: str | None, pattern: int | None, interruption: Interruption, say: Say) -> DeployedStack:
-    """Read the stack that a command is about.
-
-    Args:
-        root: the project's folder: stacks are selected per folder.
-        stack: its name, None for the selected one.
-        pattern: the one pattern that is meant, None for all.
-        interruption: the driver's signals.
-        say: told if a Pulumi CLI has to be downloaded or built first.
+    """Read a stack of the project in `root`, the selected one for None, and one pattern of it or all.
 
     Raises:
         BadInput: it cannot be read, holds nothing, or is in another account than the credentials'.

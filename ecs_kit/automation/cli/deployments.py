@@ -5,15 +5,8 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
-from ecs_kit.automation.cli.entry_point import (
-    ROOT,
-    Parser,
-    absolute,
-    exit_status,
-    local_plan,
-    run_journey,
-    whole_number,
-)
+from ecs_kit.automation.cli import entry_point
+from ecs_kit.automation.cli.entry_point import ROOT, Parser, absolute, whole_number
 from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.automation.journeys import spec_files
 from ecs_kit.automation.journeys.deployments import Deployments
@@ -41,16 +34,16 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line asks for and return the process's exit status."""
-    return exit_status(lambda interruption: _deployments(parse(arguments), interruption))
+    return entry_point.exit_status(lambda interruption: _deployments(parse(arguments), interruption))
 
 
 def _deployments(options: argparse.Namespace, interruption: Interruption) -> int:
     samples = {pattern: spec_files.load(spec_files.sample_path(ROOT, pattern)) for pattern in PATTERNS}
-    plan, target = local_plan(
+    plan, target = entry_point.local_plan(
         "deployments", samples, config={"patterns": "all"}, report_dir=options.report_dir, limit_seconds=0.0
     )
     make = partial(Deployments, options.count, busy=options.busy)
-    return run_journey(make, plan, target, log="deployments.log", interruption=interruption)
+    return entry_point.run_journey(make, plan, target, log="deployments.log", interruption=interruption)
 
 
 if __name__ == "__main__":

@@ -143,7 +143,3 @@ def _target(options: argparse.Namespace, work_dir: Path, config: "KitConfig") ->
         keep=options.keep,
         base_image=config.base_image,
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -53,11 +53,9 @@ def whole_number(what: str, *, most: int | None = None) -> Callable[[str], int]:
 
 
 def exit_status(act: Callable[[Interruption], int], *, creates: bool = True) -> int:
-    """Act with signals handled, show errors, and return the process's exit status.
+    """Call `act` with signals handled, show errors, and return the process's exit status.
 
-    Args:
-        act: what there is to do; it returns the status.
-        creates: whether it creates something, unless its input cannot be used.
+    `creates` says whether it creates something, unless its input cannot be used.
     """
     interruption = Interruption()
     with tolerant_stderr(), interruption.installed():
@@ -94,12 +92,7 @@ def local_plan(
 ) -> "tuple[Plan, Target]":
     """The plan of a journey that runs the kit's own specs on this machine, and its deployment target.
 
-    Args:
-        name: of the stack, and in the names of the folders.
-        documents: the spec of each pattern.
-        config: the kit's configuration.
-        report_dir: the user's choice.
-        **more: of `Plan`.
+    The stack is called `name`, and so begin the names of its folders; `documents` has the spec of each pattern.
 
     Raises:
         BadInput: a folder cannot be written to.

@@ -5,15 +5,8 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
-from ecs_kit.automation.cli.entry_point import (
-    ROOT,
-    Parser,
-    absolute,
-    exit_status,
-    local_plan,
-    run_journey,
-    whole_number,
-)
+from ecs_kit.automation.cli import entry_point
+from ecs_kit.automation.cli.entry_point import ROOT, Parser, absolute, whole_number
 from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.automation.journeys import spec_files
 from ecs_kit.automation.journeys.soak.journey import CONFIG, RUN_TIMEOUT_SECONDS, Soak
@@ -50,12 +43,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line asks for and return the process's exit status."""
-    return exit_status(lambda interruption: _soak(parse(arguments), interruption))
+    return entry_point.exit_status(lambda interruption: _soak(parse(arguments), interruption))
 
 
 def _soak(options: argparse.Namespace, interruption: Interruption) -> int:
     samples = {pattern: spec_files.load(spec_files.sample_path(ROOT, pattern)) for pattern in options.patterns}
-    plan, target = local_plan(
+    plan, target = entry_point.local_plan(
         "soak",
         {pattern: spec_files.with_tasks(document, options.tasks) for pattern, document in samples.items()},
         config={**CONFIG, "patterns": options.pattern},
@@ -65,7 +58,7 @@ def _soak(options: argparse.Namespace, interruption: Interruption) -> int:
     )
     runs = planned(runs=options.runs, tasks=options.tasks, patterns=options.patterns, seed=options.seed)
     make = partial(Soak, runs, at_once=options.at_once)
-    return run_journey(make, plan, target, log="soak.log", interruption=interruption)
+    return entry_point.run_journey(make, plan, target, log="soak.log", interruption=interruption)
 
 
 if __name__ == "__main__":

@@ -12,10 +12,7 @@ PROBE_BYTES = 65_536
 def folder(path: Path, *, name: str, advice: str) -> None:
     """Create a folder with its parents, and check that files can be written there.
 
-    Args:
-        path: the folder.
-        name: what the user calls it, such as `--report-dir`.
-        advice: what to do where it cannot be used, a sentence without its full stop.
+    The message calls it `name`, such as `--report-dir`, and ends with `advice`, a sentence without its full stop.
 
     Raises:
         BadInput: it is no folder, or nothing can be written there.

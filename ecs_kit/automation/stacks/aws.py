@@ -5,7 +5,6 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -30,13 +29,8 @@ GetPulumi = Callable[[Path, Plugins, Say], PulumiInstallation]
 class AwsTarget(Target):
     """The user's own AWS account, or whatever `AWS_ENDPOINT_URL` names.
 
-    Args:
-        work_dir: folder for generated executables.
-        plugins: `published` provider plugins, or `bundled` ones against an emulator.
-        confirmed: whether the user has confirmed the deployment in advance.
-        state_dir: where Pulumi keeps its state if the user has no backend.
-        get_pulumi: finds the Pulumi CLI.
-        build_platform: what the task's image is built for, like `linux/amd64`; None: no image is built.
+    The user may have `confirmed` the deployment in advance. Pulumi keeps its state in `state_dir` if the user has no
+    backend. The task's image is built for `build_platform`, like `linux/amd64`, or not built.
     """
 
     name = "aws"
@@ -123,11 +117,6 @@ class AwsTarget(Target):
 
     def stop(self) -> None:
         """Nothing was started."""
-
-    @property
-    def notes(self) -> Mapping[str, Any]:
-        """Nothing runs on this machine but the engine."""
-        return {"container_runtime": self.container_runtime}
 
     @property
     def _additions(self) -> dict[str, str]:

@@ -25,9 +25,7 @@ _PLATFORMS = re.compile(r"^\s*Platforms:(.*)$", re.MULTILINE)
 def engine_environment(environ: Mapping[str, str], platform: str | None = None) -> dict[str, str]:
     """The variables that make Pulumi's docker plugin use the docker CLI's engine, which is checked.
 
-    Args:
-        environ: the user's environment.
-        platform: what an image will be built for, like `linux/amd64`; None: nothing will be built.
+    It has to build an image for `platform`, like `linux/amd64`; None: nothing will be built.
 
     Raises:
         DockerNeeded: there is no `docker`, or no engine answers.
@@ -93,10 +91,7 @@ def host_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def context_environment(context: Mapping[str, Any]) -> dict[str, str]:
-    """The variables for a context's engine.
-
-    Args:
-        context: one element of what `docker context inspect` prints.
+    """The variables for the engine of a context, as `docker context inspect` prints it.
 
     Raises:
         DockerEndpointUnusable: variables cannot express it.

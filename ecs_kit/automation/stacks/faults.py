@@ -60,9 +60,7 @@ class Faults:
 def read(path: Path, parse: Callable[[Any], Sequence[Any]]) -> tuple[Mapping[str, Any], ...]:
     """Read and check a file of fault rules. A rule without a `caller` applies to the stack, not to the driver.
 
-    Args:
-        path: the file.
-        parse: the emulator's parser, whose rules have `name` and `service`; a `ValueError` says what is wrong.
+    `parse` is the emulator's; its rules have a `name` and a `service`, and its `ValueError` says what is wrong.
 
     Raises:
         FaultsUnusable: there is no such file, it is not JSON, or a rule in it is not valid.

@@ -143,9 +143,9 @@ class Stack:
     Args:
         name: the stack's name.
         pulumi: the CLI.
-        work_dir: folder for the project file of this stack and its settings; must exist.
-        project: the project's folder, with `Pulumi.yaml` and the program; nothing is written there.
-        config: the stack's config, full keys (`aws:region`, `ecs-step-functions-kit:patterns`).
+        work_dir: folder for this stack's project file and settings; must exist.
+        project: the project's folder; nothing is written there.
+        config: full keys (`aws:region`, `ecs-step-functions-kit:patterns`).
         say: told when a lock is broken.
     """
 
@@ -259,13 +259,7 @@ class Stack:
 
 
 def project_settings(declared: Mapping[str, Any], project: Path, *, virtualenv: str | None) -> dict[str, Any]:
-    """A project file, for another folder, whose stacks run a project's program. Config keys stay as declared.
-
-    Args:
-        declared: the project's own file.
-        project: the project's folder; relative paths in the program start from there.
-        virtualenv: the virtual environment with the program's packages, None where there is none.
-    """
+    """A project file for another folder: the `project` folder's own, which it names, and a virtual environment."""
     runtime = declared["runtime"]
     name, options = (runtime, {}) if isinstance(runtime, str) else (runtime["name"], runtime.get("options") or {})
     options = {key: value for key, value in options.items() if key != "virtualenv"}
@@ -275,13 +269,7 @@ def project_settings(declared: Mapping[str, Any], project: Path, *, virtualenv: 
 
 
 def config_value(declared: Mapping[str, Any], key: str, text: str) -> Any:
-    """A config value as a stack's settings file has to hold it: lists and objects of the project are not text.
-
-    Args:
-        declared: the project's file, which has the types of its keys.
-        key: with its namespace.
-        text: the value; lists and objects as JSON.
-    """
+    """A config value for a stack's settings file: there, lists and objects, by the declared types, are not text."""
     namespace, _, name = key.partition(":")
     kind = (declared.get("config") or {}).get(name, {}).get("type") if namespace == declared["name"] else None
     return json.loads(text) if kind in ("array", "object") else text
@@ -290,10 +278,7 @@ def config_value(declared: Mapping[str, Any], key: str, text: str) -> Any:
 def dead_owner(message: str, *, host: str, is_running: Callable[[int], bool]) -> str | None:
     """The owners of a stack's locks, if all are processes of this machine that have ended; None: do not break them.
 
-    Args:
-        message: the engine's. Backends in files and object stores name the owner of each lock; others do not.
-        host: this machine's name.
-        is_running: whether there is a process with an id.
+    In the engine's message, backends in files and object stores name the owner of each lock; others do not.
     """
     owners = _LOCK_OWNER.findall(message)
     if not owners or any(of != host or is_running(int(pid)) for of, pid in owners):

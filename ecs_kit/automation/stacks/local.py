@@ -25,15 +25,9 @@ _SERVICES = ("cloudwatch", "dynamodb", "ec2", "ecr", "ecs", "events", "iam", "la
 
 
 class LocalTarget(Target):
-    """An emulated AWS on this machine, for as long as the driver runs.
+    """An emulated AWS on this machine, which ends with the driver unless it is to `keep` it.
 
-    Args:
-        work_dir: must exist.
-        container_runtime: what runs the ECS tasks.
-        plugins: `bundled` stand-ins, or the `published` ones, which the engine downloads.
-        port: the emulator's port; None: any free one.
-        keep: whether the emulator must outlive this process.
-        base_image: what the task's image is built on.
+    `work_dir` must exist. Without a `port`, the emulator takes any free one.
     """
 
     name = "local"
@@ -105,11 +99,7 @@ class LocalTarget(Target):
     @property
     def notes(self) -> Mapping[str, Any]:
         """The emulator's process, and the label of its containers."""
-        return {
-            "container_runtime": self.container_runtime,
-            "emulator_pid": self._emulator.pid,
-            "emulator_name": self._emulator.folder.name,
-        }
+        return {**super().notes, "emulator_pid": self._emulator.pid, "emulator_name": self._emulator.folder.name}
 
     @property
     def _additions(self) -> dict[str, str]:
@@ -157,12 +147,7 @@ def find_pulumi(say: Say) -> PulumiInstallation:
 
 
 def get_pulumi(bin_dir: Path, plugins: Plugins, say: Say) -> PulumiInstallation:
-    """Find the Pulumi CLI, and write what it lacks: a language host, and the plugins where they are bundled.
-
-    Args:
-        bin_dir: comes first on PATH.
-        plugins: which ones the engine has to find.
-        say: told if a CLI has to be downloaded or built.
+    """Find the Pulumi CLI, and write what it lacks to `bin_dir`: a language host, and the plugins if they are bundled.
 
     Raises:
         BadInput: there is no CLI.

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from ecs_kit.automation.errors import WrongAccount
 from ecs_kit.automation.stacks.clients import AwsClients
@@ -70,9 +69,9 @@ class Target(ABC):
         """What runs the ECS tasks: `process`, `docker` or `fargate`."""
 
     @property
-    @abstractmethod
     def notes(self) -> Mapping[str, Any]:
         """Fields of the work folder's record, once started."""
+        return {"container_runtime": self.container_runtime}
 
     @property
     @abstractmethod
@@ -138,12 +137,7 @@ def check_place(stack: str, outputs: Mapping[str, Any], here: Identity) -> None:
 
 
 def own_backend(environ: Mapping[str, str], state_dir: Path) -> dict[str, str]:
-    """The variables that make Pulumi keep its state in a folder, for users without a backend.
-
-    Args:
-        environ: the user's environment, which may name a passphrase.
-        state_dir: the folder.
-    """
+    """The variables that make Pulumi keep its state in a folder, with the user's passphrase if there is one."""
     return {
         "PULUMI_BACKEND_URL": f"file://{state_dir}",
         "PULUMI_CONFIG_PASSPHRASE": environ.get("PULUMI_CONFIG_PASSPHRASE", ""),
@@ -160,9 +154,3 @@ def has_backend(environ: Mapping[str, str]) -> bool:
     home = Path(environ.get("PULUMI_HOME") or Path(environ.get("HOME") or Path.home()) / ".pulumi")
     credentials = home / "credentials.json"
     return credentials.is_file() and '"current"' in credentials.read_text(encoding="utf-8")
-
-
-def is_loopback(url: str) -> bool:
-    """Whether the address stays on this machine."""
-    host = urlsplit(url).hostname or ""
-    return host in ("localhost", "::1") or host.startswith("127.")
