@@ -3,7 +3,7 @@
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import boto3
@@ -51,7 +51,6 @@ class AwsTarget(Target):
         self._state_dir = state_dir
         self._get_pulumi = get_pulumi
         self._build_platform = build_platform
-        self._docker: Mapping[str, str] = {}
         self._endpoint_url = self._environ.get("AWS_ENDPOINT_URL") or None
 
     def check(self) -> None:
@@ -97,7 +96,13 @@ class AwsTarget(Target):
         except BotoCoreError as error:
             failed = f"sts:GetCallerIdentity failed: {str(error).rstrip('.')}"
             raise AwsUnusable(f"{failed}. Check the network, AWS_REGION and AWS_ENDPOINT_URL.") from error
-        self.identity = Identity(account=caller["Account"], region=session.region_name, arn=caller["Arn"])
+        region = session.region_name
+        self.identity = Identity(account=caller["Account"], region=region, arn=caller["Arn"])
+        self.config = {"aws:region": region}
+        if self._endpoint_url is not None:
+            # An emulator's host names cannot begin with a bucket's name.
+            self.config["aws:s3UsePathStyle"] = "true"
+        self._additions |= {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
 
     def use_docker(self) -> None:
         """Make the published plugins use the docker CLI's engine. They need one to delete an image's resource, too.
@@ -106,29 +111,18 @@ class AwsTarget(Target):
             BadInput: no engine answers there, or it cannot build the image.
         """
         if self._plugins == "published":
-            self._docker = docker_host.engine_environment(self._environ, self._build_platform)
+            self._additions |= docker_host.engine_environment(self._environ, self._build_platform)
 
     def start(self, say: Say) -> None:
         """Find the Pulumi CLI, and a place for its state."""
         self.pulumi = self._get_pulumi(self._bin_dir, self._plugins, say)
         if not has_backend(self._environ):
             self._state_dir.mkdir(parents=True, exist_ok=True)
+            self._additions |= own_backend(self._environ, self._state_dir)
             say(f"Pulumi is not logged in anywhere: the stack's state is kept in {self._state_dir}")
 
     def stop(self) -> None:
         """Nothing was started."""
-
-    @property
-    def _additions(self) -> dict[str, str]:
-        region = self.identity.region
-        additions = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, **self._docker}
-        return additions if has_backend(self._environ) else additions | own_backend(self._environ, self._state_dir)
-
-    @property
-    def config(self) -> Mapping[str, str]:
-        """The region; and S3's path style where hosts named after buckets cannot be resolved."""
-        path_style = {} if self._endpoint_url is None else {"aws:s3UsePathStyle": "true"}
-        return {"aws:region": self.identity.region, **path_style}
 
     def how_to_remove(self, stack: str, work_dir: Path) -> list[str]:
         """Commands that delete every resource and the stack."""

@@ -58,11 +58,6 @@ class LocalTarget(Target):
         )
         self.injector = self._emulator
 
-    @property
-    def container_runtime(self) -> str:
-        """What the emulator chose."""
-        return self._emulator.container_runtime
-
     def check(self) -> None:
         """`start` finds out everything as early."""
 
@@ -83,14 +78,36 @@ class LocalTarget(Target):
             ) from error
         except local_aws.EmulatorError as error:
             raise BadInput(str(error)) from error
-        session = boto3.Session(
-            aws_access_key_id=self._emulator.environment["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=self._emulator.environment["AWS_SECRET_ACCESS_KEY"],
-            region_name=REGION,
-        )
-        self.aws = AwsClients(session, endpoint_url=self._emulator.endpoint_url)
+        self.container_runtime = self._emulator.container_runtime
         if self._emulator.container_runtime_reason:
             say(f"container runtime: {self.container_runtime} ({self._emulator.container_runtime_reason})")
+        self._use_emulator()
+
+    def _use_emulator(self) -> None:
+        url = self._emulator.endpoint_url
+        access_key = self._emulator.environment["AWS_ACCESS_KEY_ID"]
+        secret_key = self._emulator.environment["AWS_SECRET_ACCESS_KEY"]
+        session = boto3.Session(access_key, secret_key, region_name=REGION)
+        self.aws = AwsClients(session, endpoint_url=url)
+        self.config = {
+            "aws:region": REGION,
+            "aws:accessKey": access_key,
+            "aws:secretKey": secret_key,
+            "aws:endpoints": json.dumps([dict.fromkeys(_SERVICES, url)]),
+            "aws:s3UsePathStyle": "true",
+            "aws:skipCredentialsValidation": "true",
+            "aws:skipMetadataApiCheck": "true",
+        }
+        self._additions = {
+            **local_aws.engine_environment(self._emulator, self._work_dir),
+            "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
+            # The state is worth no more than the emulator: it is written once, at the end of an update.
+            "PULUMI_EXPERIMENTAL": "true",
+            "PULUMI_SKIP_CHECKPOINTS": "true",
+            "GOGC": "400",
+        }
+        if self._plugins == "bundled":
+            self._additions["PULUMI_HOME"] = str(self._work_dir / "pulumi")
 
     def stop(self) -> None:
         """Stop the emulator, and with it everything that was deployed."""
@@ -100,33 +117,6 @@ class LocalTarget(Target):
     def notes(self) -> Mapping[str, Any]:
         """The emulator's process, and the label of its containers."""
         return {**super().notes, "emulator_pid": self._emulator.pid, "emulator_name": self._emulator.folder.name}
-
-    @property
-    def _additions(self) -> dict[str, str]:
-        additions = {
-            **local_aws.engine_environment(self._emulator, self._work_dir),
-            "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
-            # The state is worth no more than the emulator: it is written once, at the end of an update.
-            "PULUMI_EXPERIMENTAL": "true",
-            "PULUMI_SKIP_CHECKPOINTS": "true",
-            "GOGC": "400",
-        }
-        if self._plugins == "bundled":
-            additions["PULUMI_HOME"] = str(self._work_dir / "pulumi")
-        return additions
-
-    @property
-    def config(self) -> Mapping[str, str]:
-        """What points the `aws` provider at the emulator."""
-        return {
-            "aws:region": REGION,
-            "aws:accessKey": self._emulator.environment["AWS_ACCESS_KEY_ID"],
-            "aws:secretKey": self._emulator.environment["AWS_SECRET_ACCESS_KEY"],
-            "aws:endpoints": json.dumps([dict.fromkeys(_SERVICES, self._emulator.endpoint_url)]),
-            "aws:s3UsePathStyle": "true",
-            "aws:skipCredentialsValidation": "true",
-            "aws:skipMetadataApiCheck": "true",
-        }
 
     def how_to_remove(self, stack: str, work_dir: Path) -> list[str]:  # noqa: ARG002  as the base class has them
         """Commands that end the emulator, which holds everything, and remove the work folder."""

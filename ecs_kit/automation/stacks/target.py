@@ -43,45 +43,35 @@ class Target(ABC):
 
     Attributes:
         name: the value of `--target`.
+        container_runtime: what runs the ECS tasks, once started: `process`, `docker` or `fargate`.
         asks_before_deploying: whether a deployment costs money, so that the user has to confirm it.
         injector: what injects faults, where anything does.
         identity: account and region, once checked.
         aws: clients of that account, once started.
         pulumi: the CLI, once started.
+        config: config of the `aws` provider, full keys, once started.
     """
 
     name: Literal["local", "aws"]
+    container_runtime: str
     asks_before_deploying = False
     injector: Injector | None = None
     identity: Identity
     aws: AwsClients
     pulumi: PulumiInstallation
+    config: Mapping[str, str]
 
     def __init__(self, *, work_dir: Path, plugins: Plugins, environ: Mapping[str, str]) -> None:
         self._work_dir = work_dir
         self._bin_dir = work_dir / "bin"
         self._plugins = plugins
         self._environ = environ
-
-    @property
-    @abstractmethod
-    def container_runtime(self) -> str:
-        """What runs the ECS tasks: `process`, `docker` or `fargate`."""
+        self._additions: dict[str, str] = {}
 
     @property
     def notes(self) -> Mapping[str, Any]:
         """Fields of the work folder's record, once started."""
         return {"container_runtime": self.container_runtime}
-
-    @property
-    @abstractmethod
-    def config(self) -> Mapping[str, str]:
-        """Config of the `aws` provider, full keys."""
-
-    @property
-    @abstractmethod
-    def _additions(self) -> dict[str, str]:
-        """Environment variables of the Pulumi CLI that are not inherited, its backend among them."""
 
     @abstractmethod
     def check(self) -> None:
