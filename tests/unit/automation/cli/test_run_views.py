@@ -50,12 +50,6 @@ def test_a_run_is_over_when_its_row_is_terminal_whatever_its_execution_is() -> N
     assert run_views.is_over(REFUSED) and run_views.is_over(FORGOTTEN)
 
 
-def test_only_two_statuses_are_a_success() -> None:
-    ended = ("Completed", "CompletedWithFailures", "Failed", "Aborted", "TimedOut", "Running")
-    assert [run_views.succeeded(state(status=status)) for status in ended] == [True, True, False, False, False, False]
-    assert not run_views.succeeded(REFUSED)
-
-
 def test_a_run_without_a_row_has_the_status_that_follows_from_its_execution() -> None:
     assert run_views.status_of(UNREGISTERED) == "NotRegistered"
     assert run_views.status_of(REFUSED) == "Failed"
