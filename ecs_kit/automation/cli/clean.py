@@ -81,7 +81,7 @@ def work_folder(folder: Path, record: Record, *, runs: Path, interruption: Inter
 def before_a_run(held: Held, *, runs: Path, say: Say) -> None:
     """Remove what killed local runs left, and stop the engine that a killed run of this stack left."""
     for other in workfolders.abandoned(runs):
-        if other.folder != held.folder and decision(other.record, empty=_empty(other), kept_too=False) == "remove":
+        if decision(other.record, empty=_empty(other), kept_too=False) == "remove":
             try:
                 _remove_local(other, say)
             except DriverError as error:
