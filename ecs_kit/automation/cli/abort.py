@@ -38,12 +38,6 @@ class Look:
         return run_views.is_over(self.state) and counted and not self.ecs_tasks
 
 
-def cause(who: str, reason: str) -> str:
-    """What the execution's history keeps about the stop."""
-    text = f"stopped with `abort` by {who}" + (f": {reason}" if reason else "")
-    return text[:_CAUSE_CHARACTERS]
-
-
 def abort(
     aws: AwsClients, key: RunKey, deployed: Mapping[str, Any], *, reason: str, say: Say, poll_seconds: float
 ) -> None:
@@ -55,8 +49,10 @@ def abort(
     now = look(aws, key, deployed)
     status = (now.state.execution or {}).get("status", "not known to Step Functions")
     if status in ("RUNNING", "PENDING_REDRIVE"):
-        who = aws.sts.get_caller_identity()["Arn"]
-        aws.stepfunctions.stop_execution(executionArn=key.execution_arn, error="Aborted", cause=cause(who, reason))
+        cause = f"stopped with `abort` by {aws.sts.get_caller_identity()['Arn']}" + (f": {reason}" if reason else "")
+        aws.stepfunctions.stop_execution(
+            executionArn=key.execution_arn, error="Aborted", cause=cause[:_CAUSE_CHARACTERS]
+        )
         say(f"{key}: stopped execution {key.execution_arn}")
     elif now.is_quiet:
         say(f"{key}: there is nothing to stop, it is {run_views.status_of(now.state)} and none of its ECS tasks runs")

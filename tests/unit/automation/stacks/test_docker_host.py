@@ -10,7 +10,8 @@ import pytest
 
 from ecs_kit.automation.cli import e2e, e2e_options
 from ecs_kit.automation.errors import BadInput, DockerEndpointUnusable, DockerNeeded
-from ecs_kit.automation.stacks import aws, docker_host
+from ecs_kit.automation.stacks import docker_host
+from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.automation.stacks.target import PulumiInstallation, Target
 from ecs_kit.components.program import check_config
 
@@ -165,24 +166,12 @@ def test_an_image_for_another_processor_than_the_engine_s_needs_an_emulator(dock
         docker_host.engine_environment(docker.environment(), "linux/arm64")
 
 
-class Aws:
-    """As much of AWS as a check asks."""
-
-    def __init__(self, *_: Any, **__: Any) -> None:
-        self.sts = self
-
-    def get_caller_identity(self) -> dict[str, str]:
-        return {"Account": "123456789012", "Arn": "arn"}
-
-
 @pytest.fixture
-def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Target]:
+def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, aws: AwsClients) -> Callable[..., Target]:
     """The driver's check of `--target aws` with a configuration, where PATH is a folder."""
-    for name, value in {"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}.items():
-        monkeypatch.setenv(name, value)
-    for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "AWS_ENDPOINT_URL"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(aws, "AwsClients", Aws)
 
     def made(path: str, **config: str) -> Target:
         monkeypatch.setenv("PATH", path)
