@@ -1,11 +1,11 @@
-"""Stopping a run: its execution first; the monitor then ends its rows and its ECS tasks, and this waits for it."""
+"""Stops a run: its execution first; then the monitor ends its rows and its ECS tasks, which is waited for."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ecs_kit.automation.cli import run_views
-from ecs_kit.automation.errors import RunStillOpen
+from ecs_kit.automation.errors import DriverError
 from ecs_kit.automation.host.polling import looks
 from ecs_kit.automation.journeys.run_state import RunKey, RunState, read
 from ecs_kit.automation.stacks.clients import AwsClients
@@ -26,47 +26,38 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Look:
-    """What there is of a run that is being stopped.
-
-    Attributes:
-        state: its execution and rows.
-        ecs_tasks: ARNs of its ECS tasks that have not stopped.
-    """
+    """A run that is being stopped: its execution and rows, and the ARNs of its ECS tasks that have not stopped."""
 
     state: RunState
     ecs_tasks: tuple[str, ...]
 
     @property
     def is_quiet(self) -> bool:
-        """Whether the run is final, its counts too, and nothing of it runs."""
+        """Whether the run is in a terminal state, its counts too, and none of its ECS tasks runs."""
         counted = not (self.state.summary or {}).get("running_tasks")
         return run_views.is_over(self.state) and counted and not self.ecs_tasks
-
-
-def cause(who: str, reason: str) -> str:
-    """What the execution's history keeps about the stop."""
-    text = f"stopped with `abort` by {who}" + (f": {reason}" if reason else "")
-    return text[:_CAUSE_CHARACTERS]
 
 
 def abort(
     aws: AwsClients, key: RunKey, deployed: Mapping[str, Any], *, reason: str, say: Say, poll_seconds: float
 ) -> None:
-    """Stop a run and wait until it is final and none of its ECS tasks runs.
+    """Stop a run and wait until it is quiet.
 
     Raises:
-        RunStillOpen: that is not so within `LIMIT_SECONDS`.
+        DriverError: it is not within `LIMIT_SECONDS`.
     """
     now = look(aws, key, deployed)
-    if (now.state.execution or {}).get("status") in ("RUNNING", "PENDING_REDRIVE"):
-        who = aws.sts.get_caller_identity()["Arn"]
-        aws.stepfunctions.stop_execution(executionArn=key.execution_arn, error="Aborted", cause=cause(who, reason))
+    status = (now.state.execution or {}).get("status", "not known to Step Functions")
+    if status in ("RUNNING", "PENDING_REDRIVE"):
+        cause = f"stopped with `abort` by {aws.sts.get_caller_identity()['Arn']}" + (f": {reason}" if reason else "")
+        aws.stepfunctions.stop_execution(
+            executionArn=key.execution_arn, error="Aborted", cause=cause[:_CAUSE_CHARACTERS]
+        )
         say(f"{key}: stopped execution {key.execution_arn}")
     elif now.is_quiet:
         say(f"{key}: there is nothing to stop, it is {run_views.status_of(now.state)} and none of its ECS tasks runs")
         return
     else:
-        status = (now.state.execution or {}).get("status", "not known to Step Functions")
         say(f"{key}: its execution is {status} already; waiting for its rows and ECS tasks")
     running = set(now.ecs_tasks)
     quiet_looks, told = 0, 0.0
@@ -80,24 +71,19 @@ def abort(
             told = waited
             say(f"waiting: summary {run_views.status_of(now.state)}, {len(now.ecs_tasks)} ECS tasks run")
     else:
-        living = f"{len(now.ecs_tasks)} ECS tasks run: {', '.join(now.ecs_tasks)}"
-        raise RunStillOpen(
-            key,
-            LIMIT_SECONDS,
-            run_views.status_of(now.state),
-            living if now.ecs_tasks else "no ECS task of it runs",
+        tasks = f"{len(now.ecs_tasks)} ECS tasks run: {', '.join(now.ecs_tasks)}"
+        raise DriverError(
+            f"{key} has been stopped, but after {LIMIT_SECONDS:.0f} s its summary says "
+            f"{run_views.status_of(now.state)} and {tasks if now.ecs_tasks else 'no ECS task of it runs'}. The monitor "
+            "ends it at the latest 10 minutes after an event was missed; its log says what keeps it. "
+            "Run the command again to wait on."
         )
     for line in done(now.state, running):
         say(line)
 
 
 def done(state: RunState, stopped: Collection[str]) -> list[str]:
-    """What is said when a run is quiet.
-
-    Args:
-        state: the run as it is now.
-        stopped: ARNs of the ECS tasks that were seen running before.
-    """
+    """Lines for a quiet run; `stopped` are the ARNs of the ECS tasks that were running before."""
     lines = [f"{arn} has stopped" for arn in sorted(stopped)[:_NAMED_TASKS]]
     if len(stopped) > _NAMED_TASKS:
         lines.append(f"{len(stopped) - _NAMED_TASKS} more ECS tasks have stopped")
@@ -112,7 +98,7 @@ def done(state: RunState, stopped: Collection[str]) -> list[str]:
 
 def look(aws: AwsClients, key: RunKey, deployed: Mapping[str, Any]) -> Look:
     """What there is of a run now."""
-    # The rows come first: what was launched before they became final is found in ECS afterwards.
+    # Rows first: ECS tasks that were launched before the rows became terminal are found in ECS afterwards.
     state = read(aws, key, deployed)
     ecs_tasks = EcsTasks(aws.ecs, str(deployed["clusterName"]))
     family = str(deployed["taskDefinition"]).partition(":")[0]

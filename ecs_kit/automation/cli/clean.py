@@ -1,27 +1,19 @@
-"""Removing what drivers left behind that were killed, and on request what was kept.
+"""Removes what killed drivers left behind, and on request what was kept: on this machine, or stacks on AWS.
 
-On the local target that is processes, containers and a work folder; on AWS a stack. What a living driver holds is never
-touched.
+The folder of an active driver is never touched.
 """
 
+import argparse
 import shutil
 import signal
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Literal
 
-from ecs_kit.automation.cli.command_options import CommandOptions
-from ecs_kit.automation.errors import (
-    EXIT_FAILED,
-    EXIT_PASSED,
-    BackendUnavailable,
-    DestroyConfirmationNeeded,
-    DriverError,
-    EngineRemains,
-    Kept,
-)
+from ecs_kit.automation.errors import EXIT_FAILED, EXIT_PASSED, BackendUnavailable, BadInput, DriverError
 from ecs_kit.automation.host import processes, workfolders
 from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.automation.host.polling import looks
@@ -33,10 +25,10 @@ from ecs_kit.automation.stacks.aws import AwsTarget
 from ecs_kit.automation.stacks.lifecycle import Stack
 from ecs_kit.automation.stacks.local import get_pulumi, remove_containers
 from ecs_kit.automation.stacks.pulumi_process import PulumiProcess
-from ecs_kit.automation.stacks.target import check_place, is_interactive
+from ecs_kit.automation.stacks.target import check_place
 
 ENGINE_SECONDS = 3600.0
-"""How long an engine may take to finish what it had begun on AWS; a NAT gateway or endpoint takes minutes."""
+"""How long an engine may take to finish its current operations on AWS; a NAT gateway or endpoint takes minutes."""
 _POLL_SECONDS = 1.0
 
 Say = Callable[[str], None]
@@ -44,37 +36,36 @@ Decision = Literal["remove", "keep", "unknown"]
 
 
 def decision(record: Record | None, *, empty: bool, kept_too: bool) -> Decision:
-    """What to do with a work folder that no living driver holds; `kept_too`: the user wants kept ones removed."""
+    """What to do with an abandoned work folder; `kept_too`: the user wants kept ones removed."""
     if record is None:
         return "remove" if empty or kept_too else "unknown"
     return "keep" if record.kept and not kept_too else "remove"
 
 
-def describe(folder: Path, record: Record | None) -> str:
-    """A run, for people."""
+def describe(held: Held) -> str:
+    """A driver's run, in words."""
+    record = held.record
     if record is None:
-        return f"{folder.name} (it has no record)"
+        return f"{held.folder.name} (it has no record)"
     how = "kept by --keep" if record.kept else "killed, or ended before everything was removed"
-    return f"{folder.name} (process {record.pid}, started {record.started}; {how})"
+    return f"{held.folder.name} (process {record.pid}, started {record.started}; {how})"
 
 
 def counted(ended: Iterable[Process]) -> str:
-    """Processes, for people: `1 emulator, 2 plugins`."""
+    """Processes by kind: `1 emulator, 2 plugins`."""
     number = Counter(process.what for process in ended)
+    plural = {"process": "processes"}
     return ", ".join(
-        f"{count} {'processes' if (what, count > 1) == ('process', True) else what + ('s' if count > 1 else '')}"
-        for what, count in sorted(number.items())
+        f"{count} {what if count == 1 else plural.get(what, f'{what}s')}" for what, count in sorted(number.items())
     )
 
 
 @contextmanager
-def work_folder(
-    folder: Path, *, runs: Path, target: str, stack: str, plugins: str, interruption: Interruption, say: Say
-) -> Iterator[Held]:
-    """Hold a driver's work folder while it works, once what killed drivers left is removed.
+def work_folder(folder: Path, record: Record, *, runs: Path, interruption: Interruption, say: Say) -> Iterator[Held]:
+    """Hold a driver's work folder within the block, after the removal of what killed drivers left.
 
     Raises:
-        FolderInUse: a driver that lives works there.
+        FolderInUse: an active driver works there.
     """
     with closing(workfolders.hold(folder)) as held:
         try:
@@ -83,25 +74,25 @@ def work_folder(
         except BaseException:
             held.discard_new()
             raise
-        held.start(Record.of_this_process(target=target, stack=stack, plugins=plugins))
+        held.start(record)
         yield held
 
 
 def before_a_run(held: Held, *, runs: Path, say: Say) -> None:
     """Remove what killed local runs left, and stop the engine that a killed run of this stack left."""
-    for folder in workfolders.abandoned(runs):
-        if folder.folder != held.folder and decision(folder.record, empty=_empty(folder), kept_too=False) == "remove":
+    for other in workfolders.abandoned(runs):
+        if decision(other.record, empty=_empty(other), kept_too=False) == "remove":
             try:
-                _remove_local(folder, say)
+                _remove_local(other, say)
             except DriverError as error:
-                # What cannot be removed does not keep this run from its work.
+                # It does not keep this run from its work.
                 say(str(error))
     if held.record is not None and not held.record.kept:
-        say(f"left on AWS: stack {held.record.stack} of {describe(held.folder, held.record)}")
+        say(f"left on AWS: stack {held.record.stack} of {describe(held)}")
         await_engine(held.folder, say)
 
 
-def clean(options: CommandOptions, *, root: Path, interruption: Interruption) -> int:
+def clean(options: argparse.Namespace, *, root: Path, interruption: Interruption) -> int:
     """Do what `clean` asks for and return the process's exit status.
 
     Raises:
@@ -114,8 +105,7 @@ def clean(options: CommandOptions, *, root: Path, interruption: Interruption) ->
 
 
 def _clean_local(runs: Path, *, kept_too: bool, say: Say) -> int:
-    status = EXIT_PASSED
-    removed = 0
+    status, removed = EXIT_PASSED, 0
     for held in workfolders.abandoned(runs):
         match decision(held.record, empty=_empty(held), kept_too=kept_too):
             case "remove":
@@ -126,7 +116,11 @@ def _clean_local(runs: Path, *, kept_too: bool, say: Say) -> int:
                     say(str(error))
                     status = EXIT_FAILED
             case "keep":
-                _list_kept(held, say)
+                active = any(process.what == "emulator" for process in processes.find(held.folder))
+                say(f"kept: {describe(held)}; its emulator {'runs' if active else 'has ended'}")
+                for line in held.record.use if held.record and active else ():
+                    say(f"  {line}")
+                say("  `clean --kept` removes it")
             case "unknown":
                 say(f"left alone, as it has no record: {held.folder}; `clean --kept` removes it")
     if not removed and status == EXIT_PASSED:
@@ -134,18 +128,8 @@ def _clean_local(runs: Path, *, kept_too: bool, say: Say) -> int:
     return status
 
 
-def _list_kept(held: Held, say: Say) -> None:
-    record = held.record
-    assert record is not None
-    runs = any(process.what == "emulator" for process in processes.find(held.folder))
-    say(f"kept: {describe(held.folder, record)}; its emulator {'runs' if runs else 'has ended'}")
-    for line in record.use if runs else ():
-        say(f"  {line}")
-    say("  `clean --kept` removes it")
-
-
 def _remove_local(held: Held, say: Say) -> None:
-    say(f"removing what is left of e2e {describe(held.folder, held.record)}")
+    say(f"removing what is left of e2e {describe(held)}")
     names = {path.name for path in held.folder.glob("emulator/emulator-*")}
     if held.record is not None and held.record.emulator_name:
         names.add(held.record.emulator_name)
@@ -164,31 +148,34 @@ def _empty(held: Held) -> bool:
 
 
 def await_engine(folder: Path, say: Say) -> None:
-    """Tell an engine that outlived its driver to stop, as Ctrl-C does, and wait for it.
+    """Interrupt an engine that outlived its driver, as Ctrl-C does, and wait for it.
 
-    It finishes the operations that it has begun, writes down what it made, and gives its lock back.
+    It finishes its current operations, writes the state and releases its lock.
 
     Raises:
-        EngineRemains: it does not within `ENGINE_SECONDS`.
+        DriverError: it does not end within `ENGINE_SECONDS`.
     """
     told: set[int] = set()
     for _ in looks(ENGINE_SECONDS, _POLL_SECONDS):
         engines = {process.pid for process in processes.find(folder) if process.what == "engine"}
         if not engines:
             return
-        # A second signal would end it in the middle of what it does.
+        # A second signal would end it in the middle of its operations.
         if new := sorted(engines - told):
             told.update(new)
             for pid in new:
                 processes.tell(pid, signal.SIGINT)
             say(f"telling its engine ({', '.join(map(str, new))}) to stop; it finishes what it has begun")
-    raise EngineRemains(ENGINE_SECONDS, " ".join(map(str, sorted(engines))))
+    raise DriverError(
+        f"the Pulumi engine of an earlier run has not ended within {ENGINE_SECONDS:.0f} s. See what it waits for, or "
+        f"end it with `kill {' '.join(map(str, sorted(engines)))}`, and try again."
+    )
 
 
 class _CleanAws:
-    """`clean --target aws`: stacks that `e2e.py --target aws` left, destroyed as it would have done."""
+    """`clean --target aws`: destroys stacks that `e2e.py --target aws` left, as it would have done."""
 
-    def __init__(self, options: CommandOptions, root: Path, interruption: Interruption, progress: Progress) -> None:
+    def __init__(self, options: argparse.Namespace, root: Path, interruption: Interruption, progress: Progress) -> None:
         self._options = options
         self._root = root
         self._interruption = interruption
@@ -199,15 +186,7 @@ class _CleanAws:
     def run(self) -> int:
         parent = self._root / ".kit" / "aws"
         if self._options.stack is not None:
-            held = workfolders.hold(parent / self._options.stack)
-            try:
-                if held.record is not None and held.record.kept and not self._options.kept:
-                    raise Kept(self._options.stack)
-                self._remove(held, self._options.stack)
-            finally:
-                if not self._done:
-                    held.discard_new()
-                held.close()
+            self._remove_named(parent / self._options.stack)
             return self._status
         for held in workfolders.abandoned(parent):
             name = held.folder.name if held.record is None else held.record.stack
@@ -216,13 +195,23 @@ class _CleanAws:
                 self._remove(held, name)
                 continue
             why = "kept" if what == "keep" else "left alone, as it has no record"
-            self._progress.say(f"{why}: stack {name} of {describe(held.folder, held.record)}")
+            self._progress.say(f"{why}: stack {name} of {describe(held)}")
             for line in held.record.use if held.record else ():
                 self._progress.say(f"  {line}")
             self._progress.say("  `clean --target aws --kept` removes it")
         if not self._done and self._status == EXIT_PASSED:
             self._progress.say("nothing to clean")
         return self._status
+
+    def _remove_named(self, folder: Path) -> None:
+        with closing(workfolders.hold(folder)) as held:
+            try:
+                if held.record is not None and held.record.kept and not self._options.kept:
+                    raise BadInput(f"stack {folder.name} was kept by --keep. Add --kept to remove it all the same.")
+                self._remove(held, folder.name)
+            finally:
+                if not self._done:
+                    held.discard_new()
 
     def _failed(self, message: str) -> None:
         self._status = EXIT_FAILED
@@ -231,16 +220,18 @@ class _CleanAws:
     def _remove(self, held: Held, name: str) -> None:
         plugins = self._options.plugins or (held.record.plugins if held.record else None)
         target = AwsTarget(
+            work_dir=held.folder,
             plugins="bundled" if plugins == "bundled" else "published",
             confirmed=True,
-            interactive=False,
-            work_dir=held.folder,
             state_dir=self._root / ".kit" / "state",
             get_pulumi=get_pulumi,
         )
         target.check()
-        if not self._options.yes and not is_interactive():
-            raise DestroyConfirmationNeeded(name)
+        if not self._options.yes and not sys.stdin.isatty():
+            raise BadInput(
+                f"clean --target aws asks before it destroys stack {name}, but the input is not a terminal. "
+                "Add --yes to go ahead without being asked."
+            )
         await_engine(held.folder, self._progress.say)
         target.start(self._progress.say)
         stack = self._open(held.folder, name, target)
@@ -251,26 +242,28 @@ class _CleanAws:
             )
             shutil.rmtree(held.folder, ignore_errors=True)
             return
-        here = target.identity
-        there = stack.resources()
-        if any(resource.type.startswith("docker:") for resource in there):
+        here, resources = target.identity, stack.resources()
+        self._progress.say(f"stack {name}: {len(resources)} resources, left by {describe(held)}")
+        self._progress.say(f"account {here.account}, region {here.region}, as {here.arn}")
+        if any(resource.type.startswith("docker:") for resource in resources):
             target.use_docker()
             stack = self._open(held.folder, name, target) or stack
-        self._progress.say(f"stack {name}: {len(there)} resources, left by {describe(held.folder, held.record)}")
-        self._progress.say(f"account {here.account}, region {here.region}, as {here.arn}")
-        if not self._options.yes and not self._progress.ask("Destroy this?"):
+        if self._options.yes or self._progress.ask("Destroy this?"):
+            self._destroy(stack, target, held.folder)
+        else:
             self._failed(f"declined: stack {name} was left alone")
-            return
+
+    def _destroy(self, stack: Stack, target: AwsTarget, folder: Path) -> None:
         self._done += 1
-        teardown = Teardown(stack, target=target, work_dir=held.folder, progress=self._progress, failed=self._failed)
-        self._progress.phase(f"destroy {name}")
+        teardown = Teardown(stack, target=target, work_dir=folder, progress=self._progress, failed=self._failed)
+        self._progress.phase(f"destroy {stack.name}")
         destroyed = teardown.destroy()
         self._progress.phase("leftovers")
         if teardown.look_for_leftovers():
             self._status = EXIT_FAILED
         if destroyed:
-            shutil.rmtree(held.folder, ignore_errors=True)
-            self._progress.say(f"stack {name} is destroyed")
+            shutil.rmtree(folder, ignore_errors=True)
+            self._progress.say(f"stack {stack.name} is destroyed")
 
     def _open(self, folder: Path, name: str, target: AwsTarget) -> Stack | None:
         pulumi = PulumiProcess(
@@ -280,14 +273,8 @@ class _CleanAws:
             interruption=self._interruption,
             log_file=folder / "pulumi.log",
         )
-        stack = Stack(
-            name=name,
-            pulumi=pulumi,
-            work_dir=folder,
-            project=self._root,
-            config=target.config,
-            say=self._progress.say,
-        )
+        config, say = target.config, self._progress.say
+        stack = Stack(name=name, pulumi=pulumi, work_dir=folder, project=self._root, config=config, say=say)
         try:
             if not stack.select():
                 return None

@@ -1,17 +1,12 @@
-"""The commands, their options, and what of them makes no sense."""
+"""The commands and their options."""
 
 import argparse
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
-from ecs_kit.automation.cli.e2e_options import Parser, count
+from ecs_kit.automation.cli.entry_point import Parser, whole_number
 from ecs_kit.automation.errors import BadOption
 from ecs_kit.runtime.contract.patterns import PATTERNS
-
-NAMES = ("status", "watch", "abort", "runs", "clean")
-"""Every command besides the main job."""
 
 DESCRIPTION = """\
 Look at the runs of a deployed stack, stop one, and remove what was left behind.
@@ -21,53 +16,45 @@ _STACK_NAME = re.compile(r"\w[\w.-]{0,99}", re.ASCII)
 """A stack's own name (https://www.pulumi.com/docs/iac/concepts/stacks/); `clean` has a folder of that name."""
 _STACK = (
     "The stack is found as `pulumi` finds it: the environment names the backend, and --stack or `pulumi stack select` "
-    "the stack."
+    "the stack. "
 )
-_EPILOGS = {
-    "status": f"{_STACK} Exit status: 0 the state is shown; 2 there is no such stack or run.",
-    "watch": f"{_STACK} Exit status: 0 every run ended Completed or CompletedWithFailures; 1 one did not; "
-    "2 there is no such stack or run; 130 ended by Ctrl-C, which leaves the run alone.",
-    "abort": f"{_STACK} Exit status: 0 the run is final and none of its ECS tasks runs; 1 it is not so in time; "
-    "2 there is no such stack or run.",
-    "runs": f"{_STACK} Exit status: 0 the runs are listed; 2 there is no such stack.",
-    "clean": "Exit status: 0 nothing is left but what you keep; 1 something could not be removed; 2 bad input.",
+_COMMANDS = {
+    "status": (
+        "how a run stands: counts, failed tasks and why, with the end of their logs",
+        f"{_STACK}Exit status: 0 the state is shown; 2 there is no such stack or run.",
+    ),
+    "watch": (
+        "follow a run until it ends",
+        f"{_STACK}Exit status: 0 every run ended Completed or CompletedWithFailures; 1 one did not; "
+        "2 there is no such stack or run; 130 ended by Ctrl-C, which leaves the run alone.",
+    ),
+    "abort": (
+        "stop a run: its execution, then its ECS tasks and rows, and wait until all is quiet",
+        f"{_STACK}Exit status: 0 the run is final and none of its ECS tasks runs; 1 it is not so in time; "
+        "2 there is no such stack or run.",
+    ),
+    "runs": (
+        "past runs with their counts, newest first",
+        f"{_STACK}Exit status: 0 the runs are listed; 2 there is no such stack.",
+    ),
+    "clean": (
+        "remove what a killed e2e left behind, and on request what --keep kept",
+        "Exit status: 0 nothing is left but what you keep; 1 something could not be removed; 2 bad input.",
+    ),
 }
-_HELP = {
-    "status": "how a run stands: counts, failed tasks and why, with the end of their logs",
-    "watch": "follow a run until it ends",
-    "abort": "stop a run: its execution, then its ECS tasks and rows, and wait until all is quiet",
-    "runs": "past runs with their counts, newest first",
-    "clean": "remove what a killed e2e left behind, and on request what --keep kept",
-}
+"""What each does, and the end of its help."""
 
-
-@dataclass(frozen=True)
-class CommandOptions:
-    """What the user asked for. Attributes are the options of `--help`; a command does not have all of them."""
-
-    command: Literal["status", "watch", "abort", "runs", "clean"]
-    stack: str | None = None
-    pattern: int | None = None
-    workflow: str | None = None
-    run: int | None = None
-    json: bool = False
-    cause: str = ""
-    last: int | None = None
-    target: Literal["local", "aws"] = "local"
-    plugins: Literal["bundled", "published"] | None = None
-    kept: bool = False
-    yes: bool = False
+NAMES = tuple(_COMMANDS)
+"""Every command besides the main job."""
 
 
 def parser() -> argparse.ArgumentParser:
     """The commands, their options and their help."""
-    result = Parser(prog="python -m automation", description=DESCRIPTION, allow_abbrev=False)
+    result = Parser(prog="python -m automation", description=DESCRIPTION)
     commands = result.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
     made = {
-        name: commands.add_parser(
-            name, help=_HELP[name], description=_HELP[name], epilog=_EPILOGS[name], allow_abbrev=False
-        )
-        for name in NAMES
+        name: commands.add_parser(name, help=does, description=does, epilog=epilog)
+        for name, (does, epilog) in _COMMANDS.items()
     }
     for name in ("status", "watch", "abort", "runs"):
         made[name].add_argument("--stack", metavar="NAME", help="the stack (the selected one)")
@@ -80,9 +67,8 @@ def parser() -> argparse.ArgumentParser:
     for name in ("status", "watch", "runs"):
         made[name].add_argument("--json", action="store_true", help="print JSON to standard output")
     made["abort"].add_argument("--cause", default="", metavar="TEXT", help="why, kept in the execution's history")
-    made["runs"].add_argument(
-        "--last", type=count("a number of runs: give 1 or more"), metavar="N", help="only the N newest"
-    )
+    number = whole_number("a number of runs: give 1 or more")
+    made["runs"].add_argument("--last", type=number, metavar="N", help="only the N newest")
     clean = made["clean"]
     clean.add_argument(
         "--target",
@@ -101,20 +87,20 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
-def parse(arguments: Sequence[str]) -> CommandOptions:
-    """Read the command line of a command.
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line of a command; the attributes are `command` and the options of its `--help`.
 
     Raises:
         BadOption: an option is unknown, has a value that is not allowed, or does not go with another.
     """
-    given = vars(parser().parse_args(arguments))
-    if given["command"] == "clean" and given["target"] == "local":
+    given = parser().parse_args(arguments)
+    if given.command == "clean" and given.target == "local":
         for option in ("stack", "plugins", "yes"):
-            if given[option]:
+            if getattr(given, option):
                 raise BadOption(f"--{option} is for clean --target aws. Leave it out, or add --target aws.")
-    elif given["command"] == "clean" and given["stack"] is not None and not _STACK_NAME.fullmatch(given["stack"]):
-        raise BadOption(f"--stack {given['stack']}: give a stack's plain name, such as e2e.")
-    return CommandOptions(**given)
+    elif given.command == "clean" and given.stack is not None and not _STACK_NAME.fullmatch(given.stack):
+        raise BadOption(f"--stack {given.stack}: give a stack's plain name, such as e2e.")
+    return given
 
 
 def _run_id(text: str) -> int:

@@ -1,30 +1,29 @@
-"""The commands status, watch, abort and runs: read what they are about, and show it."""
+"""The commands status, watch, abort and runs."""
 
+import argparse
 import json
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ecs_kit.automation.cli import abort, run_views
-from ecs_kit.automation.cli.command_options import CommandOptions
 from ecs_kit.automation.cli.deployed_stack import DeployedStack, find
-from ecs_kit.automation.errors import EXIT_FAILED, EXIT_PASSED, CallFailed, NoSuchRun, SeveralRuns
+from ecs_kit.automation.errors import EXIT_FAILED, EXIT_PASSED, BadInput, DriverError, SeveralRuns
 from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.automation.journeys import run_state, tables, verify
 from ecs_kit.automation.journeys.progress import Progress, shown
-from ecs_kit.automation.stacks.target import is_loopback
 
 LOCAL_POLL_SECONDS = 0.3
 AWS_POLL_SECONDS = 2.0
 """Every look costs read capacity of the tables there."""
 
-Print = Callable[[str], None]
 
-
-def run(options: CommandOptions, *, root: Path, interruption: Interruption, write: Print = print) -> int:
+def run(options: argparse.Namespace, *, root: Path, interruption: Interruption) -> int:
     """Do what a command asks for and return the process's exit status.
 
     Raises:
@@ -40,42 +39,43 @@ def run(options: CommandOptions, *, root: Path, interruption: Interruption, writ
                 root, stack=options.stack, pattern=options.pattern, interruption=interruption, say=progress.say
             )
             try:
-                return _COMMANDS[options.command](stack, options, progress, write)
+                return _COMMANDS[options.command](stack, options, progress)
             except (BotoCoreError, ClientError) as error:
-                raise CallFailed(str(error)) from error
+                raise DriverError(f"AWS could not be asked: {error}") from error
 
 
-def _status(stack: DeployedStack, options: CommandOptions, _progress: Progress, write: Print) -> int:
+def _status(stack: DeployedStack, options: argparse.Namespace, _progress: Progress) -> int:
     keys = selected_runs(stack, options)
-    _show(stack, [run_state.read(stack.aws, key, stack.patterns[key.pattern]) for key in keys], options, write)
+    _show(stack, [run_state.read(stack.aws, key, stack.patterns[key.pattern]) for key in keys], options)
     return EXIT_PASSED
 
 
-def _watch(stack: DeployedStack, options: CommandOptions, progress: Progress, write: Print) -> int:
+def _watch(stack: DeployedStack, options: argparse.Namespace, progress: Progress) -> int:
     keys = selected_runs(stack, options)
-    open_runs, ended = list(keys), dict[run_state.RunKey, run_state.RunState]()
+    ended = dict[run_state.RunKey, run_state.RunState]()
     for key in keys:
         progress.say(f"watching {key}")
-    while open_runs:
-        for key in tuple(open_runs):
-            state = run_state.read(stack.aws, key, stack.patterns[key.pattern])
-            progress.counts(key.pattern, run_views.counts_of(state))
-            if run_views.is_over(state):
-                open_runs.remove(key)
-                ended[key] = state
-        if open_runs:
-            time.sleep(_poll_seconds(stack))
+    while True:
+        for key in keys:
+            if key not in ended:
+                state = run_state.read(stack.aws, key, stack.patterns[key.pattern])
+                progress.counts(key.pattern, run_views.counts_of(state))
+                if run_views.is_over(state):
+                    ended[key] = state
+        if len(ended) == len(keys):
+            break
+        time.sleep(_poll_seconds(stack))
     progress.close()
-    _show(stack, [ended[key] for key in keys], options, write)
-    return EXIT_PASSED if all(run_views.succeeded(state) for state in ended.values()) else EXIT_FAILED
+    _show(stack, [ended[key] for key in keys], options)
+    return EXIT_PASSED if all(map(run_views.succeeded, ended.values())) else EXIT_FAILED
 
 
-def _abort(stack: DeployedStack, options: CommandOptions, progress: Progress, _write: Print) -> int:
+def _abort(stack: DeployedStack, options: argparse.Namespace, progress: Progress) -> int:
     keys = selected_runs(stack, options)
-    still_open = [key for key in keys if not abort.look(stack.aws, key, stack.patterns[key.pattern]).is_quiet]
-    if len(still_open) > 1:
-        raise SeveralRuns("abort", "; ".join(map(str, still_open)))
-    for key in still_open or keys:
+    active = [key for key in keys if not abort.look(stack.aws, key, stack.patterns[key.pattern]).is_quiet]
+    if len(active) > 1:
+        raise SeveralRuns("abort", "; ".join(map(str, active)))
+    for key in active or keys:
         abort.abort(
             stack.aws,
             key,
@@ -87,22 +87,18 @@ def _abort(stack: DeployedStack, options: CommandOptions, progress: Progress, _w
     return EXIT_PASSED
 
 
-def _runs(stack: DeployedStack, options: CommandOptions, _progress: Progress, write: Print) -> int:
+def _runs(stack: DeployedStack, options: argparse.Namespace, _progress: Progress) -> int:
     found = [
         (pattern, item)
         for pattern, deployed in stack.patterns.items()
         for item in tables.summary_items(stack.aws, deployed, options.workflow)
     ]
     listed = run_views.past_runs(found)[: options.last]
-    if options.json:
-        write(json.dumps({"stack": stack.name, "runs": listed}, indent=2))
-    else:
-        for line in run_views.table(listed) if listed else ["no runs yet"]:
-            write(line)
+    _print(stack, listed, run_views.table(listed) if listed else ["no runs yet"], as_json=options.json)
     return EXIT_PASSED
 
 
-_COMMANDS: dict[str, Callable[[DeployedStack, CommandOptions, Progress, Print], int]] = {
+_COMMANDS: dict[str, Callable[[DeployedStack, argparse.Namespace, Progress], int]] = {
     "status": _status,
     "watch": _watch,
     "abort": _abort,
@@ -110,12 +106,11 @@ _COMMANDS: dict[str, Callable[[DeployedStack, CommandOptions, Progress, Print], 
 }
 
 
-def selected_runs(stack: DeployedStack, options: CommandOptions) -> list[run_state.RunKey]:
+def selected_runs(stack: DeployedStack, options: argparse.Namespace) -> list[run_state.RunKey]:
     """The runs that a command is about: those with the id, else the newest of each pattern.
 
     Raises:
-        NoSuchRun: there is none.
-        SeveralRuns: one id, and several runs of one pattern have it.
+        BadInput: there is none, or several runs of one pattern have the id.
     """
     found: list[run_state.RunKey] = []
     for pattern, deployed in stack.patterns.items():
@@ -125,25 +120,34 @@ def selected_runs(stack: DeployedStack, options: CommandOptions) -> list[run_sta
         else:
             found += run_state.keys_of_run(stack.aws, pattern, deployed, options.run, options.workflow)
     if not found:
-        raise NoSuchRun(stack.name, options.run, options.workflow, sorted(stack.patterns))
+        which = "no run" if options.run is None else f"no run {options.run}"
+        workflow = f" of workflow {options.workflow}" if options.workflow else ""
+        patterns = " or ".join(f"pattern {pattern}" for pattern in sorted(stack.patterns))
+        raise BadInput(
+            f"stack {stack.name} has {which}{workflow} in {patterns}. `python -m automation runs` lists those that "
+            "there are."
+        )
     if len({key.pattern for key in found}) < len(found):
         raise SeveralRuns(options.command, "; ".join(map(str, found)))
     return found
 
 
-def _show(stack: DeployedStack, states: Sequence[run_state.RunState], options: CommandOptions, write: Print) -> None:
+def _show(stack: DeployedStack, states: Sequence[run_state.RunState], options: argparse.Namespace) -> None:
     documents = []
     for state in states:
         log_group = str(stack.patterns[state.key.pattern]["taskLogGroup"])
         documents.append(run_views.document(state, partial(verify.log_tail, stack.aws, log_group)))
-    if options.json:
-        write(json.dumps({"stack": stack.name, "runs": documents}, indent=2, ensure_ascii=False))
-        return
-    for document in documents:
-        for line in run_views.lines(document):
-            write(line)
+    lines = [line for document in documents for line in run_views.lines(document)]
+    _print(stack, documents, lines, as_json=options.json)
+
+
+def _print(stack: DeployedStack, runs: list[dict[str, Any]], lines: Sequence[str], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"stack": stack.name, "runs": runs}, indent=2, ensure_ascii=False))
+    else:
+        print("\n".join(lines))
 
 
 def _poll_seconds(stack: DeployedStack) -> float:
-    url = stack.aws.endpoint_url
-    return LOCAL_POLL_SECONDS if url is not None and is_loopback(url) else AWS_POLL_SECONDS
+    host = urlsplit(stack.aws.endpoint_url or "").hostname or ""
+    return LOCAL_POLL_SECONDS if host in ("localhost", "::1") or host.startswith("127.") else AWS_POLL_SECONDS

@@ -11,17 +11,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from pulumi.automation.errors import CommandError
 
-from ecs_kit.automation.errors import (
-    AwsNotReadable,
-    NoBackend,
-    NoStack,
-    NothingDeployed,
-    PatternNotDeployed,
-    SeveralStacks,
-    StackUnknown,
-    StackUnreadable,
-    WrongAccount,
-)
+from ecs_kit.automation.errors import BadInput, WrongAccount
 from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.automation.stacks.local import find_pulumi
@@ -29,16 +19,16 @@ from ecs_kit.automation.stacks.pulumi_process import PulumiProcess
 from ecs_kit.automation.stacks.target import Say, has_backend, own_backend
 from ecs_kit.runtime.contract.patterns import PATTERNS
 
+_WHERE_STACKS_ARE = (
+    'Commands find a stack as `pulumi` does: `eval "$(make -s local)"` selects the local AWS, the lines that '
+    "`e2e.py --keep` printed (`python -m automation clean` prints them again) a kept stack, "
+    "`pulumi login` your own backend."
+)
+
 
 @dataclass(frozen=True)
 class DeployedStack:
-    """A stack and what it deployed.
-
-    Attributes:
-        name: the stack's.
-        patterns: pattern -> the stack's output for it.
-        aws: clients of the account and region it is in.
-    """
+    """A deployed stack: its outputs by pattern, and clients of the account and region it is in."""
 
     name: str
     patterns: Mapping[int, Mapping[str, Any]]
@@ -53,70 +43,63 @@ def choose(listed: Sequence[Mapping[str, Any]], wanted: str | None) -> str:
         wanted: the user's choice; None takes the selected stack, or the only one.
 
     Raises:
-        StackUnknown: there is no such stack.
-        NoStack, SeveralStacks: nothing is selected, and there is not just one.
+        BadInput: there is no such stack, or none is selected and there is not just one.
     """
     names = [str(stack["name"]) for stack in listed]
     if wanted is not None:
         found = [name for name in names if wanted in (name, name.rsplit("/", 1)[-1])]
         if not found:
-            raise StackUnknown(wanted, names)
+            raise BadInput(
+                f"--stack {wanted}: Pulumi's backend has no such stack of this project. "
+                f"It has {', '.join(names) or 'none'}. {_WHERE_STACKS_ARE}"
+            )
         return found[0]
+    if not names:
+        raise BadInput(f"Pulumi's backend has no stack of this project. {_WHERE_STACKS_ARE}")
     selected = [str(stack["name"]) for stack in listed if stack.get("current")]
-    if selected:
-        return selected[0]
-    if len(names) == 1:
-        return names[0]
-    raise SeveralStacks(", ".join(names)) if names else NoStack
+    if not selected and len(names) > 1:
+        raise BadInput(
+            f"no stack is selected, and there are several: {', '.join(names)}. "
+            "Name one with --stack, or select one with `pulumi stack select`."
+        )
+    return (selected or names)[0]
 
 
 def patterns_of(stack: str, outputs: Mapping[str, Any], wanted: int | None) -> dict[int, Mapping[str, Any]]:
     """The outputs of the patterns that a command is about.
 
     Raises:
-        NothingDeployed: the stack holds no pattern.
-        PatternNotDeployed: it does not hold this one.
+        BadInput: the stack does not hold the pattern, or none.
     """
     deployed = {pattern: outputs[f"pattern{pattern}"] for pattern in PATTERNS if f"pattern{pattern}" in outputs}
     if not deployed:
-        raise NothingDeployed(stack)
+        raise BadInput(f"stack {stack} holds no pattern: nothing is deployed. Deploy with `pulumi up`.")
     if wanted is None:
         return deployed
     if wanted not in deployed:
-        raise PatternNotDeployed(stack, wanted, *deployed)
+        raise BadInput(f"--pattern {wanted}: stack {stack} holds pattern {next(iter(deployed))} only.")
     return {wanted: deployed[wanted]}
 
 
 def environment_of(environ: Mapping[str, str], state_dir: Path) -> dict[str, str]:
-    """The Pulumi CLI's environment: the user's own, and the driver's own backend where the user has none.
-
-    Args:
-        environ: the process's.
-        state_dir: where `e2e.py --target aws` keeps state for somebody who is not logged in.
+    """The Pulumi CLI's environment: the user's own, and the backend of `e2e.py --target aws` where the user has none.
 
     Raises:
-        NoBackend: there is neither.
+        BadInput: there is neither.
     """
     environment = {**environ, "PULUMI_SKIP_UPDATE_CHECK": "true"}
     if has_backend(environ):
         return environment
     if not state_dir.is_dir():
-        raise NoBackend
+        raise BadInput(f"Pulumi is not logged in to a backend, so there is no stack to look at. {_WHERE_STACKS_ARE}")
     return {**environment, **own_backend(environ, state_dir)}
 
 
 def find(root: Path, *, stack: str | None, pattern: int | None, interruption: Interruption, say: Say) -> DeployedStack:
-    """Read the stack that a command is about.
-
-    Args:
-        root: the project's folder: stacks are selected per folder.
-        stack: its name, None for the selected one.
-        pattern: the one pattern that is meant, None for all.
-        interruption: what a Ctrl-C means.
-        say: told if a Pulumi CLI has to be got first.
+    """Read a stack of the project in `root`, the selected one for None, and one pattern of it or all.
 
     Raises:
-        BadInput: it cannot be read, holds nothing, or is somewhere else than the credentials.
+        BadInput: it cannot be read, holds nothing, or is in another account than the credentials'.
     """
     environ = dict(os.environ)
     environment = environment_of(environ, root / ".kit" / "state")
@@ -132,7 +115,10 @@ def find(root: Path, *, stack: str | None, pattern: int | None, interruption: In
     try:
         account = aws.sts.get_caller_identity()["Account"]
     except (BotoCoreError, ClientError) as error:
-        raise AwsNotReadable(name, str(error)) from error
+        raise BadInput(
+            f"stack {name} was found, but AWS cannot be asked about it: {error}. "
+            "Set the credentials (and AWS_ENDPOINT_URL, where it is an emulator's) that it was deployed with."
+        ) from error
     if account != outputs["account"]:
         raise WrongAccount(name, f"account {outputs['account']}, region {region}", f"account {account}")
     return DeployedStack(name, patterns, aws)
@@ -142,4 +128,5 @@ def _ask(pulumi: PulumiProcess, root: Path, *command: str) -> Any:
     try:
         return json.loads(pulumi.run([*command, "--json"], str(root), {}).stdout)
     except CommandError as error:
-        raise StackUnreadable(" ".join(command), str(error)) from error
+        said = "\n".join(f"  {line}" for line in str(error).splitlines() if line.strip() not in ("", "stdout:"))
+        raise BadInput(f"pulumi {' '.join(command)} failed:\n{said}") from error

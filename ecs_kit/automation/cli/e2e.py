@@ -1,19 +1,20 @@
 """Deploy the kit, run its workflows, verify each task, destroy everything: `python automation/e2e.py --help`."""
 
+import argparse
 import os
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ecs_kit.automation.cli import e2e_options
+from ecs_kit.automation.cli import command_options, e2e_options
 from ecs_kit.automation.cli.entry_point import ROOT, check_folders, exit_status, run_folders, run_journey
-from ecs_kit.automation.errors import BadOption, ConfigRefused, SpecForOnePattern, SpecPatternUnknown
+from ecs_kit.automation.errors import BadInput, BadOption, SpecForOnePattern, SpecPatternUnknown
 from ecs_kit.automation.host import writable
 from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.automation.journeys import spec_files
-from ecs_kit.automation.stacks import faults
+from ecs_kit.runtime.contract.patterns import PATTERNS
 
 if TYPE_CHECKING:
     from ecs_kit.automation.stacks.target import Target
@@ -23,21 +24,19 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line asks for and return the process's exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    command = given[0] if given and not given[0].startswith("-") else None
-    if command is not None:
-        return exit_status(lambda interruption: _do_command(given, interruption), creates=False)
-    return exit_status(lambda interruption: _do_main_job(given, interruption))
+    if given and not given[0].startswith("-"):
+        return exit_status(partial(_do_command, given), creates=False)
+    return exit_status(partial(_do_main_job, given))
 
 
 def _do_command(arguments: Sequence[str], interruption: Interruption) -> int:
-    from ecs_kit.automation.cli import command_options
-
     if arguments[0] not in command_options.NAMES:
         raise BadOption(f"{arguments[0]}: there is no such command. There are {', '.join(command_options.NAMES)}.")
-    parsed = command_options.parse(arguments)
+    options = command_options.parse(arguments)
+    # The libraries are loaded after the options have been read: help and errors come at once.
     from ecs_kit.automation.cli import commands
 
-    return commands.run(parsed, root=ROOT, interruption=interruption)
+    return commands.run(options, root=ROOT, interruption=interruption)
 
 
 def _do_main_job(arguments: Sequence[str], interruption: Interruption) -> int:
@@ -46,12 +45,14 @@ def _do_main_job(arguments: Sequence[str], interruption: Interruption) -> int:
     return journey_of()
 
 
-def _prepare(options: e2e_options.Options, interruption: Interruption) -> Callable[[], int]:
-    """Check everything that can be checked before anything is created; what is left to do is returned."""
+def _prepare(options: argparse.Namespace, interruption: Interruption) -> Callable[[], int]:
+    """Check everything that can be checked before anything is created, and return the rest of the job."""
     files = _spec_files(options)
-    fault_rules = _fault_rules(options.faults) if options.faults else ()
     from ecs_kit.automation.journeys import scenario
+    from ecs_kit.automation.stacks import faults
+    from ecs_kit.automation.stacks.local import parse_rules
 
+    fault_rules = faults.read(options.faults, parse_rules) if options.faults else ()
     values, config = _configuration(options, files)
     for pattern, (path, document) in files.items():
         spec_files.check_length(path, document, pattern=pattern, limits=config)
@@ -77,20 +78,14 @@ def _prepare(options: e2e_options.Options, interruption: Interruption) -> Callab
         limit_seconds=config.run_timeout_seconds,
         source_buckets=config.source_buckets,
         sources=options.sources,
-        expectation=options.expectation,
+        expectation=options.expect,
     )
-    injected = faults.Faults(fault_rules, injector) if fault_rules and (injector := target.injector) else None
-    return lambda: run_journey(
-        partial(scenario.Scenario, faults=injected),
-        plan,
-        target,
-        log="e2e.log",
-        plugins=options.plugins,
-        interruption=interruption,
-    )
+    injected = faults.Faults(fault_rules, target.injector) if fault_rules and target.injector else None
+    make = partial(scenario.Scenario, faults=injected)
+    return partial(run_journey, make, plan, target, log="e2e.log", plugins=options.plugins, interruption=interruption)
 
 
-def _configuration(options: e2e_options.Options, patterns: Collection[int]) -> "tuple[dict[str, str], KitConfig]":
+def _configuration(options: argparse.Namespace, patterns: Collection[int]) -> "tuple[dict[str, str], KitConfig]":
     from ecs_kit.automation.stacks import stack_settings
     from ecs_kit.components.program import ConfigError, check_config
 
@@ -99,53 +94,43 @@ def _configuration(options: e2e_options.Options, patterns: Collection[int]) -> "
     try:
         return values, check_config(values)
     except ConfigError as error:
-        raise ConfigRefused(error) from error
+        raise BadInput(f"configuration: {error}") from error
 
 
-def _fault_rules(path: Path) -> tuple[Mapping[str, Any], ...]:
-    from ecs_kit.automation.stacks.local import parse_rules
-
-    return faults.read(path, parse_rules)
-
-
-def _spec_files(options: e2e_options.Options) -> dict[int, tuple[Path, spec_files.Document]]:
+def _spec_files(options: argparse.Namespace) -> dict[int, tuple[Path, spec_files.Document]]:
     """The specs to run: pattern -> file and content."""
+    wanted = tuple(PATTERNS) if options.pattern in (None, "all") else (int(options.pattern),)
     if options.specs is None:
-        paths = {pattern: spec_files.sample_path(ROOT, pattern) for pattern in options.patterns}
-        documents = {pattern: spec_files.load(path) for pattern, path in paths.items()}
+        paths = {pattern: spec_files.sample_path(ROOT, pattern) for pattern in wanted}
+        files = {pattern: (path, spec_files.load(path)) for pattern, path in paths.items()}
     else:
         document = spec_files.load(options.specs)
-        patterns = _patterns(options, options.specs, document)
-        paths, documents = dict.fromkeys(patterns, options.specs), dict.fromkeys(patterns, document)
-    return {
-        pattern: (paths[pattern], spec_files.with_tasks(documents[pattern], options.tasks)) for pattern in sorted(paths)
-    }
+        if options.pattern is None:
+            wanted = (spec_files.pattern_of(options.specs, document),)
+        elif options.pattern == "all":
+            _check_for_all(options.specs, document)
+        files = dict.fromkeys(wanted, (options.specs, document))
+    return {pattern: (path, spec_files.with_tasks(spec, options.tasks)) for pattern, (path, spec) in files.items()}
 
 
-def _patterns(options: e2e_options.Options, path: Path, document: spec_files.Document) -> tuple[int, ...]:
-    """The patterns that a spec is to be run in: those asked for, else the one that it is for."""
-    if options.pattern_given:
-        return options.patterns
-    if not options.all_given:
-        return (spec_files.pattern_of(path, document),)
+def _check_for_all(path: Path, document: spec_files.Document) -> None:
+    """Refuse a spec that is for one pattern."""
     try:
-        raise SpecForOnePattern(path, spec_files.pattern_of(path, document))
+        pattern = spec_files.pattern_of(path, document)
     except SpecPatternUnknown:
-        return options.patterns
+        return
+    raise SpecForOnePattern(path, pattern)
 
 
-def _target(options: e2e_options.Options, work_dir: Path, config: "KitConfig") -> "Target":
+def _target(options: argparse.Namespace, work_dir: Path, config: "KitConfig") -> "Target":
+    from ecs_kit.automation.stacks.aws import AwsTarget
     from ecs_kit.automation.stacks.local import LocalTarget, get_pulumi
 
     if options.target == "aws":
-        from ecs_kit.automation.stacks.aws import AwsTarget
-        from ecs_kit.automation.stacks.target import is_interactive
-
         return AwsTarget(
+            work_dir=work_dir,
             plugins=options.plugins,
             confirmed=options.yes,
-            interactive=is_interactive(),
-            work_dir=work_dir,
             state_dir=ROOT / ".kit" / "state",
             get_pulumi=get_pulumi,
             build_platform=None if config.job.is_ready_image else config.docker_platform,
@@ -158,7 +143,3 @@ def _target(options: e2e_options.Options, work_dir: Path, config: "KitConfig") -
         keep=options.keep,
         base_image=config.base_image,
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

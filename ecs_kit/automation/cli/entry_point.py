@@ -1,33 +1,61 @@
-"""What the command lines share: exit status for errors and signals, folders, and a journey in its work folder."""
+"""What the command lines share: options, exit status for errors and signals, and a journey in its work folder."""
 
+import argparse
 import os
 import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from ecs_kit.automation.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_PASSED, DriverError
+from ecs_kit.automation.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_PASSED, BadOption, DriverError
 from ecs_kit.automation.host import writable
 from ecs_kit.automation.host.interruption import Interrupted, InterruptedAgain, Interruption
-from ecs_kit.automation.host.tolerant_stderr import tolerant_stderr
+from ecs_kit.automation.host.log_file import tolerant_stderr
 
 if TYPE_CHECKING:
     from ecs_kit.automation.journeys.scenario import Plan, Scenario
     from ecs_kit.automation.journeys.spec_files import Document
     from ecs_kit.automation.stacks.target import Target
 
-    MakeJourney = Callable[..., Scenario]
-
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def exit_status(act: Callable[[Interruption], int], *, creates: bool = True) -> int:
-    """Act with signals handled, say what went wrong, and return the process's exit status.
+class Parser(argparse.ArgumentParser):
+    """Raises errors, so that one function writes messages and ends the process. Options cannot be abbreviated."""
 
-    Args:
-        act: what there is to do; it returns the status.
-        creates: it creates something, unless its input cannot be used.
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the command line.
+
+        Raises:
+            BadOption: always.
+        """
+        raise BadOption(f"{message}. Try `{self.prog} --help`.")
+
+
+def absolute(text: str) -> Path:
+    """A type of arguments: a path below the folder that the program is started in, before it changes to another."""
+    return Path(text).absolute()
+
+
+def whole_number(what: str, *, most: int | None = None) -> Callable[[str], int]:
+    """A type of arguments: numbers from 1 to `most`; `what` is the message's end for anything else."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < 1 or (most is not None and int(text) > most):
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+        return int(text)
+
+    return read
+
+
+def exit_status(act: Callable[[Interruption], int], *, creates: bool = True) -> int:
+    """Call `act` with signals handled, show errors, and return the process's exit status.
+
+    `creates` says whether it creates something, unless its input cannot be used.
     """
     interruption = Interruption()
     with tolerant_stderr(), interruption.installed():
@@ -50,34 +78,24 @@ def run_folders(name: str, report_dir: Path | None) -> tuple[Path, Path]:
 
 
 def check_folders(report_dir: Path, work_dir: Path) -> None:
-    """See that the folders of a run can be written to.
+    """Check that the folders of a run can be written to.
 
     Raises:
-        NotWritable: one of them cannot.
+        BadInput: one of them cannot.
     """
     writable.folder(report_dir, name="--report-dir", advice="Name a folder that can be written to")
     writable.folder(work_dir.parent, name="the work folder", advice=f"Make room, and make {ROOT / '.kit'} writable")
 
 
 def local_plan(
-    name: str,
-    documents: "Mapping[int, Document]",
-    *,
-    config: Mapping[str, str],
-    report_dir: Path | None,
-    **more: Any,
+    name: str, documents: "Mapping[int, Document]", *, config: Mapping[str, str], report_dir: Path | None, **more: Any
 ) -> "tuple[Plan, Target]":
     """The plan of a journey that runs the kit's own specs on this machine, and its deployment target.
 
-    Args:
-        name: of the stack, and in the names of the folders.
-        documents: the spec of each pattern.
-        config: the kit's configuration.
-        report_dir: what the user named.
-        **more: of `Plan`.
+    The stack is called `name`, and so begin the names of its folders; `documents` has the spec of each pattern.
 
     Raises:
-        NotWritable: there is no room for it.
+        BadInput: a folder cannot be written to.
     """
     from ecs_kit.automation.journeys.scenario import Plan, SpecFile
     from ecs_kit.automation.journeys.spec_files import sample_path
@@ -100,7 +118,7 @@ def local_plan(
 
 
 def run_journey(
-    make: "MakeJourney",
+    make: "Callable[..., Scenario]",
     plan: "Plan",
     target: "Target",
     *,
@@ -108,25 +126,20 @@ def run_journey(
     interruption: Interruption,
     plugins: str = "bundled",
 ) -> int:
-    """Make a journey with its work folder held, show how it goes, and return the process's exit status.
+    """Make a journey in its work folder, which is locked, and return the process's exit status.
 
     Raises:
-        InterruptedAgain: a second signal came; what is left has been told.
+        InterruptedAgain: a second signal came; what is left has been shown.
     """
     from ecs_kit.automation.cli import clean
+    from ecs_kit.automation.host.workfolders import Record
     from ecs_kit.automation.journeys.progress import shown
 
+    record = Record.of_this_process(target=target.name, stack=plan.stack_name, plugins=plugins)
+    runs = plan.root / ".kit" / "runs"
     with (
         shown(plan.report_dir / log) as progress,
-        clean.work_folder(
-            plan.work_dir,
-            runs=plan.root / ".kit" / "runs",
-            target=target.name,
-            stack=plan.stack_name,
-            plugins=plugins,
-            interruption=interruption,
-            say=progress.say,
-        ) as held,
+        clean.work_folder(plan.work_dir, record, runs=runs, interruption=interruption, say=progress.say) as held,
     ):
         journey = make(plan=plan, target=target, interruption=interruption, progress=progress, held=held)
         try:

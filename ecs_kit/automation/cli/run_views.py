@@ -1,4 +1,4 @@
-"""Runs as JSON documents, as lines for people and as tables: pure functions of what was read."""
+"""Runs as JSON documents, as lines and as tables: pure functions of what was read."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -13,11 +13,12 @@ from ecs_kit.automation.journeys.tables import Item
 from ecs_kit.runtime.contract.statuses import EXECUTION_STATUSES, RunStatus
 
 NOT_REGISTERED = "NotRegistered"
-"""Status of a run whose execution has not written its row: it has just begun, or was refused."""
+"""Status of a run without a row: its execution has just begun, or was refused."""
+_COUNTS = ("number_of_tasks", "completed_tasks", "failed_tasks", "running_tasks")
 
 
 def status_of(state: RunState) -> str:
-    """The run's status: what its row says, else what follows from the execution that wrote none."""
+    """The run's status: that of its row, else what follows from the execution."""
     if state.summary is not None:
         return str(state.summary["status"])
     ended = EXECUTION_STATUSES.get(str((state.execution or {}).get("status")))
@@ -32,7 +33,7 @@ def counts_of(state: RunState) -> Counts:
 
 
 def is_over(state: RunState) -> bool:
-    """Whether nothing more will change: the row is final, or the execution ended without ever writing one."""
+    """Whether nothing more will change: the row is terminal, or the execution ended without ever writing one."""
     if state.summary is not None:
         return RunStatus(str(state.summary["status"])).is_final
     return state.execution is None or state.execution["status"] not in ("RUNNING", "PENDING_REDRIVE")
@@ -44,89 +45,61 @@ def succeeded(state: RunState) -> bool:
 
 
 def document(state: RunState, log_of: Callable[[Item], Sequence[str]]) -> dict[str, Any]:
-    """A run's state, the way `status --json` prints it."""
+    """A run's state, as `status --json` prints it."""
     row = state.summary or {}
     execution = state.execution or {}
     counts = counts_of(state)
-    start = row.get("start_time") or _iso(execution.get("startDate"))
     return {
         "pattern": state.key.pattern,
         "workflowName": state.key.workflow_name,
         "workflowRunId": state.key.run_id,
         "status": status_of(state),
         "registered": state.summary is not None,
-        "startTime": start,
+        "startTime": row.get("start_time") or _iso(execution.get("startDate")),
         "updateTime": row.get("update_time"),
         "endTime": row.get("end_time") or _iso(execution.get("stopDate")),
         "execution": {
             "arn": state.key.execution_arn or None,
-            "status": execution.get("status"),
-            "error": execution.get("error"),
-            "cause": execution.get("cause"),
+            **{name: execution.get(name) for name in ("status", "error", "cause")},
         },
         "summary": {name: row.get(name) for name in _COUNTS},
         "launchingEnded": row.get("launching_ended"),
         "waitingForCapacitySince": row.get("waiting_since"),
         "waitingReason": row.get("waiting_reason"),
-        "tasks": {
-            "total": counts.total,
-            "submitted": counts.submitted,
-            "running": counts.running,
-            "completed": counts.completed,
-            "failed": counts.failed,
-        },
+        "tasks": {name: getattr(counts, name) for name in ("total", "submitted", "running", "completed", "failed")},
         "failedTasks": failed_tasks.documents(state.details, log_of),
     }
 
 
-_COUNTS = ("number_of_tasks", "completed_tasks", "failed_tasks", "running_tasks")
-
-
 def lines(run: Mapping[str, Any]) -> list[str]:
-    """A run's state for people.
-
-    Args:
-        run: from `document`.
-    """
+    """A document as lines."""
     execution, summary, tasks = run["execution"], run["summary"], run["tasks"]
+    ended = f"ended {run['endTime']}" if run["endTime"] else f"last looked at {_or(run['updateTime'])}"
     shown = [
         f"pattern {run['pattern']}, workflow {run['workflowName']}, run {run['workflowRunId']}: {run['status']}",
         f"  execution  {_or(execution['status'], 'not known to Step Functions any more')}  {_or(execution['arn'])}",
-        f"  time       started {_or(run['startTime'])}, "
-        + (f"ended {run['endTime']}" if run["endTime"] else f"last looked at {_or(run['updateTime'])}"),
+        f"  time       started {_or(run['startTime'])}, {ended}",
     ]
     if run["registered"]:
-        shown.append(
+        shown += [
             f"  summary    {summary['completed_tasks']} completed, {summary['failed_tasks']} failed, "
-            f"{summary['running_tasks']} running of {summary['number_of_tasks']}"
-        )
-        shown.append(
+            f"{summary['running_tasks']} running of {summary['number_of_tasks']}",
             f"  rows       {tasks['submitted']} of {tasks['total']} submitted, {tasks['running']} running, "
-            f"{tasks['completed']} completed, {tasks['failed']} failed"
-        )
+            f"{tasks['completed']} completed, {tasks['failed']} failed",
+        ]
         if run["waitingForCapacitySince"]:
             shown.append(
                 f"  waiting    for capacity since {run['waitingForCapacitySince']}: {_or(run['waitingReason'])}"
             )
     else:
         shown.append("  summary    none: the execution has registered no run")
-    if execution["error"] or execution["cause"]:
-        why = ": ".join(part for part in (execution["error"], execution["cause"]) if part)
-        shown += [f"  {'why' if first else '   '}        {line}" for first, line in _numbered(why)]
-    shown += [f"  {line}" for line in failed_tasks.lines(run["failedTasks"])]
-    return shown
-
-
-def _numbered(text: str) -> list[tuple[bool, str]]:
-    return [(number == 0, line) for number, line in enumerate(text.splitlines())]
+    why = ": ".join(part for part in (execution["error"], execution["cause"]) if part)
+    shown += [f"  {'   ' if number else 'why'}        {line}" for number, line in enumerate(why.splitlines())]
+    return [*shown, *(f"  {line}" for line in failed_tasks.lines(run["failedTasks"]))]
 
 
 def past_runs(found: Iterable[tuple[int, Item]]) -> list[dict[str, Any]]:
-    """Runs as `runs --json` prints them, newest first.
-
-    Args:
-        found: pattern and summary item of each.
-    """
+    """Runs as `runs --json` prints them, newest first; `found` has pattern and summary item of each."""
     newest_first = sorted(found, key=lambda entry: started(entry[1]), reverse=True)
     return [
         {
@@ -147,30 +120,16 @@ HEADER = ("pattern", "workflow", "run", "status", "tasks", "completed", "failed"
 
 
 def table(runs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Past runs as aligned columns.
-
-    Args:
-        runs: from `past_runs`.
-    """
-    return columns([HEADER, *(_row(run) for run in runs)])
+    """The documents of `past_runs` as aligned columns."""
+    shown = ("pattern", "workflowName", "workflowRunId", "status", *_COUNTS, "startTime")
+    return columns([HEADER, *((*(_or(run[name]) for name in shown), _seconds(run)) for run in runs)])
 
 
-def _row(run: Mapping[str, Any]) -> tuple[str, ...]:
-    return (
-        str(run["pattern"]),
-        str(run["workflowName"]),
-        str(run["workflowRunId"]),
-        _or(run["status"]),
-        *(_or(run[name]) for name in _COUNTS),
-        _or(run["startTime"]),
-        _seconds(run["startTime"], run["endTime"]),
-    )
-
-
-def _seconds(start: str | None, end: str | None) -> str:
-    if not start or not end:
+def _seconds(run: Mapping[str, Any]) -> str:
+    if not run["startTime"] or not run["endTime"]:
         return "-"
-    return f"{(datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds():.1f}"
+    start, end = (datetime.fromisoformat(run[name]) for name in ("startTime", "endTime"))
+    return f"{(end - start).total_seconds():.1f}"
 
 
 def _iso(moment: datetime | None) -> str | None:

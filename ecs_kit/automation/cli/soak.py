@@ -1,32 +1,31 @@
 """`python -m automation.cli.soak`: deploy both patterns on this machine, run many runs with faults in them, destroy."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Sequence
 from functools import partial
 
-from ecs_kit.automation.cli.e2e_options import Parser, absolute, count
-from ecs_kit.automation.cli.entry_point import ROOT, exit_status, local_plan, run_journey
+from ecs_kit.automation.cli import entry_point
+from ecs_kit.automation.cli.entry_point import ROOT, Parser, absolute, whole_number
 from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.automation.journeys import spec_files
+from ecs_kit.automation.journeys.soak.journey import CONFIG, RUN_TIMEOUT_SECONDS, Soak
+from ecs_kit.automation.journeys.soak.plan import plan as planned
 from ecs_kit.runtime.contract.patterns import PATTERNS
 
 
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Read the command line; the attributes are the options of `--help`, and `patterns`.
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line, the process's own for None; the attributes are the options of `--help`, and `patterns`.
 
     Raises:
         BadOption: an option is unknown, or has a value that is not allowed.
     """
-    number = count("a number from 1")
+    number = whole_number("a number from 1")
     parser = Parser(
         prog="python -m automation.cli.soak",
         description="Many runs with faults of every kind in them, on the local target, and whether each ended as it "
         "should: no run open, no row that is not final, no container running.",
         epilog="exit status: 0 every run did and everything was destroyed; 1 not so; 2 the input cannot be used",
-        allow_abbrev=False,
     )
     parser.add_argument("--runs", type=number, default=50, metavar="N", help="how many runs (50)")
     parser.add_argument("--tasks", type=number, default=10, metavar="N", help="tasks of each (10)")
@@ -44,28 +43,22 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line asks for and return the process's exit status."""
-    return exit_status(partial(_soak, sys.argv[1:] if arguments is None else arguments))
+    return entry_point.exit_status(lambda interruption: _soak(parse(arguments), interruption))
 
 
-def _soak(arguments: Sequence[str], interruption: Interruption) -> int:
-    with interruption.breakable():
-        options = parse(arguments)
-    from ecs_kit.automation.journeys.soak.journey import CONFIG, RUN_TIMEOUT_SECONDS, Soak
-    from ecs_kit.automation.journeys.soak.plan import plan as planned
-
+def _soak(options: argparse.Namespace, interruption: Interruption) -> int:
     samples = {pattern: spec_files.load(spec_files.sample_path(ROOT, pattern)) for pattern in options.patterns}
-    config = {**CONFIG, "patterns": options.pattern}
-    plan, target = local_plan(
+    plan, target = entry_point.local_plan(
         "soak",
         {pattern: spec_files.with_tasks(document, options.tasks) for pattern, document in samples.items()},
-        config=config,
+        config={**CONFIG, "patterns": options.pattern},
         report_dir=options.report_dir,
         json=options.json,
         limit_seconds=RUN_TIMEOUT_SECONDS,
     )
     runs = planned(runs=options.runs, tasks=options.tasks, patterns=options.patterns, seed=options.seed)
     make = partial(Soak, runs, at_once=options.at_once)
-    return run_journey(make, plan, target, log="soak.log", interruption=interruption)
+    return entry_point.run_journey(make, plan, target, log="soak.log", interruption=interruption)
 
 
 if __name__ == "__main__":

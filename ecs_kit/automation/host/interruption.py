@@ -1,50 +1,36 @@
-"""What Ctrl-C means to the driver.
+"""What Ctrl-C, SIGTERM and SIGHUP do to the driver.
 
-The first signal ends what is being done, and the driver then destroys what it made. The second one ends that, too;
-all that is left to do then is to say what remains. A third one kills the process, as it would any other.
+The first signal ends the current operation; the driver then destroys what it deployed. The second one ends the
+destroy, too: the driver only says what remains. A third one kills the process.
 """
 
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 LOOK_SECONDS = 0.1
-"""Python runs signal handlers between two instructions. A signal that comes just before a wait begins is only handled
-when the wait is over: no wait may be longer than this."""
+"""The longest wait. Python runs signal handlers between two instructions: a signal just before a wait is handled only
+after it."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def wait_for(thread: threading.Thread, until: Callable[[], bool] = lambda: False) -> None:
-    """Wait for the end of `thread`, heeding signals meanwhile."""
-    while thread.is_alive() and not until():
-        thread.join(LOOK_SECONDS)
-
-
 class Interrupted(BaseException):
-    """The first signal: stop what you are doing, then clean up."""
+    """The first signal: stop the current operation, then clean up."""
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"interrupted by {signal.Signals(signal_number).name}")
-        self.signal_number = signal_number
 
 
 class InterruptedAgain(Interrupted):
-    """The second signal: do not even clean up."""
+    """The second signal: stop cleaning up."""
 
 
 class Interruption:
-    """Turns signals into exceptions of the main thread where that suits, and takes note of them elsewhere.
-
-    Attributes:
-        signal_number: the first signal that came, None before that.
-        count: how many came.
-    """
+    """Raises signals in the main thread inside of `breakable` blocks, and notes them elsewhere."""
 
     def __init__(self) -> None:
-        self.signal_number: int | None = None
-        self.count = 0
+        self._first: int | None = None
         self._breakable = False
         self._pass_on: Callable[[], None] | None = None
         self._noted = False
@@ -52,14 +38,12 @@ class Interruption:
     @property
     def exit_status(self) -> int:
         """128 and the signal's number, as a shell reports it: 130 for Ctrl-C, 143 for SIGTERM."""
-        return 128 + (self.signal_number or signal.SIGINT)
+        return 128 + (self._first or signal.SIGINT)
 
     @contextmanager
     def installed(self) -> Iterator["Interruption"]:
-        """Handle SIGINT, SIGTERM and SIGHUP here while the block runs. Main thread only, as Python demands."""
-        before = {number: signal.getsignal(number) for number in SIGNALS}
-        for number in SIGNALS:
-            signal.signal(number, self.handle)
+        """Handle the signals within the block. Main thread only, as Python demands."""
+        before = {number: signal.signal(number, self.handle) for number in SIGNALS}
         try:
             yield self
         finally:
@@ -67,18 +51,17 @@ class Interruption:
                 signal.signal(number, handler)
 
     def handle(self, signal_number: int, _frame: FrameType | None = None) -> None:
-        """Take one signal.
+        """The signal handler.
 
         Raises:
             Interrupted: for the first signal, inside of `breakable` and outside of `passing_on`.
-            InterruptedAgain: for the second, anywhere.
+            InterruptedAgain: for the second one, anywhere.
         """
-        self.count += 1
-        if self.count > 1:
+        if self._first is not None:
             for number in SIGNALS:
                 signal.signal(number, signal.SIG_DFL)
             raise InterruptedAgain(signal_number)
-        self.signal_number = signal_number
+        self._first = signal_number
         if self._breakable and self._pass_on is None:
             raise Interrupted(signal_number)
         self._noted = True
@@ -87,7 +70,7 @@ class Interruption:
 
     @contextmanager
     def breakable(self) -> Iterator[None]:
-        """The first signal may break into this block; everywhere else it is noted.
+        """The first signal may interrupt this block; everywhere else it is noted.
 
         Raises:
             Interrupted: it came, now or before the block.
@@ -101,14 +84,10 @@ class Interruption:
 
     @contextmanager
     def passing_on(self, pass_on: Callable[[], None]) -> Iterator[None]:
-        """Within a breakable block: hand the first signal on instead of raising it. `check` raises it afterwards.
+        """Within a breakable block: call `pass_on` for the first signal instead of raising it. `check` raises it later.
 
-        Args:
-            pass_on: called in the signal handler: it must only do what is safe there.
+        `pass_on` runs in the signal handler and must only do what is safe there.
         """
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
         self._pass_on = pass_on
         try:
             yield
@@ -116,20 +95,20 @@ class Interruption:
             self._pass_on = None
 
     def check(self) -> None:
-        """Raise the first signal, once, if it was noted and this is a breakable block of the main thread.
+        """Raise a noted first signal, once, if this is a breakable block.
 
         Raises:
             Interrupted: it came.
         """
-        if self._breakable and threading.current_thread() is threading.main_thread():
+        if self._breakable:
             self.raise_noted()
 
     def raise_noted(self) -> None:
-        """Raise the first signal, once, if it was noted anywhere.
+        """Raise a noted first signal, once.
 
         Raises:
             Interrupted: it came.
         """
-        if self._noted and self.signal_number is not None:
+        if self._noted and self._first is not None:
             self._noted = False
-            raise Interrupted(self.signal_number)
+            raise Interrupted(self._first)

@@ -1,4 +1,4 @@
-"""The processes of a driver's run, found without the driver: it is gone, and they do not know it yet."""
+"""The processes of a driver's run, found without the driver: it was killed, and they are still running."""
 
 import os
 import signal
@@ -8,13 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecs_kit.automation.errors import ProcessesRemain
+from ecs_kit.automation.errors import DriverError
 from ecs_kit.automation.host.polling import looks
 
 RUN_VARIABLE = "KIT_RUN"
-"""In the environment of every engine that a driver starts, and so of its plugins: the run's work folder."""
+"""The run's work folder, in the environment of every engine that a driver starts, and so of its plugins."""
 END_SECONDS = 30.0
-"""How long processes may take to end: the emulator takes its containers along, and its janitors clean up after it."""
+"""How long processes may take to end: the emulator stops its containers, and its janitors clean up after it."""
 _POLL_SECONDS = 0.05
 _PS_SECONDS = 30.0
 _JANITORS = ("janitor.py", "docker_janitor.py")
@@ -39,10 +39,9 @@ class Process:
 
 
 def belongs(folder: str, arguments: list[str], environment: Mapping[str, str]) -> str | None:
-    """What a process is to a run, None if it is none of its.
+    """What a process is to the run with this work folder, None if it belongs to no run or another one.
 
-    A shell that follows a kept stack, and what is started from it, has settings of the run in its environment, too, but
-    neither the variable of its engines nor a home in its emulator.
+    A shell with the exports of a kept stack does not belong to it: it has neither `KIT_RUN` nor a home in the emulator.
     """
     inside = f"{folder}/emulator/"
     if any(argument.startswith(f"--folder={inside}") for argument in arguments):
@@ -50,8 +49,7 @@ def belongs(folder: str, arguments: list[str], environment: Mapping[str, str]) -
     if _is_program(arguments, _JANITORS) and any(inside in f"{argument}/" for argument in arguments):
         return "janitor"
     if environment.get(RUN_VARIABLE) == folder:
-        program = Path(arguments[0]).name if arguments else ""
-        if program == "pulumi":
+        if arguments and Path(arguments[0]).name == "pulumi":
             return "engine"
         for what, names in _STARTED_BY_ENGINES.items():
             if any(name in argument for name in names for argument in arguments):
@@ -67,23 +65,21 @@ def _is_program(arguments: list[str], names: tuple[str, ...]) -> bool:
 
 
 def find(folder: Path) -> list[Process]:
-    """Every process of a run but this one and those it was started by."""
-    ours = set(_ancestors())
-    found = []
-    for pid, arguments, environment in of_this_user():
-        what = belongs(str(folder), arguments, environment)
-        if what is not None and pid not in ours:
-            found.append(Process(pid, what))
-    return found
+    """Every process of a run."""
+    return [
+        Process(pid, what)
+        for pid, arguments, environment in of_this_user()
+        if (what := belongs(str(folder), arguments, environment)) is not None
+    ]
 
 
 def end(folder: Path) -> list[Process]:
-    """End every process of a run and wait until none is left; return what was ended.
+    """End every process of a run, wait until none is left, and return what was ended.
 
-    The emulator is asked, everything else is killed; after half the time the emulator and its janitors are, too.
+    The emulator gets SIGTERM, everything else SIGKILL. After half the time the emulator and its janitors are killed.
 
     Raises:
-        ProcessesRemain: something is left after `END_SECONDS`.
+        DriverError: something is left after `END_SECONDS`.
     """
     ended: dict[int, Process] = {}
     asked: set[int] = set()
@@ -98,7 +94,8 @@ def end(folder: Path) -> list[Process]:
                 asked.add(process.pid)
                 tell(process.pid, signal.SIGTERM)
     if left := find(folder):
-        raise ProcessesRemain(folder, ", ".join(f"{process.what} {process.pid}" for process in left))
+        named = ", ".join(f"{process.what} {process.pid}" for process in left)
+        raise DriverError(f"{folder}: processes of this run do not end: {named}. End them, and run `clean` again.")
     return list(ended.values())
 
 
@@ -114,64 +111,36 @@ def is_running(pid: int) -> bool:
 
 
 def tell(pid: int, number: signal.Signals) -> None:
-    """Send a signal to a process, if it is there and this user's."""
+    """Send a signal to a process, if it exists and is this user's."""
     with suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
 
 
 def of_this_user() -> Iterator[tuple[int, list[str], dict[str, str]]]:
     """Every process of this user: its id, command line and environment."""
-    if Path("/proc/self/environ").exists():
-        yield from _all_by_proc()
-    else:
-        yield from _all_by_ps()
+    return _all_by_proc() if Path("/proc/self/environ").exists() else _all_by_ps()
 
 
 def _all_by_proc() -> Iterator[tuple[int, list[str], dict[str, str]]]:
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdecimal():
-            continue
-        try:
-            arguments = _words((entry / "cmdline").read_bytes())
-            environment = _words((entry / "environ").read_bytes())
-        except OSError:
-            # It has ended, or is another user's.
-            continue
-        if arguments:
-            yield int(entry.name), arguments, _variables(environment)
+    for entry in Path("/proc").glob("[0-9]*"):
+        # A process that has ended, or another user's, cannot be read.
+        with suppress(OSError):
+            arguments, environment = (
+                [word for word in (entry / name).read_text("utf-8", errors="replace").split("\0") if word]
+                for name in ("cmdline", "environ")
+            )
+            if arguments:
+                yield int(entry.name), arguments, _variables(environment)
 
 
 def _all_by_ps() -> Iterator[tuple[int, list[str], dict[str, str]]]:
     """As macOS has it: command line and environment are words of one line."""
-    answer = subprocess.run(
-        ["ps", "-A", "-E", "-ww", "-o", "pid=,command="],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=_PS_SECONDS,
-    ).stdout
-    for line in answer.splitlines():
+    command = ["ps", "-A", "-E", "-ww", "-o", "pid=,command="]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_PS_SECONDS)
+    for line in answer.stdout.splitlines():
         pid, *words = line.split()
-        if pid.isdecimal():
-            yield int(pid), words, _variables(words)
-
-
-def _words(content: bytes) -> list[str]:
-    return [word.decode("utf-8", errors="replace") for word in content.split(b"\0") if word]
+        yield int(pid), words, _variables(words)
 
 
 def _variables(words: list[str]) -> dict[str, str]:
     return {name: value for name, equals, value in (word.partition("=") for word in words) if equals}
-
-
-def _ancestors() -> Iterator[int]:
-    """This process, its parent, …"""
-    pid = os.getpid()
-    while pid > 1:
-        yield pid
-        try:
-            stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            yield os.getppid()
-            return
-        pid = int(stat.rsplit(")", 1)[-1].split()[1])

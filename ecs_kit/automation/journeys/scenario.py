@@ -262,7 +262,7 @@ class Scenario:
         here = self.target.identity
         self._progress.say(f"account {here.account}, region {here.region}, as {here.arn}")
         self._progress.say(f"stack {self.plan.stack_name}: {describe_changes(changes)}")
-        for line in costs.estimate(changes.steps).lines():
+        for line in costs.estimate(changes.steps):
             self._progress.say(line)
         if self.target.asks_before_deploying and not self._progress.ask("Deploy this?"):
             raise Declined

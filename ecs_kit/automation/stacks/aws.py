@@ -2,193 +2,127 @@
 
 import os
 import shlex
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ecs_kit.automation.errors import (
-    AwsUnreachable,
-    BundledPluginsOnAws,
-    ConfirmationNeeded,
-    CredentialsMissing,
-    CredentialsRefused,
-    CredentialsUnusable,
-    RegionMissing,
-)
+from ecs_kit.automation.errors import AwsUnusable, BadInput, ConfirmationNeeded
 from ecs_kit.automation.stacks import docker_host
 from ecs_kit.automation.stacks.clients import AwsClients
-from ecs_kit.automation.stacks.target import Identity, Plugins, PulumiInstallation, Say, has_backend, own_backend
+from ecs_kit.automation.stacks.target import (
+    Identity,
+    Plugins,
+    PulumiInstallation,
+    Say,
+    Target,
+    has_backend,
+    own_backend,
+)
 
 GetPulumi = Callable[[Path, Plugins, Say], PulumiInstallation]
-"""Finds the Pulumi CLI, and puts what it lacks into a folder that goes before everything else on PATH."""
+"""Finds the Pulumi CLI, and puts what it lacks into a folder that comes first on PATH."""
 
 
-class AwsTarget:
-    """The user's own AWS account, or whatever `AWS_ENDPOINT_URL` stands for.
+class AwsTarget(Target):
+    """The user's own AWS account, or whatever `AWS_ENDPOINT_URL` names.
 
-    Args:
-        plugins: `published` provider plugins, or `bundled` ones against an emulator.
-        confirmed: whether the user has said yes in advance.
-        interactive: whether somebody is there to ask.
-        work_dir: folder for generated executables.
-        state_dir: where Pulumi keeps its state if the user has no backend.
-        get_pulumi: finds the Pulumi CLI.
-        build_platform: what the task's image is built for, like `linux/amd64`; None: no image is built.
-        environ: the process's environment.
+    The user may have `confirmed` the deployment in advance. Pulumi keeps its state in `state_dir` if the user has no
+    backend. The task's image is built for `build_platform`, like `linux/amd64`, or not built.
     """
 
-    name: Literal["aws"] = "aws"
+    name = "aws"
     container_runtime = "fargate"
-    injector = None
 
     def __init__(
         self,
         *,
+        work_dir: Path,
         plugins: Plugins,
         confirmed: bool,
-        interactive: bool,
-        work_dir: Path,
         state_dir: Path,
         get_pulumi: GetPulumi,
         build_platform: str | None = None,
-        environ: Mapping[str, str] | None = None,
     ) -> None:
-        self._build_platform = build_platform
-        self._docker: Mapping[str, str] = {}
-        self._environ = dict(os.environ if environ is None else environ)
-        self._plugins = plugins
-        self._confirmed = confirmed
-        self._interactive = interactive
-        self._work_dir = work_dir
+        super().__init__(work_dir=work_dir, plugins=plugins, environ=dict(os.environ))
+        self.asks_before_deploying = not confirmed
         self._state_dir = state_dir
         self._get_pulumi = get_pulumi
-        self._identity: Identity | None = None
-        self._pulumi: PulumiInstallation | None = None
-        self._aws: AwsClients | None = None
-
-    @property
-    def asks_before_deploying(self) -> bool:
-        """Whether the user has still to say yes."""
-        return not self._confirmed
-
-    @property
-    def pulumi(self) -> PulumiInstallation:
-        """The CLI, once started."""
-        if self._pulumi is None:
-            raise RuntimeError("AwsTarget.start comes first")
-        return self._pulumi
-
-    @property
-    def identity(self) -> Identity:
-        """Account and region, once checked."""
-        if self._identity is None:
-            raise RuntimeError("AwsTarget.check comes first")
-        return self._identity
-
-    @property
-    def aws(self) -> AwsClients:
-        """Clients of that account, once checked."""
-        if self._aws is None:
-            raise RuntimeError("AwsTarget.check comes first")
-        return self._aws
-
-    @property
-    def endpoint_url(self) -> str | None:
-        """The emulator's address if `AWS_ENDPOINT_URL` names one."""
-        return self._environ.get("AWS_ENDPOINT_URL") or None
+        self._build_platform = build_platform
+        self._endpoint_url = self._environ.get("AWS_ENDPOINT_URL") or None
 
     def check(self) -> None:
-        """Credentials, region, plugins, Docker, and somebody to ask.
+        """Check credentials, region, plugins, Docker, and that somebody can confirm.
 
         Raises:
             BadInput: one of them is missing.
         """
-        if self._plugins == "bundled" and self.endpoint_url is None:
-            raise BundledPluginsOnAws
+        if self._plugins == "bundled" and self._endpoint_url is None:
+            raise BadInput(
+                "--plugins bundled: the bundled provider plugins are made for the emulator. Leave --plugins out to use "
+                "the published ones on AWS, or set AWS_ENDPOINT_URL to an emulator (http://localhost:PORT)."
+            )
+        self._find_identity()
+        if self._build_platform is not None:
+            self.use_docker()
+        if self.asks_before_deploying and not sys.stdin.isatty():
+            raise ConfirmationNeeded
+
+    def _find_identity(self) -> None:
         # boto3 knows AWS_DEFAULT_REGION only; the other AWS SDKs, and with them the plugins, read AWS_REGION first.
         try:
             session = boto3.Session(region_name=self._environ.get("AWS_REGION") or None)
             if not session.region_name:
-                raise RegionMissing
+                raise AwsUnusable("no AWS region found. Set AWS_REGION, or give your profile a region.")
             if session.get_credentials() is None:
-                raise CredentialsMissing
-            self._aws = AwsClients(session, endpoint_url=self.endpoint_url)
-            sts = self._aws.sts
+                raise AwsUnusable(
+                    "no AWS credentials found. Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+                    "or run `aws sso login`; or leave --target out to run on this machine without AWS."
+                )
+            self.aws = AwsClients(session, endpoint_url=self._endpoint_url)
+            sts = self.aws.sts
         except (BotoCoreError, ValueError) as error:
-            raise CredentialsUnusable(str(error)) from error
+            reason = str(error).rstrip(".")
+            raise AwsUnusable(
+                f"{reason}. Correct what the environment's AWS_… variables, or the profile, say."
+            ) from error
         try:
             caller = sts.get_caller_identity()
         except ClientError as error:
-            raise CredentialsRefused(str(error)) from error
+            refused = f"sts:GetCallerIdentity failed: {error}"
+            raise AwsUnusable(f"{refused}. Renew the credentials and try again.") from error
         except BotoCoreError as error:
-            raise AwsUnreachable(str(error)) from error
-        self._identity = Identity(account=caller["Account"], region=session.region_name, arn=caller["Arn"])
-        if self._build_platform is not None:
-            self.use_docker()
-        if self.asks_before_deploying and not self._interactive:
-            raise ConfirmationNeeded
+            failed = f"sts:GetCallerIdentity failed: {str(error).rstrip('.')}"
+            raise AwsUnusable(f"{failed}. Check the network, AWS_REGION and AWS_ENDPOINT_URL.") from error
+        region = session.region_name
+        self.identity = Identity(account=caller["Account"], region=region, arn=caller["Arn"])
+        self.config = {"aws:region": region}
+        if self._endpoint_url is not None:
+            # An emulator's host names cannot begin with a bucket's name.
+            self.config["aws:s3UsePathStyle"] = "true"
+        self._additions |= {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
 
     def use_docker(self) -> None:
-        """Lead the published plugins to the docker CLI's engine. They need it to delete an image's resource, too.
+        """Make the published plugins use the docker CLI's engine. They need one to delete an image's resource, too.
 
         Raises:
             BadInput: no engine answers there, or it cannot build the image.
         """
         if self._plugins == "published":
-            self._docker = docker_host.lead(self._environ, self._build_platform)
+            self._additions |= docker_host.engine_environment(self._environ, self._build_platform)
 
     def start(self, say: Say) -> None:
-        """Find the Pulumi CLI, and put what it needs of ours where it looks for it."""
-        self._pulumi = self._get_pulumi(self._bin_dir, self._plugins, say)
-        if self._own_backend:
+        """Find the Pulumi CLI, and a place for its state."""
+        self.pulumi = self._get_pulumi(self._bin_dir, self._plugins, say)
+        if not has_backend(self._environ):
             self._state_dir.mkdir(parents=True, exist_ok=True)
+            self._additions |= own_backend(self._environ, self._state_dir)
             say(f"Pulumi is not logged in anywhere: the stack's state is kept in {self._state_dir}")
 
     def stop(self) -> None:
-        """Nothing to give back."""
-
-    @property
-    def _bin_dir(self) -> Path:
-        return self._work_dir / "bin"
-
-    @property
-    def _own_backend(self) -> bool:
-        return not has_backend(self._environ)
-
-    @property
-    def environment(self) -> Mapping[str, str]:
-        """The user's own, and what this run adds to it."""
-        environment = {**self._environ, **self._additions}
-        path = [str(self._bin_dir), str(self.pulumi.executable.parent), self._environ.get("PATH", os.defpath)]
-        return {**environment, "PATH": os.pathsep.join(path), "PULUMI_SKIP_UPDATE_CHECK": "true"}
-
-    @property
-    def notes(self) -> Mapping[str, Any]:
-        """Nothing runs on this machine but the engine."""
-        return {"container_runtime": self.container_runtime}
-
-    @property
-    def _additions(self) -> dict[str, str]:
-        additions = {"AWS_REGION": self.identity.region, "AWS_DEFAULT_REGION": self.identity.region}
-        additions |= self._docker
-        if self._own_backend:
-            additions |= own_backend(self._environ, self._state_dir)
-        return additions
-
-    @property
-    def config(self) -> Mapping[str, str]:
-        """The region; and S3's path style where hosts named after buckets cannot be resolved."""
-        config = {"aws:region": self.identity.region}
-        if self.endpoint_url is not None:
-            config["aws:s3UsePathStyle"] = "true"
-        return config
-
-    def how_to_use(self, stack: str, work_dir: Path) -> list[str]:
-        """Commands that show the stack and its outputs."""
-        return [*self._exports(), f"pulumi --cwd {shlex.quote(str(work_dir))} stack output --stack {stack}"]
+        """Nothing was started."""
 
     def how_to_remove(self, stack: str, work_dir: Path) -> list[str]:
         """Commands that delete every resource and the stack."""
@@ -198,8 +132,3 @@ class AwsTarget:
             f"pulumi --cwd {cwd} cancel --yes --stack {stack}    # only if it says that the stack is locked",
             f"pulumi --cwd {cwd} destroy --yes --stack {stack} && pulumi --cwd {cwd} stack rm --yes {stack}",
         ]
-
-    def _exports(self) -> list[str]:
-        path = [str(self._bin_dir), str(self.pulumi.executable.parent)] if self._pulumi else []
-        exports = [f"export {key}={shlex.quote(value)}" for key, value in self._additions.items()]
-        return [*exports, f'export PATH="{os.pathsep.join([*path, "$PATH"])}"']

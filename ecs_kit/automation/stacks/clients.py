@@ -15,26 +15,16 @@ if TYPE_CHECKING:
 
 CLIENT_CONFIG = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard", "max_attempts": 8})
 """Standard mode backs off on throttling
-(https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html); the timeouts keep a dead
-connection from holding up a Ctrl-C for long."""
-
-
-_SETTINGS: dict[str, dict[str, Any]] = {"sts": {"retries": {"mode": "standard", "max_attempts": 2}}}
-"""What a service's client has of its own. STS is asked once, first, to see whether anything works: it gives up soon."""
-
-_NAMES = {"functions": "lambda"}
-"""botocore's name of a service, where the attribute has another."""
+(https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html). The timeouts keep a dead connection from
+delaying a Ctrl-C."""
 
 
 class AwsClients:
-    """Clients of one account and region: `aws.dynamodb`, `aws.ecs`, …, each made when it is first used.
+    """Clients of one account and region: `aws.dynamodb`, `aws.ecs`, …; `aws.functions` is AWS Lambda.
 
     Args:
         session: whose credentials and region they use.
         endpoint_url: an emulator's address; None for AWS or what the environment says.
-
-    Attributes:
-        functions: AWS Lambda.
     """
 
     dynamodb: "DynamoDBClient"
@@ -54,18 +44,22 @@ class AwsClients:
         self.endpoint_url = endpoint_url
 
     def client(self, service: str, **config: Any) -> Any:
-        """A further client of `service`, by botocore's name for it, with settings of its own."""
+        """Another client of `service`, by botocore's name for it, with settings of its own."""
         return self._session.client(
             service,  # type: ignore[call-overload]
             endpoint_url=self.endpoint_url,
-            config=CLIENT_CONFIG.merge(Config(**config)) if config else CLIENT_CONFIG,
+            config=CLIENT_CONFIG.merge(Config(**config)),
         )
 
     def __getattr__(self, name: str) -> Any:
         if name not in AwsClients.__annotations__:
             raise AttributeError(name)
-        settings = _SETTINGS.get(name, {})
-        if name == "s3" and self.endpoint_url:
-            settings = {"s3": {"addressing_style": "path"}}
-        setattr(self, name, client := self.client(_NAMES.get(name, name), **settings))
+        config: dict[str, Any] = {}
+        if name == "sts":
+            # It is asked first, to see whether anything works, and has to fail soon.
+            config = {"retries": {"mode": "standard", "max_attempts": 2}}
+        elif name == "s3" and self.endpoint_url:
+            config = {"s3": {"addressing_style": "path"}}
+        client = self.client("lambda" if name == "functions" else name, **config)
+        setattr(self, name, client)
         return client

@@ -1,8 +1,7 @@
-"""What a deployed stack costs an hour, roughly, from what the preview says will be created."""
+"""What a deployed stack costs an hour, roughly, from the resources that the preview will create."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ecs_kit.automation.stacks.lifecycle import ResourceStep
@@ -24,7 +23,6 @@ WRITE_CAPACITY_UNIT_HOUR = 0.00065
 FARGATE_VCPU_HOUR = {"X86_64": 0.04048, "ARM64": 0.03238}
 FARGATE_GIB_HOUR = {"X86_64": 0.004445, "ARM64": 0.00356}
 """https://aws.amazon.com/fargate/pricing/, Linux"""
-
 MILLION_TRACES = 5.0
 """https://aws.amazon.com/xray/pricing/, after the first 100,000 of a month"""
 INSIGHTS_METRIC_MONTH = {"enabled": 0.30, "enhanced": 0.07}
@@ -34,86 +32,45 @@ ZONES = 2
 """Availability zones of the kit's VPC: a preview may not know the subnets yet."""
 
 
-@dataclass(frozen=True)
-class CostLine:
-    """One kind of resource.
-
-    Attributes:
-        what: for people, with number and unit price.
-        dollars_per_hour: for all of them, while they exist (or, for a task, while it runs).
-    """
-
-    what: str
-    dollars_per_hour: float
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What a stack costs.
-
-    Attributes:
-        standing: what is paid for as long as the stack exists.
-        per_task: what one ECS task costs an hour, None if the preview has no task definition.
-        by_use: prices of what is paid for by use and easily overlooked.
-    """
-
-    standing: tuple[CostLine, ...]
-    per_task: CostLine | None
-    by_use: tuple[str, ...] = ()
-
-    @property
-    def dollars_per_hour(self) -> float:
-        """The sum of what is standing."""
-        return sum(line.dollars_per_hour for line in self.standing)
-
-    def lines(self) -> list[str]:
-        """The estimate for people, one line each, its source last."""
-        lines = [f"${line.dollars_per_hour:.4f}/h  {line.what}" for line in self.standing]
-        lines.append(f"${self.dollars_per_hour:.4f}/h  in all while the stack exists")
-        if self.per_task is not None:
-            lines.append(f"${self.per_task.dollars_per_hour:.4f}/h  {self.per_task.what}")
-        lines += self.by_use
-        lines.append(f"Lambda, Step Functions, S3, ECR and logs by use. {PRICES_FROM}.")
-        return lines
-
-
-def estimate(steps: Iterable[ResourceStep]) -> Estimate:
-    """Add up what a preview is going to create, or has created."""
+def estimate(steps: Iterable[ResourceStep]) -> list[str]:
+    """What a preview's resources cost, a line each: by the hour, their sum, an ECS task, and by use."""
     inputs: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for step in steps:
         inputs[step.type].append(step.inputs)
     endpoints = sum(
-        _zones(endpoint)
+        len(endpoint["subnetIds"]) if isinstance(endpoint.get("subnetIds"), list) else ZONES
         for endpoint in inputs["aws:ec2/vpcEndpoint:VpcEndpoint"]
         if endpoint.get("vpcEndpointType") == "Interface"
     )
     nats, addresses = len(inputs["aws:ec2/natGateway:NatGateway"]), len(inputs["aws:ec2/eip:Eip"])
     capacity = [each for table in inputs["aws:dynamodb/table:Table"] for each in _provisioned(table)]
     reads, writes = (sum(int(each.get(f"{kind}Capacity") or 0) for each in capacity) for kind in ("read", "write"))
-    standing = (
-        CostLine(
-            f"{endpoints} interface endpoints, one for each zone, at ${INTERFACE_ENDPOINT_PER_ZONE_HOUR}",
+    standing = [
+        (
             endpoints * INTERFACE_ENDPOINT_PER_ZONE_HOUR,
+            f"{endpoints} interface endpoints, one for each zone, at ${INTERFACE_ENDPOINT_PER_ZONE_HOUR}",
         ),
-        CostLine(f"{nats} NAT gateways at ${NAT_GATEWAY_HOUR}", nats * NAT_GATEWAY_HOUR),
-        CostLine(f"{addresses} public IPv4 addresses at ${PUBLIC_IPV4_HOUR}", addresses * PUBLIC_IPV4_HOUR),
-        CostLine(
-            f"{reads} read and {writes} write capacity units of DynamoDB",
+        (nats * NAT_GATEWAY_HOUR, f"{nats} NAT gateways at ${NAT_GATEWAY_HOUR}"),
+        (addresses * PUBLIC_IPV4_HOUR, f"{addresses} public IPv4 addresses at ${PUBLIC_IPV4_HOUR}"),
+        (
             reads * READ_CAPACITY_UNIT_HOUR + writes * WRITE_CAPACITY_UNIT_HOUR,
+            f"{reads} read and {writes} write capacity units of DynamoDB",
         ),
-    )
+    ]
+    lines = [f"${dollars:.4f}/h  {what}" for dollars, what in standing if dollars]
+    lines.append(f"${sum(dollars for dollars, _ in standing):.4f}/h  in all while the stack exists")
+    lines += [line for definition in inputs["aws:ecs/taskDefinition:TaskDefinition"][-1:] for line in _task(definition)]
+    lines.append(f"${MILLION_TRACES:.2f} a million X-Ray traces")
+    if endpoints:
+        lines.append(f"${INTERFACE_ENDPOINT_GB}/GB through interface endpoints")
+    if nats:
+        lines.append(f"${NAT_GATEWAY_GB}/GB through NAT gateways, beside data transfer")
     modes = {str(s["value"]) for cluster in inputs["aws:ecs/cluster:Cluster"] for s in cluster.get("settings") or ()}
-    by_use = (
-        f"${MILLION_TRACES:.2f} a million X-Ray traces",
-        *([f"${INTERFACE_ENDPOINT_GB}/GB through interface endpoints"] if endpoints else []),
-        *([f"${NAT_GATEWAY_GB}/GB through NAT gateways, beside data transfer"] if nats else []),
-        *(
-            f"about ${INSIGHTS_METRIC_MONTH[mode]:.2f} a month a metric of Container Insights ({mode}), beside its log"
-            for mode in sorted(modes & INSIGHTS_METRIC_MONTH.keys())
-        ),
-    )
-    tasks = [_task(definition) for definition in inputs["aws:ecs/taskDefinition:TaskDefinition"]]
-    return Estimate(tuple(line for line in standing if line.dollars_per_hour), tasks[-1] if tasks else None, by_use)
+    lines += [
+        f"about ${INSIGHTS_METRIC_MONTH[mode]:.2f} a month a metric of Container Insights ({mode}), beside its log"
+        for mode in sorted(modes & INSIGHTS_METRIC_MONTH.keys())
+    ]
+    return [*lines, f"Lambda, Step Functions, S3, ECR and logs by use. {PRICES_FROM}."]
 
 
 def _provisioned(table: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -123,19 +80,13 @@ def _provisioned(table: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [table, *(table.get("globalSecondaryIndexes") or ())]
 
 
-def _zones(inputs: Mapping[str, Any]) -> int:
-    subnets = inputs.get("subnetIds")
-    return len(subnets) if isinstance(subnets, list) else ZONES
-
-
-def _task(inputs: Mapping[str, Any]) -> CostLine | None:
-    cpu, memory = str(inputs.get("cpu", "")), str(inputs.get("memory", ""))
+def _task(definition: Mapping[str, Any]) -> list[str]:
+    """The line for an ECS task; none where the preview does not know its size."""
+    cpu, memory = str(definition.get("cpu", "")), str(definition.get("memory", ""))
     if not (cpu.isdigit() and memory.isdigit()):
-        return None
-    platform = inputs.get("runtimePlatform")
-    architecture = (platform or {}).get("cpuArchitecture", "X86_64") if isinstance(platform, Mapping) else "X86_64"
+        return []
+    platform = definition.get("runtimePlatform")
+    architecture = platform.get("cpuArchitecture", "X86_64") if isinstance(platform, Mapping) else "X86_64"
     vcpu, gib = int(cpu) / 1024, int(memory) / 1024
-    return CostLine(
-        f"for each ECS task while it runs ({vcpu:g} vCPU, {gib:g} GiB, {architecture})",
-        vcpu * FARGATE_VCPU_HOUR[architecture] + gib * FARGATE_GIB_HOUR[architecture],
-    )
+    dollars = vcpu * FARGATE_VCPU_HOUR[architecture] + gib * FARGATE_GIB_HOUR[architecture]
+    return [f"${dollars:.4f}/h  for each ECS task while it runs ({vcpu:g} vCPU, {gib:g} GiB, {architecture})"]

@@ -1,9 +1,9 @@
 """The Docker engine that builds the task's image: one for the `docker` CLI and for Pulumi's `docker` plugin.
 
-The CLI follows its contexts (https://docs.docker.com/engine/manage-resources/contexts/). The plugin builds images
-without them: it takes `DOCKER_HOST`, else the default socket, else Docker Desktop's (pulumi-docker 4.11.2,
-`configureDockerClient` in provider/image.go). So the context's endpoint is handed to the plugin as `DOCKER_HOST`, and
-that endpoint is checked. The plugin takes `ssh://` as the CLI does.
+The CLI follows its contexts (https://docs.docker.com/engine/manage-resources/contexts/). The plugin ignores them for
+images: it uses `DOCKER_HOST`, else the default socket, else Docker Desktop's (pulumi-docker 4.11.2,
+`configureDockerClient` in provider/image.go). So the plugin gets the context's endpoint as `DOCKER_HOST`, and that
+endpoint is checked. The plugin accepts `ssh://` as the CLI does.
 """
 
 import json
@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ecs_kit.automation.errors import BuildPlatformMissing, DockerEndpointUnusable, DockerNeeded
+from ecs_kit.automation.errors import BadInput, DockerEndpointUnusable, DockerNeeded
 
 _ANSWER_SECONDS = 20
 _TLS_FILES = frozenset(("ca.pem", "cert.pem", "key.pem"))
@@ -22,20 +22,15 @@ _REMOTE = ("tcp:", "http:", "https:")
 _PLATFORMS = re.compile(r"^\s*Platforms:(.*)$", re.MULTILINE)
 
 
-def lead(environ: Mapping[str, str], platform: str | None = None) -> dict[str, str]:
-    """Find the engine, check it, and say how to reach it.
+def engine_environment(environ: Mapping[str, str], platform: str | None = None) -> dict[str, str]:
+    """The variables that make Pulumi's docker plugin use the docker CLI's engine, which is checked.
 
-    Args:
-        environ: the user's environment.
-        platform: what an image will be built for, like `linux/amd64`; None: nothing will be built.
-
-    Returns:
-        Variables to add to the environment of Pulumi.
+    It has to build an image for `platform`, like `linux/amd64`; None: nothing will be built.
 
     Raises:
         DockerNeeded: there is no `docker`, or no engine answers.
         DockerEndpointUnusable: the CLI reaches an engine that the plugin cannot reach.
-        BuildPlatformMissing: the engine cannot build for the platform.
+        BadInput: the engine cannot build for the platform.
     """
     docker = shutil.which("docker", path=environ.get("PATH"))
     if docker is None:
@@ -45,29 +40,41 @@ def lead(environ: Mapping[str, str], platform: str | None = None) -> dict[str, s
     else:
         additions = context_environment(_ask_json([docker, "context", "inspect"], environ)[0])
     if environ.get("DOCKER_CONTEXT"):
-        # To the CLI, DOCKER_HOST goes before it; to other parts of the plugin, it before DOCKER_HOST.
+        # The CLI prefers DOCKER_HOST to it; other parts of the plugin prefer it to DOCKER_HOST.
         additions["DOCKER_CONTEXT"] = ""
     environ = {**environ, **additions}
     server = _ask_json([docker, "version", "--format", "{{json .Server}}"], environ)
     if not server:
         raise DockerNeeded("`docker version` names no server")
     native = f"{server.get('Os')}/{server.get('Arch')}"
-    if platform is not None and platform != native:
-        # `default` is the builder of the engine itself, which is the plugin's.
-        try:
-            offered = platforms(_ask([docker, "buildx", "inspect", "default"], environ))
-        except DockerNeeded:
-            offered = []
-        if platform not in offered:
-            raise BuildPlatformMissing(platform, native)
+    if platform not in (None, native):
+        _check_builder(docker, environ, str(platform), native)
     return additions
 
 
+def _check_builder(docker: str, environ: Mapping[str, str], platform: str, native: str) -> None:
+    """Check that the engine's own builder, which is the plugin's, emulates another platform."""
+    try:
+        builder = _ask([docker, "buildx", "inspect", "default"], environ)
+    except DockerNeeded:
+        builder = ""
+    # A `*` marks what the user has added.
+    offered = [name.strip().rstrip("*") for line in _PLATFORMS.findall(builder) for name in line.split(",")]
+    if platform not in offered:
+        processor = platform.rpartition("/")[2]
+        raise BadInput(
+            f"the task's image is for {platform}, as cpuArchitecture says, and the Docker engine is {native} without "
+            f"an emulator for {processor} that `docker buildx inspect default` would show. Install one with `docker "
+            f"run --privileged --rm tonistiigi/binfmt --install {processor}`, or set cpuArchitecture to the engine's "
+            "own."
+        )
+
+
 def host_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """What to add where the user has set `DOCKER_HOST`, so that the plugin takes the same certificates as the CLI.
+    """What to add where the user has set `DOCKER_HOST`, so that the plugin uses the same certificates as the CLI.
 
     Both read DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, but only the CLI has a default for the folder, and only the plugin
-    takes a folder alone for a wish to use TLS.
+    uses TLS for a folder alone.
 
     Raises:
         DockerEndpointUnusable: there is a folder alone.
@@ -84,10 +91,7 @@ def host_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def context_environment(context: Mapping[str, Any]) -> dict[str, str]:
-    """The variables that lead to a context's engine.
-
-    Args:
-        context: one element of what `docker context inspect` prints.
+    """The variables for the engine of a context, as `docker context inspect` prints it.
 
     Raises:
         DockerEndpointUnusable: variables cannot express it.
@@ -107,17 +111,6 @@ def context_environment(context: Mapping[str, Any]) -> dict[str, str]:
         )
     folder = Path(context["Storage"]["TLSPath"]) / "docker"
     return {"DOCKER_HOST": host, "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(folder)}
-
-
-def platforms(builder: str) -> list[str]:
-    """The platforms a builder can build for, emulated ones among them.
-
-    Args:
-        builder: what `docker buildx inspect` prints; a `*` marks what the user has added.
-    """
-    return [
-        name.strip().rstrip("*") for line in _PLATFORMS.findall(builder) for name in line.split(",") if name.strip()
-    ]
 
 
 def _ask_json(command: Sequence[str], environ: Mapping[str, str]) -> Any:

@@ -1,4 +1,4 @@
-"""What a destroyed stack left behind: every service that the kit touches is asked, whatever Pulumi's state says."""
+"""What a destroyed stack left behind: every service that the kit uses is asked, whatever Pulumi's state says."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from ecs_kit.automation.stacks.lifecycle import PhysicalResource
 
 STACK_TAG = "kit:stack"
 MANAGED_RULE = "StepFunctionsGetEventsForECSTaskRule"
-"""Rule that Step Functions makes for `.sync` and keeps
+"""Rule that Step Functions creates for `.sync` and keeps
 (https://docs.aws.amazon.com/step-functions/latest/dg/service-integration-iam-templates.html)."""
 LOG_DELIVERY_POLICY = "AWSLogDeliveryWrite20150319"
-"""Resource policy of CloudWatch Logs that log delivery makes, one for an account and region
+"""Resource policy of CloudWatch Logs that log delivery creates, one for an account and region
 (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-and-resource-policy.html)."""
 ECS_ROLE = "AWSServiceRoleForECS"
-"""Service-linked role that CreateCluster makes, one for an account
+"""Service-linked role that CreateCluster creates, one for an account
 (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using-service-linked-roles.html)."""
 _BUCKETS_PER_PAGE = 1000
 """Without it ListBuckets has one page, which accounts with a quota above 10,000 buckets are refused
@@ -23,25 +23,45 @@ _BUCKETS_PER_PAGE = 1000
 
 _CLUSTER = "aws:ecs/cluster:Cluster"
 _LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
+_REPOSITORY = "aws:ecr/repository:Repository"
+_STATE_MACHINE = "aws:sfn/stateMachine:StateMachine"
 _TASK_DEFINITION = "aws:ecs/taskDefinition:TaskDefinition"
 
+_BY_NAME = (
+    (_REPOSITORY, "ecr repository", "ecr", "describe_repositories", "repositories[].repositoryName"),
+    ("aws:dynamodb/table:Table", "dynamodb table", "dynamodb", "list_tables", "TableNames[]"),
+    ("aws:s3/bucket:Bucket", "s3 bucket", "s3", "list_buckets", "Buckets[].Name"),
+    ("aws:lambda/function:Function", "lambda function", "functions", "list_functions", "Functions[].FunctionName"),
+    ("aws:iam/role:Role", "iam role", "iam", "list_roles", "Roles[].RoleName"),
+    (_LOG_GROUP, "logs log group", "logs", "describe_log_groups", "logGroups[].logGroupName"),
+    (_STATE_MACHINE, "states state machine", "stepfunctions", "list_state_machines", "stateMachines[].name"),
+    ("aws:cloudwatch/eventRule:EventRule", "events rule", "events", "list_rules", "Rules[].Name"),
+)
+"""Type token, what it is, the client, its operation, and where the names are in a page."""
+
+_IN_EC2 = (
+    ("VPC", "describe_vpcs", "Vpcs", "VpcId"),
+    ("subnet", "describe_subnets", "Subnets", "SubnetId"),
+    ("internet gateway", "describe_internet_gateways", "InternetGateways", "InternetGatewayId"),
+    ("route table", "describe_route_tables", "RouteTables", "RouteTableId"),
+    ("VPC endpoint", "describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId"),
+    ("security group", "describe_security_groups", "SecurityGroups", "GroupId"),
+    ("NAT gateway", "describe_nat_gateways", "NatGateways", "NatGatewayId"),
+    ("network interface", "describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaceId"),
+)
+"""What it is, the operation, the list in a page, and the id in an entry of that."""
+
 _NAME_PROPERTY = {
-    "aws:cloudwatch/eventRule:EventRule": "name",
-    _LOG_GROUP: "name",
-    "aws:dynamodb/table:Table": "name",
-    "aws:ecr/repository:Repository": "name",
+    **{type_token: "name" for type_token, *_ in _BY_NAME},
     _CLUSTER: "name",
     _TASK_DEFINITION: "family",
-    "aws:iam/role:Role": "name",
-    "aws:lambda/function:Function": "name",
     "aws:s3/bucket:Bucket": "bucket",
-    "aws:sfn/stateMachine:StateMachine": "name",
 }
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """What a stack had, by the names under which the services know it.
+    """What a stack had, by the names that the services use.
 
     Attributes:
         stack: the stack's name, the value of the tag `kit:stack`.
@@ -60,7 +80,7 @@ class Inventory:
 
 @dataclass(frozen=True)
 class Leftovers:
-    """What is still there.
+    """What still exists.
 
     Attributes:
         living: what should be gone, as `service kind name`.
@@ -78,46 +98,38 @@ def inventory(stack: str, resources: Iterable[PhysicalResource]) -> Inventory:
     for resource in resources:
         if resource.id:
             ids.add(resource.id)
-        name_property = _NAME_PROPERTY.get(resource.type)
-        if name_property is not None:
-            name = resource.outputs.get(name_property) or resource.inputs.get(name_property) or resource.id
-            if name:
-                names.setdefault(resource.type, set()).add(str(name))
+        key = _NAME_PROPERTY.get(resource.type)
+        name = key and (resource.outputs.get(key) or resource.inputs.get(key) or resource.id)
+        if name:
+            names.setdefault(resource.type, set()).add(str(name))
     log_groups = names.setdefault(_LOG_GROUP, set())
     log_groups.update(f"/aws/lambda/{name}" for name in names.get("aws:lambda/function:Function", ()))
     clusters = names.get(_CLUSTER, set())
     log_groups.update(_insights_log_group(name) for name in clusters)
-    # A destroy that broke off may have forgotten the task definition; its family has the cluster's name.
+    # An interrupted destroy may have forgotten the task definition; its family has the cluster's name.
     names.setdefault(_TASK_DEFINITION, set()).update(clusters)
     return Inventory(stack, {kind: frozenset(found) for kind, found in names.items()}, frozenset(ids))
 
 
 def find(aws: AwsClients, had: Inventory) -> Leftovers:
-    """Ask every service for what the stack had, and for what bears the stack's tag."""
-    living: list[str] = []
-    kept: list[str] = []
-    for ask in (_ec2, _ecs, _names, _rules, _of_the_account):
-        ask_living, ask_kept = ask(aws, had)
-        living += ask_living
-        kept += ask_kept
-    return Leftovers(tuple(sorted(living)), tuple(sorted(kept)))
+    """Ask every service for what the stack had, and for what has the stack's tag."""
+    living = [*_ec2(aws, had), *_ecs(aws, had), *_named(aws, had)]
+    return Leftovers(tuple(sorted(living)), tuple(sorted(_kept_by_aws(aws, had))))
 
 
 def active_revisions(aws: AwsClients, had: Inventory) -> list[str]:
     """The ACTIVE task definition revisions of the stack's families, as `family:revision`."""
-    return [
-        revision for family in sorted(had.named(_TASK_DEFINITION)) for revision in _revisions(aws, family, "ACTIVE")
-    ]
+    return _revisions(aws, had, "ACTIVE")
 
 
 def late_log_groups(aws: AwsClients, had: Inventory) -> list[str]:
-    """Log groups of Container Insights that are there: ECS makes one anew when it writes its last events late."""
+    """Log groups of Container Insights that exist: ECS creates one again when it writes its last events late."""
     wanted = [_insights_log_group(cluster) for cluster in sorted(had.named(_CLUSTER))]
     return [
-        group["logGroupName"]
-        for name in wanted
-        for group in _pages(aws.logs, "describe_log_groups", "logGroups", logGroupNamePrefix=name)
-        if group["logGroupName"] == name
+        name
+        for wanted_name in wanted
+        for name in _search(aws.logs, "describe_log_groups", "logGroups[].logGroupName", logGroupNamePrefix=wanted_name)
+        if name == wanted_name
     ]
 
 
@@ -125,35 +137,23 @@ def _insights_log_group(cluster: str) -> str:
     return f"/aws/ecs/containerinsights/{cluster}/performance"
 
 
-def _revisions(aws: AwsClients, family: str, status: str) -> Iterator[str]:
-    for arn in _pages(aws.ecs, "list_task_definitions", "taskDefinitionArns", familyPrefix=family, status=status):
-        revision = str(arn).rsplit("/", 1)[-1]
-        if revision.rsplit(":", 1)[0] == family:
-            yield revision
+def _revisions(aws: AwsClients, had: Inventory, status: str) -> list[str]:
+    revisions = []
+    for family in sorted(had.named(_TASK_DEFINITION)):
+        arns = _search(aws.ecs, "list_task_definitions", "taskDefinitionArns[]", familyPrefix=family, status=status)
+        found = [str(arn).rsplit("/", 1)[-1] for arn in arns]
+        revisions += [revision for revision in found if revision.rsplit(":", 1)[0] == family]
+    return revisions
 
 
-_Found = tuple[list[str], list[str]]
-
-
-def _ec2(aws: AwsClients, had: Inventory) -> _Found:
-    living = []
-    for kind, operation, result, id_attribute in (
-        ("VPC", "describe_vpcs", "Vpcs", "VpcId"),
-        ("subnet", "describe_subnets", "Subnets", "SubnetId"),
-        ("internet gateway", "describe_internet_gateways", "InternetGateways", "InternetGatewayId"),
-        ("route table", "describe_route_tables", "RouteTables", "RouteTableId"),
-        ("VPC endpoint", "describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId"),
-        ("security group", "describe_security_groups", "SecurityGroups", "GroupId"),
-        ("NAT gateway", "describe_nat_gateways", "NatGateways", "NatGatewayId"),
-        ("network interface", "describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaceId"),
-    ):
-        for item in _pages(aws.ec2, operation, result):
+def _ec2(aws: AwsClients, had: Inventory) -> Iterator[str]:
+    for kind, operation, result, id_attribute in _IN_EC2:
+        for item in _search(aws.ec2, operation, f"{result}[]"):
             if str(item.get("State", "")).lower() != "deleted" and _ours(item, item[id_attribute], had):
-                living.append(f"ec2 {kind} {item[id_attribute]}")
+                yield f"ec2 {kind} {item[id_attribute]}"
     for address in aws.ec2.describe_addresses()["Addresses"]:
         if _ours(address, address.get("AllocationId", ""), had):
-            living.append(f"ec2 elastic IP address {address.get('AllocationId')}")
-    return living, []
+            yield f"ec2 elastic IP address {address.get('AllocationId')}"
 
 
 def _ours(item: Mapping[str, Any], identifier: str, had: Inventory) -> bool:
@@ -165,82 +165,37 @@ def _ours(item: Mapping[str, Any], identifier: str, had: Inventory) -> bool:
     )
 
 
-def _ecs(aws: AwsClients, had: Inventory) -> _Found:
-    living: list[str] = []
-    kept: list[str] = []
-    clusters = had.named(_CLUSTER)
-    for arn in _pages(aws.ecs, "list_clusters", "clusterArns"):
+def _ecs(aws: AwsClients, had: Inventory) -> Iterator[str]:
+    for arn in _search(aws.ecs, "list_clusters", "clusterArns[]"):
         name = arn.rsplit("/", 1)[-1]
-        if name in clusters:
-            living.append(f"ecs cluster {name}")
-            living += [f"ecs task {task}" for task in _pages(aws.ecs, "list_tasks", "taskArns", cluster=arn)]
-    living += [f"ecs active task definition {revision}" for revision in active_revisions(aws, had)]
-    for family in had.named(_TASK_DEFINITION):
-        kept += [f"ecs inactive task definition {revision}" for revision in _revisions(aws, family, "INACTIVE")]
-    return living, kept
+        if name in had.named(_CLUSTER):
+            yield f"ecs cluster {name}"
+            yield from (f"ecs task {task}" for task in _search(aws.ecs, "list_tasks", "taskArns[]", cluster=arn))
+    yield from (f"ecs active task definition {revision}" for revision in active_revisions(aws, had))
 
 
-_BY_NAME = (
-    (
-        "ecr repository",
-        "aws:ecr/repository:Repository",
-        "ecr",
-        "describe_repositories",
-        "repositories",
-        "repositoryName",
-    ),
-    ("dynamodb table", "aws:dynamodb/table:Table", "dynamodb", "list_tables", "TableNames", ""),
-    ("s3 bucket", "aws:s3/bucket:Bucket", "s3", "list_buckets", "Buckets", "Name"),
-    ("lambda function", "aws:lambda/function:Function", "functions", "list_functions", "Functions", "FunctionName"),
-    ("iam role", "aws:iam/role:Role", "iam", "list_roles", "Roles", "RoleName"),
-    ("logs log group", _LOG_GROUP, "logs", "describe_log_groups", "logGroups", "logGroupName"),
-    (
-        *("states state machine", "aws:sfn/stateMachine:StateMachine"),
-        *("stepfunctions", "list_state_machines", "stateMachines", "name"),
-    ),
-)
-"""What it is, its type token, the client, its operation, the list in the answer, and the name in an entry of that."""
-
-
-def _names(aws: AwsClients, had: Inventory) -> _Found:
-    living = []
-    for what, type_token, service, operation, result, name in _BY_NAME:
+def _named(aws: AwsClients, had: Inventory) -> Iterator[str]:
+    for type_token, what, service, operation, names in _BY_NAME:
         paging = {"PaginationConfig": {"PageSize": _BUCKETS_PER_PAGE}} if service == "s3" else {}
-        found = (item[name] if name else item for item in _pages(getattr(aws, service), operation, result, **paging))
-        living += [f"{what} {each}" for each in found if each in had.named(type_token)]
-    return living, []
+        for name in _search(getattr(aws, service), operation, names, **paging):
+            if name in had.named(type_token):
+                yield f"{what} {name}"
 
 
-def _rules(aws: AwsClients, had: Inventory) -> _Found:
-    living: list[str] = []
-    kept: list[str] = []
-    ours = had.named("aws:cloudwatch/eventRule:EventRule")
-    for rule in _pages(aws.events, "list_rules", "Rules"):
-        if rule["Name"] in ours:
-            living.append(f"events rule {rule['Name']}")
-        elif rule["Name"] == MANAGED_RULE:
-            kept.append(f"events rule {rule['Name']} (managed by Step Functions)")
-    return living, kept
+def _kept_by_aws(aws: AwsClients, had: Inventory) -> Iterator[str]:
+    """What AWS keeps of the stack, and what it made for the account with the first stack and keeps for the next."""
+    yield from (f"ecs inactive task definition {revision}" for revision in _revisions(aws, had, "INACTIVE"))
+    if MANAGED_RULE in _search(aws.events, "list_rules", "Rules[].Name", NamePrefix=MANAGED_RULE):
+        yield f"events rule {MANAGED_RULE} (managed by Step Functions)"
+    if LOG_DELIVERY_POLICY in _search(aws.logs, "describe_resource_policies", "resourcePolicies[].policyName"):
+        yield f"logs resource policy {LOG_DELIVERY_POLICY} (of log delivery, one for the account and region)"
+    roles = _search(aws.iam, "list_roles", "Roles[].RoleName", PathPrefix="/aws-service-role/ecs.amazonaws.com/")
+    if ECS_ROLE in roles:
+        yield f"iam role {ECS_ROLE} (linked to ECS, one for the account)"
 
 
-def _of_the_account(aws: AwsClients, _had: Inventory) -> _Found:
-    """What AWS made for the account when the first stack came, and keeps for the next."""
-    policies = _pages(aws.logs, "describe_resource_policies", "resourcePolicies")
-    roles = _pages(aws.iam, "list_roles", "Roles", PathPrefix="/aws-service-role/ecs.amazonaws.com/")
-    return [], [
-        *(
-            f"logs resource policy {LOG_DELIVERY_POLICY} (of log delivery, one for the account and region)"
-            for policy in policies
-            if policy["policyName"] == LOG_DELIVERY_POLICY
-        ),
-        *(
-            f"iam role {ECS_ROLE} (linked to ECS, one for the account)"
-            for role in roles
-            if role["RoleName"] == ECS_ROLE
-        ),
-    ]
-
-
-def _pages(client: Any, operation: str, result: str, **arguments: Any) -> Iterator[Any]:
-    for page in client.get_paginator(operation).paginate(**arguments):
-        yield from page.get(result) or []
+def _search(client: Any, operation: str, path: str, **arguments: Any) -> Iterator[Any]:
+    """What a JMESPath finds in all pages of an operation."""
+    found: Iterator[Any] = client.get_paginator(operation).paginate(**arguments).search(path)
+    # The search gives one None for a page without the list.
+    return (each for each in found if each is not None)

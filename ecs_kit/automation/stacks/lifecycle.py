@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
 from pulumi import automation
@@ -18,28 +18,26 @@ from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackN
 from ecs_kit.automation.errors import NotYourStack, StackOperationFailed
 from ecs_kit.automation.host.processes import is_running
 from ecs_kit.automation.stacks.pulumi_process import PulumiProcess
+from ecs_kit.components.config import NAMESPACE as PROJECT_NAME
 
-PROJECT_NAME = "ecs-step-functions-kit"
-"""The project's name in `Pulumi.yaml`, and so the namespace of its config."""
+__all__ = ["Changes", "Deployment", "OnResource", "PROJECT_NAME", "PhysicalResource", "ResourceStep", "Stack"]
 
-PROJECT_FILE = "Pulumi.yaml"
-"""The project file, which makes a folder a project."""
-
+_PROJECT_FILE = "Pulumi.yaml"
 _LOCK_OWNER = re.compile(r"created by \S+?@(\S+) \(pid (\d+)\)")
-_T = TypeVar("_T")
+_COLOUR_MARK = re.compile(r"<\{%.*?%\}>")
 
 OnResource = Callable[["ResourceStep"], None]
 
 
 @dataclass(frozen=True)
 class ResourceStep:
-    """One thing that the engine does, or has done, to one resource.
+    """A step of the engine on one resource.
 
     Attributes:
         operation: `create`, `update`, `delete`, `same`, `replace`, `create-replacement`, …
         type: the resource's type token, like `aws:ecs/cluster:Cluster`.
         name: the resource's name in the program.
-        inputs: what the program says of it; empty for a deletion.
+        inputs: the program's inputs; empty for a deletion.
         state: `started`, `done` or `failed`.
     """
 
@@ -52,15 +50,7 @@ class ResourceStep:
 
 @dataclass(frozen=True)
 class PhysicalResource:
-    """One resource as the stack's state has it.
-
-    Attributes:
-        type: type token.
-        urn: its URN.
-        id: what the provider calls it; empty where an operation did not end.
-        inputs: what the program said.
-        outputs: what the provider answered.
-    """
+    """A resource in the stack's state; `id` is empty where its creation did not end."""
 
     type: str
     urn: str
@@ -83,25 +73,20 @@ class Changes:
 
     @property
     def nothing(self) -> bool:
-        """Whether every resource is as it should be."""
+        """Whether every resource is as the program says."""
         return not any(number for operation, number in self.counts.items() if operation != "same")
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """What a deployment did.
-
-    Attributes:
-        changes: what was changed.
-        outputs: the stack's outputs.
-    """
+    """What a deployment changed, and the stack's outputs."""
 
     changes: Changes
     outputs: Mapping[str, Any]
 
 
 class _Listener:
-    """Collects what the engine says during one operation and passes steps on."""
+    """Collects the engine's events during one operation, and passes its steps on."""
 
     def __init__(self, on_resource: OnResource | None) -> None:
         self.steps: list[ResourceStep] = []
@@ -116,7 +101,7 @@ class _Listener:
 
     def __call__(self, event: EngineEvent) -> None:
         if event.diagnostic_event is not None and event.diagnostic_event.severity == "error":
-            text = _plain(event.diagnostic_event.message).strip()
+            text = _COLOUR_MARK.sub("", event.diagnostic_event.message).strip()
             if event.diagnostic_event.urn:
                 text = f"{event.diagnostic_event.urn.rsplit('::', 1)[-1]}: {text}"
             if text and text not in self.errors:
@@ -128,12 +113,10 @@ class _Listener:
             (event.res_outputs_event, "done"),
             (event.res_op_failed_event, "failed"),
         ):
-            if happened is not None:
+            if happened is not None and not happened.metadata.type.startswith("pulumi:"):
                 self._step(happened.metadata, state)
 
     def _step(self, metadata: automation.StepEventMetadata, state: str) -> None:
-        if metadata.type.startswith("pulumi:"):
-            return
         step = ResourceStep(
             operation=_text(metadata.op),
             type=metadata.type,
@@ -150,17 +133,19 @@ class _Listener:
 class Stack:
     """One stack of a project, driven through the Automation API.
 
-    The engine runs the program as for `pulumi up`: in a process of its own, through the language host. The SDK's other
-    way, inline, shares one process between programs: the coroutine of one that failed is collected as garbage while
-    the next one runs, and takes the next one's callback server along (`_CallbackServicer.shutdown` stops the servers
-    of whatever loop runs then); resource transforms are refused from then on.
+    Every operation raises `StackOperationFailed` where Pulumi fails, and `NotYourStack` where somebody else updates the
+    stack.
+
+    The engine runs the program as `pulumi up` does: in a process of its own, through the language host. The SDK's
+    inline programs share one process: when the coroutine of a failed one is garbage-collected, it shuts down the
+    callback servers of the one that runs then (`_CallbackServicer.shutdown`), and resource transforms are refused.
 
     Args:
         name: the stack's name.
         pulumi: the CLI.
-        work_dir: folder for the project file of this stack and its settings; must exist.
-        project: the project's folder, with `Pulumi.yaml` and the program; nothing is written there.
-        config: the stack's config, full keys (`aws:region`, `ecs-step-functions-kit:patterns`).
+        work_dir: folder for this stack's project file and settings; must exist.
+        project: the project's folder; nothing is written there.
+        config: full keys (`aws:region`, `ecs-step-functions-kit:patterns`).
         say: told when a lock is broken.
     """
 
@@ -179,32 +164,21 @@ class Stack:
         self.work_dir = work_dir
         self._pulumi = pulumi
         self._config = dict(config)
-        self._declared = yaml.safe_load((project / PROJECT_FILE).read_text(encoding="utf-8"))
+        self._declared = yaml.safe_load((project / _PROJECT_FILE).read_text(encoding="utf-8"))
         virtualenv = sys.prefix if sys.prefix != sys.base_prefix else None
         settings = project_settings(self._declared, project, virtualenv=virtualenv)
-        (work_dir / PROJECT_FILE).write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+        (work_dir / _PROJECT_FILE).write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
         self._workspace = automation.LocalWorkspace(work_dir=str(work_dir), pulumi_command=pulumi)
-        self._stack: automation.Stack | None = None
+        self._stack: automation.Stack
 
     def create(self) -> None:
-        """Create the stack where it cannot exist yet, with its config.
-
-        Raises:
-            StackOperationFailed: the backend refuses.
-        """
+        """Create the stack, which does not exist, with its config."""
         self.configure(self._config)
         with _translated("stack init", self.name):
             self._stack = automation.Stack.create(self.name, self._workspace)
 
     def open(self) -> bool:
-        """Create the stack, or select it where it exists, and give it the config; keys that are not named stay.
-
-        Returns:
-            Whether it existed.
-
-        Raises:
-            StackOperationFailed: the backend refuses.
-        """
+        """Select or create the stack, and set its config; other keys keep their values. Returns whether it existed."""
         existed = self.select()
         if existed:
             self.configure(self._config)
@@ -213,8 +187,8 @@ class Stack:
         return existed
 
     def configure(self, values: Mapping[str, str]) -> None:
-        """Set config values, full keys, lists and objects as JSON; the keys that are not named stay."""
-        # Neither the SDK's settings nor `pulumi config set-all` write lists and objects so that the engine takes them.
+        """Set config values, full keys, lists and objects as JSON; other keys keep their values."""
+        # Neither the SDK's settings nor `pulumi config set-all` write lists and objects as the engine expects them.
         path = self.work_dir / f"Pulumi.{self.name}.yaml"
         settings = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
         given = {key: config_value(self._declared, key, text) for key, text in values.items()}
@@ -222,11 +196,7 @@ class Stack:
         path.write_text(yaml.safe_dump(settings), encoding="utf-8")
 
     def select(self) -> bool:
-        """Select the stack where it exists. Answers whether it does.
-
-        Raises:
-            StackOperationFailed: the backend refuses.
-        """
+        """Select the stack, if it exists. Returns whether it does."""
         with _translated("stack select", self.name):
             try:
                 self._stack = automation.Stack.select(self.name, self._workspace)
@@ -234,105 +204,62 @@ class Stack:
                 return False
         return True
 
-    @property
-    def _open_stack(self) -> automation.Stack:
-        if self._stack is None:
-            raise RuntimeError("Stack.open comes first")
-        return self._stack
-
-    @contextmanager
-    def _operation(self, name: str, on_resource: OnResource | None) -> Iterator["_Listener"]:
-        listener = _Listener(on_resource)
-        with _translated(name, self.name, listener.errors):
-            yield listener
-
     def preview(self) -> Changes:
-        """What a deployment would do now. Changes nothing.
-
-        Raises:
-            StackOperationFailed: the program or a plugin says no.
-        """
-        with self._operation("preview", None) as listener:
-            result = self._open_stack.preview(on_event=listener)
+        """What a deployment would do now."""
+        result, listener = self._do("preview")
         return Changes({_text(op): number for op, number in result.change_summary.items()}, tuple(listener.steps))
 
     def deploy(self, *, on_resource: OnResource | None = None) -> Deployment:
-        """Make the stack what the program says.
-
-        Raises:
-            StackOperationFailed: a resource could not be made.
-            NotYourStack: somebody else is updating it.
-        """
-        with self._operation("up", on_resource) as listener:
-            result = self._unlocked(lambda: self._open_stack.up(on_event=listener))
+        """Create, update and delete resources until the stack is what the program says."""
+        result, listener = self._do("up", on_resource)
         return Deployment(listener.changes, {key: output.value for key, output in result.outputs.items()})
 
     def refresh(self) -> Changes:
-        """Read every resource back; the changes are what differed from the state.
-
-        Raises:
-            StackOperationFailed: a resource could not be read.
-        """
-        with self._operation("refresh", None) as listener:
-            self._unlocked(lambda: self._open_stack.refresh(on_event=listener))
-        return listener.changes
+        """Read every resource back; the changes are what differed from the state."""
+        return self._do("refresh")[1].changes
 
     def outputs(self) -> dict[str, Any]:
         """The stack's outputs, empty before the first deployment."""
         with _translated("stack output", self.name):
-            return {key: output.value for key, output in self._open_stack.outputs().items()}
+            return {key: output.value for key, output in self._stack.outputs().items()}
 
     def resources(self) -> list[PhysicalResource]:
-        """Every resource in the state, also those whose creation was begun and not seen to end."""
+        """Every resource in the state, also those whose creation did not end."""
         with _translated("stack export", self.name):
-            deployment: Mapping[str, Any] = self._open_stack.export_stack().deployment or {}
+            deployment: Mapping[str, Any] = self._stack.export_stack().deployment or {}
         return physical_resources(deployment)
 
     def destroy(self, *, on_resource: OnResource | None = None) -> Changes:
-        """Delete every resource of the stack. A lock that a killed command of ours left is broken first.
-
-        Raises:
-            StackOperationFailed: a resource could not be deleted.
-            NotYourStack: somebody else is updating the stack.
-        """
-        stack = self._open_stack
+        """Delete every resource of the stack. The lock of a killed command of this process is broken first."""
         if self._pulumi.died:
             with _translated("cancel", self.name):
-                stack.cancel()
+                self._stack.cancel()
             self._pulumi.died = False
-        with self._operation("destroy", on_resource) as listener:
-            self._unlocked(lambda: stack.destroy(on_event=listener))
-        return listener.changes
+        return self._do("destroy", on_resource)[1].changes
 
-    def _unlocked(self, operation: Callable[[], _T]) -> _T:
-        """Do something that locks the stack; a lock whose owner is dead is broken first."""
-        try:
-            return operation()
-        except ConcurrentUpdateError as error:
-            owner = dead_owner(str(error), host=socket.gethostname(), is_running=is_running)
-            if owner is None:
-                raise
-            self._say(f"stack {self.name} is locked by {owner}, which has ended: the lock is broken")
-            self._open_stack.cancel()
-            return operation()
+    def _do(self, operation: str, on_resource: OnResource | None = None) -> tuple[Any, _Listener]:
+        """Call an operation of the SDK's stack; a lock whose owner has ended is broken first."""
+        listener = _Listener(on_resource)
+        with _translated(operation, self.name, listener.errors):
+            call = getattr(self._stack, operation)
+            try:
+                return call(on_event=listener), listener
+            except ConcurrentUpdateError as error:
+                owner = dead_owner(str(error), host=socket.gethostname(), is_running=is_running)
+                if owner is None:
+                    raise
+                self._say(f"stack {self.name} is locked by {owner}, which has ended: the lock is broken")
+                self._stack.cancel()
+                return call(on_event=listener), listener
 
     def remove(self) -> None:
-        """Forget the stack, which must be empty, and its config."""
+        """Remove the stack, which must be empty, and its config."""
         with _translated("stack rm", self.name):
             self._workspace.remove_stack(self.name)
-        self._stack = None
 
 
 def project_settings(declared: Mapping[str, Any], project: Path, *, virtualenv: str | None) -> dict[str, Any]:
-    """What another folder's project file has to say for its stacks to run a project's program.
-
-    Config keys, their types and their defaults stay as declared.
-
-    Args:
-        declared: the project's own file.
-        project: the project's folder; relative paths in the program start from there.
-        virtualenv: folder of the virtual environment that the program's packages are in, None where there is none.
-    """
+    """A project file for another folder: the `project` folder's own, which it names, and a virtual environment."""
     runtime = declared["runtime"]
     name, options = (runtime, {}) if isinstance(runtime, str) else (runtime["name"], runtime.get("options") or {})
     options = {key: value for key, value in options.items() if key != "virtualenv"}
@@ -342,26 +269,16 @@ def project_settings(declared: Mapping[str, Any], project: Path, *, virtualenv: 
 
 
 def config_value(declared: Mapping[str, Any], key: str, text: str) -> Any:
-    """A config value as a stack's settings file has to hold it.
-
-    Args:
-        declared: the project's file, which says what type its keys have.
-        key: with its namespace.
-        text: the value; lists and objects as JSON.
-    """
+    """A config value for a stack's settings file: there, lists and objects, by the declared types, are not text."""
     namespace, _, name = key.partition(":")
     kind = (declared.get("config") or {}).get(name, {}).get("type") if namespace == declared["name"] else None
     return json.loads(text) if kind in ("array", "object") else text
 
 
 def dead_owner(message: str, *, host: str, is_running: Callable[[int], bool]) -> str | None:
-    """Who left the locks that keep an operation from its stack, if all of them are of processes of this machine that
-    have ended; None else: such a lock must not be broken.
+    """The owners of a stack's locks, if all are processes of this machine that have ended; None: do not break them.
 
-    Args:
-        message: what the engine says. Backends in files and object stores name the owner of each lock; others do not.
-        host: this machine's name.
-        is_running: whether there is a process with an id.
+    In the engine's message, backends in files and object stores name the owner of each lock; others do not.
     """
     owners = _LOCK_OWNER.findall(message)
     if not owners or any(of != host or is_running(int(pid)) for of, pid in owners):
@@ -370,11 +287,7 @@ def dead_owner(message: str, *, host: str, is_running: Callable[[int], bool]) ->
 
 
 def physical_resources(deployment: Mapping[str, Any]) -> list[PhysicalResource]:
-    """The custom resources of an exported deployment, providers left out.
-
-    Args:
-        deployment: the `deployment` part of what `pulumi stack export` prints.
-    """
+    """The custom resources, without providers, in the `deployment` part of what `pulumi stack export` prints."""
     found = list(deployment.get("resources") or [])
     found += [operation["resource"] for operation in deployment.get("pending_operations") or []]
     return [
@@ -392,7 +305,7 @@ def physical_resources(deployment: Mapping[str, Any]) -> list[PhysicalResource]:
 
 @contextmanager
 def _translated(operation: str, stack: str, diagnostics: Sequence[str] = ()) -> Iterator[None]:
-    """Turn the SDK's errors into the driver's. `diagnostics` are the engine's, told while the block runs."""
+    """Raise the SDK's errors as the driver's, with the diagnostics that the engine gave within the block."""
     try:
         yield
     except ConcurrentUpdateError as error:
@@ -402,7 +315,7 @@ def _translated(operation: str, stack: str, diagnostics: Sequence[str] = ()) -> 
 
 
 def _causes(diagnostics: Sequence[str]) -> Sequence[str]:
-    """Without what only follows from an error before it: the engine leaves its plugins, and finds them gone."""
+    """Without what only follows from another error: the engine closes its connections, then misses its plugins."""
     closing = [text for text in diagnostics if "grpc: the client connection is closing" in text]
     follows = {*closing, *(text for text in diagnostics if closing and "exited prematurely" in text)}
     return [text for text in diagnostics if text not in follows] or diagnostics
@@ -414,10 +327,3 @@ def _last_lines(text: str, number: int = 12) -> str:
 
 def _text(operation: OpType | str) -> str:
     return operation.value if isinstance(operation, OpType) else str(operation)
-
-
-def _plain(message: str) -> str:
-    """The message without the engine's colour marks, `<{%fg 1%}>` and the like."""
-    while (start := message.find("<{%")) >= 0 and (end := message.find("%}>", start)) >= 0:
-        message = message[:start] + message[end + 3 :]
-    return message

@@ -14,7 +14,7 @@ def read(path: Path) -> dict[str, str]:
     """The configuration in a file, as `pulumi config set` takes it: lists and objects as JSON text.
 
     Raises:
-        StackSettingsUnusable: it is not there, has another form, or holds what the kit has no key for.
+        StackSettingsUnusable: there is no such file, or it has another form or keys that are not the kit's.
     """
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))

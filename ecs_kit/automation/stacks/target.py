@@ -1,11 +1,12 @@
-"""Where the kit is deployed to. Everything else in the driver is the same for all targets."""
+"""Deployment targets. Everything else in the driver is the same for all of them."""
 
-import sys
+import os
+import shlex
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
-from urllib.parse import urlsplit
+from typing import Any, Literal
 
 from ecs_kit.automation.errors import WrongAccount
 from ecs_kit.automation.stacks.clients import AwsClients
@@ -17,13 +18,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Identity:
-    """Who the driver is to AWS, and where.
-
-    Attributes:
-        account: the account's 12 digits.
-        region: the region's name.
-        arn: the caller's ARN.
-    """
+    """The caller: the account's 12 digits, the region's name and the caller's ARN."""
 
     account: str
     region: str
@@ -32,62 +27,53 @@ class Identity:
 
 @dataclass(frozen=True)
 class PulumiInstallation:
-    """The Pulumi CLI to use.
-
-    Attributes:
-        executable: its path.
-        version: like `3.259.0`.
-        origin: where it came from: `path`, `cache`, `download` or `build`.
-    """
+    """The Pulumi CLI to use, and its version, like `3.259.0`."""
 
     executable: Path
     version: str
-    origin: str
 
 
-class Target(Protocol):
-    """What the rest of the driver needs to know of the place where the kit is deployed."""
+class Target(ABC):
+    """Where the kit is deployed to.
 
-    @property
-    def name(self) -> Literal["local", "aws"]:
-        """The value of `--target`."""
+    Args:
+        work_dir: everything it writes goes below.
+        plugins: which provider plugins the engine uses.
+        environ: the environment that the Pulumi CLI inherits.
 
-    @property
-    def container_runtime(self) -> str:
-        """What runs the ECS tasks: `process` or `docker` here, `fargate` on AWS."""
+    Attributes:
+        name: the value of `--target`.
+        container_runtime: what runs the ECS tasks, once started: `process`, `docker` or `fargate`.
+        asks_before_deploying: whether a deployment costs money, so that the user has to confirm it.
+        injector: what injects faults, where anything does.
+        identity: account and region, once checked.
+        aws: clients of that account, once started.
+        pulumi: the CLI, once started.
+        config: config of the `aws` provider, full keys, once started.
+    """
 
-    @property
-    def asks_before_deploying(self) -> bool:
-        """Whether a deployment costs money and so wants a yes."""
+    name: Literal["local", "aws"]
+    container_runtime: str
+    asks_before_deploying = False
+    injector: Injector | None = None
+    identity: Identity
+    aws: AwsClients
+    pulumi: PulumiInstallation
+    config: Mapping[str, str]
 
-    @property
-    def pulumi(self) -> PulumiInstallation:
-        """The CLI, once started."""
-
-    @property
-    def identity(self) -> Identity:
-        """Account and region, once started."""
-
-    @property
-    def aws(self) -> AwsClients:
-        """Clients of that account, once started."""
-
-    @property
-    def environment(self) -> Mapping[str, str]:
-        """The whole environment of the Pulumi CLI, its backend included."""
+    def __init__(self, *, work_dir: Path, plugins: Plugins, environ: Mapping[str, str]) -> None:
+        self._work_dir = work_dir
+        self._bin_dir = work_dir / "bin"
+        self._plugins = plugins
+        self._environ = environ
+        self._additions: dict[str, str] = {}
 
     @property
     def notes(self) -> Mapping[str, Any]:
-        """What the run's record has to say of it, once started."""
+        """Fields of the work folder's record, once started."""
+        return {"container_runtime": self.container_runtime}
 
-    @property
-    def config(self) -> Mapping[str, str]:
-        """Config of the `aws` provider, full keys."""
-
-    @property
-    def injector(self) -> Injector | None:
-        """What makes faults on purpose, where anything does."""
-
+    @abstractmethod
     def check(self) -> None:
         """Refuse what cannot work before anything is created.
 
@@ -95,6 +81,7 @@ class Target(Protocol):
             BadInput: with what to do about it.
         """
 
+    @abstractmethod
     def start(self, say: Say) -> None:
         """Get ready to deploy. Creates nothing in AWS.
 
@@ -102,42 +89,45 @@ class Target(Protocol):
             BadInput: something is missing on this machine.
         """
 
+    @abstractmethod
     def stop(self) -> None:
-        """Give back what `start` took; nothing happens the second time."""
+        """Stop what `start` started; a second call does nothing."""
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The whole environment of the Pulumi CLI."""
+        path = self._path(self._environ.get("PATH", os.defpath))
+        return {**self._environ, **self._additions, "PATH": path, "PULUMI_SKIP_UPDATE_CHECK": "true"}
 
     def how_to_use(self, stack: str, work_dir: Path) -> list[str]:
-        """Lines that tell how to go on by hand with a stack that was kept."""
+        """Commands that set up a shell for a kept stack, and show its outputs."""
+        return [*self._exports(), f"pulumi --cwd {shlex.quote(str(work_dir))} stack output --stack {stack}"]
 
+    @abstractmethod
     def how_to_remove(self, stack: str, work_dir: Path) -> list[str]:
-        """Lines that tell how to remove by hand what is left."""
+        """Commands that remove what is left."""
+
+    def _exports(self) -> list[str]:
+        exports = [f"export {key}={shlex.quote(value)}" for key, value in self._additions.items()]
+        return [*exports, f'export PATH="{self._path("$PATH")}"']
+
+    def _path(self, rest: str) -> str:
+        return os.pathsep.join([str(self._bin_dir), str(self.pulumi.executable.parent), rest])
 
 
 def check_place(stack: str, outputs: Mapping[str, Any], here: Identity) -> None:
-    """See that a stack that was deployed before is where this run would deploy it.
-
-    Args:
-        stack: its name.
-        outputs: what it says about itself; nothing, where it was never deployed as a whole.
-        here: where this run goes.
+    """Check that an existing stack is in this account and region; one without outputs was never deployed as a whole.
 
     Raises:
-        WrongAccount: it is somewhere else.
+        WrongAccount: it is not.
     """
     if "account" in outputs and (outputs["account"], outputs["region"]) != (here.account, here.region):
-        raise WrongAccount(
-            stack,
-            f"account {outputs['account']}, region {outputs['region']}",
-            f"account {here.account}, region {here.region}",
-        )
+        there = f"account {outputs['account']}, region {outputs['region']}"
+        raise WrongAccount(stack, there, f"account {here.account}, region {here.region}")
 
 
 def own_backend(environ: Mapping[str, str], state_dir: Path) -> dict[str, str]:
-    """The environment that has Pulumi keep state in a folder, for users who have told it no other place.
-
-    Args:
-        environ: the user's, which may name a passphrase.
-        state_dir: the folder.
-    """
+    """The variables that make Pulumi keep its state in a folder, with the user's passphrase if there is one."""
     return {
         "PULUMI_BACKEND_URL": f"file://{state_dir}",
         "PULUMI_CONFIG_PASSPHRASE": environ.get("PULUMI_CONFIG_PASSPHRASE", ""),
@@ -145,7 +135,7 @@ def own_backend(environ: Mapping[str, str], state_dir: Path) -> dict[str, str]:
 
 
 def has_backend(environ: Mapping[str, str]) -> bool:
-    """Whether the user has told Pulumi where to keep state: by environment, or by `pulumi login`.
+    """Whether the user has a Pulumi backend: by environment, or by `pulumi login`.
 
     See https://www.pulumi.com/docs/iac/concepts/state-and-backends/.
     """
@@ -154,14 +144,3 @@ def has_backend(environ: Mapping[str, str]) -> bool:
     home = Path(environ.get("PULUMI_HOME") or Path(environ.get("HOME") or Path.home()) / ".pulumi")
     credentials = home / "credentials.json"
     return credentials.is_file() and '"current"' in credentials.read_text(encoding="utf-8")
-
-
-def is_loopback(url: str) -> bool:
-    """Whether the address stays on this machine."""
-    host = urlsplit(url).hostname or ""
-    return host in ("localhost", "::1") or host.startswith("127.")
-
-
-def is_interactive() -> bool:
-    """Whether somebody sits at the terminal."""
-    return sys.stdin.isatty()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -43,13 +44,12 @@ def refused(folder: Path, *arguments: str, **more: str) -> str:
     return done.stderr
 
 
-def spec_file(folder: Path, document: Any) -> str:
-    path = folder / "spec.json"
-    path.write_text(document if isinstance(document, str) else json.dumps(document), encoding="utf-8")
-    return str(path)
+def spec(**changes: Any) -> str:
+    return json.dumps({**SAMPLE, **changes})
 
 
 AWS_KEYS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+TASK = {"taskName": "a", "objectKey": "k"}
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ AWS_KEYS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
     [
         ("--bogus", {}, ["--bogus", "--help"]),
         (f"--target aws --faults {ROOT}/specs/faults.example.json", {}, ["--faults is for --target local"]),
-        ("--config taskMemory=7", {}, ["taskMemory", "7"]),
+        ("--config taskMemory=7", {}, ["configuration: ", "taskMemory", "7"]),
         ("--config taskMemry=512", {}, ["taskMemry"]),
         ("--container-runtime docker", {}, ["--container-runtime docker", "--container-runtime process"]),
         ("--target aws", AWS_KEYS, ["no AWS region found. Set AWS_REGION"]),
@@ -65,18 +65,16 @@ AWS_KEYS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
         (
             "--target aws",
             {"AWS_PROFILE": "nosuch", "AWS_REGION": "eu-west-1"},
-            ["profile (nosuch) could not be found. Correct what the environment"],
+            ["--target aws: ", "profile (nosuch) could not be found. Correct what the environment"],
         ),
         (
             "--target aws",
             {**AWS_KEYS, "AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL": "nonsense"},
             ["Invalid endpoint: nonsense. Correct what the environment"],
         ),
-        (
-            "--target aws --plugins bundled",
-            {"AWS_REGION": "us-east-1"},
-            ["--plugins bundled", "AWS_ENDPOINT_URL"],
-        ),
+        ("--target aws --plugins bundled", {"AWS_REGION": "us-east-1"}, ["--plugins bundled", "AWS_ENDPOINT_URL"]),
+        ("--pattern 2 --tasks 1500", {}, ["$.taskList: has 1500 tasks; ", "or use pattern 1"]),
+        ("--pattern 1 --tasks 3000", {}, ["use fewer tasks"]),
     ],
 )
 def test_options_config_and_aws_settings(
@@ -87,39 +85,36 @@ def test_options_config_and_aws_settings(
     assert all(text in message for text in says), message
 
 
-def test_a_spec_that_is_not_json(tmp_path: Path) -> None:
-    assert "line 1, column 2" in refused(tmp_path, "--specs", spec_file(tmp_path, "{oops"))
+@pytest.mark.parametrize(
+    ("option", "content", "says"),
+    [
+        ("--specs", "{oops", "/file: is not JSON: .* line 1, column 2"),
+        ("--specs", spec(taskList=[TASK, TASK]), r"/file is not a valid spec:\n.*\$\.taskList\[1\]\.taskName"),
+        ("--specs", spec(workflowName="mine"), "--pattern 1 or --pattern 2"),
+        ("--faults", None, "--faults .*/file: No such file"),
+        ("--faults", "{oops", "--faults .*/file: not JSON"),
+        (
+            "--faults",
+            '[{"service": "ecs", "effect": {"drop": "now"}}]',
+            "fault rule 0: 'drop' is 'now', but has to be 'before' or 'after'",
+        ),
+        ("--stack-config", None, "--stack-config .*/file: No such file"),
+        ("--report-dir", "", "--report-dir .*/file: is not a folder"),
+    ],
+)
+def test_files(tmp_path: Path, option: str, content: str | None, says: str) -> None:
+    if content is not None:
+        (tmp_path / "file").write_text(content)
+
+    assert re.search(says, refused(tmp_path, option, "file"))
 
 
-def test_every_problem_of_a_spec_is_named_at_once(tmp_path: Path) -> None:
-    tasks = [{"taskName": "a", "objectKey": "k"}, {"taskName": "a", "objectKey": "k"}]
+def test_folders(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
 
-    message = refused(tmp_path, "--specs", spec_file(tmp_path, {**SAMPLE, "taskList": tasks}))
-
-    assert "$.taskList[1].taskName" in message and str(tmp_path / "spec.json") in message
-
-
-def test_more_tasks_than_an_execution_can_hold(tmp_path: Path) -> None:
-    message = refused(tmp_path, "--pattern", "2", "--tasks", "1500")
-    assert "$.taskList: has 1500 tasks; " in message and "or use pattern 1" in message
-    assert "use fewer tasks" in refused(tmp_path, "--pattern", "1", "--tasks", "3000")
-
-
-def test_a_spec_of_no_pattern(tmp_path: Path) -> None:
-    document = {**SAMPLE, "workflowName": "mine"}
-
-    assert "--pattern 1 or --pattern 2" in refused(tmp_path, "--specs", spec_file(tmp_path, document))
-
-
-def test_fault_rules_that_are_not_there_not_json_or_not_understood(tmp_path: Path) -> None:
-    assert "--faults none.json: No such file" in refused(tmp_path, "--faults", "none.json").replace(f"{tmp_path}/", "")
-    rules = tmp_path / "faults.json"
-    rules.write_text("{oops")
-    assert "not JSON" in refused(tmp_path, "--faults", "faults.json")
-    rules.write_text('[{"service": "ecs", "effect": {"drop": "now"}}]')
-    assert "fault rule 0: 'drop' is 'now', but has to be 'before' or 'after'" in refused(
-        tmp_path, "--faults", "faults.json"
-    )
+    message = refused(tmp_path, "--report-dir", "file/reports")
+    assert f"--report-dir {tmp_path}/file/reports: cannot be written to: Not a directory" in message
+    assert f"--json {tmp_path}: is a folder. Name a file" in refused(tmp_path, "--json", ".")
 
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
@@ -146,21 +141,3 @@ def test_aws_that_cannot_be_reached(tmp_path: Path) -> None:
     )
 
     assert "sts:GetCallerIdentity failed" in message and "AWS_ENDPOINT_URL" in message
-
-
-def test_a_report_folder_that_is_a_file(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-
-    assert f"--report-dir {tmp_path}/file: is not a folder" in refused(tmp_path, "--report-dir", "file")
-
-
-def test_a_report_below_a_file(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-
-    message = refused(tmp_path, "--report-dir", "file/reports")
-
-    assert f"--report-dir {tmp_path}/file/reports: cannot be written to: Not a directory" in message
-
-
-def test_a_folder_where_the_report_s_file_is_to_be(tmp_path: Path) -> None:
-    assert f"--json {tmp_path}: is a folder. Name a file" in refused(tmp_path, "--json", ".")

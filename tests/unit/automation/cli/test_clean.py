@@ -1,4 +1,4 @@
-"""What becomes of work folders, and what is said of it."""
+"""What `clean` and the next run remove of work folders, and what they print."""
 
 import io
 import signal
@@ -8,36 +8,39 @@ from pathlib import Path
 import pytest
 
 import local_aws
-from ecs_kit.automation.cli import clean
-from ecs_kit.automation.cli.command_options import CommandOptions
-from ecs_kit.automation.errors import DestroyConfirmationNeeded, ProcessesRemain
+from ecs_kit.automation.cli import clean, command_options
+from ecs_kit.automation.errors import BadInput, DriverError
 from ecs_kit.automation.host import processes, workfolders
 from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.automation.host.processes import Process
 from ecs_kit.automation.host.workfolders import Record
+from ecs_kit.automation.stacks.lifecycle import PhysicalResource
 from ecs_kit.automation.stacks.target import Identity, Say
 
 KILLED = Record(17, "2026-11-24T09:20:09Z", ("e2e.py",), "local", "e2e", "bundled")
 KEPT = replace(KILLED, kept=True, use=("export AWS_ENDPOINT_URL=http://127.0.0.1:1",))
 
 
-def test_killed_ones_go_kept_ones_stay_and_what_nobody_knows_is_left_alone() -> None:
-    assert clean.decision(KILLED, empty=False, kept_too=False) == "remove"
-    assert clean.decision(KEPT, empty=False, kept_too=False) == "keep"
-    assert clean.decision(None, empty=False, kept_too=False) == "unknown"
-    assert clean.decision(None, empty=True, kept_too=False) == "remove"
-    assert {clean.decision(record, empty=False, kept_too=True) for record in (KILLED, KEPT, None)} == {"remove"}
+@pytest.mark.parametrize(
+    ("record", "empty", "decision"),
+    [(KILLED, False, "remove"), (KEPT, False, "keep"), (None, False, "unknown"), (None, True, "remove")],
+)
+def test_killed_runs_are_removed_kept_and_unknown_ones_on_request(
+    record: Record | None, empty: bool, decision: str
+) -> None:
+    assert clean.decision(record, empty=empty, kept_too=False) == decision
+    assert clean.decision(record, empty=empty, kept_too=True) == "remove"
 
 
-def test_processes_are_counted_for_people() -> None:
+def test_processes_are_counted() -> None:
     ended = [Process(1, "plugin"), Process(2, "plugin"), Process(3, "emulator"), Process(4, "process")]
 
     assert clean.counted(ended) == "1 emulator, 2 plugins, 1 process"
     assert clean.counted([Process(1, "process"), Process(2, "process")]) == "2 processes"
 
 
-def folder(root: Path, name: str, record: Record | None) -> Path:
-    path = root / ".kit" / "runs" / name
+def folder(root: Path, name: str, record: Record | None, target: str = "runs") -> Path:
+    path = root / ".kit" / target / name
     (path / "state").mkdir(parents=True)
     if record is not None:
         held = workfolders.hold(path)
@@ -46,8 +49,13 @@ def folder(root: Path, name: str, record: Record | None) -> Path:
     return path
 
 
-def clean_runs(root: Path, capsys: pytest.CaptureFixture[str], *, kept: bool = False) -> tuple[int, list[str]]:
-    status = clean.clean(CommandOptions("clean", kept=kept), root=root, interruption=Interruption())
+def run(root: Path, arguments: str = "") -> int:
+    options = command_options.parse(["clean", *arguments.split()])
+    return clean.clean(options, root=root, interruption=Interruption())
+
+
+def clean_runs(root: Path, capsys: pytest.CaptureFixture[str], arguments: str = "") -> tuple[int, list[str]]:
+    status = run(root, arguments)
     return status, [line[8:].strip() for line in capsys.readouterr().err.splitlines()]
 
 
@@ -68,24 +76,23 @@ def test_clean_says_what_it_removed_and_what_it_left(tmp_path: Path, capsys: pyt
         ],
     )
     assert (killed.exists(), kept.exists(), unknown.exists()) == (False, True, True)
-    assert clean_runs(tmp_path, capsys, kept=True)[0] == 0
+    assert clean_runs(tmp_path, capsys, "--kept")[0] == 0
     assert not kept.exists() and not unknown.exists()
-    assert clean_runs(tmp_path, capsys, kept=True) == (0, ["nothing to clean"])
+    assert clean_runs(tmp_path, capsys, "--kept") == (0, ["nothing to clean"])
 
 
-def test_processes_that_stay_are_a_failure_and_the_folder_stays_with_them(
+def test_processes_that_do_not_end_are_a_failure_and_their_folder_is_not_removed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def end(path: Path) -> list[Process]:
-        raise ProcessesRemain(path, "engine 7")
+        raise DriverError("engine 7 does not end")
 
     monkeypatch.setattr(processes, "end", end)
     killed = folder(tmp_path, "1", KILLED)
 
     status, said = clean_runs(tmp_path, capsys)
 
-    assert status == 1 and "do not end: engine 7" in said[-1]
-    assert killed.exists()
+    assert (status, said[-1], killed.exists()) == (1, "engine 7 does not end", True)
 
 
 def test_the_containers_of_every_emulator_are_removed(
@@ -101,7 +108,7 @@ def test_the_containers_of_every_emulator_are_removed(
     assert "removed 4 containers" in said
 
 
-def test_containers_that_stay_are_a_failure_and_the_folder_stays_with_them(
+def test_containers_that_are_not_removed_are_a_failure_and_their_folder_is_not_removed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def remove(emulator: str) -> int:
@@ -117,31 +124,6 @@ def test_containers_that_stay_are_a_failure_and_the_folder_stays_with_them(
         "containers with the label label=emulator-a could not be removed: permission denied. "
         "See that Docker works, and run `clean` again."
     )
-
-
-class NobodyThere:
-    """A target that can be used."""
-
-    def __init__(self, **_: object) -> None: ...
-
-    def check(self) -> None: ...
-
-
-@pytest.mark.parametrize("is_there", [False, True])
-def test_a_name_that_is_no_stack_s_leaves_no_folder_and_removes_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_there: bool
-) -> None:
-    monkeypatch.setattr(clean, "AwsTarget", NobodyThere)
-    monkeypatch.setattr(clean, "is_interactive", lambda: False)
-    folder = tmp_path / ".kit" / "aws" / "e2w"
-    if is_there:
-        folder.mkdir(parents=True)
-
-    with pytest.raises(DestroyConfirmationNeeded):
-        options = CommandOptions("clean", target="aws", stack="e2w")
-        clean.clean(options, root=tmp_path, interruption=Interruption())
-
-    assert folder.exists() == is_there
 
 
 def test_a_run_cleans_up_first_and_stops_an_engine_that_outlived_its_driver(
@@ -171,21 +153,14 @@ def test_a_run_cleans_up_first_and_stops_an_engine_that_outlived_its_driver(
     stack.close()
 
 
-class Resource:
-    """As much of a resource in a state as cleaning looks at."""
-
-    def __init__(self, kind: str) -> None:
-        self.type = kind
-
-
 class LeftOnAws:
     """A stack with one resource, and the target that it is on."""
 
     identity = Identity("123456789012", "eu-west-1", "arn")
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
+    def __init__(self, type_token: str) -> None:
         self.asked: list[str] = []
+        self._resource = PhysicalResource(type_token, "urn", "id", {}, {})
 
     def check(self) -> None:
         self.asked.append("check")
@@ -196,43 +171,70 @@ class LeftOnAws:
     def use_docker(self) -> None:
         self.asked.append("docker")
 
-    def resources(self) -> list[Resource]:
+    def resources(self) -> list[PhysicalResource]:
         self.asked.append("resources")
-        return [Resource(self.kind)]
+        return [self._resource]
+
+
+@pytest.fixture
+def left(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> LeftOnAws:
+    made = LeftOnAws(getattr(request, "param", "aws:s3/bucket:Bucket"))
+    monkeypatch.setattr(clean, "AwsTarget", lambda **_: made)
+    monkeypatch.setattr(clean._CleanAws, "_open", lambda *_: made)
+    return made
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_an_unconfirmed_clean_creates_and_removes_no_folder(tmp_path: Path, left: LeftOnAws, exists: bool) -> None:
+    path = tmp_path / ".kit" / "aws" / "e2w"
+    if exists:
+        path.mkdir(parents=True)
+
+    with pytest.raises(BadInput, match="asks before it destroys stack e2w, but the input is not a terminal"):
+        run(tmp_path, "--target aws --stack e2w")
+
+    assert (path.exists(), left.asked) == (exists, ["check"])
+
+
+def test_a_kept_stack_is_removed_on_request_alone(
+    tmp_path: Path, left: LeftOnAws, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = folder(tmp_path, "e2e", replace(KEPT, target="aws"), "aws")
+
+    with pytest.raises(BadInput, match=r"stack e2e was kept by --keep\. Add --kept"):
+        run(tmp_path, "--target aws --stack e2e --yes")
+    assert run(tmp_path, "--target aws --yes") == 0
+    assert "kept: stack e2e of e2e" in capsys.readouterr().err
+    assert (kept.exists(), left.asked) == (True, [])
 
 
 @pytest.mark.parametrize(
-    ("kind", "asked"),
+    ("left", "asked"),
     [
         ("aws:s3/bucket:Bucket", ["check", "start", "resources"]),
         ("docker:index/image:Image", ["check", "start", "resources", "docker"]),
     ],
+    indirect=["left"],
 )
-def test_a_stack_with_an_image_of_its_own_is_destroyed_with_docker_and_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, asked: list[str]
+def test_a_stack_needs_docker_only_for_an_image_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: LeftOnAws, asked: list[str]
 ) -> None:
-    left = LeftOnAws(kind)
-    monkeypatch.setattr(clean, "AwsTarget", lambda **_: left)
-    monkeypatch.setattr(clean._CleanAws, "_open", lambda *_: left)
-    monkeypatch.setattr(clean, "is_interactive", lambda: True)
-    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
-    held = workfolders.hold(tmp_path / ".kit" / "aws" / "e2e")
-    held.start(replace(KILLED, target="aws"))
-    held.close()
+    stdin = io.StringIO("n\n")
+    monkeypatch.setattr(stdin, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", stdin)
+    folder(tmp_path, "e2e", replace(KILLED, target="aws"), "aws")
 
-    clean.clean(CommandOptions("clean", target="aws"), root=tmp_path, interruption=Interruption())
+    assert run(tmp_path, "--target aws") == 1
 
     assert left.asked == asked
 
 
-def test_revisions_that_a_plain_destroy_left_are_told_where_there_is_nothing_to_destroy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_where_there_is_nothing_to_destroy_the_revisions_of_a_plain_destroy_are_mentioned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: LeftOnAws, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(clean, "AwsTarget", lambda **_: LeftOnAws("none"))
     monkeypatch.setattr(clean._CleanAws, "_open", lambda *_: None)
 
-    options = CommandOptions("clean", target="aws", stack="e2e", yes=True)
-    clean.clean(options, root=tmp_path, interruption=Interruption())
+    assert run(tmp_path, "--target aws --stack e2e --yes") == 0
 
     said = capsys.readouterr().err
     assert "stack e2e is not in Pulumi's backend: there is nothing to destroy" in said

@@ -1,15 +1,15 @@
 """The commands over a stack in a mocked AWS: what they read, print and return."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ecs_kit.automation.cli import abort, commands
-from ecs_kit.automation.cli.command_options import CommandOptions
+from ecs_kit.automation.cli import abort, command_options, commands
 from ecs_kit.automation.cli.deployed_stack import DeployedStack
-from ecs_kit.automation.errors import CallFailed, NoSuchRun, RunStillOpen, SeveralRuns
+from ecs_kit.automation.errors import BadInput, DriverError, SeveralRuns
 from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.automation.journeys import run_state, tables
 from ecs_kit.automation.stacks.clients import AwsClients
@@ -22,8 +22,10 @@ ROLE = "arn:aws:iam::123456789012:role/states"
 class World:
     """A pattern's tables, state machine, cluster and log group."""
 
-    def __init__(self, aws: AwsClients) -> None:
+    def __init__(self, aws: AwsClients, capsys: pytest.CaptureFixture[str]) -> None:
         self.aws = aws
+        self.capsys = capsys
+        self.said = ""
         self.cluster = aws.ecs.create_cluster(clusterName="kit")["cluster"]["clusterName"]
         machine = aws.stepfunctions.create_state_machine(name="kit", definition="{}", roleArn=ROLE)
         self.deployed = {
@@ -82,130 +84,109 @@ class World:
             },
         )
 
-    def do(self, monkeypatch: pytest.MonkeyPatch, options: CommandOptions) -> tuple[int, list[str]]:
+    def do(self, command: str) -> tuple[int, list[str]]:
         """Exit status and standard output of a command."""
-        lines: list[str] = []
-        monkeypatch.setattr(commands, "find", lambda *_args, **_kwargs: self.stack)
-        status = commands.run(options, root=Path("/kit"), interruption=Interruption(), write=lines.append)
-        return status, lines
+        options = command_options.parse(shlex.split(command))
+        status = commands.run(options, root=Path("/kit"), interruption=Interruption())
+        printed = self.capsys.readouterr()
+        self.said = printed.err
+        return status, printed.out.splitlines()
+
+    def runs(self, command: str) -> list[dict[str, Any]]:
+        """The runs that a command prints as JSON."""
+        status, lines = self.do(f"{command} --json")
+        document = json.loads("\n".join(lines))
+        assert (status, document["stack"]) == (0, "dev")
+        return list(document["runs"])
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch, aws: AwsClients) -> World:
+def world(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], aws: AwsClients) -> World:
     monkeypatch.setenv("SF_EXECUTION_HISTORY_TYPE", "SUCCESS")
     monkeypatch.setattr(commands, "AWS_POLL_SECONDS", 0.0)
-    return World(aws)
+    made = World(aws, capsys)
+    monkeypatch.setattr(commands, "find", lambda *_args, **_kwargs: made.stack)
+    return made
 
 
-def test_runs_are_listed_over_workflows_or_of_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_are_listed_over_workflows_or_of_one(world: World) -> None:
     for run_id, workflow in ((1, "w"), (3, "w"), (2, "other")):
         world.summary(run_id, "Completed", workflow=workflow, completed_tasks=2)
 
-    def listed(**options: Any) -> list[int]:
-        status, (text,) = world.do(monkeypatch, CommandOptions("runs", json=True, **options))
-        assert status == 0 and json.loads(text)["stack"] == "dev"
-        return [run["workflowRunId"] for run in json.loads(text)["runs"]]
-
-    assert listed() == [3, 2, 1]
-    assert listed(last=1) == [3]
-    assert listed(workflow="w") == [3, 1]
-    assert listed(workflow="none") == []
-    assert world.do(monkeypatch, CommandOptions("runs", workflow="none")) == (0, ["no runs yet"])
-    assert len(world.do(monkeypatch, CommandOptions("runs"))[1]) == 4
+    for options, listed in (("", [3, 2, 1]), ("--last 1", [3]), ("--workflow w", [3, 1]), ("--workflow none", [])):
+        assert [run["workflowRunId"] for run in world.runs(f"runs {options}")] == listed
+    assert world.do("runs --workflow none") == (0, ["no runs yet"])
+    assert len(world.do("runs")[1]) == 4
 
 
-def test_all_pages_of_the_summary_table_are_read(world: World) -> None:
-    """Scan and Query answer with 1 MB a page."""
-    text = {"S": "x" * 300_000}
-    for run_id in range(1, 9):
-        world.aws.dynamodb.put_item(
-            TableName="summary",
-            Item={"workflow_name": {"S": "w"}, "workflow_run_id": {"N": str(run_id)}, "workflow_specs": text},
-        )
-
-    for workflow in (None, "w"):
-        found = list(tables.summary_items(world.aws, world.deployed, workflow))
-        assert sorted(item["workflow_run_id"] for item in found) == list(range(1, 9))
-        assert all("workflow_specs" not in item for item in found)
-
-
-def test_the_newest_run_is_that_of_the_newest_execution_and_its_rows_are_its_own(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_newest_run_is_that_of_the_newest_execution_and_its_rows_are_its_own(world: World) -> None:
     arn = world.execution(workflowName="mine", workflowRunId="7")
     world.summary(7, "Running", arn=arn, workflow="mine", running_tasks=1, completed_tasks=1)
     world.row(7, "a", "Completed", workflow="mine")
     world.row(7, "b", "Completed", workflow="not mine")
 
-    status, (text,) = world.do(monkeypatch, CommandOptions("status", json=True))
-
-    (run,) = json.loads(text)["runs"]
-    assert status == 0
+    (run,) = world.runs("status")
     assert (run["workflowName"], run["workflowRunId"], run["status"]) == ("mine", 7, "Running")
     assert run["tasks"] == {"total": 2, "submitted": 1, "running": 0, "completed": 1, "failed": 0}
     assert run["execution"]["arn"] == arn
 
 
 @pytest.mark.parametrize("given", ["7", "no number", None])
-def test_a_run_that_was_refused_is_shown_without_the_rows_of_who_has_its_id(
-    world: World, monkeypatch: pytest.MonkeyPatch, given: str | None
-) -> None:
+def test_a_refused_run_is_shown_without_the_rows_of_another_run_with_its_id(world: World, given: str | None) -> None:
     world.summary(7, "Completed", arn="arn:another", completed_tasks=2)
     world.execution(workflowName="w", **({"workflowRunId": given} if given else {}))
 
-    status, lines = world.do(monkeypatch, CommandOptions("status"))
+    status, lines = world.do("status")
 
     assert status == 0 and lines[0].endswith(": NotRegistered")
     assert "  summary    none: the execution has registered no run" in lines
 
 
-def test_a_run_by_its_id_is_looked_for_in_all_workflows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_is_searched_by_its_id_in_all_workflows(world: World) -> None:
     world.summary(7, "Completed", workflow="other", completed_tasks=2)
     world.summary(8, "Completed")
     world.summary(8, "Completed", workflow="other")
 
-    assert "workflow other, run 7: Completed" in world.do(monkeypatch, CommandOptions("status", run=7))[1][0]
-    assert world.do(monkeypatch, CommandOptions("status", run=8, workflow="other"))[0] == 0
-    with pytest.raises(SeveralRuns, match="run 8 of workflow other"):
-        world.do(monkeypatch, CommandOptions("status", run=8))
-    with pytest.raises(NoSuchRun, match="stack dev has no run 9 of workflow w in pattern 1"):
-        world.do(monkeypatch, CommandOptions("status", run=9, workflow="w"))
-    with pytest.raises(NoSuchRun, match="stack dev has no run in pattern 1"):
-        world.do(monkeypatch, CommandOptions("status"))
+    assert "workflow other, run 7: Completed" in world.do("status --run 7")[1][0]
+    assert world.do("status --run 8 --workflow other")[0] == 0
+    for command, says in (
+        ("--run 8", "run 8 of workflow other"),
+        ("--run 9 --workflow w", "stack dev has no run 9 of workflow w in pattern 1"),
+        ("", "stack dev has no run in pattern 1"),
+    ):
+        with pytest.raises(BadInput, match=says):
+            world.do(f"status {command}")
 
 
 @pytest.mark.parametrize(
     ("ended", "status"), [("Completed", 0), ("CompletedWithFailures", 0), ("Failed", 1), ("Aborted", 1)]
 )
-def test_watch_follows_until_the_row_is_final_and_returns_whether_the_run_succeeded(
+def test_watch_follows_until_the_row_is_terminal_and_returns_whether_the_run_succeeded(
     world: World, monkeypatch: pytest.MonkeyPatch, ended: str, status: int
 ) -> None:
     world.summary(7, "Running", running_tasks=2)
     monkeypatch.setattr(commands.time, "sleep", lambda _seconds: world.summary(7, ended, completed_tasks=2))
 
-    returned, lines = world.do(monkeypatch, CommandOptions("watch", run=7))
+    returned, lines = world.do("watch --run 7")
 
     assert returned == status
     assert lines[0] == f"pattern 1, workflow w, run 7: {ended}"
 
 
-def test_watch_says_when_a_run_waits_for_capacity_and_when_it_does_so_no_longer(
-    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_watch_shows_while_a_run_waits_for_capacity(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     since = "2026-11-24T09:00:00.000Z"
     world.summary(7, "Running", running_tasks=2, waiting_since=since, waiting_reason="the quota is full")
     later = iter(["Running", "Completed"])
     monkeypatch.setattr(commands.time, "sleep", lambda _seconds: world.summary(7, next(later), running_tasks=2))
 
-    world.do(monkeypatch, CommandOptions("watch", run=7))
+    world.do("watch --run 7")
 
-    said = capsys.readouterr().err
-    assert said.count(f"(Running), waiting for capacity since {since}: the quota is full\n") == 1
-    assert said.count("(Running)\n") == 1
+    assert world.said.count(f"(Running), waiting for capacity since {since}: the quota is full\n") == 1
+    assert world.said.count("(Running)\n") == 1
 
 
 def test_abort_stops_the_execution_and_waits_for_rows_and_ecs_tasks(
-    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], passing: Any
+    world: World, monkeypatch: pytest.MonkeyPatch, passing: Any
 ) -> None:
     monkeypatch.setenv("SF_EXECUTION_HISTORY_TYPE", "FAILURE")
     arn = world.execution(workflowName="w", workflowRunId="7")
@@ -225,7 +206,7 @@ def test_abort_stops_the_execution_and_waits_for_rows_and_ecs_tasks(
     )
     passing.meanwhile = lambda: world.summary(7, "Aborted", arn=arn, failed_tasks=1, completed_tasks=1)
 
-    assert world.do(monkeypatch, CommandOptions("abort", cause="no longer wanted"))[0] == 0
+    assert world.do("abort --cause 'no longer wanted'")[0] == 0
 
     assert stopped == [
         {
@@ -234,42 +215,41 @@ def test_abort_stops_the_execution_and_waits_for_rows_and_ecs_tasks(
             "cause": "stopped with `abort` by arn:aws:sts::123456789012:user/moto: no longer wanted",
         }
     ]
-    said = capsys.readouterr().err
-    assert f"run 7 of workflow w (pattern 1): stopped execution {arn}" in said
-    assert "arn:task has stopped" in said
-    assert "Aborted; 1 of 2 tasks completed, 1 failed; none of its ECS tasks runs" in said
+    assert f"run 7 of workflow w (pattern 1): stopped execution {arn}" in world.said
+    assert "arn:task has stopped" in world.said
+    assert "Aborted; 1 of 2 tasks completed, 1 failed; none of its ECS tasks runs" in world.said
 
 
-def test_a_run_that_does_not_become_quiet_is_a_failure_that_says_what_runs(world: World, passing: Any) -> None:
+def test_a_run_that_does_not_become_quiet_is_a_failure(world: World, passing: Any) -> None:
     world.summary(7, "Running", running_tasks=2)
     key = run_state.RunKey(1, "w", 7, "")
 
-    with pytest.raises(RunStillOpen, match="after 900 s its summary says Running and no ECS task of it runs"):
+    with pytest.raises(DriverError, match="after 900 s its summary says Running and no ECS task of it runs"):
         abort.abort(world.aws, key, world.deployed, reason="", say=lambda _line: None, poll_seconds=300.0)
 
 
-def test_abort_is_about_one_run(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_abort_is_about_one_run(world: World) -> None:
     world.stack = DeployedStack("dev", {1: world.deployed, 2: world.deployed}, world.aws)
     world.summary(7, "Running", running_tasks=2)
 
     with pytest.raises(SeveralRuns, match=r"run 7 .*\(pattern 1\); run 7 .*\(pattern 2\)"):
-        world.do(monkeypatch, CommandOptions("abort", run=7))
+        world.do("abort --run 7")
     world.summary(7, "Completed", completed_tasks=2)
-    assert world.do(monkeypatch, CommandOptions("abort", run=7))[0] == 0
+    assert world.do("abort --run 7")[0] == 0
 
 
-def test_a_refused_call_is_an_error_with_a_message(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_call_is_an_error_with_a_message(world: World) -> None:
     world.aws.dynamodb.delete_table(TableName="summary")
 
-    with pytest.raises(CallFailed, match=r"AWS could not be asked: .*ResourceNotFoundException"):
-        world.do(monkeypatch, CommandOptions("runs"))
+    with pytest.raises(DriverError, match=r"AWS could not be asked: .*ResourceNotFoundException"):
+        world.do("runs")
 
 
 @pytest.mark.parametrize(
     ("execution_ends", "status", "consistent"),
     [(False, "Running", [False, False]), (False, "Completed", [False, True]), (True, "Running", [True, True])],
 )
-def test_only_what_does_not_change_any_more_is_read_strongly_consistent(
+def test_only_what_no_longer_changes_is_read_strongly_consistent(
     world: World, execution_ends: bool, status: str, consistent: list[bool]
 ) -> None:
     arn = world.execution()
@@ -286,9 +266,12 @@ def test_only_what_does_not_change_any_more_is_read_strongly_consistent(
     assert asked == consistent
 
 
-def test_past_runs_are_listed_page_by_page_and_not_strongly_consistent(world: World) -> None:
+@pytest.mark.parametrize("workflow", [None, "w"])
+def test_past_runs_are_listed_page_by_page_without_specs_and_not_strongly_consistent(
+    world: World, workflow: str | None
+) -> None:
     for run_id in (1, 2):
-        world.summary(run_id, "Completed")
+        world.summary(run_id, "Completed", workflow_specs="large")
     asked: list[dict[str, Any]] = []
 
     def one_a_page(params: dict[str, Any], **_: object) -> None:
@@ -297,7 +280,8 @@ def test_past_runs_are_listed_page_by_page_and_not_strongly_consistent(world: Wo
 
     world.aws.dynamodb.meta.events.register("provide-client-params.dynamodb", one_a_page)
 
-    found = [item["workflow_run_id"] for item in tables.summary_items(world.aws, world.deployed, "w")]
+    found = list(tables.summary_items(world.aws, world.deployed, workflow))
 
-    assert found == [1, 2]
+    assert sorted(item["workflow_run_id"] for item in found) == [1, 2]
+    assert not any("workflow_specs" in item for item in found)
     assert len(asked) >= 2 and not any("ConsistentRead" in each for each in asked)

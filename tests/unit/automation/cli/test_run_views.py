@@ -1,11 +1,10 @@
 """Runs as documents, lines and tables."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from ecs_kit.automation.cli import run_views
-from ecs_kit.automation.cli.abort import Look, cause, done
+from ecs_kit.automation.cli.abort import Look, done
 from ecs_kit.automation.journeys.run_state import RunKey, RunState
 
 KEY = RunKey(1, "w", 1795510747476181, "arn:execution")
@@ -41,7 +40,7 @@ REFUSED = RunState(
 FORGOTTEN = RunState(KEY, None, {**SUMMARY, "status": "Completed"}, ())
 
 
-def test_a_run_is_over_when_its_row_is_final_whatever_its_execution_is() -> None:
+def test_a_run_is_over_when_its_row_is_terminal_whatever_its_execution_is() -> None:
     aborted = {"status": "ABORTED", "startDate": BEGAN}
     for status in ("Completed", "CompletedWithFailures", "Failed", "Aborted", "TimedOut"):
         assert run_views.is_over(state(status=status))
@@ -51,19 +50,13 @@ def test_a_run_is_over_when_its_row_is_final_whatever_its_execution_is() -> None
     assert run_views.is_over(REFUSED) and run_views.is_over(FORGOTTEN)
 
 
-def test_only_two_statuses_are_a_success() -> None:
-    ended = ("Completed", "CompletedWithFailures", "Failed", "Aborted", "TimedOut", "Running")
-    assert [run_views.succeeded(state(status=status)) for status in ended] == [True, True, False, False, False, False]
-    assert not run_views.succeeded(REFUSED)
-
-
 def test_a_run_without_a_row_has_the_status_that_follows_from_its_execution() -> None:
     assert run_views.status_of(UNREGISTERED) == "NotRegistered"
     assert run_views.status_of(REFUSED) == "Failed"
     assert run_views.status_of(state()) == "Running"
 
 
-def test_the_document_of_a_run_that_goes_on() -> None:
+def test_the_document_of_an_active_run() -> None:
     asked: list[str] = []
     document = run_views.document(
         state(None, row("a", "Completed"), row("b", "Running"), row("c", "Failed", error="E", exit_code=1)),
@@ -111,10 +104,7 @@ def test_the_document_of_a_run_that_goes_on() -> None:
 
 
 def test_a_run_that_waits_for_capacity_says_since_when() -> None:
-    waiting = replace(
-        state(),
-        summary={**(state().summary or {}), "waiting_since": "2026-11-24T09:00:00.000Z", "waiting_reason": "full"},
-    )
+    waiting = state(waiting_since="2026-11-24T09:00:00.000Z", waiting_reason="full")
     document = run_views.document(waiting, lambda _: [])
     assert document["waitingForCapacitySince"] == "2026-11-24T09:00:00.000Z"
     assert "  waiting    for capacity since 2026-11-24T09:00:00.000Z: full" in run_views.lines(document)
@@ -159,14 +149,12 @@ def test_a_stopped_run_is_quiet_only_when_rows_counts_and_ecs_tasks_agree() -> N
     assert Look(REFUSED, ()).is_quiet
 
 
-def test_what_is_said_of_a_stopped_run() -> None:
-    aborted = state(status="Aborted", failed_tasks=2, running_tasks=0)
+def test_a_stopped_run_names_ten_of_its_ecs_tasks() -> None:
+    lines = done(state(status="Aborted", failed_tasks=2, running_tasks=0), [f"arn:{number:02}" for number in range(12)])
 
-    assert done(aborted, ["arn:b", "arn:a"]) == [
-        "arn:a has stopped",
-        "arn:b has stopped",
+    assert lines[9:] == [
+        "arn:09 has stopped",
+        "2 more ECS tasks have stopped",
         "run 1795510747476181 of workflow w (pattern 1): Aborted; 1 of 3 tasks completed, 2 failed; "
         "none of its ECS tasks runs",
     ]
-    assert done(aborted, [f"arn:{number:02}" for number in range(12)])[10] == "2 more ECS tasks have stopped"
-    assert cause("arn:me", "no longer wanted") == "stopped with `abort` by arn:me: no longer wanted"

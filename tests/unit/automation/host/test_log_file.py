@@ -1,22 +1,70 @@
-"""Logs never stand in the way of what they tell about."""
+"""Output whose failure never stops the driver."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
-from ecs_kit.automation.host.log_file import LogFile
+import pytest
+
+from ecs_kit.automation.host.log_file import LogFile, TolerantStream, tolerant_stderr
+
+ROOT = Path(__file__).resolve().parents[4]
+
+SAYS = """
+import sys
+from ecs_kit.automation.cli.entry_point import exit_status
+
+def act(_interruption):
+    assert not sys.stderr.isatty()
+    for number in range(3):
+        print("said", number, file=sys.stderr, flush=True)
+    return 7
+
+sys.exit(exit_status(act))
+"""
 
 
-def test_what_is_written_is_appended(tmp_path: Path) -> None:
-    log = LogFile(tmp_path / "log")
-    log.write("a\n")
-    log.write("b\n")
-
-    assert (tmp_path / "log").read_text() == "a\nb\n"
-
-
-def test_a_log_that_cannot_be_written_is_left_out(tmp_path: Path) -> None:
+def test_a_log_is_appended_to_and_what_cannot_be_written_is_dropped(tmp_path: Path) -> None:
     log = LogFile(tmp_path / "folder" / "log")
     log.write("lost\n")
     (tmp_path / "folder").mkdir()
     log.write("kept\n")
+    log.write("too\n")
 
-    assert (tmp_path / "folder" / "log").read_text() == "kept\n"
+    assert (tmp_path / "folder" / "log").read_text() == "kept\ntoo\n"
+
+
+def test_a_stream_drops_everything_after_its_reader_has_gone() -> None:
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w", encoding="utf-8") as stream:
+        lasting = TolerantStream(stream)
+        lasting.write("read\n")
+        lasting.flush()
+        assert os.read(reader, 100) == b"read\n"
+        os.close(reader)
+        for _ in range(2):
+            assert lasting.write("not read\n") == 9
+            lasting.flush()
+        assert (lasting.isatty(), lasting.encoding) == (False, "utf-8")
+
+
+@pytest.mark.parametrize("redirection", ["", "2>&-"])
+def test_the_exit_status_does_not_depend_on_standard_error(redirection: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run(
+        ["sh", "-c", f'exec "$0" -c "$1" {redirection}', sys.executable, SAYS],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=writer,
+        check=False,
+    )
+    os.close(writer)
+    assert ended.returncode == 7
+
+
+def test_standard_error_is_restored() -> None:
+    before = sys.stderr
+    with tolerant_stderr():
+        assert sys.stderr is not before
+    assert sys.stderr is before

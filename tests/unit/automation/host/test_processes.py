@@ -1,4 +1,4 @@
-"""Finding and ending the processes of a run whose driver is gone."""
+"""The processes of a run whose driver was killed are found and ended."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ecs_kit.automation.errors import ProcessesRemain
+from ecs_kit.automation.errors import DriverError
 from ecs_kit.automation.host import processes
 from ecs_kit.automation.host.processes import Process, belongs
 
@@ -46,7 +46,7 @@ def test_what_belongs_to_a_run(what: str, arguments: list[str], environment: dic
         ([], {}),
     ],
 )
-def test_what_does_not(arguments: list[str], environment: dict[str, str]) -> None:
+def test_what_does_not_belong_to_it(arguments: list[str], environment: dict[str, str]) -> None:
     """A user's shell on a kept stack, somebody who reads along, another run whose name begins alike."""
     assert belongs(FOLDER, arguments, environment) is None
 
@@ -63,7 +63,7 @@ def started(folder: Path, body: str) -> "subprocess.Popen[str]":
     return process
 
 
-def test_every_process_of_a_run_is_ended_also_one_that_will_not_hear_and_no_other(tmp_path: Path, passing: Any) -> None:
+def test_every_process_of_a_run_and_no_other_is_ended_even_if_it_ignores_sigterm(tmp_path: Path, passing: Any) -> None:
     deaf = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
     with started(tmp_path / "1", deaf) as ours, started(tmp_path / "11", "pass") as other:
         assert processes.find(tmp_path / "1") == [Process(ours.pid, "process")]
@@ -76,7 +76,7 @@ def test_every_process_of_a_run_is_ended_also_one_that_will_not_hear_and_no_othe
     assert processes.end(tmp_path / "1") == []
 
 
-def test_an_emulator_is_asked_first_and_killed_when_it_does_not_hear(
+def test_an_emulator_is_terminated_first_and_killed_when_it_does_not_end(
     monkeypatch: pytest.MonkeyPatch, passing: Any
 ) -> None:
     sent: list[tuple[int, str]] = []
@@ -90,9 +90,9 @@ def test_an_emulator_is_asked_first_and_killed_when_it_does_not_hear(
     assert sent == [(1, "SIGTERM"), (3, "SIGKILL"), (1, "SIGKILL"), (2, "SIGKILL"), (3, "SIGKILL")]
 
 
-def test_what_does_not_end_at_all_is_named(monkeypatch: pytest.MonkeyPatch, passing: Any) -> None:
+def test_processes_that_do_not_end_are_named(monkeypatch: pytest.MonkeyPatch, passing: Any) -> None:
     monkeypatch.setattr(processes, "find", lambda _folder: [Process(7, "engine")])
     monkeypatch.setattr(processes, "tell", lambda *_: None)
 
-    with pytest.raises(ProcessesRemain, match="do not end: engine 7"):
+    with pytest.raises(DriverError, match="do not end: engine 7"):
         processes.end(Path("/r"))

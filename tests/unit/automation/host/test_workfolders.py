@@ -1,4 +1,4 @@
-"""Whose a work folder is: a living driver's, or nobody's."""
+"""A work folder belongs to an active driver, or is abandoned."""
 
 import json
 import shutil
@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from ecs_kit.automation.errors import FolderInUse
 from ecs_kit.automation.host import workfolders
-from ecs_kit.automation.host.workfolders import FolderInUse, Record
+from ecs_kit.automation.host.workfolders import Record
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -38,7 +39,7 @@ def record() -> Record:
     return Record.of_this_process(target="local", stack="e2e", plugins="bundled")
 
 
-def test_a_folder_belongs_to_who_holds_it_until_that_process_is_gone(tmp_path: Path) -> None:
+def test_a_folder_belongs_to_its_holder_until_that_process_ends(tmp_path: Path) -> None:
     folder = tmp_path / "runs" / "a"
     with holder(folder) as other:
         with pytest.raises(FolderInUse, match=f"process {other.pid}, started "):
@@ -51,7 +52,7 @@ def test_a_folder_belongs_to_who_holds_it_until_that_process_is_gone(tmp_path: P
     workfolders.hold(folder).close()
 
 
-def test_what_is_abandoned_is_held_while_it_is_looked_at(tmp_path: Path) -> None:
+def test_an_abandoned_folder_is_locked_while_it_is_inspected(tmp_path: Path) -> None:
     workfolders.hold(tmp_path / "a").close()
 
     for held in workfolders.abandoned(tmp_path):
@@ -60,7 +61,7 @@ def test_what_is_abandoned_is_held_while_it_is_looked_at(tmp_path: Path) -> None
     assert list(workfolders.abandoned(tmp_path / "none")) == []
 
 
-def test_a_folder_that_its_holder_removed_is_made_anew(tmp_path: Path) -> None:
+def test_a_folder_that_its_holder_removed_is_created_again(tmp_path: Path) -> None:
     first = workfolders.hold(tmp_path / "a")
     first.discard_new()
     assert not first.is_there
@@ -71,7 +72,7 @@ def test_a_folder_that_its_holder_removed_is_made_anew(tmp_path: Path) -> None:
     second.close()
 
 
-def test_a_folder_that_goes_before_it_can_be_locked_is_passed_over_or_made_anew(
+def test_a_folder_that_is_removed_before_it_is_locked_is_skipped_or_created_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another driver removes its folder between the look at it and the opening of its lock."""
@@ -93,7 +94,7 @@ def test_a_folder_that_goes_before_it_can_be_locked_is_passed_over_or_made_anew(
     assert removed and (tmp_path / "a").is_dir()
 
 
-def test_a_folder_that_was_there_already_is_not_discarded(tmp_path: Path) -> None:
+def test_an_existing_folder_is_not_discarded(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     held = workfolders.hold(tmp_path / "a")
     held.discard_new()
@@ -101,7 +102,7 @@ def test_a_folder_that_was_there_already_is_not_discarded(tmp_path: Path) -> Non
     held.close()
 
 
-def test_a_record_is_written_changed_and_given_back_to_its_predecessor(tmp_path: Path) -> None:
+def test_a_record_is_written_changed_and_replaced_by_its_predecessor(tmp_path: Path) -> None:
     folder = tmp_path / "a"
     held = workfolders.hold(folder)
     held.start(record())
@@ -121,11 +122,14 @@ def test_a_record_is_written_changed_and_given_back_to_its_predecessor(tmp_path:
     held.close()
 
 
-def test_what_cannot_be_read_is_no_record_and_what_a_later_version_adds_is_passed_over(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"pid": 1', "null", "7", "\xff"])
+def test_what_cannot_be_read_is_no_record(tmp_path: Path, text: str) -> None:
     assert workfolders.read(tmp_path) is None
-    for text in ("", "[]", "{}", '{"pid": 1', "null"):
-        assert workfolders.parse(text) is None
+    (tmp_path / "run.json").write_text(text, encoding="latin-1")
+    assert workfolders.read(tmp_path) is None
+
+
+def test_fields_of_a_later_version_are_ignored(tmp_path: Path) -> None:
     known = {"pid": 1, "started": "t", "command": ["e2e.py"], "target": "local", "stack": "e2e", "plugins": "bundled"}
-    assert workfolders.parse(json.dumps({**known, "colour": "blue"})) == Record(
-        1, "t", ("e2e.py",), "local", "e2e", "bundled"
-    )
+    (tmp_path / "run.json").write_text(json.dumps({**known, "colour": "blue"}))
+    assert workfolders.read(tmp_path) == Record(1, "t", ("e2e.py",), "local", "e2e", "bundled")

@@ -83,7 +83,7 @@ class FakeTarget:
     config: Mapping[str, str] = {}
     aws = None
     identity = Identity("000000000000", "us-east-1", "arn:root")
-    pulumi = PulumiInstallation(Path("/bin/true"), "3.259.0", "path")
+    pulumi = PulumiInstallation(Path("/bin/true"), "3.259.0")
 
     def __init__(self, world: World, name: str, asks: bool) -> None:
         self.world, self.name, self.asks_before_deploying = world, name, asks

@@ -1,4 +1,4 @@
-"""The Docker engine that the driver checks is the one that Pulumi's plugin is led to."""
+"""The Docker engine that the driver checks is the one that Pulumi's plugin uses."""
 
 import json
 import os
@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from ecs_kit.automation.cli import e2e, e2e_options
-from ecs_kit.automation.errors import BuildPlatformMissing, DockerEndpointUnusable, DockerNeeded
-from ecs_kit.automation.stacks import aws, docker_host
+from ecs_kit.automation.errors import BadInput, DockerEndpointUnusable, DockerNeeded
+from ecs_kit.automation.stacks import docker_host
+from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.automation.stacks.target import PulumiInstallation, Target
 from ecs_kit.components.program import check_config
 
@@ -76,18 +77,18 @@ def docker(tmp_path: Path) -> Docker:
 
 
 def test_the_context_s_engine_is_checked_and_handed_on(docker: Docker) -> None:
-    assert docker_host.lead(docker.environment()) == {"DOCKER_HOST": COLIMA}
+    assert docker_host.engine_environment(docker.environment()) == {"DOCKER_HOST": COLIMA}
     assert docker.asked == ["context inspect none", f"version --format {COLIMA}"]
 
 
 def test_docker_host_goes_before_contexts(docker: Docker) -> None:
     environment = docker.environment(DOCKER_HOST="unix:///mine", DOCKER_CONTEXT="colima")
-    assert docker_host.lead(environment) == {"DOCKER_CONTEXT": ""}
+    assert docker_host.engine_environment(environment) == {"DOCKER_CONTEXT": ""}
     assert docker.asked == ["version --format unix:///mine"]
 
 
 def test_docker_context_is_resolved_once(docker: Docker) -> None:
-    added = docker_host.lead(docker.environment(DOCKER_CONTEXT="colima"))
+    added = docker_host.engine_environment(docker.environment(DOCKER_CONTEXT="colima"))
     assert added == {"DOCKER_HOST": COLIMA, "DOCKER_CONTEXT": ""}
 
 
@@ -95,19 +96,19 @@ def test_docker_context_is_resolved_once(docker: Docker) -> None:
 def test_a_docker_that_does_not_answer_is_named(docker: Docker, command: str) -> None:
     docker.fails(command)
     with pytest.raises(DockerNeeded, match=f"docker: {command} does not work"):
-        docker_host.lead(docker.environment())
+        docker_host.engine_environment(docker.environment())
 
 
 @pytest.mark.parametrize(("server", "reason"), [("null", "names no server"), ("Server: 28", "printed no JSON")])
 def test_an_answer_that_is_not_docker_s_is_named(docker: Docker, server: str, reason: str) -> None:
     docker.answers(version=server)
     with pytest.raises(DockerNeeded, match=reason):
-        docker_host.lead(docker.environment())
+        docker_host.engine_environment(docker.environment())
 
 
 def test_no_docker_at_all(tmp_path: Path) -> None:
     with pytest.raises(DockerNeeded, match="no `docker` on PATH"):
-        docker_host.lead({"PATH": str(tmp_path)})
+        docker_host.engine_environment({"PATH": str(tmp_path)})
 
 
 @pytest.mark.parametrize(
@@ -151,45 +152,26 @@ def test_a_host_s_certificates_are_the_same_for_both() -> None:
         docker_host.host_environment({**remote, "DOCKER_CERT_PATH": "/certs"})
 
 
-def test_an_image_for_the_engine_s_own_processor_needs_no_emulator(docker: Docker) -> None:
-    docker_host.lead(docker.environment(), "linux/amd64")
+def test_an_image_for_another_processor_than_the_engine_s_needs_an_emulator(docker: Docker) -> None:
+    docker_host.engine_environment(docker.environment(), "linux/amd64")
     assert len(docker.asked) == 2
-
-
-def test_an_image_for_another_processor_needs_an_emulator(docker: Docker) -> None:
     docker.answers(buildx=BUILDER)
-    docker_host.lead(docker.environment(), "linux/arm64")
+    docker_host.engine_environment(docker.environment(), "linux/arm64")
     assert docker.asked[-1] == f"buildx inspect {COLIMA}"
     docker.answers(buildx=BUILDER.replace(", linux/arm64*", ""))
-    with pytest.raises(
-        BuildPlatformMissing, match=r"for linux/arm64.* is linux/amd64 without .*binfmt --install arm64`"
-    ):
-        docker_host.lead(docker.environment(), "linux/arm64")
-
-
-def test_an_emulator_that_cannot_be_seen_is_none(docker: Docker) -> None:
-    with pytest.raises(BuildPlatformMissing, match="set cpuArchitecture"):
-        docker_host.lead(docker.environment(), "linux/arm64")
-
-
-class Aws:
-    """As much of AWS as a check asks."""
-
-    def __init__(self, *_: Any, **__: Any) -> None:
-        self.sts = self
-
-    def get_caller_identity(self) -> dict[str, str]:
-        return {"Account": "123456789012", "Arn": "arn"}
+    with pytest.raises(BadInput, match=r"for linux/arm64.* is linux/amd64 without .*binfmt --install arm64`"):
+        docker_host.engine_environment(docker.environment(), "linux/arm64")
+    docker.fails("buildx")
+    with pytest.raises(BadInput, match="set cpuArchitecture"):
+        docker_host.engine_environment(docker.environment(), "linux/arm64")
 
 
 @pytest.fixture
-def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Target]:
+def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, aws: AwsClients) -> Callable[..., Target]:
     """The driver's check of `--target aws` with a configuration, where PATH is a folder."""
-    for name, value in {"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}.items():
-        monkeypatch.setenv(name, value)
-    for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "AWS_ENDPOINT_URL"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(aws, "AwsClients", Aws)
 
     def made(path: str, **config: str) -> Target:
         monkeypatch.setenv("PATH", path)
@@ -202,16 +184,16 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Targ
 
 
 def test_pulumi_and_the_user_s_shell_get_the_engine_that_was_checked(
-    docker: Docker, check: Callable[..., Target], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    docker: Docker, check: Callable[..., Target], tmp_path: Path
 ) -> None:
     made = check(docker.environment()["PATH"])
-    monkeypatch.setattr(made, "_pulumi", PulumiInstallation(tmp_path / "pulumi", "3.259.0", "path"))
+    made.pulumi = PulumiInstallation(tmp_path / "pulumi", "3.259.0")
     assert made.environment["DOCKER_HOST"] == COLIMA
     assert f"export DOCKER_HOST={COLIMA}" in made.how_to_remove("e2e", tmp_path)
 
 
 def test_the_image_is_for_the_configured_processor(docker: Docker, check: Callable[..., Target]) -> None:
-    with pytest.raises(BuildPlatformMissing, match="linux/arm64"):
+    with pytest.raises(BadInput, match="linux/arm64"):
         check(docker.environment()["PATH"], cpuArchitecture="ARM64")
 
 

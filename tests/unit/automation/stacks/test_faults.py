@@ -1,4 +1,4 @@
-"""Faults for the runs of a journey: a file of rules, and how long they hold."""
+"""Faults for the runs of a journey: a file of rules, and how long they are injected."""
 
 import json
 from collections.abc import Mapping
@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ecs_kit.automation.errors import DriverError, FaultsUnusable
 from ecs_kit.automation.stacks import faults
 from local_aws.emulator.faults import Call, FaultPlan, parse_rules
 
@@ -27,7 +28,7 @@ def written(folder: Path, content: Any) -> Path:
 
 
 @pytest.mark.parametrize("wrap", [list, lambda rules: {"rules": rules}])
-def test_a_rule_meets_the_stack_s_calls_and_spares_the_driver_s_unless_it_names_a_caller(
+def test_a_rule_applies_to_the_stack_s_calls_and_not_the_driver_s_unless_it_names_a_caller(
     tmp_path: Path, wrap: Any
 ) -> None:
     rules = read(written(tmp_path, wrap([RULE, {**RULE, "operation": "ListTasks", "caller": "*"}])))
@@ -52,15 +53,15 @@ def test_a_rule_meets_the_stack_s_calls_and_spares_the_driver_s_unless_it_names_
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_with_place_and_advice(tmp_path: Path, content: Any, says: str) -> None:
-    with pytest.raises(faults.FaultsUnusable, match=f"--faults {tmp_path}/faults.json: {says}.*docs/faults.md"):
+    with pytest.raises(FaultsUnusable, match=f"--faults {tmp_path}/faults.json: {says}.*docs/faults.md"):
         read(written(tmp_path, content))
 
 
-def test_a_file_that_is_not_there_or_no_text_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(faults.FaultsUnusable, match="No such file"):
+def test_a_file_that_does_not_exist_or_is_no_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FaultsUnusable, match="No such file"):
         read(tmp_path / "none.json")
     (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(faults.FaultsUnusable, match="not a text in UTF-8"):
+    with pytest.raises(FaultsUnusable, match="not a text in UTF-8"):
         read(tmp_path / "binary.json")
 
 
@@ -84,7 +85,7 @@ class Recorder:
         return [{"name": "rule 0", "matched": 2, "met": 1}]
 
 
-def test_faults_end_with_the_block_and_what_they_met_is_kept_however_it_ends() -> None:
+def test_faults_end_with_the_block_and_their_counts_are_kept_however_it_ends() -> None:
     recorder, met = Recorder(), list[dict[str, Any]]()
     with pytest.raises(ZeroDivisionError), faults.Faults([RULE], recorder).injected(met):
         assert recorder.told == [[RULE]]
@@ -95,5 +96,5 @@ def test_faults_end_with_the_block_and_what_they_met_is_kept_however_it_ends() -
 
 def test_an_emulator_that_ended_meanwhile_is_an_error_with_a_message() -> None:
     recorder = Recorder()
-    with pytest.raises(faults.InjectorLost, match=r"refused.*Its log"), faults.Faults([RULE], recorder).injected([]):
+    with pytest.raises(DriverError, match=r"refused.*Its log"), faults.Faults([RULE], recorder).injected([]):
         recorder.ended = True

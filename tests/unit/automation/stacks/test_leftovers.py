@@ -30,14 +30,14 @@ def test_the_inventory_knows_what_each_service_calls_a_resource() -> None:
     assert had.ids == {"f", "arn:cluster", "vpc-1"}
 
 
-def test_an_account_without_the_stack_s_things_has_no_leftovers(aws: AwsClients) -> None:
+def test_resources_of_other_stacks_are_no_leftovers(aws: AwsClients) -> None:
     aws.s3.create_bucket(Bucket="somebody-elses")
     had = leftovers.inventory("e2e", [resource("aws:s3/bucket:Bucket", "kit-bucket", bucket="kit-bucket")])
 
     assert leftovers.find(aws, had) == leftovers.Leftovers()
 
 
-def test_what_lives_is_named_by_service_and_what_aws_keeps_is_apart(aws: AwsClients) -> None:
+def test_leftovers_are_named_by_service_and_what_aws_keeps_is_apart(aws: AwsClients) -> None:
     vpc = aws.ec2.create_vpc(CidrBlock="10.110.0.0/16")["Vpc"]["VpcId"]
     subnet = aws.ec2.create_subnet(VpcId=vpc, CidrBlock="10.110.0.0/20")["Subnet"]["SubnetId"]
     tags = [{"ResourceType": "internet-gateway", "Tags": [{"Key": "kit:stack", "Value": "e2e"}]}]
@@ -103,6 +103,7 @@ def test_what_is_on_a_second_page_is_found(aws: AwsClients) -> None:
         s3.add_response("list_buckets", {"Buckets": [{"Name": "kit-bucket"}]}, {**page, "ContinuationToken": "more"})
         events.add_response("list_rules", {"Rules": [{"Name": "other"}], "NextToken": "more"}, {})
         events.add_response("list_rules", {"Rules": [{"Name": "kit-sweep"}]}, {"NextToken": "more"})
+        events.add_response("list_rules", {"Rules": []}, {"NamePrefix": leftovers.MANAGED_RULE})
 
         assert leftovers.find(aws, had).living == ("events rule kit-sweep", "s3 bucket kit-bucket")
 

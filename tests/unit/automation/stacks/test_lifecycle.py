@@ -1,4 +1,4 @@
-"""What the driver makes of the engine's events and of a stack's state."""
+"""The engine's events, errors and state, as the driver reads them."""
 
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,13 @@ def metadata(op: str, type_token: str = "aws:ecs/cluster:Cluster") -> dict[str, 
     return {"metadata": {"op": op, "urn": urn, "type": type_token, "provider": "", "new": new}}
 
 
-def test_steps_are_passed_on_and_those_that_change_something_kept() -> None:
+def test_steps_are_passed_on_and_those_that_change_a_resource_are_kept() -> None:
     seen: list[ResourceStep] = []
     listener = lifecycle._Listener(seen.append)
 
     listener(event(resourcePreEvent=metadata("same")))
     listener(event(resourcePreEvent=metadata("create")))
+    listener(event(resourcePreEvent=metadata("create", "pulumi:providers:aws")))
     listener(event(resOutputsEvent=metadata("create")))
     listener(event(resOpFailedEvent=metadata("update")))
     listener(event(summaryEvent={"resourceChanges": {"create": 1, "same": 1}}))
@@ -45,18 +46,8 @@ def test_steps_are_passed_on_and_those_that_change_something_kept() -> None:
         ("create", "done"),
         ("update", "failed"),
     ]
-    assert listener.steps == [
-        ResourceStep("create", "aws:ecs/cluster:Cluster", "c", inputs={"name": "c"}, state="started")
-    ]
-    assert listener.counts == {"create": 1, "same": 1}
-
-
-def test_the_engine_s_own_resources_are_not_shown() -> None:
-    seen: list[ResourceStep] = []
-
-    lifecycle._Listener(seen.append)(event(resourcePreEvent=metadata("create", "pulumi:providers:aws")))
-
-    assert seen == []
+    created = ResourceStep("create", "aws:ecs/cluster:Cluster", "c", inputs={"name": "c"}, state="started")
+    assert listener.changes == Changes({"create": 1, "same": 1}, (created,))
 
 
 def test_errors_are_collected_once_in_plain_text_with_their_resource() -> None:
@@ -93,22 +84,11 @@ def test_resources_whose_creation_did_not_end_are_part_of_the_state() -> None:
         ],
     }
 
+    assert physical_resources({}) == []
     assert [(found.urn, found.id, dict(found.inputs)) for found in physical_resources(deployment)] == [
         ("b", "bucket", {}),
         ("n", "", {"bucket": "new"}),
     ]
-
-
-def test_an_empty_state_has_no_resources() -> None:
-    assert physical_resources({}) == []
-
-
-def test_what_the_engine_said_is_the_error() -> None:
-    with pytest.raises(StackOperationFailed) as failed:
-        with lifecycle._translated("up", "e2e", ["bucket: no such thing"]):
-            raise CommandError(CommandResult("out", "err", 255))
-
-    assert str(failed.value) == "pulumi up failed:\n  bucket: no such thing"
 
 
 CLOSING = "Vpc: grpc: the client connection is closing"
@@ -121,27 +101,23 @@ GONE = "pulumi-resource-docker exited prematurely. This is *always* a bug in the
         (["image: no engine", CLOSING, GONE], ["image: no engine"]),
         ([CLOSING], [CLOSING]),
         (["image: error reading from server: EOF", GONE], ["image: error reading from server: EOF", GONE]),
+        ([], ["code: 255", "stdout: out", "stderr: passphrase must be set"]),
     ],
-    ids=["after an error", "alone", "a plugin that broke"],
+    ids=["after an error", "alone", "a plugin that broke", "no diagnostics"],
 )
-def test_what_only_follows_from_an_error_is_not_shown(said: list[str], shown: list[str]) -> None:
-    with pytest.raises(StackOperationFailed) as failed:
-        with lifecycle._translated("up", "e2e", said):
-            raise CommandError(CommandResult("out", "err", 255))
+def test_the_engine_s_diagnostics_are_the_error_without_what_only_follows(said: list[str], shown: list[str]) -> None:
+    with (
+        pytest.raises(StackOperationFailed, match="pulumi up failed:") as failed,
+        lifecycle._translated("up", "e2e", said),
+    ):
+        raise CommandError(CommandResult("out", "passphrase must be set", 255))
 
-    assert list(failed.value.diagnostics) == shown
-
-
-def test_without_diagnostics_the_last_output_is_the_error() -> None:
-    with pytest.raises(StackOperationFailed, match="passphrase must be set"):
-        with lifecycle._translated("up", "e2e", []):
-            raise CommandError(CommandResult("", "error: passphrase must be set", 255))
+    assert [line.strip() for text in failed.value.diagnostics for line in text.splitlines()] == shown
 
 
 def test_somebody_else_s_lock_is_not_broken() -> None:
-    with pytest.raises(NotYourStack, match="pulumi cancel --stack e2e"):
-        with lifecycle._translated("up", "e2e", []):
-            raise ConcurrentUpdateError(CommandResult("", "the stack is currently locked by 1 lock", 255))
+    with pytest.raises(NotYourStack, match="pulumi cancel --stack e2e"), lifecycle._translated("up", "e2e", []):
+        raise ConcurrentUpdateError(CommandResult("", "the stack is currently locked by 1 lock", 255))
 
 
 LOCKED = """error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or …

@@ -1,4 +1,4 @@
-"""The Pulumi CLI as a child that signals reach only through the driver."""
+"""Signals reach the Pulumi CLI only through the driver."""
 
 import os
 import signal
@@ -17,27 +17,18 @@ ROOT = Path(__file__).resolve().parents[4]
 DRIVER = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from ecs_kit.automation.host.interruption import Interrupted, InterruptedAgain, Interruption
 from ecs_kit.automation.stacks.pulumi_process import PulumiProcess
 
-interruption = Interruption()
-
-
-def say(line):
-    # In one write: two threads say something, and print() writes a line and its end apart.
-    sys.stdout.write(line + "\\n")
-    sys.stdout.flush()
-
-
+interruption, say = Interruption(), partial(print, flush=True)
 pulumi = PulumiProcess(Path(sys.argv[1]), version="3.259.0", environment={{}}, interruption=interruption, say=say)
 with interruption.installed():
     try:
-        if sys.argv[2] == "breakable":
-            with interruption.breakable():
-                pulumi.run(["up"], ".", {{}}, say)
-        else:
-            pulumi.run(["destroy"], ".", {{}}, say)
+        with interruption.breakable() if sys.argv[2] == "breakable" else nullcontext():
+            pulumi.run(["up"], ".", {{}})
         say("returned")
     except InterruptedAgain:
         say("interrupted again")
@@ -45,14 +36,12 @@ with interruption.installed():
         say("interrupted")
 """
 
-POLITE_ENGINE = """\
-import signal, sys
+ENGINE = """
+import os, signal, sys
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-print("engine: ready", flush=True)
-signal.sigwait([signal.SIGINT])
-print("engine: finishing", flush=True)
-sys.exit(1)
+print(f"leads its session: {os.getsid(0) == os.getpid()}", file=open(sys.argv[0] + ".out", "w"))
 """
+HEEDS_SIGINT = ENGINE + "signal.sigwait([signal.SIGINT]); "
 
 
 def executable(path: Path, source: str) -> Path:
@@ -61,71 +50,49 @@ def executable(path: Path, source: str) -> Path:
     return path
 
 
-def start_driver(engine: Path, mode: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-c", DRIVER, str(engine), mode],
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
+def start(engine: Path, mode: str) -> "subprocess.Popen[str]":
+    """A driver that runs an engine, once that has begun."""
+    out = engine.with_name("pulumi.out")
+    os.mkfifo(out)
+    driver = subprocess.Popen(
+        [sys.executable, "-c", DRIVER, str(engine), mode], stdout=subprocess.PIPE, text=True, start_new_session=True
     )
+    assert out.read_text() == "leads its session: True\n"
+    return driver
 
 
-def lines_until(process: "subprocess.Popen[str]", last: str) -> list[str]:
-    assert process.stdout is not None
-    lines = []
-    for line in process.stdout:
-        lines.append(line.strip())
-        if line.strip() == last:
-            return lines
-    return lines
-
-
-def test_a_signal_to_the_whole_terminal_reaches_the_engine_once_and_lets_it_finish(tmp_path: Path) -> None:
-    fifo = tmp_path / "pulumi.fifo"
+def test_a_signal_to_the_whole_terminal_lets_the_engine_finish(tmp_path: Path) -> None:
+    fifo = tmp_path / "pulumi.in"
     os.mkfifo(fifo)
-    slow = POLITE_ENGINE.replace("sys.exit(1)", "open(sys.argv[0] + '.fifo').read(); sys.exit(1)")
-    driver = start_driver(executable(tmp_path / "pulumi", slow), "breakable")
-    lines_until(driver, "engine: ready")
+    engine = HEEDS_SIGINT + "open(sys.argv[0] + '.in').read(); sys.exit(1)"
+    with start(executable(tmp_path / "pulumi", engine), "breakable") as driver:
+        os.killpg(driver.pid, signal.SIGINT)
 
-    os.killpg(driver.pid, signal.SIGINT)
-    seen = lines_until(driver, FINISHING)
-    fifo.write_text("go on")
-    seen += lines_until(driver, "interrupted")
-
-    assert sorted(seen) == ["engine: finishing", "interrupted", FINISHING]
-    assert seen[-1] == "interrupted"
-    assert driver.wait(timeout=60) == 0
+        assert driver.stdout is not None and driver.stdout.readline() == f"{FINISHING}\n"
+        fifo.write_text("finish")
+        assert driver.stdout.read() == "interrupted\n"
+    assert driver.returncode == 0
 
 
-def test_the_engine_of_a_destroy_is_left_alone(tmp_path: Path) -> None:
-    engine = """\
-import os, signal, sys
-print("engine: ready", flush=True)
-print(f"engine: in the session of its own: {os.getsid(0) == os.getpid()}", flush=True)
-open(sys.argv[0] + ".fifo").read()
-print("engine: destroyed", flush=True)
-"""
-    fifo = tmp_path / "pulumi.fifo"
+def test_the_engine_of_a_destroy_is_not_interrupted(tmp_path: Path) -> None:
+    fifo = tmp_path / "pulumi.in"
     os.mkfifo(fifo)
-    driver = start_driver(executable(tmp_path / "pulumi", engine), "unbreakable")
-    lines_until(driver, "engine: in the session of its own: True")
+    engine = ENGINE + "open(sys.argv[0] + '.in').read(); sys.exit(bool(signal.sigpending()))"
+    with start(executable(tmp_path / "pulumi", engine), "unbreakable") as driver:
+        os.killpg(driver.pid, signal.SIGINT)
+        fifo.write_text("finish")
 
-    os.killpg(driver.pid, signal.SIGINT)
-    fifo.write_text("go on")
-
-    assert lines_until(driver, "returned") == ["engine: destroyed", "returned"]
-    assert driver.wait(timeout=60) == 0
+        assert driver.communicate() == ("returned\n", None)
+    assert driver.returncode == 0
 
 
 def test_a_second_signal_ends_the_command(tmp_path: Path) -> None:
-    driver = start_driver(executable(tmp_path / "pulumi", POLITE_ENGINE), "unbreakable")
-    lines_until(driver, "engine: ready")
+    with start(executable(tmp_path / "pulumi", HEEDS_SIGINT), "unbreakable") as driver:
+        os.killpg(driver.pid, signal.SIGTERM)
+        os.killpg(driver.pid, signal.SIGINT)
 
-    os.killpg(driver.pid, signal.SIGTERM)
-    os.killpg(driver.pid, signal.SIGINT)
-
-    assert lines_until(driver, "interrupted again")[-1] == "interrupted again"
-    assert driver.wait(timeout=60) == 0
+        assert driver.communicate() == ("interrupted again\n", None)
+    assert driver.returncode == 0
 
 
 def run(engine: Path, tmp_path: Path) -> PulumiProcess:

@@ -53,6 +53,6 @@ def test_what_cannot_be_used_is_refused_with_the_reason(tmp_path: Path, text: st
     assert says in str(refused.value)
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StackSettingsUnusable, match="No such file"):
         stack_settings.read(tmp_path / "Pulumi.dev.yaml")

@@ -14,18 +14,16 @@ def test_a_cli_that_brings_no_language_host_finds_ours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plugins: Plugins
 ) -> None:
     executable = tmp_path / "cli" / "bin" / "pulumi"
-    monkeypatch.setattr(local, "find_pulumi", lambda _say: PulumiInstallation(executable, "3.259.0", "build"))
+    monkeypatch.setattr(local, "find_pulumi", lambda _say: PulumiInstallation(executable, "3.259.0"))
     monkeypatch.setenv("PATH", str(tmp_path))
     aws = AwsTarget(
         plugins=plugins,
         confirmed=True,
-        interactive=False,
         work_dir=tmp_path / "work",
         state_dir=tmp_path / "state",
         get_pulumi=local.get_pulumi,
-        environ={"HOME": str(tmp_path)},
     )
-    monkeypatch.setattr(AwsTarget, "identity", Identity("000000000000", "us-east-1", "arn"))
+    aws.identity = Identity("000000000000", "us-east-1", "arn")
 
     aws.start(lambda _line: None)
 
