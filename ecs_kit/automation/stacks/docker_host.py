@@ -38,7 +38,10 @@ def engine_environment(environ: Mapping[str, str], platform: str | None = None) 
     if environ.get("DOCKER_HOST"):
         additions = host_environment(environ)
     else:
-        additions = context_environment(_ask_json([docker, "context", "inspect"], environ)[0])
+        contexts = _ask_json([docker, "context", "inspect"], environ)
+        if not contexts:
+            raise DockerNeeded("`docker context inspect` names no context")
+        additions = context_environment(contexts[0])
     if environ.get("DOCKER_CONTEXT"):
         # The CLI prefers DOCKER_HOST to it; other parts of the plugin prefer it to DOCKER_HOST.
         additions["DOCKER_CONTEXT"] = ""

@@ -99,9 +99,16 @@ def test_a_docker_that_does_not_answer_is_named(docker: Docker, command: str) ->
         docker_host.engine_environment(docker.environment())
 
 
-@pytest.mark.parametrize(("server", "reason"), [("null", "names no server"), ("Server: 28", "printed no JSON")])
-def test_an_answer_that_is_not_docker_s_is_named(docker: Docker, server: str, reason: str) -> None:
-    docker.answers(version=server)
+@pytest.mark.parametrize(
+    ("command", "answer", "reason"),
+    [
+        ("version", "null", "names no server"),
+        ("version", "Server: 28", "printed no JSON"),
+        ("context", "[]", "names no context"),
+    ],
+)
+def test_an_answer_that_is_not_docker_s_is_named(docker: Docker, command: str, answer: str, reason: str) -> None:
+    docker.answers(**{command: answer})
     with pytest.raises(DockerNeeded, match=reason):
         docker_host.engine_environment(docker.environment())
 
