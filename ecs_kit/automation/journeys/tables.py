@@ -21,7 +21,7 @@ SUMMARY_ATTRIBUTES = (
     "end_time",
     "execution_arn",
 )
-"""Of the summary table: all but the spec."""
+"""What a list of runs reads of the summary table: not the specs."""
 
 
 def summary_item(
@@ -61,7 +61,7 @@ def summary_items(aws: AwsClients, deployed: Mapping[str, Any], workflow: str | 
 def details_items(
     aws: AwsClients, deployed: Mapping[str, Any], workflow: str, run_id: int, *, consistent: bool = True
 ) -> Iterator[Item]:
-    """A run's items of the details table; runs of two workflows may have the same id. Arguments as `summary_item`."""
+    """A run's items of the details table. Runs of two workflows may have the same id. Arguments as `summary_item`."""
     return _items(
         aws,
         "query",
@@ -93,7 +93,7 @@ def _plain_value(value: Mapping[str, Any]) -> Any:
     ((kind, content),) = value.items()
     if kind == "N":
         return int(content) if content.lstrip("-").isdigit() else float(content)
-    return None if kind == "NULL" else content
+    return content
 
 
 def deciding_attempts(details: Iterable[Item]) -> dict[str, Item]:
@@ -102,13 +102,8 @@ def deciding_attempts(details: Iterable[Item]) -> dict[str, Item]:
     Args:
         details: items of the details table, of one run, in any order.
     """
-    deciding: dict[str, Item] = {}
-    for item in details:
-        name = str(item.get("task_name"))
-        if name not in deciding or _weight(item) >= _weight(deciding[name]):
-            deciding[name] = item
-    return deciding
 
+    def weight(item: Item) -> tuple[bool, int]:
+        return item.get("status") == TaskStatus.COMPLETED, item.get("attempt", 0)
 
-def _weight(item: Item) -> tuple[bool, int]:
-    return item.get("status") == TaskStatus.COMPLETED, item.get("attempt", 0)
+    return {str(item.get("task_name")): item for item in sorted(details, key=weight)}

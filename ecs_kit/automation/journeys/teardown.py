@@ -23,10 +23,10 @@ class Teardown:
 
     Args:
         stack: opened.
-        target: where it is.
+        target: the stack's deployment target.
         work_dir: the stack's work folder.
         progress: where to say what happens.
-        failed: told what did not hold; the rest is tried all the same.
+        failed: told what failed; the next steps are done all the same.
     """
 
     def __init__(
@@ -48,10 +48,13 @@ class Teardown:
         self._deregistered: set[str] = set()
 
     def destroy(self) -> bool:
-        """Stop what runs, then delete every resource; twice if need be. Answers whether all are deleted."""
+        """Stop what runs, then delete every resource; retry once. Returns whether all are deleted."""
         try:
             self._had = self._stack.resources()
-            self._quiesce()
+            for arn in runs.stop_open_executions(self._target.aws, self._had):
+                self._progress.say(f"stopped {arn}")
+            for arn in runs.stop_ecs_tasks(self._target.aws, self._had):
+                self._progress.say(f"stopped {arn}")
         except (DriverError, ClientError, BotoCoreError, OSError) as error:
             self._failed(str(error))
         try:
@@ -69,13 +72,6 @@ class Teardown:
             for line in self.what_is_left():
                 self._progress.say(line)
         return self._destroyed
-
-    def _quiesce(self) -> None:
-        aws = self._target.aws
-        for arn in runs.stop_open_executions(aws, self._had):
-            self._progress.say(f"stopped {arn}")
-        for arn in runs.stop_ecs_tasks(aws, self._had):
-            self._progress.say(f"stopped {arn}")
 
     def look_for_leftovers(self) -> list[str]:
         """Remove what a destroy leaves, ask every service for what the stack had, and forget a destroyed stack.
@@ -107,10 +103,10 @@ class Teardown:
         return list(found.living)
 
     def _remove_what_destroy_leaves(self, inventory: leftovers.Inventory) -> bool:
-        """Deregister revisions, which Pulumi leaves ACTIVE for runs that are active; delete logs that came back.
+        """Deregister revisions, which Pulumi leaves ACTIVE for active runs; delete log groups that came back.
 
         Returns:
-            Whether there was a log that came back: it may do so again.
+            Whether there was such a log group: it may come back again.
         """
         aws = self._target.aws
         for revision in leftovers.active_revisions(aws, inventory):
@@ -127,28 +123,27 @@ class Teardown:
         return bool(groups)
 
     def what_is_left(self) -> list[str]:
-        """Lines for somebody who has to finish by hand what the driver could not."""
+        """Lines for a user who has to finish by hand what the driver could not."""
         name = self._stack.name
-        if self._target.name == "aws":
-            try:
-                left = self._stack.resources()
-                lines = [f"{len(left)} resources are left in stack {name}:"]
-                lines += [f"  {resource.type} {resource.id or '(creation not seen to end)'}" for resource in left]
-            except DriverError as error:
-                lines = [f"stack {name} cannot be read: {error}"]
-        else:
-            lines = left_on_this_machine(self._work_dir)
-        return [*lines, *how_to_remove(self._target, name, self._work_dir)]
+        if self._target.name == "local":
+            return left_on_this_machine(self._target, name, self._work_dir)
+        try:
+            left = self._stack.resources()
+            lines = [f"{len(left)} resources are left in stack {name}:"]
+            lines += [f"  {resource.type} {resource.id or '(creation not seen to end)'}" for resource in left]
+        except DriverError as error:
+            lines = [f"stack {name} cannot be read: {error}"]
+        return [*lines, *_how_to_remove(self._target, name, self._work_dir)]
 
 
-def left_on_this_machine(work_dir: Path) -> list[str]:
-    """Lines on what there is of a local stack, whatever became of its deployment."""
+def left_on_this_machine(target: Target, stack: str, work_dir: Path) -> list[str]:
+    """The same of a local stack, deployed or not."""
     return [
         "The emulator has everything that was deployed; it goes away with it. Left on this machine:",
         f"  {work_dir}",
+        *_how_to_remove(target, stack, work_dir),
     ]
 
 
-def how_to_remove(target: Target, stack: str, work_dir: Path) -> list[str]:
-    """Lines that tell how to remove by hand what is left."""
+def _how_to_remove(target: Target, stack: str, work_dir: Path) -> list[str]:
     return ["To remove it:", *(f"  {line}" for line in target.how_to_remove(stack, work_dir))]
