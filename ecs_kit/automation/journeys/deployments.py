@@ -16,16 +16,11 @@ from ecs_kit.automation.stacks.lifecycle import Changes, Stack
 
 
 class Deployments(Scenario):
-    """The journey of a stack that is deployed again and again.
-
-    Attributes:
-        whole: how many deployments were complete.
-        problems: what was wrong with the others.
-    """
+    """The journey of a stack that is deployed again and again."""
 
     def __init__(self, number: int, *, busy: int, **journey: Any) -> None:
         super().__init__(**journey)
-        self.whole = 0
+        self.complete = 0
         self.problems: list[str] = []
         self._number = number
         self._busy = busy
@@ -33,7 +28,7 @@ class Deployments(Scenario):
     @property
     def passed(self) -> bool:
         """Whether every deployment was complete, and nothing is left."""
-        return self.whole == self._number and self.report.stack_ended
+        return self.complete == self._number and self.report.stack_ended
 
     def use_stack(self, stack: Stack) -> None:
         """Destroy the stack that was deployed first, then deploy and destroy it as often as was asked for."""
@@ -42,7 +37,7 @@ class Deployments(Scenario):
             for number in range(1, self._number + 1):
                 problem = self._deploy(stack)
                 if problem is None:
-                    self.whole += 1
+                    self.complete += 1
                 else:
                     self.problems.append(f"deployment {number}: {problem}")
                 self._progress.say(f"deployment {number}: {problem or 'whole'}")
@@ -55,25 +50,25 @@ class Deployments(Scenario):
         except DriverError as error:
             return str(error)
         missing = [f"pattern{pattern}" for pattern in self.plan.specs if f"pattern{pattern}" not in deployment.outputs]
-        return not_whole(announced, deployment.changes, missing)
+        return incomplete(announced, deployment.changes, missing)
 
     def document(self) -> dict[str, Any]:
         """How many deployments were complete, and what was wrong with the others."""
         return {
             "passed": self.passed,
             "deployments": self._number,
-            "whole": self.whole,
+            "whole": self.complete,
             "problems": self.problems,
             **self.ending(),
         }
 
     def show_report(self) -> None:
         """Show how many deployments were complete."""
-        rows = [[str(self.whole), str(self._number)]]
+        rows = [[str(self.complete), str(self._number)]]
         self._progress.table("passed" if self.passed else "FAILED", ["whole", "deployments"], rows)
 
 
-def not_whole(announced: Changes, made: Changes, missing_outputs: Sequence[str]) -> str | None:
+def incomplete(announced: Changes, made: Changes, missing_outputs: Sequence[str]) -> str | None:
     """What a deployment of an empty stack lacks, None if it is complete."""
     if dict(announced.counts) != dict(made.counts):
         return f"the preview announced {dict(announced.counts)}, the deployment did {dict(made.counts)}"

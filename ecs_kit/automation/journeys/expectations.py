@@ -13,13 +13,9 @@ FUNCTION = "expected"
 
 
 def read(text: str) -> Expectation | None:
-    """The expectation that an option names.
+    """The expectation that an option names: `copy`, `exists`, or `<file>.py[:<function>]`.
 
-    Args:
-        text: `copy`, `exists`, or `<file>.py[:<function>]`.
-
-    Returns:
-        None for a copy, which is compared without holding the objects in memory.
+    It is None for a copy, which is compared without holding the objects in memory.
 
     Raises:
         BadOption: there is no such file or function, or the file cannot be executed.

@@ -28,12 +28,7 @@ _ATTRIBUTES = {
 
 
 def documents(details: Iterable[Item], log_of: Callable[[Item], Sequence[str]]) -> list[dict[str, Any]]:
-    """The last attempt of each task that failed and never completed, by name; the first ones with their log's end.
-
-    Args:
-        details: items of the details table, of one run.
-        log_of: reads the end of an attempt's log.
-    """
+    """The last attempt of each task that failed and never completed, by name; the first ones with their log's end."""
     deciding = sorted(deciding_attempts(details).items())
     failed = [item for _, item in deciding if item.get("status") == TaskStatus.FAILED]
     return [

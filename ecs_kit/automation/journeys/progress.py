@@ -57,12 +57,7 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
 class Progress:
     """Where the driver says what it does: lines with the seconds since the start, on a stream and in a file.
 
-    The file gets a line for each resource, the stream one for every 25.
-
-    Args:
-        stream: standard error where None.
-        log: the file; None: nowhere.
-        clock: seconds that only grow.
+    The file gets a line for each resource, the stream, by default standard error, one for every 25.
     """
 
     def __init__(
@@ -140,12 +135,7 @@ class Progress:
 
 
 class LiveProgress(Progress):
-    """A few lines at the bottom that change: the step, what the engine does, and each run's counts.
-
-    Args:
-        log: a file that gets a line for everything.
-        console: where to show it; standard error where None.
-    """
+    """A few lines at the bottom that change: the step, what the engine does, and each run's counts."""
 
     def __init__(self, *, log: Path | None = None, console: Console | None = None) -> None:
         super().__init__(log=log)

@@ -79,17 +79,17 @@ class PatternResult:
 
 @dataclass
 class Report:
-    """What came of everything.
+    """What came of a journey.
 
     Attributes:
-        target: deployment target, `local` or `aws`.
+        target: `local` or `aws`.
         container_runtime: what ran the ECS tasks.
-        patterns: a result for each pattern, by its number.
+        patterns: by their numbers.
         destroyed: whether all resources were deleted.
         kept: whether the user wanted no destroy.
         leftovers: what the services still have.
         failed: whether a step outside of the patterns failed.
-        seconds: how long each step took, and `total`.
+        seconds: of each step, and `total`.
         faults: for each rule of `--faults` how many calls it matched and hit; None without rules.
     """
 

@@ -39,10 +39,6 @@ class Run(RunKey):
         """The entries of `taskList`."""
         return list(self.spec["taskList"])
 
-    def source(self, task: Mapping[str, Any]) -> tuple[str, str]:
-        """Bucket and key of the object that a task copies."""
-        return source_of(self.spec, task)
-
     @property
     def target_folder(self) -> str:
         """Prefix of everything that the run's tasks write."""
@@ -55,22 +51,15 @@ class Run(RunKey):
 
 
 def source_of(spec: Mapping[str, Any], task: Mapping[str, Any]) -> tuple[str, str]:
-    """Bucket and key of the object that a task of a spec copies."""
+    """Bucket and key of the object that a task of a spec reads."""
     return str(task.get("s3BucketName") or spec["s3BucketName"]), str(task["objectKey"])
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How far a run is. Tasks are counted, not attempts.
+    """How far a run is: the status of it or its execution, and its tasks by their latest attempts.
 
-    Attributes:
-        status: of the run or its execution.
-        total: tasks in the spec.
-        submitted: tasks with at least one ECS task.
-        running: of those, tasks whose latest attempt runs.
-        completed: tasks that have completed.
-        failed: tasks whose latest attempt failed.
-        waiting: since when the run has waited for capacity, and why; None where it does not wait.
+    `waiting` says since when the run has waited for capacity, and why; None where it does not wait.
     """
 
     status: str
@@ -104,13 +93,9 @@ def count(status: str, total: int, details: Iterable[Item]) -> Counts:
 
 
 def put_sources(aws: AwsClients, spec: Mapping[str, Any], bucket: str, sources: Path | None = None) -> list[str]:
-    """Put a source object wherever a task's is missing from the kit's bucket; return the keys that were put.
+    """Put a source object wherever a task's is missing from the kit's `bucket`; return the keys that were put.
 
-    Args:
-        aws: clients.
-        spec: a run's input.
-        bucket: the kit's bucket; other buckets are only read.
-        sources: folder with files by key; a key without a file gets `SAMPLE_OBJECT`.
+    It is the file of that name in `sources`, else `SAMPLE_OBJECT`.
 
     Raises:
         SourceObjectMissing: a source in another bucket is missing.
@@ -137,14 +122,9 @@ def _exists(aws: AwsClients, bucket: str, key: str) -> bool:
 
 
 def start(aws: AwsClients, *, pattern: int, spec: Mapping[str, Any], deployed: Mapping[str, Any], name: str) -> Run:
-    """Start one run. Its id stands in the input, or follows from the execution's start and ARN.
+    """Start one run. Its id is in the spec, or follows from the execution's start and ARN.
 
-    Args:
-        aws: clients.
-        pattern: 1 or 2.
-        spec: the input.
-        deployed: the stack's output for the pattern.
-        name: of the execution; unique per state machine for 90 days.
+    `name` is that of the execution, unique per state machine for 90 days.
     """
     started = aws.stepfunctions.start_execution(
         stateMachineArn=str(deployed["stateMachineArn"]),
@@ -172,18 +152,7 @@ def watch(
     poll_seconds: float,
     limit_seconds: float,
 ) -> dict[int, float]:
-    """Look at runs until each has ended, or the limit has passed.
-
-    Args:
-        aws: clients.
-        runs: at most one of a pattern.
-        on_counts: called after each look at a run.
-        poll_seconds: time between two looks.
-        limit_seconds: for a run that does not end although its state machine has a time limit.
-
-    Returns:
-        Per pattern the seconds that its run took.
-    """
+    """Look at runs, at most one of a pattern, until each has ended or the limit has passed; return their seconds."""
     began = time.monotonic()
     active = {run.pattern: run for run in runs}
     seconds: dict[int, float] = {}
@@ -235,18 +204,15 @@ def stop_open_executions(aws: AwsClients, resources: Iterable[PhysicalResource])
     return stopped
 
 
-def stop_ecs_tasks(aws: AwsClients, resources: Iterable[PhysicalResource], *, poll_seconds: float = 1.0) -> list[str]:
-    """Stop every ECS task of a stack's clusters and wait for it: a cluster with tasks cannot be deleted.
-
-    Returns:
-        ARNs of the tasks that were stopped.
+def stop_ecs_tasks(aws: AwsClients, resources: Iterable[PhysicalResource]) -> list[str]:
+    """Stop every ECS task of a stack's clusters: one with tasks cannot be deleted. Returns the tasks' ARNs.
 
     Raises:
         EcsTasksRemain: they did not stop within `STOPPED_WITHIN_SECONDS`.
     """
     stopped: list[str] = []
     for cluster in _ids(resources, "aws:ecs/cluster:Cluster"):
-        for _ in looks(STOPPED_WITHIN_SECONDS, poll_seconds):
+        for _ in looks(STOPPED_WITHIN_SECONDS, poll_seconds=1.0):
             active = _active_tasks(aws, cluster)
             if not active:
                 break

@@ -52,17 +52,17 @@ class Plan:
 
     Attributes:
         stack_name: the Pulumi stack.
-        specs: pattern -> the spec to run.
+        specs: the spec to run, by pattern.
         config: the kit's own config, keys without namespace, `patterns` among them.
-        keep: whether the stack is not destroyed at the end.
         root: the project's folder.
         work_dir: temporary files, removed at the end.
         report_dir: reports, inputs and logs.
-        json: a second file for the report.
         limit_seconds: the run's own time limit.
+        keep: whether the stack is not destroyed at the end.
+        json: a second file for the report.
         source_buckets: other buckets that tasks may read from.
         sources: folder with the source objects, by key.
-        expectation: what each result has to be, None for a copy of its source.
+        expectation: of each result, None for a copy of its source.
     """
 
     stack_name: str
@@ -87,13 +87,7 @@ def stack_name(name_suffix: str) -> str:
 class Scenario:
     """One journey. However it ends, `run` destroys what it made and writes a report.
 
-    Args:
-        plan: what was decided.
-        target: the deployment target.
-        interruption: what a Ctrl-C means at the moment.
-        progress: where to say what happens.
-        faults: injected into the runs.
-        held: the work folder, whose record says what was left.
+    `faults` are injected into the runs; the record of the `held` work folder says what was left.
     """
 
     def __init__(
@@ -103,8 +97,8 @@ class Scenario:
         target: Target,
         interruption: Interruption,
         progress: Progress,
+        held: Held,
         faults: Faults | None = None,
-        held: Held | None = None,
     ) -> None:
         self.plan = plan
         self.target = target
@@ -171,7 +165,7 @@ class Scenario:
         with self._phase("setup"):
             self.target.start(self._progress.say)
             self.report.container_runtime = self.target.container_runtime
-            self._note(**self.target.notes)
+            self._held.note(**self.target.notes)
             stack = self._open_stack()
         with self._phase("preview"):
             changes = stack.preview()
@@ -192,10 +186,6 @@ class Scenario:
         with self._phase("verify"):
             for result in self.report.patterns.values():
                 self._verify(result)
-
-    def _note(self, **changes: Any) -> None:
-        if self._held is not None:
-            self._held.note(**changes)
 
     def _open_stack(self) -> Stack:
         self.plan.work_dir.mkdir(parents=True, exist_ok=True)
@@ -328,7 +318,7 @@ class Scenario:
         if self._deploying and keep:
             self.report.kept = True
             use = self.target.how_to_use(self.plan.stack_name, self.plan.work_dir)
-            self._note(kept=True, use=tuple(use))
+            self._held.note(kept=True, use=tuple(use))
             remove = self.target.how_to_remove(self.plan.stack_name, self.plan.work_dir)
             self._progress.say(f"kept: stack {self.plan.stack_name}. To use it in a shell:")
             for line in (*(f"  {line}" for line in use), "To remove it:", *(f"  {line}" for line in remove)):
@@ -369,7 +359,7 @@ class Scenario:
                 processes.end(self.plan.work_dir)
             except DriverError as error:
                 self._failed(str(error))
-        if self._held is not None and self._held.previous is not None and not self._deploying:
+        if self._held.previous is not None and not self._deploying:
             # Nothing was touched: the stack is still what an earlier run left, and its record says so.
             self._held.restore()
         elif self.target.name == "local" or self.report.destroyed or not self._deploying:

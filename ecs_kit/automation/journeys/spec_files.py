@@ -67,12 +67,7 @@ def pattern_of(path: Path, document: Mapping[str, Any]) -> int:
 
 
 def with_tasks(document: Mapping[str, Any], number: int | None) -> Document:
-    """The spec with `number` tasks: the file's first ones, or the file's over and over under new names.
-
-    Args:
-        document: a valid spec.
-        number: at least 1; None leaves the tasks as they are.
-    """
+    """The spec with `number` tasks: the first ones, or all over and over under new names; None changes nothing."""
     if number is None:
         return dict(document)
     tasks = list(document["taskList"])
@@ -89,13 +84,9 @@ def with_tasks(document: Mapping[str, Any], number: int | None) -> Document:
 def render(
     path: Path, document: Mapping[str, Any], deployed: Mapping[str, Any], *, source_buckets: Sequence[str] = ()
 ) -> Document:
-    """The run's input: placeholders filled in, everything else compared with what is deployed.
+    """The run's input: placeholders filled in, everything else compared with the stack's output for the pattern.
 
-    Args:
-        path: of the spec, for messages.
-        document: a valid spec.
-        deployed: the stack's output for the pattern.
-        source_buckets: other buckets that tasks may read from.
+    Tasks may read from `source_buckets` besides the kit's own.
 
     Raises:
         SpecInvalid: a value names something that this stack did not deploy, or the input is too large.

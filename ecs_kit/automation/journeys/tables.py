@@ -8,33 +8,18 @@ from ecs_kit.runtime.contract.statuses import TaskStatus
 
 Item = Mapping[str, Any]
 
-SUMMARY_ATTRIBUTES = (
-    "workflow_name",
-    "workflow_run_id",
-    "status",
-    "number_of_tasks",
-    "completed_tasks",
-    "failed_tasks",
-    "running_tasks",
-    "start_time",
-    "update_time",
-    "end_time",
-    "execution_arn",
-)
+COUNTS = ("number_of_tasks", "completed_tasks", "failed_tasks", "running_tasks")
+_TIMES = ("start_time", "update_time", "end_time")
+_LISTED = ("workflow_name", "workflow_run_id", "status", *COUNTS, *_TIMES, "execution_arn")
 """What a list of runs reads of the summary table: not the specs."""
 
 
 def summary_item(
     aws: AwsClients, deployed: Mapping[str, Any], workflow: str, run_id: int, *, consistent: bool = True
 ) -> Item | None:
-    """A run's item of the summary table; None where there is none.
+    """A run's item of the summary table. A strongly consistent read takes twice the read units.
 
-    Args:
-        aws: clients.
-        deployed: the stack's output for the pattern.
-        workflow: `workflow_name` of the run.
-        run_id: `workflow_run_id` of the run.
-        consistent: whether the read is strongly consistent, which takes twice the read units.
+    `deployed` is the stack's output for the pattern.
     """
     item = aws.dynamodb.get_item(
         TableName=str(deployed["ddbTableNameWFSummary"]),
@@ -46,7 +31,7 @@ def summary_item(
 
 def summary_items(aws: AwsClients, deployed: Mapping[str, Any], workflow: str | None = None) -> Iterator[Item]:
     """A pattern's summary items without their specs: of one workflow by a Query, of all by a Scan."""
-    names = {f"#{number}": attribute for number, attribute in enumerate(SUMMARY_ATTRIBUTES)}
+    names = {f"#{number}": attribute for number, attribute in enumerate(_LISTED)}
     arguments: dict[str, Any] = {
         "TableName": str(deployed["ddbTableNameWFSummary"]),
         "ProjectionExpression": ", ".join(names),
@@ -97,11 +82,7 @@ def _plain_value(value: Mapping[str, Any]) -> Any:
 
 
 def deciding_attempts(details: Iterable[Item]) -> dict[str, Item]:
-    """By task name the attempt by which the task is judged: the completed one, else the last.
-
-    Args:
-        details: items of the details table, of one run, in any order.
-    """
+    """By task name the attempt of a run by which the task is judged: the completed one, else the last."""
 
     def weight(item: Item) -> tuple[bool, int]:
         return item.get("status") == TaskStatus.COMPLETED, item.get("attempt", 0)

@@ -19,15 +19,7 @@ LEFTOVER_PAUSE_SECONDS = 10.0
 
 
 class Teardown:
-    """Destroys one stack.
-
-    Args:
-        stack: opened.
-        target: the stack's deployment target.
-        work_dir: the stack's work folder.
-        progress: where to say what happens.
-        failed: told what failed; the next steps are done all the same.
-    """
+    """Destroys one stack; `failed` is told what failed, and the next steps are done all the same."""
 
     def __init__(
         self,
@@ -74,11 +66,7 @@ class Teardown:
         return self._destroyed
 
     def look_for_leftovers(self) -> list[str]:
-        """Remove what a destroy leaves, ask every service for what the stack had, and forget a destroyed stack.
-
-        Returns:
-            What is left over, a line each.
-        """
+        """Remove what a destroy leaves, ask every service for leftovers, forget a destroyed stack; return leftovers."""
         inventory = leftovers.inventory(self._stack.name, self._had)
         try:
             for look in range(LEFTOVER_LOOKS[self._target.name]):
@@ -105,8 +93,7 @@ class Teardown:
     def _remove_what_destroy_leaves(self, inventory: leftovers.Inventory) -> bool:
         """Deregister revisions, which Pulumi leaves ACTIVE for active runs; delete log groups that came back.
 
-        Returns:
-            Whether there was such a log group: it may come back again.
+        Returns whether there was such a log group, because it may come back again.
         """
         aws = self._target.aws
         for revision in leftovers.active_revisions(aws, inventory):

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from ecs_kit.automation.journeys.expectations import Expectation
 from ecs_kit.automation.journeys.report import COUNTS, PatternResult
 from ecs_kit.automation.journeys.run_state import RunState, read
-from ecs_kit.automation.journeys.runs import Run
+from ecs_kit.automation.journeys.runs import Run, source_of
 from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
 
@@ -112,13 +112,7 @@ def _why(name: str, facts: Facts) -> str:
 
 
 def gather(aws: AwsClients, run: Run, expectation: Expectation | None = None) -> Facts:
-    """Read everything that `judge` needs: the execution, both tables, and every byte of sources and results.
-
-    Args:
-        aws: clients.
-        run: a run that has ended.
-        expectation: what a result has to be; None for a copy of its source.
-    """
+    """Read a run that has ended: its execution, both tables, and every byte of sources and results."""
     pages = aws.s3.get_paginator("list_objects_v2").paginate(
         Bucket=str(run.deployed["s3BucketName"]), Prefix=run.target_folder
     )
@@ -139,7 +133,7 @@ def _wrong_result(
     digest: _Digest,
     expectation: Expectation | None,
 ) -> str:
-    bucket, key, source = str(run.deployed["s3BucketName"]), run.target(task), run.source(task)
+    bucket, key, source = str(run.deployed["s3BucketName"]), run.target(task), source_of(run.spec, task)
     if key not in keys:
         return f"no {'copy' if expectation is None else 'result'} at {key}"
     if expectation is None:
@@ -164,14 +158,14 @@ def _digest(aws: AwsClients, bucket: str, key: str) -> str | None:
     return digest.hexdigest()
 
 
-def log_tail(aws: AwsClients, log_group: str, item: Mapping[str, Any], lines: int = MAX_LOG_LINES) -> list[str]:
+def log_tail(aws: AwsClients, log_group: str, item: Mapping[str, Any]) -> list[str]:
     """The last lines of an ECS task's log, none where it has no log; `item` is its item of the details table."""
     stream = item.get("log_stream")
     if not stream:
         return []
     try:
         events = aws.logs.get_log_events(
-            logGroupName=log_group, logStreamName=str(stream), limit=lines, startFromHead=False
+            logGroupName=log_group, logStreamName=str(stream), limit=MAX_LOG_LINES, startFromHead=False
         )["events"]
     except aws.logs.exceptions.ResourceNotFoundException:
         return []

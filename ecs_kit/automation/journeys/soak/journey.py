@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
@@ -157,26 +157,23 @@ class Soak(Scenario):
     def _follow(self, planned: SoakRun, run: runs.Run) -> bool:
         """Wait for the execution's end, and stop it where that is planned; return whether it was."""
         stepfunctions = self.target.aws.stepfunctions
-        began = time.monotonic()
         aborted = False
-        while (waited := time.monotonic() - began) < ENDED_WITHIN_SECONDS:
+        for waited in self._looks(ENDED_WITHIN_SECONDS):
             if stepfunctions.describe_execution(executionArn=run.execution_arn)["status"] != runs.RUNNING:
                 break
             if not aborted and planned.abort_after_seconds is not None and waited >= planned.abort_after_seconds:
                 stepfunctions.stop_execution(executionArn=run.execution_arn, error="Soak", cause="part of the soak")
                 aborted = True
-            self._pause()
         return aborted
 
     def _settle(self, planned: SoakRun, run: runs.Run) -> tuple[Left, list[str], list[str]]:
         def look() -> tuple[Left, list[str]]:
-            began = time.monotonic()
-            while True:
+            for _ in self._looks(SETTLED_WITHIN_SECONDS):
                 left = gather(self.target.aws, run)
                 problems = judge(left)
-                if not problems or time.monotonic() - began > SETTLED_WITHIN_SECONDS:
-                    return left, problems
-                self._pause()
+                if not problems:
+                    break
+            return left, problems
 
         def call(problems: Sequence[str]) -> str:
             self._progress.say(f"run {planned.number}: calls the sweep, for {'; '.join(problems)}")
@@ -187,9 +184,13 @@ class Soak(Scenario):
 
         return settle(look, call)
 
-    def _pause(self) -> None:
-        if self._ending.wait(POLL_SECONDS):
-            raise DriverError("the soak was interrupted before this run had ended")
+    def _looks(self, limit_seconds: float) -> Iterator[float]:
+        """As `polling.looks`, but an interrupted soak ends it."""
+        began = time.monotonic()
+        while (waited := time.monotonic() - began) <= limit_seconds:
+            yield waited
+            if self._ending.wait(POLL_SECONDS):
+                raise DriverError("the soak was interrupted before this run had ended")
 
     def _left_open(self) -> list[str]:
         """Everything in the whole stack that is not terminal."""
@@ -215,14 +216,14 @@ class Soak(Scenario):
 def settle(
     look: Callable[[], tuple[Left, list[str]]], sweep: Callable[[Sequence[str]], str]
 ) -> tuple[Left, list[str], list[str]]:
-    """Look at what is left of a run until it violates no invariant; where that takes too long, sweep, and look again.
+    """Look at a run until it violates no invariant; where that takes too long, call the sweep, and look again.
 
     Args:
         look: returns what is left and the violated invariants.
-        sweep: calls the sweep for violated invariants; returns why that failed, with nothing if it did not.
+        sweep: returns why it failed, with nothing if it did not.
 
     Returns:
-        What is left, the violated invariants, and how each sweep ended.
+        What is left, the violated invariants, and what each sweep returned.
     """
     sweeps: list[str] = []
     while True:

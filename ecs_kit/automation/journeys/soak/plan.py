@@ -21,14 +21,7 @@ MISSING = "object missing"
 
 @dataclass(frozen=True)
 class FaultKind:
-    """One kind of fault.
-
-    Attributes:
-        name: for the table.
-        rule: hits a share of the calls; empty where the driver itself makes the fault. Its `caller` is `task`,
-            `launcher` or `monitor`.
-        patterns: where it can happen.
-    """
+    """One kind of fault; without a rule, the driver itself makes it. A rule's caller is task, launcher or monitor."""
 
     name: str
     rule: Rule = field(default_factory=dict)
@@ -79,10 +72,10 @@ class SoakRun:
         number: from 1.
         pattern: 1 or 2.
         workflow: its workflow name, which no other run's contains.
-        faults: by their names.
+        faults: names of their kinds.
         missing: tasks whose object is missing, by their index in the list.
         abort_after_seconds: when its execution is stopped; None: never.
-        rules: its fault rules.
+        rules: for the emulator.
     """
 
     number: int

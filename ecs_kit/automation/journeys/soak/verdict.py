@@ -113,14 +113,10 @@ class RunOutcome:
     """How one run ended.
 
     Attributes:
-        run: what was planned.
         status: of its summary, or of its execution where it has none.
-        completed: tasks that completed.
-        failed: tasks that failed.
-        seconds: how long it took.
         met: calls that each of its faults hit, by kind.
         problems: invariants that it violates.
-        sweeps: the calls of the sweep that it took: why each failed, with nothing if it did not.
+        sweeps: why each call of the sweep failed, with nothing if it did not.
     """
 
     run: SoakRun

@@ -148,6 +148,7 @@ class Journey:
             target=self._target(target),
             interruption=self.interruption,
             progress=self.progress,
+            held=SimpleNamespace(previous=None, note=lambda **_: None),  # type: ignore[arg-type]
             faults=faults.Faults([{}], injector) if with_faults else None,  # type: ignore[arg-type]
         )
 

@@ -7,18 +7,18 @@ import pytest
 
 from ecs_kit.automation.cli.deployments import parse
 from ecs_kit.automation.errors import BadOption, StackOperationFailed
-from ecs_kit.automation.journeys.deployments import Deployments, busy_machine, not_whole
+from ecs_kit.automation.journeys.deployments import Deployments, busy_machine, incomplete
 from ecs_kit.automation.stacks.lifecycle import Changes
 from tests.unit.automation.journeys.fakes import Journey
 
 
 def test_a_complete_deployment_made_what_was_announced_and_has_every_output() -> None:
     announced = Changes({"create": 162}, ())
-    assert not_whole(announced, announced, []) is None
-    assert not_whole(announced, Changes({"create": 71}, ()), []) == (
+    assert incomplete(announced, announced, []) is None
+    assert incomplete(announced, Changes({"create": 71}, ()), []) == (
         "the preview announced {'create': 162}, the deployment did {'create': 71}"
     )
-    assert not_whole(announced, announced, ["pattern2"]) == "there is no output pattern2"
+    assert incomplete(announced, announced, ["pattern2"]) == "there is no output pattern2"
 
 
 def test_each_deployment_is_of_an_empty_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,10 +134,6 @@ def test_files_are_written_whole(tmp_path: Path) -> None:
     assert [found.name for found in path.parent.iterdir()] == ["report.json"]
 
 
-def test_a_task_s_own_bucket_is_its_source() -> None:
-    assert RUN.source({"taskName": "x", "s3BucketName": "other", "objectKey": "k"}) == ("other", "k")
-
-
 def test_numbers_of_16_digits_stay_exact() -> None:
     item = {"run": {"N": "1795486942613375"}, "seconds": {"N": "0.25"}, "ended": {"BOOL": True}}
     assert tables.plain_item(item) == {"run": 1795486942613375, "seconds": 0.25, "ended": True}
