@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from ecs_kit.automation.errors import DriverError
@@ -15,32 +16,31 @@ from ecs_kit.automation.journeys.scenario import Scenario
 from ecs_kit.automation.stacks.lifecycle import Changes, Stack
 
 
+@dataclass(eq=False)
 class Deployments(Scenario):
-    """The journey of a stack that is deployed again and again."""
+    """The journey of a stack that is deployed `number` times while `busy` processes compute."""
 
-    def __init__(self, number: int, *, busy: int, **journey: Any) -> None:
-        super().__init__(**journey)
-        self.complete = 0
-        self.problems: list[str] = []
-        self._number = number
-        self._busy = busy
+    number: int
+    busy: int = field(kw_only=True)
+    complete: int = field(default=0, init=False)
+    problems: list[str] = field(default_factory=list, init=False)
 
     @property
     def passed(self) -> bool:
         """Whether every deployment was complete, and nothing is left."""
-        return self.complete == self._number and self.report.stack_ended
+        return self.complete == self.number and self.report.stack_ended
 
     def use_stack(self, stack: Stack) -> None:
         """Destroy the stack that was deployed first, then deploy and destroy it as often as was asked for."""
         stack.destroy()
-        with self._phase("deployments"), busy_machine(self._busy):
-            for number in range(1, self._number + 1):
+        with self._phase("deployments"), busy_machine(self.busy):
+            for number in range(1, self.number + 1):
                 problem = self._deploy(stack)
                 if problem is None:
                     self.complete += 1
                 else:
                     self.problems.append(f"deployment {number}: {problem}")
-                self._progress.say(f"deployment {number}: {problem or 'whole'}")
+                self.progress.say(f"deployment {number}: {problem or 'whole'}")
                 stack.destroy()
 
     def _deploy(self, stack: Stack) -> str | None:
@@ -56,7 +56,7 @@ class Deployments(Scenario):
         """How many deployments were complete, and what was wrong with the others."""
         return {
             "passed": self.passed,
-            "deployments": self._number,
+            "deployments": self.number,
             "whole": self.complete,
             "problems": self.problems,
             **self.ending(),
@@ -64,8 +64,8 @@ class Deployments(Scenario):
 
     def show_report(self) -> None:
         """Show how many deployments were complete."""
-        rows = [[str(self.complete), str(self._number)]]
-        self._progress.table("passed" if self.passed else "FAILED", ["whole", "deployments"], rows)
+        rows = [[str(self.complete), str(self.number)]]
+        self.progress.table("passed" if self.passed else "FAILED", ["whole", "deployments"], rows)
 
 
 def incomplete(announced: Changes, made: Changes, missing_outputs: Sequence[str]) -> str | None:

@@ -185,23 +185,24 @@ def await_final_rows(aws: AwsClients, started: Iterable[Run], *, limit_seconds: 
             return
 
 
+def open_executions(aws: AwsClients, machine: str) -> list[str]:
+    """ARNs of the open executions of a state machine, none where it was deleted."""
+    pages = aws.stepfunctions.get_paginator("list_executions").paginate(stateMachineArn=machine, statusFilter="RUNNING")
+    try:
+        return [execution["executionArn"] for page in pages for execution in page["executions"]]
+    except aws.stepfunctions.exceptions.StateMachineDoesNotExist:
+        return []
+
+
 def stop_open_executions(aws: AwsClients, resources: Iterable[PhysicalResource]) -> list[str]:
     """Stop the open executions of a stack's state machines, so that nothing starts ECS tasks. Returns their ARNs."""
-    stopped: list[str] = []
-    for machine in _ids(resources, "aws:sfn/stateMachine:StateMachine"):
-        pages = aws.stepfunctions.get_paginator("list_executions").paginate(
-            stateMachineArn=machine, statusFilter="RUNNING"
+    machines = _ids(resources, "aws:sfn/stateMachine:StateMachine")
+    found = [arn for machine in machines for arn in open_executions(aws, machine)]
+    for arn in found:
+        aws.stepfunctions.stop_execution(
+            executionArn=arn, error="StackDestroyed", cause="The stack is being destroyed."
         )
-        try:
-            found = [execution["executionArn"] for page in pages for execution in page["executions"]]
-        except aws.stepfunctions.exceptions.StateMachineDoesNotExist:
-            continue
-        for arn in found:
-            aws.stepfunctions.stop_execution(
-                executionArn=arn, error="StackDestroyed", cause="The stack is being destroyed."
-            )
-        stopped += found
-    return stopped
+    return found
 
 
 def stop_ecs_tasks(aws: AwsClients, resources: Iterable[PhysicalResource]) -> list[str]:

@@ -4,7 +4,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -84,33 +84,27 @@ def stack_name(name_suffix: str) -> str:
     return f"e2e-{name_suffix}" if name_suffix else "e2e"
 
 
+@dataclass(kw_only=True, eq=False)
 class Scenario:
     """One journey. However it ends, `run` destroys what it made and writes a report.
 
     `faults` are injected into the runs; the record of the `held` work folder says what was left.
     """
 
-    def __init__(
-        self,
-        *,
-        plan: Plan,
-        target: Target,
-        interruption: Interruption,
-        progress: Progress,
-        held: Held,
-        faults: Faults | None = None,
-    ) -> None:
-        self.plan = plan
-        self.target = target
-        self.report = Report(target.name, patterns={pattern: PatternResult(pattern) for pattern in sorted(plan.specs)})
-        self._interruption = interruption
-        self._progress = progress
-        self._faults = faults
-        self._held = held
-        self._stack: Stack | None = None
-        self._deploying = False
-        self._stack_is_new = False
-        self._outputs: Mapping[str, Any] = {}
+    plan: Plan
+    target: Target
+    interruption: Interruption
+    progress: Progress
+    held: Held
+    faults: Faults | None = None
+    _stack: Stack | None = field(default=None, init=False)
+    _deploying: bool = field(default=False, init=False)
+    _stack_is_new: bool = field(default=False, init=False)
+    _outputs: Mapping[str, Any] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        patterns = {pattern: PatternResult(pattern) for pattern in sorted(self.plan.specs)}
+        self.report = Report(self.target.name, patterns=patterns)
 
     @property
     def passed(self) -> bool:
@@ -128,7 +122,7 @@ class Scenario:
         began = time.monotonic()
         raised: BaseException | None = None
         try:
-            with self._interruption.breakable():
+            with self.interruption.breakable():
                 self._forward()
         except InterruptedAgain:
             self.report.failed = True
@@ -143,14 +137,14 @@ class Scenario:
         except BaseException as error:  # noqa: BLE001  whatever it is, what was made is destroyed before it is raised
             raised = error
             self.report.failed = True
-            self._progress.say(f"{error}: destroying what was made" if self._deploying else f"{error}")
+            self.progress.say(f"{error}: destroying what was made" if self._deploying else f"{error}")
         try:
             self._clean(keep=self.plan.keep and raised is None)
         finally:
             self._end_report(began)
         if raised is not None:
             raise raised
-        self._interruption.raise_noted()
+        self.interruption.raise_noted()
         return self.report
 
     def _end_report(self, began: float) -> None:
@@ -159,22 +153,22 @@ class Scenario:
 
     def _failed(self, message: str) -> None:
         self.report.failed = True
-        self._progress.say(f"FAILED: {message}")
+        self.progress.say(f"FAILED: {message}")
 
     def _forward(self) -> None:
         with self._phase("setup"):
-            self.target.start(self._progress.say)
+            self.target.start(self.progress.say)
             self.report.container_runtime = self.target.container_runtime
-            self._held.note(**self.target.notes)
+            self.held.note(**self.target.notes)
             stack = self._open_stack()
         with self._phase("preview"):
             changes = stack.preview()
-            self._progress.say(describe_changes(changes))
+            self.progress.say(describe_changes(changes))
         if self.target.name == "aws":
             self._confirm(changes)
         with self._phase("deploy"):
             self._deploying = True
-            self._outputs = stack.deploy(on_resource=self._progress.resource).outputs
+            self._outputs = stack.deploy(on_resource=self.progress.resource).outputs
         self.use_stack(stack)
 
     def use_stack(self, _stack: Stack) -> None:
@@ -193,9 +187,9 @@ class Scenario:
             self.target.pulumi.executable,
             version=self.target.pulumi.version,
             environment={**self.target.environment, RUN_VARIABLE: str(self.plan.work_dir)},
-            interruption=self._interruption,
+            interruption=self.interruption,
             log_file=self.plan.report_dir / "pulumi.log",
-            say=self._progress.say,
+            say=self.progress.say,
         )
         own_config = {f"{PROJECT_NAME}:{key}": value for key, value in self.plan.config.items()}
         self._stack = stack = Stack(
@@ -204,7 +198,7 @@ class Scenario:
             work_dir=self.plan.work_dir,
             project=self.plan.root,
             config={**self.target.config, **own_config},
-            say=self._progress.say,
+            say=self.progress.say,
         )
         if self.target.name == "local":
             stack.create()
@@ -226,29 +220,29 @@ class Scenario:
                 self._render(spec, outputs[f"pattern{pattern}"])
         if found := len(stack.resources()):
             what = "brings them up to date and keeps them" if self.plan.keep else "updates and then destroys them"
-            self._progress.say(f"stack {stack.name} holds {found} resources from an earlier run: this one {what}")
+            self.progress.say(f"stack {stack.name} holds {found} resources from an earlier run: this one {what}")
 
     def _render(self, spec: SpecFile, deployed: Mapping[str, Any]) -> spec_files.Document:
         return spec_files.render(spec.path, spec.document, deployed, source_buckets=self.plan.source_buckets)
 
     def _confirm(self, changes: Changes) -> None:
         here = self.target.identity
-        self._progress.say(f"account {here.account}, region {here.region}, as {here.arn}")
-        self._progress.say(f"stack {self.plan.stack_name}: {describe_changes(changes)}")
+        self.progress.say(f"account {here.account}, region {here.region}, as {here.arn}")
+        self.progress.say(f"stack {self.plan.stack_name}: {describe_changes(changes)}")
         for line in costs.estimate(changes.steps).lines():
-            self._progress.say(line)
-        if self.target.asks_before_deploying and not self._progress.ask("Deploy this?"):
+            self.progress.say(line)
+        if self.target.asks_before_deploying and not self.progress.ask("Deploy this?"):
             raise Declined
 
     @contextmanager
     def _with_faults(self) -> Iterator[None]:
         """Inject faults into the runs, not into deployment, verification and destruction."""
-        if self._faults is None:
+        if self.faults is None:
             yield
             return
         self.report.faults = []
-        self._progress.say(f"{len(self._faults.rules)} fault rules hold until the runs have ended")
-        with self._faults.injected(self.report.faults):
+        self.progress.say(f"{len(self.faults.rules)} fault rules hold until the runs have ended")
+        with self.faults.injected(self.report.faults):
             yield
 
     def _inputs(self) -> dict[int, spec_files.Document]:
@@ -259,7 +253,7 @@ class Scenario:
             inputs[pattern] = self._render(spec, deployed)
             write_json(self.plan.report_dir / f"pattern-{pattern}-input.json", inputs[pattern])
             for key in runs.put_sources(self.target.aws, inputs[pattern], deployed["s3BucketName"], self.plan.sources):
-                self._progress.say(f"put s3://{deployed['s3BucketName']}/{key}")
+                self.progress.say(f"put s3://{deployed['s3BucketName']}/{key}")
         return inputs
 
     def _run(self, inputs: Mapping[int, spec_files.Document]) -> None:
@@ -270,13 +264,13 @@ class Scenario:
             deployed = self._outputs[f"pattern{pattern}"]
             run = runs.start(aws, pattern=pattern, spec=document, deployed=deployed, name=name)
             self.report.patterns[pattern].run = run
-            self._progress.say(f"pattern {pattern}: started {run.execution_arn}")
+            self.progress.say(f"pattern {pattern}: started {run.execution_arn}")
             started.append(run)
         poll_seconds = POLL_SECONDS[self.target.name]
         seconds = runs.watch(
             aws,
             started,
-            on_counts=lambda run, counts: self._progress.counts(run.pattern, counts),
+            on_counts=lambda run, counts: self.progress.counts(run.pattern, counts),
             poll_seconds=poll_seconds,
             limit_seconds=self.plan.limit_seconds + RUN_GRACE_SECONDS,
         )
@@ -298,7 +292,7 @@ class Scenario:
             shown.append(f"and {more} more problems, all of them in the report")
         verdict.failed_tasks = self._failed_tasks(run, facts.state.details)
         for line in (*shown, *failed_tasks.lines(verdict.failed_tasks)):
-            self._progress.say(f"pattern {run.pattern}: {line}")
+            self.progress.say(f"pattern {run.pattern}: {line}")
         verdict.verify_seconds = time.monotonic() - began
 
     def _failed_tasks(self, run: runs.Run, details: Sequence[Item]) -> list[dict[str, Any]]:
@@ -318,11 +312,11 @@ class Scenario:
         if self._deploying and keep:
             self.report.kept = True
             use = self.target.how_to_use(self.plan.stack_name, self.plan.work_dir)
-            self._held.note(kept=True, use=tuple(use))
+            self.held.note(kept=True, use=tuple(use))
             remove = self.target.how_to_remove(self.plan.stack_name, self.plan.work_dir)
-            self._progress.say(f"kept: stack {self.plan.stack_name}. To use it in a shell:")
+            self.progress.say(f"kept: stack {self.plan.stack_name}. To use it in a shell:")
             for line in (*(f"  {line}" for line in use), "To remove it:", *(f"  {line}" for line in remove)):
-                self._progress.say(line)
+                self.progress.say(line)
             return
         if self._deploying and self._stack is not None:
             teardown = self._teardown(self._stack)
@@ -340,7 +334,7 @@ class Scenario:
             stack,
             target=self.target,
             work_dir=self.plan.work_dir,
-            progress=self._progress,
+            progress=self.progress,
             failed=self._failed,
         )
 
@@ -349,7 +343,7 @@ class Scenario:
             try:
                 self._stack.remove()
             except DriverError as error:
-                self._progress.say(str(error))
+                self.progress.say(str(error))
 
     def _give_back(self) -> None:
         self.target.stop()
@@ -359,9 +353,9 @@ class Scenario:
                 processes.end(self.plan.work_dir)
             except DriverError as error:
                 self._failed(str(error))
-        if self._held.previous is not None and not self._deploying:
+        if self.held.previous is not None and not self._deploying:
             # Nothing was touched: the stack is still what an earlier run left, and its record says so.
-            self._held.restore()
+            self.held.restore()
         elif self.target.name == "local" or self.report.destroyed or not self._deploying:
             shutil.rmtree(self.plan.work_dir, ignore_errors=True)
 
@@ -388,10 +382,10 @@ class Scenario:
     def show_report(self) -> None:
         """Show the report's tables."""
         seconds = [[name, f"{took:.1f}"] for name, took in self.report.seconds.items()]
-        self._progress.table("seconds", ["step", "seconds"], seconds)
+        self.progress.table("seconds", ["step", "seconds"], seconds)
         if self.report.faults is not None:
-            self._progress.table("faults", *self.report.faults_table())
-        self._progress.table("passed" if self.passed else "FAILED", *self.report.table())
+            self.progress.table("faults", *self.report.faults_table())
+        self.progress.table("passed" if self.passed else "FAILED", *self.report.table())
 
     def _write_report(self) -> None:
         written = []
@@ -404,12 +398,12 @@ class Scenario:
                 self._failed(f"the report cannot be written to {path}: {error.strerror}")
         self.show_report()
         for path in written[:1]:
-            self._progress.say(f"report: {path}")
+            self.progress.say(f"report: {path}")
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:
         began = time.monotonic()
-        self._progress.phase(name)
+        self.progress.phase(name)
         try:
             yield
         finally:

@@ -2,9 +2,9 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -18,8 +18,6 @@ from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
 
 SUCCEEDED = "SUCCEEDED"
 MAX_LOG_LINES = 20
-
-_Digest = Callable[[str, str], str | None]
 
 
 @dataclass(frozen=True)
@@ -113,49 +111,37 @@ def _why(name: str, facts: Facts) -> str:
 
 def gather(aws: AwsClients, run: Run, expectation: Expectation | None = None) -> Facts:
     """Read a run that has ended: its execution, both tables, and every byte of sources and results."""
-    pages = aws.s3.get_paginator("list_objects_v2").paginate(
-        Bucket=str(run.deployed["s3BucketName"]), Prefix=run.target_folder
-    )
+    bucket = str(run.deployed["s3BucketName"])
+    pages = aws.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=run.target_folder)
     keys = {found["Key"] for page in pages for found in page.get("Contents", [])}
-    digest = cache(lambda bucket, key: _digest(aws, bucket, key))
+    digest = cache(partial(_digest, aws))
+
+    def wrong_result(task: Mapping[str, Any]) -> str:
+        key, source = run.target(task), source_of(run.spec, task)
+        if key not in keys:
+            return f"no {'copy' if expectation is None else 'result'} at {key}"
+        if expectation is None:
+            is_copy = digest(bucket, key) == digest(*source)
+            return "" if is_copy else f"the copy at {key} differs from its source"
+        contents = (aws.s3.get_object(Bucket=of, Key=name)["Body"].read() for of, name in (source, (bucket, key)))
+        reason = expectation(*contents)
+        return f"the result at {key} is not as expected: {reason}" if reason else ""
+
     return Facts(
         state=read(aws, run, run.deployed),
-        results={str(task["taskName"]): _wrong_result(aws, run, task, keys, digest, expectation) for task in run.tasks},
+        results={str(task["taskName"]): wrong_result(task) for task in run.tasks},
         stray=sorted(keys - {run.target(task) for task in run.tasks}),
     )
 
 
-def _wrong_result(
-    aws: AwsClients,
-    run: Run,
-    task: Mapping[str, Any],
-    keys: set[str],
-    digest: _Digest,
-    expectation: Expectation | None,
-) -> str:
-    bucket, key, source = str(run.deployed["s3BucketName"]), run.target(task), source_of(run.spec, task)
-    if key not in keys:
-        return f"no {'copy' if expectation is None else 'result'} at {key}"
-    if expectation is None:
-        wanted = digest(*source)
-        is_copy = wanted is not None and digest(bucket, key) == wanted
-        return "" if is_copy else f"the copy at {key} differs from its source"
-    contents = [aws.s3.get_object(Bucket=of, Key=name)["Body"].read() for of, name in (source, (bucket, key))]
-    reason = expectation(*contents)
-    return f"the result at {key} is not as expected: {reason}" if reason else ""
-
-
 def _digest(aws: AwsClients, bucket: str, key: str) -> str | None:
-    digest = hashlib.sha256()
     try:
-        body = aws.s3.get_object(Bucket=bucket, Key=key)["Body"]
+        body: Any = aws.s3.get_object(Bucket=bucket, Key=key)["Body"]
     except ClientError as error:
         if error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchBucket", "404"):
             return None
         raise
-    for chunk in body.iter_chunks(1024 * 1024):
-        digest.update(chunk)
-    return digest.hexdigest()
+    return hashlib.file_digest(body, "sha256").hexdigest()
 
 
 def log_tail(aws: AwsClients, log_group: str, item: Mapping[str, Any]) -> list[str]:

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -51,26 +52,23 @@ CONFIG = {
 """The stack's settings: time limits short enough to be reached, further attempts, some tolerance."""
 
 
+@dataclass(eq=False)
 class Soak(Scenario):
     """The journey of a stack whose runs are those of a plan."""
 
-    def __init__(self, planned: Sequence[SoakRun], *, at_once: int, **journey: Any) -> None:
-        super().__init__(**journey)
-        if self.target.injector is None:
-            raise RuntimeError("a soak needs a deployment target that injects faults")
-        self.outcomes: list[RunOutcome] = []
-        self.problems: list[str] = []
-        self._planned = planned
-        self._at_once = at_once
-        self._injector = self.target.injector
-        self._ending = threading.Event()
-        self._functions: Any = None
+    planned: Sequence[SoakRun]
+    at_once: int = field(kw_only=True)
+    outcomes: list[RunOutcome] = field(default_factory=list, init=False)
+    problems: list[str] = field(default_factory=list, init=False)
+    _ending: threading.Event = field(default_factory=threading.Event, init=False)
+    _injector: Any = field(default=None, init=False)
+    _functions: Any = field(default=None, init=False)
 
     @property
     def passed(self) -> bool:
         """Whether every run ended as it should, and nothing is left."""
         return (
-            len(self.outcomes) == len(self._planned)
+            len(self.outcomes) == len(self.planned)
             and not any(outcome.problems for outcome in self.outcomes)
             and not self.problems
             and self.report.stack_ended
@@ -83,7 +81,7 @@ class Soak(Scenario):
         with self._phase("verify"):
             self.problems = self._left_open()
             for problem in self.problems:
-                self._progress.say(f"BROKEN: {problem}")
+                self.progress.say(f"BROKEN: {problem}")
 
     def document(self) -> dict[str, Any]:
         """Which faults were injected, and how each run ended."""
@@ -97,10 +95,10 @@ class Soak(Scenario):
 
     def show_report(self) -> None:
         """Show the table of faults, and how many runs are broken."""
-        self._progress.table("faults injected, and how the runs ended", *faults_table(self.outcomes))
+        self.progress.table("faults injected, and how the runs ended", *faults_table(self.outcomes))
         broken = sum(bool(outcome.problems) for outcome in self.outcomes)
-        self._progress.say(
-            f"{'passed' if self.passed else 'FAILED'}: {len(self.outcomes)} of {len(self._planned)} runs ended, "
+        self.progress.say(
+            f"{'passed' if self.passed else 'FAILED'}: {len(self.outcomes)} of {len(self.planned)} runs ended, "
             f"{broken} broken, {sum(bool(outcome.sweeps) for outcome in self.outcomes)} swept, "
             f"{sum(len(outcome.failed_sweeps) for outcome in self.outcomes)} sweeps failed"
         )
@@ -110,10 +108,11 @@ class Soak(Scenario):
         # A client is made when it is first used, which only one thread may do.
         _ = (aws.dynamodb, aws.ecs, aws.s3, aws.stepfunctions)
         self._functions = aws.client("lambda", read_timeout=SWEEP_SECONDS, retries={"total_max_attempts": 1})
+        self._injector = self.target.injector
         inputs = self._inputs()
-        threads = ThreadPoolExecutor(max_workers=self._at_once, thread_name_prefix="soak")
+        threads = ThreadPoolExecutor(max_workers=self.at_once, thread_name_prefix="soak")
         pending: set[Future[RunOutcome]] = {
-            threads.submit(self._one, each, inputs[each.pattern]) for each in self._planned
+            threads.submit(self._one, each, inputs[each.pattern]) for each in self.planned
         }
         try:
             while pending:
@@ -121,7 +120,7 @@ class Soak(Scenario):
                 for future in done:
                     outcome = future.result()
                     self.outcomes.append(outcome)
-                    self._progress.say(outcome.line(len(self._planned)))
+                    self.progress.say(outcome.line(len(self.planned)))
         finally:
             self._ending.set()
             threads.shutdown(wait=True, cancel_futures=True)
@@ -176,10 +175,10 @@ class Soak(Scenario):
             return left, problems
 
         def call(problems: Sequence[str]) -> str:
-            self._progress.say(f"run {planned.number}: calls the sweep, for {'; '.join(problems)}")
+            self.progress.say(f"run {planned.number}: calls the sweep, for {'; '.join(problems)}")
             failure = sweep(self._functions, str(run.deployed["monitorFunctionName"]))
             if failure:
-                self._progress.say(f"run {planned.number}: the sweep failed: {failure}")
+                self.progress.say(f"run {planned.number}: the sweep failed: {failure}")
             return failure
 
         return settle(look, call)
@@ -197,10 +196,8 @@ class Soak(Scenario):
         aws, problems = self.target.aws, list[str]()
         for pattern in self.plan.specs:
             deployed = self._outputs[f"pattern{pattern}"]
-            for page in aws.stepfunctions.get_paginator("list_executions").paginate(
-                stateMachineArn=str(deployed["stateMachineArn"]), statusFilter="RUNNING"
-            ):
-                problems += [f"execution {each['executionArn']} still runs" for each in page["executions"]]
+            for arn in runs.open_executions(aws, str(deployed["stateMachineArn"])):
+                problems.append(f"execution {arn} still runs")
             for item in tables.all_items(aws, str(deployed["ddbTableNameWFSummary"])):
                 if item["status"] == RunStatus.RUNNING:
                     problems.append(f"run {item['workflow_run_id']} of {item['workflow_name']} is still Running")

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from ecs_kit.automation.journeys import slow_deletions
-from ecs_kit.automation.journeys.progress import LiveProgress, Progress, short_type
+from ecs_kit.automation.journeys.progress import LiveProgress, Progress
 from ecs_kit.automation.journeys.runs import Counts
 from ecs_kit.automation.journeys.slow_deletions import SlowDeletions
 from ecs_kit.automation.stacks.lifecycle import ResourceStep
@@ -20,11 +20,6 @@ SUBNET, GROUP = "aws:ec2/subnet:Subnet", "aws:ec2/securityGroup:SecurityGroup"
 @pytest.fixture
 def stream() -> io.StringIO:
     return io.StringIO()
-
-
-def test_types_are_short() -> None:
-    assert short_type(CLUSTER) == "aws:ecs:Cluster"
-    assert short_type("kit:network:Network") == "kit:network:Network"
 
 
 def test_failures_are_shown_at_once_and_other_resources_by_number(stream: io.StringIO, tmp_path: Path) -> None:
