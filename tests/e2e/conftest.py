@@ -1,11 +1,14 @@
-"""A deployed stack that the tests of a module share, on a copy of the project whose sources they may change."""
+"""What whole runs share: a deployed stack that its tests may change, and drivers started from outside."""
 
 import os
 import shutil
 import signal
 import subprocess
+import sys
+import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,12 +16,19 @@ from typing import Any
 import pytest
 
 from ecs_kit.automation.host.interruption import Interruption
+from ecs_kit.automation.journeys import runs, spec_files, verify
+from ecs_kit.automation.journeys.expectations import Expectation
+from ecs_kit.automation.journeys.report import PatternResult
 from ecs_kit.automation.stacks.lifecycle import Stack
 from ecs_kit.automation.stacks.local import LocalTarget
 from ecs_kit.automation.stacks.pulumi_process import PulumiProcess
+from local_aws.pulumi_cli import default_cache_dir
 
 ROOT = Path(__file__).resolve().parents[2]
+NAMESPACE = "ecs-step-functions-kit"
 COPIED = ("ecs_kit", "specs", "__main__.py", "Pulumi.yaml")
+DRIVER_SECONDS = 600.0
+"""How long a driver may take on a busy machine; less than what its test may."""
 
 
 def copy_project(project: Path, names: Iterable[str] = COPIED) -> None:
@@ -34,8 +44,35 @@ def copy_project(project: Path, names: Iterable[str] = COPIED) -> None:
             shutil.copy(source, project / name)
 
 
-DRIVER_SECONDS = 600.0
-"""How long a driver may take on a busy machine; less than what its test may."""
+def start(
+    folder: Path, *arguments: str, script: Path = ROOT / "automation" / "e2e.py", **more: str
+) -> "subprocess.Popen[str]":
+    """Start a driver as a terminal would: in a process group of its own, from some folder.
+
+    Its environment has no AWS or Pulumi settings but `more`, and the CLI that is cached on this machine.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PULUMI_", "KIT_"))}
+    own = {"HOME": str(folder), "XDG_CACHE_HOME": str(default_cache_dir().parent), "PYTHONFAULTHANDLER": "1"}
+    return subprocess.Popen(
+        [sys.executable, str(script), *arguments],
+        cwd=folder,
+        env={**kept, **own, **more},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def read_until(driver: "subprocess.Popen[str]", moment: Callable[[str], bool]) -> str:
+    """What a driver says up to the first line for which `moment` is true, or to its end."""
+    seen = ""
+    for line in driver.stderr or ():
+        seen += line
+        if moment(line):
+            break
+    return seen
 
 
 def finish(driver: "subprocess.Popen[str]", seconds: float = DRIVER_SECONDS) -> tuple[str, str]:
@@ -49,20 +86,25 @@ def finish(driver: "subprocess.Popen[str]", seconds: float = DRIVER_SECONDS) -> 
 
 
 @pytest.fixture(scope="module", autouse=True)
-def whole_runs_count_no_lines() -> Iterator[None]:
-    """Processes are not traced here: what whole runs pass through is counted by smaller tests, in half the time."""
+def no_coverage_of_whole_runs() -> Iterator[None]:
+    """Processes are not traced here: smaller tests cover what whole runs execute, in half the time."""
     with pytest.MonkeyPatch.context() as environment:
         environment.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
         environment.delenv("COVERAGE_PROCESS_START", raising=False)
         yield
 
 
+def sample(pattern: int) -> spec_files.Document:
+    """The spec that comes with the kit."""
+    return spec_files.load(spec_files.sample_path(ROOT, pattern))
+
+
 @dataclass
 class Deployed:
-    """Both patterns, deployed once.
+    """Both patterns, deployed on the local target.
 
     Attributes:
-        project: the copy of the project that was deployed.
+        project: the folder of the program.
         work_dir: where the stack's settings are.
         target: the local target.
         stack: the stack.
@@ -81,13 +123,32 @@ class Deployed:
         """The outputs of one pattern."""
         return dict(self.outputs[f"pattern{number}"])
 
+    def configure(self, **values: Any) -> None:
+        """Set the kit's own config."""
+        self.stack.configure({f"{NAMESPACE}:{key}": value for key, value in values.items()})
 
-@pytest.fixture(scope="module")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    """Deploy a copy of the project, and destroy it when the module's tests are through."""
-    project = tmp_path_factory.mktemp("project")
-    copy_project(project)
-    work_dir = tmp_path_factory.mktemp("work")
+    def start(self, pattern: int, document: Mapping[str, Any]) -> runs.Run:
+        """Start a run of a spec on what is deployed now."""
+        deployed = self.stack.outputs()[f"pattern{pattern}"]
+        rendered = spec_files.render(Path("spec.json"), document, deployed)
+        runs.put_sources(self.target.aws, rendered, deployed["s3BucketName"])
+        return runs.start(self.target.aws, pattern=pattern, spec=rendered, deployed=deployed, name=uuid.uuid4().hex)
+
+    def verdict(self, run: runs.Run, expectation: Expectation | None = None) -> PatternResult:
+        """Watch a run to its end, and judge it."""
+        runs.watch(self.target.aws, [run], on_counts=lambda *_: None, poll_seconds=0.2, limit_seconds=120)
+        return verify.judge(run, verify.gather(self.target.aws, run, expectation))
+
+    def run(self, pattern: int, document: Mapping[str, Any], expectation: Expectation | None = None) -> PatternResult:
+        """Start a run of a spec, watch it, and judge it."""
+        return self.verdict(self.start(pattern, document), expectation)
+
+
+@contextmanager
+def local_stack(
+    name: str, project: Path, work_dir: Path, *, config: Callable[[LocalTarget], Mapping[str, str]] = lambda _: {}
+) -> Iterator[Deployed]:
+    """Deploy a program on the local target, and destroy it at the end; `config` sees the running target."""
     with pytest.MonkeyPatch.context() as patch:
         for variable in [name for name in os.environ if name.startswith(("AWS_", "PULUMI_"))]:
             patch.delenv(variable)
@@ -101,15 +162,21 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
                 interruption=Interruption(),
                 log_file=work_dir / "pulumi.log",
             )
-            stack = Stack(name="e2e", pulumi=pulumi, work_dir=work_dir, project=project, config=target.config)
+            settings = {**target.config, **config(target)}
+            stack = Stack(name=name, pulumi=pulumi, work_dir=work_dir, project=project, config=settings)
             stack.create()
-            kit = Deployed(project=project, work_dir=work_dir, target=target, stack=stack)
             types: Counter[str] = Counter()
-            result = stack.deploy(
-                on_resource=lambda step: types.update([step.type] if step.state == "done" else []),
-            )
-            kit.outputs, kit.resources = result.outputs, types
-            yield kit
+            made = stack.deploy(on_resource=lambda step: types.update([step.type] if step.state == "done" else []))
+            yield Deployed(project, work_dir, target, stack, made.outputs, types)
             stack.destroy()
         finally:
             target.stop()
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    """A deployed copy of the project, whose sources the tests of a module may change."""
+    project = tmp_path_factory.mktemp("project")
+    copy_project(project)
+    with local_stack("e2e", project, tmp_path_factory.mktemp("work")) as kit:
+        yield kit

@@ -3,16 +3,14 @@
 import json
 import subprocess
 from collections import Counter
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ecs_kit.automation.journeys import runs, spec_files, verify
+from ecs_kit.automation.journeys import spec_files
 from ecs_kit.automation.stacks.lifecycle import Changes
 from ecs_kit.components.config import declarations
-from tests.e2e.conftest import ROOT, Deployed
+from tests.e2e.conftest import ROOT, Deployed, sample
 
 TABLE = json.loads((ROOT / "tests" / "expected_resources.json").read_text(encoding="utf-8"))["patterns"]
 SWITCHES: dict[str, dict[str, Any]] = {name: row["config"] for name, row in TABLE["1"].items() if row["config"]}
@@ -20,35 +18,13 @@ SWITCHES: dict[str, dict[str, Any]] = {name: row["config"] for name, row in TABL
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("deployed-stack")]
 
 
-def changed(changes: Changes) -> set[tuple[str, str]]:
-    """What is done to which type, what only moves along in components left out."""
+def changed(changes: Changes) -> set[tuple[str, str, str]]:
+    """Operation, type and name of each changed resource; components change with their children."""
     return {
-        (step.operation, step.type.rsplit(":", 1)[-1])
+        (step.operation, step.type.rsplit(":", 1)[-1], step.name)
         for step in changes.steps
         if step.type.startswith(("aws:", "docker:"))
     }
-
-
-def names(changes: Changes) -> set[str]:
-    return {step.name for step in changes.steps if step.type.startswith(("aws:", "docker:"))}
-
-
-def run(kit: Deployed, pattern: int, document: Mapping[str, Any], name: str) -> verify.Verdict:
-    """Start a run of `document`, watch it, and judge it."""
-    path = Path("spec.json")
-    deployed = kit.pattern(pattern)
-    rendered = spec_files.render(path, document, deployed)
-    runs.put_sources(kit.target.aws, rendered, deployed["s3BucketName"])
-    started = runs.start(kit.target.aws, pattern=pattern, spec=rendered, deployed=deployed, name=name)
-    ended = runs.watch(
-        kit.target.aws, [started], on_counts=lambda _run, _counts: None, poll_seconds=0.2, limit_seconds=120
-    )
-    finished, _ = ended[pattern]
-    return verify.judge(finished, verify.gather(kit.target.aws, finished))
-
-
-def sample(pattern: int) -> spec_files.Document:
-    return spec_files.load(spec_files.sample_path(ROOT, pattern))
 
 
 def both_patterns(switch: str) -> dict[str, int]:
@@ -63,16 +39,10 @@ def test_the_state_holds_exactly_the_resources_of_the_table(deployed: Deployed) 
     assert dict(deployed.resources) == both_patterns("default")
 
 
-def test_a_preview_right_after_the_deployment_finds_no_change(deployed: Deployed) -> None:
-    changes = deployed.stack.preview()
-
-    assert changes.nothing, changes
-
-
-def test_a_refresh_finds_no_change(deployed: Deployed) -> None:
-    changes = deployed.stack.refresh()
-
-    assert changes.nothing, changes
+def test_neither_a_refresh_nor_a_second_deployment_finds_a_change(deployed: Deployed) -> None:
+    """The state holds what AWS answers, in AWS's normal forms, not what the program said."""
+    for changes in (deployed.stack.preview(), deployed.stack.refresh(), deployed.stack.deploy().changes):
+        assert changes.nothing, changes
 
 
 def test_pulumi_by_hand_finds_no_change_either(deployed: Deployed) -> None:
@@ -92,16 +62,9 @@ def test_pulumi_by_hand_finds_no_change_either(deployed: Deployed) -> None:
     assert preview.returncode == 0, preview.stdout + preview.stderr
 
 
-def test_a_second_deployment_after_all_that_changes_nothing(deployed: Deployed) -> None:
-    """The state holds what AWS answers, in AWS's normal forms, not what the program said."""
-    changes = deployed.stack.deploy().changes
-
-    assert changes.nothing, changes
-
-
 @pytest.mark.parametrize("pattern", [1, 2])
 def test_a_list_of_one_task_is_a_run_like_any_other(deployed: Deployed, pattern: int) -> None:
-    verdict = run(deployed, pattern, spec_files.with_tasks(sample(pattern), 1), "one-task")
+    verdict = deployed.run(pattern, spec_files.with_tasks(sample(pattern), 1))
 
     assert verdict.problems == ()
     assert (verdict.copies, verdict.summary["number_of_tasks"]) == (1, 1)
@@ -126,12 +89,12 @@ def test_a_spec_with_all_values_filled_in_and_in_another_form_runs(deployed: Dep
         ],
     }
 
-    verdict = run(deployed, pattern, filled, "seed-form")
+    verdict = deployed.run(pattern, filled)
 
     assert verdict.problems == ()
-    assert (verdict.run.run_id, verdict.copies) == (100001, 2)
+    assert verdict.run is not None and (verdict.run.run_id, verdict.copies) == (100001, 2)
 
-    again = run(deployed, pattern, filled, "seed-form-again")
+    again = deployed.run(pattern, filled)
 
     assert again.execution_status == "FAILED"
     assert "RunIdInUse" in again.problems[0] and "100001" in again.problems[0]
@@ -139,13 +102,13 @@ def test_a_spec_with_all_values_filled_in_and_in_another_form_runs(deployed: Dep
 
 @pytest.mark.acceptance
 def test_more_memory_changes_the_task_definition_and_what_names_it(deployed: Deployed) -> None:
-    deployed.stack.configure({"ecs-step-functions-kit:taskMemory": "1024"})
+    deployed.configure(taskMemory="1024")
 
-    changes = deployed.stack.preview()
+    changes = changed(deployed.stack.preview())
 
-    deployed.stack.configure({"ecs-step-functions-kit:taskMemory": "512"})
-    assert {kind for _, kind in changed(changes)} == {"TaskDefinition", "Function", "StateMachine"}
-    assert {operation for operation, kind in changed(changes) if kind != "TaskDefinition"} == {"update"}
+    deployed.configure(taskMemory="512")
+    assert {kind for _, kind, _ in changes} == {"TaskDefinition", "Function", "StateMachine"}
+    assert {operation for operation, kind, _ in changes if kind != "TaskDefinition"} == {"update"}
 
 
 @pytest.mark.acceptance
@@ -153,13 +116,12 @@ def test_a_changed_function_s_source_updates_that_function_and_the_definition_th
     deployed: Deployed,
 ) -> None:
     source = deployed.project / "ecs_kit" / "runtime" / "launcher" / "handler.py"
-    before = source.read_text(encoding="utf-8")
-    source.write_text(before + "\n# changed\n", encoding="utf-8")
+    source.write_text(source.read_text(encoding="utf-8") + "\n# changed\n", encoding="utf-8")
 
-    changes = deployed.stack.deploy().changes
-
-    assert changed(changes) == {("update", "Function"), ("update", "StateMachine")}
-    assert names(changes) == {"pattern-1-launcher", "pattern-1-state-machine"}
+    assert changed(deployed.stack.deploy().changes) == {
+        ("update", "Function", "pattern-1-launcher"),
+        ("update", "StateMachine", "pattern-1-state-machine"),
+    }
 
 
 @pytest.mark.acceptance
@@ -175,21 +137,17 @@ def test_a_changed_task_s_source_is_built_pushed_and_registered_anew(deployed: D
     digest = after["imageUri"].rsplit("@", 1)[-1]
     images = deployed.target.aws.ecr.describe_images(repositoryName=before["clusterName"])["imageDetails"]
     assert digest in {image["imageDigest"] for image in images}
-    deployed.outputs = {**deployed.outputs, "pattern2": after}
-    assert run(deployed, 2, spec_files.with_tasks(sample(2), 2), "new-source").problems == ()
+    assert deployed.run(2, spec_files.with_tasks(sample(2), 2)).problems == ()
 
 
 @pytest.mark.acceptance
 @pytest.mark.parametrize("switch", SWITCHES)
 def test_the_state_holds_exactly_the_resources_of_the_table_with_each_switch(deployed: Deployed, switch: str) -> None:
-    """The last of these tests: the stack stays as it leaves it."""
+    """The last of these tests: it changes the stack."""
     defaults = {key.name: key.default for key in declarations()}
     switched = {name: defaults[name] for config in SWITCHES.values() for name in config} | SWITCHES[switch]
-    deployed.stack.configure(
-        {
-            f"ecs-step-functions-kit:{name}": value if isinstance(value, str) else json.dumps(value)
-            for name, value in switched.items()
-        }
+    deployed.configure(
+        **{name: value if isinstance(value, str) else json.dumps(value) for name, value in switched.items()}
     )
 
     deployed.stack.deploy()

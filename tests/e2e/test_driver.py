@@ -4,8 +4,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,35 +11,14 @@ from typing import Any
 import boto3
 import pytest
 
-from ecs_kit.automation.journeys import spec_files
 from local_aws import Emulator
-from local_aws.pulumi_cli import default_cache_dir
-from tests.e2e.conftest import finish
+from tests.e2e.conftest import finish, read_until, sample, start
 
-pytestmark = pytest.mark.e2e
-
-ROOT = Path(__file__).resolve().parents[2]
+pytestmark = [pytest.mark.e2e, pytest.mark.acceptance]
 
 
-def environment(home: Path, **more: str) -> dict[str, str]:
-    """A user's environment without any AWS or Pulumi settings, but with the CLI that is cached on this machine."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PULUMI_", "KIT_"))}
-    cache = str(default_cache_dir().parent)
-    return {**kept, "HOME": str(home), "XDG_CACHE_HOME": cache, "PYTHONFAULTHANDLER": "1", **more}
-
-
-def start(folder: Path, *arguments: str, **more: str) -> "subprocess.Popen[str]":
-    """Start the driver as a terminal would: in a process group of its own, from some folder."""
-    return subprocess.Popen(
-        [sys.executable, str(ROOT / "automation" / "e2e.py"), *arguments],
-        cwd=folder,
-        env=environment(folder, **more),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+def read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def without_times(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -56,27 +33,29 @@ def without_times(report: Mapping[str, Any]) -> dict[str, Any]:
     return {**{name: value for name, value in report.items() if name != "seconds"}, "patterns": patterns}
 
 
-def expected(pattern: int, tasks: int, execution_arn: str) -> dict[str, Any]:
-    return {
+def expected(target: str, runtime: str, pattern: int, tasks: int, execution_arn: str) -> dict[str, Any]:
+    counts = {"number_of_tasks": tasks, "completed_tasks": tasks, "failed_tasks": 0}
+    of_pattern = {
         "pattern": pattern,
         "workflowName": f"amazon_ecs_starter_kit-pattern-{pattern}",
         "executionArn": execution_arn,
         "executionStatus": "SUCCEEDED",
-        "summary": {
-            "items": 1,
-            "status": "Completed",
-            "number_of_tasks": tasks,
-            "completed_tasks": tasks,
-            "failed_tasks": 0,
-        },
+        "summary": {"items": 1, "status": "Completed", **counts},
         "details": {"items": tasks, "byStatus": {"Completed": tasks}},
         "copies": tasks,
         "passed": True,
         "problems": [],
     }
+    return {
+        "target": target,
+        "containerRuntime": runtime,
+        "passed": True,
+        "patterns": [of_pattern],
+        "destroyed": True,
+        "leftovers": [],
+    }
 
 
-@pytest.mark.acceptance
 def test_each_pattern_s_sample_runs_also_two_at_once(tmp_path: Path) -> None:
     folders = {pattern: tmp_path / str(pattern) for pattern in (1, 2)}
     drivers = {}
@@ -91,31 +70,23 @@ def test_each_pattern_s_sample_runs_also_two_at_once(tmp_path: Path) -> None:
 
     for pattern, folder in folders.items():
         assert drivers[pattern].returncode == 0, shown[pattern]
-        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        report, reports = read(folder / "report.json"), folder / "reports"
         arn = report["patterns"][0]["executionArn"]
-        assert without_times(report) == {
-            "target": "local",
-            "containerRuntime": "process",
-            "passed": True,
-            "patterns": [expected(pattern, 10, arn)],
-            "destroyed": True,
-            "leftovers": [],
-        }
-        assert f"stateMachine:amazon-ecs-starter-kit-pattern-{pattern}" in arn.replace("execution:", "stateMachine:")
-        assert json.loads((folder / "reports" / "report.json").read_text(encoding="utf-8")) == report
-        rendered = json.loads((folder / "reports" / f"pattern-{pattern}-input.json").read_text(encoding="utf-8"))
+        assert without_times(report) == expected("local", "process", pattern, 10, arn)
+        assert f":execution:amazon-ecs-starter-kit-pattern-{pattern}:" in arn
+        assert read(reports / "report.json") == report
+        rendered = read(reports / f"pattern-{pattern}-input.json")
         assert "<" not in json.dumps(rendered) and len(rendered["taskList"]) == 10
-        assert (folder / "reports" / "pulumi.log").is_file()
-        assert "created aws:ecs:Cluster" in (folder / "reports" / "e2e.log").read_text(encoding="utf-8")
+        assert (reports / "pulumi.log").is_file()
+        assert "created aws:ecs:Cluster" in (reports / "e2e.log").read_text(encoding="utf-8")
         assert re.search(r"created [0-9]{2} resources\n", shown[pattern])
         assert re.search(rf"pattern {pattern}: 10 of 10 submitted, 0 running, 10 completed, 0 failed", shown[pattern])
         assert not list((folder / ".kit").glob("*")), "only the project's own folder is written to"
 
 
-@pytest.mark.acceptance
 def test_the_same_flow_on_whatever_the_aws_endpoint_is(tmp_path: Path) -> None:
     """`--target aws` with a spec in the seed kit's form: names filled in, other order, run id as text."""
-    spec = dict(reversed(spec_files.load(spec_files.sample_path(ROOT, 1)).items()))
+    spec = dict(reversed(sample(1).items()))
     spec |= {
         "ddbTableNameWFSummary": "workflow_summary_pattern_1",
         "clusterName": "amazon-ecs-starter-kit-pattern-1",
@@ -133,16 +104,8 @@ def test_the_same_flow_on_whatever_the_aws_endpoint_is(tmp_path: Path) -> None:
         shown = finish(driver)[1]
 
         assert driver.returncode == 0, shown
-        report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
-        arn = report["patterns"][0]["executionArn"]
-        assert without_times(report) == {
-            "target": "aws",
-            "containerRuntime": "fargate",
-            "passed": True,
-            "patterns": [expected(1, 1, arn)],
-            "destroyed": True,
-            "leftovers": [],
-        }
+        report = read(tmp_path / "report.json")
+        assert without_times(report) == expected("aws", "fargate", 1, 1, report["patterns"][0]["executionArn"])
         for line in (
             "account 000000000000, region us-east-1, as arn:aws:iam::000000000000:root",
             "to create",
@@ -155,22 +118,18 @@ def test_the_same_flow_on_whatever_the_aws_endpoint_is(tmp_path: Path) -> None:
         assert session.client("ecs", endpoint_url=emulator.endpoint_url).list_clusters()["clusterArns"] == []
 
 
-@pytest.mark.acceptance
 def test_ctrl_c_in_the_middle_of_the_deployment_destroys_what_was_made(tmp_path: Path) -> None:
     driver = start(tmp_path, "--pattern", "2", "--container-runtime", "process", "--report-dir", "reports")
-    assert driver.stderr is not None
     log = tmp_path / "reports" / "e2e.log"
-    seen: list[str] = []
-    for line in driver.stderr:
-        seen.append(line)
-        if "resources, the last one" in line and "created aws:ec2:Vpc " in log.read_text(encoding="utf-8"):
-            break
+    seen = read_until(
+        driver, lambda line: "resources, the last one" in line and "created aws:ec2:Vpc " in log.read_text("utf-8")
+    )
 
     os.killpg(driver.pid, signal.SIGINT)
-    shown = "".join(seen) + finish(driver)[1]
+    shown = seen + finish(driver)[1]
     assert driver.returncode == 130, shown
     assert "interrupted by SIGINT: destroying what was made" in shown
     assert "deleted aws:ec2:Vpc " in log.read_text(encoding="utf-8")
-    report = json.loads((tmp_path / "reports" / "report.json").read_text(encoding="utf-8"))
+    report = read(tmp_path / "reports" / "report.json")
     assert (report["passed"], report["destroyed"], report["leftovers"]) == (False, True, [])
     assert report["patterns"][0]["executionStatus"] is None

@@ -4,8 +4,8 @@ import json
 import re
 import signal
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,41 +14,27 @@ import pytest
 
 from ecs_kit.automation.host import processes, workfolders
 from local_aws import Emulator
-from tests.e2e.conftest import COPIED, copy_project, finish
-from tests.e2e.test_driver import environment
+from tests.e2e.conftest import COPIED, copy_project, finish, read_until, start
 
 pytestmark = [pytest.mark.e2e, pytest.mark.acceptance]
 
 DEPLOYING = "created 25 resources"
-PROJECT = (*COPIED, "automation", "local_aws", "tools")
+LOCAL = ("--container-runtime", "process")
+AWS = ("--target", "aws", "--plugins", "bundled", "--yes")
 
 
 class Project:
-    """A checkout of its own: no other driver's work folders are in it.
-
-    Args:
-        folder: an empty one.
-    """
+    """A checkout of its own, in which no other driver has work folders; `folder` is empty."""
 
     def __init__(self, folder: Path) -> None:
         self.root = folder / "project"
         self.home = folder
         self.started: list[subprocess.Popen[str]] = []
-        copy_project(self.root, PROJECT)
+        copy_project(self.root, (*COPIED, "automation", "local_aws", "tools"))
 
     def start(self, *arguments: str, **more: str) -> "subprocess.Popen[str]":
-        process = subprocess.Popen(
-            [sys.executable, str(self.root / "ecs_kit" / "automation" / "e2e.py"), *arguments],
-            cwd=self.home,
-            env=environment(self.home, **more),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        self.started.append(process)
-        return process
+        self.started.append(start(self.home, *arguments, script=self.root / "ecs_kit/automation/e2e.py", **more))
+        return self.started[-1]
 
     def run(self, *arguments: str, **more: str) -> tuple[int, str, str]:
         """Exit status, standard output and standard error of a command that has ended."""
@@ -56,17 +42,18 @@ class Project:
         out, err = finish(process)
         return process.returncode, out, err
 
+    def passes(self, *arguments: str, **more: str) -> str:
+        """Standard error of a command that has ended with exit status 0."""
+        status, _, said = self.run(*arguments, **more)
+        assert status == 0, said
+        return said
+
     def kill_at(self, moment: str, *arguments: str, **more: str) -> "subprocess.Popen[str]":
         """Start a driver and kill it, and nothing else, as soon as it says `moment`."""
         driver = self.start(*arguments, **more)
-        seen = []
-        assert driver.stderr is not None
-        for line in driver.stderr:
-            seen.append(line)
-            if moment in line:
-                driver.send_signal(signal.SIGKILL)
-                break
-        assert driver.wait(timeout=60) == -signal.SIGKILL, "".join(seen)
+        seen = read_until(driver, lambda line: moment in line)
+        driver.send_signal(signal.SIGKILL)
+        assert driver.wait(timeout=60) == -signal.SIGKILL and moment in seen, seen
         return driver
 
     def folders(self, target: str = "runs") -> list[Path]:
@@ -74,12 +61,9 @@ class Project:
 
     def folder_of(self, driver: "subprocess.Popen[str]", target: str = "runs") -> Path:
         """The work folder whose record names the driver."""
-        found = [path for path in self.folders(target) if (workfolders.read(path) or NOBODY).pid == driver.pid]
-        assert len(found) == 1, f"{driver.pid} in {self.folders(target)}"
-        return found[0]
-
-
-NOBODY = workfolders.Record(0, "", (), "", "", "")
+        records = {path: workfolders.read(path) for path in self.folders(target)}
+        (found,) = [path for path, record in records.items() if record is not None and record.pid == driver.pid]
+        return found
 
 
 @pytest.fixture
@@ -93,7 +77,10 @@ def project(tmp_path: Path) -> Iterator[Project]:
         processes.end(folder)
 
 
-LOCAL = ("--container-runtime", "process")
+@pytest.fixture
+def emulator(tmp_path: Path) -> Iterator[Emulator]:
+    with Emulator(tmp_path / "emulator") as started:
+        yield started
 
 
 @pytest.mark.parametrize("moment", [DEPLOYING, "pattern 1: started arn:"], ids=["deploying", "running"])
@@ -102,9 +89,8 @@ def test_clean_removes_what_a_killed_driver_left_and_leaves_a_living_one_alone(p
     killed = project.kill_at(moment, "--pattern", "1", *LOCAL)
     left = project.folder_of(killed)
 
-    status, _, said = project.run("clean")
+    said = project.passes("clean")
 
-    assert status == 0, said
     assert f"removing what is left of e2e {left.name} (process {killed.pid}, started " in said
     assert f"removed {left}\n" in said
     assert not left.exists() and processes.find(left) == []
@@ -112,7 +98,7 @@ def test_clean_removes_what_a_killed_driver_left_and_leaves_a_living_one_alone(p
     assert living.returncode == 0, shown
     assert json.loads((project.home / "living.json").read_text(encoding="utf-8"))["passed"]
     assert project.folders() == []
-    assert "nothing to clean" in project.run("clean")[2]
+    assert "nothing to clean" in project.passes("clean")
 
 
 def test_the_next_run_ends_the_emulator_that_was_to_be_kept_and_says_so(project: Project) -> None:
@@ -123,42 +109,31 @@ def test_the_next_run_ends_the_emulator_that_was_to_be_kept_and_says_so(project:
     assert record is not None and not record.kept
     assert processes.is_running(record.emulator_pid)
 
-    status, _, said = project.run("--pattern", "2", "--tasks", "1", *LOCAL)
+    said = project.passes("--pattern", "2", "--tasks", "1", *LOCAL)
 
-    assert status == 0, said
     assert f"removing what is left of e2e {left.name}" in said
     assert re.search(r"ended 1 emulator.*\b" + str(record.emulator_pid) + r"\b", said), said
     assert processes.find(left) == [] and project.folders() == []
 
 
 def test_a_kept_stack_is_looked_at_stopped_and_removed_by_commands(project: Project) -> None:
-    status, _, said = project.run("--keep", "--tasks", "2", *LOCAL, "--report-dir", "reports")
-    assert status == 0, said
+    said = project.passes("--keep", "--tasks", "2", *LOCAL, "--report-dir", "reports")
     (kept,) = project.folders()
     exports = dict(re.findall(r"export (\w+)=(\S+)$", said, flags=re.MULTILINE))
     shell = {name: value for name, value in exports.items() if name != "PATH"}
-    command: Callable[..., tuple[int, str, str]] = lambda *arguments: project.run(*arguments, **shell)  # noqa: E731
+    command = partial(project.run, **shell)
 
-    status, _, said = project.run("clean")
-    assert status == 0 and kept.is_dir()
-    assert f"kept: {kept.name}" in said and "its emulator runs" in said
+    said = project.passes("clean")
+    assert kept.is_dir() and f"kept: {kept.name}" in said and "its emulator runs" in said
     assert f"export AWS_ENDPOINT_URL={shell['AWS_ENDPOINT_URL']}" in said
 
     status, listed, said = command("runs", "--json")
     assert status == 0, said
-    runs = json.loads(listed)["runs"]
-    assert sorted((run["pattern"], run["status"], run["completed_tasks"]) for run in runs) == [
-        (1, "Completed", 2),
-        (2, "Completed", 2),
-    ]
-    assert [run["startTime"] for run in runs] == sorted((run["startTime"] for run in runs), reverse=True)
-    assert len(json.loads(command("runs", "--json", "--last", "1", "--pattern", "2")[1])["runs"]) == 1
+    runs = [(run["pattern"], run["status"], run["completed_tasks"]) for run in json.loads(listed)["runs"]]
+    assert sorted(runs) == [(1, "Completed", 2), (2, "Completed", 2)]
+    assert command("status", "--run", "12")[0] == command("status", "--stack", "nope")[0] == 2
 
-    assert command("status", "--run", "12")[0] == 2
-    assert "stack e2e has no run 12 in pattern 1 or pattern 2" in command("status", "--run", "12")[2]
-    assert command("status", "--stack", "nope")[0] == 2
-
-    arn = begin(project, shell, 1, 10, bad=3)
+    arn = start_run(project, shell, 1, tasks=10, bad=3)
     status, shown, _ = command("watch", "--pattern", "1", "--json")
     assert status == 1
     (run,) = json.loads(shown)["runs"]
@@ -166,14 +141,12 @@ def test_a_kept_stack_is_looked_at_stopped_and_removed_by_commands(project: Proj
     assert run["summary"] == {"number_of_tasks": 10, "completed_tasks": 7, "failed_tasks": 3, "running_tasks": 0}
     assert [(task["taskName"], task["exitCode"]) for task in run["failedTasks"]] == [("t0", 1), ("t1", 1), ("t2", 1)]
     assert all("NoSuchKey" in "".join(task["log"]) for task in run["failedTasks"])
-    status, shown, _ = command("status", "--run", str(run["workflowRunId"]))
-    assert status == 0
+    shown = command("status", "--run", str(run["workflowRunId"]))[1]
     assert "task t0 failed (attempt 1): JobFailed: NoSuchKey" in shown
     assert re.search(r"^    \| \S+ ERROR the job failed", shown, flags=re.MULTILINE), shown
 
-    begin(project, shell, 2, 400)
-    status, _, said = command("abort", "--pattern", "2", "--cause", "no longer wanted")
-    assert status == 0, said
+    start_run(project, shell, 2, tasks=400)
+    said = project.passes("abort", "--pattern", "2", "--cause", "no longer wanted", **shell)
     assert "stopped execution arn:" in said and "none of its ECS tasks runs" in said
     (run,) = json.loads(command("status", "--pattern", "2", "--json")[1])["runs"]
     assert (run["status"], run["execution"]["status"]) == ("Aborted", "ABORTED")
@@ -184,14 +157,12 @@ def test_a_kept_stack_is_looked_at_stopped_and_removed_by_commands(project: Proj
     assert ecs.list_tasks(cluster="amazon-ecs-starter-kit-pattern-2")["taskArns"] == []
     assert "there is nothing to stop" in command("abort", "--pattern", "2")[2]
 
-    status, _, said = project.run("clean", "--kept")
-    assert status == 0, said
-    assert "ended 1 emulator" in said
+    assert "ended 1 emulator" in project.passes("clean", "--kept")
     assert project.folders() == [] and processes.find(kept) == []
-    assert command("status")[0] == 2, "what is gone is no stack to look at"
+    assert command("status")[0] == 2, "its stack is gone"
 
 
-def begin(project: Project, shell: dict[str, str], pattern: int, tasks: int, bad: int = 0) -> str:
+def start_run(project: Project, shell: dict[str, str], pattern: int, *, tasks: int, bad: int = 0) -> str:
     """Start a run of the kept stack by hand, as a user would; the first `bad` tasks have no source."""
     spec = json.loads((project.home / "reports" / f"pattern-{pattern}-input.json").read_text(encoding="utf-8"))
     entry = spec["taskList"][0]
@@ -199,11 +170,9 @@ def begin(project: Project, shell: dict[str, str], pattern: int, tasks: int, bad
         {**entry, "taskName": f"t{number}", **({"objectKey": "not/there"} if number < bad else {})}
         for number in range(tasks)
     ]
-    started: str = client("stepfunctions", shell["AWS_ENDPOINT_URL"]).start_execution(
-        stateMachineArn=f"arn:aws:states:us-east-1:000000000000:stateMachine:amazon-ecs-starter-kit-pattern-{pattern}",
-        input=json.dumps(spec),
-    )["executionArn"]
-    return started
+    machine = f"arn:aws:states:us-east-1:000000000000:stateMachine:amazon-ecs-starter-kit-pattern-{pattern}"
+    stepfunctions = client("stepfunctions", shell["AWS_ENDPOINT_URL"])
+    return str(stepfunctions.start_execution(stateMachineArn=machine, input=json.dumps(spec))["executionArn"])
 
 
 def client(service: str, endpoint_url: str) -> Any:
@@ -211,68 +180,53 @@ def client(service: str, endpoint_url: str) -> Any:
     return session.client(service, endpoint_url=endpoint_url)  # type: ignore[call-overload]
 
 
-AWS = ("--target", "aws", "--plugins", "bundled", "--yes")
-
-
-def test_clean_destroys_the_stack_that_a_killed_driver_left_on_aws(project: Project, tmp_path: Path) -> None:
-    with Emulator(tmp_path / "emulator") as emulator:
-        killed = project.kill_at(DEPLOYING, "--pattern", "1", *AWS, **emulator.environment)
-        left = project.folder_of(killed, "aws")
-        assert deployed(emulator), "something was left"
-
-        assert project.run("clean", "--target", "aws", **emulator.environment)[0] == 2, "it asks, and nobody is there"
-        assert deployed(emulator) and left.is_dir()
-        status, _, said = project.run("clean", "--target", "aws", "--yes", **emulator.environment)
-
-        assert status == 0, said
-        assert f"left by e2e (process {killed.pid}, started " in said
-        assert "stack e2e is destroyed" in said and "left over" not in said
-        assert deployed(emulator) == []
-        assert project.folders("aws") == []
-        assert "nothing to clean" in project.run("clean", "--target", "aws", "--yes", **emulator.environment)[2]
-
-
-def test_the_next_run_on_aws_takes_over_what_a_killed_one_left_and_destroys_it(
-    project: Project, tmp_path: Path
-) -> None:
-    with Emulator(tmp_path / "emulator") as emulator:
-        killed = project.kill_at("pattern 1: started arn:", "--pattern", "1", *AWS, **emulator.environment)
-
-        status, _, said = project.run("--pattern", "1", "--tasks", "1", *AWS, **emulator.environment)
-
-        assert status == 0, said
-        assert f"left on AWS: stack e2e of e2e (process {killed.pid}, started " in said
-        assert re.search(r"stack e2e holds \d+ resources from an earlier run: this one updates and then destroys", said)
-        assert deployed(emulator) == []
-        assert project.folders("aws") == []
-
-
-def deployed(emulator: Emulator) -> list[str]:
-    """What of a stack is there: the kinds that are made first and last."""
-    url = emulator.endpoint_url
-    vpcs = client("ec2", url).describe_vpcs()["Vpcs"]
+def in_aws(emulator: Emulator) -> list[str]:
+    """What of a stack is there: the kinds that are created first and last."""
+    of = partial(client, endpoint_url=emulator.endpoint_url)
     return [
-        *(role["RoleName"] for role in client("iam", url).list_roles()["Roles"]),
-        *client("dynamodb", url).list_tables()["TableNames"],
-        *client("ecs", url).list_clusters()["clusterArns"],
-        *(vpc["VpcId"] for vpc in vpcs if not vpc.get("IsDefault")),
-        *(each["name"] for each in client("stepfunctions", url).list_state_machines()["stateMachines"]),
+        *(role["RoleName"] for role in of("iam").list_roles()["Roles"]),
+        *of("dynamodb").list_tables()["TableNames"],
+        *of("ecs").list_clusters()["clusterArns"],
+        *(vpc["VpcId"] for vpc in of("ec2").describe_vpcs()["Vpcs"] if not vpc.get("IsDefault")),
+        *(each["name"] for each in of("stepfunctions").list_state_machines()["stateMachines"]),
     ]
 
 
-def test_two_drivers_of_one_stack_on_aws_do_not_get_in_each_other_s_way(project: Project, tmp_path: Path) -> None:
-    with Emulator(tmp_path / "emulator") as emulator:
-        first = project.start("--pattern", "1", "--tasks", "1", *AWS, **emulator.environment)
-        assert first.stderr is not None
-        for line in first.stderr:
-            if DEPLOYING in line:
-                break
+def test_clean_destroys_the_stack_that_a_killed_driver_left_on_aws(project: Project, emulator: Emulator) -> None:
+    killed = project.kill_at(DEPLOYING, "--pattern", "1", *AWS, **emulator.environment)
+    left = project.folder_of(killed, "aws")
+    assert in_aws(emulator)
 
-        status, _, said = project.run("--pattern", "1", *AWS, **emulator.environment)
+    assert project.run("clean", "--target", "aws", **emulator.environment)[0] == 2, "it asks, and nobody is there"
+    assert in_aws(emulator) and left.is_dir()
+    said = project.passes("clean", "--target", "aws", "--yes", **emulator.environment)
 
-        assert status == 1 and f"another e2e (process {first.pid}, started " in said
-        cleaned, _, said = project.run("clean", "--target", "aws", "--yes", **emulator.environment)
-        assert cleaned == 0 and "nothing to clean" in said
-        shown = finish(first)[1]
-        assert first.returncode == 0, shown
-        assert project.folders("aws") == []
+    assert f"left by e2e (process {killed.pid}, started " in said
+    assert "stack e2e is destroyed" in said and "left over" not in said
+    assert in_aws(emulator) == project.folders("aws") == []
+    assert "nothing to clean" in project.passes("clean", "--target", "aws", "--yes", **emulator.environment)
+
+
+def test_the_next_run_on_aws_takes_over_what_a_killed_one_left_and_destroys_it(
+    project: Project, emulator: Emulator
+) -> None:
+    killed = project.kill_at("pattern 1: started arn:", "--pattern", "1", *AWS, **emulator.environment)
+
+    said = project.passes("--pattern", "1", "--tasks", "1", *AWS, **emulator.environment)
+
+    assert f"left on AWS: stack e2e of e2e (process {killed.pid}, started " in said
+    assert re.search(r"stack e2e holds \d+ resources from an earlier run: this one updates and then destroys", said)
+    assert in_aws(emulator) == project.folders("aws") == []
+
+
+def test_a_second_driver_of_one_stack_on_aws_is_refused(project: Project, emulator: Emulator) -> None:
+    first = project.start("--pattern", "1", "--tasks", "1", *AWS, **emulator.environment)
+    read_until(first, lambda line: DEPLOYING in line)
+
+    status, _, said = project.run("--pattern", "1", *AWS, **emulator.environment)
+
+    assert status == 1 and f"another e2e (process {first.pid}, started " in said
+    assert "nothing to clean" in project.passes("clean", "--target", "aws", "--yes", **emulator.environment)
+    shown = finish(first)[1]
+    assert first.returncode == 0, shown
+    assert project.folders("aws") == []

@@ -1,7 +1,5 @@
 """Deployments while runs are active: each run ends with what it was registered with."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,13 +7,11 @@ from typing import Any
 
 import pytest
 
-from ecs_kit.automation.journeys import runs, spec_files, verify
-from tests.e2e.conftest import Deployed
-from tests.e2e.test_deployed_stack import sample
+from ecs_kit.automation.journeys import runs
+from ecs_kit.automation.journeys.tables import details_items
+from tests.e2e.conftest import Deployed, sample
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.e2e]
-
-NAMESPACE = "ecs-step-functions-kit"
 
 JOB = """
 
@@ -35,8 +31,8 @@ def run(job, s3):
 """A job that waits until it may continue, fails once, and then copies."""
 
 
-def edit(project: Path, path: str, *changes: tuple[str, str]) -> None:
-    file = project / path
+def edit(kit: Deployed, path: str, *changes: tuple[str, str]) -> None:
+    file = kit.project / "ecs_kit" / path
     text = file.read_text(encoding="utf-8")
     for old, new in changes:
         assert old in text, (path, old)
@@ -44,76 +40,56 @@ def edit(project: Path, path: str, *changes: tuple[str, str]) -> None:
     file.write_text(text, encoding="utf-8")
 
 
-def change_image(kit: Deployed) -> None:
-    edit(kit.project, "ecs_kit/runtime/task/job.py", ("_copy = run\n", "_copy = run\n# another image\n"))
+def rename_payload(kit: Deployed) -> None:
+    """State machine and functions have other names for the run and the spec from now on."""
+    run_id = ('"runId": "{% $run.runId %}"', '"identifier": "{% $run.runId %}"')
+    edit(kit, "components/definitions.py", run_id, ('"spec": "{%', '"document": "{%'))
+    own_id = ('payload.get("runId")', 'payload.get("identifier")')
+    edit(kit, "runtime/monitor/monitor.py", own_id, ('"spec": document', '"document": document'))
+    edit(kit, "runtime/functions/registration.py", ('payload.get("spec")', 'payload.get("document")'))
 
 
-def change_memory(kit: Deployed) -> None:
-    kit.stack.configure({f"{NAMESPACE}:taskMemory": "1024"})
-
-
-def change_attempts(kit: Deployed) -> None:
-    kit.stack.configure({f"{NAMESPACE}:taskAttempts": "1"})
-
-
-def change_payload(kit: Deployed) -> None:
-    """State machine and functions name the run and the spec otherwise from now on."""
-    edit(
-        kit.project,
-        "ecs_kit/components/definitions.py",
-        ('"runId": "{% $run.runId %}"', '"identifier": "{% $run.runId %}"'),
-        ('"spec": "{%', '"document": "{%'),
-    )
-    edit(
-        kit.project,
-        "ecs_kit/runtime/monitor/monitor.py",
-        ('payload.get("runId")', 'payload.get("identifier")'),
-        ('"spec": document', '"document": document'),
-    )
-    edit(kit.project, "ecs_kit/runtime/functions/registration.py", ('payload.get("spec")', 'payload.get("document")'))
-
-
-def add_tag(kit: Deployed) -> None:
-    kit.stack.configure({f"{NAMESPACE}:tags": '{"team": "data"}'})
-
-
-CHANGES = {
-    "image": change_image,
-    "taskMemory": change_memory,
-    "taskAttempts": change_attempts,
-    "payload": change_payload,
-    "tag": add_tag,
+CHANGES: dict[str, Callable[[Deployed], None]] = {
+    "image": lambda kit: edit(kit, "runtime/task/job.py", ("_copy = run\n", "_copy = run\n# another image\n")),
+    "taskMemory": lambda kit: kit.configure(taskMemory="1024"),
+    "taskAttempts": lambda kit: kit.configure(taskAttempts="1"),
+    "payload": rename_payload,
+    "tag": lambda kit: kit.configure(tags='{"team": "data"}'),
 }
-"""The deployments in the middle of the runs, in their order, each with a task whose further attempt comes after it."""
+"""The deployments while the runs are active, in their order, each with a task whose second attempt comes after it."""
 
 
-def until(ask: Callable[[], Any], what: Callable[[], str]) -> Any:
-    """What `ask` answers in the end; `what` says why it did not, as things stand then."""
+def until(ask: Callable[[], Any], what: Callable[[], str]) -> None:
+    """Wait until `ask` is true; `what` says why it is not."""
     deadline = time.monotonic() + 120
-    while not (answer := ask()):
+    while not ask():
         assert time.monotonic() < deadline, what()
         time.sleep(0.2)
-    return answer
 
 
 def start(kit: Deployed, pattern: int, tasks: list[str]) -> runs.Run:
     """Start a run of tasks with these names, all of which read the sample's first source."""
-    deployed = kit.stack.outputs()[f"pattern{pattern}"]
-    key = sample(pattern)["taskList"][0]["objectKey"]
-    document = {**sample(pattern), "taskList": [{"taskName": name, "objectKey": key} for name in tasks]}
-    rendered = spec_files.render(Path("spec.json"), document, deployed)
-    runs.put_sources(kit.target.aws, rendered, deployed["s3BucketName"])
-    return runs.start(kit.target.aws, pattern=pattern, spec=rendered, deployed=deployed, name=f"run-of-{tasks[0]}")
+    document = sample(pattern)
+    key = document["taskList"][0]["objectKey"]
+    return kit.start(pattern, {**document, "taskList": [{"taskName": name, "objectKey": key} for name in tasks]})
+
+
+def let_go(kit: Deployed, run: runs.Run, task: str) -> None:
+    kit.target.aws.s3.put_object(Bucket=str(run.deployed["s3BucketName"]), Key=f"go/{task}", Body=b"")
+
+
+def details(kit: Deployed, run: runs.Run) -> list[Any]:
+    return list(details_items(kit.target.aws, run.deployed, run.workflow_name, run.run_id))
 
 
 def rows(kit: Deployed, run: runs.Run) -> list[tuple[str, int, str]]:
-    found = run.details(kit.target.aws)
+    found = details(kit, run)
     return sorted((str(row["task_name"]), int(row["attempt"]), str(row["status"])) for row in found)
 
 
 def revisions(kit: Deployed, run: runs.Run) -> set[str]:
     """The revisions from which the run's ECS tasks were started."""
-    arns = [str(row["ecs_task_id"]) for row in run.details(kit.target.aws)]
+    arns = [str(row["ecs_task_id"]) for row in details(kit, run)]
     found = kit.target.aws.ecs.describe_tasks(cluster=str(run.deployed["clusterName"]), tasks=arns)["tasks"]
     return {task["taskDefinitionArn"].rsplit("/", 1)[-1] for task in found}
 
@@ -121,72 +97,51 @@ def revisions(kit: Deployed, run: runs.Run) -> set[str]:
 @pytest.fixture(scope="module")
 def active(deployed: Deployed) -> Iterator[dict[int, runs.Run]]:
     """Runs of both patterns, all of whose tasks wait; two attempts each are configured."""
-    with (deployed.project / "ecs_kit/runtime/task/job.py").open("a", encoding="utf-8") as file:
+    with Path(deployed.project, "ecs_kit/runtime/task/job.py").open("a", encoding="utf-8") as file:
         file.write(JOB)
-    deployed.stack.configure({f"{NAMESPACE}:taskAttempts": "2"})
+    deployed.configure(taskAttempts="2")
     deployed.stack.deploy()
     started = {pattern: start(deployed, pattern, list(CHANGES)) for pattern in (1, 2)}
     waiting = [(name, 1, "Running") for name in sorted(CHANGES)]
     for run in started.values():
-        until(
-            lambda run=run: rows(deployed, run) == waiting,
-            lambda run=run: f"the tasks do not run: {rows(deployed, run)}",
-        )
+        until(lambda run=run: rows(deployed, run) == waiting, lambda run=run: f"waiting: {rows(deployed, run)}")
     yield started
 
 
 @pytest.fixture(scope="module")
-def ended(deployed: Deployed, active: dict[int, runs.Run]) -> dict[int, Any]:
-    """Both runs, ended, after all deployments; after each one task reaches its second attempt."""
+def ended(deployed: Deployed, active: dict[int, runs.Run]) -> dict[int, runs.Run]:
+    """Both runs; after each deployment a task of theirs has reached its second attempt."""
     for name, change in CHANGES.items():
         change(deployed)
         assert not deployed.stack.deploy().changes.nothing, name
         for run in active.values():
-            bucket = str(run.deployed["s3BucketName"])
-            deployed.target.aws.s3.put_object(Bucket=bucket, Key=f"go/{name}", Body=b"")
+            let_go(deployed, run, name)
         for run in active.values():
             until(
                 lambda run=run, name=name: (name, 2, "Completed") in rows(deployed, run),
                 lambda run=run, name=name: f"{name} was not tried again after its deployment: {rows(deployed, run)}",
             )
-    return runs.watch(
-        deployed.target.aws,
-        list(active.values()),
-        on_counts=lambda *_: None,
-        poll_seconds=0.2,
-        limit_seconds=120,
-    )
+    return active
 
 
 @pytest.mark.parametrize("pattern", [1, 2])
-def test_the_run_completes_with_every_row(deployed: Deployed, ended: dict[int, Any], pattern: int) -> None:
-    finished, _ = ended[pattern]
-    found = verify.gather(deployed.target.aws, finished)
-    assert found.execution_status == "SUCCEEDED", found.execution_error
-    (summary,) = found.summary
-    assert (summary["status"], summary["completed_tasks"], summary["failed_tasks"]) == ("Completed", len(CHANGES), 0)
-    assert rows(deployed, finished) == sorted(
-        (name, attempt, status) for name in CHANGES for attempt, status in ((1, "Failed"), (2, "Completed"))
-    )
-
-
-@pytest.mark.parametrize("pattern", [1, 2])
-def test_every_attempt_was_started_from_the_revision_of_the_run(
-    deployed: Deployed, ended: dict[int, Any], pattern: int
+def test_an_active_run_completes_with_every_row_from_its_own_revision(
+    deployed: Deployed, ended: dict[int, runs.Run], pattern: int
 ) -> None:
-    finished, _ = ended[pattern]
-    assert revisions(deployed, finished) == {str(finished.deployed["taskDefinition"])}
-    now = deployed.stack.outputs()[f"pattern{pattern}"]["taskDefinition"]
-    assert now != finished.deployed["taskDefinition"]
+    run = ended[pattern]
+    assert deployed.verdict(run).problems == ()
+    attempts = ((1, "Failed"), (2, "Completed"))
+    assert rows(deployed, run) == sorted((name, *attempt) for name in CHANGES for attempt in attempts)
+    assert revisions(deployed, run) == {str(run.deployed["taskDefinition"])}
+    assert deployed.stack.outputs()[f"pattern{pattern}"]["taskDefinition"] != run.deployed["taskDefinition"]
 
 
 @pytest.mark.parametrize("pattern", [1, 2])
 def test_a_run_that_starts_afterwards_is_the_new_deployment_s(
-    deployed: Deployed, ended: dict[int, Any], pattern: int
+    deployed: Deployed, ended: dict[int, runs.Run], pattern: int
 ) -> None:
     run = start(deployed, pattern, ["later"])
-    deployed.target.aws.s3.put_object(Bucket=str(run.deployed["s3BucketName"]), Key="go/later", Body=b"")
-    watched = runs.watch(deployed.target.aws, [run], on_counts=lambda *_: None, poll_seconds=0.2, limit_seconds=120)
-    assert verify.gather(deployed.target.aws, watched[pattern][0]).execution_status == "FAILED"
+    let_go(deployed, run, "later")
+    assert deployed.verdict(run).execution_status == "FAILED"
     assert rows(deployed, run) == [("later", 1, "Failed")], "one attempt is configured now"
     assert revisions(deployed, run) == {str(run.deployed["taskDefinition"])}

@@ -1,87 +1,75 @@
-"""Deploy and destroy a stack again and again on a busy machine; every deployment has to be whole.
+"""Deploy and destroy a stack again and again on a busy machine, and check that every deployment is complete.
 
-Whole means that the deployment made each resource that the preview had announced, and gave every pattern's outputs. No
-workflow is run.
+Complete means that the deployment made each resource that the preview had announced, and gave every pattern's outputs.
+No workflow is run.
 """
-
-from __future__ import annotations
 
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from ecs_kit.automation.errors import DriverError
 from ecs_kit.automation.journeys.scenario import Scenario
-from ecs_kit.automation.stacks.lifecycle import Changes
+from ecs_kit.automation.stacks.lifecycle import Changes, Stack
 
 
+@dataclass(eq=False)
 class Deployments(Scenario):
-    """The journey of a stack that is deployed again and again.
+    """The journey of a stack that is deployed `number` times while `busy` processes compute."""
 
-    Attributes:
-        whole: how many deployments were.
-        problems: what was wrong with the others.
-    """
-
-    def __init__(self, number: int, *, busy: int, **journey: Any) -> None:
-        super().__init__(**journey)
-        self.whole = 0
-        self.problems: list[str] = []
-        self._number = number
-        self._busy = busy
+    number: int
+    busy: int = field(kw_only=True)
+    complete: int = field(default=0, init=False)
+    problems: list[str] = field(default_factory=list, init=False)
 
     @property
     def passed(self) -> bool:
-        """Whether every deployment was whole, and nothing is left."""
-        report = self.report
-        return self.whole == self._number and not report.failed and report.destroyed and not report.leftovers
+        """Whether every deployment was complete, and nothing is left."""
+        return self.complete == self.number and self.report.stack_ended
 
-    def use_stack(self) -> None:
+    def use_stack(self, stack: Stack) -> None:
         """Destroy the stack that was deployed first, then deploy and destroy it as often as was asked for."""
-        stack = self._need_stack
         stack.destroy()
-        with self._phase("deployments"), busy_machine(self._busy):
-            for number in range(1, self._number + 1):
-                problem = self._deploy()
+        with self._phase("deployments"), busy_machine(self.busy):
+            for number in range(1, self.number + 1):
+                problem = self._deploy(stack)
                 if problem is None:
-                    self.whole += 1
+                    self.complete += 1
                 else:
                     self.problems.append(f"deployment {number}: {problem}")
-                self._progress.say(f"deployment {number}: {problem or 'whole'}")
+                self.progress.say(f"deployment {number}: {problem or 'whole'}")
                 stack.destroy()
 
-    def _deploy(self) -> str | None:
-        """Preview and deploy once. Answers what was not whole."""
-        stack = self._need_stack
+    def _deploy(self, stack: Stack) -> str | None:
         try:
             announced = stack.preview()
             deployment = stack.deploy()
         except DriverError as error:
             return str(error)
         missing = [f"pattern{pattern}" for pattern in self.plan.specs if f"pattern{pattern}" not in deployment.outputs]
-        return not_whole(announced, deployment.changes, missing)
+        return incomplete(announced, deployment.changes, missing)
 
-    def write_report(self) -> None:
-        """Tell how many deployments were whole, and what was wrong with the others."""
-        self.write_documents(
-            {
-                "passed": self.passed,
-                "deployments": self._number,
-                "whole": self.whole,
-                "problems": self.problems,
-                "destroyed": self.report.destroyed,
-                "leftovers": self.report.leftovers,
-                "seconds": {name: round(seconds, 1) for name, seconds in self.phases.items()},
-            }
-        )
-        rows = [[str(self.whole), str(self._number)]]
-        self._progress.table("passed" if self.passed else "FAILED", ["whole", "deployments"], rows)
+    def document(self) -> dict[str, Any]:
+        """How many deployments were complete, and what was wrong with the others."""
+        return {
+            "passed": self.passed,
+            "deployments": self.number,
+            "whole": self.complete,
+            "problems": self.problems,
+            **self.ending(),
+        }
+
+    def show_report(self) -> None:
+        """Show how many deployments were complete."""
+        rows = [[str(self.complete), str(self.number)]]
+        self.progress.table("passed" if self.passed else "FAILED", ["whole", "deployments"], rows)
 
 
-def not_whole(announced: Changes, made: Changes, missing_outputs: Sequence[str]) -> str | None:
-    """What keeps a deployment of an empty stack from being whole, None if nothing does."""
+def incomplete(announced: Changes, made: Changes, missing_outputs: Sequence[str]) -> str | None:
+    """What a deployment of an empty stack lacks, None if it is complete."""
     if dict(announced.counts) != dict(made.counts):
         return f"the preview announced {dict(announced.counts)}, the deployment did {dict(made.counts)}"
     return f"there is no output {', '.join(missing_outputs)}" if missing_outputs else None
@@ -90,7 +78,7 @@ def not_whole(announced: Changes, made: Changes, missing_outputs: Sequence[str])
 @contextmanager
 def busy_machine(number: int) -> Iterator[Sequence[subprocess.Popen[bytes]]]:
     """Keep the machine's processors busy with as many processes while the block runs."""
-    # Their parent is asked for: a driver that is killed must not leave them behind.
+    # They end with their parent: a driver that is killed must not leave them behind.
     code = "import os\nparent = os.getppid()\nwhile os.getppid() == parent:\n for _ in range(10**6): pass"
     processes = [subprocess.Popen([sys.executable, "-I", "-S", "-c", code]) for _ in range(number)]
     try:

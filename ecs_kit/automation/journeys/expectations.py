@@ -1,6 +1,6 @@
-"""What a task's result has to be: a copy of its source, anything at all, or what a function of the user's own says."""
+"""What a task's result has to be: a copy of its source, not empty, or what a function of the user's own says."""
 
-import importlib.util
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,13 +13,9 @@ FUNCTION = "expected"
 
 
 def read(text: str) -> Expectation | None:
-    """The expectation that an option names.
+    """The expectation that an option names: `copy`, `exists`, or `<file>.py[:<function>]`.
 
-    Args:
-        text: `copy`, `exists`, or `<file>.py[:<function>]`.
-
-    Returns:
-        None for a copy, which is compared without holding the objects in memory.
+    It is None for a copy, which is compared without holding the objects in memory.
 
     Raises:
         BadOption: there is no such file or function, or the file cannot be executed.
@@ -27,7 +23,7 @@ def read(text: str) -> Expectation | None:
     if text == "copy":
         return None
     if text == "exists":
-        return _not_empty
+        return lambda _source, result: "" if result else "it is empty"
     name, _, function = text.partition(":")
     path = Path(name).absolute()
     if path.suffix != ".py" or not path.is_file():
@@ -37,20 +33,11 @@ def read(text: str) -> Expectation | None:
     return _loaded(path, function or FUNCTION)
 
 
-def _not_empty(_source: bytes, result: bytes) -> str:
-    return "" if result else "it is empty"
-
-
 def _loaded(path: Path, name: str) -> Expectation:
-    spec = importlib.util.spec_from_file_location(f"expectation_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise BadOption(f"--expect {path}: it cannot be loaded as a Python file")
-    module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        function = runpy.run_path(str(path), run_name=f"expectation_{path.stem}").get(name)
     except Exception as error:
         raise BadOption(f"--expect {path}: {type(error).__name__}: {error}") from error
-    function = getattr(module, name, None)
     if not callable(function):
         raise BadOption(f"--expect {path}: there is no function {name}(source, result) in it")
 

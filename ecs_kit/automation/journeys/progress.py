@@ -28,8 +28,6 @@ _DONE_WORDS = {
     "delete": "deleted",
     "delete-replaced": "deleted",
 }
-
-
 RESOURCES_A_LINE = 25
 """On a stream, so many resources share a line: enough to see progress, few enough to read."""
 
@@ -52,26 +50,30 @@ def short_type(type_token: str) -> str:
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     """Rows of cells as lines whose columns are aligned."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 class Progress:
-    """Where the driver says what it does: one line for everything, with the seconds since the start, in a file.
+    """Where the driver says what it does: lines with the seconds since the start, on a stream and in a file.
 
-    Args:
-        log: the file; None: nowhere.
-        clock: seconds that only grow.
+    The file gets a line for each resource, the stream, by default standard error, one for every 25.
     """
 
-    def __init__(self, log: Path | None, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, stream: TextIO | None = None, *, log: Path | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._stream = stream
         self._log = LogFile(log or Path(os.devnull))
         self._clock = clock
         self._began = clock()
         self._last: dict[int, Counts] = {}
+        self._done: Counter[str] = Counter()
+        self._told: Counter[str] = Counter()
 
     def phase(self, name: str) -> None:
         """A new step has begun."""
+        self._tell_resources()
         self._line(f"== {name}")
 
     def say(self, line: str) -> None:
@@ -80,11 +82,17 @@ class Progress:
             self._line(f"   {part}")
 
     def resource(self, step: ResourceStep) -> None:
-        """The engine began or ended something on a resource."""
+        """The engine began or ended an operation on a resource."""
+        name = f"{short_type(step.type)} {step.name}"
         if step.state == "failed":
-            self._line(f"   FAILED to {step.operation} {short_type(step.type)} {step.name}")
+            self._line(f"   FAILED to {step.operation} {name}")
         elif step.state == "done" and step.operation in _DONE_WORDS:
-            self._line(f"   {_DONE_WORDS[step.operation]} {short_type(step.type)} {step.name}")
+            word = _DONE_WORDS[step.operation]
+            self._write_log(f"   {word} {name}")
+            self._done[word] += 1
+            if self._done[word] % RESOURCES_A_LINE == 0:
+                self._told[word] = self._done[word]
+                self._show(f"   {word} {self._done[word]} resources, the last one {name}")
 
     def counts(self, pattern: int, counts: Counts) -> None:
         """How far a run is: a line whenever that has changed."""
@@ -94,62 +102,18 @@ class Progress:
 
     def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table, at the end."""
+        self._tell_resources()
         self._line(f"== {title}")
         for line in columns([header, *rows]):
             self._line(f"   {line}")
 
     def ask(self, question: str) -> bool:
-        """Ask whoever sits at the terminal; anything but yes is no."""
-        return _asked(question)
+        """Ask the user at the terminal; anything but yes is no."""
+        print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
 
     def close(self) -> None:
         """Nothing more will come."""
-
-    def _line(self, text: str) -> None:
-        self._log.write(f"{self._clock() - self._began:6.1f}s {text}\n")
-
-
-class PlainProgress(Progress):
-    """The same on a stream, but of the resources that went well only every 25th and how many there were.
-
-    Args:
-        stream: where to write; standard error where None.
-        log: a file that gets a line for everything.
-        clock: seconds that only grow.
-    """
-
-    def __init__(
-        self, stream: TextIO | None = None, *, log: Path | None = None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        super().__init__(log, clock=clock)
-        self._stream = stream
-        self._done: Counter[str] = Counter()
-        self._told: Counter[str] = Counter()
-
-    def phase(self, name: str) -> None:
-        """A heading, after what the step before it came to."""
-        self._tell_resources()
-        super().phase(name)
-
-    def resource(self, step: ResourceStep) -> None:
-        """A line for each failure, and now and then one that says how far it is."""
-        if step.state == "failed":
-            super().resource(step)
-        elif step.state == "done" and step.operation in _DONE_WORDS:
-            word = _DONE_WORDS[step.operation]
-            self._write_log(f"   {word} {short_type(step.type)} {step.name}")
-            self._done[word] += 1
-            if self._done[word] % RESOURCES_A_LINE == 0:
-                self._told[word] = self._done[word]
-                self._show(f"   {word} {self._done[word]} resources, the last one {short_type(step.type)} {step.name}")
-
-    def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Columns, aligned, after what the step before came to."""
-        self._tell_resources()
-        super().table(title, header, rows)
-
-    def close(self) -> None:
-        """Say what the last step came to."""
         self._tell_resources()
 
     def _tell_resources(self) -> None:
@@ -164,26 +128,21 @@ class PlainProgress(Progress):
         self._show(text)
 
     def _write_log(self, text: str) -> None:
-        super()._line(text)
+        self._log.write(f"{self._clock() - self._began:6.1f}s {text}\n")
 
     def _show(self, text: str) -> None:
         print(f"{self._clock() - self._began:6.1f}s {text}", file=self._stream or sys.stderr, flush=True)
 
 
 class LiveProgress(Progress):
-    """A few lines at the bottom that change: the step, what the engine is at, and each run's counts.
-
-    Args:
-        log: a file that gets a line for everything.
-        console: where to show it; standard error where None.
-    """
+    """A few lines at the bottom that change: the step, what the engine does, and each run's counts."""
 
     def __init__(self, *, log: Path | None = None, console: Console | None = None) -> None:
+        super().__init__(log=log)
         self._console = console or Console(stderr=True)
-        super().__init__(log)
         self._phase = ""
         self._phase_began = self._clock()
-        self._open: dict[str, ResourceStep] = {}
+        self._open: dict[str, str] = {}
         self._ended = 0
         self._counts: dict[int, Counts] = {}
         self._spinner = Spinner("dots")
@@ -191,26 +150,26 @@ class LiveProgress(Progress):
         self._live.start()
 
     def phase(self, name: str) -> None:
-        """Write down how the last step went and show the new one."""
+        """Show how the last step went, and then the new one."""
         self._finish_phase()
         self._phase, self._phase_began = name, self._clock()
         super().phase(name)
 
     def say(self, line: str) -> None:
         """A line above the live ones."""
-        self._console.print(f"  {escape(line)}", highlight=False)
+        self._print(line)
         super().say(line)
 
     def resource(self, step: ResourceStep) -> None:
-        """Keep what is under way; a failure gets a line of its own."""
-        key = f"{step.type}::{step.name}"
+        """Show what is under way; a failure gets a line of its own."""
+        key, what = f"{step.type}::{step.name}", f"{step.operation} {short_type(step.type)} {step.name}"
         if step.state == "started":
-            self._open[key] = step
+            self._open[key] = what
         else:
             self._open.pop(key, None)
             self._ended += step.operation in _DONE_WORDS
         if step.state == "failed":
-            self.say(f"FAILED to {step.operation} {short_type(step.type)} {step.name}")
+            self._print(f"FAILED to {what}")
         super().resource(step)
 
     def counts(self, pattern: int, counts: Counts) -> None:
@@ -222,17 +181,17 @@ class LiveProgress(Progress):
         """A table of rich's."""
         table = Table(*header, title=title, title_justify="left")
         for row in rows:
-            table.add_row(*(escape(cell) for cell in row))
+            table.add_row(*map(escape, row))
         self._finish_phase()
         self._phase = ""
         self._console.print(table)
         super().table(title, header, rows)
 
     def ask(self, question: str) -> bool:
-        """With the live lines out of the way."""
+        """Ask without the live lines."""
         self._live.stop()
         try:
-            return _asked(question)
+            return super().ask(question)
         finally:
             self._live.start()
 
@@ -241,14 +200,21 @@ class LiveProgress(Progress):
         self._finish_phase()
         self._live.stop()
 
+    def _show(self, text: str) -> None:
+        """The console shows each thing in its own way."""
+
+    def _print(self, line: str) -> None:
+        self._console.print(f"  {escape(line)}", highlight=False)
+
+    def _counts_lines(self) -> list[str]:
+        return [f"    pattern {pattern}: {describe(counts)}" for pattern, counts in sorted(self._counts.items())]
+
     def _finish_phase(self) -> None:
         if self._phase:
-            counts = "".join(f"\n    pattern {pattern}: {describe(of)}" for pattern, of in sorted(self._counts.items()))
             resources = f", {self._ended} resources" if self._ended else ""
-            seconds = self._clock() - self._phase_began
-            self._console.print(
-                f"[green]✓[/] {escape(self._phase)} ({seconds:.1f} s{resources}){counts}", highlight=False
-            )
+            took = f"({self._clock() - self._phase_began:.1f} s{resources})"
+            lines = [f"[green]✓[/] {escape(self._phase)} {took}", *map(escape, self._counts_lines())]
+            self._console.print("\n".join(lines), highlight=False)
         self._open.clear()
         self._counts.clear()
         self._ended = 0
@@ -258,27 +224,16 @@ class LiveProgress(Progress):
         if self._phase:
             self._spinner.update(text=Text(f" {self._phase} ({self._clock() - self._phase_began:.0f} s)"))
             lines.append(self._spinner)
-        steps = list(self._open.values())
-        if steps:
+        if steps := list(self._open.values()):
             lines.append(Text(f"    {self._ended} resources done, {len(steps)} under way", style="dim"))
-            lines += [
-                Text(f"    {step.operation} {short_type(step.type)} {step.name}", style="dim") for step in steps[-6:]
-            ]
-        lines += [
-            Text(f"    pattern {pattern}: {describe(counts)}") for pattern, counts in sorted(self._counts.items())
-        ]
-        return Group(*lines)
-
-
-def _asked(question: str) -> bool:
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+            lines += [Text(f"    {step}", style="dim") for step in steps[-6:]]
+        return Group(*lines, *map(Text, self._counts_lines()))
 
 
 @contextmanager
 def shown(log: Path | None = None) -> Iterator[Progress]:
     """The view that fits where standard error goes to."""
-    progress = LiveProgress(log=log) if sys.stderr.isatty() else PlainProgress(log=log)
+    progress = LiveProgress(log=log) if sys.stderr.isatty() else Progress(log=log)
     try:
         yield progress
     finally:

@@ -1,4 +1,4 @@
-"""The report of a whole run of the driver: the JSON document that `--json` writes, and a table for people."""
+"""What came of a journey: the JSON document that `--json` writes, and tables for people."""
 
 import json
 import os
@@ -7,78 +7,95 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ecs_kit.automation.journeys.verify import Verdict
+from ecs_kit.automation.journeys.runs import Run
+
+COUNTS = ("status", "number_of_tasks", "completed_tasks", "failed_tasks")
 
 
 @dataclass
 class PatternResult:
-    """What came of one pattern.
+    """What came of one pattern's run. Without an `execution_status` it was not verified.
 
     Attributes:
         pattern: 1 or 2.
-        verdict: None if there is none.
-        problems: of the verdict, or why there is none.
+        run: None until it was started.
+        execution_status: of Step Functions.
+        summary: `items`, and the status and the counts of the summary item.
+        details: `items` and `byStatus`.
+        copies: number of results that are as expected, by default equal to their source.
+        problems: everything that is wrong; empty if the run passed.
+        failed_tasks: why tasks failed, with the end of their logs; from `failed_tasks.documents`.
         run_seconds: from the start of the execution to its end.
-        verify_seconds: what it took to verify.
-        failed_tasks: why tasks failed, with the end of their logs; from `failures.documents`.
-        workflow_name, run_id, execution_arn: as soon as they are known.
+        verify_seconds: how long the verification took.
     """
 
     pattern: int
-    verdict: Verdict | None = None
-    problems: list[str] = field(default_factory=list)
-    failed_tasks: list[dict[str, Any]] = field(default_factory=list)
+    run: Run | None = None
+    execution_status: str | None = None
+    summary: Mapping[str, Any] = field(default_factory=lambda: {"items": 0, **dict.fromkeys(COUNTS)})
+    details: Mapping[str, Any] = field(default_factory=lambda: {"items": 0, "byStatus": {}})
+    copies: int = 0
+    problems: Sequence[str] = ("it has no verdict",)
+    failed_tasks: Sequence[Mapping[str, Any]] = ()
     run_seconds: float = 0.0
     verify_seconds: float = 0.0
-    workflow_name: str | None = None
-    run_id: int | None = None
-    execution_arn: str | None = None
 
     @property
     def passed(self) -> bool:
         """Whether it was verified and nothing is wrong."""
-        return self.verdict is not None and not self.problems
+        return not self.problems
 
     def document(self) -> dict[str, Any]:
         """The entry in the report's `patterns`."""
-        verdict = self.verdict
         return {
             "pattern": self.pattern,
-            "workflowName": self.workflow_name,
-            "workflowRunId": self.run_id,
-            "executionArn": self.execution_arn,
-            "executionStatus": verdict.execution_status if verdict else None,
-            "summary": dict(verdict.summary)
-            if verdict
-            else {"items": 0, "status": None, "number_of_tasks": None, "completed_tasks": None, "failed_tasks": None},
-            "details": dict(verdict.details) if verdict else {"items": 0, "byStatus": {}},
-            "copies": verdict.copies if verdict else 0,
+            "workflowName": self.run and self.run.workflow_name,
+            "workflowRunId": self.run and self.run.run_id,
+            "executionArn": self.run and self.run.execution_arn,
+            "executionStatus": self.execution_status,
+            "summary": self.summary,
+            "details": self.details,
+            "copies": self.copies,
             "passed": self.passed,
             "problems": list(self.problems),
             **({"failedTasks": list(self.failed_tasks)} if self.failed_tasks else {}),
             "seconds": {"run": round(self.run_seconds, 2), "verify": round(self.verify_seconds, 2)},
         }
 
+    def row(self) -> list[str]:
+        """The row in the final table."""
+        cells = [
+            self.pattern,
+            self.run and self.run.run_id,
+            self.execution_status,
+            "{} of {}".format(*map(_cell, (self.summary["completed_tasks"], self.summary["number_of_tasks"]))),
+            self.summary["failed_tasks"],
+            self.copies,
+            f"{self.run_seconds:.1f}",
+            "passed" if self.passed else "FAILED",
+        ]
+        return [_cell(cell) for cell in cells]
+
 
 @dataclass
 class Report:
-    """What came of everything.
+    """What came of a journey.
 
     Attributes:
-        target: deployment target, `local` or `aws`.
+        target: `local` or `aws`.
         container_runtime: what ran the ECS tasks.
-        patterns: a result for each pattern that was asked for.
-        destroyed: whether the destroy went through.
+        patterns: by their numbers.
+        destroyed: whether all resources were deleted.
         kept: whether the user wanted no destroy.
         leftovers: what the services still have.
         failed: whether a step outside of the patterns failed.
-        seconds: setup, deploy, destroy and total.
-        faults: what each rule of `--faults` met; None where no faults were asked for.
+        seconds: of each step, and `total`.
+        faults: for each rule of `--faults` how many calls it matched and hit; None without rules.
     """
 
     target: str
     container_runtime: str = ""
-    patterns: list[PatternResult] = field(default_factory=list)
+    patterns: dict[int, PatternResult] = field(default_factory=dict)
     destroyed: bool = False
     kept: bool = False
     leftovers: list[str] = field(default_factory=list)
@@ -87,27 +104,25 @@ class Report:
     faults: list[dict[str, Any]] | None = None
 
     @property
+    def stack_ended(self) -> bool:
+        """Whether no step of the stack's life failed, and nothing is left over."""
+        return not self.failed and (self.destroyed or self.kept) and not self.leftovers
+
+    @property
     def passed(self) -> bool:
-        """Whether every step held."""
-        return (
-            not self.failed
-            and bool(self.patterns)
-            and all(result.passed for result in self.patterns)
-            and (self.destroyed or self.kept)
-            and not self.leftovers
-        )
+        """Whether no step failed."""
+        return self.stack_ended and bool(self.patterns) and all(each.passed for each in self.patterns.values())
 
     def document(self) -> dict[str, Any]:
         """The JSON document."""
-        made = {} if self.faults is None else {"faults": list(self.faults)}
         return {
             "target": self.target,
             "containerRuntime": self.container_runtime,
             "passed": self.passed,
-            "patterns": [result.document() for result in self.patterns],
+            "patterns": [result.document() for result in self.patterns.values()],
             "destroyed": self.destroyed,
-            "leftovers": list(self.leftovers),
-            **made,
+            "leftovers": self.leftovers,
+            **({} if self.faults is None else {"faults": self.faults}),
             "seconds": {
                 name: round(self.seconds.get(name, 0.0), 2) for name in ("setup", "deploy", "destroy", "total")
             },
@@ -116,26 +131,10 @@ class Report:
     def table(self) -> tuple[Sequence[str], list[list[str]]]:
         """Header and rows of the final table."""
         header = ["pattern", "workflow run id", "execution", "completed", "failed", "copies", "seconds", "result"]
-        rows = []
-        for result in self.patterns:
-            document = result.document()
-            summary = document["summary"]
-            rows.append(
-                [
-                    str(result.pattern),
-                    _cell(result.run_id),
-                    _cell(document["executionStatus"]),
-                    f"{_cell(summary['completed_tasks'])} of {_cell(summary['number_of_tasks'])}",
-                    _cell(summary["failed_tasks"]),
-                    str(document["copies"]),
-                    f"{result.run_seconds:.1f}",
-                    "passed" if result.passed else "FAILED",
-                ]
-            )
-        return header, rows
+        return header, [result.row() for result in self.patterns.values()]
 
     def faults_table(self) -> tuple[Sequence[str], list[list[str]]]:
-        """Header and rows of what the faults met."""
+        """Header and rows of how many calls each fault rule matched and hit."""
         rows = [[str(each[key]) for key in ("name", "matched", "met")] for each in self.faults or []]
         return ["fault", "calls that matched", "calls it met"], rows
 
@@ -145,7 +144,7 @@ def _cell(value: object) -> str:
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Write a JSON file in one go: readers see the old one or the new one."""
+    """Write a JSON file atomically: a reader sees the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:

@@ -15,14 +15,7 @@ from ecs_kit.runtime.functions.spec_check import parse
 
 @dataclass(frozen=True)
 class RunKey:
-    """Which run.
-
-    Attributes:
-        pattern: 1 or 2.
-        workflow_name: `workflow_name` of the run.
-        run_id: `workflow_run_id`.
-        execution_arn: the execution, empty if it is not known.
-    """
+    """Which run: its pattern, keys of its rows, and its execution, empty if that is not known."""
 
     pattern: int
     workflow_name: str
@@ -63,26 +56,22 @@ def keys_of_run(
 def newest(aws: AwsClients, pattern: int, deployed: Mapping[str, Any], workflow: str | None) -> RunKey | None:
     """The run that was started last; None where there is none.
 
-    Of a workflow, the summary table says so. Else the executions do, which also have those that were refused and so
-    never got a row.
+    Of a workflow, the summary table says so. Else the executions do: a run that was refused has no row.
     """
     if workflow is not None:
         found = max(tables.summary_items(aws, deployed, workflow), key=started, default=None)
         return None if found is None else _key(pattern, found)
-    executions = aws.stepfunctions.list_executions(stateMachineArn=str(deployed["stateMachineArn"]), maxResults=1)
-    for execution in executions["executions"]:
+    listed = aws.stepfunctions.list_executions(stateMachineArn=str(deployed["stateMachineArn"]), maxResults=1)
+    for execution in listed["executions"]:
         described = aws.stepfunctions.describe_execution(executionArn=execution["executionArn"])
         return key_of_execution(pattern, described, deployed)
     return None
 
 
 def key_of_execution(pattern: int, execution: Mapping[str, Any], deployed: Mapping[str, Any]) -> RunKey:
-    """The run of an execution, from its input alone: a bad input names none, and such a run never got a row.
+    """The run of an execution, from what DescribeExecution says alone.
 
-    Args:
-        pattern: 1 or 2.
-        execution: what DescribeExecution says.
-        deployed: the stack's output for the pattern.
+    An input that is not a spec names no run, and such a run has no row: start and ARN of the execution give its id.
     """
     arn = str(execution["executionArn"])
     identifier = made_run_id(execution["startDate"], arn)
@@ -92,15 +81,14 @@ def key_of_execution(pattern: int, execution: Mapping[str, Any], deployed: Mappi
         workflow = str(document.get("workflowName") or workflow)
         identifier = int(document.get("workflowRunId") or identifier)
     except (SpecRefused, AttributeError, ValueError, TypeError):
-        # Not a spec: the execution registered no run. What follows from the execution itself still names it.
-        return RunKey(pattern, workflow, identifier, arn)
+        pass
     return RunKey(pattern, workflow, identifier, arn)
 
 
 def read(aws: AwsClients, key: RunKey, deployed: Mapping[str, Any]) -> RunState:
     """A run at this moment. A row that belongs to another execution, which used the id before, is not its own.
 
-    While the run is active, eventually consistent reads do, at half the price: the functions need the same read units.
+    While the run is active, reads are eventually consistent, at half the price: the functions need the same read units.
     """
     execution = None
     if key.execution_arn:

@@ -2,9 +2,9 @@
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,14 @@ from ecs_kit.automation.journeys import failed_tasks, runs, spec_files, verify
 from ecs_kit.automation.journeys.expectations import Expectation
 from ecs_kit.automation.journeys.progress import Progress
 from ecs_kit.automation.journeys.report import PatternResult, Report, write_json
-from ecs_kit.automation.journeys.teardown import Teardown, how_to_remove, left_on_this_machine
+from ecs_kit.automation.journeys.tables import Item
+from ecs_kit.automation.journeys.teardown import Teardown, left_on_this_machine
 from ecs_kit.automation.stacks import costs
 from ecs_kit.automation.stacks.faults import Faults
-from ecs_kit.automation.stacks.lifecycle import PROJECT_NAME, Changes, Stack
+from ecs_kit.automation.stacks.lifecycle import Changes, Stack
 from ecs_kit.automation.stacks.pulumi_process import PulumiProcess
 from ecs_kit.automation.stacks.target import Target, check_place
+from ecs_kit.components.config import NAMESPACE
 from ecs_kit.runtime.contract.statuses import TaskStatus
 
 POLL_SECONDS = {"local": 0.3, "aws": 2.0}
@@ -39,12 +41,7 @@ RUN_GRACE_SECONDS = 120.0
 
 @dataclass(frozen=True)
 class SpecFile:
-    """A spec that will be run.
-
-    Attributes:
-        path: where it came from.
-        document: with placeholders.
-    """
+    """A spec that will be run: its file and its content, with placeholders."""
 
     path: Path
     document: spec_files.Document
@@ -56,17 +53,17 @@ class Plan:
 
     Attributes:
         stack_name: the Pulumi stack.
-        specs: pattern -> the spec to run.
+        specs: the spec to run, by pattern.
         config: the kit's own config, keys without namespace, `patterns` among them.
-        keep: whether the stack stays.
         root: the project's folder.
-        work_dir: for what is thrown away at the end.
-        report_dir: for what stays.
-        json: a second file for the report.
+        work_dir: temporary files, removed at the end.
+        report_dir: reports, inputs and logs.
         limit_seconds: the run's own time limit.
+        keep: whether the stack is not destroyed at the end.
+        json: a second file for the report.
         source_buckets: other buckets that tasks may read from.
         sources: folder with the source objects, by key.
-        expectation: what each result has to be, None for a copy of its source.
+        expectation: of each result, None for a copy of its source.
     """
 
     stack_name: str
@@ -88,46 +85,31 @@ def stack_name(name_suffix: str) -> str:
     return f"e2e-{name_suffix}" if name_suffix else "e2e"
 
 
+@dataclass(kw_only=True, eq=False)
 class Scenario:
-    """One journey. `run` makes it; whatever happens on the way, it ends with a report and without a stack.
+    """One journey. However it ends, `run` destroys what it made and writes a report.
 
-    Args:
-        plan: what was decided.
-        target: the deployment target.
-        interruption: what a Ctrl-C means at the moment.
-        progress: where to say what happens.
-        faults: what the runs are to survive.
-        held: the work folder, where it has to be known afterwards whose it was.
+    `faults` are injected into the runs; the record of the `held` work folder says what was left.
     """
 
-    def __init__(
-        self,
-        *,
-        plan: Plan,
-        target: Target,
-        interruption: Interruption,
-        progress: Progress,
-        faults: Faults | None = None,
-        held: Held | None = None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._held = held
-        self.plan = plan
-        self.target = target
-        self.report = Report(target=target.name, patterns=[PatternResult(pattern) for pattern in sorted(plan.specs)])
-        self.phases: dict[str, float] = {}
-        self._interruption = interruption
-        self._progress = progress
-        self._faults = faults
-        self._clock = clock
-        self._stack: Stack | None = None
-        self._deploying = False
-        self._stack_is_new = False
-        self._outputs: Mapping[str, Any] = {}
+    plan: Plan
+    target: Target
+    interruption: Interruption
+    progress: Progress
+    held: Held
+    faults: Faults | None = None
+    _stack: Stack | None = field(default=None, init=False)
+    _deploying: bool = field(default=False, init=False)
+    _stack_is_new: bool = field(default=False, init=False)
+    _outputs: Mapping[str, Any] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        patterns = {pattern: PatternResult(pattern) for pattern in sorted(self.plan.specs)}
+        self.report = Report(self.target.name, patterns=patterns)
 
     @property
     def passed(self) -> bool:
-        """Whether every step held."""
+        """Whether no step failed."""
         return self.report.passed
 
     def run(self) -> Report:
@@ -138,237 +120,207 @@ class Scenario:
             Interrupted: a signal came; what was made has been destroyed.
             InterruptedAgain: a second one came; `what_is_left` tells.
         """
-        began = self._clock()
+        began = time.monotonic()
         raised: BaseException | None = None
         try:
-            with self._interruption.breakable():
+            with self.interruption.breakable():
                 self._forward()
         except InterruptedAgain:
             self.report.failed = True
             self._end_report(began)
             raise
-        except BadInput as error:
-            if not self._deploying:
-                self._abandon()
-                raise
-            self._failed(str(error))
         except (DriverError, ClientError, BotoCoreError, OSError) as error:
+            if isinstance(error, BadInput) and not self._deploying:
+                self._forget_stack()
+                self._give_back()
+                raise
             self._failed(str(error))
         except BaseException as error:  # noqa: BLE001  whatever it is, what was made is destroyed before it is raised
             raised = error
             self.report.failed = True
-            self._progress.say(f"{error}: destroying what was made" if self._deploying else f"{error}")
+            self.progress.say(f"{error}: destroying what was made" if self._deploying else f"{error}")
         try:
-            self._clean(interrupted=raised is not None)
+            self._clean(keep=self.plan.keep and raised is None)
         finally:
             self._end_report(began)
         if raised is not None:
             raise raised
-        self._interruption.raise_noted()
+        self.interruption.raise_noted()
         return self.report
 
     def _end_report(self, began: float) -> None:
-        self.report.seconds["total"] = self._clock() - began
-        self.write_report()
+        self.report.seconds["total"] = time.monotonic() - began
+        self._write_report()
 
     def _failed(self, message: str) -> None:
         self.report.failed = True
-        self._progress.say(f"FAILED: {message}")
+        self.progress.say(f"FAILED: {message}")
 
     def _forward(self) -> None:
         with self._phase("setup"):
-            self.target.start(self._progress.say)
+            self.target.start(self.progress.say)
             self.report.container_runtime = self.target.container_runtime
-            self._note_down(**self.target.notes)
-            self._open_stack()
-        stack = self._need_stack
+            self.held.note(**self.target.notes)
+            stack = self._open_stack()
         with self._phase("preview"):
             changes = stack.preview()
-            self._progress.say(describe_changes(changes))
-        if self.target.asks_before_deploying or self.target.name == "aws":
+            self.progress.say(describe_changes(changes))
+        if self.target.name == "aws":
             self._confirm(changes)
         with self._phase("deploy"):
             self._deploying = True
-            deployment = stack.deploy(on_resource=self._progress.resource)
-            self._outputs = deployment.outputs
-        self.use_stack()
+            self._outputs = stack.deploy(on_resource=self.progress.resource).outputs
+        self.use_stack(stack)
 
-    def use_stack(self) -> None:
-        """Do what the stack was deployed for: run a workflow of each pattern, and verify what came of it."""
+    def use_stack(self, _stack: Stack) -> None:
+        """Run a workflow of each pattern on the deployed stack, and verify it."""
         with self._phase("run"):
             inputs = self._inputs()
             with self._with_faults():
-                ended = self._run(inputs)
+                self._run(inputs)
         with self._phase("verify"):
-            for pattern, (run, seconds) in sorted(ended.items()):
-                self._verify(pattern, run, seconds)
+            for result in self.report.patterns.values():
+                self._verify(result)
 
-    def _note_down(self, **changes: Any) -> None:
-        if self._held is not None:
-            self._held.note(**changes)
-
-    def _open_stack(self) -> None:
+    def _open_stack(self) -> Stack:
         self.plan.work_dir.mkdir(parents=True, exist_ok=True)
         pulumi = PulumiProcess(
             self.target.pulumi.executable,
             version=self.target.pulumi.version,
             environment={**self.target.environment, RUN_VARIABLE: str(self.plan.work_dir)},
-            interruption=self._interruption,
+            interruption=self.interruption,
             log_file=self.plan.report_dir / "pulumi.log",
-            say=self._progress.say,
+            say=self.progress.say,
         )
-        own_config = {f"{PROJECT_NAME}:{key}": value for key, value in self.plan.config.items()}
-        stack = Stack(
+        own_config = {f"{NAMESPACE}:{key}": value for key, value in self.plan.config.items()}
+        self._stack = stack = Stack(
             name=self.plan.stack_name,
             pulumi=pulumi,
             work_dir=self.plan.work_dir,
             project=self.plan.root,
             config={**self.target.config, **own_config},
-            say=self._progress.say,
+            say=self.progress.say,
         )
-        self._stack = stack
         if self.target.name == "local":
             stack.create()
-            return
+            return stack
         try:
             self._stack_is_new = not stack.open()
         except DriverError as error:
             raise BackendUnavailable(str(error)) from error
         if not self._stack_is_new:
-            self._check_against(stack.outputs())
-            there = len(stack.resources())
-            if there:
-                what = "brings them up to date and keeps them" if self.plan.keep else "updates and then destroys them"
-                self._progress.say(
-                    f"stack {self.plan.stack_name} holds {there} resources from an earlier run: this one {what}"
-                )
+            self._check_deployed(stack)
+        return stack
 
-    def _check_against(self, outputs: Mapping[str, Any]) -> None:
-        check_place(self.plan.stack_name, outputs, self.target.identity)
+    def _check_deployed(self, stack: Stack) -> None:
+        """An earlier run left this stack: check that it is in this account, and that the specs fit it."""
+        outputs = stack.outputs()
+        check_place(stack.name, outputs, self.target.identity)
         for pattern, spec in self.plan.specs.items():
             if f"pattern{pattern}" in outputs:
                 self._render(spec, outputs[f"pattern{pattern}"])
+        if found := len(stack.resources()):
+            what = "brings them up to date and keeps them" if self.plan.keep else "updates and then destroys them"
+            self.progress.say(f"stack {stack.name} holds {found} resources from an earlier run: this one {what}")
 
     def _render(self, spec: SpecFile, deployed: Mapping[str, Any]) -> spec_files.Document:
         return spec_files.render(spec.path, spec.document, deployed, source_buckets=self.plan.source_buckets)
 
-    @property
-    def _need_stack(self) -> Stack:
-        if self._stack is None:
-            raise RuntimeError("the stack is opened first")
-        return self._stack
-
     def _confirm(self, changes: Changes) -> None:
         here = self.target.identity
-        self._progress.say(f"account {here.account}, region {here.region}, as {here.arn}")
-        self._progress.say(f"stack {self.plan.stack_name}: {describe_changes(changes)}")
+        self.progress.say(f"account {here.account}, region {here.region}, as {here.arn}")
+        self.progress.say(f"stack {self.plan.stack_name}: {describe_changes(changes)}")
         for line in costs.estimate(changes.steps):
-            self._progress.say(line)
-        if self.target.asks_before_deploying and not self._progress.ask("Deploy this?"):
+            self.progress.say(line)
+        if self.target.asks_before_deploying and not self.progress.ask("Deploy this?"):
             raise Declined
 
     @contextmanager
     def _with_faults(self) -> Iterator[None]:
-        """Only the runs meet faults; deployment, verification and destruction do not."""
-        if self._faults is None:
+        """Inject faults into the runs, not into deployment, verification and destruction."""
+        if self.faults is None:
             yield
             return
         self.report.faults = []
-        self._progress.say(f"{len(self._faults.rules)} fault rules hold until the runs have ended")
-        with self._faults.injected(self.report.faults):
+        self.progress.say(f"{len(self.faults.rules)} fault rules hold until the runs have ended")
+        with self.faults.injected(self.report.faults):
             yield
 
     def _inputs(self) -> dict[int, spec_files.Document]:
         """Render the runs' inputs, and put the objects that they name."""
-        aws = self.target.aws
         inputs: dict[int, spec_files.Document] = {}
         for pattern, spec in sorted(self.plan.specs.items()):
             deployed = self._outputs[f"pattern{pattern}"]
             inputs[pattern] = self._render(spec, deployed)
             write_json(self.plan.report_dir / f"pattern-{pattern}-input.json", inputs[pattern])
-            for key in runs.put_sources(aws, inputs[pattern], deployed["s3BucketName"], self.plan.sources):
-                self._progress.say(f"put s3://{deployed['s3BucketName']}/{key}")
+            for key in runs.put_sources(self.target.aws, inputs[pattern], deployed["s3BucketName"], self.plan.sources):
+                self.progress.say(f"put s3://{deployed['s3BucketName']}/{key}")
         return inputs
 
-    def _run(self, inputs: Mapping[int, spec_files.Document]) -> dict[int, tuple[runs.Run, float]]:
+    def _run(self, inputs: Mapping[int, spec_files.Document]) -> None:
         aws = self.target.aws
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+        name = f"e2e-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
         started = []
         for pattern, document in inputs.items():
-            run = runs.start(
-                aws,
-                pattern=pattern,
-                spec=document,
-                deployed=self._outputs[f"pattern{pattern}"],
-                name=f"e2e-{stamp}",
-            )
-            self._note(run)
-            self._progress.say(f"pattern {pattern}: started {run.execution_arn}")
+            deployed = self._outputs[f"pattern{pattern}"]
+            run = runs.start(aws, pattern=pattern, spec=document, deployed=deployed, name=name)
+            self.report.patterns[pattern].run = run
+            self.progress.say(f"pattern {pattern}: started {run.execution_arn}")
             started.append(run)
         poll_seconds = POLL_SECONDS[self.target.name]
-        ended = runs.watch(
+        seconds = runs.watch(
             aws,
             started,
-            on_counts=self._counted,
+            on_counts=lambda run, counts: self.progress.counts(run.pattern, counts),
             poll_seconds=poll_seconds,
             limit_seconds=self.plan.limit_seconds + RUN_GRACE_SECONDS,
         )
+        for pattern, took in seconds.items():
+            self.report.patterns[pattern].run_seconds = took
         runs.await_final_rows(aws, started, limit_seconds=FINAL_ROWS_SECONDS, poll_seconds=poll_seconds)
-        return ended
 
-    def _counted(self, run: runs.Run, counts: runs.Counts) -> None:
-        self._note(run)
-        self._progress.counts(run.pattern, counts)
-
-    def _note(self, run: runs.Run) -> None:
-        result = self._result(run.pattern)
-        result.workflow_name = run.workflow_name
-        result.run_id = run.run_id
-        result.execution_arn = run.execution_arn
-
-    def _result(self, pattern: int) -> PatternResult:
-        return next(result for result in self.report.patterns if result.pattern == pattern)
-
-    def _verify(self, pattern: int, run: runs.Run, seconds: float) -> None:
-        began = self._clock()
+    def _verify(self, result: PatternResult) -> None:
+        run = result.run
+        if run is None:
+            return
+        began = time.monotonic()
         facts = verify.gather(self.target.aws, run, self.plan.expectation)
         verdict = verify.judge(run, facts)
-        result = self._result(pattern)
-        result.verdict = verdict
-        result.problems = list(verdict.problems)
-        result.run_seconds = seconds
-        for problem in verdict.problems[:SHOWN_PROBLEMS]:
-            self._progress.say(f"pattern {pattern}: {problem}")
-        if len(verdict.problems) > SHOWN_PROBLEMS:
-            more = len(verdict.problems) - SHOWN_PROBLEMS
-            self._progress.say(f"pattern {pattern}: and {more} more problems, all of them in the report")
-        result.failed_tasks = self._explain_failures(run, facts.details)
-        result.verify_seconds = self._clock() - began
+        verdict.run_seconds = result.run_seconds
+        self.report.patterns[run.pattern] = verdict
+        shown = list(verdict.problems[:SHOWN_PROBLEMS])
+        if more := len(verdict.problems) - len(shown):
+            shown.append(f"and {more} more problems, all of them in the report")
+        verdict.failed_tasks = self._failed_tasks(run, facts.state.details)
+        for line in (*shown, *failed_tasks.lines(verdict.failed_tasks)):
+            self.progress.say(f"pattern {run.pattern}: {line}")
+        verdict.verify_seconds = time.monotonic() - began
 
-    def _explain_failures(self, run: runs.Run, details: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Keep the log of each attempt that failed, and show why tasks did."""
-        logs = {
-            item["ecs_task_id"]: verify.log_tail(self.target.aws, str(run.deployed["taskLogGroup"]), item)
-            for item in details
-            if item.get("status") == TaskStatus.FAILED
-        }
+    def _failed_tasks(self, run: runs.Run, details: Sequence[Item]) -> list[dict[str, Any]]:
+        """Why tasks failed; the log of each attempt that failed is written into the report folder."""
+        logs: dict[str, list[str]] = {}
         for item in details:
-            log = logs.get(item["ecs_task_id"])
+            if item.get("status") != TaskStatus.FAILED:
+                continue
+            log = verify.log_tail(self.target.aws, str(run.deployed["taskLogGroup"]), item)
+            logs[item["ecs_task_id"]] = log
             if log:
                 name = f"pattern-{run.pattern}-{item.get('task_name')}-{item.get('attempt', 1)}.log"
                 (self.plan.report_dir / name).write_text("\n".join(log) + "\n", encoding="utf-8")
-        failed = failed_tasks.documents(details, lambda item: logs[item["ecs_task_id"]])
-        for line in failed_tasks.lines(failed):
-            self._progress.say(f"pattern {run.pattern}: {line}")
-        return failed
+        return failed_tasks.documents(details, lambda item: logs[item["ecs_task_id"]])
 
-    def _clean(self, *, interrupted: bool) -> None:
-        if self.plan.keep and self._deploying and not interrupted:
+    def _clean(self, *, keep: bool) -> None:
+        if self._deploying and keep:
             self.report.kept = True
-            self._note_down(kept=True, use=tuple(self.target.how_to_use(self.plan.stack_name, self.plan.work_dir)))
-            self._say_how_to_go_on()
-        elif self._deploying:
-            teardown = self._teardown
+            use = self.target.how_to_use(self.plan.stack_name, self.plan.work_dir)
+            self.held.note(kept=True, use=tuple(use))
+            remove = self.target.how_to_remove(self.plan.stack_name, self.plan.work_dir)
+            self.progress.say(f"kept: stack {self.plan.stack_name}. To use it in a shell:")
+            for line in (*(f"  {line}" for line in use), "To remove it:", *(f"  {line}" for line in remove)):
+                self.progress.say(line)
+            return
+        if self._deploying and self._stack is not None:
+            teardown = self._teardown(self._stack)
             with self._phase("destroy"):
                 self.report.destroyed = teardown.destroy()
             with self._phase("leftovers"):
@@ -376,107 +328,87 @@ class Scenario:
         else:
             self.report.destroyed = True
             self._forget_stack()
-        if not self.report.kept:
-            self._give_back()
-        for result in self.report.patterns:
-            if result.verdict is None and not result.problems:
-                result.problems.append("it has no verdict")
+        self._give_back()
 
-    @property
-    def _teardown(self) -> Teardown:
+    def _teardown(self, stack: Stack) -> Teardown:
         return Teardown(
-            self._need_stack,
+            stack,
             target=self.target,
             work_dir=self.plan.work_dir,
-            progress=self._progress,
+            progress=self.progress,
             failed=self._failed,
         )
-
-    def _abandon(self) -> None:
-        """Nothing was deployed: leave no trace."""
-        self._forget_stack()
-        self._give_back()
 
     def _forget_stack(self) -> None:
         if self._stack is not None and self._stack_is_new:
             try:
                 self._stack.remove()
             except DriverError as error:
-                self._progress.say(str(error))
+                self.progress.say(str(error))
 
     def _give_back(self) -> None:
         self.target.stop()
         if self.target.name == "local" and not self._deploying:
-            self._end_what_was_just_starting()
-        if self._held is not None and self._held.previous is not None and not self._deploying:
+            # A signal during the set-up may come after the emulator's process began and before anybody knew of it.
+            try:
+                processes.end(self.plan.work_dir)
+            except DriverError as error:
+                self._failed(str(error))
+        if self.held.previous is not None and not self._deploying:
             # Nothing was touched: the stack is still what an earlier run left, and its record says so.
-            self._held.restore()
+            self.held.restore()
         elif self.target.name == "local" or self.report.destroyed or not self._deploying:
             shutil.rmtree(self.plan.work_dir, ignore_errors=True)
 
-    def _end_what_was_just_starting(self) -> None:
-        """A signal during the set-up may come after the emulator's process began and before anybody knew of it."""
-        try:
-            processes.end(self.plan.work_dir)
-        except DriverError as error:
-            self._failed(str(error))
-
-    def _say_how_to_go_on(self) -> None:
-        self._progress.say(f"kept: stack {self.plan.stack_name}. To use it in a shell:")
-        for line in self.target.how_to_use(self.plan.stack_name, self.plan.work_dir):
-            self._progress.say(f"  {line}")
-        self._progress.say("To remove it:")
-        for line in self.target.how_to_remove(self.plan.stack_name, self.plan.work_dir):
-            self._progress.say(f"  {line}")
-
     def what_is_left(self) -> list[str]:
-        """Lines for somebody who has to finish by hand what the driver could not."""
-        if self._deploying:
-            return self._teardown.what_is_left()
+        """Lines for a user who has to finish by hand what the driver could not."""
+        if self._deploying and self._stack is not None:
+            return self._teardown(self._stack).what_is_left()
         if self.target.name == "aws":
             return []
-        work_dir = self.plan.work_dir
-        return [*left_on_this_machine(work_dir), *how_to_remove(self.target, self.plan.stack_name, work_dir)]
+        return left_on_this_machine(self.target, self.plan.stack_name, self.plan.work_dir)
 
-    def write_documents(self, document: Mapping[str, Any]) -> list[Path]:
-        """Write the report's JSON wherever it is wanted; return where that went well."""
-        return [path for path in self._report_paths() if self._written(path, document)]
+    def document(self) -> dict[str, Any]:
+        """The report as JSON."""
+        return self.report.document()
 
-    def write_report(self) -> None:
-        """Write the report, and show its tables."""
-        written = self.write_documents(self.report.document())
-        self._progress.table(
-            "seconds", ["step", "seconds"], [[name, f"{took:.1f}"] for name, took in self.phases.items()]
-        )
+    def ending(self) -> dict[str, Any]:
+        """What every journey's report says of the stack's end and of the time that each step took."""
+        return {
+            "destroyed": self.report.destroyed,
+            "leftovers": self.report.leftovers,
+            "seconds": {name: round(took, 1) for name, took in self.report.seconds.items()},
+        }
+
+    def show_report(self) -> None:
+        """Show the report's tables."""
+        seconds = [[name, f"{took:.1f}"] for name, took in self.report.seconds.items()]
+        self.progress.table("seconds", ["step", "seconds"], seconds)
         if self.report.faults is not None:
-            self._progress.table("faults", *self.report.faults_table())
-        header, rows = self.report.table()
-        self._progress.table("passed" if self.report.passed else "FAILED", header, rows)
+            self.progress.table("faults", *self.report.faults_table())
+        self.progress.table("passed" if self.passed else "FAILED", *self.report.table())
+
+    def _write_report(self) -> None:
+        written = []
+        for path in (self.plan.report_dir / "report.json", self.plan.json):
+            try:
+                if path is not None:
+                    write_json(path, self.document())
+                    written.append(path)
+            except OSError as error:
+                self._failed(f"the report cannot be written to {path}: {error.strerror}")
+        self.show_report()
         for path in written[:1]:
-            self._progress.say(f"report: {path}")
-
-    def _report_paths(self) -> list[Path]:
-        paths = [self.plan.report_dir / "report.json"]
-        return paths if self.plan.json is None else [*paths, self.plan.json]
-
-    def _written(self, path: Path, document: Mapping[str, Any]) -> bool:
-        try:
-            write_json(path, document)
-        except OSError as error:
-            self._failed(f"the report cannot be written to {path}: {error.strerror}")
-            return False
-        return True
+            self.progress.say(f"report: {path}")
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:
-        began = self._clock()
-        self._progress.phase(name)
+        began = time.monotonic()
+        self.progress.phase(name)
         try:
             yield
         finally:
-            self.phases[name] = self._clock() - began
-            if name in ("setup", "deploy", "destroy"):
-                self.report.seconds[name] = self.phases[name]
+            self.report.seconds[name] = time.monotonic() - began
 
 
 def describe_changes(changes: Changes) -> str:

@@ -12,7 +12,7 @@ from ecs_kit.automation.journeys.progress import short_type
 from ecs_kit.automation.stacks.lifecycle import OnResource, ResourceStep
 
 QUIET_SECONDS = 30.0
-"""After so long without a deletion the user is told what is waited for."""
+"""After so long without a deletion the user is told what is still being deleted."""
 AGAIN_SECONDS = 300.0
 """And told again so long after that."""
 NAMED = 6
@@ -28,7 +28,7 @@ class SlowDeletions:
         self._say_at = 0.0
 
     def note(self, step: ResourceStep, now: float) -> None:
-        """The engine began or ended something on a resource at `now`."""
+        """The engine began or ended an operation on a resource at `now`."""
         if not step.operation.startswith("delete"):
             return
         name = f"{short_type(step.type)} {step.name}"
@@ -41,7 +41,7 @@ class SlowDeletions:
                 self._open.pop(name, None)
 
     def due(self, now: float) -> str | None:
-        """What to say at `now`, the resource that takes longest first; None where something went just before."""
+        """What to say at `now`, the longest deletion first; None where one ended just before."""
         with self._lock:
             if not self._open or now < self._say_at:
                 return None
@@ -65,9 +65,13 @@ def reported(
     clock: Callable[[], float] = time.monotonic,
     ended: threading.Event | None = None,
 ) -> Iterator[OnResource]:
-    """Within it, `say` is told from another thread what deletions wait for; the engine's steps go to what it gives.
+    """Meanwhile, tell `say` from another thread what is still being deleted.
 
-    `on_resource` gets every step, too. `ended` is set at the end; its `wait` is the pause between two looks.
+    Args:
+        say: gets the lines.
+        on_resource: gets every step that the yielded function gets.
+        clock: seconds.
+        ended: is set at the end; its `wait` is the pause between two looks.
     """
     deletions, ended = SlowDeletions(), ended or threading.Event()
 
@@ -80,10 +84,10 @@ def reported(
             if (line := deletions.due(clock())) is not None:
                 say(line)
 
-    looking = threading.Thread(target=look, name="slow-deletions", daemon=True)
-    looking.start()
+    thread = threading.Thread(target=look, name="slow-deletions", daemon=True)
+    thread.start()
     try:
         yield note
     finally:
         ended.set()
-        looking.join()
+        thread.join()

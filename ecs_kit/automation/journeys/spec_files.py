@@ -1,8 +1,10 @@
-"""Spec files on their way to a run's input: read, check, choose the tasks, fill in what the stack deployed."""
+"""Spec files: read, check, choose the tasks, fill in what the stack deployed."""
 
+import itertools
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,6 @@ FILLED_IN = (*INFRASTRUCTURE_ATTRIBUTES, "workflowName", "separator")
 """What a placeholder of a spec file may stand for: `<name>`."""
 
 _NUMBERS = "|".join(map(str, PATTERNS))
-_PATTERN_OF_TABLE = re.compile(rf"workflow_summary_pattern_({_NUMBERS})")
-_PATTERN_OF_WORKFLOW = re.compile(rf"pattern[-_]?({_NUMBERS})$")
 
 
 def sample_path(root: Path, pattern: int) -> Path:
@@ -36,19 +36,18 @@ def load(path: Path) -> Document:
     """Read a spec file, placeholders and all.
 
     Raises:
-        SpecUnreadable: it is not there, or not JSON.
+        SpecUnreadable: it is missing, or not JSON.
         SpecInvalid: it cannot become a valid spec whatever the placeholders stand for.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        document = spec_check.parse(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise SpecUnreadable(path, f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    try:
-        document = spec_check.parse(text)
     except SpecRefused as error:
         raise SpecUnreadable(path, "; ".join(problem.reason for problem in error.problems)) from error
-    _check(path, document, None)
-    _fill(path, document, {name: f"<{name}>" for name in FILLED_IN})
+    with _refusals(path):
+        spec_check.check(document, deployed=None)
+        spec_check.render(document, {name: f"<{name}>" for name in FILLED_IN})
     return dict(document)
 
 
@@ -58,49 +57,36 @@ def pattern_of(path: Path, document: Mapping[str, Any]) -> int:
     Raises:
         SpecPatternUnknown: neither says so.
     """
-    for text, pattern in (
-        (document.get("ddbTableNameWFSummary"), _PATTERN_OF_TABLE),
-        (document.get("workflowName"), _PATTERN_OF_WORKFLOW),
+    for attribute, pattern in (
+        ("ddbTableNameWFSummary", rf"workflow_summary_pattern_({_NUMBERS})"),
+        ("workflowName", rf"pattern[-_]?({_NUMBERS})$"),
     ):
-        found = pattern.search(text) if isinstance(text, str) else None
-        if found:
+        if found := re.search(pattern, str(document.get(attribute))):
             return int(found.group(1))
     raise SpecPatternUnknown(path)
 
 
 def with_tasks(document: Mapping[str, Any], number: int | None) -> Document:
-    """The spec with `number` tasks: the file's first ones, or the file's over and over under new names.
-
-    Args:
-        document: a valid spec.
-        number: at least 1; None leaves the tasks as they are.
-    """
-    tasks = list(document["taskList"])
+    """The spec with `number` tasks: the first ones, or all over and over under new names; None changes nothing."""
     if number is None:
         return dict(document)
-    names = {task["taskName"] for task in tasks}
-    chosen = tasks[:number]
-    repeat = 2
-    while len(chosen) < number:
+    tasks = list(document["taskList"])
+    by_name = {task["taskName"]: task for task in tasks}
+    for repeat in itertools.count(2):
+        if len(by_name) >= number:
+            break
         for task in tasks:
             name = f"{task['taskName'][:120]}-{repeat}"
-            if name not in names and len(chosen) < number:
-                names.add(name)
-                chosen.append({**task, "taskName": name})
-        repeat += 1
-    return {**document, "taskList": chosen}
+            by_name.setdefault(name, {**task, "taskName": name})
+    return {**document, "taskList": list(by_name.values())[:number]}
 
 
 def render(
     path: Path, document: Mapping[str, Any], deployed: Mapping[str, Any], *, source_buckets: Sequence[str] = ()
 ) -> Document:
-    """The run's input: placeholders filled in, everything else compared with what is deployed.
+    """The run's input: placeholders filled in, everything else compared with the stack's output for the pattern.
 
-    Args:
-        path: where the spec came from, for messages.
-        document: a valid spec.
-        deployed: the stack's output for the pattern.
-        source_buckets: other buckets that tasks may read from.
+    Tasks may read from `source_buckets` besides the kit's own.
 
     Raises:
         SpecInvalid: a value names something that this stack did not deploy, or the input is too large.
@@ -109,23 +95,23 @@ def render(
     # An execution that is started right after an update may still have the definition, and so the revision, of before
     # (https://docs.aws.amazon.com/step-functions/latest/apireference/API_UpdateStateMachine.html).
     family = attributes["taskDefinition"].partition(":")[0]
-    rendered = _fill(path, document, {**attributes, "taskDefinition": family})
-    _check(
-        path,
-        rendered,
-        Deployed(
-            attributes=attributes,
-            separator=attributes["separator"],
-            security_group_ids=tuple(deployed.get("securityGroupIds") or ()),
-            source_buckets=tuple(source_buckets),
-        ),
-    )
+    with _refusals(path):
+        rendered = dict(spec_check.render(document, {**attributes, "taskDefinition": family}))
+        spec_check.check(
+            rendered,
+            deployed=Deployed(
+                attributes=attributes,
+                separator=attributes["separator"],
+                security_group_ids=tuple(deployed.get("securityGroupIds") or ()),
+                source_buckets=tuple(source_buckets),
+            ),
+        )
     _check_size(path, rendered)
     return rendered
 
 
 def check_length(path: Path, document: Mapping[str, Any], *, pattern: int, limits: waits.Limits) -> None:
-    """See that a list of tasks is not too long, before anything is deployed to run it.
+    """Check that a list of tasks is not too long, before anything is deployed to run it.
 
     Raises:
         SpecInvalid: the input of the run, or the history of its execution, would be too long.
@@ -146,19 +132,9 @@ def _check_size(path: Path, document: Mapping[str, Any]) -> None:
         )
 
 
-def _fill(path: Path, document: Mapping[str, Any], values: Mapping[str, str]) -> Document:
+@contextmanager
+def _refusals(path: Path) -> Iterator[None]:
     try:
-        return dict(spec_check.render(document, values))
+        yield
     except SpecRefused as error:
-        raise SpecInvalid(path, _problems(error)) from error
-
-
-def _check(path: Path, document: Mapping[str, Any], deployed: Deployed | None) -> None:
-    try:
-        spec_check.check(document, deployed=deployed)
-    except SpecRefused as error:
-        raise SpecInvalid(path, _problems(error)) from error
-
-
-def _problems(error: SpecRefused) -> list[str]:
-    return [str(problem) for problem in error.problems]
+        raise SpecInvalid(path, [str(problem) for problem in error.problems]) from error

@@ -8,33 +8,18 @@ from ecs_kit.runtime.contract.statuses import TaskStatus
 
 Item = Mapping[str, Any]
 
-SUMMARY_ATTRIBUTES = (
-    "workflow_name",
-    "workflow_run_id",
-    "status",
-    "number_of_tasks",
-    "completed_tasks",
-    "failed_tasks",
-    "running_tasks",
-    "start_time",
-    "update_time",
-    "end_time",
-    "execution_arn",
-)
-"""Of the summary table: all but the spec."""
+COUNTS = ("number_of_tasks", "completed_tasks", "failed_tasks", "running_tasks")
+_TIMES = ("start_time", "update_time", "end_time")
+_LISTED = ("workflow_name", "workflow_run_id", "status", *COUNTS, *_TIMES, "execution_arn")
+"""What a list of runs reads of the summary table: not the specs."""
 
 
 def summary_item(
     aws: AwsClients, deployed: Mapping[str, Any], workflow: str, run_id: int, *, consistent: bool = True
 ) -> Item | None:
-    """A run's item of the summary table; None where there is none.
+    """A run's item of the summary table. A strongly consistent read takes twice the read units.
 
-    Args:
-        aws: clients.
-        deployed: the stack's output for the pattern.
-        workflow: `workflow_name` of the run.
-        run_id: `workflow_run_id` of the run.
-        consistent: whether the read is strongly consistent, which takes twice the read units.
+    `deployed` is the stack's output for the pattern.
     """
     item = aws.dynamodb.get_item(
         TableName=str(deployed["ddbTableNameWFSummary"]),
@@ -46,7 +31,7 @@ def summary_item(
 
 def summary_items(aws: AwsClients, deployed: Mapping[str, Any], workflow: str | None = None) -> Iterator[Item]:
     """A pattern's summary items without their specs: of one workflow by a Query, of all by a Scan."""
-    names = {f"#{number}": attribute for number, attribute in enumerate(SUMMARY_ATTRIBUTES)}
+    names = {f"#{number}": attribute for number, attribute in enumerate(_LISTED)}
     arguments: dict[str, Any] = {
         "TableName": str(deployed["ddbTableNameWFSummary"]),
         "ProjectionExpression": ", ".join(names),
@@ -61,7 +46,7 @@ def summary_items(aws: AwsClients, deployed: Mapping[str, Any], workflow: str | 
 def details_items(
     aws: AwsClients, deployed: Mapping[str, Any], workflow: str, run_id: int, *, consistent: bool = True
 ) -> Iterator[Item]:
-    """A run's items of the details table; runs of two workflows may have the same id. Arguments as `summary_item`."""
+    """A run's items of the details table. Runs of two workflows may have the same id. Arguments as `summary_item`."""
     return _items(
         aws,
         "query",
@@ -93,22 +78,13 @@ def _plain_value(value: Mapping[str, Any]) -> Any:
     ((kind, content),) = value.items()
     if kind == "N":
         return int(content) if content.lstrip("-").isdigit() else float(content)
-    return None if kind == "NULL" else content
+    return content
 
 
 def deciding_attempts(details: Iterable[Item]) -> dict[str, Item]:
-    """By task name the attempt by which the task is judged: the completed one, else the last.
+    """By task name the attempt of a run by which the task is judged: the completed one, else the last."""
 
-    Args:
-        details: items of the details table, of one run, in any order.
-    """
-    deciding: dict[str, Item] = {}
-    for item in details:
-        name = str(item.get("task_name"))
-        if name not in deciding or _weight(item) >= _weight(deciding[name]):
-            deciding[name] = item
-    return deciding
+    def weight(item: Item) -> tuple[bool, int]:
+        return item.get("status") == TaskStatus.COMPLETED, item.get("attempt", 0)
 
-
-def _weight(item: Item) -> tuple[bool, int]:
-    return item.get("status") == TaskStatus.COMPLETED, item.get("attempt", 0)
+    return {str(item.get("task_name")): item for item in sorted(details, key=weight)}

@@ -18,9 +18,7 @@ from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackN
 from ecs_kit.automation.errors import NotYourStack, StackOperationFailed
 from ecs_kit.automation.host.processes import is_running
 from ecs_kit.automation.stacks.pulumi_process import PulumiProcess
-from ecs_kit.components.config import NAMESPACE as PROJECT_NAME
 
-__all__ = ["Changes", "Deployment", "OnResource", "PROJECT_NAME", "PhysicalResource", "ResourceStep", "Stack"]
 
 _PROJECT_FILE = "Pulumi.yaml"
 _LOCK_OWNER = re.compile(r"created by \S+?@(\S+) \(pid (\d+)\)")

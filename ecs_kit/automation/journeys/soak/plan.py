@@ -1,8 +1,5 @@
-"""Which faults each run of a soak meets: pure functions of its size and seed."""
+"""Which faults are injected into each run of a soak: pure functions of its size and seed."""
 
-from __future__ import annotations
-
-import itertools
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +10,7 @@ from ecs_kit.runtime.contract.patterns import PATTERNS
 Rule = Mapping[str, Any]
 
 SHARE = 0.1
-"""Share of calls, of tasks or of runs that a fault meets."""
+"""Share of calls, of tasks or of runs that a fault hits."""
 
 FAULTS_IN_A_RUN = 3
 HANG_SECONDS = 120
@@ -24,21 +21,15 @@ MISSING = "object missing"
 
 @dataclass(frozen=True)
 class FaultKind:
-    """One kind of fault.
-
-    Attributes:
-        name: as the table calls it.
-        rule: what meets a share of the calls; empty where the driver brings the fault about by itself.
-        patterns: where it can happen.
-    """
+    """One kind of fault; without a rule, the driver itself makes it. A rule's caller is task, launcher or monitor."""
 
     name: str
     rule: Rule = field(default_factory=dict)
     patterns: tuple[int, ...] = tuple(PATTERNS)
 
 
-def _rule(service: str, operation: str | None, effect: Mapping[str, Any], **more: Any) -> Rule:
-    return {"service": service, **({"operation": operation} if operation else {}), "effect": effect, **more}
+def _rule(service: str, operation: str, effect: Mapping[str, Any], **more: Any) -> Rule:
+    return {"service": service, "operation": operation, "effect": effect, **more}
 
 
 def _error(code: str, **more: Any) -> dict[str, Any]:
@@ -59,13 +50,13 @@ FAULT_KINDS = (
     FaultKind("RunTask throttled", _rule("ecs", "RunTask", _THROTTLED)),
     FaultKind("RunTask answers failures[]", _rule("ecs", "RunTask", _FAILURES)),
     FaultKind("RunTask fails in the service", _rule("ecs", "RunTask", _error("ServerException", status=500))),
-    # Step Functions' own client asks again by itself, with the same token: pattern 2 meets none of it.
+    # Step Functions' own client retries by itself, with the same token: a run of pattern 2 sees none of it.
     FaultKind("RunTask's answer lost", _rule("ecs", "RunTask", {"drop": "after"}), patterns=(1,)),
     FaultKind("tables throttled", _rule("dynamodb", "*Item", _TABLE_THROTTLED)),
     FaultKind("table's answer lost", _rule("dynamodb", "*Item", {"drop": "after"})),
     FaultKind("call of a table lost", _rule("dynamodb", "*Item", {"drop": "before"})),
-    FaultKind("S3 slow", _rule("s3", None, {"delaySeconds": 1.5})),
-    FaultKind("S3 unavailable", _rule("s3", None, _error("SlowDown", status=503), caller="task")),
+    FaultKind("S3 slow", _rule("s3", "*", {"delaySeconds": 1.5})),
+    FaultKind("S3 unavailable", _rule("s3", "*", _error("SlowDown", status=503), caller="task")),
     FaultKind("call of a function fails", _rule("lambda", "Invoke*", _error("ServiceException", status=500))),
     FaultKind("monitor killed", _rule("dynamodb", "*Item", {"kill": "before"}, caller="monitor")),
     FaultKind("launcher killed", _rule("dynamodb", "PutItem", {"kill": "before"}, caller="launcher"), patterns=(1,)),
@@ -81,10 +72,10 @@ class SoakRun:
         number: from 1.
         pattern: 1 or 2.
         workflow: its workflow name, which no other run's contains.
-        faults: by their names.
-        missing: tasks whose object is not there, by their index in the list.
+        faults: names of their kinds.
+        missing: tasks whose object is missing, by their index in the list.
         abort_after_seconds: when its execution is stopped; None: never.
-        rules: its fault rules; `caller` is `task`, `launcher` or `monitor` where it matters.
+        rules: for the emulator.
     """
 
     number: int
@@ -97,63 +88,60 @@ class SoakRun:
 
 
 def plan(*, runs: int, tasks: int, patterns: Sequence[int], seed: int) -> list[SoakRun]:
-    """Decide which run meets which faults: the same for the same seed."""
-    dice = random.Random(seed)
-    aborted = _aborted(runs, len(patterns), dice)
+    """Decide which faults are injected into which run: the same for the same seed."""
+    rng = random.Random(seed)
+    aborted = _aborted(runs, len(patterns), rng)
     planned = []
     decks: dict[int, list[FaultKind]] = {pattern: [] for pattern in patterns}
     for number in range(1, runs + 1):
         pattern = patterns[(number - 1) % len(patterns)]
-        chosen = _deal(decks[pattern], pattern, dice)
+        workflow = f"soak-{number:04}."
+        chosen = _deal(decks[pattern], pattern, rng)
         names = [kind.name for kind in chosen] + ([ABORT] if number in aborted else [])
-        of_tasks = dice.sample(range(tasks), max(1, round(tasks * SHARE))) if MISSING in names else []
+        missing = rng.sample(range(tasks), max(1, round(tasks * SHARE))) if MISSING in names else []
         planned.append(
             SoakRun(
                 number=number,
                 pattern=pattern,
-                workflow=f"soak-{number:04}.",
+                workflow=workflow,
                 faults=tuple(names),
-                missing=frozenset(of_tasks),
-                abort_after_seconds=dice.uniform(0.5, 12) if number in aborted else None,
-                rules=tuple(
-                    {"name": kind.name, "share": SHARE, "seed": rule_seed, **kind.rule}
-                    for kind, rule_seed in [(kind, dice.randrange(10**6)) for kind in chosen]
-                    if kind.rule
-                ),
+                missing=frozenset(missing),
+                abort_after_seconds=rng.uniform(0.5, 12) if number in aborted else None,
+                rules=tuple(rule_of(kind, workflow, seed=rng.randrange(10**6)) for kind in chosen if kind.rule),
             )
         )
     return planned
 
 
-def _aborted(runs: int, patterns: int, dice: random.Random) -> set[int]:
+def _aborted(runs: int, patterns: int, rng: random.Random) -> set[int]:
     """Choose runs whose execution is stopped, as many of one pattern as of the other."""
-    shuffled = dice.sample(range(1, runs + 1), runs)
-    of_patterns = [[number for number in shuffled if (number - 1) % patterns == turn] for turn in range(patterns)]
-    by_turns = [number for together in itertools.zip_longest(*of_patterns) for number in together if number]
-    return set(by_turns[: max(1, round(runs * SHARE))])
+    of_patterns = [list(range(first, runs + 1, patterns)) for first in range(1, patterns + 1)]
+    for numbers in of_patterns:
+        rng.shuffle(numbers)
+    return {of_patterns[turn % patterns].pop() for turn in range(max(1, round(runs * SHARE)))}
 
 
-def _deal(deck: list[FaultKind], pattern: int, dice: random.Random) -> list[FaultKind]:
+def _deal(deck: list[FaultKind], pattern: int, rng: random.Random) -> list[FaultKind]:
     """Take the next kinds off a shuffled deck: each comes up as often as the others."""
     chosen: list[FaultKind] = []
     while len(chosen) < FAULTS_IN_A_RUN:
         if not deck:
             deck += [kind for kind in FAULT_KINDS if pattern in kind.patterns and kind.name != ABORT]
-            dice.shuffle(deck)
+            rng.shuffle(deck)
         kind = deck.pop()
         if kind not in chosen:
             chosen.append(kind)
     return chosen
 
 
-def narrowed(rule: Rule, workflow: str, roles: Mapping[str, str]) -> dict[str, Any]:
-    """A rule that meets the calls of one run alone: those whose request names its workflow.
-
-    Args:
-        rule: of a `SoakRun`.
-        workflow: the run's workflow name.
-        roles: part of the role's name by who calls.
-    """
-    caller = rule.get("caller")
-    role = f"*{roles[caller]}*" if caller else "*"
-    return {**rule, "request": f"*{workflow}*", "caller": f"*:assumed-role/{role}"}
+def rule_of(kind: FaultKind, workflow: str, *, seed: int) -> Rule:
+    """A rule that hits a share of the calls of one run alone: those whose request names its workflow."""
+    role = f"*-{kind.rule['caller']}*" if "caller" in kind.rule else "*"
+    return {
+        "name": kind.name,
+        "share": SHARE,
+        "seed": seed,
+        **kind.rule,
+        "request": f"*{workflow}*",
+        "caller": f"*:assumed-role/{role}",
+    }

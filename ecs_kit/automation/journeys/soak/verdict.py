@@ -1,138 +1,105 @@
 """Whether a run ended as it should, and what a soak showed: pure functions of what is left."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ecs_kit.automation.journeys.soak.plan import SoakRun
+from ecs_kit.automation.journeys.tables import Item
+from ecs_kit.automation.journeys.verify import Facts
+from ecs_kit.runtime.contract.ecs_task import EcsTask
+from ecs_kit.runtime.contract.failures import INFRASTRUCTURE_RETRIES
 from ecs_kit.runtime.contract.records import Counts
 from ecs_kit.runtime.contract.statuses import EXECUTION_STATUSES, RunStatus, TaskStatus
 from ecs_kit.runtime.monitor.reconciliation import final_status
 
-
-@dataclass(frozen=True)
-class EcsTaskLeft:
-    """An ECS task of a run.
-
-    Attributes:
-        arn: which.
-        task_name: the task that it is an attempt at.
-        attempt: which attempt.
-        status: `lastStatus`.
-    """
-
-    arn: str
-    task_name: str
-    attempt: str
-    status: str
+TASK_ATTEMPTS = 2
+TOLERATED_PERCENTAGE = 10
+_ALL_RUNS = "all runs"
 
 
 @dataclass(frozen=True)
 class Left:
-    """What is left of a run.
+    """What is left of a run: its facts, its ECS tasks, and operating system processes that work for it."""
 
-    Attributes:
-        execution_status: of Step Functions.
-        summary: the items of the summary table with its key.
-        rows: the items of the details table.
-        ecs_tasks: its ECS tasks.
-        copies: by task name, whether its result is there and equal to its source.
-        processes: operating system processes that work for it.
-    """
-
-    execution_status: str
-    summary: Sequence[Mapping[str, Any]]
-    rows: Sequence[Mapping[str, Any]]
-    ecs_tasks: Sequence[EcsTaskLeft]
-    copies: Mapping[str, bool]
+    facts: Facts
+    ecs_tasks: Sequence[EcsTask]
     processes: Sequence[str] = ()
 
 
-@dataclass(frozen=True)
-class Rules:
-    """What a run of the stack is measured by.
-
-    Attributes:
-        task_names: its tasks.
-        task_attempts: attempts at a task whose job fails.
-        infrastructure_retries: further attempts where ECS failed.
-        tolerated_failure_percentage: share of tasks that may fail in a run that succeeds.
-    """
-
-    task_names: Sequence[str]
-    task_attempts: int
-    infrastructure_retries: int
-    tolerated_failure_percentage: int
-
-
-def judge(left: Left, rules: Rules) -> list[str]:
-    """Say what of a run is not as it must be, whatever faults it met. An empty list is a pass."""
+def judge(left: Left) -> list[str]:
+    """Find the invariants that a run violates, whatever faults were injected into it."""
     problems: list[str] = []
-    if left.execution_status == "RUNNING":
+    if left.facts.execution_status == "RUNNING":
         problems.append("its execution still runs")
-    problems += [f"{task.arn} is {task.status}" for task in left.ecs_tasks if task.status != "STOPPED"]
+    problems += [f"{task.arn} is {task.last_status}" for task in left.ecs_tasks if not task.is_stopped]
     problems += [f"a process still works for it: {process}" for process in left.processes]
-    if len(left.summary) != 1:
-        problems.append(f"it has {len(left.summary)} summary items, not 1")
-        return problems
-    problems += _judge_summary(left, rules)
-    problems += _judge_rows(left, rules)
-    problems += _judge_ecs_tasks(left)
-    return problems
+    summary = left.facts.state.summary
+    if summary is None:
+        return [*problems, "it has 0 summary items, not 1"]
+    rows = left.facts.state.details
+    return [
+        *problems,
+        *_judge_summary(summary, left.facts),
+        *(problem for row in rows for problem in _judge_row(row, left.facts)),
+        *_judge_attempts(summary, left.facts),
+        *_judge_ecs_tasks(left),
+    ]
 
 
-def _judge_summary(left: Left, rules: Rules) -> list[str]:
-    (summary,) = left.summary
-    number = len(rules.task_names)
-    completed = len({row["task_name"] for row in left.rows if row["status"] == TaskStatus.COMPLETED})
+def _judge_summary(summary: Item, facts: Facts) -> list[str]:
+    number = len(facts.results)
+    completed = len({row["task_name"] for row in facts.state.details if row["status"] == TaskStatus.COMPLETED})
     counts = tuple(summary[f"{name}_tasks"] for name in ("completed", "failed", "running"))
     if summary["status"] == RunStatus.RUNNING:
         return [f"its summary is still {RunStatus.RUNNING}"]
     problems = []
     if summary["number_of_tasks"] != number or counts != (completed, number - completed, 0):
         problems.append(f"its counts are {counts} of {summary['number_of_tasks']}, its rows have {completed} completed")
-    own = final_status(Counts(completed, number - completed, 0), number, rules.tolerated_failure_percentage)
-    # A call of the monitor that was under way when the execution was stopped may have seen the run's own end.
-    possible = {own, EXECUTION_STATUSES.get(left.execution_status, own)}
+    own = final_status(Counts(completed, number - completed, 0), number, TOLERATED_PERCENTAGE)
+    # A call of the monitor that was active when the execution was stopped may have seen the run's own end.
+    possible = {own, EXECUTION_STATUSES.get(facts.execution_status, own)}
     succeeded = RunStatus(summary["status"]).is_success
-    if summary["status"] not in possible or (succeeded and left.execution_status == "FAILED"):
-        problems.append(f"its execution is {left.execution_status}, its summary {summary['status']} with {counts}")
+    if summary["status"] not in possible or (succeeded and facts.execution_status == "FAILED"):
+        problems.append(f"its execution is {facts.execution_status}, its summary {summary['status']} with {counts}")
     if not summary.get("end_time"):
         problems.append("its summary has no end_time")
     return problems
 
 
-def _judge_rows(left: Left, rules: Rules) -> list[str]:
+def _judge_row(row: Item, facts: Facts) -> list[str]:
     problems = []
-    for row in left.rows:
-        where = f"{row['task_name']}, attempt {row['attempt']}"
-        if row["status"] not in (TaskStatus.COMPLETED, TaskStatus.FAILED):
-            problems.append(f"{where} is {row['status']}")
-        elif row["status"] == TaskStatus.FAILED and not row.get("error"):
-            problems.append(f"{where} failed, and does not say why")
-        elif row["status"] == TaskStatus.COMPLETED and not left.copies.get(row["task_name"]):
-            problems.append(f"{where} is {TaskStatus.COMPLETED}, and its copy is missing or differs")
-        if row["task_name"] not in rules.task_names:
-            problems.append(f"{where} is not in its spec")
-    completed = Counter(row["task_name"] for row in left.rows if row["status"] == TaskStatus.COMPLETED)
-    problems += [f"{name} completed {times} times" for name, times in completed.items() if times > 1]
-    attempts = Counter(row["task_name"] for row in left.rows)
-    most = rules.task_attempts + rules.infrastructure_retries
+    where = f"{row['task_name']}, attempt {row['attempt']}"
+    if row["status"] not in (TaskStatus.COMPLETED, TaskStatus.FAILED):
+        problems.append(f"{where} is {row['status']}")
+    elif row["status"] == TaskStatus.FAILED and not row.get("error"):
+        problems.append(f"{where} failed, and does not say why")
+    elif row["status"] == TaskStatus.COMPLETED and (wrong := facts.results.get(row["task_name"])):
+        problems.append(f"{where} is {TaskStatus.COMPLETED}, and {wrong}")
+    if row["task_name"] not in facts.results:
+        problems.append(f"{where} is not in its spec")
+    return problems
+
+
+def _judge_attempts(summary: Item, facts: Facts) -> list[str]:
+    rows = facts.state.details
+    completed = Counter(row["task_name"] for row in rows if row["status"] == TaskStatus.COMPLETED)
+    problems = [f"{name} completed {times} times" for name, times in completed.items() if times > 1]
+    attempts = Counter(row["task_name"] for row in rows)
+    most = TASK_ATTEMPTS + INFRASTRUCTURE_RETRIES
     problems += [f"{name} has {times} attempts, {most} at most" for name, times in attempts.items() if times > most]
-    if left.summary[0]["status"] in (RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_FAILURES, RunStatus.FAILED):
-        unknown = sorted(set(rules.task_names) - set(attempts))
-        if unknown and left.execution_status in ("SUCCEEDED", "FAILED"):
+    if summary["status"] in (RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_FAILURES, RunStatus.FAILED):
+        unknown = sorted(set(facts.results) - set(attempts))
+        if unknown and facts.execution_status in ("SUCCEEDED", "FAILED"):
             problems.append(f"tasks without any row: {', '.join(unknown)}")
     return problems
 
 
 def _judge_ecs_tasks(left: Left) -> list[str]:
-    recorded = {row["ecs_task_id"] for row in left.rows}
-    problems = [f"{task.arn} has no row: nobody owns it" for task in left.ecs_tasks if task.arn not in recorded]
-    started = Counter((task.task_name, task.attempt) for task in left.ecs_tasks)
+    recorded = {row["ecs_task_id"] for row in left.facts.state.details}
+    problems = [f"{task.arn} has no row: it is orphaned" for task in left.ecs_tasks if task.arn not in recorded]
+    started = Counter((task.attempt.task_name, task.attempt.number) for task in left.ecs_tasks if task.attempt)
     problems += [
         f"attempt {attempt} at {name} was started {times} times"
         for (name, attempt), times in started.items()
@@ -141,19 +108,15 @@ def _judge_ecs_tasks(left: Left) -> list[str]:
     return problems
 
 
-@dataclass
+@dataclass(frozen=True)
 class RunOutcome:
     """How one run ended.
 
     Attributes:
-        run: what was planned.
         status: of its summary, or of its execution where it has none.
-        completed: tasks that completed.
-        failed: tasks that failed.
-        seconds: how long it took.
-        met: calls that each of its faults met, by kind.
-        problems: what is not as it must be.
-        sweeps: the calls of the sweep that it took: why each failed, with nothing if it did not.
+        met: calls that each of its faults hit, by kind.
+        problems: invariants that it violates.
+        sweeps: why each call of the sweep failed, with nothing if it did not.
     """
 
     run: SoakRun
@@ -181,23 +144,36 @@ class RunOutcome:
             f"completed, {self.failed} failed, {self.seconds:.0f} s; {met}{verdict}"
         )
 
+    def document(self) -> dict[str, Any]:
+        """The entry in the report's `runs`."""
+        return {
+            "number": self.run.number,
+            "pattern": self.run.pattern,
+            "workflowName": self.run.workflow,
+            "faults": list(self.run.faults),
+            "met": dict(self.met),
+            "status": self.status,
+            "completed": self.completed,
+            "failed": self.failed,
+            "swept": bool(self.sweeps),
+            "failedSweeps": self.failed_sweeps,
+            "seconds": round(self.seconds, 1),
+            "problems": list(self.problems),
+        }
+
 
 def faults_table(outcomes: Iterable[RunOutcome]) -> tuple[list[str], list[list[str]]]:
-    """What was injected and how it ended, one line for each kind of fault."""
+    """How often each kind of fault was injected, and how its runs ended: one line for each kind, one for all runs."""
     statuses = [status.value for status in RunStatus if status.is_final]
-    runs: Counter[str] = Counter()
-    met: Counter[str] = Counter()
-    ended: dict[str, Counter[str]] = {}
-    broken: Counter[str] = Counter()
+    runs: dict[str, list[RunOutcome]] = {}
     for outcome in outcomes:
-        for name in (*outcome.run.faults, "all runs"):
-            runs[name] += 1
-            met[name] += sum(outcome.met.values()) if name == "all runs" else outcome.met.get(name, 0)
-            ended.setdefault(name, Counter())[outcome.status] += 1
-            broken[name] += bool(outcome.problems)
-    names = [*sorted(set(runs) - {"all runs"}), *(["all runs"] if runs else [])]
-    header = ["injected", "runs", "times", *statuses, "broken"]
-    return header, [
-        [name, str(runs[name]), str(met[name]), *(str(ended[name][s] or "") for s in statuses), str(broken[name] or "")]
-        for name in names
-    ]
+        for name in (*outcome.run.faults, _ALL_RUNS):
+            runs.setdefault(name, []).append(outcome)
+    lines = []
+    for name in sorted(runs, key=lambda name: (name == _ALL_RUNS, name)):
+        ended = Counter(outcome.status for outcome in runs[name])
+        times = sum(times for each in runs[name] for kind, times in each.met.items() if name in (kind, _ALL_RUNS))
+        broken = sum(bool(outcome.problems) for outcome in runs[name])
+        cells = [len(runs[name]), times, *(ended[status] or "" for status in statuses), broken or ""]
+        lines.append([name, *map(str, cells)])
+    return ["injected", "runs", "times", *statuses, "broken"], lines

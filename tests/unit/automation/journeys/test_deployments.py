@@ -1,56 +1,47 @@
-"""What counts as a whole deployment, and what a journey of many comes to."""
+"""Which deployments are complete, and what a journey of many reports."""
 
-import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from ecs_kit.automation.cli.deployments import parse
 from ecs_kit.automation.errors import BadOption, StackOperationFailed
-from ecs_kit.automation.journeys import scenario
-from ecs_kit.automation.journeys.deployments import Deployments, busy_machine, not_whole
+from ecs_kit.automation.journeys.deployments import Deployments, busy_machine, incomplete
 from ecs_kit.automation.stacks.lifecycle import Changes
-from tests.unit.automation.journeys.test_scenario import Journey
+from tests.unit.automation.journeys.fakes import Journey
 
 
-def test_what_was_announced_has_to_be_made_and_every_pattern_has_outputs() -> None:
+def test_a_complete_deployment_made_what_was_announced_and_has_every_output() -> None:
     announced = Changes({"create": 162}, ())
-    assert not_whole(announced, announced, []) is None
-    assert not_whole(announced, Changes({"create": 71}, ()), []) == (
+    assert incomplete(announced, announced, []) is None
+    assert incomplete(announced, Changes({"create": 71}, ()), []) == (
         "the preview announced {'create': 162}, the deployment did {'create': 71}"
     )
-    assert not_whole(announced, announced, ["pattern2"]) == "there is no output pattern2"
-
-
-def journey(folder: Path, patch: pytest.MonkeyPatch, number: int) -> tuple[Journey, Deployments]:
-    patch.setattr(scenario, "Scenario", lambda **more: Deployments(number, busy=1, **more))
-    made = Journey(folder, patch)
-    assert isinstance(made.scenario, Deployments)
-    return made, made.scenario
+    assert incomplete(announced, announced, ["pattern2"]) == "there is no output pattern2"
 
 
 def test_each_deployment_is_of_an_empty_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made, many = journey(tmp_path, monkeypatch, 2)
+    journey = Journey(tmp_path, monkeypatch, make=partial(Deployments, 2, busy=1))
 
-    many.run()
+    steps = [step for step in journey.go() if step in ("preview", "deploy", "destroy", "run")]
 
-    assert many.passed and many.whole == 2
-    steps = [step for step in made.world.asked if step in ("preview", "deploy", "destroy", "run")]
+    assert journey.scenario.passed
     assert steps == ["preview", "deploy", *["destroy", "preview", "deploy"] * 2, "destroy", "destroy"]
 
 
-def test_a_deployment_that_fails_is_counted_and_the_others_go_on(
+def test_a_failed_deployment_is_counted_and_the_next_one_follows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made, many = journey(tmp_path, monkeypatch, 3)
-    made.world.trouble["deploy"] = [lambda: None, lambda: None, StackOperationFailed("up", ["Vpc: refused"])]
+    journey = Journey(tmp_path, monkeypatch, make=partial(Deployments, 3, busy=1))
+    journey.trouble["deploy"] = [lambda: None, lambda: None, StackOperationFailed("up", ["Vpc: refused"])]
 
-    many.run()
+    journey.go()
 
-    report = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
-    assert (report["passed"], report["deployments"], report["whole"]) == (False, 3, 2)
-    assert report["problems"] == ["deployment 2: pulumi up failed:\n  Vpc: refused"]
-    assert report["destroyed"] and report["leftovers"] == []
+    assert journey.report.keys() == {"passed", "deployments", "whole", "problems", "destroyed", "leftovers", "seconds"}
+    assert (journey.report["passed"], journey.report["deployments"], journey.report["whole"]) == (False, 3, 2)
+    assert journey.report["problems"] == ["deployment 2: pulumi up failed:\n  Vpc: refused"]
+    assert journey.report["destroyed"] and journey.report["leftovers"] == []
 
 
 def test_the_machine_is_busy_only_meanwhile() -> None:

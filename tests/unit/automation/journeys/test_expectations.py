@@ -6,8 +6,7 @@ import pytest
 
 from ecs_kit.automation.errors import BadOption
 from ecs_kit.automation.journeys import expectations
-
-EXAMPLE = Path(__file__).resolve().parents[4] / "examples" / "word-count"
+from tests.unit.automation.journeys.fakes import ROOT
 
 
 def loaded(tmp_path: Path, code: str, function: str = "") -> expectations.Expectation:
@@ -22,25 +21,29 @@ def test_a_copy_needs_no_function() -> None:
     assert expectations.read("copy") is None
 
 
-def test_anything_but_nothing_exists() -> None:
+def test_a_result_that_exists_is_not_empty() -> None:
     exists = expectations.read("exists")
     assert exists is not None
     assert (exists(b"", b"x"), exists(b"x", b"")) == ("", "it is empty")
 
 
-def test_a_function_says_what_is_wrong(tmp_path: Path) -> None:
-    judge = loaded(tmp_path, "def expected(source, result):\n    return '' if source in result else 'it lacks it'")
-    assert (judge(b"a", b"ba"), judge(b"a", b"b")) == ("", "it lacks it")
-
-
-def test_a_function_may_have_another_name_and_return_nothing(tmp_path: Path) -> None:
-    judge = loaded(tmp_path, "def other(source, result):\n    pass", ":other")
-    assert judge(b"", b"") == ""
-
-
-def test_a_function_that_stumbles_over_a_result_has_found_something_wrong(tmp_path: Path) -> None:
-    judge = loaded(tmp_path, "def expected(source, result):\n    return {}[result]")
-    assert judge(b"", b"x") == "expected raised KeyError: b'x'"
+@pytest.mark.parametrize(
+    ("code", "function", "result", "says"),
+    [
+        ("def expected(source, result):\n    return '' if source in result else 'it lacks it'", "", b"ba", ""),
+        (
+            "def expected(source, result):\n    return '' if source in result else 'it lacks it'",
+            "",
+            b"b",
+            "it lacks it",
+        ),
+        ("def other(source, result):\n    pass", ":other", b"", ""),
+        ("def expected(source, result):\n    return {}[result]", "", b"x", "expected raised KeyError: b'x'"),
+    ],
+    ids=["right", "wrong", "another name, returns None", "raises"],
+)
+def test_a_function_says_what_is_wrong(tmp_path: Path, code: str, function: str, result: bytes, says: str) -> None:
+    assert loaded(tmp_path, code, function)(b"a", result) == says
 
 
 @pytest.mark.parametrize(
@@ -64,7 +67,7 @@ def test_another_word_is_refused_with_what_is_allowed(text: str) -> None:
 
 
 def test_the_examples_expectation_tells_right_from_wrong() -> None:
-    judge = expectations.read(str(EXAMPLE / "expect.py"))
+    judge = expectations.read(str(ROOT / "examples" / "word-count" / "expect.py"))
     assert judge is not None
     right = b'{"words": 3, "differentWords": 2, "mostFrequent": {"a": 2, "b": 1}}'
     assert judge(b"A b a", right) == ""

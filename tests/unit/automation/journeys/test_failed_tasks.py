@@ -4,25 +4,23 @@ import json
 from typing import Any
 
 from ecs_kit.automation.journeys import failed_tasks
-
-
-def row(task: str, status: str = "Failed", attempt: int = 1, **more: Any) -> dict[str, Any]:
-    return {"task_name": task, "status": status, "attempt": attempt, "ecs_task_id": f"{task}/{attempt}", **more}
+from tests.unit.automation.journeys.fakes import row
 
 
 def test_only_the_last_attempt_of_tasks_that_never_completed_counts() -> None:
     details = [
-        row("b"),
-        row("b", attempt=2, error="again"),
-        row("a"),
+        row("b", "Failed"),
+        row("b", "Failed", 2, error="again"),
+        row("a", "Failed"),
         row("a", "Completed", 2),
         row("c", "Completed"),
-        row("c", attempt=2),
-        row("d"),
+        row("c", "Failed", 2),
+        row("d", "Failed"),
         row("d", "Running", 2),
     ]
 
-    assert [(item["task_name"], item["attempt"]) for item in failed_tasks.failed_tasks(details)] == [("b", 2)]
+    documents = failed_tasks.documents(details, lambda _: [])
+    assert [(task["taskName"], task["attempt"]) for task in documents] == [("b", 2)]
 
 
 def test_the_first_few_have_the_end_of_their_log() -> None:
@@ -32,9 +30,8 @@ def test_the_first_few_have_the_end_of_their_log() -> None:
         asked.append(item["task_name"])
         return [f"log of {item['task_name']}"]
 
-    documents = failed_tasks.documents(
-        [row(name, error="E", exit_code=1, stopped_reason="R", log_stream="s") for name in "edcba"], log_of
-    )
+    details = [row(name, "Failed", error="E", exit_code=1, stopped_reason="R", log_stream="s") for name in "edcba"]
+    documents = failed_tasks.documents(details, log_of)
 
     assert asked == ["a", "b", "c"]
     assert [document["log"] for document in documents] == [["log of a"], ["log of b"], ["log of c"], [], []]
@@ -53,9 +50,9 @@ def test_the_first_few_have_the_end_of_their_log() -> None:
 def test_people_see_the_reasons_and_several_lines_of_the_log_of_the_first_few() -> None:
     documents = failed_tasks.documents(
         [
-            row("a", error="JobFailed: no such key", exit_code=1),
-            row("b", stopped_reason="CannotPullContainerError"),
-            *(row(f"c{number:02}") for number in range(14)),
+            row("a", "Failed", error="JobFailed: no such key", exit_code=1),
+            row("b", "Failed", error="TaskFailedToStart: CannotPull (x)", stopped_reason="CannotPull"),
+            *(row(f"c{number:02}", "Failed") for number in range(14)),
         ],
         lambda item: [f"line {number}" for number in range(9)] if item["task_name"] == "a" else [],
     )
@@ -63,24 +60,16 @@ def test_people_see_the_reasons_and_several_lines_of_the_log_of_the_first_few() 
     assert failed_tasks.lines(documents) == [
         "task a failed (attempt 1): JobFailed: no such key; exit code 1",
         *(f"  | line {number}" for number in range(1, 9)),
-        "task b failed (attempt 1): CannotPullContainerError",
+        "task b failed (attempt 1): TaskFailedToStart: CannotPull (x)",
         "task c00 failed (attempt 1): no reason",
         "13 more tasks failed: c01, c02, c03, c04, c05, c06, c07, c08, c09, c10, and 3 more",
     ]
 
 
-def test_people_see_once_what_the_error_repeats_of_ecs_s_reason() -> None:
-    failed = failed_tasks.documents(
-        [
-            row("a", error="TaskFailedToStart: CannotPull (x)", stopped_reason="CannotPull"),
-            row("b", error="TaskTimedOut: too long", stopped_reason="enough", exit_code=143),
-        ],
-        lambda _item: [],
-    )
-
-    assert failed_tasks.lines(failed) == [
-        "task a failed (attempt 1): TaskFailedToStart: CannotPull (x)",
-        "task b failed (attempt 1): TaskTimedOut: too long; enough; exit code 143",
+def test_a_stopped_reason_that_the_error_does_not_repeat_is_shown() -> None:
+    rows = [row("a", "Failed", error="TaskTimedOut: too long", stopped_reason="enough", exit_code=143)]
+    assert failed_tasks.lines(failed_tasks.documents(rows, lambda _: [])) == [
+        "task a failed (attempt 1): TaskTimedOut: too long; enough; exit code 143"
     ]
 
 

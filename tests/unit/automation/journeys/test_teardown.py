@@ -1,18 +1,27 @@
-"""The end of a stack: what a destroy leaves is removed."""
+"""The end of a stack: what a destroy leaves is removed, and a slow one says what it waits for."""
 
+import functools
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from ecs_kit.automation.errors import DriverError
-from ecs_kit.automation.journeys import teardown
+from ecs_kit.automation.journeys import runs, slow_deletions, teardown
 from ecs_kit.automation.journeys.teardown import Teardown
 from ecs_kit.automation.stacks import leftovers
 from ecs_kit.automation.stacks.clients import AwsClients
-from ecs_kit.automation.stacks.lifecycle import PhysicalResource
+from ecs_kit.automation.stacks.lifecycle import OnResource, PhysicalResource, ResourceStep
+from tests.unit.automation.journeys.fakes import Said
+from tests.unit.automation.journeys.test_progress import FakeTime
 
 INSIGHTS = "/aws/ecs/containerinsights/kit/performance"
+RESOURCES = [
+    PhysicalResource("aws:ecs/cluster:Cluster", "urn", "gone", {"name": "kit"}, {}),
+    PhysicalResource("aws:ecs/taskDefinition:TaskDefinition", "urn", "arn", {"family": "kit"}, {}),
+]
 
 
 class FakeStack:
@@ -20,65 +29,46 @@ class FakeStack:
 
     name = "e2e"
 
-    def __init__(self, *, stays: bool = False) -> None:
-        self.stays = stays
+    def __init__(self, failure: DriverError | None = None) -> None:
+        self.failure = failure
 
     def resources(self) -> list[PhysicalResource]:
-        return [
-            PhysicalResource("aws:ecs/cluster:Cluster", "urn", "gone", {"name": "kit"}, {}),
-            PhysicalResource("aws:ecs/taskDefinition:TaskDefinition", "urn", "arn", {"family": "kit"}, {}),
-        ]
+        return RESOURCES
 
-    def destroy(self, **_: Any) -> None:
-        if self.stays:
-            raise DriverError("it stays")
+    def destroy(self, *, on_resource: OnResource) -> None:
+        if self.failure is not None:
+            raise self.failure
 
     def remove(self) -> None:
         pass
 
 
-class FakeTarget:
-    name = "aws"
-
-    def __init__(self, aws: AwsClients) -> None:
-        self.aws = aws
-
-    def how_to_remove(self, _stack: str, _work_dir: Path) -> list[str]:
-        return []
-
-
-class FakeProgress:
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, line: str) -> None:
-        self.said.append(line)
-
-    def resource(self, _step: object) -> None:
-        pass
-
-
-@pytest.fixture(autouse=True)
-def revisions(aws: AwsClients) -> None:
-    for family in ("kit", "kit", "kit-more"):
-        container = {"name": "c", "image": "i", "memory": 8}
-        aws.ecs.register_task_definition(family=family, containerDefinitions=[container])
+def of(stack: Any, aws: Any, progress: Said) -> Teardown:
+    target: Any = SimpleNamespace(name="aws", aws=aws, how_to_remove=lambda *_: [])
+    return Teardown(stack, target=target, work_dir=Path(), progress=progress, failed=progress.say)
 
 
 def end(aws: AwsClients, stack: FakeStack) -> tuple[list[str], list[str]]:
     """The leftovers, and what was said."""
-    progress = FakeProgress()
-    ending = Teardown(
-        stack,  # type: ignore[arg-type]
-        target=FakeTarget(aws),  # type: ignore[arg-type]
-        work_dir=Path(),
-        progress=progress,  # type: ignore[arg-type]
-        failed=progress.say,
-    )
+    progress = Said()
+    ending = of(stack, aws, progress)
     ending.destroy()
     return ending.look_for_leftovers(), progress.said
 
 
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(teardown.time, "sleep", lambda _seconds: None)
+
+
+@pytest.fixture
+def revisions(aws: AwsClients) -> None:
+    for family in ("kit", "kit", "kit-more"):
+        container = {"name": "c", "image": "i", "memory": 8}
+        aws.ecs.register_task_definition(family=family, containerDefinitions=[container])  # type: ignore[list-item]
+
+
+@pytest.mark.usefixtures("revisions")
 def test_active_revisions_of_the_family_are_deregistered_after_a_destroy(aws: AwsClients) -> None:
     left, said = end(aws, FakeStack())
 
@@ -93,36 +83,28 @@ def test_active_revisions_of_the_family_are_deregistered_after_a_destroy(aws: Aw
     assert [arn.rsplit("/", 1)[-1] for arn in active] == ["kit-more:1"]
 
 
+@pytest.mark.usefixtures("revisions")
+def test_active_revisions_are_left_over_while_the_stack_is_not_destroyed(aws: AwsClients) -> None:
+    left, _ = end(aws, FakeStack(DriverError("it stays")))
+
+    assert left == ["ecs active task definition kit:1", "ecs active task definition kit:2"]
+
+
+@pytest.mark.usefixtures("revisions")
 def test_a_revision_that_is_listed_a_while_longer_is_deregistered_once(
     aws: AwsClients, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = iter([["kit:1"], ["kit:1"], []])
     now = list[str]()
 
-    def list_active(*_: object) -> list[str]:
-        return now
-
     def find(*_: object) -> leftovers.Leftovers:
         now[:] = next(looks)
         return leftovers.Leftovers(living=tuple(now))
 
-    monkeypatch.setattr(leftovers, "active_revisions", list_active)
+    monkeypatch.setattr(leftovers, "active_revisions", lambda *_: now)
     monkeypatch.setattr(leftovers, "find", find)
-    monkeypatch.setattr(teardown.time, "sleep", lambda _seconds: None)
 
-    left, said = end(aws, FakeStack())
-
-    assert (left, said) == ([], ["deregistered task definition kit:1"])
-
-
-def test_they_stay_and_are_left_over_while_the_stack_is_not_destroyed(
-    aws: AwsClients, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(teardown.time, "sleep", lambda _seconds: None)
-
-    left, _ = end(aws, FakeStack(stays=True))
-
-    assert left == ["ecs active task definition kit:1", "ecs active task definition kit:2"]
+    assert end(aws, FakeStack()) == ([], ["deregistered task definition kit:1"])
 
 
 def test_a_log_group_that_ecs_makes_anew_is_deleted_as_often_as_it_comes_back(
@@ -130,13 +112,35 @@ def test_a_log_group_that_ecs_makes_anew_is_deleted_as_often_as_it_comes_back(
 ) -> None:
     written = iter([lambda: aws.logs.create_log_group(logGroupName=INSIGHTS), lambda: None])
     monkeypatch.setattr(teardown.time, "sleep", lambda _seconds: next(written)())
-    aws.logs.create_log_group(logGroupName=INSIGHTS)
-    aws.logs.create_log_group(logGroupName=INSIGHTS + "-of-another")
+    for group in (INSIGHTS, f"{INSIGHTS}-of-another"):
+        aws.logs.create_log_group(logGroupName=group)
 
     left, said = end(aws, FakeStack())
 
     assert left == []
     assert said.count(f"deleted log group {INSIGHTS}, which ECS had made anew") == 2
-    assert [group["logGroupName"] for group in aws.logs.describe_log_groups()["logGroups"]] == [
-        INSIGHTS + "-of-another"
-    ]
+    groups = [group["logGroupName"] for group in aws.logs.describe_log_groups()["logGroups"]]
+    assert groups == [f"{INSIGHTS}-of-another"]
+
+
+def test_a_slow_destroy_says_what_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    told, ended = threading.Event(), FakeTime()
+
+    class SlowStack(FakeStack):
+        def destroy(self, *, on_resource: OnResource) -> None:
+            on_resource(ResourceStep("delete", "aws:ec2/subnet:Subnet", "private-1", state="started"))
+            assert told.wait(30)
+
+    class Listening(Said):
+        def say(self, line: str) -> None:
+            told.set()
+            super().say(line)
+
+    for stop in ("stop_open_executions", "stop_ecs_tasks"):
+        monkeypatch.setattr(runs, stop, lambda *_: [])
+    reported = functools.partial(slow_deletions.reported, clock=lambda: ended.seconds, ended=ended)
+    monkeypatch.setattr(slow_deletions, "reported", reported)
+    progress = Listening()
+
+    assert of(SlowStack(), None, progress).destroy()
+    assert "still being deleted:" in progress.said

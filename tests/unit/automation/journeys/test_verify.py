@@ -1,211 +1,201 @@
-"""Judging a run by facts, and gathering the facts."""
+"""Judging a run by facts, gathering the facts, and the report of them."""
 
+import json
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ecs_kit.automation.journeys import tables, verify
-from ecs_kit.automation.journeys.runs import Run
-from ecs_kit.automation.journeys.verify import Facts, judge
+from ecs_kit.automation.journeys.report import PatternResult, Report, write_json
+from ecs_kit.automation.journeys.verify import judge
 from ecs_kit.automation.stacks.clients import AwsClients
-
-BUCKET = "kit-bucket"
-RUN_ID = 1795486942613375
-SOURCE = (BUCKET, "sample/sample.txt")
-SPEC = {
-    "workflowName": "w",
-    "s3BucketName": BUCKET,
-    "taskList": [{"taskName": "a", "objectKey": SOURCE[1]}, {"taskName": "b", "objectKey": SOURCE[1]}],
-}
-LOG_GROUP = "/ecs/kit"
-RUN = Run(
-    pattern=1,
-    execution_arn="arn:execution",
-    spec=SPEC,
-    run_id=RUN_ID,
-    deployed={
-        "s3BucketName": BUCKET,
-        "targetPrefix": "copies",
-        "ddbTableNameWFSummary": "summary",
-        "ddbTableNameWFDetails": "details",
-        "taskLogGroup": LOG_GROUP,
-    },
-)
-FOLDER = f"copies/w/{RUN_ID}"
-GOOD = Facts(
-    execution_status="SUCCEEDED",
-    execution_error="",
-    summary=(
-        {
-            "status": "Completed",
-            "number_of_tasks": 2,
-            "completed_tasks": 2,
-            "failed_tasks": 0,
-            "running_tasks": 0,
-            "execution_arn": "arn:execution",
-        },
-    ),
-    details=({"task_name": "a", "status": "Completed"}, {"task_name": "b", "status": "Completed"}),
-    sources={SOURCE: "digest"},
-    copies={f"{FOLDER}/a/sample.txt": "digest", f"{FOLDER}/b/sample.txt": "digest"},
+from tests.unit.automation.journeys.fakes import (
+    BUCKET,
+    COUNTS,
+    LOG_GROUP,
+    RUN,
+    SOURCE_KEY,
+    create_tables,
+    facts,
+    put_item,
+    row,
 )
 
+NO_EXECUTION = replace(RUN, execution_arn="")
 
-def test_a_good_run_passes() -> None:
-    verdict = judge(RUN, GOOD)
 
-    assert verdict.passed
-    assert verdict.summary == {
-        "items": 1,
-        "status": "Completed",
-        "number_of_tasks": 2,
-        "completed_tasks": 2,
-        "failed_tasks": 0,
+def test_the_document_of_a_run_that_passed_has_exactly_the_contract_s_shape() -> None:
+    result = judge(RUN, facts(rows=(row("a", "Completed"), row("b", "Failed"), row("b", "Completed", 2))))
+    result.run_seconds, result.verify_seconds = 4.321, 0.5
+
+    assert result.document() == {
+        "pattern": 1,
+        "workflowName": "w",
+        "workflowRunId": 1795486942613375,
+        "executionArn": "arn:execution",
+        "executionStatus": "SUCCEEDED",
+        "summary": {"items": 1, "status": "Completed", "number_of_tasks": 2, "completed_tasks": 2, "failed_tasks": 0},
+        "details": {"items": 3, "byStatus": {"Completed": 2, "Failed": 1}},
+        "copies": 2,
+        "passed": True,
+        "problems": [],
+        "seconds": {"run": 4.32, "verify": 0.5},
     }
-    assert (verdict.details, verdict.copies) == ({"items": 2, "byStatus": {"Completed": 2}}, 2)
-
-
-def test_failed_attempts_of_a_completed_task_are_no_problem() -> None:
-    facts = replace(GOOD, details=(*GOOD.details, {"task_name": "a", "status": "Failed"}))
-
-    assert judge(RUN, facts).passed
-
-
-def test_a_copy_of_nothing_is_no_copy() -> None:
-    assert judge(RUN, replace(GOOD, sources={SOURCE: None})).copies == 0
 
 
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
+        ({"execution": "FAILED"}, "execution ended FAILED, not SUCCEEDED"),
+        ({"summary": {}}, f"0 summary items with run id {RUN.run_id}, not 1"),
+        ({"summary": {"status": "Running", **COUNTS}}, "summary item: status is 'Running', not 'Completed'"),
         (
-            {"execution_status": "FAILED", "execution_error": "TasksFailed: 1 of 2"},
-            "execution ended FAILED, not SUCCEEDED: TasksFailed: 1 of 2",
-        ),
-        ({"execution_status": "RUNNING"}, "execution ended RUNNING, not SUCCEEDED"),
-        ({"summary": ()}, f"0 summary items with run id {RUN_ID}, not 1"),
-        (
-            {"summary": ({**GOOD.summary[0], "status": "Running"},)},
-            "summary item: status is 'Running', not 'Completed'",
-        ),
-        ({"summary": ({**GOOD.summary[0], "completed_tasks": 1},)}, "summary item: completed_tasks is 1, not 2"),
-        (
-            {"summary": ({**GOOD.summary[0], "execution_arn": "x"},)},
-            "summary item: execution_arn is 'x', not 'arn:execution'",
+            {"summary": {"status": "Completed", **COUNTS, "completed_tasks": 1}},
+            "summary item: completed_tasks is 1, not 2",
         ),
         (
-            {"details": (GOOD.details[0], {"task_name": "b", "status": "Failed", "error": "NoSuchKey"})},
+            {"rows": (row("a", "Completed"), row("b", "Failed", error="NoSuchKey"))},
             "task b: 0 details items are Completed, not 1 (Failed: NoSuchKey)",
         ),
-        ({"details": (*GOOD.details, GOOD.details[0])}, "task a: 2 details items are Completed, not 1"),
+        ({"rows": [row(name, "Completed") for name in "aab"]}, "task a: 2 details items are Completed, not 1"),
         (
-            {"details": (*GOOD.details, {"task_name": "c", "status": "Completed"})},
+            {"rows": [row(name, "Completed") for name in "abc"]},
             "details items of a task that the spec does not have: c",
         ),
-        (
-            {"copies": {f"{FOLDER}/a/sample.txt": "digest"}},
-            f"task b: no copy at {FOLDER}/b/sample.txt",
-        ),
-        (
-            {"copies": {**GOOD.copies, f"{FOLDER}/b/sample.txt": "other"}},
-            f"task b: the copy at {FOLDER}/b/sample.txt differs from its source",
-        ),
-        (
-            {"copies": {**GOOD.copies, f"{FOLDER}/stray": "digest"}},
-            f"an object that no task should have written: {FOLDER}/stray",
-        ),
+        ({"results": {"a": "", "b": "no copy at k"}}, "task b: no copy at k"),
+        ({"stray": ["k"]}, "an object that no task should have written: k"),
     ],
 )
-def test_everything_that_is_not_as_it_should_be_is_named(change: dict[str, Any], problem: str) -> None:
-    assert judge(RUN, replace(GOOD, **change)).problems == (problem,)
+def test_everything_that_is_wrong_is_named(change: dict[str, Any], problem: str) -> None:
+    result = judge(RUN, facts(**change))
+    assert list(result.problems) == [problem] and not result.passed
 
 
-def test_results_that_are_no_copies_are_judged_by_what_was_found_of_them() -> None:
-    other = {f"{FOLDER}/a/sample.txt": "other", f"{FOLDER}/b/sample.txt": "another"}
-
-    assert judge(RUN, replace(GOOD, copies=other, unexpected=dict.fromkeys(other, ""))).passed
-    verdict = judge(RUN, replace(GOOD, copies=other, unexpected={f"{FOLDER}/b/sample.txt": "it miscounts x"}))
-    assert verdict.copies == 1
-    assert verdict.problems == (f"task b: the result at {FOLDER}/b/sample.txt is not as expected: it miscounts x",)
-    nothing = judge(RUN, replace(GOOD, copies={}, unexpected={}))
-    assert nothing.problems[0] == f"task a: no result at {FOLDER}/a/sample.txt"
+def test_the_execution_s_error_and_cause_are_a_problem() -> None:
+    found = facts()
+    found.state.execution.update(status="FAILED", error="TasksFailed", cause="1 of 2")  # type: ignore[union-attr]
+    assert judge(RUN, found).problems == ("execution ended FAILED, not SUCCEEDED: TasksFailed: 1 of 2",)
 
 
-def test_a_task_s_own_bucket_is_its_source() -> None:
-    assert RUN.source({"taskName": "x", "s3BucketName": "other", "objectKey": "k"}) == ("other", "k")
+def report(*patterns: PatternResult, **changes: Any) -> Report:
+    values = {"target": "local", "container_runtime": "process", "destroyed": True, **changes}
+    return Report(patterns={each.pattern: each for each in patterns}, **values)
+
+
+def test_the_report_has_exactly_the_contract_s_shape() -> None:
+    seconds = {"setup": 1.234, "deploy": 2.0, "destroy": 3.0, "total": 7.0, "preview": 9.0}
+    assert report(PatternResult(2), seconds=seconds).document() == {
+        "target": "local",
+        "containerRuntime": "process",
+        "passed": False,
+        "patterns": [PatternResult(2).document()],
+        "destroyed": True,
+        "leftovers": [],
+        "seconds": {"setup": 1.23, "deploy": 2.0, "destroy": 3.0, "total": 7.0},
+    }
+
+
+def test_only_a_report_without_any_failure_is_a_pass() -> None:
+    passed = judge(RUN, facts())
+    assert report(passed).passed
+    assert report(passed, destroyed=False, kept=True).passed
+    assert not report(passed, destroyed=False).passed
+    assert not report(passed, leftovers=["ec2 VPC vpc-1"]).passed
+    assert not report(passed, failed=True).passed
+    assert not report().passed
+    assert not report(passed, PatternResult(2)).passed
+
+
+def test_a_pattern_that_never_ran_has_the_same_shape() -> None:
+    never = PatternResult(2).document()
+
+    assert never.keys() == judge(RUN, facts()).document().keys()
+    assert never["summary"].keys() == judge(RUN, facts()).document()["summary"].keys()
+    assert (never["passed"], never["workflowRunId"], never["details"]) == (False, None, {"items": 0, "byStatus": {}})
+
+
+def test_the_table_has_a_row_for_each_pattern() -> None:
+    header, rows = report(judge(RUN, facts()), PatternResult(2)).table()
+
+    assert [len(cells) for cells in rows] == [len(header), len(header)]
+    assert rows[0] == ["1", "1795486942613375", "SUCCEEDED", "2 of 2", "0", "2", "0.0", "passed"]
+    assert rows[1] == ["2", "-", "-", "- of -", "-", "0", "0.0", "FAILED"]
+
+
+def test_files_are_written_whole(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "report.json"
+
+    write_json(path, {"a": "é"})
+
+    assert json.loads(path.read_text(encoding="utf-8")) == {"a": "é"}
+    assert [found.name for found in path.parent.iterdir()] == ["report.json"]
 
 
 def test_numbers_of_16_digits_stay_exact() -> None:
-    item = {
-        "workflow_run_id": {"N": "1795486942613375"},
-        "exec_time_in_seconds": {"N": "0.25"},
-        "ended": {"BOOL": True},
-    }
-
-    assert tables.plain_item(item) == {"workflow_run_id": 1795486942613375, "exec_time_in_seconds": 0.25, "ended": True}
+    item = {"run": {"N": "1795486942613375"}, "seconds": {"N": "0.25"}, "ended": {"BOOL": True}}
+    assert tables.plain_item(item) == {"run": 1795486942613375, "seconds": 0.25, "ended": True}
 
 
-def make_table(aws: AwsClients, name: str, hash_key: tuple[str, str], range_key: tuple[str, str]) -> None:
-    aws.dynamodb.create_table(
-        TableName=name,
-        KeySchema=[
-            {"AttributeName": hash_key[0], "KeyType": "HASH"},
-            {"AttributeName": range_key[0], "KeyType": "RANGE"},
-        ],
-        AttributeDefinitions=[
-            {"AttributeName": key, "AttributeType": kind}  # type: ignore[typeddict-item]
-            for key, kind in (hash_key, range_key)
-        ],
-        BillingMode="PAY_PER_REQUEST",
-    )
+def test_items_of_other_runs_and_workflows_are_not_read(aws: AwsClients) -> None:
+    create_tables(aws)
+    for name, number in (("w", RUN.run_id), ("w", RUN.run_id + 1), ("other", RUN.run_id)):
+        keys = {"workflow_name": {"S": name}, "workflow_run_id": {"N": str(number)}}
+        aws.dynamodb.put_item(TableName="summary", Item=keys)  # type: ignore[arg-type]
+        item = {**keys, "ecs_task_id": {"S": f"{name}/{number}"}}
+        aws.dynamodb.put_item(TableName="details", Item=item)  # type: ignore[arg-type]
+
+    of_run = (aws, RUN.deployed, "w", RUN.run_id)
+    assert tables.summary_item(*of_run) == {"workflow_name": "w", "workflow_run_id": RUN.run_id}
+    assert [item["ecs_task_id"] for item in tables.details_items(*of_run)] == [f"w/{RUN.run_id}"]
 
 
-def test_items_of_other_runs_and_workflows_are_not_seen(aws: AwsClients) -> None:
-    make_table(aws, "summary", ("workflow_name", "S"), ("workflow_run_id", "N"))
-    make_table(aws, "details", ("workflow_run_id", "N"), ("ecs_task_id", "S"))
-    for name, number in (("w", RUN_ID), ("w", RUN_ID + 1), ("other", RUN_ID)):
-        aws.dynamodb.put_item(
-            TableName="summary", Item={"workflow_name": {"S": name}, "workflow_run_id": {"N": str(number)}}
-        )
-        aws.dynamodb.put_item(
-            TableName="details",
-            Item={
-                "workflow_run_id": {"N": str(number)},
-                "ecs_task_id": {"S": f"{name}/{number}"},
-                "workflow_name": {"S": name},
-            },
-        )
-
-    assert RUN.summary(aws) == {"workflow_name": "w", "workflow_run_id": RUN_ID}
-    assert [item["ecs_task_id"] for item in RUN.details(aws)] == [f"w/{RUN_ID}"]
-
-
-def test_more_items_than_a_page_holds_are_all_seen(aws: AwsClients) -> None:
-    make_table(aws, "details", ("workflow_run_id", "N"), ("ecs_task_id", "S"))
+def test_all_pages_of_items_are_read(aws: AwsClients) -> None:
+    create_tables(aws)
     for number in range(12):
-        aws.dynamodb.put_item(
-            TableName="details",
-            Item={
-                "workflow_run_id": {"N": str(RUN_ID)},
-                "ecs_task_id": {"S": str(number)},
-                "workflow_name": {"S": "w"},
-                "error": {"S": "x" * 200_000},
-            },
-        )
+        put_item(aws, "details", RUN, ecs_task_id=str(number), error="x" * 200_000)
 
-    assert len(list(RUN.details(aws))) == 12
+    assert len(list(tables.details_items(aws, RUN.deployed, "w", RUN.run_id))) == 12
 
 
-def test_an_expectation_is_given_the_bytes_of_source_and_result(aws: AwsClients) -> None:
+@pytest.fixture
+def kit(aws: AwsClients) -> AwsClients:
+    """A run's source, the result of its first task, and no rows."""
+    create_tables(aws)
     aws.s3.create_bucket(Bucket=BUCKET)
-    aws.s3.put_object(Bucket=BUCKET, Key=SOURCE[1], Body=b"two words")
-    aws.s3.put_object(Bucket=BUCKET, Key=f"{FOLDER}/a/sample.txt", Body=b"2")
+    aws.s3.put_object(Bucket=BUCKET, Key=SOURCE_KEY, Body=b"two words")
+    aws.s3.put_object(Bucket=BUCKET, Key=RUN.target(RUN.tasks[0]), Body=b"two words")
+    return aws
 
-    found = verify._judged(aws, RUN, lambda *given: str(given), {f"{FOLDER}/a/sample.txt": "digest"})
 
-    assert found == {f"{FOLDER}/a/sample.txt": "(b'two words', b'2')"}
+def test_a_result_has_to_be_a_copy_of_its_source(kit: AwsClients) -> None:
+    stray = f"{RUN.target_folder}stray"
+    kit.s3.put_object(Bucket=BUCKET, Key=stray, Body=b"")
+    key = RUN.target(RUN.tasks[1])
+
+    found = verify.gather(kit, NO_EXECUTION)
+
+    assert found.results == {"a": "", "b": f"no copy at {key}"}
+    assert found.stray == [stray]
+    kit.s3.put_object(Bucket=BUCKET, Key=key, Body=b"other words")
+    assert verify.gather(kit, NO_EXECUTION).results == {"a": "", "b": f"the copy at {key} differs from its source"}
+    kit.s3.delete_object(Bucket=BUCKET, Key=SOURCE_KEY)
+    assert all("differs" in problem for problem in verify.gather(kit, NO_EXECUTION).results.values())
+
+
+def test_an_expectation_gets_the_bytes_of_source_and_result(kit: AwsClients) -> None:
+    keys = [RUN.target(task) for task in RUN.tasks]
+    kit.s3.put_object(Bucket=BUCKET, Key=keys[0], Body=b"2")
+
+    found = verify.gather(kit, NO_EXECUTION, lambda *given: str(given))
+
+    assert found.results == {
+        "a": f"the result at {keys[0]} is not as expected: (b'two words', b'2')",
+        "b": f"no result at {keys[1]}",
+    }
+    assert verify.gather(kit, NO_EXECUTION, lambda *_: "").results["a"] == ""
 
 
 def test_a_task_without_a_log_has_no_last_lines(aws: AwsClients) -> None:
@@ -214,12 +204,10 @@ def test_a_task_without_a_log_has_no_last_lines(aws: AwsClients) -> None:
 
 
 def test_a_log_s_last_lines(aws: AwsClients) -> None:
-    aws.logs.create_log_group(logGroupName="/ecs/kit")
-    aws.logs.create_log_stream(logGroupName="/ecs/kit", logStreamName="ecs/kit/1")
-    aws.logs.put_log_events(
-        logGroupName="/ecs/kit",
-        logStreamName="ecs/kit/1",
-        logEvents=[{"timestamp": int(time.time() * 1000) + number, "message": f"line {number}"} for number in range(3)],
-    )
+    aws.logs.create_log_group(logGroupName=LOG_GROUP)
+    aws.logs.create_log_stream(logGroupName=LOG_GROUP, logStreamName="ecs/kit/1")
+    now = int(time.time() * 1000)
+    events = [{"timestamp": now + number, "message": f"line {number}"} for number in range(3)]
+    aws.logs.put_log_events(logGroupName=LOG_GROUP, logStreamName="ecs/kit/1", logEvents=events)  # type: ignore[arg-type]
 
     assert verify.log_tail(aws, LOG_GROUP, {"log_stream": "ecs/kit/1"}) == ["line 0", "line 1", "line 2"]
