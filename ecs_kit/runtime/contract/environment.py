@@ -35,8 +35,8 @@ class Attempt:
         run_id: the run.
         task_name: the entry of `taskList`.
         number: 1, 2, …
-        source_bucket: bucket of its source object; empty where it is not known.
-        source_key: key of its source object; empty where it is not known.
+        source_bucket: bucket of its source object; empty where it is not known, and so is `source_key`.
+        source_key: key of its source object.
         expires_at: when DynamoDB may delete its row, in seconds since 1970; None for never.
     """
 
@@ -50,12 +50,7 @@ class Attempt:
 
 
 def override(attempt: Attempt, deadline: str) -> dict[str, str]:
-    """Return the variables of one attempt's container override.
-
-    Args:
-        attempt: the attempt.
-        deadline: the run's deadline, ISO 8601.
-    """
+    """Return the variables of one attempt's container override; the run's deadline is in ISO 8601."""
     return {
         WORKFLOW_NAME: attempt.workflow_name,
         RUN_ID: str(attempt.run_id),

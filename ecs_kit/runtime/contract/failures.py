@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ecs_kit.runtime.contract.ecs_task import EcsTask
-from ecs_kit.runtime.contract.records import TaskRow
+from ecs_kit.runtime.contract.records import Failure, TaskRow
 
 
 class FailureKind(StrEnum):
@@ -46,9 +46,9 @@ BUSY_TEXT = re.compile(
     r"capacity is unavailable|rate exceeded|limit ?exceeded|reached the limit|throttl|too many|slow down|temporarily",
     re.IGNORECASE,
 )
-"""Throttling and lack of capacity also come as InvalidParameterException and ClientException with such a message. The
-account's quota of vCPUs or tasks comes in `failures[]`, too, and frees up when other tasks end: "You've reached the
-limit on the number of vCPUs you can run concurrently"."""
+"""Throttling and lack of capacity also come as InvalidParameterException and ClientException with such a message. A
+full quota, which frees up when other tasks end, also comes in `failures[]`: "You've reached the limit on the number of
+vCPUs you can run concurrently"."""
 
 BUSY_FAILURE = re.compile(rf"RESOURCE:|AGENT|capacity|{BUSY_TEXT.pattern}", re.IGNORECASE)
 """Transient reasons in RunTask's `failures[]`. Source:
@@ -65,16 +65,10 @@ https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.htm
 _NOT_PLACED = ("AmazonECS.Unknown", "ECS.Unknown")
 """Step Functions' error names for a RunTask that answered with `failures[]`."""
 
-_INFRASTRUCTURE_STOP_CODES = frozenset(
-    {"TaskFailedToStart", "SpotInterruption", "TerminationNotice", "InfrastructureHealth"}
-)
+_INFRASTRUCTURE_STOP_CODES = {"TaskFailedToStart", "SpotInterruption", "TerminationNotice", "InfrastructureHealth"}
 """Source: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html (`stopCode`)."""
 
-_INFRASTRUCTURE_CODES = _INFRASTRUCTURE_STOP_CODES | {
-    Code.TASK_MISSING,
-    Code.HOST_LOST,
-    *_NOT_PLACED,
-}
+_INFRASTRUCTURE_CODES = _INFRASTRUCTURE_STOP_CODES | {Code.TASK_MISSING, Code.HOST_LOST, *_NOT_PLACED}
 
 INFRASTRUCTURE_RETRIES = 3
 """Retries of a task that ECS never started, or whose host or Spot capacity was lost."""
@@ -85,36 +79,12 @@ _HOST_LOST = re.compile(r"spot task|spot interruption|host ec2|host was|terminat
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """Why an ECS task counts as failed.
-
-    Args:
-        code: one of `Code` or a stop code of ECS.
-        text: what happened, for a reader.
-        stopped_reason: ECS's own sentence, if there is one.
-        exit_code: the container's exit code, if there is one.
-        stop_code: ECS's `stopCode`, if there is one.
-    """
-
-    code: str
-    text: str
-    stopped_reason: str | None = None
-    exit_code: int | None = None
-    stop_code: str | None = None
-
-    @property
-    def error(self) -> str:
-        """The `error` attribute of the row."""
-        return f"{self.code}: {self.text}"
-
-
-@dataclass(frozen=True, slots=True)
 class StateFailure:
     """Why the state `RunTask` of pattern 2 failed.
 
     Args:
         kind: what failed.
-        failure: why; meaningless where `kind` is `BUSY`.
+        failure: why.
         ecs_task_arn: the ECS task; empty where ECS started none, and on a time-out, which names none.
     """
 
@@ -130,9 +100,9 @@ def of_stopped_task(task: EcsTask) -> Failure:
     exit code; exit code 0 without a recorded result.
     """
     detail = f" ({task.container_reason})" if task.container_reason else ""
-    # ECS often says the same of the task and of its container.
     stopped = task.stopped_reason or "the ECS task stopped"
-    stopped += "" if task.container_reason in stopped else detail
+    if task.container_reason not in stopped:  # ECS often says the same of the task and of its container
+        stopped += detail
 
     def failure(code: str, text: str) -> Failure:
         return Failure(code, text, task.stopped_reason or None, task.exit_code, task.stop_code or None)
@@ -183,8 +153,8 @@ def retry_is_allowed(last: FailureKind, *, job: int, infrastructure: int, task_a
 
     Args:
         last: the kind of the last failure.
-        job: attempts whose job failed.
-        infrastructure: attempts that ECS never started, or whose host or Spot capacity was lost.
+        job: number of its `JOB` failures.
+        infrastructure: number of its `INFRASTRUCTURE` failures.
         task_attempts: attempts at a task whose job fails.
     """
     if last is FailureKind.INFRASTRUCTURE:

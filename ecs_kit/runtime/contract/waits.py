@@ -21,13 +21,7 @@ from ecs_kit.runtime.contract.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """A retrier of the state machines: exponential back-off with factor 2 and full jitter.
-
-    Args:
-        attempts: `MaxAttempts`.
-        interval_seconds: `IntervalSeconds`.
-        max_delay_seconds: `MaxDelaySeconds`.
-    """
+    """A retrier of the state machines, with factor 2 and full jitter; `attempts` is `MaxAttempts`."""
 
     attempts: int
     interval_seconds: int
@@ -164,35 +158,16 @@ class Limits(Protocol):
     """The settings that limit the length of a task list."""
 
     @property
-    def task_attempts(self) -> int:
-        """Attempts at a task whose job fails."""
-
+    def task_attempts(self) -> int: ...  # noqa: D102
     @property
-    def run_timeout_seconds(self) -> int:
-        """How long a run may take."""
-
+    def run_timeout_seconds(self) -> int: ...  # noqa: D102
     @property
-    def spot_share(self) -> int:
-        """Percentage of tasks whose first attempt runs on Fargate Spot."""
+    def spot_share(self) -> int: ...  # noqa: D102
 
 
-def longest_wait_seconds(run_timeout_seconds: int) -> int:
-    """Return the longest interval between two polls of a run: 60 s, more where a run may take longer than 23 h.
-
-    Args:
-        run_timeout_seconds: time limit of the run.
-    """
-    return max(LONGEST_WAIT_SECONDS, math.ceil(run_timeout_seconds / MOST_POLLS_AT_FULL_LENGTH))
-
-
-def longest_wait_for_room_seconds(run_timeout_seconds: int) -> int:
-    """Return the longest interval between two launches of pattern 1 while tasks wait for others to end: 10 s, more
-    where a run may take longer than 3.9 h.
-
-    Args:
-        run_timeout_seconds: time limit of the run.
-    """
-    return max(LONGEST_WAIT_FOR_ROOM_SECONDS, math.ceil(run_timeout_seconds / MOST_POLLS_AT_FULL_LENGTH))
+def longest_wait_seconds(run_timeout_seconds: int, otherwise: int = LONGEST_WAIT_SECONDS) -> int:
+    """Return the longest interval between two polls of a run: longer than `otherwise` where a run may take long."""
+    return max(otherwise, math.ceil(run_timeout_seconds / MOST_POLLS_AT_FULL_LENGTH))
 
 
 def polls(run_timeout_seconds: int, longest: int) -> int:
@@ -248,34 +223,22 @@ def capacity_wait_seconds(waited_seconds: float) -> int:
     return int(max(FIRST_CAPACITY_WAIT_SECONDS, min(LONGEST_CAPACITY_WAIT_SECONDS, waited_seconds)))
 
 
-def events_for_waits(settings: Settings, number_of_tasks: int, completed_tasks: int, failed_tasks: int) -> int:
+def events_for_waits(settings: Settings, summary: Summary) -> int:
     """Return how many history events a run's capacity waits and retries may use.
 
-    Args:
-        settings: the run's settings.
-        number_of_tasks: the run's tasks.
-        completed_tasks: those of them that have completed.
-        failed_tasks: those of them that have failed; the others may fail at every attempt.
+    Its tasks that have not ended may fail at every attempt.
     """
-    open_tasks = number_of_tasks - completed_tasks - failed_tasks
+    open_tasks = summary.number_of_tasks - summary.completed_tasks - summary.failed_tasks
     of_tasks = (
-        completed_tasks * EVENTS_PER_TASK
-        + failed_tasks * (EVENTS_PER_TASK + EVENTS_PER_FAILURE)
+        summary.completed_tasks * EVENTS_PER_TASK
+        + summary.failed_tasks * (EVENTS_PER_TASK + EVENTS_PER_FAILURE)
         + open_tasks * (events_of_failed_task(settings) + _events_of_first_wait(settings))
     )
     return max(2 * EVENTS_PER_ATTEMPT, _left_to_tasks(settings) - of_tasks)
 
 
 def rationed_wait_seconds(
-    wait_seconds: int,
-    settings: Settings,
-    *,
-    number_of_tasks: int,
-    completed_tasks: int,
-    failed_tasks: int,
-    wait_events: int,
-    events_per_wait: int,
-    remaining_seconds: float,
+    wait_seconds: int, settings: Settings, summary: Summary, *, events: int, remaining_seconds: float
 ) -> int:
     """Return a task's capacity wait in pattern 2, so that the history lasts until the run's deadline.
 
@@ -285,17 +248,14 @@ def rationed_wait_seconds(
     Args:
         wait_seconds: from `capacity_wait_seconds`, with jitter.
         settings: the run's settings.
-        number_of_tasks: the run's tasks.
-        completed_tasks: those of them that have completed.
-        failed_tasks: those of them that have failed; the others may fail at every attempt.
-        wait_events: events that capacity waits and retries have used, this wait included.
-        events_per_wait: events of this wait.
+        summary: the run's item before this wait.
+        events: events of this wait.
         remaining_seconds: time until the deadline.
     """
-    budget = events_for_waits(settings, number_of_tasks, completed_tasks, failed_tasks)
-    left = max(events_per_wait, budget - wait_events)
-    lasting = remaining_seconds * concurrency(settings, number_of_tasks) * events_per_wait / left
-    share = min(1.0, 2 * wait_events / budget)
+    budget, used = events_for_waits(settings, summary), summary.wait_events + events
+    left = max(events, budget - used)
+    lasting = remaining_seconds * concurrency(settings, summary.number_of_tasks) * events / left
+    share = min(1.0, 2 * used / budget)
     return int(max(wait_seconds, min(share * lasting, remaining_seconds)))
 
 
@@ -318,8 +278,13 @@ def wait_seconds(summary: Summary, now: datetime, settings: Settings, *, is_idle
         if summary.launch_after is not None:
             until = math.ceil((from_iso(summary.launch_after) - now).total_seconds())
             return max(SHORTEST_WAIT_SECONDS, until if is_idle else min(until, by_age, longest))
-        longest = longest_wait_for_room_seconds(settings.run_timeout_seconds)
+        longest = longest_wait_seconds(settings.run_timeout_seconds, LONGEST_WAIT_FOR_ROOM_SECONDS)
     return max(SHORTEST_WAIT_SECONDS, min(longest, by_age))
+
+
+def capacity_wait(since: str | None, reason: str | None) -> str:
+    """Say since when a run has waited for capacity, and what ECS said last; empty where it does not wait."""
+    return f"waiting for capacity since {since}: {reason}" if since else ""
 
 
 def retry_wait_seconds(attempts: int) -> int:

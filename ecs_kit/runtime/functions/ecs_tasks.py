@@ -37,11 +37,11 @@ class EcsTasks:
         """
         found: dict[str, EcsTask] = {}
         missing: set[str] = set()
-        for batch in _batches(arns, TASKS_PER_DESCRIBE):
+        every = list(arns)
+        for first in range(0, len(every), TASKS_PER_DESCRIBE):
+            batch = every[first : first + TASKS_PER_DESCRIBE]
             answer = self._client.describe_tasks(cluster=self._cluster, tasks=batch)
-            for description in answer.get("tasks", []):
-                task = to_ecs_task(description)
-                found[task.arn] = task
+            found |= {task.arn: task for task in map(to_ecs_task, answer.get("tasks", []))}
             missing |= {failure["arn"] for failure in answer.get("failures", []) if failure.get("reason") == "MISSING"}
         return found, frozenset(missing)
 
@@ -54,48 +54,19 @@ class EcsTasks:
         """
         return self._list({} if started_by is None else {"startedBy": started_by})
 
-    def stopped(self, family: str) -> Iterator[str]:
-        """Return the ARNs of the stopped tasks of a family, for as long as ECS keeps them: an hour at least.
-
-        Args:
-            family: of their task definition, all revisions.
-        """
-        return self._list({"family": family, "desiredStatus": "STOPPED"})
-
-    def _list(self, filters: dict[str, Any]) -> Iterator[str]:
-        while True:
-            page = self._client.list_tasks(cluster=self._cluster, **filters)
-            yield from page.get("taskArns", [])
-            if not page.get("nextToken"):
-                return
-            filters = {**filters, "nextToken": page["nextToken"]}
-
     def running_of_run(self, pattern: Pattern, run_id: int, workflow_name: str) -> dict[str, EcsTask]:
-        """Find a run's tasks that have not been told to stop, in ECS alone.
-
-        They are listed by `startedBy`. Two workflows may use one run id, so the task's own environment decides.
-
-        Returns:
-            The tasks by ARN.
-        """
+        """Return a run's tasks that have not been told to stop, by ARN."""
         return self._of_run(self.running(pattern.started_by(run_id)), run_id, workflow_name)
 
     def stopped_of_run(self, family: str, run_id: int, workflow_name: str) -> dict[str, EcsTask]:
-        """Find a run's stopped tasks, in ECS alone.
+        """Return a run's tasks that have stopped or been told to, by ARN. ECS keeps them for an hour at least.
 
         Args:
-            family: of their task definition.
+            family: of their task definition, all revisions.
             run_id: the run.
             workflow_name: its workflow.
-
-        Returns:
-            The tasks by ARN.
         """
-        return self._of_run(self.stopped(family), run_id, workflow_name)
-
-    def _of_run(self, arns: Iterable[str], run_id: int, workflow_name: str) -> dict[str, EcsTask]:
-        found, _ = self.describe(arns)
-        return {arn: task for arn, task in found.items() if task.run == (workflow_name, run_id)}
+        return self._of_run(self._list({"family": family, "desiredStatus": "STOPPED"}), run_id, workflow_name)
 
     def stop(self, arn: str, reason: str) -> None:
         """Stop a task. One that ECS no longer knows counts as stopped.
@@ -111,13 +82,15 @@ class EcsTasks:
             if details.get("Code") != "InvalidParameterException" or "not found" not in details.get("Message", ""):
                 raise
 
+    def _list(self, filters: dict[str, Any]) -> Iterator[str]:
+        while True:
+            page = self._client.list_tasks(cluster=self._cluster, **filters)
+            yield from page.get("taskArns", [])
+            if not page.get("nextToken"):
+                return
+            filters = {**filters, "nextToken": page["nextToken"]}
 
-def _batches(items: Iterable[str], size: int) -> Iterator[list[str]]:
-    batch: list[str] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+    def _of_run(self, arns: Iterable[str], run_id: int, workflow_name: str) -> dict[str, EcsTask]:
+        """Two workflows may use one run id, so the task's own environment decides."""
+        found, _ = self.describe(arns)
+        return {arn: task for arn, task in found.items() if task.run == (workflow_name, run_id)}

@@ -1,4 +1,4 @@
-"""DynamoDB in memory: the real condition and update expressions of the kit, one read or write at a time.
+"""DynamoDB in memory, for the model and the runtime's unit tests: the kit's real condition and update expressions.
 
 It knows the expressions that the kit uses and no others; `test_dynamodb.py` compares it with another implementation.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from botocore.exceptions import ReadTimeoutError
 
@@ -27,7 +27,7 @@ KEYS = {
 
 _TERM = re.compile(
     r"(?P<function>attribute_exists|attribute_not_exists)\((?P<path>[#\w]+)\)"
-    r"|(?P<left>[#\w]+) (?P<comparison>=|<>|<) (?P<right>:\w+)"
+    r"|(?P<left>[#\w]+) (?P<comparison>=|<>|<=) (?P<right>:\w+)"
     r"|(?P<of>[#\w]+) IN \((?P<values>[:\w, ]+)\)"
 )
 _WORD = re.compile(rf"\s*(?:(?P<word>AND|OR|\(|\))|{_TERM.pattern})")
@@ -35,8 +35,8 @@ _SET = re.compile(r"([#\w]+) = (?:if_not_exists\(([#\w]+), (:\w+)\)|(:\w+))(?:, 
 _CLAUSES = re.compile(r"(?:SET (?P<sets>.+?))?(?: REMOVE (?P<removed>[#\w, ]+?))?(?: ?ADD (?P<added>.+))?")
 
 
-class World(Protocol):
-    """What happens around a call."""
+class World:
+    """What happens around a call: nothing here. The model has faults."""
 
     def before_call(self, operation: str, write: Callable[[], object] | None) -> None:
         """Others may go first; the call may fail, or its caller die."""
@@ -87,9 +87,9 @@ def holds(expression: str | None, item: Mapping[str, Any] | None, names: Mapping
             return (value(term["path"]) is not None) == (term["function"] == "attribute_exists")
         if term["of"]:
             return value(term["of"]) in [values[name] for name in term["values"].split(", ")]
-        if term["comparison"] == "<":
+        if term["comparison"] == "<=":
             left = value(term["left"])
-            return left is not None and left["S"] < values[term["right"]]["S"]
+            return left is not None and left["S"] <= values[term["right"]]["S"]
         # An attribute that is not there is different from everything.
         return (value(term["left"]) == values[term["right"]]) == (term["comparison"] == "=")
 
@@ -147,8 +147,8 @@ class DynamoDb:
         world: what happens around each call.
     """
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, world: Any = None) -> None:
+        self._world = world or World()
         self.tables: dict[str, dict[Key, Item]] = {}
 
     def items(self, kind: str) -> list[Item]:

@@ -19,7 +19,7 @@ from ecs_kit.runtime.common.tables import DetailsTable, SummaryTable
 from ecs_kit.runtime.contract.clock import to_iso
 from ecs_kit.runtime.contract.errors import KitError
 from ecs_kit.runtime.contract.patterns import STEP_FUNCTIONS
-from ecs_kit.runtime.contract.records import Counts, Summary, TaskRow, to_summary, to_task_row
+from ecs_kit.runtime.contract.records import Counts, Summary, TaskRow, from_item
 from ecs_kit.runtime.contract.settings import from_json
 from ecs_kit.runtime.contract.statuses import EXECUTION_STATUSES, TaskStatus
 from ecs_kit.runtime.functions.ecs_tasks import EcsTasks
@@ -218,13 +218,13 @@ class World:
     @property
     def summary(self) -> Summary | None:
         """The run's item."""
-        found = [to_summary(item) for item in self.dynamodb.items("workflow_summary")]
+        found = [from_item(Summary, item) for item in self.dynamodb.items("workflow_summary")]
         return found[0] if found else None
 
     @property
     def rows(self) -> list[TaskRow]:
         """The rows of its attempts."""
-        return [to_task_row(item) for item in self.dynamodb.items("workflow_details")]
+        return [from_item(TaskRow, item) for item in self.dynamodb.items("workflow_details")]
 
     # --- Step Functions ---------------------------------------------------------------------------------------------
 
@@ -378,7 +378,7 @@ class World:
         if self.choices.fault("refused", 4):
             raise AslError("ECS.AccessDeniedException", "not allowed")
         override = arguments["Overrides"]["ContainerOverrides"][0]
-        started = self.ecs._start(
+        started = self.ecs.start(
             {
                 "cluster": arguments["Cluster"],
                 "startedBy": STEP_FUNCTIONS,
@@ -397,12 +397,12 @@ class World:
             self.scheduler.until(lambda: not task.lives, (limit - self.scheduler.time).total_seconds())
         except Killed:
             if not self.choices.fault("stop lost", 40):
-                self.ecs.stop(task, "Task stopped by Step Functions", "UserInitiated")
+                self.ecs.stop_softly(task, "Task stopped by Step Functions")
             raise
         finally:
             task.is_awaited = False
         if task.lives:
-            self.ecs.stop(task, "the state timed out", "UserInitiated")
+            self.ecs.stop_softly(task, "the state timed out")
             raise AslError("States.Timeout")
         described = _pascal(task.description)
         if described["Containers"][0].get("ExitCode") == 0:
@@ -469,13 +469,13 @@ class World:
     def written(self, table: str, before: Item | None, after: Item) -> None:
         """Check what must hold after every write."""
         if table == self.settings.summary_table:
-            self._check_summary(None if before is None else to_summary(before), to_summary(after))
-            if self.status == "RUNNING" and to_summary(after).status.is_final and self.choices.fault("abort", 30):
+            self._check_summary(None if before is None else from_item(Summary, before), from_item(Summary, after))
+            if self.status == "RUNNING" and from_item(Summary, after).status.is_final and self.choices.fault("abort", 30):
                 # Just then, when the state machine does not know it yet.
                 self._end("ABORTED", "", "somebody stopped it")
             return
-        row = to_task_row(after)
-        if before is not None and to_task_row(before).status.is_final and to_task_row(before).status != row.status:
+        row = from_item(TaskRow, after)
+        if before is not None and from_item(TaskRow, before).status.is_final and from_item(TaskRow, before).status != row.status:
             raise Untrue(f"a row that was final changed: {before} became {after}")
         if row.was_started and row.status is TaskStatus.COMPLETED and not self.ecs.tasks[row.ecs_task_id].did:
             raise Untrue(f"a row is Completed whose job was not done: {after}")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ecs_kit.runtime.common import log
 from ecs_kit.runtime.contract import environment, naming, settings
-from ecs_kit.runtime.contract.clock import SystemClock, from_iso, to_iso
+from ecs_kit.runtime.contract.clock import Clock, from_iso, to_iso
 from ecs_kit.runtime.contract.environment import Attempt
 from ecs_kit.runtime.contract.errors import SettingsInvalid
 from ecs_kit.runtime.contract.run_ids import LARGEST_RUN_ID, from_milliseconds, run_id
@@ -52,7 +52,7 @@ class TestTimes:
         assert from_iso("2026-11-24T03:50:44.120Z") == from_iso("2026-11-24T03:50:44.120") == START
 
     def test_the_system_clock_gives_utc_and_does_not_sleep_for_nothing(self) -> None:
-        clock = SystemClock()
+        clock = Clock()
         clock.sleep(0)
         clock.sleep(0.001)
         assert clock.now().tzinfo is UTC

@@ -22,7 +22,7 @@ def deployed(world: Callable[..., Any], dynamodb: Any, monkeypatch: pytest.Monke
     w = world()
     monkeypatch.setenv("KIT_SETTINGS", settings_json())
     for module in (launcher, monitor):
-        monkeypatch.setattr(module, "SystemClock", lambda: w.clock)
+        monkeypatch.setattr(module, "Clock", lambda: w.clock)
     monkeypatch.setattr(clients, "dynamodb", lambda: dynamodb)
     monkeypatch.setattr(clients, "ecs", lambda: w.ecs)
     monkeypatch.setattr(clients, "ecs_without_retries", lambda: w.ecs)

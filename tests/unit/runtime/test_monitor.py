@@ -87,8 +87,8 @@ def event(status: str = "ABORTED", *, pattern: int = 1, **changes: Any) -> dict[
 def before_each_stop(w: Any, monkeypatch: pytest.MonkeyPatch, look: Callable[[], object]) -> list[object]:
     """What is seen right before each ECS task is stopped."""
     seen: list[object] = []
-    stop = w.monitor._ecs_tasks.stop
-    monkeypatch.setattr(w.monitor._ecs_tasks, "stop", lambda arn, why: (seen.append(look()), stop(arn, why)))
+    stop = w.monitor.ecs_tasks.stop
+    monkeypatch.setattr(w.monitor.ecs_tasks, "stop", lambda arn, why: (seen.append(look()), stop(arn, why)))
     return seen
 
 
@@ -191,13 +191,13 @@ class TestFollowing:
     ) -> None:
         w = world()
         launch(w, 1)
-        describe = w.monitor._ecs_tasks.describe
+        describe = w.monitor.ecs_tasks.describe
 
         def slow(arns: Any) -> Any:
             finish(w)
             return describe(arns)
 
-        monkeypatch.setattr(w.monitor._ecs_tasks, "describe", slow)
+        monkeypatch.setattr(w.monitor.ecs_tasks, "describe", slow)
         result = look(w)
         assert (result["status"], result["completed"]) == ("Completed", 1)
         assert w.rows()[0].status is TaskStatus.COMPLETED
@@ -207,14 +207,14 @@ class TestFollowing:
     ) -> None:
         w = world()
         launch(w, 3)
-        describe = w.monitor._ecs_tasks.describe
+        describe = w.monitor.ecs_tasks.describe
         names = ["task_01", "task_02", "task_03"]
 
         def slow(arns: Any) -> Any:
             finish(w, TaskStatus.COMPLETED, names.pop(0))
             return describe(arns)
 
-        monkeypatch.setattr(w.monitor._ecs_tasks, "describe", slow)
+        monkeypatch.setattr(w.monitor.ecs_tasks, "describe", slow)
         result = look(w)
         assert (result["status"], result["completed"], result["failed"]) == ("Completed", 3, 0)
 
@@ -387,13 +387,13 @@ class TestEnding:
     ) -> None:
         w = world()
         launch(w, 1)
-        stop = w.monitor._ecs_tasks.stop
+        stop = w.monitor.ecs_tasks.stop
 
         def obey(arn: str, why: str) -> None:
             finish(w, TaskStatus.FAILED, error="Terminated: SIGTERM", exit_code=143)
             stop(arn, why)
 
-        monkeypatch.setattr(w.monitor._ecs_tasks, "stop", obey)
+        monkeypatch.setattr(w.monitor.ecs_tasks, "stop", obey)
         w.monitor.finalize_from_event(event(), plenty)
         (row,) = w.rows()
         assert row.error == "Terminated: SIGTERM"
@@ -420,7 +420,7 @@ class TestEnding:
     ) -> None:
         w = world(2)
         register(w)
-        running, calls = w.monitor._ecs_tasks.running_of_run, []
+        running, calls = w.monitor.ecs_tasks.running_of_run, []
 
         def late(*arguments: Any) -> Any:
             calls.append(arguments)
@@ -428,7 +428,7 @@ class TestEnding:
                 start_2(w, "task_02")
             return running(*arguments)
 
-        monkeypatch.setattr(w.monitor._ecs_tasks, "running_of_run", late)
+        monkeypatch.setattr(w.monitor.ecs_tasks, "running_of_run", late)
         w.monitor.finalize_from_event(event(pattern=2), plenty)
         assert len(w.ecs.stopped) == 1 and len(calls) == 4
 
@@ -514,7 +514,7 @@ class TestEnding:
     ) -> None:
         w = world()
         launch(w)
-        monkeypatch.setattr(w.monitor._ecs_tasks, "stop", lambda *_: None)
+        monkeypatch.setattr(w.monitor.ecs_tasks, "stop", lambda *_: None)
         with pytest.raises(TasksStillRunning, match="3 ECS tasks of run"):
             w.monitor.finalize_from_event(event(), lambda: 10)
         assert w.summary().status is RunStatus.ABORTED
@@ -577,7 +577,7 @@ class TestSweep:
         launch(w)
         w.stepfunctions.executions[EXECUTION] = {"status": "ABORTED"}
         with monkeypatch.context() as broken, pytest.raises(TasksStillRunning):
-            broken.setattr(w.monitor._ecs_tasks, "stop", lambda *_: None)
+            broken.setattr(w.monitor.ecs_tasks, "stop", lambda *_: None)
             w.monitor.finalize_from_event(event(), lambda: 10)
         assert w.summary().status is RunStatus.ABORTED and w.ecs.stopped == []
         assert w.monitor.sweep(plenty) == {"finalized": [str(w.run_id)], "stopped": []}
@@ -590,8 +590,8 @@ class TestSweep:
         w = world()
         launch(w, workflowRunId=1)
         launch(w, workflowRunId=2)
-        stop, stubborn = w.monitor._ecs_tasks.stop, w.details.rows(1, "copying")[0].ecs_task_id
-        monkeypatch.setattr(w.monitor._ecs_tasks, "stop", lambda arn, why: arn == stubborn or stop(arn, why))
+        stop, stubborn = w.monitor.ecs_tasks.stop, w.details.rows(1, "copying")[0].ecs_task_id
+        monkeypatch.setattr(w.monitor.ecs_tasks, "stop", lambda arn, why: arn == stubborn or stop(arn, why))
         left = iter([100, 10] + [100] * 9)
         with pytest.raises(TasksStillRunning, match="1 ECS tasks of run 1 "):
             w.monitor.sweep(lambda: next(left))

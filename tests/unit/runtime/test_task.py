@@ -23,7 +23,6 @@ from ecs_kit.runtime.common.tables import DetailsTable
 from ecs_kit.runtime.contract.environment import Attempt
 from ecs_kit.runtime.contract.errors import SettingsInvalid
 from ecs_kit.runtime.contract.records import TaskRow
-from ecs_kit.runtime.contract.rows import new_row
 from ecs_kit.runtime.contract.statuses import TaskStatus
 from ecs_kit.runtime.task import __main__ as entry_point
 from ecs_kit.runtime.task import configuration, interruptions, job, worker
