@@ -185,7 +185,6 @@ class SummaryTable(_Table[Summary]):
         *,
         launch_after: str = "",
         on_demand_first: bool = False,
-        until: str = "",
         events: int = 0,
     ) -> Summary:
         """Record that an active run waits for capacity, and count the wait.
@@ -196,23 +195,27 @@ class SummaryTable(_Table[Summary]):
             reason: what ECS said.
             launch_after: pattern 1: when the launcher retries.
             on_demand_first: pattern 1: whether it then tries on-demand capacity first.
-            until: pattern 2: when the task retries. The run waits for the last of its tasks.
             events: pattern 2: history events that this wait uses.
         """
         values: dict[str, object] = {"waiting_since": now, "update_time": now}
         values["waiting_reason"] = reason[:LONGEST_WAITING_REASON]
         if launch_after:
             values |= {"launch_asked": now, "launch_after": launch_after, "on_demand_first": on_demand_first}
-        added, condition = {"capacity_waits": 1, "wait_events": events}, ""
-        while True:
-            if until:
-                until = max(until, summary.waiting_until or "")
-                values["waiting_until"] = until
-                condition = "(attribute_not_exists(#waiting_until) OR #waiting_until <= :new_waiting_until)"
-            found = self._write(summary, values, keep=("waiting_since",), add=added, condition=condition)
-            if found.status.is_final or (found.waiting_until or "") <= until:
-                return found
-            summary = found  # a task that waits longer was recorded since the run was read
+        added = {"capacity_waits": 1, "wait_events": events}
+        return self._write(summary, values, keep=("waiting_since",), add=added)
+
+    def wait_until(self, summary: Summary, moment: str) -> Summary:
+        """Record when a task that waits for capacity retries, unless another one retries later.
+
+        Args:
+            summary: the run, as `wait_for_capacity` returned it; a poll may have ended its wait since.
+            moment: when the task retries.
+        """
+        if moment <= (summary.waiting_until or ""):
+            return summary
+        since = {"waiting_since": summary.waiting_since or moment, "waiting_reason": summary.waiting_reason or ""}
+        condition = "(attribute_not_exists(#waiting_until) OR #waiting_until < :new_waiting_until)"
+        return self._write(summary, {"waiting_until": moment, **since}, keep=tuple(since), condition=condition)
 
     def count_events(self, summary: Summary, events: int) -> Summary:
         """Count the history events that another attempt at a task uses."""

@@ -248,14 +248,14 @@ def rationed_wait_seconds(
     Args:
         wait_seconds: from `capacity_wait_seconds`, with jitter.
         settings: the run's settings.
-        summary: the run's item before this wait.
+        summary: the run's item, with this wait counted. Concurrent waits see each other's counts, which spreads them.
         events: events of this wait.
         remaining_seconds: time until the deadline.
     """
-    budget, used = events_for_waits(settings, summary), summary.wait_events + events
-    left = max(events, budget - used)
+    budget = events_for_waits(settings, summary)
+    left = max(events, budget - summary.wait_events)
     lasting = remaining_seconds * concurrency(settings, summary.number_of_tasks) * events / left
-    share = min(1.0, 2 * used / budget)
+    share = min(1.0, 2 * summary.wait_events / budget)
     return int(max(wait_seconds, min(share * lasting, remaining_seconds)))
 
 

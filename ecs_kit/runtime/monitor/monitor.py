@@ -176,12 +176,12 @@ class Monitor(Function):
         The task's own waiting time decides, not the run's: starts of other tasks say little about this one.
         """
         now = self.clock.now()
+        summary = self.summaries.wait_for_capacity(summary, to_iso(now), reason, events=events)
         wait = 1 + int(waits.capacity_wait_seconds(waited) * self.rng.uniform(0.5, 1))
         if is_rationed:
             remaining = max(0.0, (deadline_of(summary, settings) - now).total_seconds())
             wait = waits.rationed_wait_seconds(wait, settings, summary, events=events, remaining_seconds=remaining)
-        until = to_iso(now + timedelta(seconds=wait))
-        self.summaries.wait_for_capacity(summary, to_iso(now), reason, until=until, events=events)
+        self.summaries.wait_until(summary, to_iso(now + timedelta(seconds=wait)))
         return wait
 
     def _failed_row(

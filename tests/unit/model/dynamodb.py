@@ -27,7 +27,7 @@ KEYS = {
 
 _TERM = re.compile(
     r"(?P<function>attribute_exists|attribute_not_exists)\((?P<path>[#\w]+)\)"
-    r"|(?P<left>[#\w]+) (?P<comparison>=|<>|<=) (?P<right>:\w+)"
+    r"|(?P<left>[#\w]+) (?P<comparison>=|<>|<) (?P<right>:\w+)"
     r"|(?P<of>[#\w]+) IN \((?P<values>[:\w, ]+)\)"
 )
 _WORD = re.compile(rf"\s*(?:(?P<word>AND|OR|\(|\))|{_TERM.pattern})")
@@ -87,9 +87,9 @@ def holds(expression: str | None, item: Mapping[str, Any] | None, names: Mapping
             return (value(term["path"]) is not None) == (term["function"] == "attribute_exists")
         if term["of"]:
             return value(term["of"]) in [values[name] for name in term["values"].split(", ")]
-        if term["comparison"] == "<=":
+        if term["comparison"] == "<":
             left = value(term["left"])
-            return left is not None and left["S"] <= values[term["right"]]["S"]
+            return left is not None and left["S"] < values[term["right"]]["S"]
         # An attribute that is not there is different from everything.
         return (value(term["left"]) == values[term["right"]]) == (term["comparison"] == "=")
 

@@ -48,9 +48,12 @@ steps: st.SearchStrategy[Step] = st.one_of(
     st.builds(lambda row: lambda _, details: details.record_failure(row), rows),
     st.just(lambda summaries, _: summaries.wait_for_capacity(RUN, NOW, "full", launch_after=NOW)),
     st.builds(
-        lambda until: lambda summaries, _: summaries.wait_for_capacity(RUN, NOW, "full", until=until, events=15),
+        lambda until: (
+            lambda summaries, _: summaries.wait_until(summaries.wait_for_capacity(RUN, NOW, "full", events=15), until)
+        ),
         st.sampled_from([NOW, LATER]),
     ),
+    st.builds(lambda until: lambda summaries, _: summaries.wait_until(RUN, until), st.sampled_from([NOW, LATER])),
     st.just(lambda summaries, _: summaries.count_events(RUN, 15)),
     st.just(lambda summaries, _: summaries.launch_now(RUN, NOW)),
     st.builds(

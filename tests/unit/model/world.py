@@ -470,12 +470,20 @@ class World:
         """Check what must hold after every write."""
         if table == self.settings.summary_table:
             self._check_summary(None if before is None else from_item(Summary, before), from_item(Summary, after))
-            if self.status == "RUNNING" and from_item(Summary, after).status.is_final and self.choices.fault("abort", 30):
+            if (
+                self.status == "RUNNING"
+                and from_item(Summary, after).status.is_final
+                and self.choices.fault("abort", 30)
+            ):
                 # Just then, when the state machine does not know it yet.
                 self._end("ABORTED", "", "somebody stopped it")
             return
         row = from_item(TaskRow, after)
-        if before is not None and from_item(TaskRow, before).status.is_final and from_item(TaskRow, before).status != row.status:
+        if (
+            before is not None
+            and from_item(TaskRow, before).status.is_final
+            and from_item(TaskRow, before).status != row.status
+        ):
             raise Untrue(f"a row that was final changed: {before} became {after}")
         if row.was_started and row.status is TaskStatus.COMPLETED and not self.ecs.tasks[row.ecs_task_id].did:
             raise Untrue(f"a row is Completed whose job was not done: {after}")

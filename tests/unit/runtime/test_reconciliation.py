@@ -382,9 +382,7 @@ class TestIntervals:
         assert 1 <= seconds <= 60
         assert seconds + 1 <= max(5, 0.1 * (age + seconds))
 
-    @pytest.mark.parametrize(
-        ("age", "timeout", "expected"), [(900, 3600, 10), (900, 129_600, 60), (3600, 21_600, 16)]
-    )
+    @pytest.mark.parametrize(("age", "timeout", "expected"), [(900, 3600, 10), (900, 129_600, 60), (3600, 21_600, 16)])
     def test_are_short_while_tasks_wait_for_room(self, age: int, timeout: int, expected: int) -> None:
         assert self.wait(age, run_timeout=timeout, limit=2, launching_ended=False) == expected
 
@@ -424,7 +422,13 @@ class TestFailures:
         [
             ("TaskFailedToStart", "Cannot: x", None, "TaskFailedToStart: Cannot: x", FailureKind.INFRASTRUCTURE),
             ("SpotInterruption", SPOT_REASON, 143, f"SpotInterruption: {SPOT_REASON}", FailureKind.INFRASTRUCTURE),
-            ("", "Host EC2 (i-0) terminated.", None, "HostLost: Host EC2 (i-0) terminated.", FailureKind.INFRASTRUCTURE),
+            (
+                "",
+                "Host EC2 (i-0) terminated.",
+                None,
+                "HostLost: Host EC2 (i-0) terminated.",
+                FailureKind.INFRASTRUCTURE,
+            ),
             ("", "x", 1, "ContainerExited: the container exited with code 1", FailureKind.JOB),
             ("UserInitiated", "by hand", None, "TaskStopped: by hand", FailureKind.JOB),
             ("", "", None, "TaskStopped: the ECS task stopped", FailureKind.JOB),

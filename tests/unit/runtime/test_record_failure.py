@@ -179,9 +179,7 @@ class TestAttempts:
     )
     def test_infrastructure_is_retried_three_times(self, w: Any, stop_code: str, reason: str, code: str) -> None:
         cause = ecs_cause(StopCode=stop_code, StoppedReason=reason, Containers=[])
-        answers = [
-            failed(w, "States.TaskFailed", cause, attempt=n + 1, infrastructureFailures=n) for n in range(4)
-        ]
+        answers = [failed(w, "States.TaskFailed", cause, attempt=n + 1, infrastructureFailures=n) for n in range(4)]
         assert [answer["again"] for answer in answers] == [True, True, True, False]
         assert [answer["infrastructureFailures"] for answer in answers] == [1, 2, 3, 4]
         assert w.rows()[0].error == f"{code}: {reason}"
