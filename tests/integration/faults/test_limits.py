@@ -8,8 +8,8 @@ import pytest
 
 from ecs_kit.components import lambda_package
 from local_aws.testing.aws import zip_of
+from tests.integration.faults.pattern import ROOT
 from tests.integration.faults.stage import KEYS, Outcome, Run, Scenario, Stage, pattern_1
-from tests.integration.runtime.pattern import ROOT
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.integration]
 

@@ -1,4 +1,4 @@
-"""Runs beside and after each other: none sees what belongs to another."""
+"""Concurrent and repeated runs: none reads or changes another."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def is_refused(run: Run, execution: str) -> None:
 @pytest.mark.parametrize("when", ["afterwards", "meanwhile"])
 def test_a_run_id_used_again_is_refused_and_the_first_run_stays_as_it_is(stage: Stage, when: str) -> None:
     keys = KEYS[:2] if when == "afterwards" else (KEYS[0], "held/again.txt")
-    first = stage.run("first", Scenario(keys=keys, spec={"workflowRunId": 100001}))
+    first = stage.run("first", Scenario(keys=keys, spec={"workflowRunId": "100001", "separator": ","}))
     if when == "afterwards":
         first.outcome()
     else:
         first.until(lambda: first.read().each("status") == ["Completed", "Running"])
     rows, tasks = first.p.rows(first.workflow), len(first.p.ecs_tasks(first.workflow))
-    second = Twin(first, workflow=first.workflow, keys=KEYS[2:5], spec={"workflowRunId": "100001"}).start()
+    second = Twin(first, workflow=first.workflow, keys=KEYS[2:5], spec={"workflowRunId": 100001}).start()
     ended = first.p.end(second.execution_arn)
     assert (ended["status"], ended["error"]) == ("FAILED", "RunIdInUse")
     assert f"was already used by execution {first.execution_arn}" in ended["cause"]

@@ -28,14 +28,12 @@ class Task:
 
     Attributes:
         description: as DescribeTasks has it.
-        past: what it was before, by time.
-        began: whether its job began.
+        past: earlier descriptions, by the time of their end.
         did: whether its job was done.
-        stop_asked: whether somebody asked for its end.
+        stop_asked: whether it was told to stop.
         ended: when its process ended.
-        process: what of it runs now.
         interruptible: whether a signal ends its job.
-        is_deaf: whether it pays no heed to signals.
+        is_deaf: whether it ignores signals.
         is_awaited: whether the state machine waits for it, and stops it if it ends before.
     """
 
@@ -65,15 +63,7 @@ class Task:
 
 
 class Ecs(EcsApi):
-    """A client of the cluster.
-
-    Args:
-        scheduler: decides who runs, and what time it is.
-        call: what happens before a call.
-        dynamodb: where tasks write their rows.
-        details_table: name of their table.
-        task_timeout_seconds: their time limit.
-    """
+    """A client of the cluster; `call` is what happens before each call of a service."""
 
     def __init__(
         self,
@@ -97,8 +87,6 @@ class Ecs(EcsApi):
             "KIT_LOG_STREAM_PREFIX": "ecs",
             "KIT_CONTAINER_NAME": "app",
         }
-
-    # --- the API ----------------------------------------------------------------------------------------------------
 
     def before(self, operation: str) -> None:
         self._call()
@@ -149,7 +137,7 @@ class Ecs(EcsApi):
                 return was[0] or None
         return dict(task.description)
 
-    # --- the life of a task -----------------------------------------------------------------------------------------
+    # --- tasks ------------------------------------------------------------------------------------------------------
 
     def _change(self, task: Task, **values: Any) -> None:
         task.past.append((self.scheduler.time, dict(task.description)))
@@ -175,7 +163,7 @@ class Ecs(EcsApi):
         self.scheduler.at(STOP_TIMEOUT_SECONDS, lambda: self.kill(task))
 
     def kill(self, task: Task) -> None:
-        """SIGKILL, which is also what becomes of a task without memory."""
+        """SIGKILL, which also ends a task without memory."""
         if task.process is not None and task.lives and task.process is not self.scheduler.current:
             task.process.kill()
 

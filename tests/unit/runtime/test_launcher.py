@@ -6,7 +6,7 @@ import itertools
 import random
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
@@ -540,7 +540,7 @@ class TestCapacity:
 class TestDeployments:
     """A run keeps what it was registered with."""
 
-    NEW = {**infrastructure(), "taskDefinition": "kit-1:8", "subnetIdLiteral": "subnet-8", "separator": "$"}
+    NEW: ClassVar = {**infrastructure(), "taskDefinition": "kit-1:8", "subnetIdLiteral": "subnet-8", "separator": "$"}
 
     def test_another_attempt_uses_the_revision_of_the_run(self, world: Any) -> None:
         before = world(taskAttempts=2)

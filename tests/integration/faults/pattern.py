@@ -1,4 +1,4 @@
-"""A pattern on the emulator, put up with boto3 alone: the runtime and the state machines without Pulumi."""
+"""A pattern on the emulator, created with boto3 alone: the runtime and the state machines without Pulumi."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def run(job, s3):
         raise ValueError("x" * 300_000)
     _copy(job, s3)
 """
-"""The first part of the source's key says what befalls the job; one that is held waits for its source to be put."""
+"""The first part of the source's key is the behaviour of the job; one that is held waits for its source object."""
 
 
 def image_files() -> dict[str, str]:
@@ -57,16 +57,7 @@ def image_files() -> dict[str, str]:
 
 
 class Pattern:
-    """One pattern, ready to run.
-
-    Args:
-        emulator: where.
-        pattern: 1 or 2.
-        image_tag: tag of the image that its task definition names; that of the image which is there, by default.
-        task_actions: what the tasks' role allows.
-        stop_timeout_seconds: between a container's SIGTERM and its SIGKILL.
-        settings: the stack's.
-    """
+    """One deployed pattern; `image_tag` is that of the pushed image by default."""
 
     def __init__(
         self,
@@ -266,7 +257,7 @@ class Pattern:
         return sorted(own, key=lambda row: (row["task_name"], row["attempt"]))
 
     def ecs_tasks(self, workflow: str) -> list[dict[str, Any]]:
-        """A workflow's ECS tasks, stopped ones too, by the time they were made."""
+        """A workflow's ECS tasks, stopped ones too, by their creation."""
         ecs, cluster = self.aws.client("ecs"), self.fargate.cluster
         arns = [
             arn
@@ -295,7 +286,7 @@ class Pattern:
         }
 
     def until(self, ask: Callable[[], Any], seconds: float = 30) -> Any:
-        """Ask, four times a second, until there is an answer: asking takes from the two processors, too."""
+        """Ask four times a second until there is an answer."""
         deadline = time.monotonic() + seconds
         while not (answer := ask()):
             assert time.monotonic() < deadline, "no answer in time"
