@@ -121,9 +121,7 @@ def of_stopped_task(task: EcsTask) -> Failure:
 def of_state(error: str, cause: str) -> StateFailure:
     """Classify a failure of `ecs:runTask.sync`.
 
-    Args:
-        error: the error's name.
-        cause: JSON where a task was started or not placed, else a sentence; it may be truncated.
+    Its cause is JSON where a task was started or not placed, else a sentence; it may be truncated.
     """
     arn = _text_of("TaskArn", cause)
     if error == "States.Timeout":

@@ -28,130 +28,69 @@ class Retry:
     max_delay_seconds: int
 
 
-RUN_TASK = Retry(attempts=6, interval_seconds=2, max_delay_seconds=60)
-"""Throttling of RunTask, and errors of ECS itself."""
-
-LAMBDA_SERVICE = Retry(attempts=8, interval_seconds=1, max_delay_seconds=30)
-"""Errors of Lambda itself."""
-
+# Retriers of the state machines.
+RUN_TASK = Retry(attempts=6, interval_seconds=2, max_delay_seconds=60)  # throttling of RunTask, errors of ECS itself
+LAMBDA_SERVICE = Retry(attempts=8, interval_seconds=1, max_delay_seconds=30)  # errors of Lambda itself
+# A `Pending` version, or one whose network interfaces Lambda creates again after weeks without a call: minutes.
 LAMBDA_NOT_READY = Retry(attempts=12, interval_seconds=5, max_delay_seconds=60)
-"""A `Pending` version, or one whose network interfaces Lambda creates again after weeks without a call: minutes."""
+FUNCTION_ERROR = Retry(attempts=5, interval_seconds=1, max_delay_seconds=20)  # transient errors of a function
+TABLE = Retry(attempts=10, interval_seconds=1, max_delay_seconds=30)  # errors of DynamoDB
 
-FUNCTION_ERROR = Retry(attempts=5, interval_seconds=1, max_delay_seconds=20)
-"""Transient errors of a function."""
+# Events of an execution's history.
+EVENTS = 25_000  # after which Step Functions ends an execution
+EVENTS_PER_POLL = 9  # `WaitForTasks`, `MonitorTasks` and the choice after it
+EVENTS_PER_LAUNCH = 7  # pattern 1: `LaunchTasks` and the choice after it
+EVENTS_PER_TASK = 8  # pattern 2: an iteration whose task completes at the first attempt: start, end, `RunTask`
+EVENTS_PER_FAILURE = 9  # added where the last attempt fails: `RecordFailure`, a choice, `TaskEnded`
+EVENTS_PER_ATTEMPT = 15  # added for a retry or a capacity wait: `RunTask` fails, `RecordFailure`, a choice, a wait
+EVENTS_PER_RETRY = 3  # added for each retry by the retrier of `RunTask`
+RESERVED_FOR_WAITS = 3_000  # kept free for capacity waits and for retries after infrastructure failures
+RESERVED = 100  # those of the first and last states, and of retried Lambda calls
+MOST_POLLS_AT_FULL_LENGTH = 1_400  # polls, each followed by a launch, that fit beside those of the first minutes
 
-TABLE = Retry(attempts=10, interval_seconds=1, max_delay_seconds=30)
-"""Errors of DynamoDB."""
-
-EVENTS = 25_000
-"""Events after which Step Functions ends an execution."""
-
-EVENTS_PER_POLL = 9
-"""One poll: `WaitForTasks`, `MonitorTasks` and the choice after it."""
-
-EVENTS_PER_LAUNCH = 7
-"""`LaunchTasks` and the choice after it, in pattern 1."""
-
-EVENTS_PER_TASK = 8
-"""A Map iteration whose task completes at the first attempt: its start and end, and `RunTask`."""
-
-EVENTS_PER_FAILURE = 9
-"""Added for a task of pattern 2 whose last attempt fails: `RecordFailure`, a choice, `TaskEnded`."""
-
-EVENTS_PER_ATTEMPT = 15
-"""Added for a retry or a capacity wait in pattern 2: `RunTask` fails, `RecordFailure`, a choice, a wait."""
-
-EVENTS_PER_RETRY = 3
-"""Added for each retry by the retrier of `RunTask`."""
-
-RESERVED_FOR_WAITS = 3_000
-"""Events kept free for capacity waits and for retries after infrastructure failures."""
-
-RESERVED = 100
-"""Events of an execution's first and last states, and of retried Lambda calls."""
-
+# Polls of a run.
 SHORTEST_WAIT_SECONDS = 1
+LONGEST_WAIT_SECONDS = 60  # unless its history needs a longer one
+LONGEST_WAIT_FOR_ROOM_SECONDS = 10  # the same while tasks of pattern 1 wait for others to end (`maxConcurrency`)
+WAIT_PER_AGE = 15  # the interval is the run's age divided by this: with the call it is within 10 % of its length
+FUNCTION_CALL_SECONDS = 330  # time-out of one Lambda call: the function's own 300 s, and some latency
+PAUSE_AFTER_POLL_FAILED_SECONDS = 20  # before the next poll, after the monitor failed despite all retries
+PAUSE_AFTER_MONITOR_FAILURE_SECONDS = 60  # before the next `RecordFailure`, after it failed despite all retries
 
-LONGEST_WAIT_SECONDS = 60
-"""Longest interval between two polls of a run, unless its history needs a longer one."""
-
-LONGEST_WAIT_FOR_ROOM_SECONDS = 10
-"""The same while tasks of pattern 1 wait for others to end (`maxConcurrency`)."""
-
-WAIT_PER_AGE = 15
-"""The interval is the run's age divided by this. With one call of the monitor it is within 10 % of the run's length."""
-
-FUNCTION_CALL_SECONDS = 330
-"""Time-out of one Lambda call: the function's own 300 s, and some latency."""
-
-PROVISIONING_ALLOWANCE_SECONDS = 300
-"""Added to a task's time limit in `TimeoutSeconds` of `RunTask`, which also counts provisioning. It is a last resort:
-the monitor stops a task at its limit."""
-
-PAUSE_AFTER_POLL_FAILED_SECONDS = 20
-"""Wait before the next poll, after the monitor failed despite all retries."""
-
-PAUSE_AFTER_MONITOR_FAILURE_SECONDS = 60
-"""Wait before `RecordFailure` is called again, after the monitor failed despite all retries."""
-
-LONGEST_RETRY_WAIT_SECONDS = 30
-
-LONGEST_BACKOFF_SECONDS = 10.0
-FIRST_BACKOFF_SECONDS = 0.5
-
+# Time limits of tasks. `RunTask` also counts provisioning; its `TimeoutSeconds` is a last resort.
+PROVISIONING_ALLOWANCE_SECONDS = 300  # added to a task's time limit in `TimeoutSeconds` of `RunTask`
+START_ALLOWANCE = timedelta(minutes=5)  # at most left out: from RunTask to the container's start, and to the job's
+STOP_ALLOWANCE = timedelta(seconds=10)  # for a task to end itself at its limit, before the monitor stops it
+STOPPED_WITHIN = timedelta(minutes=5)  # from StopTask to `STOPPED`: `stopTimeout`, at most 120 s, and ECS's own time
+# DescribeTasks is eventually consistent: an unknown task counts as lost only when its row is older than this.
 MISSING_COUNTS_AFTER = timedelta(minutes=5)
-"""DescribeTasks is eventually consistent: an unknown task counts as lost only when its row is older than this."""
 
-START_ALLOWANCE = timedelta(minutes=5)
-"""Longest time that a task's time limit leaves out: from RunTask to the container's start, from there to the job's."""
-
-STOP_ALLOWANCE = timedelta(seconds=10)
-"""Time that a task has to end itself at its limit, before the monitor stops it."""
-
-STOPPED_WITHIN = timedelta(minutes=5)
-"""Longest wait from StopTask until ECS reports `STOPPED`: the container's `stopTimeout`, 120 s at most, and ECS's own
-time."""
-
-ASKED_AGAIN_WITHIN = timedelta(seconds=150)
-"""Pattern 2: time from the end of a task's capacity wait until the monitor may record another one: the retrier of
-`RunTask` takes up to two minutes."""
-
-RETRY_EXPECTED_WITHIN = timedelta(minutes=15)
-"""Pattern 2: a failed task that its state machine has not retried within this time is not retried."""
-
-CAPACITY_RETRY_SECONDS = 20.0
-"""How long one call of the launcher retries while ECS has no capacity. Then the run waits."""
-
-CAPACITY_RETRY_WHILE_WAITING_SECONDS = 5.0
-"""The same in a run that has waited already."""
-
-ROUND_ROBIN_SECONDS = 60.0
-"""How long launches are retried in turn while none starts. After that, those with the most tries come first: else, with
-hundreds unanswered, none would reach `MOST_UNCERTAIN_TRIES` within one call."""
-
-RESERVE_SECONDS = 45.0
-"""Time reserved for the current call (25 s at most) and the writes after it."""
-
-LISTED_WITHIN_SECONDS = 2.0
-"""ListTasks is eventually consistent: a task that an unanswered call started may not be listed at once."""
-
-EMPTY_LISTINGS = 2
-"""Empty ListTasks answers in a row that prove a run's tasks stopped: ListTasks is eventually consistent."""
-
-PAUSE_BETWEEN_LISTINGS_SECONDS = 2.0
-
-FINALIZE_RESERVE_SECONDS = 15.0
-"""Time reserved for the writes after the last listing."""
-
-LONGEST_CAPACITY_WAIT_SECONDS = 900
+# Retries and capacity waits.
+LONGEST_RETRY_WAIT_SECONDS = 30
 FIRST_CAPACITY_WAIT_SECONDS = 10
-
-MOST_POLLS_AT_FULL_LENGTH = 1_400
-"""Polls, each followed by a launch, that fit a run's history beside those of its first minutes."""
-
+LONGEST_CAPACITY_WAIT_SECONDS = 900
+# Pattern 2: from the end of a task's capacity wait until its next one: the retrier of `RunTask` takes up to 2 minutes.
+ASKED_AGAIN_WITHIN = timedelta(seconds=150)
+# Pattern 2: a failed task that its state machine has not retried within this time is not retried.
+RETRY_EXPECTED_WITHIN = timedelta(minutes=15)
+# Iterations of an inline Map at once: https://docs.aws.amazon.com/step-functions/latest/dg/state-map-inline.html
 INLINE_MAP_CONCURRENCY = 40
-"""Concurrent iterations of an inline Map state. Source:
-https://docs.aws.amazon.com/step-functions/latest/dg/state-map-inline.html"""
+
+# One call of the launcher.
+FIRST_BACKOFF_SECONDS = 0.5
+LONGEST_BACKOFF_SECONDS = 10.0
+CAPACITY_RETRY_SECONDS = 20.0  # for which it retries while ECS has no capacity; then the run waits
+CAPACITY_RETRY_WHILE_WAITING_SECONDS = 5.0  # the same in a run that has waited already
+# For which launches are retried in turn while none starts. After that, those with the most tries come first: else, with
+# hundreds unanswered, none would reach `MOST_UNCERTAIN_TRIES` within one call.
+ROUND_ROBIN_SECONDS = 60.0
+RESERVE_SECONDS = 45.0  # for the current call of RunTask (25 s at most) and the writes after it
+LISTED_WITHIN_SECONDS = 2.0  # ListTasks is eventually consistent
+
+# The end of a run.
+EMPTY_LISTINGS = 2  # empty ListTasks answers in a row that prove that its tasks have stopped
+PAUSE_BETWEEN_LISTINGS_SECONDS = 2.0
+FINALIZE_RESERVE_SECONDS = 15.0  # for the writes after the last listing
 
 
 class Limits(Protocol):
