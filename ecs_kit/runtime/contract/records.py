@@ -67,6 +67,11 @@ class Summary:
     wait_events: int = 0
     expires_at: int | None = None
 
+    def attempt(self, task_name: str, number: int, source_bucket: str = "", source_key: str = "") -> Attempt:
+        """Return an attempt at one of the run's tasks."""
+        run = (self.workflow_name, self.workflow_run_id)
+        return Attempt(*run, task_name, number, source_bucket, source_key, self.expires_at)
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:

@@ -340,16 +340,7 @@ class Launcher(Function):
 
 
 def _attempt(registration: Registration, launch: Launch) -> Attempt:
-    summary, entry = registration.summary, launch.entry
-    return Attempt(
-        summary.workflow_name,
-        summary.workflow_run_id,
-        entry.name,
-        launch.attempt,
-        entry.bucket,
-        entry.key,
-        summary.expires_at,
-    )
+    return registration.summary.attempt(launch.entry.name, launch.attempt, launch.entry.bucket, launch.entry.key)
 
 
 def _left(launched: int, items: Sequence[_Pending], lacks_capacity: str = "") -> _Work:

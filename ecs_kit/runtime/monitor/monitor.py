@@ -14,7 +14,6 @@ from ecs_kit.runtime.contract import failures, waits
 from ecs_kit.runtime.contract.attempts import awaits_ecs, is_of_share
 from ecs_kit.runtime.contract.clock import from_iso, to_iso
 from ecs_kit.runtime.contract.ecs_task import EcsTask
-from ecs_kit.runtime.contract.environment import Attempt
 from ecs_kit.runtime.contract.errors import PayloadInvalid, RunIdInUse, RunNotFound, SpecRefused, TasksStillRunning
 from ecs_kit.runtime.contract.failures import Code, FailureKind
 from ecs_kit.runtime.contract.records import Counts, Failure, Summary, TaskRow, new_row
@@ -134,7 +133,16 @@ class Monitor(Function):
             return {**answer, "waitSeconds": wait, "waitedSeconds": waited + wait, "waits": times + 1}
         infrastructure += found.kind is FailureKind.INFRASTRUCTURE
         if found.failure.code != Code.TIMED_OUT:
-            row, _ = self.details.record_failure(self._failed_row(summary, settings, payload, found))
+            task, bucket = payload["task"], str(payload["sourceBucket"])
+            failed = new_row(
+                summary.attempt(task["taskName"], attempt, bucket, task["objectKey"]),
+                settings.target,
+                TaskStatus.FAILED,
+                ecs_task_arn=found.ecs_task_arn,
+                now=self.clock.now(),
+                failure=found.failure,
+            )
+            row, _ = self.details.record_failure(failed)
             if row.status is TaskStatus.COMPLETED or row.workflow_name != summary.workflow_name:
                 return {"again": False}
         again = failures.retry_is_allowed(
@@ -183,27 +191,6 @@ class Monitor(Function):
             wait = waits.rationed_wait_seconds(wait, settings, summary, events=events, remaining_seconds=remaining)
         self.summaries.wait_until(summary, to_iso(now + timedelta(seconds=wait)))
         return wait
-
-    def _failed_row(
-        self, summary: Summary, settings: Settings, payload: Mapping[str, Any], found: failures.StateFailure
-    ) -> TaskRow:
-        attempt = Attempt(
-            summary.workflow_name,
-            summary.workflow_run_id,
-            payload["task"]["taskName"],
-            int(payload["attempt"]),
-            str(payload["sourceBucket"]),
-            payload["task"]["objectKey"],
-            summary.expires_at,
-        )
-        return new_row(
-            attempt,
-            settings.target,
-            TaskStatus.FAILED,
-            ecs_task_arn=found.ecs_task_arn,
-            now=self.clock.now(),
-            failure=found.failure,
-        )
 
     def finalize_from_event(self, event: Mapping[str, Any], remaining_seconds: Callable[[], float]) -> dict[str, Any]:
         """End the run of an execution that failed, timed out or was stopped.

@@ -221,17 +221,17 @@ class Run:
             text = "no record of this task" if latest == 1 else "no record of this attempt"
             failure = Failure(Code.NO_RECORD, f"{text}, and ECS knows none of its name in this run")
             for number in sorted(set(range(1, latest + 1)) - known):
-                attempt = Attempt(self.summary.workflow_name, self.summary.workflow_run_id, name, number)
-                creations.append(self._failed_row(attempt, failure))
+                creations.append(self._failed_row(self.summary.attempt(name, number), failure))
         return creations, stops
 
     def _row_of_task(self, task: EcsTask, failure: Failure) -> TaskRow:
         """Return the row of an ECS task of the run that has none."""
-        return self._failed_row(task.attempt or Attempt("", 0, "", 1), failure, task)
+        attempt = replace(task.attempt or self.summary.attempt("", 1), expires_at=self.summary.expires_at)
+        return self._failed_row(attempt, failure, task)
 
     def _failed_row(self, attempt: Attempt, failure: Failure, task: EcsTask | None = None) -> TaskRow:
         return new_row(
-            replace(attempt, expires_at=self.summary.expires_at),
+            attempt,
             self.settings.target,
             TaskStatus.FAILED,
             ecs_task_arn=task.arn if task else "",
