@@ -130,12 +130,7 @@ class _Table(Generic[R]):
 
 
 class SummaryTable(_Table[Summary]):
-    """The summary table. Each write returns the stored item. All but `conclude` write only while the run is active.
-
-    Args:
-        client: DynamoDB client.
-        name: the table's name.
-    """
+    """The summary table. Each write returns the stored item. All but `conclude` write only while the run is active."""
 
     _record = Summary
     _keys = ("workflow_name", "workflow_run_id")
@@ -207,9 +202,7 @@ class SummaryTable(_Table[Summary]):
     def wait_until(self, summary: Summary, moment: str) -> Summary:
         """Record when a task that waits for capacity retries, unless another one retries later.
 
-        Args:
-            summary: the run, as `wait_for_capacity` returned it; a poll may have ended its wait since.
-            moment: when the task retries.
+        The summary is what `wait_for_capacity` returned; a poll may have ended the run's wait since.
         """
         if moment <= (summary.waiting_until or ""):
             return summary
@@ -261,12 +254,7 @@ class SummaryTable(_Table[Summary]):
 
 
 class DetailsTable(_Table[TaskRow]):
-    """The details table. Each write returns the stored row, and whether this call wrote it.
-
-    Args:
-        client: DynamoDB client.
-        name: the table's name.
-    """
+    """The details table. Each write returns the stored row, and whether this call wrote it."""
 
     _record = TaskRow
     _keys = ("workflow_run_id", "ecs_task_id")

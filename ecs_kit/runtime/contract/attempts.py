@@ -29,11 +29,7 @@ class Launch:
     def capacity_provider(self, spot_share: int, turn: int) -> str:
         """Return its capacity provider: Spot for first attempts of the tasks in the share, else on-demand.
 
-        Spot and on-demand capacity alternate, because ECS does not fall back from one to the other.
-
-        Args:
-            spot_share: percentage of the tasks, 0 to 100.
-            turn: even: Spot; odd: on-demand.
+        Spot (even turns) and on-demand capacity alternate, because ECS does not fall back from one to the other.
         """
         on_spot = self.attempt == 1 and turn % 2 == 0 and is_of_share(self.index, spot_share)
         return SPOT if on_spot else ON_DEMAND
@@ -71,11 +67,7 @@ class TaskState:
         return max(row.attempt for row in self.rows) + 1
 
     def may_retry(self, task_attempts: int) -> bool:
-        """Whether it is retried after all its attempts failed.
-
-        Args:
-            task_attempts: attempts at a task whose job fails.
-        """
+        """Whether it is retried after all its attempts failed; a failing job has `task_attempts`."""
         kinds = [failures.kind_of(row) for row in sorted(self.rows, key=lambda row: (row.attempt, row.update_time))]
         return failures.retry_is_allowed(
             kinds[-1],
@@ -92,12 +84,7 @@ class TaskState:
 
 
 def is_of_share(index: int, spot_share: int) -> bool:
-    """Whether a task's first attempt runs on Fargate Spot: an even share of the tasks does.
-
-    Args:
-        index: its index in the spec, from 0.
-        spot_share: percentage of the tasks, 0 to 100.
-    """
+    """Whether the first attempt of a task, by its index from 0, runs on Fargate Spot: an even share in percent does."""
     return (index + 1) * spot_share // 100 > index * spot_share // 100
 
 
@@ -126,11 +113,7 @@ def task_states(rows: Iterable[TaskRow]) -> dict[str, TaskState]:
 def plan_launches(
     tasks: Sequence[TaskEntry], rows: Iterable[TaskRow], task_attempts: int, now: datetime
 ) -> list[Launch]:
-    """Decide what pattern 1's launcher launches now.
-
-    Returns:
-        A first attempt for each task without rows, another one for each failed task whose retry is due.
-    """
+    """Return what pattern 1's launcher launches now: tasks without rows, and failed tasks whose retry is due."""
     states = task_states(rows)
     launches = []
     for index, entry in enumerate(tasks):

@@ -12,20 +12,10 @@ from ecs_kit.runtime.contract.environment import Attempt, attempt_of
 
 @dataclass(frozen=True, slots=True)
 class EcsTask:
-    """One ECS task. The fields are named as those of ECS.
+    """One ECS task. The fields have ECS's names.
 
-    Args:
-        arn: its ARN.
-        last_status: `PROVISIONING`, … `RUNNING`, … `STOPPED`.
-        desired_status: `RUNNING` or `STOPPED`.
-        stop_code: empty while it has none.
-        stopped_reason: ECS's sentence.
-        container_reason: a container's `reason`, for example `OutOfMemoryError: …`.
-        exit_code: the first exit code of a container that is not 0, else 0, else None.
-        created_at: when RunTask accepted it.
-        started_at: when its containers ran.
-        stopped_at: when it stopped.
-        environment: the variables of its override.
+    `container_reason` is a container's `reason`, for example `OutOfMemoryError: …`. `exit_code` is the first exit code
+    of a container that is not 0, else 0, else None. `environment` has the variables of the task's override.
     """
 
     arn: str

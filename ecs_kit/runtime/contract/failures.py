@@ -80,13 +80,7 @@ _HOST_LOST = re.compile(r"spot task|spot interruption|host ec2|host was|terminat
 
 @dataclass(frozen=True, slots=True)
 class StateFailure:
-    """Why the state `RunTask` of pattern 2 failed.
-
-    Args:
-        kind: what failed.
-        failure: why.
-        ecs_task_arn: the ECS task; empty where ECS started none, and on a time-out, which names none.
-    """
+    """Why the state `RunTask` of pattern 2 failed; no ARN where ECS started no task, and on a time-out."""
 
     kind: FailureKind
     failure: Failure
@@ -147,14 +141,7 @@ def of_state(error: str, cause: str) -> StateFailure:
 
 
 def retry_is_allowed(last: FailureKind, *, job: int, infrastructure: int, task_attempts: int) -> bool:
-    """Whether a task is retried after all its attempts failed.
-
-    Args:
-        last: the kind of the last failure.
-        job: number of its `JOB` failures.
-        infrastructure: number of its `INFRASTRUCTURE` failures.
-        task_attempts: attempts at a task whose job fails.
-    """
+    """Whether a task is retried after all its attempts failed: by the last failure, and the number of each kind."""
     if last is FailureKind.INFRASTRUCTURE:
         return infrastructure <= INFRASTRUCTURE_RETRIES
     return last is FailureKind.JOB and job < task_attempts

@@ -77,12 +77,7 @@ class Summary:
 class Failure:
     """Why an ECS task counts as failed.
 
-    Args:
-        code: one of `failures.Code` or a stop code of ECS.
-        text: what happened, for a reader.
-        stopped_reason: ECS's own sentence, if there is one.
-        exit_code: the container's exit code, if there is one.
-        stop_code: ECS's `stopCode`, if there is one.
+    `code` is one of `failures.Code` or a stop code of ECS, `text` is for a reader. The others are ECS's own.
     """
 
     code: str
@@ -151,14 +146,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a task's result and its log go.
-
-    Args:
-        bucket: bucket for the result.
-        prefix: first part of the result's key.
-        log_stream_prefix: `awslogs-stream-prefix` of the task definition.
-        container_name: the container that does the job.
-    """
+    """Where a task's result and the log of its container go."""
 
     bucket: str
     prefix: str
@@ -188,17 +176,7 @@ def new_row(
     start: datetime | None = None,
     failure: Failure | None = None,
 ) -> TaskRow:
-    """Make the row of an attempt.
-
-    Args:
-        attempt: the attempt.
-        target: where its result and its log go.
-        status: its status.
-        ecs_task_arn: its ECS task; empty where ECS started none.
-        now: the time.
-        start: when it started; now, if not given.
-        failure: why it failed.
-    """
+    """Make the row of an attempt; `ecs_task_arn` is empty where ECS started no task, `start` is now if not given."""
     source = f"s3://{attempt.source_bucket}/{attempt.source_key}"
     return TaskRow(
         workflow_run_id=attempt.run_id,

@@ -16,11 +16,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def run_id(start_time: datetime | str, execution_arn: str) -> int:
     """Make the run id of an execution: its start in milliseconds since 1970 times 1000, plus three digits of a hash.
 
-    All arithmetic is on integers. The id stays under 2^53 until the year 2255.
-
-    Args:
-        start_time: when the execution started; as text in ISO 8601.
-        execution_arn: its ARN, which is hashed.
+    All arithmetic is on integers. The id stays under 2^53 until the year 2255. Text is a time in ISO 8601.
     """
     moment = from_iso(start_time) if isinstance(start_time, str) else start_time
     milliseconds = (moment - _EPOCH) // timedelta(milliseconds=1)

@@ -184,10 +184,12 @@ def rationed_wait_seconds(
     With fewer events left, the wait approaches the length at which they last if every iteration waits for the rest of
     the run. It has that length once half of them are used.
 
+    The summary has this wait's events counted, so that concurrent waits see each other, which spreads them.
+
     Args:
         wait_seconds: from `capacity_wait_seconds`, with jitter.
         settings: the run's settings.
-        summary: the run's item, with this wait counted. Concurrent waits see each other's counts, which spreads them.
+        summary: the run's item.
         events: events of this wait.
         remaining_seconds: time until the deadline.
     """
@@ -203,13 +205,7 @@ def wait_seconds(summary: Summary, now: datetime, settings: Settings, *, is_idle
 
     It is 1 s at first and a fifteenth of the run's age later, at most 60 s, so that the end is noticed within 10 % of
     the run's length. While tasks of pattern 1 wait because of `max_concurrency`, it is at most 16 s in a run of 6 h.
-    While all of them wait for capacity, it lasts until the launcher retries.
-
-    Args:
-        summary: the run's item.
-        now: the time.
-        settings: the run's settings.
-        is_idle: whether no attempt is active.
+    While all of them wait for capacity and no attempt is active (`is_idle`), it lasts until the launcher retries.
     """
     by_age = int((now - from_iso(summary.start_time)).total_seconds()) // WAIT_PER_AGE
     longest = longest_wait_seconds(settings.run_timeout_seconds)

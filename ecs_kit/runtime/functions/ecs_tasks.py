@@ -18,12 +18,7 @@ TASKS_PER_DESCRIBE = 100
 
 
 class EcsTasks:
-    """The ECS tasks of one cluster.
-
-    Args:
-        client: ECS client.
-        cluster: the cluster's name.
-    """
+    """The ECS tasks of one cluster."""
 
     def __init__(self, client: ECSClient, cluster: str) -> None:
         self._client = client
@@ -61,20 +56,12 @@ class EcsTasks:
     def stopped_of_run(self, family: str, run_id: int, workflow_name: str) -> dict[str, EcsTask]:
         """Return a run's tasks that have stopped or been told to, by ARN. ECS keeps them for an hour at least.
 
-        Args:
-            family: of their task definition, all revisions.
-            run_id: the run.
-            workflow_name: its workflow.
+        They are listed by the family of their task definition, all revisions.
         """
         return self._of_run(self._list({"family": family, "desiredStatus": "STOPPED"}), run_id, workflow_name)
 
     def stop(self, arn: str, reason: str) -> None:
-        """Stop a task. One that ECS no longer knows counts as stopped.
-
-        Args:
-            arn: the task.
-            reason: becomes its `stoppedReason`; ECS keeps 255 characters.
-        """
+        """Stop a task. One that ECS no longer knows counts as stopped. ECS keeps 255 characters of the reason."""
         try:
             self._client.stop_task(cluster=self._cluster, task=arn, reason=reason[:255])
         except ClientError as error:

@@ -59,13 +59,8 @@ def to_execution(payload: Mapping[str, Any]) -> Execution:
 def register(payload: Mapping[str, Any], *, settings: Settings, summaries: SummaryTable, clock: Clock) -> Registration:
     """Check a run's spec and put its summary row, unless this execution has done so already.
 
-    A registered run keeps its settings: its spec is not checked again after a deployment.
-
-    Args:
-        payload: `execution` and `spec`.
-        settings: the deployed pattern.
-        summaries: the summary table.
-        clock: the time.
+    A registered run keeps its settings: its spec is not checked again after a deployment. The payload has `execution`
+    and `spec`.
 
     Raises:
         PayloadInvalid, RedriveRefused, SpecRefused, RunIdInUse: nothing was written.

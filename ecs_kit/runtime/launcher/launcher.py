@@ -272,15 +272,9 @@ class Launcher(Function):
     def _record_found(
         self, registration: Registration, launches: Sequence[Launch], *, is_uncertain: bool
     ) -> set[Launch]:
-        """Find and record the ECS tasks of launches that are about to be given up or postponed.
+        """Find and record the ECS tasks of launches that are about to be given up or postponed; return those started.
 
-        Args:
-            registration: the run.
-            launches: the launches.
-            is_uncertain: whether a RunTask call for one of them was not answered.
-
-        Returns:
-            Those that ECS started.
+        `is_uncertain` says whether a RunTask call for one of them was not answered.
         """
         if is_uncertain:
             self.clock.sleep(waits.LISTED_WITHIN_SECONDS)

@@ -96,13 +96,7 @@ class Run:
         return not self._has_launcher and any(self._misses_attempts(state) for state in states.values())
 
     def rows_of_unrecorded(self, tasks: Iterable[EcsTask], recorded: Collection[str], why: str) -> list[TaskRow]:
-        """Return terminal rows for ECS tasks without a row, in a run that was ended early.
-
-        Args:
-            tasks: all its ECS tasks, stopped or stopping.
-            recorded: the ARNs of those that have a row.
-            why: why the run was ended.
-        """
+        """Return terminal rows for ECS tasks, stopped or stopping, without a row, in a run that was ended early."""
         rows = []
         for task in tasks:
             if task.arn in recorded:

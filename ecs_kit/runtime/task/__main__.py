@@ -66,13 +66,12 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
 
 
 def _clients(stop_timeout_seconds: int) -> tuple[DynamoDBClient, DynamoDBClient, S3Client]:
-    """Create the clients. boto3 is imported here, after the SIGTERM handler is set: the import takes most of a second.
+    """Create the clients. boto3 is imported after the SIGTERM handler is set: the import takes most of a second.
 
     The second DynamoDB client makes the one write after SIGTERM, within `stopTimeout`: two calls with a third of it
     each and at most a second between them, or one call where that is too long.
 
     Adaptive retries slow down when a service throttles. CopyObject of 5 GB may keep a connection silent for minutes.
-    Source: https://docs.aws.amazon.com/boto3/latest/guide/retries.html
     """
     import boto3
     from botocore.config import Config

@@ -64,14 +64,7 @@ def work(
 ) -> ExitCode:
     """Run the job, record its outcome, and return the container's exit code.
 
-    Args:
-        configuration: the task's configuration.
-        ecs_task_arn: this ECS task, the key of its row.
-        details: the details table.
-        last_details: the same, with a client that gives up within ECS's `stopTimeout`: for the write after SIGTERM.
-        s3: S3 client for the job.
-        clock: the time.
-        job: the function that does the job.
+    `last_details` is the same table with a client that gives up within `stopTimeout`: for the write after SIGTERM.
     """
     started = clock.now()
     row = new_row(

@@ -102,7 +102,7 @@ def stop_while_it_launches(run: Run) -> None:
     run.stop()
     over(run)
     if run.p.pattern == 1:
-        # The launcher's call was under way: it is over once it has looked at the summary again.
+        # The launcher's active call ends once it has read the summary again.
         run.until(lambda: run.met() == [len(run.p.ecs_tasks(run.workflow))] and is_over(run.read()))
 
 

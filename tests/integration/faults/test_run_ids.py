@@ -26,7 +26,7 @@ def of(run: Run, run_id: int) -> tuple[dict[str, object], list[dict[str, object]
 
 
 def run_id_of(run: Run) -> int:
-    """The id of a run under way."""
+    """The id of an active run."""
 
     def ask() -> int | None:
         found = [i for i in run.p.summaries(run.workflow) if i["execution_arn"] == run.execution_arn]

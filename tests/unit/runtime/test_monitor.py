@@ -470,7 +470,7 @@ class TestSweep:
         w.launch()
         w.end_tasks()
         w.poll()
-        w.run_task("task_01", workflow="of nobody's")
+        w.run_task("task_01", workflow="unknown")
         w.ecs.add("arn:task/by-hand", started_by="somebody", environment={})
         assert w.monitor.sweep(plenty) == {"finalized": [], "stopped": []}
         assert w.ecs.stopped == []

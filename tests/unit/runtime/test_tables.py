@@ -116,7 +116,9 @@ class TestSummaries:
         assert list(summaries.unfinished()) == []
         assert summaries.conclude(ended, Counts(1, 2, 0), "2026-11-24T09:00:00.000Z").end_time == LATER
 
-    def test_a_run_waits_for_the_last_of_its_tasks_and_every_wait_is_counted(self, summaries: SummaryTable) -> None:
+    def test_a_run_waits_for_the_last_of_its_tasks_and_every_wait_is_counted(
+        self, summaries: SummaryTable, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         summaries.register(RUN)
         first = summaries.wait_for_capacity(RUN, NOW, "full", events=15)
         second = summaries.wait_for_capacity(RUN, LATER, "full again", events=33)
@@ -124,6 +126,8 @@ class TestSummaries:
         found = summaries.wait_until(first, NOW)
         assert (found.waiting_since, found.waiting_until, found.waiting_reason) == (NOW, LATER, "full again")
         assert (found.capacity_waits, found.wait_events) == (2, 48)
+        monkeypatch.setattr(summaries._client, "update_item", None)
+        assert summaries.wait_until(found, NOW) == found, "nothing to write"
 
     def test_a_wait_that_a_poll_ended_too_early_is_recorded_again(self, summaries: SummaryTable) -> None:
         summaries.register(RUN)
@@ -131,6 +135,10 @@ class TestSummaries:
         summaries.end_waiting(waiting, NOW)
         found = summaries.wait_until(waiting, LATER)
         assert (found.waiting_since, found.waiting_reason, found.waiting_until) == (NOW, "full", LATER)
+        summaries.end_waiting(found, LATER)
+        other = summaries.wait_for_capacity(RUN, LATER, "full again")
+        found = summaries.wait_until(waiting, LATER)
+        assert (found.waiting_since, found.waiting_reason) == (other.waiting_since, "full again")
 
     def test_a_wait_that_began_meanwhile_is_not_ended(self, summaries: SummaryTable) -> None:
         summaries.register(RUN)
