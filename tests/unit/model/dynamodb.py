@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from botocore.exceptions import ReadTimeoutError
 
+from ecs_kit.runtime.contract.records import OPEN_RUNS_INDEX, OPEN_RUNS_KEY
 from tests.unit.runtime.fakes import client_error
 
 Item = dict[str, Any]
@@ -179,7 +180,7 @@ class DynamoDb:
 
     def scan(self, *, TableName: str, IndexName: str, **request: Any) -> Any:
         """The keys of the items in the index of open runs."""
-        assert IndexName == "open_runs"
+        assert IndexName == OPEN_RUNS_INDEX
         return self._page(TableName, lambda item: "open_since" in item, request)
 
     def _page(self, table: str, belongs: Callable[[Item], bool], request: Mapping[str, Any]) -> dict[str, Any]:
@@ -238,6 +239,29 @@ class DynamoDb:
     def _key(self, table: str, item: Mapping[str, Any]) -> Key:
         first, second = (next(iter(item[name].values())) for name in self._key_names(table))
         return str(first), str(second)
+
+
+def create_table(client: Any, name: str, kind: str) -> None:
+    """Create a table of a kind in `KEYS` in another implementation, the summary table with its index."""
+    index = [OPEN_RUNS_KEY] if kind == "workflow_summary" else []
+    types = {"workflow_run_id": "N"}
+
+    def schema(names: Iterable[str]) -> list[dict[str, str]]:
+        return [{"AttributeName": name, "KeyType": role} for name, role in zip(names, ("HASH", "RANGE"), strict=False)]
+
+    indexes = [
+        {"IndexName": OPEN_RUNS_INDEX, "KeySchema": schema([key]), "Projection": {"ProjectionType": "KEYS_ONLY"}}
+        for key in index
+    ]
+    client.create_table(
+        TableName=name,
+        KeySchema=schema(KEYS[kind]),
+        AttributeDefinitions=[
+            {"AttributeName": key, "AttributeType": types.get(key, "S")} for key in (*KEYS[kind], *index)
+        ],
+        BillingMode="PAY_PER_REQUEST",
+        **({"GlobalSecondaryIndexes": indexes} if indexes else {}),
+    )
 
 
 def lost_answer() -> Exception:

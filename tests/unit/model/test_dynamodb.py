@@ -13,12 +13,12 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from ecs_kit.runtime.common.tables import OPEN_RUNS_INDEX, DetailsTable, SummaryTable
+from ecs_kit.runtime.common.tables import DetailsTable, SummaryTable
 from ecs_kit.runtime.contract.clock import to_iso
 from ecs_kit.runtime.contract.errors import RunIdInUse
 from ecs_kit.runtime.contract.records import Counts, Summary, TaskRow
 from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
-from tests.unit.model.dynamodb import KEYS, DynamoDb
+from tests.unit.model.dynamodb import KEYS, DynamoDb, create_table
 from tests.unit.runtime.fakes import REGION, START
 
 pytestmark = pytest.mark.no_cover  # what it calls is tested elsewhere: here the model is
@@ -100,25 +100,8 @@ numbers = iter(range(10**6))
 @given(st.lists(steps, min_size=3, max_size=12))
 def test_the_same_calls_have_the_same_answers(other: Any, taken: list[Step]) -> None:
     number = next(numbers)
-    types = {"workflow_run_id": "N"}
-    for kind, keys in KEYS.items():
-        other.create_table(
-            TableName=f"{kind}_{number}",
-            KeySchema=[
-                {"AttributeName": name, "KeyType": role} for name, role in zip(keys, ("HASH", "RANGE"), strict=True)
-            ],
-            AttributeDefinitions=[
-                {"AttributeName": name, "AttributeType": types.get(name, "S")} for name in (*keys, "open_since")
-            ],
-            GlobalSecondaryIndexes=[
-                {
-                    "IndexName": OPEN_RUNS_INDEX,
-                    "KeySchema": [{"AttributeName": "open_since", "KeyType": "HASH"}],
-                    "Projection": {"ProjectionType": "KEYS_ONLY"},
-                }
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
+    for kind in KEYS:
+        create_table(other, f"{kind}_{number}", kind)
     own = DynamoDb()
     for step in taken:
         assert answer(step, *tables(own, number)) == answer(step, *tables(other, number))
