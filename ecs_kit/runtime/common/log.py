@@ -1,4 +1,7 @@
-"""Structured logs: one JSON object a line, with the workflow's name and the run's id."""
+"""Structured logs: one JSON object a line, with the workflow's name and the run's id.
+
+A message is constant; what differs are the keys of `details`.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,14 @@ from typing import Any
 from ecs_kit.runtime.contract.clock import to_iso
 
 _run: ContextVar[dict[str, Any]] = ContextVar("_run", default={})  # noqa: B039
+_logger = logging.getLogger("kit")
 
 
 class JsonFormatter(logging.Formatter):
     """Writes a log record as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line: time, level, message, workflowName, workflowRunId, and the keys of `details`."""
+        """Return the line: time, level, message, workflowName, workflowRunId, and the details."""
         entry: dict[str, Any] = {
             "time": to_iso(datetime.fromtimestamp(record.created, UTC)),
             "level": record.levelname,
@@ -42,37 +46,22 @@ def configure() -> None:
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
-def bind(workflow_name: str | None = None, run_id: int | str | None = None, **more: Any) -> None:
+def bind(workflow_name: str | None = None, run_id: int | None = None, **more: Any) -> None:
     """Set the run that the following records name; without arguments, none."""
     named = {"workflowName": workflow_name, "workflowRunId": None if run_id is None else str(run_id), **more}
     _run.set({name: value for name, value in named.items() if value is not None})
 
 
 def info(message: str, **details: Any) -> None:
-    """Log that something happened.
-
-    Args:
-        message: what happened, in constant words.
-        **details: further keys of the JSON object.
-    """
-    logging.getLogger("kit").info(message, extra={"details": details})
+    """Log that something happened."""
+    _logger.info(message, extra={"details": details})
 
 
 def warning(message: str, **details: Any) -> None:
-    """Log something that an operator should check.
-
-    Args:
-        message: what happened, in constant words.
-        **details: further keys of the JSON object.
-    """
-    logging.getLogger("kit").warning(message, extra={"details": details})
+    """Log something that an operator should check."""
+    _logger.warning(message, extra={"details": details})
 
 
 def exception(message: str, **details: Any) -> None:
-    """Log the exception being handled.
-
-    Args:
-        message: which operation failed.
-        **details: further keys of the JSON object.
-    """
-    logging.getLogger("kit").exception(message, extra={"details": details})
+    """Log the exception being handled."""
+    _logger.exception(message, extra={"details": details})

@@ -1,34 +1,35 @@
 """The two tables. Every write is conditional; every read that decides something is complete and strongly consistent.
 
-Terminal statuses never change: a late or repeated write fails its condition and returns the stored item.
+Terminal statuses never change. A write whose condition is false changes nothing and returns the stored item: it came
+late, or it was repeated.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from botocore.exceptions import ClientError
 
 from ecs_kit.runtime.contract.errors import RunIdInUse
 from ecs_kit.runtime.contract.records import (
+    FAILURE_ATTRIBUTES,
     OPEN_RUNS_INDEX,
     Counts,
     Item,
     Summary,
     TaskRow,
     attribute,
+    from_item,
     to_item,
-    to_summary,
-    to_task_row,
 )
 from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
-T = TypeVar("T")
+R = TypeVar("R", Summary, TaskRow)
 
 LONGEST_WAITING_REASON = 300
 """Characters of `waiting_reason`; each update is charged for the whole item."""
@@ -39,6 +40,8 @@ SPEC_LIMIT_BYTES = 3 * 1024
 Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
 """
 
+_WAITING = ("waiting_since", "waiting_reason", "waiting_until", "launch_asked", "launch_after")
+
 
 def stored_spec(document: Mapping[str, Any]) -> str:
     """Return a spec as the summary item stores it: in full up to 3 KB, above that without its `taskList`."""
@@ -48,91 +51,126 @@ def stored_spec(document: Mapping[str, Any]) -> str:
     return _compact({name: value for name, value in document.items() if name != "taskList"})
 
 
-class SummaryTable:
-    """The summary table.
-
-    Args:
-        client: DynamoDB client.
-        name: the table's name.
-    """
+class _Table(Generic[R]):
+    _record: type[R]
+    _keys: tuple[str, str]
 
     def __init__(self, client: DynamoDBClient, name: str) -> None:
         self._client = client
         self.name = name
 
-    def register(self, summary: Summary) -> Summary:
-        """Put a run's item unless this execution has put it already.
+    def _read(self, *key: str | int) -> R | None:
+        names = dict(zip(self._keys, map(attribute, key), strict=True))
+        answer = self._client.get_item(TableName=self.name, Key=names, ConsistentRead=True)
+        return from_item(self._record, answer["Item"]) if "Item" in answer else None
+
+    def _pages(self, read: Callable[..., Any], **request: Any) -> Iterator[Item]:
+        while True:
+            page = read(TableName=self.name, **request)
+            yield from page.get("Items", [])
+            if not page.get("LastEvaluatedKey"):
+                return
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def _put_new(self, record: R) -> tuple[R, bool]:
+        """Put an item unless one exists, whoever put it; return the stored one, and whether this call put it."""
+        request = {"Item": to_item(record), "ConditionExpression": f"attribute_not_exists({self._keys[1]})"}
+        found, written = self._conditional(self._client.put_item, request)
+        return found or record, written
+
+    def _update(
+        self,
+        record: R,
+        condition: str,
+        values: Item,
+        operands: Item,
+        *,
+        keep: tuple[str, ...] = (),
+        remove: tuple[str, ...] = (),
+        add: Item | None = None,
+    ) -> tuple[R, bool]:
+        """Set `values` (those in `keep` only where absent), `remove` attributes, `add` to numbers.
 
         Returns:
-            The stored item.
+            The stored item, `record` if there is none, and whether this call wrote it.
+        """
+        added: Item = add or {}
+        clauses = {
+            "SET": [
+                f"#{name} = if_not_exists(#{name}, :new_{name})" if name in keep else f"#{name} = :new_{name}"
+                for name in values
+            ],
+            "REMOVE": [f"#{name}" for name in remove],
+            "ADD": [f"#{name} :add_{name}" for name in added],
+        }
+        request = {
+            "Key": {name: attribute(getattr(record, name)) for name in self._keys},
+            "ConditionExpression": condition,
+            "ReturnValues": "ALL_NEW",
+            "UpdateExpression": " ".join(f"{clause} {', '.join(parts)}" for clause, parts in clauses.items() if parts),
+            "ExpressionAttributeNames": {f"#{name}": name for name in ("status", *values, *remove, *added)},
+            "ExpressionAttributeValues": {
+                **{f":new_{name}": value for name, value in values.items()},
+                **{f":add_{name}": number for name, number in added.items()},
+                **operands,
+            },
+        }
+        found, written = self._conditional(self._client.update_item, request)
+        return found or record, written
+
+    def _conditional(self, write: Callable[..., Any], request: Mapping[str, Any]) -> tuple[R | None, bool]:
+        try:
+            item = write(TableName=self.name, ReturnValuesOnConditionCheckFailure="ALL_OLD", **request)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") != "ConditionalCheckFailedException":
+                raise
+            old: Any = error.response.get("Item")
+            return (from_item(self._record, old) if old else None), False
+        return (from_item(self._record, item["Attributes"]) if "Attributes" in item else None), True
+
+
+class SummaryTable(_Table[Summary]):
+    """The summary table. Each write returns the stored item. All but `conclude` write only while the run is active."""
+
+    _record = Summary
+    _keys = ("workflow_name", "workflow_run_id")
+
+    def register(self, summary: Summary) -> Summary:
+        """Put a run's item unless this execution has put it already.
 
         Raises:
             RunIdInUse: the item belongs to another execution.
         """
-
-        def put() -> Summary:
-            self._client.put_item(
-                TableName=self.name,
-                Item=to_item(summary),
-                ConditionExpression="attribute_not_exists(workflow_name)",
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
-            return summary
-
-        found, written = _conditional(put, to_summary, lambda: self.get(summary.workflow_name, summary.workflow_run_id))
-        if not written and (found is None or found.execution_arn != summary.execution_arn):
-            owner = found.execution_arn if found else ""
-            raise RunIdInUse(summary.workflow_name, summary.workflow_run_id, owner)
-        return found or summary
+        found, _ = self._put_new(summary)
+        if found.execution_arn != summary.execution_arn:
+            raise RunIdInUse(summary.workflow_name, summary.workflow_run_id, found.execution_arn)
+        return found
 
     def get(self, workflow_name: str, run_id: int) -> Summary | None:
-        """Read a run's item, strongly consistent; None where there is none."""
-        answer = self._client.get_item(
-            TableName=self.name, Key=_summary_key(workflow_name, run_id), ConsistentRead=True
-        )
-        return to_summary(answer["Item"]) if "Item" in answer else None
+        """Read a run's item; None where there is none."""
+        return self._read(workflow_name, run_id)
 
-    def update_counts(self, summary: Summary, counts: Counts, now: str) -> tuple[Summary, bool]:
-        """Write the counts of an active run.
+    def update_counts(self, summary: Summary, counts: Counts, now: str) -> Summary:
+        """Write the counts of an active run."""
+        return self._write(summary, {**_count_values(counts), "update_time": now})
 
-        Returns:
-            The stored item, and whether this call wrote it.
-        """
-        return self._update(summary, RunStatus.RUNNING, {**_count_values(counts), "update_time": now})
-
-    def finish(self, summary: Summary, status: RunStatus, counts: Counts, now: str) -> tuple[Summary, bool]:
-        """Set an active run's terminal status.
-
-        Returns:
-            The stored item, and whether this call wrote it.
-        """
+    def finish(self, summary: Summary, status: RunStatus, counts: Counts, now: str) -> Summary:
+        """Set an active run's terminal status."""
         values = {"status": status, **_count_values(counts), "end_time": now, "update_time": now}
-        return self._update(summary, RunStatus.RUNNING, values, remove=(*_WAITING, "open_since"))
+        return self._write(summary, values, remove=(*_WAITING, "open_since"))
 
-    def end_early(self, summary: Summary, status: RunStatus, now: str) -> tuple[Summary, bool]:
-        """Set an active run's terminal status while its ECS tasks may still run: it has no `end_time` yet.
+    def end_early(self, summary: Summary, status: RunStatus, now: str) -> Summary:
+        """Set an active run's terminal status while its ECS tasks may still run: it has no `end_time` yet."""
+        return self._write(summary, {"status": status, "update_time": now}, remove=_WAITING)
 
-        Returns:
-            The stored item, and whether this call wrote it.
-        """
-        return self._update(summary, RunStatus.RUNNING, {"status": status, "update_time": now}, remove=_WAITING)
-
-    def conclude(self, summary: Summary, counts: Counts, now: str) -> tuple[Summary, bool]:
-        """Write the final counts and the `end_time` of a run that was ended early.
-
-        Returns:
-            The stored item, and whether this call wrote it.
-        """
+    def conclude(self, summary: Summary, counts: Counts, now: str) -> Summary:
+        """Write the final counts and the `end_time` of a run that was ended early."""
         values = {**_count_values(counts), "update_time": now, "end_time": now}
-        return self._update(summary, summary.status, values, keep=("end_time",), remove=("open_since",))
+        return self._write(summary, values, expected=summary.status, keep=("end_time",), remove=("open_since",))
 
-    def set_launching_ended(self, summary: Summary, ended: bool, now: str) -> tuple[Summary, bool]:
-        """Record whether an active run will launch anything more.
-
-        Returns:
-            The stored item, and whether this call wrote it.
-        """
-        return self._update(summary, RunStatus.RUNNING, {"launching_ended": ended, "update_time": now})
+    def set_launching_ended(self, summary: Summary, ended: bool, now: str) -> Summary:
+        """Record whether an active run will launch anything more."""
+        return self._write(summary, {"launching_ended": ended, "update_time": now})
 
     def wait_for_capacity(
         self,
@@ -140,10 +178,10 @@ class SummaryTable:
         now: str,
         reason: str,
         *,
-        launch_after: str | None = None,
+        launch_after: str = "",
         on_demand_first: bool = False,
         events: int = 0,
-    ) -> tuple[Summary, bool]:
+    ) -> Summary:
         """Record that an active run waits for capacity, and count the wait.
 
         Args:
@@ -153,69 +191,37 @@ class SummaryTable:
             launch_after: pattern 1: when the launcher retries.
             on_demand_first: pattern 1: whether it then tries on-demand capacity first.
             events: pattern 2: history events that this wait uses.
-
-        Returns:
-            The stored item, and whether this call wrote it.
         """
-        values: dict[str, object] = {
-            "waiting_since": now,
-            "waiting_reason": reason[:LONGEST_WAITING_REASON],
-            "update_time": now,
-        }
+        values: dict[str, object] = {"waiting_since": now, "update_time": now}
+        values["waiting_reason"] = reason[:LONGEST_WAITING_REASON]
         if launch_after:
             values |= {"launch_asked": now, "launch_after": launch_after, "on_demand_first": on_demand_first}
         added = {"capacity_waits": 1, "wait_events": events}
-        return self._update(summary, RunStatus.RUNNING, values, keep=("waiting_since",), add=added)
+        return self._write(summary, values, keep=("waiting_since",), add=added)
 
-    def count_events(self, summary: Summary, events: int) -> tuple[Summary, bool]:
-        """Count the history events that another attempt at a task uses.
-
-        Returns:
-            The stored item, and whether this call wrote it.
-        """
-        return self._update(summary, RunStatus.RUNNING, {}, add={"wait_events": events})
-
-    def wait_until(self, summary: Summary, moment: str) -> tuple[Summary, bool]:
+    def wait_until(self, summary: Summary, moment: str) -> Summary:
         """Record when a task that waits for capacity retries, unless another one retries later.
 
-        Args:
-            summary: the run, as `wait_for_capacity` returned it; a poll may have ended its wait since.
-            moment: when the task retries.
-
-        Returns:
-            The stored item, and whether this call wrote it.
+        The summary is what `wait_for_capacity` returned; a poll may have ended the run's wait since.
         """
+        if moment <= (summary.waiting_until or ""):
+            return summary
         since = {"waiting_since": summary.waiting_since or moment, "waiting_reason": summary.waiting_reason or ""}
-        return self._update(
-            summary,
-            RunStatus.RUNNING,
-            {"waiting_until": moment, **since},
-            keep=tuple(since),
-            condition="(attribute_not_exists(#waiting_until) OR #waiting_until < :new_waiting_until)",
-        )
+        condition = "(attribute_not_exists(#waiting_until) OR #waiting_until < :new_waiting_until)"
+        return self._write(summary, {"waiting_until": moment, **since}, keep=tuple(since), condition=condition)
 
-    def launch_now(self, summary: Summary, now: str) -> tuple[Summary, bool]:
-        """Let the launcher of an active run retry now instead of waiting for capacity any longer.
+    def count_events(self, summary: Summary, events: int) -> Summary:
+        """Count the history events that another attempt at a task uses."""
+        return self._write(summary, {}, add={"wait_events": events})
 
-        Returns:
-            The stored item, and whether this call wrote it.
-        """
-        return self._update(summary, RunStatus.RUNNING, {"update_time": now}, remove=("launch_after",))
+    def launch_now(self, summary: Summary, now: str) -> Summary:
+        """Let the launcher of an active run retry now instead of waiting for capacity any longer."""
+        return self._write(summary, {"update_time": now}, remove=("launch_after",))
 
-    def end_waiting(self, summary: Summary, now: str) -> tuple[Summary, bool]:
-        """Record that an active run has capacity again, unless it has started another wait since it was read.
-
-        Returns:
-            The stored item, and whether this call wrote it.
-        """
-        return self._update(
-            summary,
-            RunStatus.RUNNING,
-            {"update_time": now},
-            remove=_WAITING,
-            condition="capacity_waits = :known",
-            operands={":known": attribute(summary.capacity_waits)},
-        )
+    def end_waiting(self, summary: Summary, now: str) -> Summary:
+        """Record that an active run has capacity again, unless it has started another wait since it was read."""
+        condition, known = "capacity_waits = :known", {":known": summary.capacity_waits}
+        return self._write(summary, {"update_time": now}, remove=_WAITING, condition=condition, operands=known)
 
     def unfinished(self) -> Iterator[Summary]:
         """Return the items of all runs without `end_time`: active ones, and those whose early end was interrupted.
@@ -223,216 +229,86 @@ class SummaryTable:
         The index holds keys only, so that updates of a run's counts do not write to it. It is eventually consistent,
         so each item is read from the table.
         """
-        start: dict[str, Any] = {}
-        while True:
-            page = self._client.scan(TableName=self.name, IndexName=OPEN_RUNS_INDEX, **start)
-            for keys in page.get("Items", []):
-                found = self.get(keys["workflow_name"]["S"], int(keys["workflow_run_id"]["N"]))
-                if found is not None and found.end_time is None:
-                    yield found
-            if not page.get("LastEvaluatedKey"):
-                return
-            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+        for keys in self._pages(self._client.scan, IndexName=OPEN_RUNS_INDEX):
+            found = self.get(keys["workflow_name"]["S"], int(keys["workflow_run_id"]["N"]))
+            if found is not None and found.end_time is None:
+                yield found
 
-    def _update(
+    def _write(
         self,
         summary: Summary,
-        expected: RunStatus,
         values: Mapping[str, object],
         *,
-        keep: tuple[str, ...] = (),
-        remove: tuple[str, ...] = (),
-        add: Mapping[str, int] | None = None,
+        expected: RunStatus = RunStatus.RUNNING,
         condition: str = "",
-        operands: dict[str, Any] | None = None,
-    ) -> tuple[Summary, bool]:
-        key = _summary_key(summary.workflow_name, summary.workflow_run_id)
-        given: dict[str, Any] = {":expected": {"S": expected}, **(operands or {})}
-
-        def update() -> Summary:
-            answer = self._client.update_item(
-                TableName=self.name,
-                Key=key,
-                ConditionExpression="#status = :expected" + (f" AND {condition}" if condition else ""),
-                ReturnValues="ALL_NEW",
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                **_changes(values, given, keep=keep, remove=remove, add=add),
-            )
-            return to_summary(answer["Attributes"])
-
-        found, written = _conditional(
-            update, to_summary, lambda: self.get(summary.workflow_name, summary.workflow_run_id)
+        operands: Mapping[str, object] | None = None,
+        add: Mapping[str, int] | None = None,
+        **changes: tuple[str, ...],
+    ) -> Summary:
+        full_condition = "#status = :expected" + (f" AND {condition}" if condition else "")
+        given = _attributes({":expected": expected, **(operands or {})})
+        found, _ = self._update(
+            summary, full_condition, _attributes(values), given, add=_attributes(add or {}), **changes
         )
-        return found or summary, written
+        return found
 
 
-class DetailsTable:
-    """The details table.
+class DetailsTable(_Table[TaskRow]):
+    """The details table. Each write returns the stored row, and whether this call wrote it."""
 
-    Args:
-        client: DynamoDB client.
-        name: the table's name.
-    """
-
-    def __init__(self, client: DynamoDBClient, name: str) -> None:
-        self._client = client
-        self.name = name
+    _record = TaskRow
+    _keys = ("workflow_run_id", "ecs_task_id")
 
     def rows(self, run_id: int, workflow_name: str) -> list[TaskRow]:
-        """Read all rows of a run, strongly consistent."""
-        rows: list[TaskRow] = []
-        start: dict[str, Any] = {}
-        while True:
-            page = self._client.query(
-                TableName=self.name,
-                ConsistentRead=True,
-                KeyConditionExpression="workflow_run_id = :run_id",
-                FilterExpression="workflow_name = :workflow_name",
-                ExpressionAttributeValues={":run_id": {"N": str(run_id)}, ":workflow_name": {"S": workflow_name}},
-                **start,
-            )
-            rows += map(to_task_row, page.get("Items", []))
-            if not page.get("LastEvaluatedKey"):
-                return rows
-            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+        """Read all rows of a run."""
+        pages = self._pages(
+            self._client.query,
+            ConsistentRead=True,
+            KeyConditionExpression="workflow_run_id = :run_id",
+            FilterExpression="workflow_name = :workflow_name",
+            ExpressionAttributeValues={":run_id": {"N": str(run_id)}, ":workflow_name": {"S": workflow_name}},
+        )
+        return [from_item(TaskRow, item) for item in pages]
 
     def get(self, run_id: int, ecs_task_id: str) -> TaskRow | None:
-        """Read one row, strongly consistent; None where there is none."""
-        answer = self._client.get_item(TableName=self.name, Key=_row_key(run_id, ecs_task_id), ConsistentRead=True)
-        return to_task_row(answer["Item"]) if "Item" in answer else None
+        """Read one row; None where there is none."""
+        return self._read(run_id, ecs_task_id)
 
     def put_new(self, row: TaskRow) -> tuple[TaskRow, bool]:
-        """Put a row unless one exists, whoever put it; never overwrites.
-
-        Returns:
-            The stored row, and whether this call wrote it.
-        """
-
-        def put() -> TaskRow:
-            self._client.put_item(
-                TableName=self.name,
-                Item=to_item(row),
-                ConditionExpression="attribute_not_exists(ecs_task_id)",
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
-            return row
-
-        found, written = _conditional(put, to_task_row, lambda: self.get(row.workflow_run_id, row.ecs_task_id))
-        return found or row, written
+        """Put a row unless one exists, whoever put it; never overwrites."""
+        return self._put_new(row)
 
     def write(self, row: TaskRow) -> tuple[TaskRow, bool]:
-        """Write a row, new or not, unless its status is terminal.
-
-        Returns:
-            The stored row, and whether this call wrote it.
-        """
-        return self._update(row, "attribute_not_exists(#status) OR #status IN (:submitted, :running)", keep=())
+        """Write a row, new or not, unless its status is terminal."""
+        return self._write(row, "attribute_not_exists(#status) OR #status IN (:Submitted, :Running)")
 
     def explain(self, row: TaskRow) -> tuple[TaskRow, bool]:
-        """Add ECS's reasons to a failed row where it has none; never overwrites.
-
-        Returns:
-            The stored row, and whether this call wrote it.
-        """
-        return self._update(row, "#status = :failed", keep=_FIRST_REASONS)
+        """Add ECS's reasons to a failed row where it has none; never overwrites."""
+        return self._write(row, "#status = :Failed", keep=FAILURE_ATTRIBUTES)
 
     def record_failure(self, row: TaskRow) -> tuple[TaskRow, bool]:
         """Make a row `Failed`, new or not, unless it is `Completed` or another workflow's; never overwrites a reason.
 
         Two workflows may use one run id. Then `not-started/…` keys may collide: the first workflow keeps the row.
-
-        Returns:
-            The stored row, and whether this call wrote it.
         """
         condition = (
-            "(attribute_not_exists(#status) OR #status <> :completed) AND "
+            "(attribute_not_exists(#status) OR #status <> :Completed) AND "
             "(attribute_not_exists(workflow_name) OR workflow_name = :new_workflow_name)"
         )
-        return self._update(row, condition, keep=(*_FIRST_REASONS, "log_stream", "exec_time_in_seconds"))
+        return self._write(row, condition, keep=(*FAILURE_ATTRIBUTES, "log_stream", "exec_time_in_seconds"))
 
-    def _update(self, row: TaskRow, condition: str, keep: tuple[str, ...]) -> tuple[TaskRow, bool]:
-        statuses = {
-            f":{status.lower()}": {"S": status.value} for status in TaskStatus if f":{status.lower()}" in condition
-        }
-        values = {name: value for name, value in to_item(row).items() if name not in ("workflow_run_id", "ecs_task_id")}
-
-        def update() -> TaskRow:
-            answer = self._client.update_item(
-                TableName=self.name,
-                Key=_row_key(row.workflow_run_id, row.ecs_task_id),
-                ConditionExpression=condition,
-                ReturnValues="ALL_NEW",
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                **_changes(values, statuses, keep=keep, written=True),
-            )
-            return to_task_row(answer["Attributes"])
-
-        found, written = _conditional(update, to_task_row, lambda: self.get(row.workflow_run_id, row.ecs_task_id))
-        return found or row, written
-
-
-def _conditional(
-    write: Callable[[], T], read_item: Callable[[Item], T], read_again: Callable[[], T | None]
-) -> tuple[T | None, bool]:
-    """Do a conditional write; where its condition is false, return the stored item instead."""
-    try:
-        return write(), True
-    except ClientError as error:
-        if error.response.get("Error", {}).get("Code") != "ConditionalCheckFailedException":
-            raise
-        old: Any = error.response.get("Item")
-        return (read_item(old) if old else read_again()), False
-
-
-def _changes(
-    values: Mapping[str, object],
-    extra: Mapping[str, Any],
-    *,
-    keep: tuple[str, ...] = (),
-    remove: tuple[str, ...] = (),
-    add: Mapping[str, int] | None = None,
-    written: bool = False,
-) -> dict[str, Any]:
-    """Return UpdateItem's arguments: set `values` (those in `keep` only where absent), `remove` attributes, `add` to
-    numbers."""
-    sets = [
-        f"#{name} = if_not_exists(#{name}, :new_{name})" if name in keep else f"#{name} = :new_{name}"
-        for name in values
-    ]
-    numbers = add or {}
-    clauses = {
-        "SET": sets,
-        "REMOVE": [f"#{name}" for name in remove],
-        "ADD": [f"#{name} :add_{name}" for name in numbers],
-    }
-    return {
-        "UpdateExpression": " ".join(f"{clause} {', '.join(parts)}" for clause, parts in clauses.items() if parts),
-        "ExpressionAttributeNames": {
-            "#status": "status",
-            **{f"#{name}": name for name in (*values, *remove, *numbers)},
-        },
-        "ExpressionAttributeValues": {
-            **{f":new_{name}": value if written else attribute(value) for name, value in values.items()},
-            **{f":add_{name}": {"N": str(number)} for name, number in numbers.items()},
-            **extra,
-        },
-    }
-
-
-_WAITING = ("waiting_since", "waiting_reason", "waiting_until", "launch_asked", "launch_after")
-_FIRST_REASONS = ("error", "stopped_reason", "stop_code", "exit_code", "start_time")
+    def _write(self, row: TaskRow, condition: str, keep: tuple[str, ...] = ()) -> tuple[TaskRow, bool]:
+        values = {name: value for name, value in to_item(row).items() if name not in self._keys}
+        statuses = {f":{status}": attribute(status) for status in TaskStatus if f":{status}" in condition}
+        return self._update(row, condition, values, statuses, keep=keep)
 
 
 def _count_values(counts: Counts) -> dict[str, object]:
     return {"completed_tasks": counts.completed, "failed_tasks": counts.failed, "running_tasks": counts.running}
 
 
-def _summary_key(workflow_name: str, run_id: int) -> dict[str, Any]:
-    return {"workflow_name": {"S": workflow_name}, "workflow_run_id": {"N": str(run_id)}}
-
-
-def _row_key(run_id: int, ecs_task_id: str) -> dict[str, Any]:
-    return {"workflow_run_id": {"N": str(run_id)}, "ecs_task_id": {"S": ecs_task_id}}
+def _attributes(values: Mapping[str, object]) -> dict[str, Any]:
+    return {name: attribute(value) for name, value in values.items()}
 
 
 def _compact(document: Mapping[str, Any]) -> str:

@@ -20,26 +20,16 @@ SPOT, ON_DEMAND = "FARGATE_SPOT", "FARGATE"
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """One attempt to be launched.
-
-    Args:
-        entry: the task.
-        attempt: 1, 2, …
-        index: the task's index in the spec, from 0.
-    """
+    """One attempt to be launched; `index` is the task's index in the spec, from 0."""
 
     entry: TaskEntry
     attempt: int
     index: int = field(default=0, compare=False)
 
     def capacity_provider(self, spot_share: int, turn: int) -> str:
-        """Return its capacity provider: Spot for first attempts of an even share of the tasks, else on-demand.
+        """Return its capacity provider: Spot for first attempts of the tasks in the share, else on-demand.
 
-        Spot and on-demand capacity alternate, because ECS does not fall back from one to the other.
-
-        Args:
-            spot_share: percentage of the tasks, 0 to 100.
-            turn: even: Spot; odd: on-demand.
+        Spot (even turns) and on-demand capacity alternate, because ECS does not fall back from one to the other.
         """
         on_spot = self.attempt == 1 and turn % 2 == 0 and is_of_share(self.index, spot_share)
         return SPOT if on_spot else ON_DEMAND
@@ -47,14 +37,8 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class TaskState:
-    """One task with all its attempts so far.
+    """One task with its rows so far, by attempt."""
 
-    Args:
-        name: the task.
-        rows: its rows, by attempt.
-    """
-
-    name: str
     rows: tuple[TaskRow, ...]
 
     @property
@@ -69,8 +53,8 @@ class TaskState:
 
     @property
     def has_only_failed(self) -> bool:
-        """Whether there are attempts and all are terminally `Failed`."""
-        return bool(self.rows) and not self.is_completed and not self.is_open
+        """Whether all attempts are terminally `Failed`."""
+        return not self.is_completed and not self.is_open
 
     @property
     def last_update(self) -> datetime:
@@ -80,34 +64,27 @@ class TaskState:
     @property
     def next_attempt(self) -> int:
         """Number of the next attempt."""
-        return max((row.attempt for row in self.rows), default=0) + 1
+        return max(row.attempt for row in self.rows) + 1
 
     def may_retry(self, task_attempts: int) -> bool:
-        """Whether a task is retried after all its attempts failed.
-
-        Args:
-            task_attempts: attempts at a task whose job fails.
-        """
+        """Whether it is retried after all its attempts failed; a failing job has `task_attempts`."""
         kinds = [failures.kind_of(row) for row in sorted(self.rows, key=lambda row: (row.attempt, row.update_time))]
-        return bool(kinds) and failures.retry_is_allowed(
+        return failures.retry_is_allowed(
             kinds[-1],
             job=kinds.count(FailureKind.JOB),
             infrastructure=kinds.count(FailureKind.INFRASTRUCTURE),
             task_attempts=task_attempts,
         )
 
-    def retry_is_due(self, now: datetime) -> bool:
-        """Whether the back-off before the next attempt has passed."""
+    def retry_is_due(self, task_attempts: int, now: datetime) -> bool:
+        """Whether pattern 1's launcher retries it now: it may, and the back-off has passed."""
+        if not self.has_only_failed or not self.may_retry(task_attempts):
+            return False
         return now >= self.last_update + timedelta(seconds=waits.retry_wait_seconds(len(self.rows)))
 
 
 def is_of_share(index: int, spot_share: int) -> bool:
-    """Whether a task is one of those whose first attempt runs on Fargate Spot.
-
-    Args:
-        index: its index in the spec, from 0.
-        spot_share: percentage of the tasks, 0 to 100.
-    """
+    """Whether the first attempt of a task, by its index from 0, runs on Fargate Spot: an even share in percent does."""
     return (index + 1) * spot_share // 100 > index * spot_share // 100
 
 
@@ -130,34 +107,19 @@ def task_states(rows: Iterable[TaskRow]) -> dict[str, TaskState]:
     by_name: defaultdict[str, list[TaskRow]] = defaultdict(list)
     for row in rows:
         by_name[row.task_name].append(row)
-    return {name: TaskState(name, tuple(sorted(own, key=lambda row: row.attempt))) for name, own in by_name.items()}
+    return {name: TaskState(tuple(sorted(own, key=lambda row: row.attempt))) for name, own in by_name.items()}
 
 
 def plan_launches(
     tasks: Sequence[TaskEntry], rows: Iterable[TaskRow], task_attempts: int, now: datetime
 ) -> list[Launch]:
-    """Decide what pattern 1's launcher launches now.
-
-    Args:
-        tasks: the spec's tasks.
-        rows: the run's rows.
-        task_attempts: attempts at a task whose job fails.
-        now: the time.
-
-    Returns:
-        A first attempt for each task without rows, another one for each failed task whose back-off has passed.
-    """
+    """Return what pattern 1's launcher launches now: tasks without rows, and failed tasks whose retry is due."""
     states = task_states(rows)
     launches = []
     for index, entry in enumerate(tasks):
         state = states.get(entry.name)
         if state is None:
             launches.append(Launch(entry, 1, index))
-        elif state.has_only_failed and state.may_retry(task_attempts) and state.retry_is_due(now):
+        elif state.retry_is_due(task_attempts, now):
             launches.append(Launch(entry, state.next_attempt, index))
     return launches
-
-
-def open_tasks(states: Iterable[TaskState]) -> int:
-    """Count the tasks that have an active attempt."""
-    return sum(state.is_open for state in states)

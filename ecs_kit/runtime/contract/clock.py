@@ -1,35 +1,20 @@
-"""The clock, an interface that tests replace."""
+"""The clock, and times as text."""
 
 from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import Protocol
 
 
-class Clock(Protocol):
-    """The clock that the runtime needs."""
-
-    def now(self) -> datetime:
-        """Return the time in UTC."""
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
-
-
-class SystemClock:
-    """The machine's clock."""
+class Clock:
+    """The machine's clock. Tests pass one of their own."""
 
     def now(self) -> datetime:
         """Return the time in UTC."""
         return datetime.now(UTC)
 
     def sleep(self, seconds: float) -> None:
-        """Wait.
-
-        Args:
-            seconds: how long; nothing happens for zero or less.
-        """
+        """Wait; not at all for zero or less."""
         if seconds > 0:
             time.sleep(seconds)
 
@@ -40,10 +25,6 @@ def to_iso(moment: datetime) -> str:
 
 
 def from_iso(text: str) -> datetime:
-    """Read an ISO 8601 time; without an offset it counts as UTC.
-
-    Raises:
-        ValueError: the text is no such time.
-    """
+    """Read an ISO 8601 time; without an offset it counts as UTC."""
     moment = datetime.fromisoformat(text)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

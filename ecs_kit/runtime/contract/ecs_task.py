@@ -12,21 +12,10 @@ from ecs_kit.runtime.contract.environment import Attempt, attempt_of
 
 @dataclass(frozen=True, slots=True)
 class EcsTask:
-    """One ECS task.
+    """One ECS task. The fields have ECS's names.
 
-    Args:
-        arn: its ARN.
-        last_status: `PROVISIONING`, … `RUNNING`, … `STOPPED`.
-        desired_status: `RUNNING` or `STOPPED`.
-        stop_code: ECS's `stopCode`; empty while it has none.
-        stopped_reason: ECS's `stoppedReason`, a sentence.
-        container_reason: a container's `reason`, for example `OutOfMemoryError: …`.
-        exit_code: the first exit code of a container that is not 0, else 0, else None.
-        created_at: when RunTask accepted it.
-        started_at: when its containers ran.
-        stopped_at: when it stopped.
-        group: its task group.
-        environment: the variables of its override.
+    `container_reason` is a container's `reason`, for example `OutOfMemoryError: …`. `exit_code` is the first exit code
+    of a container that is not 0, else 0, else None. `environment` has the variables of the task's override.
     """
 
     arn: str
@@ -39,7 +28,6 @@ class EcsTask:
     created_at: datetime | None = None
     started_at: datetime | None = None
     stopped_at: datetime | None = None
-    group: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -68,7 +56,6 @@ def to_ecs_task(description: Mapping[str, Any]) -> EcsTask:
     """Read one element of DescribeTasks' `tasks`."""
     containers: Sequence[Mapping[str, Any]] = description.get("containers", [])
     exit_codes = [container["exitCode"] for container in containers if container.get("exitCode") is not None]
-    reasons = [container["reason"] for container in containers if container.get("reason")]
     overrides: Sequence[Mapping[str, Any]] = description.get("overrides", {}).get("containerOverrides", [])
     variables = [variable for override in overrides for variable in override.get("environment", [])]
     return EcsTask(
@@ -77,12 +64,11 @@ def to_ecs_task(description: Mapping[str, Any]) -> EcsTask:
         desired_status=description.get("desiredStatus", ""),
         stop_code=description.get("stopCode") or "",
         stopped_reason=description.get("stoppedReason") or "",
-        container_reason=reasons[0] if reasons else "",
+        container_reason=next((container["reason"] for container in containers if container.get("reason")), ""),
         exit_code=next((code for code in exit_codes if code != 0), 0 if exit_codes else None),
         created_at=_utc(description.get("createdAt")),
         started_at=_utc(description.get("startedAt")),
         stopped_at=_utc(description.get("stoppedAt")),
-        group=description.get("group") or "",
         environment={variable["name"]: variable.get("value", "") for variable in variables},
     )
 

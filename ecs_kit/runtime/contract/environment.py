@@ -28,16 +28,9 @@ EXPIRES_AT = "KIT_EXPIRES_AT"
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt at one task of a run.
+    """One attempt, 1, 2, …, at one task of a run.
 
-    Args:
-        workflow_name: the run's workflow.
-        run_id: the run.
-        task_name: the entry of `taskList`.
-        number: 1, 2, …
-        source_bucket: bucket of its source object; empty where it is not known.
-        source_key: key of its source object; empty where it is not known.
-        expires_at: when DynamoDB may delete its row, in seconds since 1970; None for never.
+    The source is empty where it is not known. DynamoDB may delete the row after `expires_at`, in seconds since 1970.
     """
 
     workflow_name: str
@@ -50,12 +43,7 @@ class Attempt:
 
 
 def override(attempt: Attempt, deadline: str) -> dict[str, str]:
-    """Return the variables of one attempt's container override.
-
-    Args:
-        attempt: the attempt.
-        deadline: the run's deadline, ISO 8601.
-    """
+    """Return the variables of one attempt's container override; the run's deadline is in ISO 8601."""
     return {
         WORKFLOW_NAME: attempt.workflow_name,
         RUN_ID: str(attempt.run_id),

@@ -15,12 +15,7 @@ class KitError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One invalid value of a spec.
-
-    Args:
-        path: JSON path of the value, for example `$.taskList[3].taskName`.
-        reason: what is wrong there and what is expected.
-    """
+    """One invalid value of a spec: its JSON path, such as `$.taskList[3].taskName`, and what is expected there."""
 
     path: str
     reason: str
@@ -71,7 +66,6 @@ class SettingsInvalid(KitError):
     """The settings of a Lambda function or a task are missing or malformed."""
 
     def __init__(self, variable: str, reason: str) -> None:
-        self.variable = variable
         super().__init__(f"environment variable {variable}: {reason}")
 
 

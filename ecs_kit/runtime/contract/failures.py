@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ecs_kit.runtime.contract.ecs_task import EcsTask
-from ecs_kit.runtime.contract.records import TaskRow
+from ecs_kit.runtime.contract.records import Failure, TaskRow
 
 
 class FailureKind(StrEnum):
@@ -46,9 +46,9 @@ BUSY_TEXT = re.compile(
     r"capacity is unavailable|rate exceeded|limit ?exceeded|reached the limit|throttl|too many|slow down|temporarily",
     re.IGNORECASE,
 )
-"""Throttling and lack of capacity also come as InvalidParameterException and ClientException with such a message. The
-account's quota of vCPUs or tasks comes in `failures[]`, too, and frees up when other tasks end: "You've reached the
-limit on the number of vCPUs you can run concurrently"."""
+"""Throttling and lack of capacity also come as InvalidParameterException and ClientException with such a message. A
+full quota, which frees up when other tasks end, also comes in `failures[]`: "You've reached the limit on the number of
+vCPUs you can run concurrently"."""
 
 BUSY_FAILURE = re.compile(rf"RESOURCE:|AGENT|capacity|{BUSY_TEXT.pattern}", re.IGNORECASE)
 """Transient reasons in RunTask's `failures[]`. Source:
@@ -65,16 +65,10 @@ https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.htm
 _NOT_PLACED = ("AmazonECS.Unknown", "ECS.Unknown")
 """Step Functions' error names for a RunTask that answered with `failures[]`."""
 
-_INFRASTRUCTURE_STOP_CODES = frozenset(
-    {"TaskFailedToStart", "SpotInterruption", "TerminationNotice", "InfrastructureHealth"}
-)
+_INFRASTRUCTURE_STOP_CODES = {"TaskFailedToStart", "SpotInterruption", "TerminationNotice", "InfrastructureHealth"}
 """Source: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html (`stopCode`)."""
 
-_INFRASTRUCTURE_CODES = _INFRASTRUCTURE_STOP_CODES | {
-    Code.TASK_MISSING,
-    Code.HOST_LOST,
-    *_NOT_PLACED,
-}
+_INFRASTRUCTURE_CODES = _INFRASTRUCTURE_STOP_CODES | {Code.TASK_MISSING, Code.HOST_LOST, *_NOT_PLACED}
 
 INFRASTRUCTURE_RETRIES = 3
 """Retries of a task that ECS never started, or whose host or Spot capacity was lost."""
@@ -85,38 +79,8 @@ _HOST_LOST = re.compile(r"spot task|spot interruption|host ec2|host was|terminat
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """Why an ECS task counts as failed.
-
-    Args:
-        code: one of `Code` or a stop code of ECS.
-        text: what happened, for a reader.
-        stopped_reason: ECS's own sentence, if there is one.
-        exit_code: the container's exit code, if there is one.
-        stop_code: ECS's `stopCode`, if there is one.
-    """
-
-    code: str
-    text: str
-    stopped_reason: str | None = None
-    exit_code: int | None = None
-    stop_code: str | None = None
-
-    @property
-    def error(self) -> str:
-        """The `error` attribute of the row."""
-        return f"{self.code}: {self.text}"
-
-
-@dataclass(frozen=True, slots=True)
 class StateFailure:
-    """Why the state `RunTask` of pattern 2 failed.
-
-    Args:
-        kind: what failed.
-        failure: why; meaningless where `kind` is `BUSY`.
-        ecs_task_arn: the ECS task; empty where ECS started none, and on a time-out, which names none.
-    """
+    """Why the state `RunTask` of pattern 2 failed; no ARN where ECS started no task, and on a time-out."""
 
     kind: FailureKind
     failure: Failure
@@ -130,9 +94,9 @@ def of_stopped_task(task: EcsTask) -> Failure:
     exit code; exit code 0 without a recorded result.
     """
     detail = f" ({task.container_reason})" if task.container_reason else ""
-    # ECS often says the same of the task and of its container.
     stopped = task.stopped_reason or "the ECS task stopped"
-    stopped += "" if task.container_reason in stopped else detail
+    if task.container_reason not in stopped:  # ECS often says the same of the task and of its container
+        stopped += detail
 
     def failure(code: str, text: str) -> Failure:
         return Failure(code, text, task.stopped_reason or None, task.exit_code, task.stop_code or None)
@@ -151,9 +115,7 @@ def of_stopped_task(task: EcsTask) -> Failure:
 def of_state(error: str, cause: str) -> StateFailure:
     """Classify a failure of `ecs:runTask.sync`.
 
-    Args:
-        error: the error's name.
-        cause: JSON where a task was started or not placed, else a sentence; it may be truncated.
+    Its cause is JSON where a task was started or not placed, else a sentence; it may be truncated.
     """
     arn = _text_of("TaskArn", cause)
     if error == "States.Timeout":
@@ -179,14 +141,7 @@ def of_state(error: str, cause: str) -> StateFailure:
 
 
 def retry_is_allowed(last: FailureKind, *, job: int, infrastructure: int, task_attempts: int) -> bool:
-    """Whether a task is retried after all its attempts failed.
-
-    Args:
-        last: the kind of the last failure.
-        job: attempts whose job failed.
-        infrastructure: attempts that ECS never started, or whose host or Spot capacity was lost.
-        task_attempts: attempts at a task whose job fails.
-    """
+    """Whether a task is retried after all its attempts failed: by the last failure, and the number of each kind."""
     if last is FailureKind.INFRASTRUCTURE:
         return infrastructure <= INFRASTRUCTURE_RETRIES
     return last is FailureKind.JOB and job < task_attempts

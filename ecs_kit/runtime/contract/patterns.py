@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 STEP_FUNCTIONS = "AWS Step Functions"
 """`startedBy` of every ECS task that `ecs:runTask.sync` starts."""
-
-
-class Starter(StrEnum):
-    """Who starts a run's ECS tasks, and retries them."""
-
-    LAUNCHER = "launcher"
-    STATE_MACHINE = "state machine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,21 +13,14 @@ class Pattern:
     """One pattern.
 
     Args:
-        number: its number in configuration and names.
-        starter: who starts its ECS tasks and retries them.
+        has_launcher: whether the Task Launcher starts and retries the ECS tasks; else the state machine does.
     """
 
-    number: int
-    starter: Starter
-
-    @property
-    def has_launcher(self) -> bool:
-        """Whether the Task Launcher starts the tasks."""
-        return self.starter is Starter.LAUNCHER
+    has_launcher: bool
 
     def started_by(self, run_id: int) -> str:
         """Return `startedBy` of a run's ECS tasks, by which they are found."""
         return str(run_id) if self.has_launcher else STEP_FUNCTIONS
 
 
-PATTERNS = {pattern.number: pattern for pattern in (Pattern(1, Starter.LAUNCHER), Pattern(2, Starter.STATE_MACHINE))}
+PATTERNS = {1: Pattern(has_launcher=True), 2: Pattern(has_launcher=False)}

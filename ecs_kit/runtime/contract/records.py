@@ -1,17 +1,19 @@
-"""The items of the two tables as typed records, and their DynamoDB JSON."""
+"""The items of the two tables: typed records, their one constructor, and their DynamoDB JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar, get_args, get_type_hints
 
+from ecs_kit.runtime.contract.clock import to_iso
+from ecs_kit.runtime.contract.environment import Attempt
 from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
 
 Item = Mapping[str, Any]
 """An item as DynamoDB JSON, for example `{"attempt": {"N": "1"}}`."""
-
 
 SUMMARY_HASH_KEY = "workflow_name"
 SUMMARY_RANGE_KEY = "workflow_run_id"
@@ -24,38 +26,20 @@ OPEN_RUNS_INDEX = "open_runs"
 OPEN_RUNS_KEY = "open_since"
 EXPIRY_ATTRIBUTE = "expires_at"
 
+LONGEST_REASON = 2000
+"""Characters of an `error` or a `stopped_reason`. A job's exception text may exceed the limit of a DynamoDB item
+(400 KB) or of a Step Functions payload (256 KiB). The log has all of it."""
+
+NOT_STARTED = "not-started/"
+"""Prefix of the `ecs_task_id` of an attempt that ECS never accepted."""
+
+FAILURE_ATTRIBUTES = ("error", "stopped_reason", "stop_code", "exit_code", "start_time")
+"""Attributes of a failed row whose first value is never overwritten."""
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """One run: an item of the summary table. The names of the fields are those of the attributes.
-
-    Args:
-        workflow_name: partition key.
-        workflow_run_id: sort key.
-        status: the run's status.
-        number_of_tasks: length of the spec's `taskList`.
-        execution_arn: the execution that owns the run.
-        start_time: ISO 8601, UTC, as all times here.
-        update_time: last write.
-        end_time: when the run ended; one that was ended early gets it once its ECS tasks are stopped.
-        completed_tasks: tasks with a completed attempt.
-        failed_tasks: tasks that failed and are not retried.
-        running_tasks: all others.
-        launching_ended: nothing more will be launched.
-        workflow_specs: the spec as JSON; without its `taskList` where it is longer than 3 KB.
-        settings: the settings at registration, for `Settings.of_run`; no later deployment changes them.
-        open_since: its start while it has no `end_time`: the key of the sparse index of open runs.
-        waiting_since: since when ECS has had no capacity for its next task; None while it has.
-        waiting_reason: what ECS said last.
-        launch_asked: pattern 1: when the launcher last called RunTask.
-        launch_after: pattern 1: when it retries.
-        waiting_until: pattern 2: when the last of its waiting tasks retries.
-        on_demand_first: pattern 1 with `spotShare`: whether on-demand capacity is tried first, Spot second. It changes
-            with `capacity_waits` alone, as the client tokens do.
-        capacity_waits: how often it has waited for capacity.
-        wait_events: pattern 2: history events that these waits and retries have used.
-        expires_at: when DynamoDB may delete its items, in seconds since 1970; None for never.
-    """
+    """One run: an item of the summary table. `docs/records.md` describes the fields, which are the attributes."""
 
     workflow_name: str
     workflow_run_id: int
@@ -77,35 +61,40 @@ class Summary:
     launch_asked: str | None = None
     launch_after: str | None = None
     waiting_until: str | None = None
+    # Changes with `capacity_waits` alone, as the client tokens do.
     on_demand_first: bool = False
     capacity_waits: int = 0
     wait_events: int = 0
     expires_at: int | None = None
 
+    def attempt(self, task_name: str, number: int, source_bucket: str = "", source_key: str = "") -> Attempt:
+        """Return an attempt at one of the run's tasks."""
+        run = (self.workflow_name, self.workflow_run_id)
+        return Attempt(*run, task_name, number, source_bucket, source_key, self.expires_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an ECS task counts as failed.
+
+    `code` is one of `failures.Code` or a stop code of ECS, `text` is for a reader. The others are ECS's own.
+    """
+
+    code: str
+    text: str
+    stopped_reason: str | None = None
+    exit_code: int | None = None
+    stop_code: str | None = None
+
+    @property
+    def error(self) -> str:
+        """The `error` attribute of the row."""
+        return f"{self.code}: {self.text}"
+
 
 @dataclass(frozen=True, slots=True)
 class TaskRow:
-    """One attempt at a task: an item of the details table. The names of the fields are those of the attributes.
-
-    Args:
-        workflow_run_id: partition key.
-        ecs_task_id: sort key: the ECS task's ARN, or `not_started_id`.
-        workflow_name: the run's workflow.
-        task_name: the entry of `taskList`.
-        attempt: 1, 2, …
-        status: the attempt's status.
-        start_time: ISO 8601, UTC: when it was submitted, later when its job began.
-        update_time: last write.
-        exec_time_in_seconds: how long the job ran.
-        source_uri: the object copied, `s3://…`.
-        target_uri: the copy, `s3://…`.
-        error: what went wrong, `<code>: <text>`.
-        stopped_reason: ECS's own reason for the stop.
-        stop_code: ECS's own code for it.
-        exit_code: the container's exit code.
-        log_stream: stream in the task log group.
-        expires_at: when DynamoDB may delete the item, in seconds since 1970; None for never.
-    """
+    """One attempt: an item of the details table. `docs/records.md` describes the fields, which are the attributes."""
 
     workflow_run_id: int
     ecs_task_id: str
@@ -130,6 +119,21 @@ class TaskRow:
         """Whether ECS accepted this attempt."""
         return not self.ecs_task_id.startswith(NOT_STARTED)
 
+    def failed(self, failure: Failure, now: datetime) -> TaskRow:
+        """Return the row as `Failed`, with the reasons that it lacks."""
+        return replace(
+            self,
+            status=TaskStatus.FAILED,
+            update_time=to_iso(now),
+            error=self.error or failure.error,
+            # A terminal row without a reason of ECS gets ours, so that it is not described for ever.
+            stopped_reason=self.stopped_reason
+            or failure.stopped_reason
+            or (failure.text if self.status.is_final else None),
+            stop_code=self.stop_code or failure.stop_code,
+            exit_code=failure.exit_code if self.exit_code is None else self.exit_code,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -140,18 +144,58 @@ class Counts:
     running: int
 
 
-LONGEST_REASON = 2000
-"""Characters of an `error` or a `stopped_reason`. A job's exception text may exceed the limit of a DynamoDB item
-(400 KB) or of a Step Functions payload (256 KiB). The log has all of it."""
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a task's result and the log of its container go."""
 
-_REASONS = ("error", "stopped_reason")
+    bucket: str
+    prefix: str
+    log_stream_prefix: str
+    container_name: str
 
-NOT_STARTED = "not-started/"
+    def key(self, attempt: Attempt) -> str:
+        """Return `<prefix>/<workflow>/<run>/<task>/<the object's base name>`: a retry overwrites, never duplicates."""
+        name = attempt.source_key.rsplit("/", 1)[-1]
+        return f"{self.prefix}/{attempt.workflow_name}/{attempt.run_id}/{attempt.task_name}/{name}"
+
+    def log_stream(self, ecs_task_arn: str) -> str:
+        """Return the CloudWatch log stream of an ECS task.
+
+        Source: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_awslogs.html
+        """
+        return f"{self.log_stream_prefix}/{self.container_name}/{ecs_task_arn.rsplit('/', 1)[-1]}"
 
 
-def not_started_id(task_name: str, attempt: int) -> str:
-    """Return the `ecs_task_id` of an attempt that ECS never accepted."""
-    return f"{NOT_STARTED}{task_name}/{attempt}"
+def new_row(
+    attempt: Attempt,
+    target: Target,
+    status: TaskStatus,
+    *,
+    ecs_task_arn: str,
+    now: datetime,
+    start: datetime | None = None,
+    failure: Failure | None = None,
+) -> TaskRow:
+    """Make the row of an attempt; `ecs_task_arn` is empty where ECS started no task, `start` is now if not given."""
+    source = f"s3://{attempt.source_bucket}/{attempt.source_key}"
+    return TaskRow(
+        workflow_run_id=attempt.run_id,
+        ecs_task_id=ecs_task_arn or f"{NOT_STARTED}{attempt.task_name}/{attempt.number}",
+        workflow_name=attempt.workflow_name,
+        task_name=attempt.task_name,
+        attempt=attempt.number,
+        status=status,
+        start_time=to_iso(start or now),
+        update_time=to_iso(now),
+        source_uri=source if attempt.source_bucket and attempt.source_key else None,
+        target_uri=f"s3://{target.bucket}/{target.key(attempt)}" if attempt.source_key else None,
+        error=failure.error if failure else None,
+        stopped_reason=failure.stopped_reason if failure else None,
+        stop_code=failure.stop_code if failure else None,
+        exit_code=failure.exit_code if failure else None,
+        log_stream=target.log_stream(ecs_task_arn) if ecs_task_arn else None,
+        expires_at=attempt.expires_at,
+    )
 
 
 def attribute(value: object) -> dict[str, Any]:
@@ -163,28 +207,21 @@ def attribute(value: object) -> dict[str, Any]:
 
 def to_item(record: Summary | TaskRow) -> dict[str, Any]:
     """Return a record as an item; None is left out, reasons that are too long are truncated."""
-    values = ((field.name, getattr(record, field.name)) for field in fields(record))
-    return {
-        name: attribute(_shortened(value) if name in _REASONS else value) for name, value in values if value is not None
-    }
-
-
-def to_summary(item: Item) -> Summary:
-    """Read an item of the summary table."""
-    return _read(Summary, item)
-
-
-def to_task_row(item: Item) -> TaskRow:
-    """Read an item of the details table."""
-    return _read(TaskRow, item)
+    values = {field.name: getattr(record, field.name) for field in fields(record)}
+    for name in ("error", "stopped_reason"):
+        if len(values.get(name) or "") > LONGEST_REASON:
+            values[name] = values[name][: LONGEST_REASON - 1] + "…"
+    return {name: attribute(value) for name, value in values.items() if value is not None}
 
 
 R = TypeVar("R", Summary, TaskRow)
 
 
-def _read(record: type[R], item: Item) -> R:
-    """Read an item by the types of the record's fields. A required value that is absent is empty, zero or the status
-    `Running`."""
+def from_item(record: type[R], item: Item) -> R:
+    """Read an item by the types of the record's fields.
+
+    A required value that is absent is empty, zero or the status `Running`.
+    """
     kinds = _KINDS[record]
     values: dict[str, Any] = {}
     for field in fields(record):
@@ -203,7 +240,3 @@ def _without_none(record: type[Any]) -> dict[str, Any]:
 
 _KINDS = {record: _without_none(record) for record in (Summary, TaskRow)}
 """The type of each field, without its `| None`."""
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= LONGEST_REASON else text[: LONGEST_REASON - 1] + "…"

@@ -14,15 +14,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def run_id(start_time: datetime | str, execution_arn: str) -> int:
-    """Make the run id of an execution.
+    """Make the run id of an execution: its start in milliseconds since 1970 times 1000, plus three digits of a hash.
 
-    Args:
-        start_time: when the execution started; as text in ISO 8601.
-        execution_arn: the execution's ARN.
-
-    Returns:
-        The start in milliseconds since 1970 times 1000, plus three digits of the ARN's SHA-256. All arithmetic is on
-        integers: the result has 16 digits and stays under 2^53 until the year 2255.
+    All arithmetic is on integers. The id stays under 2^53 until the year 2255. Text is a time in ISO 8601.
     """
     moment = from_iso(start_time) if isinstance(start_time, str) else start_time
     milliseconds = (moment - _EPOCH) // timedelta(milliseconds=1)

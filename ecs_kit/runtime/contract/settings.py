@@ -13,13 +13,10 @@ from typing import Any, get_type_hints
 
 from ecs_kit.runtime.contract.errors import SettingsInvalid
 from ecs_kit.runtime.contract.patterns import PATTERNS, Pattern
-from ecs_kit.runtime.contract.rows import Target
+from ecs_kit.runtime.contract.records import Target
 from ecs_kit.runtime.contract.specs import INFRASTRUCTURE_ATTRIBUTES, Deployed
 
 VARIABLE = "KIT_SETTINGS"
-
-KEPT_ATTRIBUTE = "settings"
-"""Attribute of the summary table with the settings that a run keeps."""
 
 _KEPT = (
     "target_prefix",
@@ -52,10 +49,10 @@ class Settings:
         task_attempts: attempts at a task whose job fails, 1 to 10.
         task_timeout_seconds: how long one ECS task may run.
         run_timeout_seconds: how long a run may take, counted from its execution's start.
-        tolerated_failure_percentage: share of tasks that may fail in a run that still succeeds, 0 to 100.
+        tolerated_failure_percentage: share of tasks that may fail in a run that still succeeds.
         log_stream_prefix: `awslogs-stream-prefix` of the task definition.
         launch_type: `launchType` of RunTask, where no task runs on Fargate Spot.
-        spot_share: percentage of tasks whose first attempt runs on Fargate Spot, 0 to 100.
+        spot_share: percentage of tasks whose first attempt runs on Fargate Spot.
         max_concurrency: ECS tasks of a run at once; 0 for as many as the pattern can.
         record_retention_days: days after a run's deadline for which its items are kept; 0 for ever.
     """
@@ -138,30 +135,26 @@ class Settings:
 
         Args:
             kept: `kept` at the run's registration; None for a run of an earlier version.
-
-        Raises:
-            SettingsInvalid: it is malformed.
         """
-        if kept is None:
-            return self
-        data = _object(KEPT_ATTRIBUTE, kept)
-        own = {name: _typed(KEPT_ATTRIBUTE, data, name, type(getattr(self, name))) for name in _KEPT if name in data}
-        definition = _typed(KEPT_ATTRIBUTE, {_TASK_DEFINITION: self.task_definition, **data}, _TASK_DEFINITION, str)
+        data = json.loads(kept or "{}")
+        definition = data.get(_TASK_DEFINITION, self.task_definition)
+        own = {name: data[name] for name in _KEPT if name in data}
         return replace(self, infrastructure={**self.infrastructure, "taskDefinition": definition}, **own)
 
 
 def from_json(text: str) -> Settings:
-    """Read settings.
-
-    Args:
-        text: a JSON object with the fields of `Settings`; other keys are ignored.
+    """Read settings from a JSON object with the fields of `Settings`; other keys are ignored.
 
     Raises:
         SettingsInvalid: a key is missing or has a wrong type.
     """
-    data = _object(VARIABLE, text)
-    hints = get_type_hints(Settings)
-    values = {field.name: _typed(VARIABLE, data, field.name, hints[field.name]) for field in fields(Settings)}
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise SettingsInvalid(VARIABLE, f"is not JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise SettingsInvalid(VARIABLE, "must be a JSON object")
+    values = {name: _typed(data, name, hint) for name, hint in get_type_hints(Settings).items()}
     if values["pattern"] not in PATTERNS:
         raise SettingsInvalid(VARIABLE, f"key pattern must be one of {', '.join(map(str, PATTERNS))}")
     for name in INFRASTRUCTURE_ATTRIBUTES:
@@ -182,22 +175,12 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
     return from_json(text)
 
 
-def _object(variable: str, text: str) -> dict[str, Any]:
-    try:
-        data = json.loads(text)
-    except ValueError as error:
-        raise SettingsInvalid(variable, f"is not JSON: {error}") from error
-    if not isinstance(data, dict):
-        raise SettingsInvalid(variable, "must be a JSON object")
-    return data
+_JSON_TYPES: dict[object, type[Any]] = {int: int, str: str, tuple[str, ...]: list, Mapping[str, str]: dict}
 
 
-_JSON_TYPES: dict[object, type] = {int: int, str: str, tuple[str, ...]: list, Mapping[str, str]: dict}
-
-
-def _typed(variable: str, data: Mapping[str, Any], key: str, hint: object) -> Any:
+def _typed(data: Mapping[str, Any], key: str, hint: object) -> Any:
     expected = _JSON_TYPES[hint]
-    value = data.get(key)
+    value: Any = data.get(key)
     if type(value) is not expected:
-        raise SettingsInvalid(variable, f"key {key} must be of type {expected.__name__}, not {value!r}")
-    return tuple(data[key]) if expected is list else value
+        raise SettingsInvalid(VARIABLE, f"key {key} must be of type {expected.__name__}, not {value!r}")
+    return tuple(value) if expected is list else value

@@ -46,13 +46,7 @@ class Deployed:
 
 @dataclass(frozen=True, slots=True)
 class TaskEntry:
-    """One entry of `taskList`.
-
-    Args:
-        name: `taskName`, unique in the spec.
-        bucket: bucket of the source object; the entry's own or else the spec's.
-        key: key of the source object.
-    """
+    """One entry of `taskList`; `bucket` is its own or else the spec's."""
 
     name: str
     bucket: str
@@ -61,16 +55,7 @@ class TaskEntry:
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """A checked spec.
-
-    Args:
-        document: the JSON document, unchanged.
-        workflow_name: `workflowName`.
-        run_id: `workflowRunId` as a number, if the spec gives one.
-        tasks: the entries of `taskList`, in their order.
-        subnet_ids: ids in `subnetIdLiteral`.
-        security_group_ids: ids in `securityGroupId`.
-    """
+    """A checked spec; `document` is the unchanged JSON document."""
 
     document: Mapping[str, Any]
     workflow_name: str

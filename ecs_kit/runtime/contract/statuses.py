@@ -1,4 +1,4 @@
-"""The statuses in the two tables."""
+"""The statuses in the two tables. A terminal status never changes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class RunStatus(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether the status is terminal; a terminal status never changes."""
+        """Whether the status is terminal."""
         return self is not RunStatus.RUNNING
 
     @property
@@ -36,7 +36,7 @@ class TaskStatus(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether the status is terminal; a terminal status never changes."""
+        """Whether the status is terminal."""
         return self in (TaskStatus.COMPLETED, TaskStatus.FAILED)
 
 
@@ -45,7 +45,4 @@ EXECUTION_STATUSES = {
     "TIMED_OUT": RunStatus.TIMED_OUT,
     "ABORTED": RunStatus.ABORTED,
 }
-"""The run's status for each terminal status of an execution that did not succeed.
-
-Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html
-"""
+"""The run's status for each terminal status of an execution that did not succeed."""

@@ -21,178 +21,92 @@ from ecs_kit.runtime.contract.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """A retrier of the state machines: exponential back-off with factor 2 and full jitter.
-
-    Args:
-        attempts: `MaxAttempts`.
-        interval_seconds: `IntervalSeconds`.
-        max_delay_seconds: `MaxDelaySeconds`.
-    """
+    """A retrier of the state machines, with factor 2 and full jitter; `attempts` is `MaxAttempts`."""
 
     attempts: int
     interval_seconds: int
     max_delay_seconds: int
 
 
-RUN_TASK = Retry(attempts=6, interval_seconds=2, max_delay_seconds=60)
-"""Throttling of RunTask, and errors of ECS itself."""
-
-LAMBDA_SERVICE = Retry(attempts=8, interval_seconds=1, max_delay_seconds=30)
-"""Errors of Lambda itself."""
-
+# Retriers of the state machines.
+RUN_TASK = Retry(attempts=6, interval_seconds=2, max_delay_seconds=60)  # throttling of RunTask, errors of ECS itself
+LAMBDA_SERVICE = Retry(attempts=8, interval_seconds=1, max_delay_seconds=30)  # errors of Lambda itself
+# A `Pending` version, or one whose network interfaces Lambda creates again after weeks without a call: minutes.
 LAMBDA_NOT_READY = Retry(attempts=12, interval_seconds=5, max_delay_seconds=60)
-"""A `Pending` version, or one whose network interfaces Lambda creates again after weeks without a call: minutes."""
+FUNCTION_ERROR = Retry(attempts=5, interval_seconds=1, max_delay_seconds=20)  # transient errors of a function
+TABLE = Retry(attempts=10, interval_seconds=1, max_delay_seconds=30)  # errors of DynamoDB
 
-FUNCTION_ERROR = Retry(attempts=5, interval_seconds=1, max_delay_seconds=20)
-"""Transient errors of a function."""
+# Events of an execution's history.
+EVENTS = 25_000  # after which Step Functions ends an execution
+EVENTS_PER_POLL = 9  # `WaitForTasks`, `MonitorTasks` and the choice after it
+EVENTS_PER_LAUNCH = 7  # pattern 1: `LaunchTasks` and the choice after it
+EVENTS_PER_TASK = 8  # pattern 2: an iteration whose task completes at the first attempt: start, end, `RunTask`
+EVENTS_PER_FAILURE = 9  # added where the last attempt fails: `RecordFailure`, a choice, `TaskEnded`
+EVENTS_PER_ATTEMPT = 15  # added for a retry or a capacity wait: `RunTask` fails, `RecordFailure`, a choice, a wait
+EVENTS_PER_RETRY = 3  # added for each retry by the retrier of `RunTask`
+RESERVED_FOR_WAITS = 3_000  # kept free for capacity waits and for retries after infrastructure failures
+RESERVED = 100  # those of the first and last states, and of retried Lambda calls
+MOST_POLLS_AT_FULL_LENGTH = 1_400  # polls, each followed by a launch, that fit beside those of the first minutes
 
-TABLE = Retry(attempts=10, interval_seconds=1, max_delay_seconds=30)
-"""Errors of DynamoDB."""
-
-EVENTS = 25_000
-"""Events after which Step Functions ends an execution."""
-
-EVENTS_PER_POLL = 9
-"""One poll: `WaitForTasks`, `MonitorTasks` and the choice after it."""
-
-EVENTS_PER_LAUNCH = 7
-"""`LaunchTasks` and the choice after it, in pattern 1."""
-
-EVENTS_PER_TASK = 8
-"""A Map iteration whose task completes at the first attempt: its start and end, and `RunTask`."""
-
-EVENTS_PER_FAILURE = 9
-"""Added for a task of pattern 2 whose last attempt fails: `RecordFailure`, a choice, `TaskEnded`."""
-
-EVENTS_PER_ATTEMPT = 15
-"""Added for a retry or a capacity wait in pattern 2: `RunTask` fails, `RecordFailure`, a choice, a wait."""
-
-EVENTS_PER_RETRY = 3
-"""Added for each retry by the retrier of `RunTask`."""
-
-RESERVED_FOR_WAITS = 3_000
-"""Events kept free for capacity waits and for retries after infrastructure failures."""
-
-RESERVED = 100
-"""Events of an execution's first and last states, and of retried Lambda calls."""
-
+# Polls of a run.
 SHORTEST_WAIT_SECONDS = 1
+LONGEST_WAIT_SECONDS = 60  # unless its history needs a longer one
+LONGEST_WAIT_FOR_ROOM_SECONDS = 10  # the same while tasks of pattern 1 wait for others to end (`maxConcurrency`)
+WAIT_PER_AGE = 15  # the interval is the run's age divided by this: with the call it is within 10 % of its length
+FUNCTION_CALL_SECONDS = 330  # time-out of one Lambda call: the function's own 300 s, and some latency
+PAUSE_AFTER_POLL_FAILED_SECONDS = 20  # before the next poll, after the monitor failed despite all retries
+PAUSE_AFTER_MONITOR_FAILURE_SECONDS = 60  # before the next `RecordFailure`, after it failed despite all retries
 
-LONGEST_WAIT_SECONDS = 60
-"""Longest interval between two polls of a run, unless its history needs a longer one."""
-
-LONGEST_WAIT_FOR_ROOM_SECONDS = 10
-"""The same while tasks of pattern 1 wait for others to end (`maxConcurrency`)."""
-
-WAIT_PER_AGE = 15
-"""The interval is the run's age divided by this. With one call of the monitor it is within 10 % of the run's length."""
-
-FUNCTION_CALL_SECONDS = 330
-"""Time-out of one Lambda call: the function's own 300 s, and some latency."""
-
-PROVISIONING_ALLOWANCE_SECONDS = 300
-"""Added to a task's time limit in `TimeoutSeconds` of `RunTask`, which also counts provisioning. It is a last resort:
-the monitor stops a task at its limit."""
-
-PAUSE_AFTER_POLL_FAILED_SECONDS = 20
-"""Wait before the next poll, after the monitor failed despite all retries."""
-
-PAUSE_AFTER_MONITOR_FAILURE_SECONDS = 60
-"""Wait before `RecordFailure` is called again, after the monitor failed despite all retries."""
-
-LONGEST_RETRY_WAIT_SECONDS = 30
-
-LONGEST_BACKOFF_SECONDS = 10.0
-FIRST_BACKOFF_SECONDS = 0.5
-
+# Time limits of tasks. `RunTask` also counts provisioning; its `TimeoutSeconds` is a last resort.
+PROVISIONING_ALLOWANCE_SECONDS = 300  # added to a task's time limit in `TimeoutSeconds` of `RunTask`
+START_ALLOWANCE = timedelta(minutes=5)  # at most left out: from RunTask to the container's start, and to the job's
+STOP_ALLOWANCE = timedelta(seconds=10)  # for a task to end itself at its limit, before the monitor stops it
+STOPPED_WITHIN = timedelta(minutes=5)  # from StopTask to `STOPPED`: `stopTimeout`, at most 120 s, and ECS's own time
+# DescribeTasks is eventually consistent: an unknown task counts as lost only when its row is older than this.
 MISSING_COUNTS_AFTER = timedelta(minutes=5)
-"""DescribeTasks is eventually consistent: an unknown task counts as lost only when its row is older than this."""
 
-START_ALLOWANCE = timedelta(minutes=5)
-"""Longest time that a task's time limit leaves out: from RunTask to the container's start, from there to the job's."""
-
-STOP_ALLOWANCE = timedelta(seconds=10)
-"""Time that a task has to end itself at its limit, before the monitor stops it."""
-
-STOPPED_WITHIN = timedelta(minutes=5)
-"""Longest wait from StopTask until ECS reports `STOPPED`: the container's `stopTimeout`, 120 s at most, and ECS's own
-time."""
-
-ASKED_AGAIN_WITHIN = timedelta(seconds=150)
-"""Pattern 2: time from the end of a task's capacity wait until the monitor may record another one: the retrier of
-`RunTask` takes up to two minutes."""
-
-RETRY_EXPECTED_WITHIN = timedelta(minutes=15)
-"""Pattern 2: a failed task that its state machine has not retried within this time is not retried."""
-
-CAPACITY_RETRY_SECONDS = 20.0
-"""How long one call of the launcher retries while ECS has no capacity. Then the run waits."""
-
-CAPACITY_RETRY_WHILE_WAITING_SECONDS = 5.0
-"""The same in a run that has waited already."""
-
-ROUND_ROBIN_SECONDS = 60.0
-"""How long launches are retried in turn while none starts. After that, those with the most tries come first: else, with
-hundreds unanswered, none would reach `MOST_UNCERTAIN_TRIES` within one call."""
-
-RESERVE_SECONDS = 45.0
-"""Time reserved for the current call (25 s at most) and the writes after it."""
-
-LISTED_WITHIN_SECONDS = 2.0
-"""ListTasks is eventually consistent: a task that an unanswered call started may not be listed at once."""
-
-EMPTY_LISTINGS = 2
-"""Empty ListTasks answers in a row that prove a run's tasks stopped: ListTasks is eventually consistent."""
-
-PAUSE_BETWEEN_LISTINGS_SECONDS = 2.0
-
-FINALIZE_RESERVE_SECONDS = 15.0
-"""Time reserved for the writes after the last listing."""
-
-LONGEST_CAPACITY_WAIT_SECONDS = 900
+# Retries and capacity waits.
+LONGEST_RETRY_WAIT_SECONDS = 30
 FIRST_CAPACITY_WAIT_SECONDS = 10
-
-MOST_POLLS_AT_FULL_LENGTH = 1_400
-"""Polls, each followed by a launch, that fit a run's history beside those of its first minutes."""
-
+LONGEST_CAPACITY_WAIT_SECONDS = 900
+# Pattern 2: from the end of a task's capacity wait until its next one: the retrier of `RunTask` takes up to 2 minutes.
+ASKED_AGAIN_WITHIN = timedelta(seconds=150)
+# Pattern 2: a failed task that its state machine has not retried within this time is not retried.
+RETRY_EXPECTED_WITHIN = timedelta(minutes=15)
+# Iterations of an inline Map at once: https://docs.aws.amazon.com/step-functions/latest/dg/state-map-inline.html
 INLINE_MAP_CONCURRENCY = 40
-"""Concurrent iterations of an inline Map state. Source:
-https://docs.aws.amazon.com/step-functions/latest/dg/state-map-inline.html"""
+
+# One call of the launcher.
+FIRST_BACKOFF_SECONDS = 0.5
+LONGEST_BACKOFF_SECONDS = 10.0
+CAPACITY_RETRY_SECONDS = 20.0  # for which it retries while ECS has no capacity; then the run waits
+CAPACITY_RETRY_WHILE_WAITING_SECONDS = 5.0  # the same in a run that has waited already
+# For which launches are retried in turn while none starts. After that, those with the most tries come first: else, with
+# hundreds unanswered, none would reach `MOST_UNCERTAIN_TRIES` within one call.
+ROUND_ROBIN_SECONDS = 60.0
+RESERVE_SECONDS = 45.0  # for the current call of RunTask (25 s at most) and the writes after it
+LISTED_WITHIN_SECONDS = 2.0  # ListTasks is eventually consistent
+
+# The end of a run.
+EMPTY_LISTINGS = 2  # empty ListTasks answers in a row that prove that its tasks have stopped
+PAUSE_BETWEEN_LISTINGS_SECONDS = 2.0
+FINALIZE_RESERVE_SECONDS = 15.0  # for the writes after the last listing
 
 
 class Limits(Protocol):
     """The settings that limit the length of a task list."""
 
     @property
-    def task_attempts(self) -> int:
-        """Attempts at a task whose job fails."""
-
+    def task_attempts(self) -> int: ...  # noqa: D102
     @property
-    def run_timeout_seconds(self) -> int:
-        """How long a run may take."""
-
+    def run_timeout_seconds(self) -> int: ...  # noqa: D102
     @property
-    def spot_share(self) -> int:
-        """Percentage of tasks whose first attempt runs on Fargate Spot."""
+    def spot_share(self) -> int: ...  # noqa: D102
 
 
-def longest_wait_seconds(run_timeout_seconds: int) -> int:
-    """Return the longest interval between two polls of a run: 60 s, more where a run may take longer than 23 h.
-
-    Args:
-        run_timeout_seconds: time limit of the run.
-    """
-    return max(LONGEST_WAIT_SECONDS, math.ceil(run_timeout_seconds / MOST_POLLS_AT_FULL_LENGTH))
-
-
-def longest_wait_for_room_seconds(run_timeout_seconds: int) -> int:
-    """Return the longest interval between two launches of pattern 1 while tasks wait for others to end: 10 s, more
-    where a run may take longer than 3.9 h.
-
-    Args:
-        run_timeout_seconds: time limit of the run.
-    """
-    return max(LONGEST_WAIT_FOR_ROOM_SECONDS, math.ceil(run_timeout_seconds / MOST_POLLS_AT_FULL_LENGTH))
+def longest_wait_seconds(run_timeout_seconds: int, otherwise: int = LONGEST_WAIT_SECONDS) -> int:
+    """Return the longest interval between two polls of a run: longer than `otherwise` where a run may take long."""
+    return max(otherwise, math.ceil(run_timeout_seconds / MOST_POLLS_AT_FULL_LENGTH))
 
 
 def polls(run_timeout_seconds: int, longest: int) -> int:
@@ -248,54 +162,41 @@ def capacity_wait_seconds(waited_seconds: float) -> int:
     return int(max(FIRST_CAPACITY_WAIT_SECONDS, min(LONGEST_CAPACITY_WAIT_SECONDS, waited_seconds)))
 
 
-def events_for_waits(settings: Settings, number_of_tasks: int, completed_tasks: int, failed_tasks: int) -> int:
+def events_for_waits(settings: Settings, summary: Summary) -> int:
     """Return how many history events a run's capacity waits and retries may use.
 
-    Args:
-        settings: the run's settings.
-        number_of_tasks: the run's tasks.
-        completed_tasks: those of them that have completed.
-        failed_tasks: those of them that have failed; the others may fail at every attempt.
+    Its tasks that have not ended may fail at every attempt.
     """
-    open_tasks = number_of_tasks - completed_tasks - failed_tasks
+    open_tasks = summary.number_of_tasks - summary.completed_tasks - summary.failed_tasks
     of_tasks = (
-        completed_tasks * EVENTS_PER_TASK
-        + failed_tasks * (EVENTS_PER_TASK + EVENTS_PER_FAILURE)
+        summary.completed_tasks * EVENTS_PER_TASK
+        + summary.failed_tasks * (EVENTS_PER_TASK + EVENTS_PER_FAILURE)
         + open_tasks * (events_of_failed_task(settings) + _events_of_first_wait(settings))
     )
     return max(2 * EVENTS_PER_ATTEMPT, _left_to_tasks(settings) - of_tasks)
 
 
 def rationed_wait_seconds(
-    wait_seconds: int,
-    settings: Settings,
-    *,
-    number_of_tasks: int,
-    completed_tasks: int,
-    failed_tasks: int,
-    wait_events: int,
-    events_per_wait: int,
-    remaining_seconds: float,
+    wait_seconds: int, settings: Settings, summary: Summary, *, events: int, remaining_seconds: float
 ) -> int:
     """Return a task's capacity wait in pattern 2, so that the history lasts until the run's deadline.
 
     With fewer events left, the wait approaches the length at which they last if every iteration waits for the rest of
     the run. It has that length once half of them are used.
 
+    The summary has this wait's events counted, so that concurrent waits see each other, which spreads them.
+
     Args:
         wait_seconds: from `capacity_wait_seconds`, with jitter.
         settings: the run's settings.
-        number_of_tasks: the run's tasks.
-        completed_tasks: those of them that have completed.
-        failed_tasks: those of them that have failed; the others may fail at every attempt.
-        wait_events: events that capacity waits and retries have used, this wait included.
-        events_per_wait: events of this wait.
+        summary: the run's item.
+        events: events of this wait.
         remaining_seconds: time until the deadline.
     """
-    budget = events_for_waits(settings, number_of_tasks, completed_tasks, failed_tasks)
-    left = max(events_per_wait, budget - wait_events)
-    lasting = remaining_seconds * concurrency(settings, number_of_tasks) * events_per_wait / left
-    share = min(1.0, 2 * wait_events / budget)
+    budget = events_for_waits(settings, summary)
+    left = max(events, budget - summary.wait_events)
+    lasting = remaining_seconds * concurrency(settings, summary.number_of_tasks) * events / left
+    share = min(1.0, 2 * summary.wait_events / budget)
     return int(max(wait_seconds, min(share * lasting, remaining_seconds)))
 
 
@@ -304,13 +205,7 @@ def wait_seconds(summary: Summary, now: datetime, settings: Settings, *, is_idle
 
     It is 1 s at first and a fifteenth of the run's age later, at most 60 s, so that the end is noticed within 10 % of
     the run's length. While tasks of pattern 1 wait because of `max_concurrency`, it is at most 16 s in a run of 6 h.
-    While all of them wait for capacity, it lasts until the launcher retries.
-
-    Args:
-        summary: the run's item.
-        now: the time.
-        settings: the run's settings.
-        is_idle: whether no attempt is active.
+    While all of them wait for capacity and no attempt is active (`is_idle`), it lasts until the launcher retries.
     """
     by_age = int((now - from_iso(summary.start_time)).total_seconds()) // WAIT_PER_AGE
     longest = longest_wait_seconds(settings.run_timeout_seconds)
@@ -318,8 +213,13 @@ def wait_seconds(summary: Summary, now: datetime, settings: Settings, *, is_idle
         if summary.launch_after is not None:
             until = math.ceil((from_iso(summary.launch_after) - now).total_seconds())
             return max(SHORTEST_WAIT_SECONDS, until if is_idle else min(until, by_age, longest))
-        longest = longest_wait_for_room_seconds(settings.run_timeout_seconds)
+        longest = longest_wait_seconds(settings.run_timeout_seconds, LONGEST_WAIT_FOR_ROOM_SECONDS)
     return max(SHORTEST_WAIT_SECONDS, min(longest, by_age))
+
+
+def capacity_wait(since: str | None, reason: str | None) -> str:
+    """Say since when a run has waited for capacity, and what ECS said last; empty where it does not wait."""
+    return f"waiting for capacity since {since}: {reason}" if since else ""
 
 
 def retry_wait_seconds(attempts: int) -> int:

@@ -18,12 +18,7 @@ TASKS_PER_DESCRIBE = 100
 
 
 class EcsTasks:
-    """The ECS tasks of one cluster.
-
-    Args:
-        client: ECS client.
-        cluster: the cluster's name.
-    """
+    """The ECS tasks of one cluster."""
 
     def __init__(self, client: ECSClient, cluster: str) -> None:
         self._client = client
@@ -37,11 +32,11 @@ class EcsTasks:
         """
         found: dict[str, EcsTask] = {}
         missing: set[str] = set()
-        for batch in _batches(arns, TASKS_PER_DESCRIBE):
+        every = list(arns)
+        for first in range(0, len(every), TASKS_PER_DESCRIBE):
+            batch = every[first : first + TASKS_PER_DESCRIBE]
             answer = self._client.describe_tasks(cluster=self._cluster, tasks=batch)
-            for description in answer.get("tasks", []):
-                task = to_ecs_task(description)
-                found[task.arn] = task
+            found |= {task.arn: task for task in map(to_ecs_task, answer.get("tasks", []))}
             missing |= {failure["arn"] for failure in answer.get("failures", []) if failure.get("reason") == "MISSING"}
         return found, frozenset(missing)
 
@@ -54,13 +49,25 @@ class EcsTasks:
         """
         return self._list({} if started_by is None else {"startedBy": started_by})
 
-    def stopped(self, family: str) -> Iterator[str]:
-        """Return the ARNs of the stopped tasks of a family, for as long as ECS keeps them: an hour at least.
+    def running_of_run(self, pattern: Pattern, run_id: int, workflow_name: str) -> dict[str, EcsTask]:
+        """Return a run's tasks that have not been told to stop, by ARN."""
+        return self._of_run(self.running(pattern.started_by(run_id)), run_id, workflow_name)
 
-        Args:
-            family: of their task definition, all revisions.
+    def stopped_of_run(self, family: str, run_id: int, workflow_name: str) -> dict[str, EcsTask]:
+        """Return a run's tasks that have stopped or been told to, by ARN. ECS keeps them for an hour at least.
+
+        They are listed by the family of their task definition, all revisions.
         """
-        return self._list({"family": family, "desiredStatus": "STOPPED"})
+        return self._of_run(self._list({"family": family, "desiredStatus": "STOPPED"}), run_id, workflow_name)
+
+    def stop(self, arn: str, reason: str) -> None:
+        """Stop a task. One that ECS no longer knows counts as stopped. ECS keeps 255 characters of the reason."""
+        try:
+            self._client.stop_task(cluster=self._cluster, task=arn, reason=reason[:255])
+        except ClientError as error:
+            details = error.response.get("Error", {})
+            if details.get("Code") != "InvalidParameterException" or "not found" not in details.get("Message", ""):
+                raise
 
     def _list(self, filters: dict[str, Any]) -> Iterator[str]:
         while True:
@@ -70,54 +77,7 @@ class EcsTasks:
                 return
             filters = {**filters, "nextToken": page["nextToken"]}
 
-    def running_of_run(self, pattern: Pattern, run_id: int, workflow_name: str) -> dict[str, EcsTask]:
-        """Find a run's tasks that have not been told to stop, in ECS alone.
-
-        They are listed by `startedBy`. Two workflows may use one run id, so the task's own environment decides.
-
-        Returns:
-            The tasks by ARN.
-        """
-        return self._of_run(self.running(pattern.started_by(run_id)), run_id, workflow_name)
-
-    def stopped_of_run(self, family: str, run_id: int, workflow_name: str) -> dict[str, EcsTask]:
-        """Find a run's stopped tasks, in ECS alone.
-
-        Args:
-            family: of their task definition.
-            run_id: the run.
-            workflow_name: its workflow.
-
-        Returns:
-            The tasks by ARN.
-        """
-        return self._of_run(self.stopped(family), run_id, workflow_name)
-
     def _of_run(self, arns: Iterable[str], run_id: int, workflow_name: str) -> dict[str, EcsTask]:
+        """Two workflows may use one run id, so the task's own environment decides."""
         found, _ = self.describe(arns)
         return {arn: task for arn, task in found.items() if task.run == (workflow_name, run_id)}
-
-    def stop(self, arn: str, reason: str) -> None:
-        """Stop a task. One that ECS no longer knows counts as stopped.
-
-        Args:
-            arn: the task.
-            reason: becomes its `stoppedReason`; ECS keeps 255 characters.
-        """
-        try:
-            self._client.stop_task(cluster=self._cluster, task=arn, reason=reason[:255])
-        except ClientError as error:
-            details = error.response.get("Error", {})
-            if details.get("Code") != "InvalidParameterException" or "not found" not in details.get("Message", ""):
-                raise
-
-
-def _batches(items: Iterable[str], size: int) -> Iterator[list[str]]:
-    batch: list[str] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

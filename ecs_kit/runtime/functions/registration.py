@@ -22,29 +22,15 @@ from ecs_kit.runtime.functions import spec_check
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """The execution that made a call.
-
-    Args:
-        arn: its ARN.
-        start_time: when it started.
-        redrive_count: how often it was redriven.
-    """
+    """The execution that made a call."""
 
     arn: str
     start_time: datetime
-    redrive_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """A registered run.
-
-    Args:
-        summary: its stored item.
-        spec: its checked spec.
-        settings: its settings at registration.
-        deadline: its deadline, ISO 8601.
-    """
+    """A registered run: its stored item, its checked spec, its settings at registration, its deadline (ISO 8601)."""
 
     summary: Summary
     spec: Spec
@@ -59,16 +45,13 @@ def to_execution(payload: Mapping[str, Any]) -> Execution:
         PayloadInvalid: it is missing or malformed.
         RedriveRefused: the execution was redriven.
     """
-    given = payload.get("execution")
+    given: Any = payload.get("execution")
     try:
-        execution = Execution(
-            arn=given["arn"],  # type: ignore[index]  # what is no mapping raises TypeError
-            start_time=from_iso(given["startTime"]),  # type: ignore[index]
-            redrive_count=int(given.get("redriveCount") or 0),  # type: ignore[union-attr]
-        )
+        execution = Execution(given["arn"], from_iso(given["startTime"]))
+        redrive_count = int(given.get("redriveCount") or 0)
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise PayloadInvalid(f"execution is {given!r}, not an object with arn and startTime") from error
-    if execution.redrive_count > 0:
+    if redrive_count > 0:
         raise RedriveRefused(execution.arn)
     return execution
 
@@ -76,13 +59,8 @@ def to_execution(payload: Mapping[str, Any]) -> Execution:
 def register(payload: Mapping[str, Any], *, settings: Settings, summaries: SummaryTable, clock: Clock) -> Registration:
     """Check a run's spec and put its summary row, unless this execution has done so already.
 
-    A registered run keeps its settings: its spec is not checked again after a deployment.
-
-    Args:
-        payload: `execution` and `spec`.
-        settings: the deployed pattern.
-        summaries: the summary table.
-        clock: the time.
+    A registered run keeps its settings: its spec is not checked again after a deployment. The payload has `execution`
+    and `spec`.
 
     Raises:
         PayloadInvalid, RedriveRefused, SpecRefused, RunIdInUse: nothing was written.
@@ -95,7 +73,7 @@ def register(payload: Mapping[str, Any], *, settings: Settings, summaries: Summa
     if found is not None and found.execution_arn == execution.arn:
         return _registration(found, spec, settings)
     spec_check.check_deployed(spec, settings.deployed)
-    check_history(settings, len(spec.tasks))
+    _check_history(settings, len(spec.tasks))
     start = to_iso(execution.start_time)
     summary = Summary(
         workflow_name=spec.workflow_name,
@@ -115,30 +93,20 @@ def register(payload: Mapping[str, Any], *, settings: Settings, summaries: Summa
     return _registration(summary, spec, settings)
 
 
-def check_history(settings: Settings, number_of_tasks: int) -> None:
-    """Refuse a task list that exceeds the history of pattern 2's execution.
-
-    Raises:
-        SpecRefused: with the limit and what to do.
-    """
-    reason = None if settings.capabilities.has_launcher else waits.reason_to_refuse(settings, number_of_tasks)
-    if reason is not None:
-        raise SpecRefused([Problem("$.taskList", reason)])
-
-
 def deadline_of(summary: Summary, settings: Settings) -> datetime:
-    """Return a run's deadline.
-
-    Args:
-        summary: the run's item.
-        settings: the run's settings.
-    """
+    """Return a run's deadline, by its own settings."""
     return from_iso(summary.start_time) + timedelta(seconds=settings.run_timeout_seconds)
 
 
 def _registration(summary: Summary, spec: Spec, settings: Settings) -> Registration:
     own = settings.of_run(summary.settings)
     return Registration(summary, spec, own, to_iso(deadline_of(summary, own)))
+
+
+def _check_history(settings: Settings, number_of_tasks: int) -> None:
+    reason = None if settings.capabilities.has_launcher else waits.reason_to_refuse(settings, number_of_tasks)
+    if reason is not None:
+        raise SpecRefused([Problem("$.taskList", reason)])
 
 
 def _expires_at(summary: Summary, settings: Settings) -> int | None:

@@ -43,15 +43,10 @@ def check(document: object, *, deployed: Deployed | None) -> Spec:
     Raises:
         SpecRefused: with every problem found, each with its JSON path.
     """
-    problems = _schema_problems(document)
-    if problems:
-        raise SpecRefused(problems)
+    _refuse(_schema_problems(document))
     assert isinstance(document, Mapping)  # the schema says so
-    problems = [*_run_id_problems(document), *_duplicate_names(document)]
-    if deployed is not None:
-        problems += _infrastructure_problems(document, deployed)
-    if problems:
-        raise SpecRefused(problems)
+    of_stack = _infrastructure_problems(document, deployed) if deployed else []
+    _refuse([*_run_id_problems(document), *_duplicate_names(document), *of_stack])
     return _build(document)
 
 
@@ -61,18 +56,11 @@ def check_deployed(spec: Spec, deployed: Deployed) -> None:
     Raises:
         SpecRefused: with every problem found, each with its JSON path.
     """
-    problems = _infrastructure_problems(spec.document, deployed)
-    if problems:
-        raise SpecRefused(problems)
-
-
-def is_placeholder(value: object) -> bool:
-    """Whether a value is a placeholder, for example `<region>`."""
-    return isinstance(value, str) and _PLACEHOLDER.fullmatch(value) is not None
+    _refuse(_infrastructure_problems(spec.document, deployed))
 
 
 def render(document: Any, values: Mapping[str, Any]) -> Any:
-    """Fill in a spec's placeholders at any depth.
+    """Fill in a spec's placeholders, such as `<region>`, at any depth.
 
     Args:
         document: the JSON document with placeholders.
@@ -91,7 +79,7 @@ def render(document: Any, values: Mapping[str, Any]) -> Any:
             return {name: fill(item, f"{path}.{name}") for name, item in value.items()}
         if isinstance(value, list):
             return [fill(item, f"{path}[{index}]") for index, item in enumerate(value)]
-        if not is_placeholder(value):
+        if not isinstance(value, str) or not _PLACEHOLDER.fullmatch(value):
             return value
         name = value[1:-1]
         if name not in values:
@@ -100,25 +88,24 @@ def render(document: Any, values: Mapping[str, Any]) -> Any:
         return values[name]
 
     rendered = fill(document, "$")
-    if problems:
-        raise SpecRefused(problems)
+    _refuse(problems)
     return rendered
 
 
 @functools.cache
-def schema() -> dict[str, Any]:
-    """Return the JSON Schema of specs: beside this module in a Lambda, in `specs/` in a checkout."""
+def _validator() -> Callable[[object], object]:
+    """The schema is beside this module in a Lambda, in `specs/` in a checkout."""
     here = Path(__file__).resolve().parent
     paths = (here / SCHEMA_FILE_NAME, here.parents[2] / "specs" / SCHEMA_FILE_NAME)
     path = next((path for path in paths if path.is_file()), paths[-1])
-    loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return loaded
-
-
-@functools.cache
-def _validator() -> Callable[[object], object]:
-    validator: Callable[[object], object] = fastjsonschema.compile(schema(), use_default=False, fast_fail=False)
+    schema = json.loads(path.read_text(encoding="utf-8"))
+    validator: Callable[[object], object] = fastjsonschema.compile(schema, use_default=False, fast_fail=False)
     return validator
+
+
+def _refuse(problems: Sequence[Problem]) -> None:
+    if problems:
+        raise SpecRefused(problems)
 
 
 def _schema_problems(document: object) -> list[Problem]:
@@ -184,19 +171,21 @@ def _infrastructure_problems(document: Mapping[str, Any], deployed: Deployed) ->
     problems = []
     for name in INFRASTRUCTURE_ATTRIBUTES:
         given, expected = document[name], deployed.attributes[name]
+        allowed: tuple[str, ...] = (expected,)
         if name in ("subnetIdLiteral", "securityGroupId"):
-            own = _split(expected, deployed.separator)
+            own, ids = _split(expected, deployed.separator), _split(given, document["separator"])
             allowed = own if name == "subnetIdLiteral" else (*own, *deployed.security_group_ids)
-            unknown = [item for item in _split(given, document["separator"]) if item not in allowed]
-            if unknown or not _split(given, document["separator"]):
+            unknown = [item for item in ids if item not in allowed]
+            if unknown or not ids:
                 shown = document["separator"].join(own)
                 reason = f"names {', '.join(unknown) or 'nothing'}, which this stack did not deploy; expected {shown}"
                 problems.append(Problem(f"$.{name}", reason))
-        elif name == "taskDefinition":
-            if given not in (expected, expected.partition(":")[0]):
-                problems.append(_not_deployed(name, given, expected))
-        elif given != expected:
-            problems.append(_not_deployed(name, given, expected))
+            continue
+        if name == "taskDefinition":
+            allowed = (expected, expected.partition(":")[0])
+        if given not in allowed:
+            reason = f"is {given!r}, which this stack did not deploy; expected {expected!r}"
+            problems.append(Problem(f"$.{name}", reason))
     buckets = (deployed.attributes["s3BucketName"], *deployed.source_buckets)
     for index, entry in enumerate(document["taskList"]):
         bucket = entry.get("s3BucketName")
@@ -207,10 +196,6 @@ def _infrastructure_problems(document: Mapping[str, Any], deployed: Deployed) ->
             )
             problems.append(Problem(f"$.taskList[{index}].s3BucketName", reason))
     return problems
-
-
-def _not_deployed(name: str, given: str, expected: str) -> Problem:
-    return Problem(f"$.{name}", f"is {given!r}, which this stack did not deploy; expected {expected!r}")
 
 
 def _split(literal: str, separator: str) -> tuple[str, ...]:

@@ -17,21 +17,23 @@ from botocore.exceptions import ClientError
 
 from ecs_kit.runtime.contract.failures import BUSY_FAILURE, BUSY_TEXT
 
-_BUSY_CODES = frozenset(
-    {
-        "ThrottlingException",
-        "Throttling",
-        "TooManyRequestsException",
-        "RequestLimitExceeded",
-        "LimitExceededException",
-    }
+_BUSY_CODES = (
+    "ThrottlingException",
+    "Throttling",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "LimitExceededException",
 )
 
-_SERVER_CODES = frozenset({"ServerException", "ServiceUnavailable", "InternalFailure", "InternalError"})
+_SERVER_CODES = ("ServerException", "ServiceUnavailable", "InternalFailure", "InternalError")
 
 
 class Outcome(StrEnum):
-    """Outcome of a RunTask call."""
+    """Outcome of a RunTask call.
+
+    `UNCERTAIN` and `BUSY`: retry with the same token. `NOT_PLACED`: retry with a new token, because the old one replays
+    the failure. `REFUSED`: no retry.
+    """
 
     STARTED = "started"
     UNCERTAIN = "uncertain"
@@ -42,14 +44,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A classified answer of RunTask.
-
-    Args:
-        outcome: `UNCERTAIN` and `BUSY`: retry with the same token; `NOT_PLACED`: retry with a new token, because the
-            old one replays the failure; `REFUSED`: no retry.
-        ecs_task_arn: the task, if it was started.
-        reason: what ECS or the network said, if it was not.
-    """
+    """A classified answer of RunTask: the task that was started, or what ECS or the network said."""
 
     outcome: Outcome
     ecs_task_arn: str = ""
@@ -95,7 +90,7 @@ def client_token(workflow_name: str, run_id: int, task_name: str, attempt: int, 
         workflow_name: the run's workflow.
         run_id: the run.
         task_name: the task.
-        attempt: attempt at the task.
+        attempt: 1, 2, …
         launch_try: the run's capacity waits; a number that is raised only after a definite failure, because ECS
             replays it for the same token; the capacity provider, because ECS refuses the same token with other
             arguments.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -12,17 +11,14 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ecs_kit.runtime.common import log
-from ecs_kit.runtime.common.tables import DetailsTable, SummaryTable
-from ecs_kit.runtime.contract import environment, naming, waits
-from ecs_kit.runtime.contract.attempts import Launch, open_tasks, plan_launches, task_states
-from ecs_kit.runtime.contract.clock import Clock, from_iso, to_iso
+from ecs_kit.runtime.contract import environment, waits
+from ecs_kit.runtime.contract.attempts import Launch, plan_launches, task_states
+from ecs_kit.runtime.contract.clock import from_iso, to_iso
 from ecs_kit.runtime.contract.environment import Attempt
-from ecs_kit.runtime.contract.failures import LACKS_CAPACITY, Code, Failure
-from ecs_kit.runtime.contract.records import TaskRow
-from ecs_kit.runtime.contract.rows import new_row
-from ecs_kit.runtime.contract.settings import Settings
+from ecs_kit.runtime.contract.failures import LACKS_CAPACITY, Code
+from ecs_kit.runtime.contract.records import Failure, TaskRow, new_row
 from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
-from ecs_kit.runtime.functions.ecs_tasks import EcsTasks
+from ecs_kit.runtime.functions.function import Function
 from ecs_kit.runtime.functions.registration import Registration, register
 from ecs_kit.runtime.launcher import answers
 from ecs_kit.runtime.launcher.answers import Answer, Outcome
@@ -53,7 +49,7 @@ class _Work:
     """What one call of the launcher did.
 
     Args:
-        launched: attempts that ECS started.
+        launched: number of attempts that ECS started.
         left: launches for a later call.
         lacks_capacity: what ECS said, where they are left for lack of capacity.
         is_uncertain: whether a RunTask call for one of them was not answered.
@@ -67,37 +63,11 @@ class _Work:
     was_overtaken: bool = False
 
 
-class Launcher:
-    """The Task Launcher.
+@dataclass(kw_only=True)
+class Launcher(Function):
+    """The Task Launcher; `run_task_client` is an ECS client without retries."""
 
-    Args:
-        settings: the deployed pattern.
-        summaries: the summary table.
-        details: the details table.
-        run_task_client: ECS client without retries.
-        ecs_tasks: the cluster's tasks.
-        clock: the time.
-        rng: for jitter.
-    """
-
-    def __init__(
-        self,
-        *,
-        settings: Settings,
-        summaries: SummaryTable,
-        details: DetailsTable,
-        run_task_client: ECSClient,
-        ecs_tasks: EcsTasks,
-        clock: Clock,
-        rng: random.Random,
-    ) -> None:
-        self._settings = settings
-        self._summaries = summaries
-        self._details = details
-        self._ecs = run_task_client
-        self._ecs_tasks = ecs_tasks
-        self._clock = clock
-        self._rng = rng
+    run_task_client: ECSClient
 
     def launch(self, payload: Mapping[str, Any], remaining_seconds: Callable[[], float]) -> dict[str, Any]:
         """Register the run and launch what is due.
@@ -112,30 +82,30 @@ class Launcher:
             `runId` (text), `workflowName`, `numberOfTasks`, `launched`, `remaining`, `again` (whether to call at once
             for the rest), `waitSeconds`, `deadline`.
         """
-        registration = register(payload, settings=self._settings, summaries=self._summaries, clock=self._clock)
+        registration = register(payload, settings=self.settings, summaries=self.summaries, clock=self.clock)
         if registration.summary.status.is_final:
             return self._result(registration, _Work(launched=0), [])
         plan, without_room = self._plan(registration)
         if plan and registration.summary.launching_ended:
-            self._summaries.set_launching_ended(registration.summary, False, to_iso(self._clock.now()))
+            self.summaries.set_launching_ended(registration.summary, False, to_iso(self.clock.now()))
         work = self._work(registration, plan, remaining_seconds)
         work, without_room = self._note_capacity(registration, work, without_room)
         if not work.left and not without_room:
-            self._summaries.set_launching_ended(registration.summary, True, to_iso(self._clock.now()))
+            self.summaries.set_launching_ended(registration.summary, True, to_iso(self.clock.now()))
         log.info("launched", launched=work.launched, remaining=len(work.left), withoutRoom=len(without_room))
         return self._result(registration, work, without_room)
 
     def _plan(self, registration: Registration) -> tuple[list[Launch], list[Launch]]:
         """Return what to launch now, and what waits for capacity or for other tasks to end."""
-        rows = self._details.rows(registration.summary.workflow_run_id, registration.spec.workflow_name)
+        rows = self.details.rows(registration.summary.workflow_run_id, registration.spec.workflow_name)
         settings = registration.settings
-        now, launch_after = self._clock.now(), registration.summary.launch_after
+        now, launch_after = self.clock.now(), registration.summary.launch_after
         plan = plan_launches(registration.spec.tasks, rows, settings.task_attempts, now)
         if launch_after is not None and now < from_iso(launch_after):
             return [], plan
         if settings.max_concurrency == 0:
             return plan, []
-        room = max(0, settings.max_concurrency - open_tasks(task_states(rows).values()))
+        room = max(0, settings.max_concurrency - sum(state.is_open for state in task_states(rows).values()))
         return plan[:room], plan[room:]
 
     def _note_capacity(
@@ -160,7 +130,7 @@ class Launcher:
         if work.lacks_capacity:
             self._wait_for_capacity(registration, work)
         elif work.launched and summary.waiting_since:
-            self._summaries.end_waiting(summary, to_iso(self._clock.now()))
+            self.summaries.end_waiting(summary, to_iso(self.clock.now()))
         return work, without_room
 
     def _wait_for_capacity(self, registration: Registration, work: _Work) -> None:
@@ -168,9 +138,9 @@ class Launcher:
 
         Where Spot or on-demand capacity is full, the retry tries the other one first.
         """
-        summary, now = registration.summary, self._clock.now()
+        summary, now = registration.summary, self.clock.now()
         if work.launched and summary.waiting_since:
-            summary, _ = self._summaries.end_waiting(summary, to_iso(now))
+            summary = self.summaries.end_waiting(summary, to_iso(now))
         waited = (now - from_iso(summary.waiting_since)).total_seconds() if summary.waiting_since else 0
         pause = timedelta(seconds=waits.capacity_wait_seconds(waited))
         log.warning("the run waits for capacity", remaining=len(work.left), waitSeconds=pause.total_seconds())
@@ -178,7 +148,7 @@ class Launcher:
         changes_turn = bool(LACKS_CAPACITY.search(work.lacks_capacity)) and any(
             launch.capacity_provider(share, 0) != launch.capacity_provider(share, 1) for launch in work.left
         )
-        self._summaries.wait_for_capacity(
+        self.summaries.wait_for_capacity(
             summary,
             to_iso(now),
             work.lacks_capacity,
@@ -188,17 +158,15 @@ class Launcher:
 
     def _work(self, registration: Registration, plan: list[Launch], remaining_seconds: Callable[[], float]) -> _Work:
         """Carry out the plan."""
-        rate_limiter = RateLimiter(self._clock)
-        now = self._clock.now()
-        pending = [_Pending(now, position, launch) for position, launch in enumerate(plan)]
-        heapq.heapify(pending)
+        rate_limiter = RateLimiter(self.clock)
+        last_start = self.clock.now()
+        pending = [_Pending(last_start, position, launch) for position, launch in enumerate(plan)]
         launched = 0
-        last_start = now
         waiting = registration.summary.waiting_since is not None
         retry_for = waits.CAPACITY_RETRY_WHILE_WAITING_SECONDS if waiting else waits.CAPACITY_RETRY_SECONDS
         newest: TaskRow | None = None
         while True:
-            summary = self._summaries.get(registration.spec.workflow_name, registration.summary.workflow_run_id)
+            summary = self.summaries.get(registration.spec.workflow_name, registration.summary.workflow_run_id)
             if summary is None or summary.status is not RunStatus.RUNNING:
                 self._stop(newest)
                 return _Work(launched)
@@ -209,14 +177,14 @@ class Launcher:
             if not pending:
                 return _Work(launched)
             item = self._take(pending, last_start)
-            pause = max((item.due - self._clock.now()).total_seconds(), 0)
+            pause = max((item.due - self.clock.now()).total_seconds(), 0)
             if launched + item.tries > 0 and remaining_seconds() - pause < waits.RESERVE_SECONDS:
                 return _left(launched, [item, *pending])
-            if item.lacks_capacity and (self._clock.now() - last_start).total_seconds() >= retry_for:
+            if item.lacks_capacity and (self.clock.now() - last_start).total_seconds() >= retry_for:
                 return _left(launched, [item, *pending], item.lacks_capacity)
             if pause > 0:  # then check the run again: it may end meanwhile
                 heapq.heappush(pending, item)
-                self._clock.sleep(pause)
+                self.clock.sleep(pause)
                 continue
             rate_limiter.wait()
             answer = self._run_task(registration, item)
@@ -226,7 +194,7 @@ class Launcher:
             if answer.outcome is Outcome.STARTED:
                 newest = self._record_started(registration, item.launch, answer.ecs_task_arn)
                 launched += 1
-                last_start = self._clock.now()
+                last_start = self.clock.now()
             elif answer.outcome is Outcome.REFUSED or item.uncertain_tries >= MOST_UNCERTAIN_TRIES:
                 # An earlier RunTask, also of an interrupted call of this function, may have started it.
                 found = self._record_found(registration, [item.launch], is_uncertain=item.uncertain_tries > 0)
@@ -235,12 +203,12 @@ class Launcher:
                     self._record_not_started(registration, item.launch, answer, item.tries)
             else:
                 item.launch_try += answer.outcome is Outcome.NOT_PLACED
-                item.due = self._clock.now() + timedelta(seconds=waits.backoff_seconds(item.tries, self._rng))
+                item.due = self.clock.now() + timedelta(seconds=waits.backoff_seconds(item.tries, self.rng))
                 heapq.heappush(pending, item)
 
     def _take(self, pending: list[_Pending], last_start: datetime) -> _Pending:
         """Remove the next launch from the heap and return it."""
-        now = self._clock.now()
+        now = self.clock.now()
         due = [item for item in pending if item.due <= now]
         if not due or (now - last_start).total_seconds() < waits.ROUND_ROBIN_SECONDS:
             return heapq.heappop(pending)
@@ -253,16 +221,21 @@ class Launcher:
         settings, spec, launch = registration.settings, registration.spec, item.launch
         run_id = registration.summary.workflow_run_id
         variables = environment.override(_attempt(registration, launch), registration.deadline)
-        # ECS replays `failures[]` for the same token, so each capacity wait changes the tokens.
+        # ECS replays `failures[]` for the same token, so each capacity wait changes the tokens. The turn is part of the
+        # token, so that a repeated call requests the same provider.
         turn = (item.launch_try + registration.summary.on_demand_first) % 2
         launch_try = (registration.summary.capacity_waits, item.launch_try, turn)
+        provider = launch.capacity_provider(settings.spot_share, turn)
+        capacity: dict[str, Any] = {"launchType": settings.launch_type}
+        if settings.spot_share > 0:  # one provider per call, since each call starts one task
+            capacity = {"capacityProviderStrategy": [{"capacityProvider": provider, "weight": 1}]}
         request: dict[str, Any] = {
             "cluster": settings.cluster,
             "taskDefinition": settings.task_definition,
-            **_capacity(settings, launch, turn),
+            **capacity,
             "count": 1,
-            "startedBy": str(run_id),
-            "group": naming.group(run_id),
+            "startedBy": settings.capabilities.started_by(run_id),
+            "group": f"run-{run_id}",
             "clientToken": answers.client_token(
                 spec.workflow_name, run_id, launch.entry.name, launch.attempt, launch_try
             ),
@@ -283,7 +256,7 @@ class Launcher:
             },
         }
         try:
-            answer = answers.of_response(self._ecs.run_task(**request))
+            answer = answers.of_response(self.run_task_client.run_task(**request))
         except (ClientError, BotoCoreError) as error:
             answer = answers.of_error(error)
         if answer.outcome is not Outcome.STARTED:
@@ -298,72 +271,56 @@ class Launcher:
 
     def _record_found(
         self, registration: Registration, launches: Sequence[Launch], *, is_uncertain: bool
-    ) -> dict[Launch, str]:
-        """Find and record the ECS tasks of launches that are about to be given up or postponed.
+    ) -> set[Launch]:
+        """Find and record the ECS tasks of launches that are about to be given up or postponed; return those started.
 
-        Args:
-            registration: the run.
-            launches: the launches.
-            is_uncertain: whether a RunTask call for one of them was not answered.
-
-        Returns:
-            The ARNs of those that ECS started.
+        `is_uncertain` says whether a RunTask call for one of them was not answered.
         """
         if is_uncertain:
-            self._clock.sleep(waits.LISTED_WITHIN_SECONDS)
+            self.clock.sleep(waits.LISTED_WITHIN_SECONDS)
         wanted = {(launch.entry.name, launch.attempt): launch for launch in launches}
         run_id, workflow_name = registration.summary.workflow_run_id, registration.spec.workflow_name
         tasks = {
-            **self._ecs_tasks.stopped_of_run(registration.settings.family, run_id, workflow_name),
-            **self._ecs_tasks.running_of_run(registration.settings.capabilities, run_id, workflow_name),
+            **self.ecs_tasks.stopped_of_run(registration.settings.family, run_id, workflow_name),
+            **self.ecs_tasks.running_of_run(registration.settings.capabilities, run_id, workflow_name),
         }
         found = {
             launch: task.arn
             for task in tasks.values()
-            if (launch := wanted.get((task.attempt.task_name, task.attempt.number)) if task.attempt else None)
+            if task.attempt and (launch := wanted.get((task.attempt.task_name, task.attempt.number)))
         }
         for launch, arn in found.items():
             self._record_started(registration, launch, arn)
-        return found
+        return set(found)
 
     def _record_started(self, registration: Registration, launch: Launch, ecs_task_arn: str) -> TaskRow:
-        row = new_row(
-            _attempt(registration, launch),
-            registration.settings.target,
-            TaskStatus.SUBMITTED,
-            ecs_task_arn=ecs_task_arn,
-            now=self._clock.now(),
-        )
-        found, _ = self._details.put_new(row)
-        return found
+        return self._record(registration, launch, TaskStatus.SUBMITTED, ecs_task_arn=ecs_task_arn)
 
     def _record_not_started(self, registration: Registration, launch: Launch, answer: Answer, tries: int) -> None:
-        refused = answer.outcome is Outcome.REFUSED
-        code = Code.RUN_TASK_REFUSED if refused else Code.RUN_TASK_FAILED
+        code = Code.RUN_TASK_REFUSED if answer.outcome is Outcome.REFUSED else Code.RUN_TASK_FAILED
         times = f"{tries} call" if tries == 1 else f"{tries} calls"
-        row = new_row(
-            _attempt(registration, launch),
-            registration.settings.target,
-            TaskStatus.FAILED,
-            ecs_task_arn="",
-            now=self._clock.now(),
-            failure=Failure(code, f"ECS did not start the task after {times}: {answer.reason}"),
-        )
-        self._details.put_new(row)
+        failure = Failure(code, f"ECS did not start the task after {times}: {answer.reason}")
+        self._record(registration, launch, TaskStatus.FAILED, ecs_task_arn="", failure=failure)
+
+    def _record(self, registration: Registration, launch: Launch, status: TaskStatus, **more: Any) -> TaskRow:
+        attempt, target = _attempt(registration, launch), registration.settings.target
+        found, _ = self.details.put_new(new_row(attempt, target, status, now=self.clock.now(), **more))
+        return found
 
     def _stop(self, row: TaskRow | None) -> None:
         """Stop the task that was started while the run ended. Whoever ended the run saw all earlier ones."""
         if row is None:
             return
         log.warning("the run ended while its tasks were launched", ecsTask=row.ecs_task_id)
-        text = "the run ended while this task was launched"
-        self._ecs_tasks.stop(row.ecs_task_id, text)
-        now = to_iso(self._clock.now())
-        self._details.write(replace(row, status=TaskStatus.FAILED, update_time=now, error=f"{Code.RUN_ENDED}: {text}"))
+        failure = Failure(Code.RUN_ENDED, "the run ended while this task was launched")
+        self.ecs_tasks.stop(row.ecs_task_id, failure.text)
+        self.details.write(row.failed(failure, self.clock.now()))
 
     def _result(self, registration: Registration, work: _Work, without_room: Sequence[Launch]) -> dict[str, Any]:
         summary = registration.summary
         remaining = len(work.left) + len(without_room)
+        # Launches have the interval of polls: the history of the execution has room for as many of both.
+        polled = replace(summary, launching_ended=remaining == 0, launch_after=None)
         return {
             "runId": str(summary.workflow_run_id),
             "workflowName": summary.workflow_name,
@@ -371,45 +328,15 @@ class Launcher:
             "launched": work.launched,
             "remaining": remaining,
             "again": bool(work.left) and not work.lacks_capacity,
-            # Launches have the interval of polls: the history of the execution has room for as many of both.
-            "waitSeconds": waits.wait_seconds(
-                replace(summary, launching_ended=remaining == 0, launch_after=None),
-                self._clock.now(),
-                registration.settings,
-                is_idle=False,
-            ),
+            "waitSeconds": waits.wait_seconds(polled, self.clock.now(), registration.settings, is_idle=False),
             "deadline": registration.deadline,
         }
 
 
 def _attempt(registration: Registration, launch: Launch) -> Attempt:
-    summary, entry = registration.summary, launch.entry
-    return Attempt(
-        summary.workflow_name,
-        summary.workflow_run_id,
-        entry.name,
-        launch.attempt,
-        entry.bucket,
-        entry.key,
-        summary.expires_at,
-    )
+    return registration.summary.attempt(launch.entry.name, launch.attempt, launch.entry.bucket, launch.entry.key)
 
 
 def _left(launched: int, items: Sequence[_Pending], lacks_capacity: str = "") -> _Work:
-    return _Work(
-        launched,
-        tuple(item.launch for item in items),
-        lacks_capacity,
-        is_uncertain=any(item.uncertain_tries for item in items),
-    )
-
-
-def _capacity(settings: Settings, launch: Launch, turn: int) -> dict[str, Any]:
-    """Return RunTask's capacity arguments: one provider per call, since each call starts one task.
-
-    The turn is part of the client token, so that a repeated call requests the same provider.
-    """
-    if settings.spot_share == 0:
-        return {"launchType": settings.launch_type}
-    provider = launch.capacity_provider(settings.spot_share, turn)
-    return {"capacityProviderStrategy": [{"capacityProvider": provider, "weight": 1}]}
+    launches, is_uncertain = tuple(item.launch for item in items), any(item.uncertain_tries for item in items)
+    return _Work(launched, launches, lacks_capacity, is_uncertain)

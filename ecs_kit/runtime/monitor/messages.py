@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
+from ecs_kit.runtime.contract import waits
 from ecs_kit.runtime.contract.records import Counts, Summary, TaskRow
 from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
 
 
-def outcome(summary: Summary, counts: Counts, status: RunStatus, rows: Iterable[TaskRow], details_table: str) -> str:
-    """Describe a run's state: the counts, the first failure and where to look.
-
-    Args:
-        summary: the run's item.
-        counts: its counts.
-        status: its status.
-        rows: its rows.
-        details_table: name of the details table.
-    """
-    total = summary.number_of_tasks
+def outcome(summary: Summary, counts: Counts, rows: Sequence[TaskRow], details_table: str) -> str:
+    """Describe a run's state: the counts, the first failure and where to look."""
+    total, status = summary.number_of_tasks, summary.status
     run = f"run {summary.workflow_run_id} of {summary.workflow_name}"
     if status is RunStatus.RUNNING:
-        waiting = (
-            f"; waiting for capacity since {summary.waiting_since}: {summary.waiting_reason}"
-            if summary.waiting_since
-            else ""
-        )
-        done = f"{counts.completed} of {total} tasks completed, {counts.failed} failed, {counts.running} left"
-        return f"{done} in {run}{waiting}"
+        done = f"{counts.completed} of {total} tasks completed, {counts.failed} failed, {counts.running} left in {run}"
+        waiting = waits.capacity_wait(summary.waiting_since, summary.waiting_reason)
+        return f"{done}; {waiting}" if waiting else done
     if status is RunStatus.COMPLETED:
         return f"all {total} tasks of {run} completed"
     parts = [f"{run} ended as {status}: {counts.failed} of {total} tasks failed, {counts.completed} completed"]
@@ -39,8 +28,7 @@ def outcome(summary: Summary, counts: Counts, status: RunStatus, rows: Iterable[
     return ". ".join(part.removesuffix(".") for part in parts) + "."
 
 
-def _first_failure(rows: Iterable[TaskRow]) -> TaskRow | None:
-    every = list(rows)
-    completed = {row.task_name for row in every if row.status is TaskStatus.COMPLETED}
-    failed = [row for row in every if row.status is TaskStatus.FAILED and row.task_name not in completed]
+def _first_failure(rows: Sequence[TaskRow]) -> TaskRow | None:
+    completed = {row.task_name for row in rows if row.status is TaskStatus.COMPLETED}
+    failed = [row for row in rows if row.status is TaskStatus.FAILED and row.task_name not in completed]
     return min(failed, key=lambda row: (row.update_time, row.task_name, row.attempt), default=None)

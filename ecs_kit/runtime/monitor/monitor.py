@@ -1,33 +1,29 @@
-"""The monitor's reads and writes around `reconcile`."""
+"""The monitor's reads and writes around the reconciliation of a run."""
 
 from __future__ import annotations
 
 import json
-import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ecs_kit.runtime.common import log
-from ecs_kit.runtime.common.tables import DetailsTable, SummaryTable
 from ecs_kit.runtime.contract import failures, waits
 from ecs_kit.runtime.contract.attempts import awaits_ecs, is_of_share
-from ecs_kit.runtime.contract.clock import Clock, from_iso, to_iso
+from ecs_kit.runtime.contract.clock import from_iso, to_iso
 from ecs_kit.runtime.contract.ecs_task import EcsTask
-from ecs_kit.runtime.contract.environment import Attempt
 from ecs_kit.runtime.contract.errors import PayloadInvalid, RunIdInUse, RunNotFound, SpecRefused, TasksStillRunning
 from ecs_kit.runtime.contract.failures import Code, FailureKind
-from ecs_kit.runtime.contract.records import Counts, Summary, TaskRow
-from ecs_kit.runtime.contract.rows import new_row
+from ecs_kit.runtime.contract.records import Counts, Failure, Summary, TaskRow, new_row
 from ecs_kit.runtime.contract.run_ids import from_milliseconds, run_id
 from ecs_kit.runtime.contract.settings import Settings
 from ecs_kit.runtime.contract.statuses import EXECUTION_STATUSES, RunStatus, TaskStatus
-from ecs_kit.runtime.functions.ecs_tasks import EcsTasks
+from ecs_kit.runtime.functions.function import Function
 from ecs_kit.runtime.functions.registration import deadline_of, register, to_execution
 from ecs_kit.runtime.monitor import messages, reconciliation
-from ecs_kit.runtime.monitor.reconciliation import EcsAnswer, Reconciliation, reconcile
+from ecs_kit.runtime.monitor.reconciliation import EcsAnswer, Reconciliation, Run
 
 if TYPE_CHECKING:
     from types_boto3_stepfunctions import SFNClient
@@ -36,37 +32,11 @@ RECONCILE_ROUNDS = 3
 """Rounds in one call. Another one follows only where a row changed between read and write."""
 
 
-class Monitor:
-    """The Task Monitor.
+@dataclass(kw_only=True)
+class Monitor(Function):
+    """The Task Monitor."""
 
-    Args:
-        settings: the deployed pattern.
-        summaries: the summary table.
-        details: the details table.
-        ecs_tasks: the cluster's tasks.
-        stepfunctions: Step Functions client.
-        clock: the time.
-        rng: for jitter.
-    """
-
-    def __init__(
-        self,
-        *,
-        settings: Settings,
-        summaries: SummaryTable,
-        details: DetailsTable,
-        ecs_tasks: EcsTasks,
-        stepfunctions: SFNClient,
-        clock: Clock,
-        rng: random.Random,
-    ) -> None:
-        self._settings = settings
-        self._summaries = summaries
-        self._details = details
-        self._ecs_tasks = ecs_tasks
-        self._stepfunctions = stepfunctions
-        self._clock = clock
-        self._rng = rng
+    stepfunctions: SFNClient
 
     def register(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """Register a run of pattern 2.
@@ -75,14 +45,14 @@ class Monitor:
             `runId` (text), `workflowName`, `numberOfTasks`, `deadline`, `expiresAt` (text, empty for never), `cluster`,
             `taskDefinition`, `subnets`, `securityGroups`, `waitSeconds`.
         """
-        registration = register(payload, settings=self._settings, summaries=self._summaries, clock=self._clock)
+        registration = register(payload, settings=self.settings, summaries=self.summaries, clock=self.clock)
         return {
             "runId": str(registration.summary.workflow_run_id),
             "workflowName": registration.spec.workflow_name,
             "numberOfTasks": registration.summary.number_of_tasks,
             "deadline": registration.deadline,
             "expiresAt": str(registration.summary.expires_at or ""),
-            "cluster": self._settings.cluster,
+            "cluster": self.settings.cluster,
             "taskDefinition": registration.settings.task_definition,
             "subnets": list(registration.spec.subnet_ids),
             "securityGroups": list(registration.spec.security_group_ids),
@@ -105,18 +75,17 @@ class Monitor:
         """
         summary = self._summary_of(payload)
         if summary.status.is_final:
-            rows = self._details.rows(summary.workflow_run_id, summary.workflow_name)
-            return self._result(summary, rows, None)
+            return self._result(summary, self._rows(summary), None)
         outcome, rows = self._reconcile(summary)
-        now = to_iso(self._clock.now())
+        now = to_iso(self.clock.now())
         if outcome.has_capacity:
-            summary, _ = self._summaries.end_waiting(summary, now)
+            summary = self.summaries.end_waiting(summary, now)
         elif outcome.freed_capacity:
-            summary, _ = self._summaries.launch_now(summary, now)
+            summary = self.summaries.launch_now(summary, now)
         if outcome.verdict is None:
-            summary, _ = self._summaries.update_counts(summary, outcome.counts, now)
+            summary = self.summaries.update_counts(summary, outcome.counts, now)
         else:
-            summary, _ = self._summaries.finish(summary, outcome.verdict, outcome.counts, now)
+            summary = self.summaries.finish(summary, outcome.verdict, outcome.counts, now)
         log.info(
             "reconciled the run",
             status=summary.status,
@@ -146,24 +115,34 @@ class Monitor:
             RunIdInUse: the summary row belongs to another execution.
         """
         summary = self._summary_of(payload)
-        settings = self._settings.of_run(summary.settings)
+        settings = self.settings.of_run(summary.settings)
         attempt, infrastructure = int(payload["attempt"]), int(payload["infrastructureFailures"])
         found = failures.of_state(str(payload["error"]), str(payload["cause"]))
         error = found.failure.error
         log.info("RunTask failed", taskName=payload["task"]["taskName"], attempt=attempt, kind=found.kind, error=error)
         if summary.status.is_final:
             return {"again": False}
-        retries = int(payload["retries"])
-        events = waits.EVENTS_PER_ATTEMPT + waits.EVENTS_PER_RETRY * retries
+        of_retries = waits.EVENTS_PER_RETRY * int(payload["retries"])
+        answer = {"again": True, "attempt": attempt, "infrastructureFailures": infrastructure}
         if found.kind is FailureKind.BUSY:
             waited, times = int(payload["waitedSeconds"]), int(payload["waits"])
             # The limit of the task list includes a first wait on Spot: on-demand capacity may be free.
             is_rationed = times > 0 or attempt > 1 or not is_of_share(int(payload["index"]), settings.spot_share)
+            events = waits.EVENTS_PER_ATTEMPT + of_retries
             wait = self._wait_for_capacity(summary, settings, error, waited, events=events, is_rationed=is_rationed)
-            return _next_attempt(True, wait, attempt, infrastructure, waited + wait, times + 1)
+            return {**answer, "waitSeconds": wait, "waitedSeconds": waited + wait, "waits": times + 1}
         infrastructure += found.kind is FailureKind.INFRASTRUCTURE
         if found.failure.code != Code.TIMED_OUT:
-            row, _ = self._details.record_failure(self._failed_row(summary, settings, payload, found))
+            task, bucket = payload["task"], str(payload["sourceBucket"])
+            failed = new_row(
+                summary.attempt(task["taskName"], attempt, bucket, task["objectKey"]),
+                settings.target,
+                TaskStatus.FAILED,
+                ecs_task_arn=found.ecs_task_arn,
+                now=self.clock.now(),
+                failure=found.failure,
+            )
+            row, _ = self.details.record_failure(failed)
             if row.status is TaskStatus.COMPLETED or row.workflow_name != summary.workflow_name:
                 return {"again": False}
         again = failures.retry_is_allowed(
@@ -172,27 +151,28 @@ class Monitor:
             infrastructure=infrastructure,
             task_attempts=settings.task_attempts,
         )
-        wait = 1 + int(self._rng.random() * waits.retry_wait_seconds(attempt))
-        if not again:
-            self._summaries.count_events(summary, waits.EVENTS_PER_RETRY * retries)
-        elif found.kind is FailureKind.INFRASTRUCTURE:
-            again = self._has_room(summary, settings, retries)
+        if again and found.kind is FailureKind.INFRASTRUCTURE:
+            again = self._has_room(summary, settings, of_retries)
         else:
-            self._summaries.count_events(summary, events)
-        return _next_attempt(again, wait, attempt + 1, infrastructure, waited=0, waits=0)
+            self.summaries.count_events(summary, of_retries + (waits.EVENTS_PER_ATTEMPT if again else 0))
+        return {
+            "again": again,
+            "attempt": attempt + 1,
+            "infrastructureFailures": infrastructure,
+            "waitSeconds": 1 + int(self.rng.random() * waits.retry_wait_seconds(attempt)),
+            "waitedSeconds": 0,
+            "waits": 0,
+        }
 
-    def _has_room(self, summary: Summary, settings: Settings, retries: int) -> bool:
+    def _has_room(self, summary: Summary, settings: Settings, of_retries: int) -> bool:
         """Count the events of a retry after an infrastructure failure, if the history has room for it.
 
         If `RunTask` itself had to be retried, the other tasks may need that, too: room for it is kept free.
         """
-        events = waits.EVENTS_PER_ATTEMPT + waits.EVENTS_PER_RETRY * retries
-        summary, _ = self._summaries.count_events(summary, events)
-        of_others = waits.EVENTS_PER_RETRY * retries * summary.number_of_tasks
-        room = waits.events_for_waits(settings, summary.number_of_tasks, summary.completed_tasks, summary.failed_tasks)
-        if summary.wait_events + of_others <= room:
+        summary = self.summaries.count_events(summary, waits.EVENTS_PER_ATTEMPT + of_retries)
+        if summary.wait_events + of_retries * summary.number_of_tasks <= waits.events_for_waits(settings, summary):
             return True
-        self._summaries.count_events(summary, waits.EVENTS_PER_RETRY * retries - events)
+        self.summaries.count_events(summary, -waits.EVENTS_PER_ATTEMPT)
         log.warning("the task is not retried: the history of the execution has no room for it")
         return False
 
@@ -203,55 +183,14 @@ class Monitor:
 
         The task's own waiting time decides, not the run's: starts of other tasks say little about this one.
         """
-        now = self._clock.now()
-        summary, _ = self._summaries.wait_for_capacity(summary, to_iso(now), reason, events=events)
-        wait = 1 + int(waits.capacity_wait_seconds(waited) * self._rng.uniform(0.5, 1))
+        now = self.clock.now()
+        summary = self.summaries.wait_for_capacity(summary, to_iso(now), reason, events=events)
+        wait = 1 + int(waits.capacity_wait_seconds(waited) * self.rng.uniform(0.5, 1))
         if is_rationed:
-            wait = waits.rationed_wait_seconds(
-                wait,
-                settings,
-                number_of_tasks=summary.number_of_tasks,
-                completed_tasks=summary.completed_tasks,
-                failed_tasks=summary.failed_tasks,
-                wait_events=summary.wait_events,
-                events_per_wait=events,
-                remaining_seconds=max(0.0, (deadline_of(summary, settings) - now).total_seconds()),
-            )
-        self._summaries.wait_until(summary, to_iso(now + timedelta(seconds=wait)))
+            remaining = max(0.0, (deadline_of(summary, settings) - now).total_seconds())
+            wait = waits.rationed_wait_seconds(wait, settings, summary, events=events, remaining_seconds=remaining)
+        self.summaries.wait_until(summary, to_iso(now + timedelta(seconds=wait)))
         return wait
-
-    def _failed_row(
-        self, summary: Summary, settings: Settings, payload: Mapping[str, Any], found: failures.StateFailure
-    ) -> TaskRow:
-        attempt = Attempt(
-            summary.workflow_name,
-            summary.workflow_run_id,
-            payload["task"]["taskName"],
-            int(payload["attempt"]),
-            str(payload["sourceBucket"]),
-            payload["task"]["objectKey"],
-            summary.expires_at,
-        )
-        return new_row(
-            attempt,
-            settings.target,
-            TaskStatus.FAILED,
-            ecs_task_arn=found.ecs_task_arn,
-            now=self._clock.now(),
-            failure=found.failure,
-        )
-
-    def _summary_of(self, payload: Mapping[str, Any]) -> Summary:
-        """Read the summary of the run that a payload names; it must belong to the calling execution."""
-        execution = to_execution(payload)
-        workflow_name, identifier = _run_of(payload)
-        log.bind(workflow_name, identifier)
-        summary = self._summaries.get(workflow_name, identifier)
-        if summary is None:
-            raise RunNotFound(self._summaries.name, workflow_name, identifier)
-        if summary.execution_arn != execution.arn:
-            raise RunIdInUse(workflow_name, identifier, summary.execution_arn)
-        return summary
 
     def finalize_from_event(self, event: Mapping[str, Any], remaining_seconds: Callable[[], float]) -> dict[str, Any]:
         """End the run of an execution that failed, timed out or was stopped.
@@ -265,13 +204,13 @@ class Monitor:
         """
         detail = event["detail"]
         status = EXECUTION_STATUSES.get(detail.get("status"))
-        if status is None or detail.get("stateMachineArn") != self._settings.state_machine_arn:
+        if status is None or detail.get("stateMachineArn") != self.settings.state_machine_arn:
             raise PayloadInvalid(
                 f"status {detail.get('status')!r} of {detail.get('stateMachineArn')!r} is not for this function"
             )
         text = detail.get("input")
         if text is None:  # EventBridge leaves out an input that makes the event longer than 248 KB
-            text = self._stepfunctions.describe_execution(executionArn=detail["executionArn"]).get("input", "")
+            text = self.stepfunctions.describe_execution(executionArn=detail["executionArn"]).get("input", "")
         summary = self._registered(text, detail["executionArn"], from_milliseconds(int(detail["startDate"])))
         if summary is None:
             log.info("the execution has no run and may not register one", executionArn=detail["executionArn"])
@@ -294,7 +233,7 @@ class Monitor:
         """
         finalized: list[str] = []
         problem: Exception | None = None
-        for summary in self._summaries.unfinished():
+        for summary in self.summaries.unfinished():
             log.bind(summary.workflow_name, summary.workflow_run_id)
             try:
                 if self._sweep_up(summary, remaining_seconds):
@@ -311,8 +250,11 @@ class Monitor:
 
     def _sweep_up(self, summary: Summary, remaining_seconds: Callable[[], float]) -> bool:
         """End a run if its execution has ended; return whether it has."""
-        status = self._execution_status(summary)
-        if status == "RUNNING" or status == "PENDING_REDRIVE":
+        try:
+            status: str = self.stepfunctions.describe_execution(executionArn=summary.execution_arn)["status"]
+        except self.stepfunctions.exceptions.ExecutionDoesNotExist:
+            status = "GONE"
+        if status in ("RUNNING", "PENDING_REDRIVE"):
             return False
         log.warning("the run's execution has ended, the run has no end_time", executionStatus=status)
         final = EXECUTION_STATUSES.get(status, RunStatus.FAILED)
@@ -326,54 +268,75 @@ class Monitor:
         just become `Completed` is about to exit and is left alone. One whose process does not exit, for example
         because of a thread that the job left, is stopped.
         """
-        living, _ = self._ecs_tasks.describe(self._ecs_tasks.running())
+        living, _ = self.ecs_tasks.describe(self.ecs_tasks.running())
         stopped = []
         for (workflow_name, identifier), tasks in _by_run(living.values()).items():
-            summary = self._summaries.get(workflow_name, identifier)
+            summary = self.summaries.get(workflow_name, identifier)
             if summary is None or summary.end_time is None:
                 continue
             log.bind(workflow_name, identifier)
-            rows = {row.ecs_task_id: row for row in self._details.rows(identifier, workflow_name)}
-            why = "the sweep found the task still running after its run had ended"
+            rows = {row.ecs_task_id: row for row in self._rows(summary)}
             for task in tasks:
-                row, now = rows.get(task.arn), self._clock.now()
-                if row is not None and _is_exiting(row, now):
-                    continue
-                log.warning("stops an orphaned ECS task: its run has ended", ecsTask=task.arn, status=summary.status)
-                self._ecs_tasks.stop(task.arn, f"run {identifier} had ended as {summary.status}: {why}")
-                settings = self._settings.of_run(summary.settings)
-                for new in reconciliation.rows_of_unrecorded(summary, [task], rows, why, now, settings):
-                    self._details.write(new)
-                if row is not None:
-                    error = f"{Code.RUN_ENDED}: {why}"
-                    self._details.write(replace(row, status=TaskStatus.FAILED, update_time=to_iso(now), error=error))
-                stopped.append(task.arn)
+                if not _is_exiting(rows.get(task.arn), self.clock.now()):
+                    self._stop_orphan(summary, task, rows)
+                    stopped.append(task.arn)
         return stopped
+
+    def _stop_orphan(self, summary: Summary, task: EcsTask, rows: Mapping[str, TaskRow]) -> None:
+        why = "the sweep found the task still running after its run had ended"
+        log.warning("stops an orphaned ECS task: its run has ended", ecsTask=task.arn, status=summary.status)
+        self.ecs_tasks.stop(task.arn, f"run {summary.workflow_run_id} had ended as {summary.status}: {why}")
+        run = self._run(summary)
+        recorded = rows.get(task.arn)
+        ended = [recorded.failed(Failure(Code.RUN_ENDED, why), run.now)] if recorded else []
+        for row in ended or run.rows_of_unrecorded([task], (), why):
+            self.details.write(row)
+
+    def _summary_of(self, payload: Mapping[str, Any]) -> Summary:
+        """Read the summary of the run that a payload names; it must belong to the calling execution."""
+        execution = to_execution(payload)
+        workflow_name, given = payload.get("workflowName"), payload.get("runId")
+        if not isinstance(workflow_name, str) or not str(given).isdecimal():
+            raise PayloadInvalid(f"workflowName is {workflow_name!r} and runId {given!r}")
+        identifier = int(str(given))
+        log.bind(workflow_name, identifier)
+        summary = self.summaries.get(workflow_name, identifier)
+        if summary is None:
+            raise RunNotFound(self.summaries.name, workflow_name, identifier)
+        if summary.execution_arn != execution.arn:
+            raise RunIdInUse(workflow_name, identifier, summary.execution_arn)
+        return summary
+
+    def _run(self, summary: Summary) -> Run:
+        return Run(summary, self.settings.of_run(summary.settings), self.clock.now())
+
+    def _rows(self, summary: Summary) -> list[TaskRow]:
+        return self.details.rows(summary.workflow_run_id, summary.workflow_name)
+
+    def _running(self, summary: Summary) -> dict[str, EcsTask]:
+        pattern = self.settings.capabilities
+        return self.ecs_tasks.running_of_run(pattern, summary.workflow_run_id, summary.workflow_name)
+
+    def _stopped(self, summary: Summary) -> dict[str, EcsTask]:
+        return self.ecs_tasks.stopped_of_run(self.settings.family, summary.workflow_run_id, summary.workflow_name)
 
     def _reconcile(self, summary: Summary) -> tuple[Reconciliation, list[TaskRow]]:
         """Read, decide, write; repeat where a row changed in between."""
-        settings = self._settings.of_run(summary.settings)
         for _ in range(RECONCILE_ROUNDS):
-            rows = self._details.rows(summary.workflow_run_id, summary.workflow_name)
-            listing = reconciliation.needs_listing(summary, rows, settings)
-            outcome = reconcile(
-                summary,
-                rows,
-                self._ask_ecs(summary, rows, listing),
-                self._clock.now(),
-                settings,
-                self._task_names(summary) if listing else (),
-            )
+            rows = self._rows(summary)
+            listing = self._run(summary).needs_listing(rows)
+            answer = self._ask_ecs(summary, rows, listing)
+            outcome = self._run(summary).reconcile(rows, answer, self._task_names(summary) if listing else ())
             if not self._apply(outcome):
                 break
         else:  # rows change faster than they are reconciled: count them unchanged; the next poll reconciles them
-            rows = self._details.rows(summary.workflow_run_id, summary.workflow_name)
-            outcome = reconcile(summary, rows, EcsAnswer(), self._clock.now(), settings)
+            rows = self._rows(summary)
+            outcome = self._run(summary).reconcile(rows, EcsAnswer())
         written = {row.ecs_task_id: row for row in (*outcome.updates, *outcome.explanations, *outcome.creations)}
         return outcome, [*(row for row in rows if row.ecs_task_id not in written), *written.values()]
 
     def _ask_ecs(self, summary: Summary, rows: Sequence[TaskRow], listing: bool) -> EcsAnswer:
-        tasks, missing = self._ecs_tasks.describe(reconciliation.arns_to_ask(rows))
+        tasks, missing = self.ecs_tasks.describe(reconciliation.arns_to_ask(rows))
         if listing:
             tasks |= self._running(summary)
             # Listed after the running ones, so that a task that stops in between is in one of the two lists.
@@ -385,16 +348,16 @@ class Monitor:
         overtaken = False
         for row in outcome.updates:
             log.warning("an ECS task failed", taskName=row.task_name, ecsTask=row.ecs_task_id, error=row.error)
-            found, written = self._details.write(row)
+            found, written = self.details.write(row)
             overtaken |= not written and found.status is not TaskStatus.FAILED
-        for stop in outcome.stops:
-            log.warning("stops an ECS task", ecsTask=stop.ecs_task_arn, reason=stop.reason)
-            self._ecs_tasks.stop(stop.ecs_task_arn, stop.reason)
+        for arn, reason in outcome.stops.items():
+            log.warning("stops an ECS task", ecsTask=arn, reason=reason)
+            self.ecs_tasks.stop(arn, reason)
         for row in outcome.explanations:
-            self._details.explain(row)
+            self.details.explain(row)
         for row in outcome.creations:
             log.warning("a task has no record", taskName=row.task_name, error=row.error)
-            found, written = self._details.put_new(row)
+            found, written = self.details.put_new(row)
             overtaken |= not written and found.workflow_name == row.workflow_name
         return overtaken
 
@@ -402,7 +365,7 @@ class Monitor:
         """Return the names of a run's tasks: from its row, or, where that lacks the task list, from its execution."""
         document = json.loads(summary.workflow_specs or "{}")
         if "taskList" not in document:
-            answer = self._stepfunctions.describe_execution(executionArn=summary.execution_arn)
+            answer = self.stepfunctions.describe_execution(executionArn=summary.execution_arn)
             document = json.loads(answer["input"])
         return [entry["taskName"] for entry in document["taskList"]]
 
@@ -421,7 +384,7 @@ class Monitor:
             return found
         payload = {"execution": {"arn": execution_arn, "startTime": to_iso(started)}, "spec": document}
         try:
-            return register(payload, settings=self._settings, summaries=self._summaries, clock=self._clock).summary
+            return register(payload, settings=self.settings, summaries=self.summaries, clock=self.clock).summary
         except (SpecRefused, RunIdInUse):
             return None
 
@@ -436,48 +399,32 @@ class Monitor:
         if not isinstance(workflow_name, str) or not workflow_name:
             return None
         log.bind(workflow_name, identifier)
-        summary = self._summaries.get(workflow_name, identifier)
+        summary = self.summaries.get(workflow_name, identifier)
         return summary if summary is not None and summary.execution_arn == execution_arn else None
 
     def _finalize(self, summary: Summary, status: RunStatus, why: str, remaining_seconds: Callable[[], float]) -> None:
         """End a run: first its summary, so that nothing more is launched, then its ECS tasks, then their rows."""
-        summary, _ = self._summaries.end_early(summary, status, to_iso(self._clock.now()))
+        summary = self.summaries.end_early(summary, status, to_iso(self.clock.now()))
         log.warning("the run is ended", status=summary.status, why=why)
         reason = f"run {summary.workflow_run_id} ended: {why}"
         self._stop_all(summary, reason, remaining_seconds)
-        self._record_unrecorded(summary, why)
-        rows = self._details.rows(summary.workflow_run_id, summary.workflow_name)
+        # A terminal row for ECS tasks without one, so that the task itself cannot write an active one.
+        recorded = {row.ecs_task_id for row in self._rows(summary)}
+        stopped = self._stopped(summary).values()
+        for row in self._run(summary).rows_of_unrecorded(stopped, recorded, why[:500]):
+            self.details.write(row)
+        rows = self._rows(summary)
         completed = {row.task_name for row in rows if row.status is TaskStatus.COMPLETED}
         for row in filter(awaits_ecs, rows):
-            now = to_iso(self._clock.now())
+            now = self.clock.now()
             if row.status.is_final:
-                self._details.explain(replace(row, update_time=now, stopped_reason=reason[:500]))
+                self.details.explain(replace(row, update_time=to_iso(now), stopped_reason=reason[:500]))
                 continue
-            error = f"{Code.RUN_ENDED}: {why[:500]}"
-            found, _ = self._details.write(replace(row, status=TaskStatus.FAILED, update_time=now, error=error))
+            found, _ = self.details.write(row.failed(Failure(Code.RUN_ENDED, why[:500]), now))
             if found.status is TaskStatus.COMPLETED:
                 completed.add(found.task_name)
         failed = summary.number_of_tasks - len(completed)
-        self._summaries.conclude(summary, Counts(len(completed), failed, 0), to_iso(self._clock.now()))
-
-    def _record_unrecorded(self, summary: Summary, why: str) -> None:
-        """Write a terminal row for ECS tasks without one, so that the task itself cannot write an active one."""
-        recorded = {row.ecs_task_id for row in self._details.rows(summary.workflow_run_id, summary.workflow_name)}
-        settings = self._settings.of_run(summary.settings)
-        for row in reconciliation.rows_of_unrecorded(
-            summary, self._stopped(summary).values(), recorded, why[:500], self._clock.now(), settings
-        ):
-            self._details.write(row)
-
-    def _running(self, summary: Summary) -> dict[str, EcsTask]:
-        """The run's ECS tasks that have not been told to stop, by ARN."""
-        return self._ecs_tasks.running_of_run(
-            self._settings.capabilities, summary.workflow_run_id, summary.workflow_name
-        )
-
-    def _stopped(self, summary: Summary) -> dict[str, EcsTask]:
-        """The run's ECS tasks that have stopped or been told to, by ARN."""
-        return self._ecs_tasks.stopped_of_run(self._settings.family, summary.workflow_run_id, summary.workflow_name)
+        self.summaries.conclude(summary, Counts(len(completed), failed, 0), to_iso(self.clock.now()))
 
     def _stop_all(self, summary: Summary, reason: str, remaining_seconds: Callable[[], float]) -> None:
         empty = 0
@@ -490,43 +437,38 @@ class Monitor:
             for arn in running:
                 if arn not in stopped:
                     log.warning("stops an ECS task", ecsTask=arn, reason=reason)
-                self._ecs_tasks.stop(arn, reason)
+                self.ecs_tasks.stop(arn, reason)
                 stopped.add(arn)
             if remaining_seconds() < waits.FINALIZE_RESERVE_SECONDS:
                 raise TasksStillRunning(summary.workflow_run_id, len(running))
-            self._clock.sleep(waits.PAUSE_BETWEEN_LISTINGS_SECONDS)
-
-    def _execution_status(self, summary: Summary) -> str:
-        try:
-            return str(self._stepfunctions.describe_execution(executionArn=summary.execution_arn)["status"])
-        except self._stepfunctions.exceptions.ExecutionDoesNotExist:
-            return "GONE"
+            self.clock.sleep(waits.PAUSE_BETWEEN_LISTINGS_SECONDS)
 
     def _result(self, summary: Summary, rows: Sequence[TaskRow], outcome: Reconciliation | None) -> dict[str, Any]:
-        counts = (
-            outcome.counts
-            if outcome and not summary.status.is_final
-            else Counts(summary.completed_tasks, summary.failed_tasks, summary.running_tasks)
-        )
+        is_active = not summary.status.is_final
+        counts = Counts(summary.completed_tasks, summary.failed_tasks, summary.running_tasks)
+        if outcome and is_active:
+            counts = outcome.counts
         return {
-            "done": summary.status.is_final,
+            "done": not is_active,
             "succeeded": summary.status.is_success,
             "status": summary.status.value,
             "total": summary.number_of_tasks,
             "completed": counts.completed,
             "failed": counts.failed,
             "running": counts.running,
-            "relaunch": bool(outcome and outcome.relaunch and not summary.status.is_final),
+            "relaunch": bool(outcome and outcome.relaunch and is_active),
             "waitSeconds": outcome.wait_seconds if outcome else waits.SHORTEST_WAIT_SECONDS,
-            "message": messages.outcome(summary, counts, summary.status, rows, self._details.name),
+            "message": messages.outcome(summary, counts, rows, self.details.name),
             "workflowName": summary.workflow_name,
             "runId": str(summary.workflow_run_id),
         }
 
 
-def _is_exiting(row: TaskRow, now: datetime) -> bool:
+def _is_exiting(row: TaskRow | None, now: datetime) -> bool:
     """Whether a task has just completed: ECS still lists it, and its process is about to exit."""
-    return row.status is TaskStatus.COMPLETED and now - from_iso(row.update_time) <= waits.STOPPED_WITHIN
+    if row is None or row.status is not TaskStatus.COMPLETED:
+        return False
+    return now - from_iso(row.update_time) <= waits.STOPPED_WITHIN
 
 
 def _by_run(tasks: Iterable[EcsTask]) -> dict[tuple[str, int], list[EcsTask]]:
@@ -536,22 +478,3 @@ def _by_run(tasks: Iterable[EcsTask]) -> dict[tuple[str, int], list[EcsTask]]:
         if task.run is not None and task.is_active:
             runs[task.run].append(task)
     return runs
-
-
-def _next_attempt(again: bool, wait: int, attempt: int, infrastructure: int, waited: int, waits: int) -> dict[str, Any]:
-    """Return the monitor's answer to pattern 2's state machine about a task's next `RunTask`."""
-    return {
-        "again": again,
-        "waitSeconds": wait,
-        "attempt": attempt,
-        "infrastructureFailures": infrastructure,
-        "waitedSeconds": waited,
-        "waits": waits,
-    }
-
-
-def _run_of(payload: Mapping[str, Any]) -> tuple[str, int]:
-    workflow_name, identifier = payload.get("workflowName"), payload.get("runId")
-    if not isinstance(workflow_name, str) or not str(identifier).isdecimal():
-        raise PayloadInvalid(f"workflowName is {workflow_name!r} and runId {identifier!r}")
-    return workflow_name, int(str(identifier))

@@ -1,4 +1,4 @@
-"""Reconciliation of a run's rows with ECS: a pure function and its inputs."""
+"""Reconciliation of a run's rows with ECS: pure functions of what was read."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from ecs_kit.runtime.contract import failures, waits
-from ecs_kit.runtime.contract.attempts import TaskState, awaits_ecs, open_tasks, task_states
-from ecs_kit.runtime.contract.clock import from_iso, to_iso
+from ecs_kit.runtime.contract.attempts import TaskState, awaits_ecs, task_states
+from ecs_kit.runtime.contract.clock import from_iso
 from ecs_kit.runtime.contract.ecs_task import EcsTask
 from ecs_kit.runtime.contract.environment import Attempt
-from ecs_kit.runtime.contract.failures import Code, Failure
-from ecs_kit.runtime.contract.records import Counts, Summary, TaskRow
-from ecs_kit.runtime.contract.rows import new_row
+from ecs_kit.runtime.contract.failures import Code
+from ecs_kit.runtime.contract.records import Counts, Failure, Summary, TaskRow, new_row
 from ecs_kit.runtime.contract.settings import Settings
 from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
 
@@ -34,25 +33,12 @@ class EcsAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
-    """An ECS task to be stopped.
-
-    Args:
-        ecs_task_arn: its ARN.
-        reason: becomes its `stoppedReason`.
-    """
-
-    ecs_task_arn: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class Reconciliation:
     """The outcome of a reconciliation: what to write and to stop.
 
     Args:
         updates: rows to write first, unless their status is terminal by then.
-        stops: tasks to stop after that, because a stopped task writes its row, too.
+        stops: reasons by ARN of the tasks to stop after that, because a stopped task writes its row, too.
         explanations: failed rows that get ECS's reason and exit code.
         creations: rows of attempts that have none.
         counts: the run's counts after these writes.
@@ -63,139 +49,21 @@ class Reconciliation:
         freed_capacity: pattern 1: whether an attempt has ended since the last RunTask: the launcher need not wait.
     """
 
-    updates: tuple[TaskRow, ...]
-    stops: tuple[Stop, ...]
-    explanations: tuple[TaskRow, ...]
-    creations: tuple[TaskRow, ...]
+    updates: list[TaskRow]
+    stops: dict[str, str]
+    explanations: list[TaskRow]
+    creations: list[TaskRow]
     counts: Counts
     verdict: RunStatus | None
     relaunch: bool
     wait_seconds: int
-    has_capacity: bool = False
-    freed_capacity: bool = False
-
-    @property
-    def changes_rows(self) -> bool:
-        """Whether any row is to be written."""
-        return bool(self.updates or self.explanations or self.creations)
+    has_capacity: bool
+    freed_capacity: bool
 
 
 def arns_to_ask(rows: Iterable[TaskRow]) -> list[str]:
     """Return the ECS tasks to describe."""
     return [row.ecs_task_id for row in rows if row.was_started and awaits_ecs(row)]
-
-
-def needs_listing(summary: Summary, rows: Iterable[TaskRow], settings: Settings) -> bool:
-    """Whether the run's ECS tasks must be listed: launching has ended, yet some attempts have no row.
-
-    That is so where a task has no row and, in pattern 2, where its attempts have a gap or lack a due retry.
-    """
-    if not summary.launching_ended:
-        return False
-    states = task_states(rows)
-    if len(states) < summary.number_of_tasks:
-        return True
-    if settings.capabilities.has_launcher:
-        return False
-    return any(_misses_attempts(state, settings) for state in states.values())
-
-
-def rows_of_unrecorded(
-    summary: Summary,
-    tasks: Iterable[EcsTask],
-    recorded: Collection[str],
-    why: str,
-    now: datetime,
-    settings: Settings,
-) -> list[TaskRow]:
-    """Return terminal rows for ECS tasks without a row, in a run that was ended early.
-
-    Args:
-        summary: the run's item.
-        tasks: all its ECS tasks, stopped or stopping.
-        recorded: the ARNs of those that have a row.
-        why: why the run was ended.
-        now: the time.
-        settings: the deployed pattern.
-    """
-    rows = []
-    for task in tasks:
-        if task.arn in recorded:
-            continue
-        ended_by_itself = task.is_stopped and task.stop_code != "UserInitiated"
-        failure = (
-            failures.of_stopped_task(task)
-            if ended_by_itself
-            else Failure(Code.RUN_ENDED, why, task.stopped_reason or None, task.exit_code, task.stop_code or None)
-        )
-        rows.append(_row_of_task(summary, task, failure, now, settings))
-    return rows
-
-
-def reconcile(
-    summary: Summary,
-    rows: Sequence[TaskRow],
-    ecs: EcsAnswer,
-    now: datetime,
-    settings: Settings,
-    task_names: Sequence[str] = (),
-) -> Reconciliation:
-    """Reconcile a run's rows with ECS.
-
-    Args:
-        summary: the run's item.
-        rows: all its rows.
-        ecs: what ECS said about the tasks of `arns_to_ask`, and, where `needs_listing`, about all others.
-        now: the time.
-        settings: the deployed pattern.
-        task_names: names of all tasks; only used where `needs_listing`.
-    """
-    stops: list[Stop] = []
-    updates: list[TaskRow] = []
-    explanations: list[TaskRow] = []
-    current = {row.ecs_task_id: row for row in rows}
-    for row in rows:
-        if not (row.was_started and awaits_ecs(row)):
-            continue
-        failure, stop = _classify(row, ecs, now, settings)
-        if stop:
-            stops.append(stop)
-        if failure is None:
-            continue
-        failed = _failed(row, failure, ecs.tasks.get(row.ecs_task_id), now)
-        (explanations if row.status.is_final else updates).append(failed)
-        current[row.ecs_task_id] = failed
-    creations: list[TaskRow] = []
-    if needs_listing(summary, rows, settings) and ecs.listed:
-        creations, more_stops = _unrecorded(summary, current, ecs, now, settings, task_names)
-        stops += more_stops
-        current |= {row.ecs_task_id: row for row in creations}
-    states = task_states(current.values())
-    counts = count(summary, states, now, settings)
-    freed = _freed_capacity(summary, current.values())
-    if freed:
-        summary = replace(summary, launch_after=None)
-    return Reconciliation(
-        updates=tuple(updates),
-        stops=tuple(stops),
-        explanations=tuple(explanations),
-        creations=tuple(creations),
-        counts=counts,
-        verdict=_verdict(summary, states, counts, now, settings),
-        relaunch=settings.capabilities.has_launcher and launcher_has_work(summary, states, now, settings),
-        wait_seconds=waits.wait_seconds(
-            summary, now, settings, is_idle=not any(state.is_open for state in states.values())
-        ),
-        has_capacity=_has_capacity(summary, ecs, now),
-        freed_capacity=freed,
-    )
-
-
-def count(summary: Summary, states: Mapping[str, TaskState], now: datetime, settings: Settings) -> Counts:
-    """Count a run's tasks: completed, failed without a retry, all others."""
-    completed = sum(state.is_completed for state in states.values())
-    failed = sum(_has_failed(state, summary, now, settings) for state in states.values())
-    return Counts(completed, failed, summary.number_of_tasks - completed - failed)
 
 
 def final_status(counts: Counts, number_of_tasks: int, tolerated_failure_percentage: int) -> RunStatus:
@@ -207,32 +75,227 @@ def final_status(counts: Counts, number_of_tasks: int, tolerated_failure_percent
     return RunStatus.FAILED
 
 
-def _classify(row: TaskRow, ecs: EcsAnswer, now: datetime, settings: Settings) -> tuple[Failure | None, Stop | None]:
-    if row.ecs_task_id in ecs.missing:
-        if now - from_iso(row.start_time) < waits.MISSING_COUNTS_AFTER:
-            return None, None
-        text = "ECS does not know this task any more and it recorded no result; its host may have been lost"
-        return Failure(Code.TASK_MISSING, text, stopped_reason=None), None
-    task = ecs.tasks.get(row.ecs_task_id)
-    if task is None:
-        return None, None
-    if task.is_stopped:
-        return failures.of_stopped_task(task), None
-    if row.status.is_final and failures.code_of(row) != Code.TIMED_OUT:
-        return (failures.of_stopped_task(task) if task.stopped_reason else None), None
-    if not row.status.is_final and not _is_over_its_limit(row, task, now, settings):
-        return None, None
-    text = f"timed out: the task ran longer than {settings.task_timeout_seconds} s and was stopped"
-    stop = None if task.desired_status == "STOPPED" else Stop(task.arn, text)
-    # ECS knows the exit code once the task has stopped.
-    is_awaited = row.status.is_final and now - from_iso(row.update_time) <= waits.STOPPED_WITHIN
-    return (None if is_awaited else Failure(Code.TIMED_OUT, text)), stop
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run at a moment: its item and its settings at registration."""
 
+    summary: Summary
+    settings: Settings
+    now: datetime
 
-def _is_over_its_limit(row: TaskRow, task: EcsTask, now: datetime, settings: Settings) -> bool:
-    began = _limit_counts_from(row, task)
-    limit = timedelta(seconds=settings.task_timeout_seconds)
-    return began is not None and now >= began + limit + waits.STOP_ALLOWANCE
+    def needs_listing(self, rows: Iterable[TaskRow]) -> bool:
+        """Whether the run's ECS tasks must be listed: launching has ended, yet some attempts have no row.
+
+        That is so where a task has no row and, in pattern 2, where its attempts have a gap or lack a due retry.
+        """
+        if not self.summary.launching_ended:
+            return False
+        states = task_states(rows)
+        if len(states) < self.summary.number_of_tasks:
+            return True
+        return not self._has_launcher and any(self._misses_attempts(state) for state in states.values())
+
+    def rows_of_unrecorded(self, tasks: Iterable[EcsTask], recorded: Collection[str], why: str) -> list[TaskRow]:
+        """Return terminal rows for ECS tasks, stopped or stopping, without a row, in a run that was ended early."""
+        rows = []
+        for task in tasks:
+            if task.arn in recorded:
+                continue
+            failure = Failure(Code.RUN_ENDED, why, task.stopped_reason or None, task.exit_code, task.stop_code or None)
+            if task.is_stopped and task.stop_code != "UserInitiated":  # it ended by itself
+                failure = failures.of_stopped_task(task)
+            rows.append(self._row_of_task(task, failure))
+        return rows
+
+    def reconcile(self, rows: Sequence[TaskRow], ecs: EcsAnswer, task_names: Sequence[str] = ()) -> Reconciliation:
+        """Reconcile the run's rows with ECS.
+
+        Args:
+            rows: all its rows.
+            ecs: what ECS said about the tasks of `arns_to_ask`, and, where `needs_listing`, about all others.
+            task_names: names of all tasks; only used where `needs_listing`.
+        """
+        stops: dict[str, str] = {}
+        updates: list[TaskRow] = []
+        explanations: list[TaskRow] = []
+        creations: list[TaskRow] = []
+        current = {row.ecs_task_id: row for row in rows}
+        for arn in arns_to_ask(rows):
+            row = current[arn]
+            failure, stop = self._classify(row, ecs)
+            if stop:
+                stops[arn] = stop
+            if failure is None:
+                continue
+            current[arn] = self._failed(row, failure, ecs.tasks.get(arn))
+            (explanations if row.status.is_final else updates).append(current[arn])
+        if ecs.listed and self.needs_listing(rows):
+            creations, more_stops = self._unrecorded(current, ecs, task_names)
+            stops |= more_stops
+            current |= {row.ecs_task_id: row for row in creations}
+        states = list(task_states(current.values()).values())
+        counts = self._counts(states)
+        freed = self._freed_capacity(current.values())
+        after = replace(self, summary=replace(self.summary, launch_after=None)) if freed else self
+        is_idle = not any(state.is_open for state in states)
+        return Reconciliation(
+            updates=updates,
+            stops=stops,
+            explanations=explanations,
+            creations=creations,
+            counts=counts,
+            verdict=self._verdict(states, counts),
+            relaunch=after._launcher_has_work(states),
+            wait_seconds=waits.wait_seconds(after.summary, self.now, self.settings, is_idle=is_idle),
+            has_capacity=self._has_capacity(ecs),
+            freed_capacity=freed,
+        )
+
+    @property
+    def _has_launcher(self) -> bool:
+        return self.settings.capabilities.has_launcher
+
+    def _classify(self, row: TaskRow, ecs: EcsAnswer) -> tuple[Failure | None, str]:
+        """Return why a row's attempt failed, if it did, and why its task is to be stopped, if it is."""
+        if row.ecs_task_id in ecs.missing:
+            if self.now - from_iso(row.start_time) < waits.MISSING_COUNTS_AFTER:
+                return None, ""
+            text = "ECS does not know this task any more and it recorded no result; its host may have been lost"
+            return Failure(Code.TASK_MISSING, text), ""
+        task = ecs.tasks.get(row.ecs_task_id)
+        if task is None:
+            return None, ""
+        if task.is_stopped:
+            return failures.of_stopped_task(task), ""
+        if row.status.is_final and failures.code_of(row) != Code.TIMED_OUT:
+            return (failures.of_stopped_task(task) if task.stopped_reason else None), ""
+        if not row.status.is_final and not self._is_over_its_limit(row, task):
+            return None, ""
+        text = f"timed out: the task ran longer than {self.settings.task_timeout_seconds} s and was stopped"
+        # ECS knows the exit code once the task has stopped.
+        is_awaited = row.status.is_final and self.now - from_iso(row.update_time) <= waits.STOPPED_WITHIN
+        return (None if is_awaited else Failure(Code.TIMED_OUT, text)), "" if task.desired_status == "STOPPED" else text
+
+    def _is_over_its_limit(self, row: TaskRow, task: EcsTask) -> bool:
+        began = _limit_counts_from(row, task)
+        limit = timedelta(seconds=self.settings.task_timeout_seconds)
+        return began is not None and self.now >= began + limit + waits.STOP_ALLOWANCE
+
+    def _failed(self, row: TaskRow, failure: Failure, task: EcsTask | None) -> TaskRow:
+        seconds = row.exec_time_in_seconds
+        if seconds is None and task and task.started_at:
+            seconds = round(((task.stopped_at or self.now) - task.started_at).total_seconds(), 3)
+        return replace(row.failed(failure, self.now), exec_time_in_seconds=seconds)
+
+    def _unrecorded(
+        self, rows: Mapping[str, TaskRow], ecs: EcsAnswer, task_names: Sequence[str]
+    ) -> tuple[list[TaskRow], dict[str, str]]:
+        """Return rows for attempts without one, and stops: an ECS task that still runs is orphaned.
+
+        Launching has ended.
+        """
+        creations: list[TaskRow] = []
+        stops: dict[str, str] = {}
+        attempts: dict[str, set[int]] = {name: set() for name in task_names}
+        for row in rows.values():
+            attempts.setdefault(row.task_name, set()).add(row.attempt)
+        for task in ecs.tasks.values():
+            attempt = task.attempt
+            if attempt is None or task.arn in rows or attempt.task_name not in attempts:
+                continue
+            if task.is_stopped:
+                failure = failures.of_stopped_task(task)
+            else:
+                failure = Failure(Code.NO_RECORD, "no record of this task, and nothing waits for it; it was stopped")
+                stops[task.arn] = failure.text
+            creations.append(self._row_of_task(task, failure))
+            attempts[attempt.task_name].add(attempt.number)
+        for name, known in attempts.items():
+            latest = max(known, default=1)
+            text = "no record of this task" if latest == 1 else "no record of this attempt"
+            failure = Failure(Code.NO_RECORD, f"{text}, and ECS knows none of its name in this run")
+            for number in sorted(set(range(1, latest + 1)) - known):
+                creations.append(self._failed_row(self.summary.attempt(name, number), failure))
+        return creations, stops
+
+    def _row_of_task(self, task: EcsTask, failure: Failure) -> TaskRow:
+        """Return the row of an ECS task of the run that has none."""
+        attempt = replace(task.attempt or self.summary.attempt("", 1), expires_at=self.summary.expires_at)
+        return self._failed_row(attempt, failure, task)
+
+    def _failed_row(self, attempt: Attempt, failure: Failure, task: EcsTask | None = None) -> TaskRow:
+        return new_row(
+            attempt,
+            self.settings.target,
+            TaskStatus.FAILED,
+            ecs_task_arn=task.arn if task else "",
+            now=self.now,
+            start=task.created_at if task else None,
+            failure=failure,
+        )
+
+    def _misses_attempts(self, state: TaskState) -> bool:
+        if len({row.attempt for row in state.rows}) < state.next_attempt - 1:
+            return True
+        return state.has_only_failed and state.may_retry(self.settings.task_attempts)
+
+    def _counts(self, states: Iterable[TaskState]) -> Counts:
+        """Count the run's tasks: completed, failed without a retry, all others."""
+        completed = sum(state.is_completed for state in states)
+        failed = sum(self._has_failed(state) for state in states)
+        return Counts(completed, failed, self.summary.number_of_tasks - completed - failed)
+
+    def _has_failed(self, state: TaskState) -> bool:
+        if not state.has_only_failed:
+            return False
+        if not state.may_retry(self.settings.task_attempts):
+            return True
+        if self._has_launcher:
+            return False
+        return self.summary.launching_ended or self._retries_are_lost(state.last_update)
+
+    def _retries_are_lost(self, latest: datetime) -> bool:
+        """Pattern 2: whether failed tasks are not retried although their state machine has not said so.
+
+        A run that has waited for capacity may wait longer: its state machine or its deadline ends it.
+        """
+        return self.summary.capacity_waits == 0 and self.now - latest > waits.RETRY_EXPECTED_WITHIN
+
+    def _verdict(self, states: Sequence[TaskState], counts: Counts) -> RunStatus | None:
+        # A completed task may have another attempt, started when the state RunTask timed out.
+        if counts.running > 0 or any(state.is_open for state in states):
+            return None
+        may_retry = not self._has_launcher and counts.failed > 0 and not self.summary.launching_ended
+        if may_retry and not self._retries_are_lost(max(state.last_update for state in states)):
+            return None
+        return final_status(counts, self.summary.number_of_tasks, self.settings.tolerated_failure_percentage)
+
+    def _has_capacity(self, ecs: EcsAnswer) -> bool:
+        """Whether the run has capacity again: pattern 1: RunTask has started a task since; pattern 2: no task waits."""
+        if self.summary.waiting_since is None:
+            return False
+        if self.summary.waiting_until is not None:
+            return self.now > from_iso(self.summary.waiting_until) + waits.ASKED_AGAIN_WITHIN
+        since = from_iso(self.summary.waiting_since)
+        return any(task.created_at is not None and task.created_at > since for task in ecs.tasks.values())
+
+    def _freed_capacity(self, rows: Iterable[TaskRow]) -> bool:
+        """Whether an attempt has ended since the launcher's last RunTask."""
+        if self.summary.launch_after is None or self.summary.launch_asked is None:
+            return False
+        asked = from_iso(self.summary.launch_asked)
+        return any(row.status.is_final and from_iso(row.update_time) > asked for row in rows)
+
+    def _launcher_has_work(self, states: Sequence[TaskState]) -> bool:
+        """Whether to call pattern 1's launcher: something is to be launched, there is room for it, no wait is on."""
+        summary, settings = self.summary, self.settings
+        has_room = not settings.max_concurrency or sum(state.is_open for state in states) < settings.max_concurrency
+        waits_for_capacity = summary.launch_after is not None and self.now < from_iso(summary.launch_after)
+        if not self._has_launcher or not has_room or waits_for_capacity:
+            return False
+        if not summary.launching_ended and len(states) < summary.number_of_tasks:
+            return True
+        return any(state.retry_is_due(settings.task_attempts, self.now) for state in states)
 
 
 def _limit_counts_from(row: TaskRow, task: EcsTask) -> datetime | None:
@@ -246,146 +309,3 @@ def _limit_counts_from(row: TaskRow, task: EcsTask) -> datetime | None:
     if row.status is not TaskStatus.RUNNING:
         return task.started_at
     return max(task.started_at, min(from_iso(row.start_time), task.started_at + waits.START_ALLOWANCE))
-
-
-def _failed(row: TaskRow, failure: Failure, task: EcsTask | None, now: datetime) -> TaskRow:
-    seconds = row.exec_time_in_seconds
-    if seconds is None and task and task.started_at:
-        seconds = round(((task.stopped_at or now) - task.started_at).total_seconds(), 3)
-    return replace(
-        row,
-        status=TaskStatus.FAILED,
-        update_time=to_iso(now),
-        error=row.error or failure.error,
-        # A terminal row without a reason of ECS gets ours, so that it is not described for ever.
-        stopped_reason=row.stopped_reason or failure.stopped_reason or (failure.text if row.status.is_final else None),
-        stop_code=row.stop_code or failure.stop_code,
-        exit_code=failure.exit_code if row.exit_code is None else row.exit_code,
-        exec_time_in_seconds=seconds,
-    )
-
-
-def _unrecorded(
-    summary: Summary,
-    rows: Mapping[str, TaskRow],
-    ecs: EcsAnswer,
-    now: datetime,
-    settings: Settings,
-    task_names: Sequence[str],
-) -> tuple[list[TaskRow], list[Stop]]:
-    """Return rows for attempts without one, and stops: an ECS task that still runs is orphaned. Launching has ended."""
-    creations: list[TaskRow] = []
-    stops: list[Stop] = []
-    attempts: dict[str, set[int]] = {name: set() for name in task_names}
-    for row in rows.values():
-        attempts.setdefault(row.task_name, set()).add(row.attempt)
-    for task in ecs.tasks.values():
-        attempt = task.attempt
-        if attempt is None or task.arn in rows or attempt.task_name not in attempts:
-            continue
-        if task.is_stopped:
-            failure = failures.of_stopped_task(task)
-        else:
-            failure = Failure(Code.NO_RECORD, "no record of this task, and nothing waits for it; it was stopped")
-            stops.append(Stop(task.arn, failure.text))
-        creations.append(_row_of_task(summary, task, failure, now, settings))
-        attempts[attempt.task_name].add(attempt.number)
-    for name, known in attempts.items():
-        latest = max(known, default=1)
-        text = "no record of this task" if latest == 1 else "no record of this attempt"
-        failure = Failure(Code.NO_RECORD, f"{text}, and ECS knows none of its name in this run")
-        creations += [
-            new_row(
-                Attempt(summary.workflow_name, summary.workflow_run_id, name, number, expires_at=summary.expires_at),
-                settings.target,
-                TaskStatus.FAILED,
-                ecs_task_arn="",
-                now=now,
-                failure=failure,
-            )
-            for number in range(1, latest + 1)
-            if number not in known
-        ]
-    return creations, stops
-
-
-def _row_of_task(summary: Summary, task: EcsTask, failure: Failure, now: datetime, settings: Settings) -> TaskRow:
-    """Return the row of an ECS task of the run that has none."""
-    attempt = replace(task.attempt or Attempt("", 0, "", 1), expires_at=summary.expires_at)
-    return new_row(
-        attempt,
-        settings.target,
-        TaskStatus.FAILED,
-        ecs_task_arn=task.arn,
-        now=now,
-        start=task.created_at,
-        failure=failure,
-    )
-
-
-def _misses_attempts(state: TaskState, settings: Settings) -> bool:
-    if len({row.attempt for row in state.rows}) < state.next_attempt - 1:
-        return True
-    return state.has_only_failed and state.may_retry(settings.task_attempts)
-
-
-def _has_failed(state: TaskState, summary: Summary, now: datetime, settings: Settings) -> bool:
-    if not state.has_only_failed:
-        return False
-    if not state.may_retry(settings.task_attempts):
-        return True
-    if settings.capabilities.has_launcher:
-        return False
-    return summary.launching_ended or _retries_are_lost(summary, state.last_update, now)
-
-
-def _retries_are_lost(summary: Summary, latest: datetime, now: datetime) -> bool:
-    """Pattern 2: whether failed tasks are not retried although their state machine has not said so.
-
-    A run that has waited for capacity may wait longer: its state machine or its deadline ends it.
-    """
-    return summary.capacity_waits == 0 and now - latest > waits.RETRY_EXPECTED_WITHIN
-
-
-def _verdict(
-    summary: Summary, states: Mapping[str, TaskState], counts: Counts, now: datetime, settings: Settings
-) -> RunStatus | None:
-    # A completed task may have another attempt, started when the state RunTask timed out.
-    if counts.running > 0 or any(state.is_open for state in states.values()):
-        return None
-    may_retry = not settings.capabilities.has_launcher and counts.failed > 0 and not summary.launching_ended
-    if may_retry and not _retries_are_lost(summary, max(state.last_update for state in states.values()), now):
-        return None
-    return final_status(counts, summary.number_of_tasks, settings.tolerated_failure_percentage)
-
-
-def _has_capacity(summary: Summary, ecs: EcsAnswer, now: datetime) -> bool:
-    """Whether a run has capacity again: pattern 1: RunTask has started a task since; pattern 2: no task waits."""
-    if summary.waiting_since is None:
-        return False
-    if summary.waiting_until is not None:
-        return now > from_iso(summary.waiting_until) + waits.ASKED_AGAIN_WITHIN
-    since = from_iso(summary.waiting_since)
-    return any(task.created_at is not None and task.created_at > since for task in ecs.tasks.values())
-
-
-def _freed_capacity(summary: Summary, rows: Iterable[TaskRow]) -> bool:
-    """Whether an attempt has ended since the launcher's last RunTask."""
-    if summary.launch_after is None or summary.launch_asked is None:
-        return False
-    asked = from_iso(summary.launch_asked)
-    return any(row.status.is_final and from_iso(row.update_time) > asked for row in rows)
-
-
-def launcher_has_work(summary: Summary, states: Mapping[str, TaskState], now: datetime, settings: Settings) -> bool:
-    """Whether to call pattern 1's launcher: something is to be launched, `max_concurrency` allows it, no wait is on."""
-    if settings.max_concurrency and open_tasks(states.values()) >= settings.max_concurrency:
-        return False
-    if summary.launch_after is not None and now < from_iso(summary.launch_after):
-        return False
-    if not summary.launching_ended and len(states) < summary.number_of_tasks:
-        return True
-    return any(
-        state.has_only_failed and state.may_retry(settings.task_attempts) and state.retry_is_due(now)
-        for state in states.values()
-    )

@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError
 
 from ecs_kit.runtime.common import log
 from ecs_kit.runtime.common.tables import DetailsTable
-from ecs_kit.runtime.contract.clock import SystemClock
+from ecs_kit.runtime.contract.clock import Clock
 from ecs_kit.runtime.contract.errors import SettingsInvalid
 from ecs_kit.runtime.task import configuration, interruptions
 from ecs_kit.runtime.task.worker import ExitCode, named_job, work
@@ -28,21 +28,18 @@ VERSION = "0.1.0"
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run the task.
+    """Run the task and return its exit code.
 
     Args:
         arguments: the command line, passed to the job; `--version` only prints the version.
         environment: the container's environment.
-
-    Returns:
-        The exit code.
     """
     if list(arguments[:1]) == ["--version"]:
         print(f"ecs-step-functions-kit task {VERSION}")
         return ExitCode.DONE
     interruptions.exit_on_term(ExitCode.TERMINATED)
     log.configure()
-    clock = SystemClock()
+    clock = Clock()
     try:
         settings = configuration.from_environment(environment)
         arn = configuration.ecs_task_arn(environment, clock)
@@ -69,13 +66,12 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
 
 
 def _clients(stop_timeout_seconds: int) -> tuple[DynamoDBClient, DynamoDBClient, S3Client]:
-    """Create the clients. boto3 is imported here, after the SIGTERM handler is set: the import takes most of a second.
+    """Create the clients. boto3 is imported after the SIGTERM handler is set: the import takes most of a second.
 
     The second DynamoDB client makes the one write after SIGTERM, within `stopTimeout`: two calls with a third of it
     each and at most a second between them, or one call where that is too long.
 
     Adaptive retries slow down when a service throttles. CopyObject of 5 GB may keep a connection silent for minutes.
-    Source: https://docs.aws.amazon.com/boto3/latest/guide/retries.html
     """
     import boto3
     from botocore.config import Config

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from ecs_kit.runtime.contract import environment
 from ecs_kit.runtime.contract.clock import Clock, from_iso
 from ecs_kit.runtime.contract.environment import Attempt
 from ecs_kit.runtime.contract.errors import SettingsInvalid
-from ecs_kit.runtime.contract.rows import Target
+from ecs_kit.runtime.contract.records import Target
 
 METADATA_TRIES = 8
 METADATA_TIMEOUT_SECONDS = 5
@@ -36,20 +35,20 @@ class Configuration:
         target: where its result and its log go.
         details_table: table that holds its row.
         task_timeout_seconds: how long it may run.
-        deadline: the run's deadline; None where it has none.
-        parameters: the user's own variables, `JOB_…` without the prefix.
-        job: the function that does the job, `module:function`.
         stop_timeout_seconds: time from SIGTERM to SIGKILL.
+        deadline: the run's deadline; None where it has none.
+        job: the function that does the job, `module:function`.
+        parameters: the user's own variables, `JOB_…` without the prefix.
     """
 
     attempt: Attempt
     target: Target
     details_table: str
     task_timeout_seconds: int
+    stop_timeout_seconds: int
     deadline: datetime | None
+    job: str
     parameters: Mapping[str, str]
-    job: str = SAMPLE_JOB
-    stop_timeout_seconds: int = DEFAULT_STOP_TIMEOUT_SECONDS
 
 
 def from_environment(variables: Mapping[str, str]) -> Configuration:
@@ -58,7 +57,6 @@ def from_environment(variables: Mapping[str, str]) -> Configuration:
     Raises:
         SettingsInvalid: a variable is missing or malformed.
     """
-    stop_timeout = _optional_number(variables, environment.STOP_TIMEOUT_SECONDS)
     return Configuration(
         attempt=Attempt(
             workflow_name=_text(variables, environment.WORKFLOW_NAME),
@@ -77,14 +75,15 @@ def from_environment(variables: Mapping[str, str]) -> Configuration:
         ),
         details_table=_text(variables, environment.DETAILS_TABLE),
         task_timeout_seconds=_number(variables, environment.TASK_TIMEOUT_SECONDS),
+        stop_timeout_seconds=_optional_number(variables, environment.STOP_TIMEOUT_SECONDS)
+        or DEFAULT_STOP_TIMEOUT_SECONDS,
         deadline=_moment(variables, environment.DEADLINE),
+        job=_function(variables, environment.JOB),
         parameters={
             name.removeprefix(environment.JOB_PREFIX): value
             for name, value in variables.items()
             if name.startswith(environment.JOB_PREFIX)
         },
-        job=_function(variables, environment.JOB),
-        stop_timeout_seconds=stop_timeout or DEFAULT_STOP_TIMEOUT_SECONDS,
     )
 
 

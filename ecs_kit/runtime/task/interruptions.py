@@ -39,19 +39,15 @@ def raised(limit_seconds: float) -> Iterator[None]:
     """Raise `Terminated` on SIGTERM and `TimeLimitReached` after the limit, within the block.
 
     Afterwards SIGTERM is ignored: only the row is left to be written.
-
-    Args:
-        limit_seconds: time limit of the block, at least a millisecond.
     """
-    signal.signal(signal.SIGTERM, _on_term)
-    signal.signal(signal.SIGALRM, _on_alarm)
-    signal.setitimer(signal.ITIMER_REAL, max(limit_seconds, 0.001))
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with raised_on_term():
+        signal.signal(signal.SIGALRM, _on_alarm)
+        signal.setitimer(signal.ITIMER_REAL, max(limit_seconds, 0.001))
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, signal.SIG_IGN)
 
 
 @contextmanager

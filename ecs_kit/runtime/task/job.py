@@ -19,12 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class S3Object:
-    """The address of an S3 object.
-
-    Args:
-        bucket: the bucket's name.
-        key: the object's key.
-    """
+    """The address of an S3 object."""
 
     bucket: str
     key: str

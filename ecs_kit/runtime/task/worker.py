@@ -15,8 +15,7 @@ from ecs_kit.runtime.common import log
 from ecs_kit.runtime.common.tables import DetailsTable
 from ecs_kit.runtime.contract.clock import Clock, to_iso
 from ecs_kit.runtime.contract.failures import Code
-from ecs_kit.runtime.contract.records import TaskRow
-from ecs_kit.runtime.contract.rows import new_row
+from ecs_kit.runtime.contract.records import TaskRow, new_row
 from ecs_kit.runtime.contract.statuses import TaskStatus
 from ecs_kit.runtime.task import interruptions
 from ecs_kit.runtime.task.configuration import Configuration
@@ -40,13 +39,9 @@ class ExitCode(IntEnum):
 
 
 def named_job(reference: str, arguments: Sequence[str] = ()) -> JobFunction:
-    """Return the job of a reference.
+    """Return the job that a reference, `module:function`, names; `arguments` is the container's command.
 
     Its module is imported by the call, so that an import error is the job's error and within the job's time limit.
-
-    Args:
-        reference: `module:function`.
-        arguments: the container's command.
     """
     module, _, name = reference.partition(":")
 
@@ -67,19 +62,9 @@ def work(
     clock: Clock,
     job: JobFunction,
 ) -> ExitCode:
-    """Run the job and record its outcome.
+    """Run the job, record its outcome, and return the container's exit code.
 
-    Args:
-        configuration: the task's configuration.
-        ecs_task_arn: this ECS task, the key of its row.
-        details: the details table.
-        last_details: the same, with a client that gives up within ECS's `stopTimeout`: for the write after SIGTERM.
-        s3: S3 client for the job.
-        clock: the time.
-        job: the function that does the job.
-
-    Returns:
-        The container's exit code.
+    `last_details` is the same table with a client that gives up within `stopTimeout`: for the write after SIGTERM.
     """
     started = clock.now()
     row = new_row(

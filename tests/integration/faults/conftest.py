@@ -1,18 +1,18 @@
-"""Whole runs with faults in them, of both patterns.
+"""Whole runs of both patterns with injected faults.
 
-A test says what befalls its run with `scenario`, and asks for `run`:
+A test describes its run with `scenario`, and uses `run`:
 
     @scenario(keys=["in/01.txt"], faults=[{"service": "ecs", "operation": "RunTask", "first": 2, "effect": …}])
     def test_what_it_proves(run: Run) -> None:
         left = run.outcome()
 
-The runs of all tests of a module start together when its first test does, and each test waits for its own, so what
-can run side by side does. A test that has to act at a moment of its own starts its run itself: `stage.run(…)`.
-Tests are marked `acceptance`; those of faults in containers, a module of their own, `both_runtimes` besides.
+The runs of all tests of a module start together with its first test, and each test waits for its own. A test that has
+to act at a moment of its own starts its run itself: `stage.run(…)`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -22,8 +22,8 @@ from tests.integration.faults.stage import Run, Runs, Scenario, Stage, started
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
-    config.addinivalue_line("markers", "scenario: what befalls the run of a test; arguments of `Scenario`")
+    """Register the marker."""
+    config.addinivalue_line("markers", "scenario: the run of a test and its faults; arguments of `Scenario`")
 
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["pattern1", "pattern2"])
@@ -47,14 +47,14 @@ def stage(stages: dict[int, Stage], pattern: int) -> Stage:
 
 @pytest.fixture(scope="module")
 def runs(request: pytest.FixtureRequest, stages: dict[int, Stage], emulator: Emulator) -> Iterator[Runs]:
-    """The runs of this module's tests on one container runtime, all of them started; by pattern and test."""
+    """The started runs of this module's tests on one container runtime, by pattern and test."""
     with started(stages, _scenarios(request.session.items, request.path, emulator.container_runtime)) as running:
         yield running
 
 
 @pytest.fixture
 def run(request: pytest.FixtureRequest, runs: Runs, pattern: int) -> Run:
-    """The run of a test, under way."""
+    """The active run of a test."""
     return runs[pattern, _name(request.node)]
 
 
@@ -69,12 +69,12 @@ def _scenarios(items: list[pytest.Item], path: object, runtime: str) -> Iterator
 
 
 def _name(item: pytest.Item) -> str:
-    return str(item.originalname).removeprefix("test_")  # type: ignore[attr-defined]
+    return re.sub(r"\W+", "-", item.name.removeprefix("test_")).strip("-")
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """Say of a test that failed what there is of its run."""
+    """Add the run's state to the report of a failed test."""
     outcome = yield
     report = outcome.get_result()  # type: ignore[attr-defined]
     run = getattr(item, "funcargs", {}).get("run")

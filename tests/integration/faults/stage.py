@@ -1,4 +1,4 @@
-"""Runs with faults, side by side: each has its own workflow name, and its rules meet its own calls alone."""
+"""Concurrent runs with faults: each has its own workflow name, and its rules match its own calls alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from local_aws import Emulator
-from tests.integration.runtime.pattern import Pattern
+from tests.integration.faults.pattern import Pattern
 
 Rule = Mapping[str, Any]
 
@@ -26,11 +26,11 @@ END_SECONDS = 240.0
 
 @dataclass(frozen=True)
 class Scenario:
-    """A run and what befalls it.
+    """A run and its faults.
 
     Attributes:
-        keys: one task for each; the first part of a key says what befalls the job (`Pattern`).
-        faults: rules of the fault injector; `Run.narrow` says how they are made this run's own.
+        keys: one task for each; the first part of a key is the behaviour of the job (`pattern.JOB`).
+        faults: rules of the fault injector; see `Run.narrow`.
         settings: the pattern's settings that differ from the usual ones; runs with the same settings share a pattern.
         spec: attributes of the spec that differ from the usual ones.
         during: called in a thread of its own once the run was started.
@@ -47,15 +47,7 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is left of a run.
-
-    Attributes:
-        execution: DescribeExecution's answer.
-        summary: the summary item; empty where there is none.
-        rows: the details items, by task and attempt.
-        tasks: the ECS tasks, stopped ones too, as DescribeTasks describes them, by the time they were made.
-        met: how many calls each fault rule met.
-    """
+    """DescribeExecution's answer, the items, the ECS tasks as described, and how many calls each fault rule hit."""
 
     execution: dict[str, Any]
     summary: dict[str, Any]
@@ -70,7 +62,7 @@ class Outcome:
 
     @property
     def cause(self) -> str:
-        """What the execution says of its end."""
+        """The execution's cause."""
         return str(self.execution.get("cause", ""))
 
     @property
@@ -119,7 +111,7 @@ class Run:
         """Make a rule this run's own.
 
         `caller` is `task`, `launcher`, `monitor`, `machine` (the state machine) or a pattern of ARNs. Without
-        `request` only requests that hold the run's workflow name are met: all of DynamoDB's, RunTask's, S3's copies
+        `request` only requests that hold the run's workflow name match: all of DynamoDB's, RunTask's, S3's copies
         and calls of functions do. Others do not; rules for them give a `request` and belong in a scenario `alone`.
         """
         caller = rule.get("caller", "*")
@@ -130,11 +122,11 @@ class Run:
         return {"request": f"*{self.workflow}*", **rule, "caller": caller}
 
     def inject(self, *rules: Rule) -> None:
-        """Replace this run's faults; none end them. Those of other runs go on."""
+        """Replace this run's faults."""
         self.emulator.inject_faults([self.narrow(rule) for rule in rules], self.workflow)
 
     def met(self) -> list[int]:
-        """How many calls each of this run's rules met so far."""
+        """How many calls each of this run's rules has hit."""
         return [each["met"] for each in self.emulator.injected_faults(self.workflow)]
 
     # --- life ----------------------------------------------------------------------------------------------------
@@ -157,7 +149,7 @@ class Run:
             self._problem = error
 
     def outcome(self) -> Outcome:
-        """Wait for the end of the run, of what is done to it and of its ECS tasks; then read what is left, once."""
+        """Wait for the end of the run, of `during` and of its ECS tasks; then read its state, once."""
         if self._outcome is None:
             execution = self.p.end(self.execution_arn, END_SECONDS)
             if self._thread is not None:
@@ -165,14 +157,14 @@ class Run:
                 assert not self._thread.is_alive(), "what is done during the run does not end"
             if self._problem is not None:
                 raise self._problem
-            # A run can end on its rows; what they tell of then takes ECS a moment more to stop.
+            # A run ends by its rows, a moment before its tasks stop.
             self.until(lambda: not self.read().unstopped)
             self._outcome = self.read(execution)
             self.inject()
         return self._outcome
 
     def read(self, execution: dict[str, Any] | None = None) -> Outcome:
-        """What there is of the run now."""
+        """The run's state now."""
         described = self.p.aws.client("stepfunctions").describe_execution(executionArn=self.execution_arn)
         summaries = self.p.summaries(self.workflow)
         assert len(summaries) <= 1, summaries
@@ -189,7 +181,7 @@ class Run:
         self.p.aws.client("stepfunctions").stop_execution(executionArn=self.execution_arn, cause=cause)
 
     def conclude(self) -> None:
-        """Wait until whoever ends a run whose execution did not has done so: its row has its `end_time` last."""
+        """Wait until the monitor has ended the run: its row gets its `end_time` last."""
         self.until(lambda: "end_time" in self.read().summary)
 
     def until(self, ask: Callable[[], Any], seconds: float = END_SECONDS) -> Any:
@@ -215,12 +207,7 @@ class Run:
 
 
 class Stage:
-    """Patterns on one emulator, put up when first asked for, and the runs on them.
-
-    Args:
-        emulator: where.
-        pattern: 1 or 2.
-    """
+    """Deployments of one pattern on one emulator, by their settings."""
 
     def __init__(self, emulator: Emulator, pattern: int) -> None:
         self.emulator = emulator

@@ -1,4 +1,4 @@
-"""Faults of pattern 1's launcher: no task twice, none too many, none for a run that has ended."""
+"""Faults of pattern 1's launcher: no task is started twice or orphaned."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_tasks_are_found_whose_calls_are_never_answered(run: Run) -> None:
         {**PUTS, "calls": [10], "effect": {"kill": "before"}},
     ]
 )
-def test_a_launcher_that_is_killed_goes_on_where_it_was(run: Run) -> None:
+def test_a_launcher_that_is_killed_continues_after_the_recorded_tasks(run: Run) -> None:
     left = completed(run)
     assert len(left.tasks) == 10 and left.met == [1, 1, 1]
     failures = [event["taskFailedEventDetails"] for event in run.history() if event["type"] == "TaskFailed"]
@@ -48,28 +48,6 @@ def test_a_launcher_that_is_killed_again_and_again_ends_the_run_and_leaves_no_ta
     assert left.counts == ("Failed", 10, 0, 10, 0)
     assert left.met == [6]
     assert left.attempts == [(f"task_{n:02}", 1, "Failed") for n in range(1, len(left.tasks) + 1)]
-    _ended_with_the_run(left)
-
-
-def stop_during_the_fourth_launch(run: Run) -> None:
-    """Stop the execution while ECS lets the launcher wait; then wait until the monitor and the launcher are done."""
-    run.until(lambda: run.met() == [1])
-    run.stop()
-    run.conclude()
-    run.until(lambda: '"launched"' in run.log("launcher"))
-
-
-@scenario(
-    keys=["waiting/x"] * 10,
-    faults=[{**LAUNCHES, "calls": [4], "effect": {"delaySeconds": 15}}],
-    during=stop_during_the_fourth_launch,
-    alone=True,
-)
-def test_an_execution_that_is_stopped_while_the_launcher_runs_leaves_no_task(run: Run) -> None:
-    left = run.outcome()
-    assert left.status == "ABORTED"
-    assert left.counts == ("Aborted", 10, 0, 10, 0)
-    assert left.attempts == [(f"task_{n:02}", 1, "Failed") for n in range(1, 5)]
     _ended_with_the_run(left)
 
 

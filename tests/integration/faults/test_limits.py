@@ -8,8 +8,8 @@ import pytest
 
 from ecs_kit.components import lambda_package
 from local_aws.testing.aws import zip_of
+from tests.integration.faults.pattern import ROOT
 from tests.integration.faults.stage import KEYS, Outcome, Run, Scenario, Stage, pattern_1
-from tests.integration.runtime.pattern import ROOT
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.integration]
 
@@ -52,7 +52,7 @@ def test_a_run_over_its_time_limit_is_timed_out_and_leaves_no_task(run: Run) -> 
             "service": "dynamodb",
             "operation": "GetItem",
             "caller": "launcher",
-            "calls": list(range(4, 100)),  # its looks at the summary before it launches the third task, for ever
+            "calls": list(range(4, 100)),  # its reads of the summary, from before the third task on
             "effect": {"error": "AccessDeniedException", "message": "injected"},
         }
     ],

@@ -1,4 +1,4 @@
-"""The model of interleavings, for longer than `make test` has time."""
+"""The model of interleavings, with more examples than in `make test`."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ pytestmark = pytest.mark.acceptance
     print_blob=True,
 )
 @given(world=runs)
-def test_every_run_ends_and_says_the_truth(pattern: int, world: World) -> None:
+def test_every_run_ends_and_no_invariant_is_violated(pattern: int, world: World) -> None:
     world.run(pattern)
 
 
 @pytest.mark.parametrize("pattern", [1, 2])
-def test_every_kind_of_fault_befalls_some_run(pattern: int) -> None:
-    """The model makes what it promises: a kind that never happens would prove nothing."""
+def test_every_kind_of_fault_is_injected_into_some_run(pattern: int) -> None:
+    """A kind that is never injected would prove nothing."""
     only_of_pattern = {1: {"lost answer", "lost call"}, 2: {"stop lost"}}
     for kind in sorted(set(FAULTS) - only_of_pattern[3 - pattern]):
-        assert any(kind in befallen(pattern, kind, after) for after in range(0, 300, 12)), kind
+        assert any(kind in injected(pattern, kind, after) for after in range(0, 300, 12)), kind
 
 
-def befallen(pattern: int, kind: str, after: int) -> set[str]:
-    """What befalls a run where, after some decisions, one kind of fault always happens, and the one it comes with."""
+def injected(pattern: int, kind: str, after: int) -> set[str]:
+    """The faults of a run in which, after some decisions, one kind always happens, and the one it comes with."""
     cause = {"late write": "task killed", "event lost": "abort", "event twice": "abort", "stop lost": "abort"}
     choices = Choices(bytes(after) + b"\xff" * 40, frozenset({kind, cause.get(kind, kind)}))
     world = World(tasks=2, task_attempts=1, tolerated=0, run_timeout_seconds=3600, choices=choices)

@@ -1,4 +1,4 @@
-"""Runs beside and after each other: none sees what belongs to another."""
+"""Concurrent and repeated runs: none reads or changes another."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def of(run: Run, run_id: int) -> tuple[dict[str, object], list[dict[str, object]
 
 
 def run_id_of(run: Run) -> int:
-    """The id of a run under way."""
+    """The id of an active run."""
 
     def ask() -> int | None:
         found = [i for i in run.p.summaries(run.workflow) if i["execution_arn"] == run.execution_arn]
@@ -44,13 +44,13 @@ def is_refused(run: Run, execution: str) -> None:
 @pytest.mark.parametrize("when", ["afterwards", "meanwhile"])
 def test_a_run_id_used_again_is_refused_and_the_first_run_stays_as_it_is(stage: Stage, when: str) -> None:
     keys = KEYS[:2] if when == "afterwards" else (KEYS[0], "held/again.txt")
-    first = stage.run("first", Scenario(keys=keys, spec={"workflowRunId": 100001}))
+    first = stage.run("first", Scenario(keys=keys, spec={"workflowRunId": "100001", "separator": ","}))
     if when == "afterwards":
         first.outcome()
     else:
         first.until(lambda: first.read().each("status") == ["Completed", "Running"])
     rows, tasks = first.p.rows(first.workflow), len(first.p.ecs_tasks(first.workflow))
-    second = Twin(first, workflow=first.workflow, keys=KEYS[2:5], spec={"workflowRunId": "100001"}).start()
+    second = Twin(first, workflow=first.workflow, keys=KEYS[2:5], spec={"workflowRunId": 100001}).start()
     ended = first.p.end(second.execution_arn)
     assert (ended["status"], ended["error"]) == ("FAILED", "RunIdInUse")
     assert f"was already used by execution {first.execution_arn}" in ended["cause"]

@@ -1,4 +1,4 @@
-"""Faults of DynamoDB under everyone who writes to it: nothing is lost, and nothing is there twice."""
+"""Faults of DynamoDB for each of its writers: nothing is lost or duplicated."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ THROTTLED = {
 }
 CALLERS = ("task", "monitor", "launcher", "machine")
 SEED = 0
-"""With it the first write of each caller is met, so that none is left out where it writes little."""
+"""With it the first write of each caller is hit."""
 
 
 def of_all(effect: dict[str, object]) -> list[dict[str, object]]:
-    """Rules that meet 30 % of the writes of each caller."""
+    """Rules that hit 30 % of the writes of each caller."""
     return [{**WRITES, "caller": caller, "seed": SEED, "effect": effect} for caller in CALLERS]
 
 
-def assert_all_were_met(left_met: list[int], pattern: int) -> None:
-    """The callers of the pattern were met, each at least once."""
+def assert_all_were_hit(left_met: list[int], pattern: int) -> None:
+    """Each caller of the pattern was hit."""
     met = dict(zip(CALLERS, left_met, strict=True))
     absent = "machine" if pattern == 1 else "launcher"
     assert met.pop(absent) == 0 and all(met.values()), met
@@ -36,7 +36,7 @@ def assert_all_were_met(left_met: list[int], pattern: int) -> None:
 @scenario(faults=of_all(THROTTLED))
 def test_throttled_writes_lose_nothing(run: Run, pattern: int) -> None:
     left = run.outcome()
-    assert_all_were_met(left.met, pattern)
+    assert_all_were_hit(left.met, pattern)
     assert (left.status, left.counts) == ("SUCCEEDED", ("Completed", 10, 10, 0, 0))
     assert left.attempts == [(f"task_{n:02}", 1, "Completed") for n in range(1, 11)]
     assert left.each("ecs_task_id") and set(left.each("ecs_task_id")) == {task["taskArn"] for task in left.tasks}
@@ -46,7 +46,7 @@ def test_throttled_writes_lose_nothing(run: Run, pattern: int) -> None:
 @scenario(keys=(*GONE, *KEYS[3:]), settings={"taskAttempts": 2}, faults=of_all(THROTTLED))
 def test_throttled_writes_lose_no_failure_either(run: Run, pattern: int) -> None:
     left = run.outcome()
-    assert_all_were_met(left.met, pattern)
+    assert_all_were_hit(left.met, pattern)
     assert (left.status, left.counts) == ("FAILED", ("Failed", 10, 7, 3, 0))
     failed = [(f"task_{n:02}", attempt, "Failed") for n in (1, 2, 3) for attempt in (1, 2)]
     assert left.attempts == failed + [(f"task_{n:02}", 1, "Completed") for n in range(4, 11)]
@@ -58,7 +58,7 @@ def test_throttled_writes_lose_no_failure_either(run: Run, pattern: int) -> None
 @scenario(keys=(*GONE, *KEYS[3:]), faults=of_all({"drop": "after"}))
 def test_writes_whose_answer_never_arrives_are_done_once(run: Run, pattern: int) -> None:
     left = run.outcome()
-    assert_all_were_met(left.met, pattern)
+    assert_all_were_hit(left.met, pattern)
     assert (left.status, left.counts) == ("FAILED", ("Failed", 10, 7, 3, 0))
     assert left.attempts == [(f"task_{n:02}", 1, "Failed" if n <= 3 else "Completed") for n in range(1, 11)]
     assert len(left.tasks) == 10 and len(run.p.copies(run.workflow)) == 7

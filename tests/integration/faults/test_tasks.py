@@ -82,6 +82,11 @@ class TestContainers:
         assert row["error"] == "ContainerExited: the container exited with code 137"
         assert row["exit_code"] == 137
 
+    @scenario(keys=["waiting/x"], settings={"taskTimeoutSeconds": 6})
+    def test_one_that_reaches_its_limit_ends_itself(self, run: Run) -> None:
+        (row,) = failed_alone(run)
+        assert str(row["error"]).startswith("TaskTimedOut: timed out") and row["exit_code"] == 124
+
     @scenario(keys=["hanging/x"], settings={"taskTimeoutSeconds": 6})
     def test_one_that_hangs_past_its_limit_is_stopped(self, run: Run) -> None:
         self._timed_out(run, exit_code=143)

@@ -1,4 +1,4 @@
-"""DynamoDB in memory: the real condition and update expressions of the kit, one read or write at a time.
+"""DynamoDB in memory, for the model and the runtime's unit tests: the kit's real condition and update expressions.
 
 It knows the expressions that the kit uses and no others; `test_dynamodb.py` compares it with another implementation.
 """
@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from botocore.exceptions import ReadTimeoutError
 
+from ecs_kit.runtime.contract.records import OPEN_RUNS_INDEX, OPEN_RUNS_KEY
 from tests.unit.runtime.fakes import client_error
 
 Item = dict[str, Any]
@@ -35,8 +36,8 @@ _SET = re.compile(r"([#\w]+) = (?:if_not_exists\(([#\w]+), (:\w+)\)|(:\w+))(?:, 
 _CLAUSES = re.compile(r"(?:SET (?P<sets>.+?))?(?: REMOVE (?P<removed>[#\w, ]+?))?(?: ?ADD (?P<added>.+))?")
 
 
-class World(Protocol):
-    """What happens around a call."""
+class World:
+    """What happens around a call: nothing here. The model has faults."""
 
     def before_call(self, operation: str, write: Callable[[], object] | None) -> None:
         """Others may go first; the call may fail, or its caller die."""
@@ -147,8 +148,8 @@ class DynamoDb:
         world: what happens around each call.
     """
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, world: Any = None) -> None:
+        self._world = world or World()
         self.tables: dict[str, dict[Key, Item]] = {}
 
     def items(self, kind: str) -> list[Item]:
@@ -179,7 +180,7 @@ class DynamoDb:
 
     def scan(self, *, TableName: str, IndexName: str, **request: Any) -> Any:
         """The keys of the items in the index of open runs."""
-        assert IndexName == "open_runs"
+        assert IndexName == OPEN_RUNS_INDEX
         return self._page(TableName, lambda item: "open_since" in item, request)
 
     def _page(self, table: str, belongs: Callable[[Item], bool], request: Mapping[str, Any]) -> dict[str, Any]:
@@ -238,6 +239,29 @@ class DynamoDb:
     def _key(self, table: str, item: Mapping[str, Any]) -> Key:
         first, second = (next(iter(item[name].values())) for name in self._key_names(table))
         return str(first), str(second)
+
+
+def create_table(client: Any, name: str, kind: str) -> None:
+    """Create a table of a kind in `KEYS` in another implementation, the summary table with its index."""
+    index = [OPEN_RUNS_KEY] if kind == "workflow_summary" else []
+    types = {"workflow_run_id": "N"}
+
+    def schema(names: Iterable[str]) -> list[dict[str, str]]:
+        return [{"AttributeName": name, "KeyType": role} for name, role in zip(names, ("HASH", "RANGE"), strict=False)]
+
+    indexes = [
+        {"IndexName": OPEN_RUNS_INDEX, "KeySchema": schema([key]), "Projection": {"ProjectionType": "KEYS_ONLY"}}
+        for key in index
+    ]
+    client.create_table(
+        TableName=name,
+        KeySchema=schema(KEYS[kind]),
+        AttributeDefinitions=[
+            {"AttributeName": key, "AttributeType": types.get(key, "S")} for key in (*KEYS[kind], *index)
+        ],
+        BillingMode="PAY_PER_REQUEST",
+        **({"GlobalSecondaryIndexes": indexes} if indexes else {}),
+    )
 
 
 def lost_answer() -> Exception:

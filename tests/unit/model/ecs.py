@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,13 +14,12 @@ from ecs_kit.runtime.common.tables import DetailsTable
 from ecs_kit.runtime.task import configuration, interruptions, worker
 from tests.unit.model.dynamodb import DynamoDb
 from tests.unit.model.scheduler import Activity, Killed, Scheduler
-from tests.unit.runtime.fakes import ACCOUNT, REGION, client_error
+from tests.unit.runtime.fakes import EcsApi, client_error
 
 STALE_SECONDS = 2.0
 """How old an answer of DescribeTasks or ListTasks may be."""
 
 STOP_TIMEOUT_SECONDS = 10.0
-TASKS_PER_PAGE = 2
 
 
 @dataclass
@@ -30,14 +28,12 @@ class Task:
 
     Attributes:
         description: as DescribeTasks has it.
-        past: what it was before, by time.
-        began: whether its job began.
+        past: earlier descriptions, by the time of their end.
         did: whether its job was done.
-        stop_asked: whether somebody asked for its end.
+        stop_asked: whether it was told to stop.
         ended: when its process ended.
-        process: what of it runs now.
         interruptible: whether a signal ends its job.
-        is_deaf: whether it pays no heed to signals.
+        is_deaf: whether it ignores signals.
         is_awaited: whether the state machine waits for it, and stops it if it ends before.
     """
 
@@ -66,16 +62,8 @@ class Task:
         return {variable["name"]: variable["value"] for variable in override["environment"]}
 
 
-class Ecs:
-    """A client of the cluster.
-
-    Args:
-        scheduler: who goes on, and what time it is.
-        call: what happens before a call.
-        dynamodb: where tasks write their rows.
-        details_table: name of their table.
-        task_timeout_seconds: their time limit.
-    """
+class Ecs(EcsApi):
+    """A client of the cluster; `call` is what happens before each call of a service."""
 
     def __init__(
         self,
@@ -86,13 +74,10 @@ class Ecs:
         details_table: str,
         task_timeout_seconds: int,
     ) -> None:
-        self.scheduler = scheduler
+        super().__init__(scheduler)
+        self.scheduler, self.choices = scheduler, scheduler.choices
         self._call = call
-        self.choices = scheduler.choices
-        self.tasks: dict[str, Task] = {}
         self._dynamodb = dynamodb
-        self._by_token: dict[str, dict[str, Any]] = {}
-        self._numbers = itertools.count(1)
         self._full_until = scheduler.time
         self._fixed = {
             "KIT_DETAILS_TABLE": details_table,
@@ -103,66 +88,37 @@ class Ecs:
             "KIT_CONTAINER_NAME": "app",
         }
 
-    # --- the API ----------------------------------------------------------------------------------------------------
-
-    def run_task(self, **request: Any) -> dict[str, Any]:
-        """Start a task; the same client token always has the same answer."""
+    def before(self, operation: str) -> None:
         self._call()
-        choices = self.choices
+        if operation == "RunTask":
+            self._maybe_refused()
+        elif self.choices.fault("ecs error", 4):
+            raise client_error("ThrottlingException", "Rate exceeded", operation)
+
+    def _maybe_refused(self) -> None:
         if self.is_full():
             raise client_error("ClientException", "Capacity is unavailable at this time.")
-        if choices.fault("throttled"):
+        if self.choices.fault("throttled"):
             raise client_error("ThrottlingException", "Rate exceeded")
-        if choices.fault("refused", 4):
+        if self.choices.fault("refused", 4):
             raise client_error("InvalidParameterException", "the task definition is inactive")
-        if choices.fault("server error"):
+        if self.choices.fault("server error"):
             raise client_error("ServerException", "try again", status=500)
-        if choices.fault("lost call"):
+        if self.choices.fault("lost call"):
             raise ReadTimeoutError(endpoint_url="https://ecs.example")
-        token = request["clientToken"]
-        if token not in self._by_token:
-            if choices.fault("failures"):
-                self._by_token[token] = {"tasks": [], "failures": [{"reason": "RESOURCE:MEMORY"}]}
-            else:
-                self._by_token[token] = {"tasks": [self._start(request)], "failures": []}
-        if choices.fault("lost answer"):
-            raise ReadTimeoutError(endpoint_url="https://ecs.example")
-        self._call()
-        return self._by_token[token]
 
-    def describe_tasks(self, *, cluster: str, tasks: list[str]) -> dict[str, Any]:
-        """The tasks as they are, or were a moment ago."""
+    def refuse(self, request: dict[str, Any]) -> Any:
+        return [{"reason": "RESOURCE:MEMORY"}] if self.choices.fault("failures") else None
+
+    def run_task(self, **request: Any) -> dict[str, Any]:
+        answer = super().run_task(**request)
+        if self.choices.fault("lost answer"):
+            raise ReadTimeoutError(endpoint_url="https://ecs.example")
         self._call()
-        self._maybe_throttled("DescribeTasks")
-        answer: dict[str, Any] = {"tasks": [], "failures": []}
-        for arn in tasks:
-            seen = self._seen(arn)
-            if seen is None:
-                answer["failures"].append({"arn": arn, "reason": "MISSING"})
-            else:
-                answer["tasks"].append(seen)
         return answer
 
-    def list_tasks(self, *, cluster: str, nextToken: str = "0", **filters: str) -> dict[str, Any]:
-        """ARNs, some at a time."""
-        self._call()
-        self._maybe_throttled("ListTasks")
-        seen = {arn: self._seen(arn) for arn in sorted(self.tasks)}
-        assert "startedBy" not in filters or len(filters) == 1
-        wanted = {"desiredStatus": "RUNNING", **filters}
-        found = [arn for arn, task in seen.items() if task and wanted.items() <= task.items()]
-        first = int(nextToken)
-        more = {"nextToken": str(first + TASKS_PER_PAGE)} if len(found) > first + TASKS_PER_PAGE else {}
-        return {"taskArns": found[first : first + TASKS_PER_PAGE], **more}
-
-    def stop_task(self, *, cluster: str, task: str, reason: str) -> dict[str, Any]:
-        """SIGTERM now, SIGKILL later."""
-        self._call()
-        self._maybe_throttled("StopTask")
-        if task not in self.tasks:
-            raise client_error("InvalidParameterException", "The referenced task was not found.", "StopTask")
-        self.stop(self.tasks[task], reason, "UserInitiated")
-        return {}
+    def stop(self, arn: str, reason: str) -> None:
+        self.stop_softly(self.tasks[arn], reason)
 
     def is_full(self) -> bool:
         """Whether the account's quota is used up, now and then for minutes."""
@@ -170,11 +126,7 @@ class Ecs:
             self._full_until = self.scheduler.time + timedelta(seconds=(30, 100, 700)[self.choices.pick(3)])
         return self.scheduler.time < self._full_until
 
-    def _maybe_throttled(self, operation: str) -> None:
-        if self.choices.fault("ecs error", 4):
-            raise client_error("ThrottlingException", "Rate exceeded", operation)
-
-    def _seen(self, arn: str) -> dict[str, Any] | None:
+    def seen(self, arn: str) -> dict[str, Any] | None:
         if arn not in self.tasks:
             return None
         task = self.tasks[arn]
@@ -185,39 +137,25 @@ class Ecs:
                 return was[0] or None
         return dict(task.description)
 
-    # --- the life of a task -----------------------------------------------------------------------------------------
+    # --- tasks ------------------------------------------------------------------------------------------------------
 
     def _change(self, task: Task, **values: Any) -> None:
         task.past.append((self.scheduler.time, dict(task.description)))
         task.description.update(values)
 
-    def _start(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        arn = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/{request['cluster']}/{next(self._numbers):032x}"
-        task = Task(
-            {
-                "taskArn": arn,
-                "lastStatus": "PENDING",
-                "desiredStatus": "RUNNING",
-                "startedBy": request["startedBy"],
-                "group": request["group"],
-                "family": request["taskDefinition"].partition(":")[0],
-                "createdAt": self.scheduler.time,
-                "containers": [{"name": "app"}],
-                "overrides": request["overrides"],
-            }
-        )
-        # It did not exist a moment ago.
-        task.past.append((self.scheduler.time, {}))
-        self.tasks[arn] = task
+    def start(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        task = Task(self.described(request, "PENDING"))
+        task.past.append((self.scheduler.time, {}))  # a moment ago it did not exist
+        self.tasks[task.arn] = task
         task.process = self.scheduler.spawn(f"task {task.environment['KIT_TASK_NAME']}", lambda: self._live(task))
         return dict(task.description)
 
-    def stop(self, task: Task, reason: str, code: str) -> None:
-        """Begin a task's end."""
+    def stop_softly(self, task: Task, reason: str) -> None:
+        """SIGTERM now, SIGKILL later."""
         task.stop_asked = True
         if not task.lives or task.description["desiredStatus"] == "STOPPED":
             return
-        self._change(task, desiredStatus="STOPPED", stoppedReason=reason, stopCode=code)
+        self._change(task, desiredStatus="STOPPED", stoppedReason=reason, stopCode="UserInitiated")
         if task.process is None or not task.began:
             return
         if task.interruptible and not task.is_deaf and not self.choices.fault("deaf"):
@@ -225,7 +163,7 @@ class Ecs:
         self.scheduler.at(STOP_TIMEOUT_SECONDS, lambda: self.kill(task))
 
     def kill(self, task: Task) -> None:
-        """SIGKILL, which is also what becomes of a task without memory."""
+        """SIGKILL, which also ends a task without memory."""
         if task.process is not None and task.lives and task.process is not self.scheduler.current:
             task.process.kill()
 

@@ -1,7 +1,7 @@
 """Activities that run one at a time, each until its next call of a service, in an order that is chosen step by step.
 
-Real code runs in them: wherever it calls a service or sleeps, the scheduler decides who goes on. So what interleaves
-are single reads and writes, and a crash can come between any two of them.
+Real code runs in them: wherever it calls a service or sleeps, the scheduler decides which one runs next. So single
+reads and writes interleave, and a crash can come between any two of them.
 """
 
 from __future__ import annotations
@@ -25,15 +25,13 @@ class Killed(BaseException):
 
 
 class NeverEnds(AssertionError):
-    """Something goes on and on though nothing stands in its way any more."""
+    """A run does not end although no fault is injected any more."""
 
 
 class Choices:
-    """Decisions that are read from bytes. When those are used up there are no more faults, and all take turns.
+    """Decisions that are read from bytes; zeros decide for the usual.
 
-    Args:
-        data: the decisions; zeros decide for what is usual.
-        faults: the kinds of fault that may happen.
+    When the bytes are used up there are no more faults, and all activities take turns.
     """
 
     def __init__(self, data: bytes, faults: frozenset[str]) -> None:
@@ -99,18 +97,18 @@ class Activity:
             child.kill()
 
     def is_runnable(self, now: datetime) -> bool:
-        """Whether it can go on."""
+        """Whether it can run."""
         if self.killed or self.signal is not None:
             return True
         return self.ready() or (self.wakes is not None and now >= self.wakes)
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Let it run until its next call."""
         self._turn.release()
         self._scheduler.back.acquire()
 
     def wait_for_turn(self) -> None:
-        """Called by itself: let others go on."""
+        """Called by itself: let others run."""
         self._scheduler.back.release()
         self._turn.acquire()
         self._scheduler.current = self
@@ -135,11 +133,7 @@ class Activity:
 
 
 class Scheduler:
-    """Decides who goes on, and what time it is.
-
-    Args:
-        choices: the decisions.
-    """
+    """Decides which activity runs, and what time it is."""
 
     def __init__(self, choices: Choices) -> None:
         self.choices = choices
@@ -149,7 +143,7 @@ class Scheduler:
         self.steps = 0
         self._living: list[Activity] = []
 
-    # --- what the code under test takes for a clock -----------------------------------------------------------------
+    # --- the clock of the code under test ---------------------------------------------------------------------------
 
     def now(self) -> datetime:
         """The time."""
@@ -168,7 +162,7 @@ class Scheduler:
         return self.current
 
     def call(self) -> None:
-        """A service is called: it takes its time, and others may go first."""
+        """A service is called: it takes time, and others may run first."""
         self._this.wait_for_turn()
 
     def until(self, ready: Callable[[], bool], seconds: float | None = None) -> None:
@@ -194,12 +188,7 @@ class Scheduler:
     # --- the loop ---------------------------------------------------------------------------------------------------
 
     def run(self, settled: Callable[[], bool], anything: Callable[[], None]) -> None:
-        """Go on until everything has ended.
-
-        Args:
-            settled: whether nothing is left to wait for.
-            anything: may do something from outside, between two steps.
-        """
+        """Run until everything has settled; `anything` may do something from outside, between two steps."""
         try:
             while not settled():
                 self._step(anything)
@@ -217,14 +206,14 @@ class Scheduler:
         if not runnable:
             wakes = [activity.wakes for activity in self._living if activity.wakes is not None]
             if not wakes:
-                raise NeverEnds(f"nobody can go on: {[activity.name for activity in self._living]}")
+                raise NeverEnds(f"nothing can run: {[activity.name for activity in self._living]}")
             self.time = max(self.time, min(wakes))
             return
         self.time += STEP
         activity = runnable[self.choices.pick(len(runnable))]
-        # To the end of the queue: who has waited longest comes first where nothing else is chosen.
+        # To the end of the queue: the one that has waited longest comes first where nothing else is chosen.
         self._living.remove(activity)
-        activity.go_on()
+        activity.resume()
         self.current = None
         if not activity.done:
             self._living.append(activity)
@@ -236,4 +225,4 @@ class Scheduler:
             activity = self._living.pop()
             activity.kill()
             while not activity.done:
-                activity.go_on()
+                activity.resume()

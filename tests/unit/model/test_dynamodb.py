@@ -9,16 +9,16 @@ from typing import Any
 
 import boto3
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from ecs_kit.runtime.common.tables import OPEN_RUNS_INDEX, DetailsTable, SummaryTable
+from ecs_kit.runtime.common.tables import DetailsTable, SummaryTable
 from ecs_kit.runtime.contract.clock import to_iso
 from ecs_kit.runtime.contract.errors import RunIdInUse
 from ecs_kit.runtime.contract.records import Counts, Summary, TaskRow
 from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
-from tests.unit.model.dynamodb import KEYS, DynamoDb
+from tests.unit.model.dynamodb import KEYS, DynamoDb, create_table
 from tests.unit.runtime.fakes import REGION, START
 
 pytestmark = pytest.mark.no_cover  # what it calls is tested elsewhere: here the model is
@@ -46,8 +46,13 @@ steps: st.SearchStrategy[Step] = st.one_of(
     st.builds(lambda row: lambda _, details: details.put_new(row), rows),
     st.builds(lambda row: lambda _, details: details.explain(row), rows),
     st.builds(lambda row: lambda _, details: details.record_failure(row), rows),
-    st.just(lambda summaries, _: summaries.wait_for_capacity(RUN, NOW, "full")),
-    st.just(lambda summaries, _: summaries.wait_for_capacity(RUN, NOW, "full", launch_after=NOW, events=15)),
+    st.just(lambda summaries, _: summaries.wait_for_capacity(RUN, NOW, "full", launch_after=NOW)),
+    st.builds(
+        lambda until: (
+            lambda summaries, _: summaries.wait_until(summaries.wait_for_capacity(RUN, NOW, "full", events=15), until)
+        ),
+        st.sampled_from([NOW, LATER]),
+    ),
     st.builds(lambda until: lambda summaries, _: summaries.wait_until(RUN, until), st.sampled_from([NOW, LATER])),
     st.just(lambda summaries, _: summaries.count_events(RUN, 15)),
     st.just(lambda summaries, _: summaries.launch_now(RUN, NOW)),
@@ -71,16 +76,6 @@ steps: st.SearchStrategy[Step] = st.one_of(
 )
 
 
-class Calm:
-    """Nothing happens around calls."""
-
-    def before_call(self, *_: Any) -> None: ...
-
-    def after_call(self, *_: Any) -> None: ...
-
-    def written(self, *_: Any) -> None: ...
-
-
 @pytest.fixture(scope="module")
 def other() -> Any:
     with mock_aws():
@@ -101,29 +96,12 @@ def answer(step: Step, summaries: SummaryTable, details: DetailsTable) -> Any:
 numbers = iter(range(10**6))
 
 
-@settings(max_examples=25, derandomize=True, deadline=None)
+@settings(max_examples=25, derandomize=True, deadline=None, phases=[Phase.generate])
 @given(st.lists(steps, min_size=3, max_size=12))
 def test_the_same_calls_have_the_same_answers(other: Any, taken: list[Step]) -> None:
     number = next(numbers)
-    types = {"workflow_run_id": "N"}
-    for kind, keys in KEYS.items():
-        other.create_table(
-            TableName=f"{kind}_{number}",
-            KeySchema=[
-                {"AttributeName": name, "KeyType": role} for name, role in zip(keys, ("HASH", "RANGE"), strict=True)
-            ],
-            AttributeDefinitions=[
-                {"AttributeName": name, "AttributeType": types.get(name, "S")} for name in (*keys, "open_since")
-            ],
-            GlobalSecondaryIndexes=[
-                {
-                    "IndexName": OPEN_RUNS_INDEX,
-                    "KeySchema": [{"AttributeName": "open_since", "KeyType": "HASH"}],
-                    "Projection": {"ProjectionType": "KEYS_ONLY"},
-                }
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
-    own = DynamoDb(Calm())
+    for kind in KEYS:
+        create_table(other, f"{kind}_{number}", kind)
+    own = DynamoDb()
     for step in taken:
         assert answer(step, *tables(own, number)) == answer(step, *tables(other, number))

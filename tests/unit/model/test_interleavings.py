@@ -1,8 +1,7 @@
-"""Whatever order things happen in, and whatever fails: every run ends, and says the truth.
+"""In any order of events and with any faults, every run ends and no invariant is violated.
 
-The kit's own state machines, functions and tasks run in one process, step by step, in an order that hypothesis makes
-up, with faults that it makes up. `KIT_MODEL_EXAMPLES=5000 pytest tests/unit/model` looks longer, and elsewhere each
-time.
+Hypothesis generates the order and the faults. `KIT_MODEL_EXAMPLES=5000 pytest tests/unit/model` generates more of
+them, others each time.
 """
 
 from __future__ import annotations
@@ -28,17 +27,16 @@ EXAMPLES = os.environ.get("KIT_MODEL_EXAMPLES")
     deadline=None,
     suppress_health_check=list(HealthCheck),
     print_blob=True,
-    # To look for the smallest example takes minutes: only whoever looks longer waits for that.
+    # The search for the smallest example takes minutes.
     phases=list(Phase) if EXAMPLES else [Phase.generate],
 )
 @given(world=runs)
 @pytest.mark.parametrize("pattern", [1, 2])
-def test_every_run_ends_and_says_the_truth(pattern: int, world: World) -> None:
+def test_every_run_ends_and_no_invariant_is_violated(pattern: int, world: World) -> None:
     world.run(pattern)
 
 
-def test_whoever_looks_longer_is_heard() -> None:
-    """All else of the kit's in the environment is kept from the tests."""
+def test_the_number_of_examples_is_kept_of_the_kit_s_environment() -> None:
     done = subprocess.run(
         [sys.executable, "-c", "import tests.conftest, os; print(os.environ.get('KIT_MODEL_EXAMPLES'))"],
         env={**os.environ, "KIT_MODEL_EXAMPLES": "7", "KIT_OTHER": "1"},
@@ -57,7 +55,7 @@ def test_a_run_without_any_fault_completes(pattern: int) -> None:
     assert world.summary is not None and world.summary.completed_tasks == 3
 
 
-def test_what_goes_on_for_ever_is_noticed() -> None:
+def test_an_endless_loop_is_noticed() -> None:
     scheduler = Scheduler(Choices(b"", frozenset()))
 
     def for_ever() -> None:

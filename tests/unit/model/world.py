@@ -1,4 +1,4 @@
-"""One deployed pattern in memory: the kit's own state machine, functions and tasks, and all that befalls them."""
+"""One deployed pattern in memory: the kit's own state machine, functions and tasks, with injected faults."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ecs_kit.runtime.common.tables import DetailsTable, SummaryTable
 from ecs_kit.runtime.contract.clock import to_iso
 from ecs_kit.runtime.contract.errors import KitError
 from ecs_kit.runtime.contract.patterns import STEP_FUNCTIONS
-from ecs_kit.runtime.contract.records import Counts, Summary, TaskRow, to_summary, to_task_row
+from ecs_kit.runtime.contract.records import Counts, Summary, TaskRow, from_item
 from ecs_kit.runtime.contract.settings import from_json
 from ecs_kit.runtime.contract.statuses import EXECUTION_STATUSES, TaskStatus
 from ecs_kit.runtime.functions.ecs_tasks import EcsTasks
@@ -69,8 +69,8 @@ FAULTS = (
 )
 
 
-class Untrue(AssertionError):
-    """Something that must always hold does not."""
+class Violated(AssertionError):
+    """An invariant is violated."""
 
 
 class Machine(Interpreter):
@@ -109,16 +109,7 @@ class Machine(Interpreter):
 
 
 class World:
-    """One run from its start to its end, however that comes.
-
-    Args:
-        tasks: how many it has.
-        task_attempts: attempts at a task whose job fails.
-        tolerated: percentage of tasks that may fail.
-        max_concurrency: ECS tasks at once, 0 for all.
-        run_timeout_seconds: its time limit.
-        choices: what happens when.
-    """
+    """One run until it has ended; `tolerated` is the percentage of tasks that may fail."""
 
     def __init__(
         self,
@@ -148,18 +139,8 @@ class World:
         self._root: Activity | None = None
         self._aborted = False
 
-    # --- to be used -------------------------------------------------------------------------------------------------
-
     def run(self, pattern: int) -> None:
-        """Run to the end and check what must hold then.
-
-        Args:
-            pattern: 1 or 2.
-
-        Raises:
-            Untrue: something does not hold that must.
-            NeverEnds: it goes on though nothing stands in its way.
-        """
+        """Run a pattern until the run has ended, and check the invariants; `NeverEnds` where it does not end."""
         self._deploy(pattern)
         logging.disable(logging.CRITICAL)
         try:
@@ -175,7 +156,7 @@ class World:
             logging.disable(logging.NOTSET)
 
     def story(self) -> str:
-        """What happened, for somebody who looks into a failure."""
+        """What happened, for a reader of a failure."""
         lines = [
             f"pattern {self.pattern}, faults {self.choices.made}",
             f"{self.scheduler.steps} steps until {self.scheduler.time}, the execution is {self.status}",
@@ -218,13 +199,13 @@ class World:
     @property
     def summary(self) -> Summary | None:
         """The run's item."""
-        found = [to_summary(item) for item in self.dynamodb.items("workflow_summary")]
+        found = [from_item(Summary, item) for item in self.dynamodb.items("workflow_summary")]
         return found[0] if found else None
 
     @property
     def rows(self) -> list[TaskRow]:
         """The rows of its attempts."""
-        return [to_task_row(item) for item in self.dynamodb.items("workflow_details")]
+        return [from_item(TaskRow, item) for item in self.dynamodb.items("workflow_details")]
 
     # --- Step Functions ---------------------------------------------------------------------------------------------
 
@@ -299,7 +280,7 @@ class World:
         if ended and self.choices.fair:
             self._fair_sweeps += 1
         elif ended:
-            # Faults do not go on for ever, and nothing may be left to chance after they have ended.
+            # Faults end, and after them nothing is left to chance.
             self.choices.end()
 
     def _asynchronously(self, use: Callable[[Monitor, Callable[[], float]], Any]) -> None:
@@ -321,7 +302,7 @@ class World:
         class ExecutionDoesNotExist(Exception):
             pass
 
-    # --- what states call -------------------------------------------------------------------------------------------
+    # --- the calls of states ----------------------------------------------------------------------------------------
 
     def _invoke(self, arguments: Mapping[str, Any]) -> Any:
         payload = arguments["Payload"]
@@ -378,7 +359,7 @@ class World:
         if self.choices.fault("refused", 4):
             raise AslError("ECS.AccessDeniedException", "not allowed")
         override = arguments["Overrides"]["ContainerOverrides"][0]
-        started = self.ecs._start(
+        started = self.ecs.start(
             {
                 "cluster": arguments["Cluster"],
                 "startedBy": STEP_FUNCTIONS,
@@ -397,12 +378,12 @@ class World:
             self.scheduler.until(lambda: not task.lives, (limit - self.scheduler.time).total_seconds())
         except Killed:
             if not self.choices.fault("stop lost", 40):
-                self.ecs.stop(task, "Task stopped by Step Functions", "UserInitiated")
+                self.ecs.stop_softly(task, "Task stopped by Step Functions")
             raise
         finally:
             task.is_awaited = False
         if task.lives:
-            self.ecs.stop(task, "the state timed out", "UserInitiated")
+            self.ecs.stop_softly(task, "the state timed out")
             raise AslError("States.Timeout")
         described = _pascal(task.description)
         if described["Containers"][0].get("ExitCode") == 0:
@@ -435,24 +416,21 @@ class World:
     # --- around calls -----------------------------------------------------------------------------------------------
 
     def call(self) -> None:
-        """Somebody calls a service: others may go first, and the caller may die."""
+        """A service is called: others may run first, and the caller may crash."""
         self._crash(None)
         self.scheduler.call()
 
     def before_call(self, operation: str, write: Callable[[], object] | None) -> None:
-        """DynamoDB is called."""
         self._crash(write)
         self.scheduler.call()
         if self.choices.fault("table error", 4):
             raise client_error("ProvisionedThroughputExceededException", "slow down", operation)
 
     def after_call(self, operation: str, again: Callable[[], object] | None) -> None:
-        """DynamoDB has done what it was asked."""
         if self.choices.fault("table answer lost", 3):
             raise lost_answer()
         if again is not None and self.choices.fault("write twice", 8):
-            # The client had no answer and asked again.
-            again()
+            again()  # the client had no answer and repeated the call
         self.scheduler.call()
 
     def _crash(self, write: Callable[[], object] | None) -> None:
@@ -467,34 +445,42 @@ class World:
         raise Killed
 
     def written(self, table: str, before: Item | None, after: Item) -> None:
-        """Check what must hold after every write."""
+        """Check the invariants after every write."""
         if table == self.settings.summary_table:
-            self._check_summary(None if before is None else to_summary(before), to_summary(after))
-            if self.status == "RUNNING" and to_summary(after).status.is_final and self.choices.fault("abort", 30):
-                # Just then, when the state machine does not know it yet.
+            self._check_summary(None if before is None else from_item(Summary, before), from_item(Summary, after))
+            if (
+                self.status == "RUNNING"
+                and from_item(Summary, after).status.is_final
+                and self.choices.fault("abort", 30)
+            ):
+                # The state machine does not know it yet.
                 self._end("ABORTED", "", "somebody stopped it")
             return
-        row = to_task_row(after)
-        if before is not None and to_task_row(before).status.is_final and to_task_row(before).status != row.status:
-            raise Untrue(f"a row that was final changed: {before} became {after}")
+        row = from_item(TaskRow, after)
+        if (
+            before is not None
+            and from_item(TaskRow, before).status.is_final
+            and from_item(TaskRow, before).status != row.status
+        ):
+            raise Violated(f"a terminal row changed: {before} became {after}")
         if row.was_started and row.status is TaskStatus.COMPLETED and not self.ecs.tasks[row.ecs_task_id].did:
-            raise Untrue(f"a row is Completed whose job was not done: {after}")
+            raise Violated(f"a row is Completed although its job was not done: {after}")
 
     def _check_summary(self, before: Summary | None, after: Summary) -> None:
         counts = (after.completed_tasks, after.failed_tasks, after.running_tasks)
         if sum(counts) != self.number_of_tasks or min(counts) < 0 or after.number_of_tasks != self.number_of_tasks:
-            raise Untrue(f"{counts} do not add up to {self.number_of_tasks}")
+            raise Violated(f"{counts} do not add up to {self.number_of_tasks}")
         if before is not None and before.status.is_final and before.status != after.status:
-            raise Untrue(f"a summary that was final changed: {before} became {after}")
+            raise Violated(f"a terminal summary changed: {before} became {after}")
         if after.status.is_final and (before is None or not before.status.is_final):
             self.final_at = self.scheduler.time
         if after.end_time and (before is None or not before.end_time):
-            self._check_nothing_is_left_to_itself(after)
+            self._check_no_orphans(after)
 
-    def _check_nothing_is_left_to_itself(self, summary: Summary) -> None:
-        """When a run has come to its end, each of its tasks has, too, or is about to.
+    def _check_no_orphans(self, summary: Summary) -> None:
+        """When a run has its `end_time`, each of its tasks has ended or is being stopped.
 
-        What the launcher started after the run's status was final, it stops by itself.
+        The launcher itself stops what it started after the run's status was terminal.
         """
         assert self.final_at is not None
         final = {row.ecs_task_id for row in self.rows if row.status.is_final}
@@ -507,7 +493,7 @@ class World:
                 and task.arn not in final
                 and not task.stop_asked
             ):
-                raise Untrue(f"the run ended as {summary.status}, and nobody owns {task.arn}, which lives")
+                raise Violated(f"the run ended as {summary.status}, and {task.arn} is orphaned")
 
     # --- from outside -----------------------------------------------------------------------------------------------
 
@@ -521,7 +507,7 @@ class World:
             return False
         summary = self.summary
         if summary is None:
-            # A call of the launcher or the monitor may still be on its way to register the run.
+            # An active call of the launcher or the monitor may still register the run.
             return self._fair_sweeps >= SWEEPS_TO_THE_END
         if self._fair_sweeps >= SWEEPS_TO_THE_END:
             return True
@@ -535,52 +521,52 @@ class World:
 
     def _check_end(self) -> None:
         if self.surprises:
-            raise Untrue(f"the code raised {self.surprises}")
+            raise Violated(f"the code raised {self.surprises}")
         summary, rows = self.summary, self.rows
         if summary is None:
             if self.ecs.tasks:
-                raise Untrue("tasks were started of a run that was never registered")
+                raise Violated("tasks were started for a run that was never registered")
             return
         if not summary.status.is_final:
-            raise Untrue(f"the execution ended as {self.status}, the run never did: {summary}")
+            raise Violated(f"the execution ended as {self.status}, the run never did: {summary}")
         for row in rows:
             if not row.status.is_final:
-                raise Untrue(f"a row is left open: {row}")
+                raise Violated(f"a row is not terminal: {row}")
         completed = {row.task_name for row in rows if row.status is TaskStatus.COMPLETED}
         counts = (summary.completed_tasks, summary.failed_tasks, summary.running_tasks)
         if counts != (len(completed), self.number_of_tasks - len(completed), 0):
-            raise Untrue(f"the counts {counts} are not what the rows say: {len(completed)} completed")
-        # A call of the monitor that was under way when the execution was stopped may have seen the run's own end.
+            raise Violated(f"the counts {counts} are not what the rows say: {len(completed)} completed")
+        # An active call of the monitor may have ended the run while its execution was stopped.
         own = final_status(Counts(*counts), self.number_of_tasks, self.tolerated)
         from_execution = {EXECUTION_STATUSES[self.status]} if self.status in EXECUTION_STATUSES else set()
         if summary.status not in {own} | from_execution or (summary.status.is_success and self.status == "FAILED"):
-            raise Untrue(f"the execution ended as {self.status}, the run as {summary.status} with the counts {counts}")
+            raise Violated(
+                f"the execution ended as {self.status}, the run as {summary.status} with the counts {counts}"
+            )
         self._check_owned(rows)
         self._check_attempts(rows)
 
     def _check_owned(self, rows: list[TaskRow]) -> None:
-        """After a run's end, what still lived was asked to stop: soon, or by the sweep where a function broke off."""
+        """After a run's end, active tasks were stopped: soon, or by the sweep where a function was interrupted."""
         if self.final_at is None or self.ended_at is None:
             return
-        broke_off = {"function crashes", "ecs error", "table error", "table answer lost", "stall"} & set(
+        interrupted = {"function crashes", "ecs error", "table error", "table answer lost", "stall"} & set(
             self.choices.made
         )
-        grace = timedelta(seconds=SWEEP_SECONDS + 60 if broke_off else 60)
+        grace = timedelta(seconds=SWEEP_SECONDS + 60 if interrupted else 60)
         for task in self.ecs.tasks.values():
             late = max(self.final_at, self.ended_at, task.description["createdAt"]) + grace
             if task.ended is not None and task.ended > late and not task.stop_asked:
-                raise Untrue(
-                    f"nobody stopped {task.arn}, which went on until {task.ended}; the run ended {self.final_at}"
-                )
+                raise Violated(f"{task.arn} was not stopped and ran until {task.ended}; the run ended {self.final_at}")
 
     def _check_attempts(self, rows: list[TaskRow]) -> None:
-        """Nothing is started twice, or more often than it may be."""
+        """Nothing is started twice."""
         started: dict[tuple[str, str], list[Task]] = {}
         for task in self.ecs.tasks.values():
             started.setdefault((task.environment["KIT_TASK_NAME"], task.environment["KIT_ATTEMPT"]), []).append(task)
         for (name, attempt), tasks in started.items():
             if len(tasks) > 1:
-                raise Untrue(f"attempt {attempt} at {name} was started {len(tasks)} times")
+                raise Violated(f"attempt {attempt} at {name} was started {len(tasks)} times")
 
 
 def _unless_refused(write: Callable[[], object]) -> None:
@@ -608,4 +594,4 @@ runs: st.SearchStrategy[World] = st.builds(
         st.frozensets(st.sampled_from(FAULTS), min_size=5, max_size=15),
     ),
 )
-"""Runs with whatever may befall them. Few kinds of fault in one run go deeper than all of them."""
+"""Runs with any faults. Few kinds of fault in one run go deeper than all of them."""

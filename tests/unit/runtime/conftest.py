@@ -1,27 +1,39 @@
-"""The world of the runtime in memory: DynamoDB by moto, everything else by hand."""
+"""One deployed pattern in memory, with the real launcher and monitor."""
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import boto3
 import hypothesis
 import pytest
-from moto import mock_aws
-from moto.core import DEFAULT_ACCOUNT_ID
-from moto.dynamodb.models import dynamodb_backends
 
 from ecs_kit.runtime.common import log
-from ecs_kit.runtime.common.tables import OPEN_RUNS_INDEX, DetailsTable, SummaryTable
+from ecs_kit.runtime.common.tables import DetailsTable, SummaryTable
+from ecs_kit.runtime.contract.clock import to_iso
+from ecs_kit.runtime.contract.records import TaskRow
 from ecs_kit.runtime.contract.run_ids import run_id
 from ecs_kit.runtime.contract.settings import Settings, from_json
+from ecs_kit.runtime.contract.statuses import TaskStatus
 from ecs_kit.runtime.functions.ecs_tasks import EcsTasks
 from ecs_kit.runtime.launcher.launcher import Launcher
 from ecs_kit.runtime.monitor.monitor import Monitor
-from tests.unit.runtime.fakes import EXECUTION, REGION, START, FakeClock, FakeEcs, FakeStepFunctions, settings_json
+from tests.unit.model.dynamodb import DynamoDb
+from tests.unit.runtime.fakes import (
+    ACCOUNT,
+    EXECUTION,
+    REGION,
+    START,
+    FakeClock,
+    FakeEcs,
+    FakeStepFunctions,
+    execution,
+    settings_json,
+    spec,
+)
 
 hypothesis.settings.register_profile("runtime", deadline=None, max_examples=60)
 hypothesis.settings.load_profile("runtime")
@@ -38,74 +50,20 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-TABLES = {
-    f"{table}_pattern_{pattern}": keys
-    for pattern in (1, 2)
-    for table, keys in {
-        "workflow_summary": (("workflow_name", "S"), ("workflow_run_id", "N")),
-        "workflow_details": (("workflow_run_id", "N"), ("ecs_task_id", "S")),
-    }.items()
-}
-
-
-def indexed(table: str) -> tuple[tuple[str, str], ...]:
-    """The key of a table's index, where it has one."""
-    return (("open_since", "S"),) if "summary" in table else ()
-
-
-@pytest.fixture(scope="module")
-def dynamodb_with_tables() -> Iterator[Any]:
-    with pytest.MonkeyPatch.context() as environment, mock_aws():
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            environment.setenv(name, "test")
-        environment.delenv("AWS_ENDPOINT_URL", raising=False)
-        client = boto3.client("dynamodb", region_name=REGION)
-        for table, keys in TABLES.items():
-            client.create_table(
-                TableName=table,
-                KeySchema=[
-                    {"AttributeName": name, "KeyType": role}
-                    for (name, _), role in zip(keys, ("HASH", "RANGE"), strict=True)
-                ],
-                AttributeDefinitions=[
-                    {"AttributeName": name, "AttributeType": kind} for name, kind in (*keys, *indexed(table))
-                ],
-                BillingMode="PAY_PER_REQUEST",
-                **(
-                    {
-                        "GlobalSecondaryIndexes": [
-                            {
-                                "IndexName": OPEN_RUNS_INDEX,
-                                "KeySchema": [{"AttributeName": name, "KeyType": "HASH"}],
-                                "Projection": {"ProjectionType": "KEYS_ONLY"},
-                            }
-                            for name, _ in indexed(table)
-                        ]
-                    }
-                    if indexed(table)
-                    else {}
-                ),
-            )
-        yield client
-
-
 @pytest.fixture
-def dynamodb(dynamodb_with_tables: Any) -> Iterator[Any]:
-    yield dynamodb_with_tables
-    # Emptied from within: a scan and a delete per item would take most of the tests' time.
-    for table in dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables.values():
-        table.items.clear()
+def dynamodb() -> DynamoDb:
+    return DynamoDb()
 
 
 @dataclass
 class World:
-    """One deployed pattern with everything in memory."""
+    """One deployed pattern and a run of it, whose id is `run_id` where the spec gives none."""
 
     settings: Settings
     clock: FakeClock
     ecs: FakeEcs
     stepfunctions: FakeStepFunctions
-    dynamodb: Any
+    dynamodb: DynamoDb
     summaries: SummaryTable
     details: DetailsTable
     launcher: Launcher
@@ -113,37 +71,84 @@ class World:
 
     run_id: int = run_id(START, EXECUTION)
 
-    def rows(self) -> list[Any]:
+    @property
+    def now(self) -> str:
+        return to_iso(self.clock.now())
+
+    def rows(self) -> list[TaskRow]:
         return sorted(self.details.rows(self.run_id, "copying"), key=lambda row: (row.task_name, row.attempt))
 
     def summary(self) -> Any:
         return self.summaries.get("copying", self.run_id)
 
+    def launch(self, tasks: int = 3, *, left: Callable[[], float] = lambda: 300, **changes: Any) -> dict[str, Any]:
+        """Call the launcher, which has `left()` seconds; `changes` are attributes of the spec."""
+        call = {"execution": changes.pop("execution", execution()), "spec": spec(tasks=tasks, **changes)}
+        return self.launcher.launch(call, left)
+
+    def register(self, tasks: int = 3, **changes: Any) -> dict[str, Any]:
+        return self.monitor.register({"execution": execution(), "spec": spec(2, tasks, **changes)})
+
+    def poll(self, **changes: Any) -> dict[str, Any]:
+        payload = {"execution": execution(), "workflowName": "copying", "runId": str(self.run_id)}
+        return self.monitor.monitor({**payload, **changes})
+
+    def end_tasks(self, status: TaskStatus = TaskStatus.COMPLETED, *names: str, **changes: Any) -> None:
+        """Let tasks, all by default, write a terminal status and stop."""
+        for row in self.rows():
+            if not names or row.task_name in names:
+                self.details.write(replace(row, status=status, update_time=self.now, **changes))
+                self.ecs.end(row.ecs_task_id, 0 if status is TaskStatus.COMPLETED else 1)
+
+    def run_task(self, name: str, attempt: int = 1, workflow: str = "copying", **more: str) -> str:
+        """Start an ECS task as pattern 2's state machine does; return its ARN."""
+        arn = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/kit-2/{workflow}{name}{attempt}"
+        environment = {
+            "KIT_WORKFLOW_RUN_ID": str(self.run_id),
+            "KIT_WORKFLOW_NAME": workflow,
+            "KIT_TASK_NAME": name,
+            "KIT_ATTEMPT": str(attempt),
+            **more,
+        }
+        self.ecs.add(arn, started_by="AWS Step Functions", environment=environment)
+        return arn
+
+    def record(self, arn: str, name: str, status: TaskStatus, **changes: Any) -> None:
+        """Write a row of pattern 2 as its task does."""
+        self.details.write(TaskRow(self.run_id, arn, "copying", name, 1, status, self.now, self.now, **changes))
+
 
 @pytest.fixture
-def world(dynamodb: Any, clock: FakeClock) -> Callable[..., World]:
+def world(dynamodb: DynamoDb, clock: FakeClock) -> Callable[..., World]:
+    """Makes a world; later ones find the rows of earlier ones, as after a deployment."""
+
     def build(pattern: int = 1, **changes: Any) -> World:
         settings = from_json(settings_json(pattern, **changes))
         ecs, stepfunctions = FakeEcs(clock), FakeStepFunctions()
-        summaries = SummaryTable(dynamodb, settings.summary_table)
-        details = DetailsTable(dynamodb, settings.details_table)
         shared: dict[str, Any] = {
             "settings": settings,
-            "summaries": summaries,
-            "details": details,
-            "ecs_tasks": EcsTasks(ecs, settings.cluster),  # type: ignore[arg-type]
+            "summaries": SummaryTable(dynamodb, settings.summary_table),
+            "details": DetailsTable(dynamodb, settings.details_table),
             "clock": clock,
         }
+        both = {**shared, "ecs_tasks": EcsTasks(ecs, settings.cluster), "rng": random.Random(1)}
         return World(
-            settings=settings,
-            clock=clock,
             ecs=ecs,
             stepfunctions=stepfunctions,
             dynamodb=dynamodb,
-            summaries=summaries,
-            details=details,
-            launcher=Launcher(run_task_client=ecs, rng=random.Random(1), **shared),  # type: ignore[arg-type]
-            monitor=Monitor(stepfunctions=stepfunctions, rng=random.Random(1), **shared),  # type: ignore[arg-type]
+            launcher=Launcher(run_task_client=ecs, **both),
+            monitor=Monitor(stepfunctions=stepfunctions, **both),
+            **shared,
         )
 
     return build
+
+
+@pytest.fixture
+def w(world: Callable[..., World]) -> World:
+    """Pattern 1 with the usual settings."""
+    return world()
+
+
+def as_json(value: Any) -> Any:
+    return json.loads(json.dumps(value))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 START = datetime(2026, 11, 24, 3, 50, 44, 120_000, tzinfo=UTC)
 ACCOUNT, REGION = "111122223333", "eu-central-1"
 STATE_MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:kit"
+TASKS_PER_PAGE = 2
 EXECUTION = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:kit:one"
 
 
@@ -56,76 +57,122 @@ def client_error(
     return ClientError(response, operation)
 
 
-class FakeEcs:
-    """One ECS cluster in memory. RunTask honours client tokens, as ECS does.
+class EcsApi:
+    """The API of an ECS cluster in memory. RunTask honours client tokens, as ECS does."""
+
+    def __init__(self, clock: Any) -> None:
+        self.clock = clock
+        self.tasks: dict[str, Any] = {}
+        self._by_token: dict[str, dict[str, Any]] = {}
+        self._numbers = itertools.count(1)
+
+    def before(self, operation: str) -> None:
+        """Called first in each call."""
+
+    def refuse(self, request: dict[str, Any]) -> Any:
+        """Raise an error of RunTask, or return its `failures`."""
+
+    def start(self, request: dict[str, Any]) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def stop(self, arn: str, reason: str) -> None:
+        raise NotImplementedError
+
+    def seen(self, arn: str) -> dict[str, Any] | None:
+        """A task as DescribeTasks has it."""
+        return self.tasks.get(arn)
+
+    def run_task(self, **request: Any) -> dict[str, Any]:
+        self.before("RunTask")
+        token = request["clientToken"]
+        if token not in self._by_token:
+            failures = self.refuse(request)
+            started = [] if failures else [self.start(request)]
+            self._by_token[token] = {"tasks": started, "failures": failures or []}
+        return self._by_token[token]
+
+    def describe_tasks(self, *, cluster: str, tasks: list[str]) -> dict[str, Any]:
+        assert 0 < len(tasks) <= 100
+        self.before("DescribeTasks")
+        seen = {arn: self.seen(arn) for arn in tasks}
+        return {
+            "tasks": [task for task in seen.values() if task],
+            "failures": [{"arn": arn, "reason": "MISSING"} for arn, task in seen.items() if not task],
+        }
+
+    def list_tasks(self, *, cluster: str, nextToken: str = "0", **filters: str) -> dict[str, Any]:
+        assert "startedBy" not in filters or len(filters) == 1, "startedBy must be the only filter"
+        self.before("ListTasks")
+        wanted = {"desiredStatus": "RUNNING", **filters}
+        seen = {arn: self.seen(arn) for arn in sorted(self.tasks)}
+        found = [arn for arn, task in seen.items() if task and wanted.items() <= task.items()]
+        first, last = int(nextToken), int(nextToken) + TASKS_PER_PAGE
+        return {"taskArns": found[first:last], **({"nextToken": str(last)} if last < len(found) else {})}
+
+    def stop_task(self, *, cluster: str, task: str, reason: str) -> None:
+        assert len(reason) <= 255
+        self.before("StopTask")
+        if task not in self.tasks:
+            raise client_error("InvalidParameterException", "The referenced task was not found.", "StopTask")
+        self.stop(task, reason)
+
+    def described(self, request: Mapping[str, Any], status: str, arn: str = "") -> dict[str, Any]:
+        """A new task's description."""
+        cluster, number = request["cluster"], next(self._numbers)
+        return {
+            "taskArn": arn or f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/{cluster}/{number:032x}",
+            "lastStatus": status,
+            "desiredStatus": "RUNNING",
+            "startedBy": request["startedBy"],
+            "group": request.get("group", ""),
+            "family": request["taskDefinition"].partition(":")[0],
+            "createdAt": self.clock.now(),
+            "containers": [{"name": "app"}],
+            "overrides": request["overrides"],
+        }
+
+
+class FakeEcs(EcsApi):
+    """A cluster whose tasks run until they are ended.
 
     `answers` holds, for the next calls of RunTask, an exception to raise, `failures` to return, or None for success.
     `lost_answers` counts calls that are carried out but whose answer never arrives.
     """
 
     def __init__(self, clock: FakeClock) -> None:
-        self.clock = clock
-        self.tasks: dict[str, dict[str, Any]] = {}
+        super().__init__(clock)
         self.answers: list[Any] = []
         self.lost_answers: list[Exception] = []
         self.calls: list[dict[str, Any]] = []
         self.stopped: list[tuple[str, str]] = []
-        self.after_run_task: Callable[[str], None] | None = None
+        self.after_run_task: Callable[[str], object] | None = None
         self.refuses: Callable[[dict[str, Any]], Exception | None] = lambda _: None
-        self._by_token: dict[str, dict[str, Any]] = {}
-        self._numbers = itertools.count(1)
 
     def run_task(self, **request: Any) -> dict[str, Any]:
         self.calls.append(request)
-        token = request["clientToken"]
-        if token not in self._by_token:
-            answer = self.answers.pop(0) if self.answers else self.refuses(request)
-            if isinstance(answer, Exception):
-                raise answer
-            if answer:
-                self._by_token[token] = {"tasks": [], "failures": answer}
-            else:
-                self._by_token[token] = {"tasks": [self._start(request)], "failures": []}
+        result = super().run_task(**request)
         if self.lost_answers:
             raise self.lost_answers.pop(0)
-        result = self._by_token[token]
         if self.after_run_task and result["tasks"]:
             self.after_run_task(result["tasks"][0]["taskArn"])
         return result
 
-    def _start(self, request: dict[str, Any]) -> dict[str, Any]:
-        arn = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/{request['cluster']}/{next(self._numbers):032x}"
-        return self.add(
-            arn,
-            started_by=request.get("startedBy", ""),
-            group=request.get("group", ""),
-            family=request["taskDefinition"].partition(":")[0],
-            environment={
-                variable["name"]: variable["value"]
-                for variable in request["overrides"]["containerOverrides"][0]["environment"]
-            },
-        )
+    def refuse(self, request: dict[str, Any]) -> Any:
+        answer = self.answers.pop(0) if self.answers else self.refuses(request)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
-    def add(
-        self, arn: str, *, started_by: str, group: str = "", family: str = "", environment: dict[str, str]
-    ) -> dict[str, Any]:
-        self.tasks[arn] = {
-            "taskArn": arn,
-            "family": family or arn.split("/")[1],
-            "lastStatus": "RUNNING",
-            "desiredStatus": "RUNNING",
-            "startedBy": started_by,
-            "group": group,
-            "createdAt": self.clock.now(),
-            "startedAt": self.clock.now(),
-            "containers": [{"name": "app"}],
-            "overrides": {
-                "containerOverrides": [
-                    {"name": "app", "environment": [{"name": n, "value": v} for n, v in environment.items()]}
-                ]
-            },
-        }
-        return self.tasks[arn]
+    def start(self, request: Mapping[str, Any], arn: str = "") -> dict[str, Any]:
+        task = {**self.described(request, "RUNNING", arn), "startedAt": self.clock.now()}
+        self.tasks[task["taskArn"]] = task
+        return task
+
+    def add(self, arn: str, *, started_by: str, environment: Mapping[str, str], family: str = "kit-2") -> None:
+        """A task that something else than RunTask of this client started."""
+        variables = [{"name": name, "value": value} for name, value in environment.items()]
+        request = {"cluster": "", "startedBy": started_by, "taskDefinition": family}
+        self.start({**request, "overrides": {"containerOverrides": [{"environment": variables}]}}, arn)
 
     def end(self, arn: str, exit_code: int | None = 0, reason: str = "Essential container in task exited") -> None:
         task = self.tasks[arn]
@@ -134,28 +181,10 @@ class FakeEcs:
         if exit_code is not None:
             task["containers"][0]["exitCode"] = exit_code
 
-    def describe_tasks(self, *, cluster: str, tasks: list[str]) -> dict[str, Any]:
-        assert 0 < len(tasks) <= 100
-        return {
-            "tasks": [self.tasks[arn] for arn in tasks if arn in self.tasks],
-            "failures": [{"arn": arn, "reason": "MISSING"} for arn in tasks if arn not in self.tasks],
-        }
-
-    def list_tasks(self, *, cluster: str, nextToken: str = "0", **filters: str) -> dict[str, Any]:
-        assert "startedBy" not in filters or len(filters) == 1, "startedBy must be the only filter"
-        wanted = {"desiredStatus": "RUNNING", **filters}
-        found = [arn for arn, task in self.tasks.items() if wanted.items() <= task.items()]
-        first = int(nextToken)
-        page: dict[str, Any] = {"taskArns": found[first : first + 3]}
-        return page | ({"nextToken": str(first + 3)} if first + 3 < len(found) else {})
-
-    def stop_task(self, *, cluster: str, task: str, reason: str) -> None:
-        assert len(reason) <= 255
-        if task not in self.tasks:
-            raise client_error("InvalidParameterException", "The referenced task was not found.", "StopTask")
-        self.stopped.append((task, reason))
-        self.end(task, 143, reason)
-        self.tasks[task]["stopCode"] = "UserInitiated"
+    def stop(self, arn: str, reason: str) -> None:
+        self.stopped.append((arn, reason))
+        self.end(arn, 143, reason)
+        self.tasks[arn]["stopCode"] = "UserInitiated"
 
 
 class FakeStepFunctions:

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -18,12 +20,12 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError, NoRegionError, ReadTimeoutError
+from moto import mock_aws
 
 from ecs_kit.runtime.common.tables import DetailsTable
 from ecs_kit.runtime.contract.environment import Attempt
 from ecs_kit.runtime.contract.errors import SettingsInvalid
-from ecs_kit.runtime.contract.records import TaskRow
-from ecs_kit.runtime.contract.rows import new_row
+from ecs_kit.runtime.contract.records import TaskRow, new_row
 from ecs_kit.runtime.contract.statuses import TaskStatus
 from ecs_kit.runtime.task import __main__ as entry_point
 from ecs_kit.runtime.task import configuration, interruptions, job, worker
@@ -31,6 +33,7 @@ from ecs_kit.runtime.task.job import Job, S3Object
 from ecs_kit.runtime.task.worker import ExitCode
 from tests.unit.runtime.fakes import REGION, FakeClock, client_error
 
+ROOT = Path(__file__).parents[3]
 ARN = f"arn:aws:ecs:{REGION}:111122223333:task/kit-1/abc"
 ENVIRONMENT = {
     "KIT_DETAILS_TABLE": "workflow_details_pattern_1",
@@ -49,6 +52,8 @@ ENVIRONMENT = {
     "JOB_COLOUR": "red",
 }
 CONFIGURATION = configuration.from_environment(ENVIRONMENT)
+SOURCE = S3Object("sources", "in/a.txt")
+COMPLETED, FAILED, RUNNING = TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.RUNNING
 
 
 @pytest.fixture(autouse=True)
@@ -60,18 +65,13 @@ def signals() -> Iterator[None]:
         signal.signal(number, action)
 
 
-@pytest.fixture
-def details(dynamodb: Any) -> DetailsTable:
-    return DetailsTable(dynamodb, "workflow_details_pattern_1")
-
-
 class TestConfiguration:
     def test_is_read_from_the_environment(self) -> None:
         assert CONFIGURATION.attempt == Attempt("copying", 1795492244120123, "task_01", 2, "sources", "in/a.txt")
         assert CONFIGURATION.parameters == {"COLOUR": "red"}
-
-    def test_a_run_may_have_no_deadline(self) -> None:
-        assert configuration.from_environment({**ENVIRONMENT, "KIT_DEADLINE": ""}).deadline is None
+        assert CONFIGURATION.job == configuration.SAMPLE_JOB == f"{job.__name__}:{job.run.__name__}"
+        defaults = configuration.from_environment({**ENVIRONMENT, "KIT_JOB": "", "KIT_DEADLINE": ""})
+        assert (defaults.job, defaults.deadline) == (configuration.SAMPLE_JOB, None)
 
     @pytest.mark.parametrize("name", [name for name in ENVIRONMENT if name not in ("KIT_DEADLINE", "JOB_COLOUR")])
     def test_misses_nothing(self, name: str) -> None:
@@ -79,16 +79,24 @@ class TestConfiguration:
             configuration.from_environment({**ENVIRONMENT, name: ""})
 
     @pytest.mark.parametrize(
-        ("name", "reason"), [("KIT_ATTEMPT", "must be a whole number"), ("KIT_DEADLINE", "must be a time in ISO 8601")]
+        ("name", "value", "reason"),
+        [
+            ("KIT_ATTEMPT", "soon", "must be a whole number, not 'soon'"),
+            ("KIT_DEADLINE", "soon", "must be a time in ISO 8601, not 'soon'"),
+            *(
+                ("KIT_JOB", reference, "must be module:function")
+                for reference in ("word_count", "word_count.run", ":run", "word count:run", "count:run()")
+            ),
+        ],
     )
-    def test_is_refused_where_it_is_malformed(self, name: str, reason: str) -> None:
-        with pytest.raises(SettingsInvalid, match=f"{name}: {reason}, not 'soon'"):
-            configuration.from_environment({**ENVIRONMENT, name: "soon"})
+    def test_is_refused_where_it_is_malformed(self, name: str, value: str, reason: str) -> None:
+        with pytest.raises(SettingsInvalid, match=f"{name}: {reason}"):
+            configuration.from_environment({**ENVIRONMENT, name: value})
 
 
 @pytest.fixture
-def metadata() -> Iterator[tuple[str, list[str]]]:
-    """A container metadata endpoint that answers with the bodies in the list, one a call."""
+def metadata() -> Iterator[tuple[dict[str, str], list[str]]]:
+    """A container metadata endpoint that answers with the bodies in the list, one a call, and its environment."""
     bodies: list[str] = []
 
     class Endpoint(BaseHTTPRequestHandler):
@@ -104,43 +112,35 @@ def metadata() -> Iterator[tuple[str, list[str]]]:
     with HTTPServer(("127.0.0.1", 0), Endpoint) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/v4/x", bodies
+        yield {"ECS_CONTAINER_METADATA_URI_V4": f"http://127.0.0.1:{server.server_port}/v4/x"}, bodies
         server.shutdown()
         thread.join()
 
 
 class TestOwnArn:
-    def test_comes_from_the_metadata_endpoint(self, metadata: Any, clock: FakeClock) -> None:
-        assert configuration.ecs_task_arn({"ECS_CONTAINER_METADATA_URI_V4": metadata[0]}, clock) == ARN
-
-    def test_is_asked_for_again_while_the_endpoint_is_not_ready(self, metadata: Any, clock: FakeClock) -> None:
+    def test_is_read_from_the_metadata_endpoint_once_that_is_ready(self, metadata: Any, clock: FakeClock) -> None:
         metadata[1].extend(["", "{}", "junk"])
-        assert configuration.ecs_task_arn({"ECS_CONTAINER_METADATA_URI_V4": metadata[0]}, clock) == ARN
+        assert configuration.ecs_task_arn(metadata[0], clock) == ARN
         assert clock.slept == [0, 1, 2, 3]
 
-    def test_is_an_error_without_an_answer(self, metadata: Any, clock: FakeClock) -> None:
+    def test_is_an_error_without_an_answer_and_without_an_endpoint(self, metadata: Any, clock: FakeClock) -> None:
         metadata[1].extend([""] * configuration.METADATA_TRIES)
         with pytest.raises(SettingsInvalid, match="did not name the ECS task"):
-            configuration.ecs_task_arn({"ECS_CONTAINER_METADATA_URI_V4": metadata[0]}, clock)
-
-    def test_is_an_error_without_an_endpoint(self, clock: FakeClock) -> None:
+            configuration.ecs_task_arn(metadata[0], clock)
         with pytest.raises(SettingsInvalid, match="ECS_CONTAINER_METADATA_URI_V4: is not set"):
             configuration.ecs_task_arn({}, clock)
 
 
 class TestCopy:
-    JOB = Job(S3Object("sources", "in/a.txt"), S3Object("kit-1", "copies/a.txt"), {})
+    JOB = Job(SOURCE, S3Object("kit-1", "copies/a.txt"), {})
 
     @pytest.fixture
-    def s3(self, dynamodb_with_tables: Any) -> Any:
-        client = boto3.client("s3", region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test")
-        for bucket in ("sources", "kit-1"):
-            client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
-        yield client
-        for bucket in ("sources", "kit-1"):
-            for item in client.list_objects_v2(Bucket=bucket).get("Contents", []):
-                client.delete_object(Bucket=bucket, Key=item["Key"])
-            client.delete_bucket(Bucket=bucket)
+    def s3(self) -> Any:
+        with mock_aws():
+            client = boto3.client("s3", region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test")
+            for bucket in ("sources", "kit-1"):
+                client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+            yield client
 
     def test_has_the_bytes_and_type_of_its_source(self, s3: Any) -> None:
         s3.put_object(Bucket="sources", Key="in/a.txt", Body=b"bytes", ContentType="text/x")
@@ -154,7 +154,6 @@ class TestCopy:
 
     def test_above_five_gigabytes_is_done_in_parts(self, s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         message = "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120"
-        s3.put_object(Bucket="sources", Key="in/a.txt", Body=b"large")
 
         def refuse(**_: object) -> None:
             raise client_error("InvalidRequest", message, "CopyObject")
@@ -166,71 +165,60 @@ class TestCopy:
         assert parts == [({"Bucket": "sources", "Key": "in/a.txt"}, "kit-1", "copies/a.txt")]
 
 
-class TestNamedJob:
-    @pytest.mark.parametrize("reference", ["word_count", "word_count.run", ":run", "word count:run", "count:run()"])
-    def test_a_name_in_another_form_is_bad_configuration(self, reference: str) -> None:
-        with pytest.raises(SettingsInvalid, match="KIT_JOB: must be module:function"):
-            configuration.from_environment({**ENVIRONMENT, "KIT_JOB": reference})
+class Work:
+    """One ECS task beside its table."""
 
-    def test_no_name_is_the_sample(self) -> None:
-        assert CONFIGURATION.job == configuration.SAMPLE_JOB == f"{job.__name__}:{job.run.__name__}"
-        assert configuration.from_environment({**ENVIRONMENT, "KIT_JOB": ""}).job == configuration.SAMPLE_JOB
+    def __init__(self, dynamodb: Any, clock: FakeClock) -> None:
+        self.clock = clock
+        self.details = DetailsTable(dynamodb, "workflow_details_pattern_1")
+        self.last_details = DetailsTable(dynamodb, "workflow_details_pattern_1")
 
-    @pytest.mark.parametrize(
-        ("reference", "error"),
-        [
-            ("there_is_no_such_module:run", "ModuleNotFoundError: No module named 'there_is_no_such_module'"),
-            ("json:there_is_no_such_function", "no attribute 'there_is_no_such_function'"),
-        ],
-    )
-    def test_a_job_that_is_not_there_is_a_failed_job_that_says_so(
-        self, details: DetailsTable, clock: FakeClock, reference: str, error: str
-    ) -> None:
-        done = worker.work(
-            CONFIGURATION,
-            ARN,
-            details=details,
-            last_details=details,
-            s3=None,  # type: ignore[arg-type]
-            clock=clock,
-            job=worker.named_job(reference),
-        )
-        assert done is ExitCode.JOB_FAILED
-        row = details.get(CONFIGURATION.attempt.run_id, ARN)
-        assert row is not None and error in (row.error or "")
+    def run(self, task_job: Any = lambda *_: None, **changes: Any) -> ExitCode:
+        """Run it; a `task_job` that is an exception is raised by the job, `changes` are of the configuration."""
 
+        def fail(*_: object) -> None:
+            raise task_job
 
-class TestWork:
-    last: DetailsTable | None = None
-    """The table as it is written to after SIGTERM."""
-
-    def work(
-        self, details: DetailsTable, clock: FakeClock, task_job: Any = lambda *_: None, **changes: Any
-    ) -> ExitCode:
         return worker.work(
             replace(CONFIGURATION, **changes),
             ARN,
-            details=details,
-            last_details=self.last or details,
-            s3=None,
-            clock=clock,
-            job=task_job,  # type: ignore[arg-type]
+            details=self.details,
+            last_details=self.last_details,
+            s3=None,  # type: ignore[arg-type]
+            clock=self.clock,  # type: ignore[arg-type]
+            job=fail if isinstance(task_job, BaseException) else task_job,
         )
 
-    def row(self, details: DetailsTable) -> TaskRow:
-        found = details.get(CONFIGURATION.attempt.run_id, ARN)
+    @property
+    def row(self) -> TaskRow:
+        found = self.details.get(CONFIGURATION.attempt.run_id, ARN)
         assert found is not None
         return found
 
-    def test_done_is_recorded_and_exits_0(self, details: DetailsTable, clock: FakeClock) -> None:
-        assert self.work(details, clock, lambda *_: clock.advance(2.5)) is ExitCode.DONE
-        assert self.row(details) == TaskRow(
+    def overtake(self, **changes: Any) -> None:
+        """Write the row as somebody else."""
+        self.last_details.write(replace(self.row, **changes))
+
+
+@pytest.fixture
+def work(dynamodb: Any, clock: FakeClock) -> Work:
+    return Work(dynamodb, clock)
+
+
+def send(number: int) -> Any:
+    return lambda *_: os.kill(os.getpid(), number)
+
+
+class TestOutcomes:
+    def test_done_is_recorded_and_exits_0(self, work: Work) -> None:
+        assert work.run(lambda *_: work.clock.advance(2.5)) is ExitCode.DONE
+        assert work.row == TaskRow(
             workflow_run_id=1795492244120123,
             ecs_task_id=ARN,
             workflow_name="copying",
             task_name="task_01",
             attempt=2,
-            status=TaskStatus.COMPLETED,
+            status=COMPLETED,
             start_time="2026-11-24T03:50:44.120Z",
             update_time="2026-11-24T03:50:46.620Z",
             exec_time_in_seconds=2.5,
@@ -239,232 +227,113 @@ class TestWork:
             log_stream="ecs/app/abc",
         )
 
-    def test_its_row_may_go_when_the_run_s_may(self, details: DetailsTable, clock: FakeClock) -> None:
+    def test_its_row_may_go_when_the_run_s_may(self, work: Work) -> None:
         attempt = configuration.from_environment({**ENVIRONMENT, "KIT_EXPIRES_AT": "1795668644"}).attempt
-        self.work(details, clock, attempt=attempt)
-        assert self.row(details).expires_at == 1795668644
+        work.run(attempt=attempt)
+        assert work.row.expires_at == 1795668644
 
-    def test_the_job_is_told_source_target_and_parameters(self, details: DetailsTable, clock: FakeClock) -> None:
-        given: list[Job] = []
-        self.work(details, clock, lambda job, _: given.append(job))
-        key = "copies/copying/1795492244120123/task_01/a.txt"
-        assert given == [Job(S3Object("sources", "in/a.txt"), S3Object("kit-1", key), {"COLOUR": "red"})]
-
-    def test_the_row_says_running_while_the_job_runs(self, details: DetailsTable, clock: FakeClock) -> None:
-        seen: list[TaskStatus] = []
-        self.work(details, clock, lambda *_: seen.append(self.row(details).status))
-        assert seen == [TaskStatus.RUNNING]
+    def test_the_job_is_given_source_target_and_parameters_while_the_row_says_running(self, work: Work) -> None:
+        given: list[Any] = []
+        work.run(lambda job, _: given.append((job, work.row.status)))
+        target = S3Object("kit-1", "copies/copying/1795492244120123/task_01/a.txt")
+        assert given == [(Job(SOURCE, target, {"COLOUR": "red"}), RUNNING)]
 
     @pytest.mark.parametrize(
         ("error", "text"),
         [
             (
                 client_error("NoSuchKey", "The specified key does not exist.", "CopyObject"),
-                "JobFailed: NoSuchKey: The specified key does not exist. (CopyObject); source s3://sources/in/a.txt",
+                "NoSuchKey: The specified key does not exist. (CopyObject)",
             ),
-            (ValueError("bad"), "JobFailed: ValueError: bad; source s3://sources/in/a.txt"),
-        ],
-    )
-    def test_a_failed_job_is_recorded_and_exits_1(
-        self, details: DetailsTable, clock: FakeClock, error: Exception, text: str
-    ) -> None:
-        def fail(*_: object) -> None:
-            raise error
-
-        assert self.work(details, clock, fail) is ExitCode.JOB_FAILED
-        row = self.row(details)
-        assert (row.status, row.error, row.exit_code) == (TaskStatus.FAILED, text, 1)
-
-    @pytest.mark.parametrize("code", [None, 0])
-    def test_a_job_that_exits_with_0_is_done(self, details: DetailsTable, clock: FakeClock, code: object) -> None:
-        assert self.work(details, clock, lambda *_: sys.exit(code)) is ExitCode.DONE  # type: ignore[arg-type]
-        assert self.row(details).status is TaskStatus.COMPLETED
-
-    @pytest.mark.parametrize(
-        ("error", "text"),
-        [
+            (ValueError("bad"), "ValueError: bad"),
             (SystemExit(3), "the job called sys.exit(3)"),
             (SystemExit("no"), "the job called sys.exit('no')"),
         ],
     )
-    def test_a_job_that_exits_in_any_other_way_has_failed(
-        self, details: DetailsTable, clock: FakeClock, error: BaseException, text: str
-    ) -> None:
-        def end(*_: object) -> None:
-            raise error
+    def test_a_failed_job_is_recorded_and_exits_1(self, work: Work, error: BaseException, text: str) -> None:
+        assert work.run(error) is ExitCode.JOB_FAILED
+        recorded = (work.row.status, work.row.error, work.row.exit_code)
+        assert recorded == (FAILED, f"JobFailed: {text}; source s3://sources/in/a.txt", 1)
 
-        assert self.work(details, clock, end) is ExitCode.JOB_FAILED
-        row = self.row(details)
-        assert (row.status, row.error) == (TaskStatus.FAILED, f"JobFailed: {text}; source s3://sources/in/a.txt")
+    @pytest.mark.parametrize(
+        ("reference", "error"),
+        [
+            ("there_is_no_such_module:run", "ModuleNotFoundError: No module named 'there_is_no_such_module'"),
+            ("json:there_is_no_such_function", "no attribute 'there_is_no_such_function'"),
+        ],
+    )
+    def test_a_job_that_is_not_there_is_a_failed_job(self, work: Work, reference: str, error: str) -> None:
+        assert work.run(worker.named_job(reference)) is ExitCode.JOB_FAILED
+        assert error in (work.row.error or "")
 
-    def test_a_write_that_sigterm_interrupts_is_made_again_in_a_hurry(
-        self, details: DetailsTable, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        self.last = DetailsTable(details._client, details.name)
-        write, calls = details.write, []
-
-        def interrupted(row: TaskRow) -> Any:
-            calls.append(row.status)
-            if row.status.is_final:
-                os.kill(os.getpid(), signal.SIGTERM)
-            return write(row)
-
-        monkeypatch.setattr(details, "write", interrupted)
-        assert self.work(details, clock) is ExitCode.DONE
-        assert calls == [TaskStatus.RUNNING, TaskStatus.COMPLETED]
-        assert self.row(details).status is TaskStatus.COMPLETED
-
-    def test_a_write_that_does_not_come_to_its_end_gives_way_to_one_in_a_hurry(
-        self, details: DetailsTable, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        self.last = DetailsTable(details._client, details.name)
-        write = details.write
-
-        def stuck(row: TaskRow) -> Any:
-            if row.status.is_final:
-                os.kill(os.getpid(), signal.SIGTERM)
-                raise ReadTimeoutError(endpoint_url="https://dynamodb")  # minutes later
-            return write(row)
-
-        monkeypatch.setattr(details, "write", stuck)
-        assert self.work(details, clock) is ExitCode.DONE
-        assert self.row(details).status is TaskStatus.COMPLETED
-
-    @pytest.mark.parametrize(("sent", "writes"), [(signal.SIGTERM, 1), (signal.SIGALRM, 0)])
-    def test_only_the_write_after_sigterm_is_in_a_hurry(
-        self, details: DetailsTable, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, sent: int, writes: int
-    ) -> None:
-        self.last = DetailsTable(details._client, details.name)
-        seen: list[TaskRow] = []
-        write = self.last.write
-        monkeypatch.setattr(self.last, "write", lambda row: (seen.append(row), write(row))[1])
-        self.work(details, clock, lambda *_: os.kill(os.getpid(), sent))
-        assert len(seen) == writes and self.row(details).status is TaskStatus.FAILED
-
-    def test_sigterm_is_recorded_and_exits_143(self, details: DetailsTable, clock: FakeClock) -> None:
-        def terminated(*_: object) -> None:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-        assert self.work(details, clock, terminated) is ExitCode.TERMINATED
-        row = self.row(details)
-        assert (row.status, row.exit_code) == (TaskStatus.FAILED, 143) and row.error.startswith("Terminated: ")
-
-    def test_a_job_that_catches_everything_is_ended_by_sigterm_all_the_same(
-        self, details: DetailsTable, clock: FakeClock
-    ) -> None:
-        def greedy(*_: object) -> None:
-            try:
-                os.kill(os.getpid(), signal.SIGTERM)
-            except Exception:  # noqa: BLE001
-                pytest.fail("SIGTERM was taken for an error of the job")
-
-        assert self.work(details, clock, greedy) is ExitCode.TERMINATED
+    @pytest.mark.parametrize("code", [None, 0])
+    def test_a_job_that_exits_with_0_is_done(self, work: Work, code: object) -> None:
+        assert work.run(SystemExit(code)) is ExitCode.DONE
+        assert work.row.status is COMPLETED
 
     @pytest.mark.parametrize("changes", [{"task_timeout_seconds": 0}, {"deadline": FakeClock().now()}])
-    def test_the_time_limit_is_recorded_and_exits_124(
-        self, details: DetailsTable, clock: FakeClock, changes: Any
-    ) -> None:
-        assert self.work(details, clock, lambda *_: signal.pause(), **changes) is ExitCode.TIME_LIMIT
-        row = self.row(details)
-        assert row.error == "TaskTimedOut: timed out after {} s or at the run's deadline".format(
-            changes.get("task_timeout_seconds", 600)
-        )
+    def test_the_time_limit_is_recorded_and_exits_124(self, work: Work, changes: Any) -> None:
+        def endless(*_: object) -> None:
+            while True:  # a single pause may begin right after the signal
+                time.sleep(0.01)
+
+        assert work.run(endless, **changes) is ExitCode.TIME_LIMIT
+        limit = changes.get("task_timeout_seconds", 600)
+        assert work.row.error == f"TaskTimedOut: timed out after {limit} s or at the run's deadline"
 
     def test_the_limit_is_the_sooner_of_the_task_s_and_the_run_s(self, clock: FakeClock) -> None:
         assert worker._limit_seconds(CONFIGURATION, clock.now()) == 600
         assert worker._limit_seconds(replace(CONFIGURATION, task_timeout_seconds=9999), clock.now()) == 3600
         assert worker._limit_seconds(replace(CONFIGURATION, deadline=None), clock.now()) == 600
 
-    @pytest.mark.parametrize("final", [TaskStatus.COMPLETED, TaskStatus.FAILED])
-    def test_a_row_that_is_final_already_means_no_job(
-        self, details: DetailsTable, clock: FakeClock, final: TaskStatus
+
+class TestSigterm:
+    def test_is_recorded_and_exits_143_even_if_the_job_catches_every_exception(self, work: Work) -> None:
+        def greedy(*_: object) -> None:
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+            except Exception:  # noqa: BLE001
+                pytest.fail("SIGTERM was taken for an error of the job")
+
+        assert work.run(greedy) is ExitCode.TERMINATED
+        assert (work.row.status, work.row.exit_code) == (FAILED, 143)
+        assert work.row.error and work.row.error.startswith("Terminated: ")
+
+    @pytest.mark.parametrize("is_stuck", [False, True])
+    def test_during_the_last_write_gives_way_to_one_within_the_stop_timeout(
+        self, work: Work, monkeypatch: pytest.MonkeyPatch, is_stuck: bool
     ) -> None:
-        self.work(details, clock)
-        before = self.row(details) if final is TaskStatus.COMPLETED else None
-        done: list[int] = []
-        if before is None:
-            details._client.delete_item(
-                TableName=details.name,
-                Key={"workflow_run_id": {"N": str(CONFIGURATION.attempt.run_id)}, "ecs_task_id": {"S": ARN}},
-            )
-            details.write(
-                new_row(
-                    CONFIGURATION.attempt, CONFIGURATION.target, TaskStatus.FAILED, ecs_task_arn=ARN, now=clock.now()
-                )
-            )
-        assert self.work(details, clock, lambda *_: done.append(1)) is ExitCode.NOT_RECORDED
-        assert done == [] and self.row(details).status is final
+        write, calls = work.details.write, []
 
-    def test_done_counts_only_if_the_row_says_so(self, details: DetailsTable, clock: FakeClock) -> None:
-        def overtaken(*_: object) -> None:
-            details.write(replace(self.row(details), status=TaskStatus.FAILED, error="TaskTimedOut: x"))
-
-        assert self.work(details, clock, overtaken) is ExitCode.NOT_RECORDED
-        assert self.row(details).error == "TaskTimedOut: x"
-
-    def test_a_failure_that_was_recorded_by_another_keeps_its_exit_code(
-        self, details: DetailsTable, clock: FakeClock
-    ) -> None:
-        def overtaken(*_: object) -> None:
-            details.write(replace(self.row(details), status=TaskStatus.COMPLETED))
-            raise ValueError
-
-        assert self.work(details, clock, overtaken) is ExitCode.JOB_FAILED
-
-    def test_a_write_that_arrived_twice_is_no_failure(
-        self, details: DetailsTable, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        write = details.write
-
-        def twice(row: TaskRow) -> tuple[TaskRow, bool]:
-            write(row)
+        def interrupted(row: TaskRow) -> Any:
+            calls.append(row.status)
+            if row.status.is_final:
+                os.kill(os.getpid(), signal.SIGTERM)
+                if is_stuck:
+                    raise ReadTimeoutError(endpoint_url="https://dynamodb")  # minutes later
             return write(row)
 
-        monkeypatch.setattr(details, "write", twice)
-        assert self.work(details, clock) is ExitCode.DONE
+        monkeypatch.setattr(work.details, "write", interrupted)
+        assert work.run() is ExitCode.DONE
+        assert calls == [RUNNING, COMPLETED] and work.row.status is COMPLETED
 
-    def test_a_table_that_cannot_be_written_exits_3(
-        self, details: DetailsTable, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize(("sent", "writes"), [(signal.SIGTERM, 1), (signal.SIGALRM, 0)])
+    def test_only_the_write_after_it_uses_the_client_with_short_time_outs(
+        self, work: Work, monkeypatch: pytest.MonkeyPatch, sent: int, writes: int
     ) -> None:
-        done: list[int] = []
+        seen: list[TaskRow] = []
+        write = work.last_details.write
+        monkeypatch.setattr(work.last_details, "write", lambda row: (seen.append(row), write(row))[1])
+        work.run(send(sent))
+        assert len(seen) == writes and work.row.status is FAILED
 
-        def refuse(_: TaskRow) -> None:
-            raise client_error("AccessDeniedException", "no", "UpdateItem")
-
-        monkeypatch.setattr(details, "write", refuse)
-        assert self.work(details, clock, lambda *_: done.append(1)) is ExitCode.NOT_RECORDED
-        assert done == []
-
-    @pytest.mark.parametrize(
-        ("outcome", "code"), [(None, ExitCode.NOT_RECORDED), (ValueError("x"), ExitCode.JOB_FAILED)]
-    )
-    def test_a_table_that_fails_at_the_end_never_exits_0(
-        self,
-        details: DetailsTable,
-        clock: FakeClock,
-        monkeypatch: pytest.MonkeyPatch,
-        outcome: Exception | None,
-        code: ExitCode,
-    ) -> None:
-        def refuse(_: TaskRow) -> None:
-            raise client_error("ProvisionedThroughputExceededException", "", "UpdateItem")
-
-        def then(*_: object) -> None:
-            monkeypatch.setattr(details, "write", refuse)
-            if outcome:
-                raise outcome
-
-        assert self.work(details, clock, then) is code
-
-
-class TestInterruptions:
-    def test_sigterm_before_there_is_a_row_exits_at_once(self) -> None:
+    def test_before_there_is_a_row_exits_at_once(self) -> None:
         interruptions.exit_on_term(143)
         with pytest.raises(SystemExit) as left:
             os.kill(os.getpid(), signal.SIGTERM)
         assert left.value.code == 143
 
-    def test_signals_are_ignored_while_the_row_is_written(self) -> None:
+    def test_is_ignored_while_the_row_is_written(self) -> None:
         with interruptions.raised(60):
             pass
         os.kill(os.getpid(), signal.SIGTERM)
@@ -472,101 +341,116 @@ class TestInterruptions:
         assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
 
 
+class TestRowsOfOthers:
+    @pytest.mark.parametrize("final", [COMPLETED, FAILED])
+    def test_a_row_that_is_terminal_already_means_no_job(self, work: Work, final: TaskStatus) -> None:
+        attempt, target = CONFIGURATION.attempt, CONFIGURATION.target
+        work.details.write(new_row(attempt, target, final, ecs_task_arn=ARN, now=work.clock.now()))
+        done: list[int] = []
+        assert work.run(lambda *_: done.append(1)) is ExitCode.NOT_RECORDED
+        assert done == [] and work.row.status is final
+
+    def test_done_counts_only_if_the_row_says_so(self, work: Work) -> None:
+        overtaken = {"status": FAILED, "error": "TaskTimedOut: x"}
+        assert work.run(lambda *_: work.overtake(**overtaken)) is ExitCode.NOT_RECORDED
+        assert work.row.error == "TaskTimedOut: x"
+
+    def test_a_failure_that_was_recorded_by_another_keeps_its_exit_code(self, work: Work) -> None:
+        def overtaken(*_: object) -> None:
+            work.overtake(status=COMPLETED)
+            raise ValueError
+
+        assert work.run(overtaken) is ExitCode.JOB_FAILED
+
+    def test_a_write_that_arrived_twice_is_no_failure(self, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+        write = work.details.write
+        monkeypatch.setattr(work.details, "write", lambda row: (write(row), write(row))[1])
+        assert work.run() is ExitCode.DONE
+
+    @pytest.mark.parametrize(
+        ("at_once", "outcome", "code"),
+        [
+            (True, None, ExitCode.NOT_RECORDED),
+            (False, None, ExitCode.NOT_RECORDED),
+            (False, ValueError("x"), ExitCode.JOB_FAILED),
+        ],
+    )
+    def test_a_table_that_cannot_be_written_never_exits_0(
+        self, work: Work, monkeypatch: pytest.MonkeyPatch, at_once: bool, outcome: Exception | None, code: ExitCode
+    ) -> None:
+        done: list[int] = []
+
+        def refuse(_: TaskRow) -> None:
+            raise client_error("AccessDeniedException", "no", "UpdateItem")
+
+        def then(*_: object) -> None:
+            done.append(1)
+            monkeypatch.setattr(work.details, "write", refuse)
+            if outcome:
+                raise outcome
+
+        if at_once:
+            monkeypatch.setattr(work.details, "write", refuse)
+        assert work.run(then) is code
+        assert done == ([] if at_once else [1])
+
+
 class TestEntryPoint:
-    def test_prints_its_version(self, capsys: pytest.CaptureFixture[str]) -> None:
+    @pytest.fixture
+    def environment(self, metadata: Any) -> dict[str, str]:
+        return {**ENVIRONMENT, **metadata[0], "KIT_DEADLINE": ""}
+
+    def test_prints_its_version_which_is_the_project_s(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert entry_point.main(["--version"], {}) == 0
-        assert capsys.readouterr().out == f"ecs-step-functions-kit task {entry_point.VERSION}\n"
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        assert capsys.readouterr().out == f"ecs-step-functions-kit task {project['version']}\n"
 
-    def test_its_version_is_the_project_s(self) -> None:
-        import tomllib
-
-        project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
-        assert project["version"] == entry_point.VERSION
-
-    def test_bad_configuration_exits_2(self) -> None:
+    def test_bad_configuration_exits_2(self, environment: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         assert entry_point.main([], {}) == ExitCode.BAD_CONFIGURATION
 
-    def test_an_environment_without_region_exits_2(self, metadata: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         def refuse(_: int) -> None:
             raise NoRegionError
 
         monkeypatch.setattr(entry_point, "_clients", refuse)
-        environment = {**ENVIRONMENT, "ECS_CONTAINER_METADATA_URI_V4": metadata[0]}
         assert entry_point.main([], environment) == ExitCode.BAD_CONFIGURATION
 
     def test_sigterm_before_there_is_anything_to_record_exits_143(
-        self, metadata: Any, monkeypatch: pytest.MonkeyPatch
+        self, environment: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as in a container's first process
-        monkeypatch.setattr(entry_point, "_clients", lambda _: os.kill(os.getpid(), signal.SIGTERM))
-        environment = {**ENVIRONMENT, "ECS_CONTAINER_METADATA_URI_V4": metadata[0]}
+        monkeypatch.setattr(entry_point, "_clients", send(signal.SIGTERM))
         with pytest.raises(SystemExit, match="143"):
             entry_point.main([], environment)
 
-    def test_does_the_job_that_the_environment_describes(
-        self, metadata: Any, details: DetailsTable, dynamodb: Any, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(entry_point, "_clients", lambda _: (dynamodb, dynamodb, None))
-        monkeypatch.setattr(job, "run", lambda *_: None)
-        environment = {**ENVIRONMENT, "ECS_CONTAINER_METADATA_URI_V4": metadata[0], "KIT_DEADLINE": ""}
-        assert entry_point.main([], environment) == ExitCode.DONE
-        found = details.get(CONFIGURATION.attempt.run_id, ARN)
-        assert found is not None and found.status is TaskStatus.COMPLETED
-
-    def test_does_the_job_that_the_environment_names_with_the_command_of_the_container(
-        self, metadata: Any, details: DetailsTable, dynamodb: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    def test_runs_the_job_that_the_environment_names_with_the_command_of_the_container(
+        self, environment: Any, work: Work, dynamodb: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         (tmp_path / "my_own_job.py").write_text("given = []\ndef count(job, s3):\n    given.append((job, s3))\n")
         monkeypatch.syspath_prepend(tmp_path)
-        monkeypatch.setattr(entry_point, "_clients", lambda _: (dynamodb, dynamodb, "s3"))
-        environment = {**ENVIRONMENT, "ECS_CONTAINER_METADATA_URI_V4": metadata[0], "KIT_DEADLINE": ""}
-        assert entry_point.main(["--fast", "7"], {**environment, "KIT_JOB": "my_own_job:count"}) == ExitCode.DONE
+        limits: list[int] = []
+        monkeypatch.setattr(entry_point, "_clients", lambda limit: (limits.append(limit), dynamodb, dynamodb, "s3")[1:])
+        named = {**environment, "KIT_JOB": "my_own_job:count", "KIT_STOP_TIMEOUT_SECONDS": "45"}
+        assert entry_point.main(["--fast", "7"], named) == ExitCode.DONE
         ((given, s3),) = importlib.import_module("my_own_job").given
-        assert (given.arguments, given.source, s3) == (("--fast", "7"), S3Object("sources", "in/a.txt"), "s3")
-
-    def test_its_clients_are_made_for_the_time_that_ecs_gives_it(
-        self, metadata: Any, details: DetailsTable, dynamodb: Any, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        given: list[int] = []
-
-        def clients(stop_timeout_seconds: int) -> Any:
-            given.append(stop_timeout_seconds)
-            return dynamodb, dynamodb, None
-
-        monkeypatch.setattr(entry_point, "_clients", clients)
-        monkeypatch.setattr(job, "run", lambda *_: None)
-        environment = {**ENVIRONMENT, "ECS_CONTAINER_METADATA_URI_V4": metadata[0], "KIT_DEADLINE": ""}
-        assert entry_point.main([], {**environment, "KIT_STOP_TIMEOUT_SECONDS": "45"}) == ExitCode.DONE
-        assert given == [45]
-
-    def test_its_clients_retry_adaptively(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-        dynamodb, _, s3 = entry_point._clients(10)
-        for client in (dynamodb, s3):
-            assert client.meta.config.retries == {"mode": "adaptive", "total_max_attempts": 11}
+        assert (given.arguments, given.source, s3) == (("--fast", "7"), SOURCE, "s3")
+        assert limits == [45] and work.row.status is COMPLETED
 
     @pytest.mark.parametrize("stop_timeout", [2, 10, 120])
-    def test_its_write_after_sigterm_gives_up_before_ecs_kills_it(
+    def test_its_clients_retry_adaptively_and_the_last_one_gives_up_before_ecs_kills_it(
         self, stop_timeout: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-        _, last, _ = entry_point._clients(stop_timeout)
+        dynamodb, last, s3 = entry_point._clients(stop_timeout)
+        for client in (dynamodb, s3):
+            assert client.meta.config.retries == {"mode": "adaptive", "total_max_attempts": 11}
         config = last.meta.config
         tries = config.retries["total_max_attempts"]
         pauses = tries - 1  # at most a second each
         assert tries * (config.connect_timeout + config.read_timeout) + pauses < stop_timeout
 
     def test_starts_as_a_process_without_anything_but_boto3(self) -> None:
-        root = Path(__file__).parents[3]
-        answer = subprocess.run(
-            [sys.executable, "-m", "ecs_kit.runtime.task", "--version"],
-            cwd=root,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert "ecs-step-functions-kit task" in answer.stdout
         loads = "[name for name in sys.modules if name in ('fastjsonschema', 'boto3')]"
         code = f"import sys, ecs_kit.runtime.task.__main__; print({loads})"
-        loaded = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
-        assert loaded.stdout.strip() == "[]"
+        for arguments, expected in ((["-m", "ecs_kit.runtime.task", "--version"], "kit task"), (["-c", code], "[]")):
+            done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
+            assert expected in done.stdout

@@ -5,8 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -16,8 +15,10 @@ from hypothesis import strategies as st
 from ecs_kit.components import definitions
 from ecs_kit.runtime.contract import failures, waits
 from ecs_kit.runtime.contract.errors import SpecRefused
+from ecs_kit.runtime.contract.records import Summary
 from ecs_kit.runtime.contract.settings import Settings, from_json
-from tests.unit.runtime.fakes import execution, settings_json, spec
+from ecs_kit.runtime.contract.statuses import RunStatus
+from tests.unit.runtime.fakes import settings_json
 from tests.unit.test_state_machines import SETTINGS
 
 
@@ -25,11 +26,17 @@ def settings(**changes: Any) -> Settings:
     return from_json(settings_json(2, **changes))
 
 
+def events_of_polls(limits: Settings) -> int:
+    """Events of the longest run's polls, and those reserved."""
+    timeout = limits.run_timeout_seconds
+    return waits.polls(timeout, waits.longest_wait_seconds(timeout)) * waits.EVENTS_PER_POLL + waits.RESERVED
+
+
 def test_a_thousand_tasks_fit_where_each_has_one_attempt() -> None:
     assert 1_000 < waits.longest_task_list(settings(runTimeoutSeconds=21_600)) < 1_100
 
 
-def test_fewer_fit_with_more_attempts_and_with_more_looks() -> None:
+def test_fewer_fit_with_more_attempts_and_with_more_polls() -> None:
     assert waits.longest_task_list(settings(taskAttempts=2)) < 0.6 * waits.longest_task_list(settings())
     assert waits.longest_task_list(settings(runTimeoutSeconds=129_600)) < waits.longest_task_list(settings())
 
@@ -38,13 +45,12 @@ def test_fewer_fit_with_more_attempts_and_with_more_looks() -> None:
 def test_the_longest_list_fits_where_every_attempt_of_every_task_fails(run_timeout: int, attempts: int) -> None:
     given = settings(runTimeoutSeconds=run_timeout, taskAttempts=attempts)
     tasks = waits.longest_task_list(given)
-    polls = waits.polls(run_timeout, waits.longest_wait_seconds(run_timeout)) * waits.EVENTS_PER_POLL
-    assert tasks * waits.events_of_failed_task(given) + polls + waits.RESERVED <= waits.EVENTS
+    assert tasks * waits.events_of_failed_task(given) + events_of_polls(given) <= waits.EVENTS
 
 
 @given(st.integers(60, 129_600))
-def test_a_run_of_pattern_1_may_launch_before_every_look(run_timeout: int) -> None:
-    polls = waits.polls(run_timeout, waits.longest_wait_for_room_seconds(run_timeout))
+def test_a_run_of_pattern_1_may_launch_before_every_poll(run_timeout: int) -> None:
+    polls = waits.polls(run_timeout, waits.longest_wait_seconds(run_timeout, waits.LONGEST_WAIT_FOR_ROOM_SECONDS))
     assert polls * (waits.EVENTS_PER_POLL + waits.EVENTS_PER_LAUNCH) + waits.RESERVED <= waits.EVENTS
 
 
@@ -79,9 +85,13 @@ def test_the_counts_are_those_of_the_states() -> None:
     assert events("LaunchTasks", "MoreToLaunch") == waits.EVENTS_PER_LAUNCH
 
 
+def run_of(tasks: int, **changes: Any) -> Summary:
+    return replace(Summary("wf", 7, RunStatus.RUNNING, tasks, "arn:x", "", ""), **changes)
+
+
 @dataclass
 class Quota:
-    """Pattern 2 beside a quota of so many tasks at once, as far as time and events go.
+    """Pattern 2 beside a quota of so many tasks at once, as far as time and events are concerned.
 
     Every task takes as long, and `failing` attempts of each fail first: all of them, where there are no more.
     """
@@ -128,27 +138,20 @@ class Quota:
         return None
 
     def _wait(self, waited: int, remaining: float, rng: random.Random) -> int:
-        self.wait_events += self.events_per_wait
-        wait = waits.rationed_wait_seconds(
-            1 + int(waits.capacity_wait_seconds(waited) * rng.uniform(0.5, 1)),
-            self.limits,
-            number_of_tasks=self.tasks,
-            completed_tasks=self.completed,
-            failed_tasks=self.failed,
-            wait_events=self.wait_events,
-            events_per_wait=self.events_per_wait,
-            remaining_seconds=remaining,
-        )
+        events = self.events_per_wait
+        self.wait_events += events
+        counts = {"completed_tasks": self.completed, "failed_tasks": self.failed, "wait_events": self.wait_events}
+        wait = 1 + int(waits.capacity_wait_seconds(waited) * rng.uniform(0.5, 1))
+        run = run_of(self.tasks, **counts)
+        wait = waits.rationed_wait_seconds(wait, self.limits, run, events=events, remaining_seconds=remaining)
         self.longest = max(self.longest, wait)
         return wait
 
     @property
     def events(self) -> int:
         """Events of the whole execution."""
-        timeout = self.limits.run_timeout_seconds
-        polls = waits.polls(timeout, waits.longest_wait_seconds(timeout)) * waits.EVENTS_PER_POLL
         of_tasks = self.tasks * waits.EVENTS_PER_TASK + self.failed * waits.EVENTS_PER_FAILURE
-        return polls + of_tasks + self.wait_events + waits.RESERVED
+        return events_of_polls(self.limits) + of_tasks + self.wait_events
 
 
 RETRIED = waits.EVENTS_PER_ATTEMPT + 6 * waits.EVENTS_PER_RETRY
@@ -208,12 +211,12 @@ def test_tasks_that_lose_their_hosts_fit(tasks: int, run_timeout: int, attempts:
     for failed in range(tasks):
         for _ in range(failures.INFRASTRUCTURE_RETRIES):
             events = waits.EVENTS_PER_ATTEMPT + of_retries
-            if wait_events + events + of_retries * tasks <= waits.events_for_waits(given, tasks, 0, failed):
+            room = waits.events_for_waits(given, run_of(tasks, failed_tasks=failed))
+            if wait_events + events + of_retries * tasks <= room:
                 wait_events += events
-    polls = waits.polls(run_timeout, waits.longest_wait_seconds(run_timeout)) * waits.EVENTS_PER_POLL
     of_tasks = tasks * (waits.EVENTS_PER_TASK + waits.EVENTS_PER_FAILURE)
     of_last_attempts = of_retries * tasks if wait_events else 0  # else nothing was granted
-    assert polls + of_tasks + wait_events + of_last_attempts + waits.RESERVED <= waits.EVENTS
+    assert events_of_polls(given) + of_tasks + wait_events + of_last_attempts <= waits.EVENTS
 
 
 @pytest.mark.parametrize(
@@ -230,8 +233,7 @@ def test_a_quota_that_is_full_in_part_is_used(tasks: int, slots: int, seconds: i
 def test_fewer_tasks_fit_where_each_may_have_to_wait_for_spot() -> None:
     spot = settings(runTimeoutSeconds=21_600, spotShare=100)
     limit = waits.longest_task_list(spot)
-    polls = waits.polls(21_600, waits.longest_wait_seconds(21_600)) * waits.EVENTS_PER_POLL
-    assert limit > 300 and limit * (17 + RETRIED) + polls <= waits.EVENTS
+    assert limit > 300 and limit * (17 + RETRIED) + events_of_polls(spot) <= waits.EVENTS
 
 
 @pytest.mark.parametrize(("waited", "wait"), [(0, 10), (10, 10), (20, 20), (400, 400), (900, 900), (20_000, 900)])
@@ -239,22 +241,20 @@ def test_a_wait_for_capacity_is_as_long_as_what_was_waited_already(waited: int, 
     assert waits.capacity_wait_seconds(waited) == wait
 
 
-def test_a_list_that_does_not_fit_is_refused_with_the_limit_and_what_to_do(world: Callable[..., Any]) -> None:
+def test_a_list_that_does_not_fit_is_refused_with_the_limit_and_what_to_do(world: Any) -> None:
     w = world(2)
     limit = waits.longest_task_list(w.settings)
-    with pytest.raises(
-        SpecRefused, match=rf"\$\.taskList: has {limit + 1} tasks; {limit} is the most .* use pattern 1"
-    ):
-        w.monitor.register({"execution": execution(), "spec": spec(2, tasks=limit + 1)})
+    reason = rf"\$\.taskList: has {limit + 1} tasks; {limit} is the most .* use pattern 1"
+    with pytest.raises(SpecRefused, match=reason):
+        w.register(limit + 1)
     assert w.summary() is None
-    w.monitor.register({"execution": execution(), "spec": spec(2, tasks=limit)})
+    w.register(limit)
     assert w.summary().number_of_tasks == limit
 
 
-def test_pattern_1_has_no_such_limit(world: Callable[..., Any]) -> None:
-    w = world(1)
+def test_pattern_1_has_no_such_limit(w: Any) -> None:
     limit = waits.longest_task_list(w.settings)
     w.ecs.answers = [RuntimeError("only the registration is of interest")]
     with pytest.raises(RuntimeError, match="only the registration"):
-        w.launcher.launch({"execution": execution(), "spec": spec(1, tasks=limit + 1)}, lambda: 300)
+        w.launch(limit + 1)
     assert w.summary().number_of_tasks == limit + 1

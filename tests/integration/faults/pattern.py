@@ -1,4 +1,4 @@
-"""A pattern on the emulator, put up with boto3 alone: the runtime and the state machines without Pulumi."""
+"""A pattern on the emulator, created with boto3 alone: the runtime and the state machines without Pulumi."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 from ecs_kit.components import build_folder, lambda_package
 from ecs_kit.components.definitions import StateMachineSettings, pattern_1, pattern_2
 from ecs_kit.components.task_image import CONTEXT_FOLDERS
-from ecs_kit.runtime.contract.records import OPEN_RUNS_INDEX
 from local_aws import Emulator
 from local_aws.testing.aws import ACCOUNT, REGION, Aws, Fargate, allow, zip_of
-from tests.unit.runtime.fakes import settings_json
+from tests.unit.model.dynamodb import create_table
+from tests.unit.runtime.fakes import infrastructure, settings_json
 
 ROOT = Path(__file__).parents[3]
 
@@ -46,7 +46,7 @@ def run(job, s3):
         raise ValueError("x" * 300_000)
     _copy(job, s3)
 """
-"""The first part of the source's key says what befalls the job; one that is held waits for its source to be put."""
+"""The first part of the source's key is the behaviour of the job; one that is held waits for its source object."""
 
 
 def image_files() -> dict[str, str]:
@@ -57,16 +57,7 @@ def image_files() -> dict[str, str]:
 
 
 class Pattern:
-    """One pattern, ready to run.
-
-    Args:
-        emulator: where.
-        pattern: 1 or 2.
-        image_tag: tag of the image that its task definition names; that of the image which is there, by default.
-        task_actions: what the tasks' role allows.
-        stop_timeout_seconds: between a container's SIGTERM and its SIGKILL.
-        settings: the stack's.
-    """
+    """One deployed pattern; `image_tag` is that of the pushed image by default."""
 
     def __init__(
         self,
@@ -87,7 +78,8 @@ class Pattern:
         self.options = {"taskTimeoutSeconds": 600, "runTimeoutSeconds": 3600, "taskAttempts": 1, **settings}
         self.state_machine_arn = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:kit-{self.suffix}"
         self.aws.client("s3").create_bucket(Bucket=self.bucket)
-        self._tables()
+        create_table(self.aws.client("dynamodb"), self.summary_table, "workflow_summary")
+        create_table(self.aws.client("dynamodb"), self.details_table, "workflow_details")
         everything = allow("s3:*", "dynamodb:*", "ecs:*", "states:*", "logs:*", "iam:PassRole")
         self.aws.policy(self.fargate.task_role.rsplit("/", 1)[-1], allow(*task_actions))
         self.definition = self._task_definition(image_tag, stop_timeout_seconds).rsplit("/", 1)[-1]
@@ -101,41 +93,16 @@ class Pattern:
     @property
     def attributes(self) -> dict[str, str]:
         return {
+            **infrastructure(),
             "region": REGION,
             "s3BucketName": self.bucket,
             "subnetIdLiteral": self.fargate.subnet,
             "securityGroupId": self.fargate.security_group,
             "ddbTableNameWFSummary": self.summary_table,
-            "hashKeyWFSummary": "workflow_name",
-            "rangeKeyWFSummary": "workflow_run_id",
             "ddbTableNameWFDetails": self.details_table,
-            "hashKeyWFDetails": "workflow_run_id",
-            "rangeKeyWFDetails": "ecs_task_id",
             "clusterName": self.fargate.cluster,
-            "containerName": "app",
             "taskDefinition": self.definition,
         }
-
-    def _tables(self) -> None:
-        index: dict[str, Any] = {
-            "IndexName": OPEN_RUNS_INDEX,
-            "KeySchema": [{"AttributeName": "open_since", "KeyType": "HASH"}],
-            "Projection": {"ProjectionType": "KEYS_ONLY"},
-        }
-        for name, keys, indexed in (
-            (self.summary_table, (("workflow_name", "S"), ("workflow_run_id", "N")), [("open_since", "S")]),
-            (self.details_table, (("workflow_run_id", "N"), ("ecs_task_id", "S")), []),
-        ):
-            self.aws.client("dynamodb").create_table(
-                TableName=name,
-                KeySchema=[
-                    {"AttributeName": key, "KeyType": kind}
-                    for (key, _), kind in zip(keys, ("HASH", "RANGE"), strict=True)
-                ],
-                AttributeDefinitions=[{"AttributeName": key, "AttributeType": kind} for key, kind in (*keys, *indexed)],
-                BillingMode="PAY_PER_REQUEST",
-                **({"GlobalSecondaryIndexes": [index]} if indexed else {}),
-            )
 
     def _task_definition(self, image_tag: str, stop_timeout_seconds: int) -> str:
         image = self.aws.push(
@@ -266,7 +233,7 @@ class Pattern:
         return sorted(own, key=lambda row: (row["task_name"], row["attempt"]))
 
     def ecs_tasks(self, workflow: str) -> list[dict[str, Any]]:
-        """A workflow's ECS tasks, stopped ones too, by the time they were made."""
+        """A workflow's ECS tasks, stopped ones too, by their creation."""
         ecs, cluster = self.aws.client("ecs"), self.fargate.cluster
         arns = [
             arn
@@ -295,7 +262,7 @@ class Pattern:
         }
 
     def until(self, ask: Callable[[], Any], seconds: float = 30) -> Any:
-        """Ask, four times a second, until there is an answer: asking takes from the two processors, too."""
+        """Ask four times a second until there is an answer."""
         deadline = time.monotonic() + seconds
         while not (answer := ask()):
             assert time.monotonic() < deadline, "no answer in time"

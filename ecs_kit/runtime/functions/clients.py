@@ -1,0 +1,43 @@
+"""The AWS clients of the two functions, created when first used."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+    from types_boto3_ecs import ECSClient
+    from types_boto3_stepfunctions import SFNClient
+
+
+@functools.cache
+def dynamodb() -> DynamoDBClient:
+    """Return the DynamoDB client. A table of 5 capacity units throttles for seconds, hence many attempts."""
+    return boto3.client("dynamodb", config=_config(max_attempts=11, read_timeout=10))
+
+
+@functools.cache
+def ecs() -> ECSClient:
+    """Return the ECS client for everything but RunTask."""
+    return boto3.client("ecs", config=_config())
+
+
+@functools.cache
+def ecs_without_retries() -> ECSClient:
+    """Return the ECS client for RunTask: the launcher classifies each answer itself."""
+    return boto3.client("ecs", config=_config(max_attempts=1))
+
+
+@functools.cache
+def stepfunctions() -> SFNClient:
+    """Return the Step Functions client."""
+    return boto3.client("stepfunctions", config=_config())
+
+
+def _config(max_attempts: int = 9, read_timeout: int = 20) -> Config:
+    retries = {"mode": "standard", "total_max_attempts": max_attempts}
+    return Config(retries=retries, connect_timeout=5, read_timeout=read_timeout)  # type: ignore[arg-type]

@@ -1,0 +1,56 @@
+"""What the two functions share: the deployed pattern and their access to AWS."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+from ecs_kit.runtime.common.tables import DetailsTable, SummaryTable
+from ecs_kit.runtime.contract.clock import Clock
+from ecs_kit.runtime.contract.settings import Settings, from_environment
+from ecs_kit.runtime.functions import clients
+from ecs_kit.runtime.functions.ecs_tasks import EcsTasks
+
+
+class LambdaContext(Protocol):
+    """The part of Lambda's context object that the functions use."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the milliseconds left before Lambda ends the call."""
+
+
+@dataclass(kw_only=True)
+class Function:
+    """The base of launcher and monitor; `rng` is for jitter."""
+
+    settings: Settings
+    summaries: SummaryTable
+    details: DetailsTable
+    ecs_tasks: EcsTasks
+    clock: Clock
+    rng: random.Random
+
+    @classmethod
+    def deployed(cls, **clients_of_its_own: Any) -> Self:
+        """Make the function of the deployed pattern, as `KIT_SETTINGS` describes it.
+
+        Raises:
+            SettingsInvalid: the variable is not set or its value is malformed.
+        """
+        settings = from_environment()
+        return cls(
+            settings=settings,
+            summaries=SummaryTable(clients.dynamodb(), settings.summary_table),
+            details=DetailsTable(clients.dynamodb(), settings.details_table),
+            ecs_tasks=EcsTasks(clients.ecs(), settings.cluster),
+            clock=Clock(),
+            rng=random.Random(),
+            **clients_of_its_own,
+        )
+
+
+def remaining_seconds(context: LambdaContext) -> Callable[[], float]:
+    """Return a function that says how long the call may still take."""
+    return lambda: context.get_remaining_time_in_millis() / 1000
