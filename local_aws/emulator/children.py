@@ -19,11 +19,7 @@ logger = logging.getLogger("emulator.children")
 
 
 class Children:
-    """Starts processes that cannot outlive the emulator.
-
-    Args:
-        folder: the emulator's folder, removed by the janitor once the emulator is gone.
-    """
+    """Starts processes that cannot outlive the emulator; the janitor removes its folder once it is gone."""
 
     def __init__(self, folder: Path) -> None:
         self._lock = threading.Lock()
@@ -46,11 +42,7 @@ class Children:
         stdout: int | IO[Any] = subprocess.PIPE,
         stderr: int | IO[Any] = subprocess.STDOUT,
     ) -> subprocess.Popen[bytes]:
-        """Start a process in a group of its own, with nothing of the emulator's environment.
-
-        Raises:
-            OSError: there is no such program, or it cannot be run.
-        """
+        """Start a process in a group of its own, with nothing of the emulator's environment; `OSError` if it cannot."""
         process = subprocess.Popen(
             list(arguments),
             env=dict(environment),

@@ -1,18 +1,19 @@
-"""Makes the faults of a plan happen, in the emulator's process."""
+"""Injects the faults of a plan, in the emulator's process."""
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import json
 import logging
 import urllib.parse
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime, router
 
+from local_aws.emulator.aws_behaviour.ecs_api import injected_failures, vcpu_quota
 from local_aws.emulator.aws_behaviour.ecs_tasks import TaskLives
 from local_aws.emulator.aws_behaviour.lambda_functions import Environment
 from local_aws.emulator.aws_behaviour.request_authorization import Handler, HttpAnswer
@@ -22,7 +23,7 @@ from local_aws.emulator.faults import Call, Effect, FaultPlans, parse_rules
 logger = logging.getLogger("emulator.faults")
 
 PATH = "/_emulator/faults"
-"""PUT rules there, GET what they met; `?set=…` names the set of rules."""
+"""PUT rules there, GET how many calls they hit; `?set=…` names the set of rules."""
 
 _POLL_SECONDS = 0.1
 
@@ -31,30 +32,13 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Application = Any
 """An ASGI application (https://asgi.readthedocs.io/en/latest/specs/main.html)."""
 
-_failures: contextvars.ContextVar[tuple[Mapping[str, str], ...]] = contextvars.ContextVar("failures", default=())
-_quota: contextvars.ContextVar[float | None] = contextvars.ContextVar("quota", default=None)
-
 
 class ConnectionDropped(BaseException):
     """The call is not answered. Not an `Exception`: MiniStack would answer that."""
 
 
-def planned_failures(_request: dict[str, Any]) -> list[dict[str, str]]:
-    """RunTask's `failures[]` for the call that this context serves."""
-    return [dict(each) for each in _failures.get()]
-
-
-def planned_quota() -> float | None:
-    """The quota of Fargate vCPUs that holds for the call that this context serves; None for none."""
-    return _quota.get()
-
-
 class FaultInjector:
-    """Stands between the network and the services.
-
-    Args:
-        lives: the ECS tasks, whose containers can be killed.
-    """
+    """Stands between the network and the services; `lives` are the ECS tasks, whose containers can be killed."""
 
     def __init__(self, lives: TaskLives) -> None:
         self._lives = lives
@@ -94,16 +78,16 @@ class FaultInjector:
         if effect.kind == "error":
             return error_answer(effect, call, headers)
         if effect.kind == "delaySeconds":
-            await asyncio.sleep(effect.seconds)
+            await asyncio.sleep(effect.value)
             return await proceed()
         if effect.kind in ("failures", "vcpus"):
-            failures, quota = _failures.set(effect.failures), _quota.set(effect.vcpus)
+            variable: ContextVar[Any] = injected_failures if effect.kind == "failures" else vcpu_quota
+            token = variable.set(effect.value)
             try:
                 return await proceed()
             finally:
-                _failures.reset(failures)
-                _quota.reset(quota)
-        if effect.moment == "after":
+                variable.reset(token)
+        if effect.value == "after":
             await proceed()
         if effect.kind == "kill":
             self.kill(call)
@@ -168,7 +152,7 @@ def error_answer(effect: Effect, call: Call, headers: dict[str, str]) -> HttpAns
         call.operation,
         call.caller,
         str(uuid.uuid4()),
-        error_code=effect.error,
+        error_code=effect.value,
         message=effect.message,
         headers=headers,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from jsonata.functions import Functions as JsonataFunctions
 from ministack import app
@@ -26,13 +25,12 @@ from local_aws.emulator.aws_behaviour import (
     lambda_versions,
     request_authorization,
     states_engine,
+    states_integrations,
     states_machines,
-    states_redrive,
     states_scope,
     vpc_networking,
 )
 from local_aws.emulator.aws_behaviour.calls import Call, answering
-from local_aws.emulator.aws_behaviour.ecs_api import PlacementFailures, no_failures, no_quota
 from local_aws.emulator.aws_behaviour.ecs_tasks import TaskLives
 from local_aws.emulator.aws_behaviour.patching import (
     Correction,
@@ -41,58 +39,41 @@ from local_aws.emulator.aws_behaviour.patching import (
     patches_of,
     require_known_ministack,
 )
-from local_aws.emulator.aws_behaviour.states_integrations import Integrations
 from local_aws.emulator.children import Children
 from local_aws.emulator.runtimes import ContainerRuntime
 
+Wrap = Callable[..., object]
 
-def install(
-    runtime: ContainerRuntime,
-    children: Children,
-    folder: Path,
-    placement_failures: PlacementFailures = no_failures,
-    vcpu_quota: Callable[[], float | None] = no_quota,
-    left_out: str = "",
-) -> TaskLives:
+
+def install(runtime: ContainerRuntime, children: Children, folder: Path, left_out: str = "") -> TaskLives:
     """Correct MiniStack in this process.
 
     Args:
         runtime: runs the containers of ECS tasks.
         children: starts the processes of functions.
         folder: the emulator's own.
-        placement_failures: RunTask's `failures[]`.
-        vcpu_quota: of the account on Fargate; None for none.
         left_out: the names of the corrections to leave out, with commas between them.
 
     Returns:
         The lives of the ECS tasks, to be ended with the emulator.
 
     Raises:
-        UnsupportedMiniStack: another version is installed.
-        UnknownCorrection: there is none of a name in `left_out`.
-        MissingPatchPoint: a name to replace is not there.
+        EmulatorError: another version is installed, a name to replace is not there, or none is to be left out.
     """
     require_known_ministack()
     lives = TaskLives(runtime)
-    every = every_correction(lives, children, folder, placement_failures, vcpu_quota)
-    for patch in patches_of(every, left_out):
+    for patch in patches_of(every_correction(lives, children, folder), left_out):
         patch.apply()
     return lives
 
 
-def every_correction(
-    lives: TaskLives,
-    children: Children,
-    folder: Path,
-    placement_failures: PlacementFailures = no_failures,
-    vcpu_quota: Callable[[], float | None] = no_quota,
-) -> list[Correction]:
+def every_correction(lives: TaskLives, children: Children, folder: Path) -> list[Correction]:
     """All corrections, in the order in which their patches are applied; nothing is replaced yet."""
     return [
         *_authorization(),
-        *_ecs(lives, placement_failures, vcpu_quota),
+        *_ecs(lives),
         *_lambda(lambda_functions.Functions(children, folder / "lambda")),
-        *_interfaces(lambda_interfaces.LambdaInterfaces()),
+        _interfaces(lambda_interfaces.LambdaInterfaces()),
         *_states(),
         *_ec2(),
         Correction(
@@ -102,37 +83,37 @@ def every_correction(
                 Patch(eventbridge, "_dispatch_to_lambda", instead(event_targets.call_function)),
             ),
         ),
-        Correction("dynamodb_time_to_live", (Patch(dynamodb, "_update_ttl", dynamodb_time_to_live.updating),)),
+        _one("dynamodb_time_to_live", dynamodb, "_update_ttl", _refusing(dynamodb_time_to_live.updating)),
     ]
 
 
+def _one(name: str, owner: object, replaced: str, wrap: Wrap) -> Correction:
+    return Correction(name, (Patch(owner, replaced, wrap),))
+
+
+def _refusing(wrap: Callable[..., Callable[..., object]]) -> Wrap:
+    """What `wrap` makes, with the answers that AWS has for what it refuses."""
+    return lambda original: answering(wrap(original))
+
+
 def _authorization() -> list[Correction]:
-    one = functools.partial(_one, "request_authorization")
     checks = [
         Patch(app, "SERVICE_HANDLERS", functools.partial(request_authorization.authorizing, service), service)
         for service in request_authorization.FURTHER_CHECKS
     ]
+    module = "request_authorization"
     return [
-        one("resources", iam_actions, "extract_resource_arn", request_authorization.resource_arn),
-        one("condition_keys", iam_actions, "request_tag_context", request_authorization.request_context),
-        one("messages", iam_actions, "access_denied_response", request_authorization.denial_answer),
-        one("secure_transport", app, "pin_request_origin", request_authorization.over_tls),
-        Correction("request_authorization.further_checks", tuple(checks)),
+        _one(f"{module}.resources", iam_actions, "extract_resource_arn", request_authorization.resource_arn),
+        _one(f"{module}.condition_keys", iam_actions, "request_tag_context", request_authorization.request_context),
+        _one(f"{module}.messages", iam_actions, "access_denied_response", request_authorization.denial_answer),
+        _one(f"{module}.secure_transport", app, "pin_request_origin", request_authorization.over_tls),
+        Correction(f"{module}.further_checks", tuple(checks)),
     ]
 
 
-def _one(module: str, part: str, owner: object, name: str, wrap: Callable[..., object]) -> Correction:
-    return Correction(f"{module}.{part}", (Patch(owner, name, wrap),))
-
-
-def _ecs(
-    lives: TaskLives, placement_failures: PlacementFailures, vcpu_quota: Callable[[], float | None]
-) -> list[Correction]:
+def _ecs(lives: TaskLives) -> list[Correction]:
     def call(action: str, wrap: Callable[..., Call]) -> Patch:
-        return Patch(ecs, "_ACTION_MAP", lambda original: answering(wrap(original)), action)
-
-    def run_task(original: Call) -> Call:
-        return ecs_api.RunTask(original, placement_failures, vcpu_quota)
+        return Patch(ecs, "_ACTION_MAP", _refusing(wrap), action)
 
     return [
         Correction(
@@ -146,23 +127,23 @@ def _ecs(
         ),
         Correction("ecs_events", without=(Patch(ecs_events, "task_changed", instead(lambda _task: None)),)),
         Correction("execution_role", without=(Patch(execution_role, "role_denial", instead(lambda *_, **__: None)),)),
-        Correction("fargate_quota", without=(Patch(fargate_quota, "room", instead(_room_for_all)),)),
-        _one("ecs_api", "latest_active", ecs, "_resolve_td_key", instead(ecs_api.resolve_task_definition)),
-        _one("ecs_api", "times", ecs, "_ts_to_epoch", instead(ecs_api.epoch_seconds)),
-        Correction("ecs_api.run_task", (call("RunTask", run_task),)),
+        Correction(
+            "fargate_quota",
+            without=(Patch(fargate_quota, "room", instead(lambda _quota, request, *_: request.get("count", 1))),),
+        ),
+        _one("ecs_api.latest_active", ecs, "_resolve_td_key", instead(ecs_api.resolve_task_definition)),
+        _one("ecs_api.times", ecs, "_ts_to_epoch", instead(ecs_api.epoch_seconds)),
+        Correction("ecs_api.run_task", (call("RunTask", ecs_api.RunTask),)),
         Correction("ecs_api.describe_tasks", (call("DescribeTasks", instead(ecs_api.describe_tasks)),)),
         Correction("ecs_api.list_tasks", (call("ListTasks", instead(ecs_api.list_tasks)),)),
         Correction("ecs_api.register", (call("RegisterTaskDefinition", ecs_api.registering),)),
     ]
 
 
-def _room_for_all(_quota_vcpus: float, request: dict[str, Any], *_: object) -> int:
-    count: int = request.get("count", 1)
-    return count
-
-
 def _lambda(functions: lambda_functions.Functions) -> list[Correction]:
-    version = functools.partial(_one, "lambda_versions")
+    def version(part: str, name: str, wrap: Callable[..., Callable[..., object]]) -> Correction:
+        return _one(f"lambda_versions.{part}", lambda_svc, name, _refusing(wrap))
+
     return [
         Correction(
             "lambda_functions.environments",
@@ -173,11 +154,11 @@ def _lambda(functions: lambda_functions.Functions) -> list[Correction]:
                 Patch(lambda_svc, "invalidate_worker", instead(functions.retire)),
             ),
         ),
-        _one("lambda_functions", "log", lambda_svc, "_emit_lambda_logs", lambda_functions.logging_when_allowed),
-        version("create", lambda_svc, "_create_function", lambda_versions.creating),
-        version("update_code", lambda_svc, "_update_code", lambda_versions.updating_code),
-        version("update_configuration", lambda_svc, "_update_config", lambda_versions.updating_configuration),
-        version("publish", lambda_svc, "_publish_version", instead(lambda_versions.publish_version)),
+        _one("lambda_functions.log", lambda_svc, "_emit_lambda_logs", lambda_functions.logging_when_allowed),
+        version("create", "_create_function", lambda_versions.creating),
+        version("update_code", "_update_code", lambda_versions.updating_code),
+        version("update_configuration", "_update_config", lambda_versions.updating_configuration),
+        version("publish", "_publish_version", instead(lambda_versions.publish_version)),
         Correction(
             "lambda_versions.get",
             (
@@ -185,36 +166,36 @@ def _lambda(functions: lambda_functions.Functions) -> list[Correction]:
                 Patch(lambda_svc, "_get_function_config", lambda_versions.getting),
             ),
         ),
-        version("list", lambda_svc, "_list_versions", lambda_versions.listing),
-        version("delete", lambda_svc, "_delete_function", lambda_versions.deleting),
-        version("concurrency", lambda_svc, "_reserved_concurrency", lambda_versions.reserving),
-        _one("lambda_functions", "roles", lambda_svc, "_create_function", lambda_functions.creating),
+        version("list", "_list_versions", lambda_versions.listing),
+        version("delete", "_delete_function", lambda_versions.deleting),
+        version("concurrency", "_reserved_concurrency", lambda_versions.reserving),
+        _one("lambda_functions.roles", lambda_svc, "_create_function", _refusing(lambda_functions.creating)),
     ]
 
 
-def _interfaces(interfaces: lambda_interfaces.LambdaInterfaces) -> list[Correction]:
-    changing = ("_create_function", "_update_config", "_delete_function")
-    return [
-        Correction(
-            "lambda_interfaces",
-            (
-                *(Patch(lambda_svc, name, interfaces.following) for name in changing),
-                Patch(ec2, "_ACTION_MAP", lambda_interfaces.describing, "DescribeNetworkInterfaces"),
-                Patch(ec2, "_ACTION_MAP", interfaces.deleting_security_group, "DeleteSecurityGroup"),
-                Patch(ec2, "_ACTION_MAP", interfaces.deleting_subnet, "DeleteSubnet"),
+def _interfaces(interfaces: lambda_interfaces.LambdaInterfaces) -> Correction:
+    subnet = ("SubnetId", "The subnet '{}' has dependencies and cannot be deleted.")
+    group = ("GroupId", "resource {} has a dependent object")
+    return Correction(
+        "lambda_interfaces",
+        (
+            *(
+                Patch(lambda_svc, name, interfaces.following)
+                for name in ("_create_function", "_update_config", "_delete_function")
             ),
-        )
-    ]
+            Patch(ec2, "_ACTION_MAP", lambda_interfaces.describing, "DescribeNetworkInterfaces"),
+            Patch(ec2, "_ACTION_MAP", functools.partial(interfaces.deleting, *group), "DeleteSecurityGroup"),
+            Patch(ec2, "_ACTION_MAP", functools.partial(interfaces.deleting, *subnet), "DeleteSubnet"),
+        ),
+    )
 
 
 def _states() -> list[Correction]:
-    integrations = Integrations()
+    integrations = states_integrations.Integrations()
     executions = states_engine.Executions(integrations)
-    machines = states_machines.Machines(executions)
-    redrive = answering(states_redrive.redriving(executions.run_again))
 
     def machine(part: str, name: str, wrap: Callable[..., Call]) -> Correction:
-        return _one("states_machines", part, states, name, lambda original: answering(wrap(original)))
+        return _one(f"states_machines.{part}", states, name, _refusing(wrap))
 
     return [
         Correction(
@@ -222,30 +203,31 @@ def _states() -> list[Correction]:
             (
                 Patch(states, "_run_execution", instead(executions.run)),
                 Patch(states, "_stop_execution", instead(answering(executions.stop))),
-                Patch(states, "_add_event", instead(executions.note)),
                 Patch(states, "_scaled_sleep", instead(states_scope.sleep_in_scope)),
             ),
         ),
-        _one("states_engine", "assign", states, "_apply_state_assign", instead(states_engine.assign)),
-        Correction("states_integrations", without=(Patch(integrations, "find", instead(lambda _resource: None)),)),
-        machine("create", "_create_state_machine", machines.creating),
-        machine("update", "_update_state_machine", machines.updating),
-        machine("delete", "_delete_state_machine", machines.deleting),
-        machine("start", "_start_execution", machines.starting),
+        _one("states_engine.assign", states, "_apply_state_assign", instead(states_engine.assign)),
+        Correction(
+            "states_integrations", without=(Patch(integrations, "call", instead(states_integrations.ministacks_own)),)
+        ),
+        machine("create", "_create_state_machine", states_machines.creating),
+        machine("update", "_update_state_machine", states_machines.updating),
+        machine("delete", "_delete_state_machine", functools.partial(states_machines.deleting, executions)),
+        machine("start", "_start_execution", states_machines.starting),
         machine("describe", "_describe_state_machine_for_execution", states_machines.describing_for_execution),
         Correction(
-            "states_redrive",
+            "states_machines.redrive",
             (
-                Patch(states, "_describe_execution", states_redrive.describing),
-                Patch(app, "SERVICE_HANDLERS", functools.partial(states_redrive.serving, redrive), "states"),
+                Patch(states, "_describe_execution", states_machines.describing),
+                Patch(app, "SERVICE_HANDLERS", functools.partial(states_machines.redriving, executions), "states"),
             ),
         ),
-        Correction("jsonata_numbers", (Patch(JsonataFunctions.Encoder, "encode", jsonata_numbers.encoding),)),
+        _one("jsonata_numbers", JsonataFunctions.Encoder, "encode", jsonata_numbers.encoding),
     ]
 
 
 def _ec2() -> list[Correction]:
-    def part(name: str, calls: dict[str, Callable[..., object]], *more: Patch) -> Correction:
+    def part(name: str, calls: dict[str, Wrap], *more: Patch) -> Correction:
         patches = (Patch(ec2, "_ACTION_MAP", wrap, action) for action, wrap in calls.items())
         return Correction(f"vpc_networking.{name}", (*more, *patches))
 

@@ -20,11 +20,7 @@ _MISSING = object()
 
 
 def require_known_ministack() -> None:
-    """Make sure that the installed MiniStack is the one the corrections know.
-
-    Raises:
-        UnsupportedMiniStack: another version is installed.
-    """
+    """Raise `UnsupportedMiniStack` where the installed MiniStack is not the one that the corrections know."""
     found, known = version("ministack"), json.loads(RECORD.read_text())["version"]
     if found != known:
         raise UnsupportedMiniStack(found, known)
@@ -32,7 +28,7 @@ def require_known_ministack() -> None:
 
 @dataclass(frozen=True)
 class Patch:
-    """A name, and what takes its place.
+    """A name, and what replaces it.
 
     Attributes:
         owner: the module, class or object that has the name.
@@ -53,11 +49,7 @@ class Patch:
         return f"{owner}.{self.name}" if self.key is None else f"{owner}.{self.name}[{self.key}]"
 
     def find(self) -> Any:
-        """What is there.
-
-        Raises:
-            MissingPatchPoint: there is no such name or entry.
-        """
+        """What is there; raises `MissingPatchPoint` where there is no such name or entry."""
         found: Any = getattr(self.owner, self.name, _MISSING)
         if self.key is not None and found is not _MISSING:
             found = found.get(self.key, _MISSING)
@@ -66,11 +58,7 @@ class Patch:
         return found
 
     def apply(self) -> None:
-        """Put the replacement in its place.
-
-        Raises:
-            MissingPatchPoint: there is no such name or entry.
-        """
+        """Replace it."""
         replacement = self.wrap(self.find())
         if self.key is None:
             setattr(self.owner, self.name, replacement)
@@ -79,13 +67,13 @@ class Patch:
 
 
 def instead(replacement: Any) -> Callable[[Any], Any]:
-    """A `Patch.wrap` that has no use for what is there."""
+    """A `Patch.wrap` that does not use what is there."""
     return lambda _original: replacement
 
 
 @dataclass(frozen=True)
 class Correction:
-    """A difference of MiniStack from AWS, put right.
+    """A difference of MiniStack from AWS, corrected.
 
     Attributes:
         name: `module`, or `module.part` where a module's corrections can be left out one by one.
@@ -104,14 +92,11 @@ class Correction:
 
 
 def patches_of(corrections: Iterable[Correction], left_out: str = "") -> list[Patch]:
-    """The patches to apply, in order.
+    """The patches to apply, in order, without those of corrections that are left out.
 
     Args:
         corrections: all there are.
-        left_out: the names of those to leave out, with commas between them.
-
-    Raises:
-        UnknownCorrection: there is none of a name.
+        left_out: names, with commas between them; `UnknownCorrection` is raised where there is none of a name.
     """
     made = list(corrections)
     names = {name.strip() for name in left_out.split(",")} - {""}
