@@ -18,16 +18,16 @@ from local_aws.emulator.runtimes.docker import LABEL, OUT_OF_MEMORY
 from local_aws.emulator.runtimes.docker_janitor import call
 from local_aws.plugins.docker.errors import BuildFailed, EngineUnavailable, RegistryError
 from local_aws.testing import docker_engine, docker_images
-from local_aws.testing.aws import Aws, Fargate
+from local_aws.testing.aws import Aws, Fargate, ask_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.docker]
 
 WAITING = "import time; print('ready', flush=True); time.sleep(300)"
 
 
-def until_ready(fargate: Any, arn: str, until: Any) -> None:
+def until_ready(fargate: Any, arn: str) -> None:
     fargate.when(arn, "RUNNING")
-    until(lambda: "ready" in fargate.log(arn) or None)
+    ask_until(lambda: "ready" in fargate.log(arn) or None)
 
 
 def containers_of(emulator: Emulator, socket_path: str) -> list[dict[str, Any]]:
@@ -50,7 +50,7 @@ def test_a_container_that_exceeds_its_memory_ends_with_137_and_the_reason(fargat
     assert fargate.log(task["taskArn"]) == ["before"]
 
 
-def test_the_limits_of_the_task_definition_are_the_containers(fargate: Any, until: Any) -> None:
+def test_the_limits_of_the_task_definition_are_the_containers(fargate: Any) -> None:
     definition = fargate.define(
         WAITING,
         memory=128,
@@ -61,7 +61,7 @@ def test_the_limits_of_the_task_definition_are_the_containers(fargate: Any, unti
         linuxParameters={"initProcessEnabled": True, "capabilities": {"drop": ["ALL"]}},
     )
     arn = fargate.start(definition)
-    until_ready(fargate, arn, until)
+    until_ready(fargate, arn)
     socket_path = selection.docker_socket()
     (listed,) = [
         each
@@ -129,24 +129,24 @@ def test_a_build_that_fails_shows_its_last_lines(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
 def test_nothing_is_left_of_an_emulator_that_ended(
-    tmp_path: Path, container_runtime: str, until: Any, number: signal.Signals
+    tmp_path: Path, container_runtime: str, number: signal.Signals
 ) -> None:
     socket_path = selection.docker_socket()
     with Emulator(tmp_path, container_runtime="docker") as emulator:
         fargate = Fargate(Aws(emulator))
         arn = fargate.start(fargate.define(WAITING))
-        until_ready(fargate, arn, until)
+        until_ready(fargate, arn)
         assert containers_of(emulator, socket_path)
         registry = f"localhost:{emulator.port}/"
         os.kill(emulator.pid, number)
-        until(lambda: not containers_of(emulator, socket_path) or None)
+        ask_until(lambda: not containers_of(emulator, socket_path) or None)
 
         def names() -> list[str]:
             images = call(socket_path, "GET", "/images/json")
             found = [name for image in images for name in image["RepoDigests"] or []]
             return [name for name in found if name.startswith(registry)]
 
-        until(lambda: not names() or None)
+        ask_until(lambda: not names() or None)
 
 
 # --- the engine ------------------------------------------------------------------------------------------------------
@@ -164,15 +164,13 @@ def own_engine(container_runtime: str, tmp_path: Path, monkeypatch: pytest.Monke
         yield socket_path
 
 
-def test_tasks_of_an_engine_that_goes_away_stop_as_those_of_a_lost_host(
-    own_engine: str, tmp_path: Path, until: Any
-) -> None:
+def test_tasks_of_an_engine_that_goes_away_stop_as_those_of_a_lost_host(own_engine: str, tmp_path: Path) -> None:
     """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html."""
     with Emulator(tmp_path, container_runtime="docker") as emulator:
         fargate = Fargate(Aws(emulator))
         definition = fargate.define(WAITING)
         arn = fargate.start(definition)
-        until_ready(fargate, arn, until)
+        until_ready(fargate, arn)
         name = call(own_engine, "GET", "/info")["Name"]
         (listed,) = containers_of(emulator, own_engine)
         process = call(own_engine, "GET", f"/containers/{listed['Id']}/json")["State"]["Pid"]

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from local_aws.testing.aws import allow
+
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.correction(name="execution_role"),
@@ -69,7 +71,7 @@ def test_a_missing_image_keeps_a_task_from_starting(aws: Any, fargate: Any) -> N
     assert task["containers"][0]["reason"] == task["stoppedReason"]
 
 
-def test_secrets_are_read_with_the_execution_role(aws: Any, fargate: Any, statement: Any) -> None:
+def test_secrets_are_read_with_the_execution_role(aws: Any, fargate: Any) -> None:
     secret = aws.client("secretsmanager").create_secret(
         Name=aws.name("secret"), SecretString=json.dumps({"word": "swordfish"})
     )["ARN"]
@@ -78,15 +80,13 @@ def test_secrets_are_read_with_the_execution_role(aws: Any, fargate: Any, statem
     )
     refused = fargate.finish(definition)
     assert "secretsmanager:GetSecretValue" in refused["stoppedReason"]
-    reading = statement("secretsmanager:GetSecretValue", on=secret)
+    reading = allow("secretsmanager:GetSecretValue", on=secret)
     aws.policy(aws.name("execution"), *fargate.execution_statements, reading)
     assert fargate.log(fargate.finish(definition)["taskArn"]) == ["swordfish"]
 
 
 @pytest.mark.parametrize("kind", ["String", "SecureString"])
-def test_parameters_are_read_with_the_execution_role_and_decrypted(
-    aws: Any, fargate: Any, statement: Any, kind: str
-) -> None:
+def test_parameters_are_read_with_the_execution_role_and_decrypted(aws: Any, fargate: Any, kind: str) -> None:
     ssm, name = aws.client("ssm"), f"/{aws.name('parameter')}"
     ssm.put_parameter(Name=name, Value="swordfish", Type=kind)
     parameter = ssm.get_parameter(Name=name)["Parameter"]["ARN"]
@@ -95,14 +95,14 @@ def test_parameters_are_read_with_the_execution_role_and_decrypted(
     )
     refused = fargate.finish(definition)
     assert "ssm:GetParameters" in refused["stoppedReason"]
-    reading = statement("ssm:GetParameters", on=parameter)
+    reading = allow("ssm:GetParameters", on=parameter)
     aws.policy(aws.name("execution"), *fargate.execution_statements, reading)
     assert fargate.log(fargate.finish(definition)["taskArn"]) == ["swordfish"]
 
 
-def test_a_secret_that_is_not_there_keeps_a_task_from_starting(aws: Any, fargate: Any, statement: Any) -> None:
+def test_a_secret_that_is_not_there_keeps_a_task_from_starting(aws: Any, fargate: Any) -> None:
     missing = f"arn:aws:ssm:{aws.region}:{aws.account}:parameter/missing"
-    aws.policy(aws.name("execution"), *fargate.execution_statements, statement("ssm:GetParameters", on=missing))
+    aws.policy(aws.name("execution"), *fargate.execution_statements, allow("ssm:GetParameters", on=missing))
     task = fargate.finish(fargate.define("", secrets=[{"name": "WORD", "valueFrom": missing}]))
     assert task["stopCode"] == "TaskFailedToStart"
     assert missing in task["stoppedReason"]

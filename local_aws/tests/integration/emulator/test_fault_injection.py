@@ -12,7 +12,8 @@ from botocore.exceptions import ClientError, HTTPClientError
 
 from local_aws.emulator import Emulator
 from local_aws.emulator.faults import BadFaultRule
-from local_aws.testing.aws import ask_until
+from local_aws.testing.aws import allow, ask_until, zip_of
+from local_aws.tests.integration.emulator.expectations import refused
 
 pytestmark = [
     pytest.mark.integration,
@@ -38,15 +39,12 @@ def test_calls_are_answered_with_an_error_in_the_services_protocol(faults: Emula
         ]
     )
     for _ in range(2):
-        with pytest.raises(ClientError, match="Rate exceeded") as error:
+        with refused("ThrottlingException", "Rate exceeded"):
             aws.client("ecs").list_tasks(cluster="none")
-        assert error.value.response["Error"]["Code"] == "ThrottlingException"
-    with pytest.raises(ClientError) as error:
+    with refused("ClusterNotFoundException"):
         aws.client("ecs").list_tasks(cluster="none")
-    assert error.value.response["Error"]["Code"] == "ClusterNotFoundException"
-    with pytest.raises(ClientError) as error:
+    with refused("SlowDown") as error:
         aws.client("s3").list_buckets()
-    assert error.value.response["Error"]["Code"] == "SlowDown"
     assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
     assert faults.injected_faults() == [
         {"name": "ecs", "matched": 3, "met": 2},
@@ -94,7 +92,7 @@ def test_a_container_is_killed_when_it_calls(faults: Emulator, aws: Any, fargate
 
 @pytest.mark.parametrize(("moment", "objects"), [("before", []), ("after", ["killed"])])
 def test_only_the_environment_of_a_function_that_calls_is_killed(
-    faults: Emulator, aws: Any, statement: Any, package: Any, moment: str, objects: list[str]
+    faults: Emulator, aws: Any, moment: str, objects: list[str]
 ) -> None:
     bucket, client = aws.name("bucket"), aws.client("lambda")
     aws.client("s3").create_bucket(Bucket=bucket)
@@ -110,10 +108,10 @@ def test_only_the_environment_of_a_function_that_calls_is_killed(
     client.create_function(
         FunctionName=aws.name("function"),
         Runtime="python3.13",
-        Role=aws.role("function", "lambda.amazonaws.com", statement("s3:*")),
+        Role=aws.role("function", "lambda.amazonaws.com", allow("s3:*")),
         Handler="code.handler",
         Timeout=60,
-        Code={"ZipFile": package({"code.py": code})},
+        Code={"ZipFile": zip_of({"code.py": code})},
     )
 
     def invoke(key: str, wait: float = 0) -> Any:

@@ -8,11 +8,11 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from local_aws.emulator import DockerUnavailable, Emulator, EmulatorDied, PortInUse
+from local_aws.testing.aws import ask_until
 
 pytestmark = pytest.mark.integration
 
@@ -104,27 +104,27 @@ def kill(driver: subprocess.Popen[str]) -> None:
     driver.communicate()
 
 
-def test_it_ends_with_a_driver_that_is_killed_and_so_do_its_containers(tmp_path: Path, until: Any) -> None:
+def test_it_ends_with_a_driver_that_is_killed_and_so_do_its_containers(tmp_path: Path) -> None:
     driver, pid, url, folder = start_driver(tmp_path, "attached")
     container = start_container(url)
     kill(driver)
-    until(lambda: True if gone(pid) and gone(container) and not folder.exists() else None)
+    ask_until(lambda: True if gone(pid) and gone(container) and not folder.exists() else None)
 
 
-def test_containers_end_with_an_emulator_that_is_killed(tmp_path: Path, until: Any) -> None:
+def test_containers_end_with_an_emulator_that_is_killed(tmp_path: Path) -> None:
     driver, pid, url, folder = start_driver(tmp_path, "attached")
     container = start_container(url)
     os.kill(pid, signal.SIGKILL)
-    until(lambda: True if gone(container) and not folder.exists() else None)
+    ask_until(lambda: True if gone(container) and not folder.exists() else None)
     kill(driver)
 
 
-def test_a_detached_one_outlives_its_driver_until_it_is_told_to_end(tmp_path: Path, until: Any) -> None:
+def test_a_detached_one_outlives_its_driver_until_it_is_told_to_end(tmp_path: Path) -> None:
     driver, pid, url, folder = start_driver(tmp_path, "detached")
     kill(driver)
     assert answers(url)
     os.kill(pid, signal.SIGTERM)
-    until(lambda: True if gone(pid) and not folder.exists() else None)
+    ask_until(lambda: True if gone(pid) and not folder.exists() else None)
 
 
 def start_container(url: str) -> int:
