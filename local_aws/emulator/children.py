@@ -11,7 +11,6 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
 
 from local_aws.emulator import janitor
 
@@ -38,9 +37,8 @@ class Children:
         *,
         environment: Mapping[str, str],
         folder: Path,
-        stdin: int | IO[Any] = subprocess.DEVNULL,
-        stdout: int | IO[Any] = subprocess.PIPE,
-        stderr: int | IO[Any] = subprocess.STDOUT,
+        stdin: int = subprocess.DEVNULL,
+        stderr: int = subprocess.STDOUT,
     ) -> subprocess.Popen[bytes]:
         """Start a process in a group of its own, with nothing of the emulator's environment; `OSError` if it cannot."""
         process = subprocess.Popen(
@@ -48,7 +46,7 @@ class Children:
             env=dict(environment),
             cwd=folder,
             stdin=stdin,
-            stdout=stdout,
+            stdout=subprocess.PIPE,
             stderr=stderr,
             start_new_session=True,
         )

@@ -91,7 +91,6 @@ _RULE: Mapping[str, _Field] = {
     "perCaller": _FLAG,
     "effect": (lambda value: isinstance(value, Mapping), "an object"),
 }
-_ATTRIBUTES = {"forSeconds": "seconds", "perCaller": "per_caller"}
 _CHOICES = ("first", "calls", "share")
 _EFFECTS: Mapping[str, Mapping[str, _Field]] = {
     "error": {"error": _TEXT, "message": _TEXT, "status": _STATUS},
@@ -123,21 +122,12 @@ class Effect:
 
 @dataclass(frozen=True)
 class FaultRule:
-    """Which calls are hit, and by what."""
+    """Which calls are hit, and by what; `fields` are the rule's own."""
 
     name: str
     service: str
     effect: Effect
-    operation: str = "*"
-    caller: str = "*"
-    request: str = "*"
-    first: int | None = None
-    calls: Sequence[int] = ()
-    share: float | None = None
-    seed: int = 0
-    limit: int | None = None
-    seconds: float | None = None
-    per_caller: bool = False
+    fields: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -181,8 +171,7 @@ def _parse_rule(index: int, rule: Any) -> FaultRule:
     chosen = [key for key in _CHOICES if key in rule]
     if len(chosen) > 1:
         raise BadFaultRule(index, f"only one of {', '.join(_CHOICES)} can choose the calls, not {' and '.join(chosen)}")
-    given: dict[str, Any] = {"name": f"rule {index}", **rule, "effect": _parse_effect(index, rule["effect"])}
-    return FaultRule(**{_ATTRIBUTES.get(key, key): value for key, value in given.items()})
+    return FaultRule(rule.get("name", f"rule {index}"), rule["service"], _parse_effect(index, rule["effect"]), rule)
 
 
 def _parse_effect(index: int, effect: Mapping[str, Any]) -> Effect:
@@ -232,21 +221,22 @@ class FaultPlan:
         return None
 
     def _hits(self, index: int, rule: FaultRule, call: Call) -> bool:
-        key = (index, call.caller if rule.per_caller else "")
+        given = rule.fields
+        key = (index, call.caller if given.get("perCaller") else "")
         if key not in self._counts:
-            self._counts[key] = _Count(began=self._clock(), chance=random.Random(f"{rule.seed}/{key[1]}"))
+            self._counts[key] = _Count(began=self._clock(), chance=random.Random(f"{given.get('seed', 0)}/{key[1]}"))
         count = self._counts[key]
         count.matched += 1
         hit = True
-        if rule.first is not None:
-            hit = count.matched <= rule.first
-        elif rule.calls:
-            hit = count.matched in rule.calls
-        elif rule.share is not None:
-            hit = count.chance.random() < rule.share
-        if rule.limit is not None and count.met >= rule.limit:
+        if "first" in given:
+            hit = count.matched <= given["first"]
+        elif "calls" in given:
+            hit = count.matched in given["calls"]
+        elif "share" in given:
+            hit = count.chance.random() < given["share"]
+        if "limit" in given and count.met >= given["limit"]:
             hit = False
-        if rule.seconds is not None and self._clock() - count.began >= rule.seconds:
+        if "forSeconds" in given and self._clock() - count.began >= given["forSeconds"]:
             hit = False
         count.met += hit
         return hit
@@ -254,14 +244,11 @@ class FaultPlan:
     def report(self) -> list[dict[str, Any]]:
         """For each rule: its name, how many calls matched it and how many it hit (`met`)."""
         with self._lock:
-            counts = [
-                [count for (index, _caller), count in self._counts.items() if self._rules[index] is rule]
-                for rule in self._rules
-            ]
-        return [
-            {"name": rule.name, "matched": sum(each.matched for each in of), "met": sum(each.met for each in of)}
-            for rule, of in zip(self._rules, counts, strict=True)
-        ]
+            told: list[dict[str, Any]] = [{"name": rule.name, "matched": 0, "met": 0} for rule in self._rules]
+            for (index, _caller), count in self._counts.items():
+                told[index]["matched"] += count.matched
+                told[index]["met"] += count.met
+        return told
 
 
 class FaultPlans:
@@ -296,9 +283,7 @@ class FaultPlans:
 
 
 def _matches(rule: FaultRule, call: Call) -> bool:
-    return (
-        rule.service == call.service
-        and fnmatch.fnmatchcase(call.operation, rule.operation)
-        and fnmatch.fnmatchcase(call.caller, rule.caller)
-        and fnmatch.fnmatchcase(call.request, rule.request)
+    patterns = ((call.operation, "operation"), (call.caller, "caller"), (call.request, "request"))
+    return rule.service == call.service and all(
+        fnmatch.fnmatchcase(value, rule.fields.get(name, "*")) for value, name in patterns
     )

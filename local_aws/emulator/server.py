@@ -42,30 +42,16 @@ def main() -> None:
     parser.add_argument("--detached", action="store_true")
     arguments = parser.parse_args()
     try:
-        listener = listen(arguments.port)
+        listener = socket.create_server((HOST, arguments.port), backlog=_BACKLOG)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
         report({"error": "port in use"})
         return
     os.environ["GATEWAY_PORT"] = str(listener.getsockname()[1])
-    raise_file_limit()
-    asyncio.run(serve(listener, arguments.folder, arguments.detached, arguments.docker_socket))
-
-
-def listen(port: int) -> socket.socket:
-    """Take a loopback port; 0 takes any free one."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((HOST, port))
-    listener.listen(_BACKLOG)
-    return listener
-
-
-def raise_file_limit() -> None:
-    """Allow as many open files as the machine lets a process have."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    asyncio.run(serve(listener, arguments.folder, arguments.detached, arguments.docker_socket))
 
 
 async def serve(listener: socket.socket, folder: Path, detached: bool, docker_socket: str) -> None:

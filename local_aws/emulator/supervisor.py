@@ -5,17 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import select
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any
 
 from local_aws.emulator.aws_behaviour.patching import LEFT_OUT
 from local_aws.emulator.errors import EmulatorDied, EmulatorTimeout, PortInUse
@@ -26,7 +26,6 @@ _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
 _LAST_LINES = 20
 _REPOSITORY = Path(__file__).resolve().parents[2]
-T = TypeVar("T")
 
 
 class Emulator:
@@ -46,6 +45,9 @@ class Emulator:
         base_image: what images will be built on, which decides about Docker, too; None where none is built.
 
     Attributes:
+        port: its port on 127.0.0.1, once started.
+        folder: where its state is.
+        log_file: where its log is.
         container_runtime: what was chosen.
         container_runtime_reason: why, in one line.
     """
@@ -62,17 +64,15 @@ class Emulator:
         detached: bool = False,
         base_image: str | None = None,
     ) -> None:
-        self._work_dir = work_dir
-        self._wanted_port = port
         self._wanted_runtime = container_runtime
         self._region = region
         self._account = account
-        self._log_file = log_file
         self._detached = detached
         self._base_image = base_image
         self._process: subprocess.Popen[bytes] | None = None
-        self._folder: Path | None = None
-        self._port: int | None = None
+        self.port = port or 0
+        self.folder = work_dir.resolve() / f"emulator-{secrets.token_hex(4)}"
+        self.log_file = log_file or work_dir / f"{self.folder.name}.log"
         self.container_runtime: Chosen = "process"
         self.container_runtime_reason = ""
 
@@ -84,11 +84,6 @@ class Emulator:
         self.stop()
 
     @property
-    def port(self) -> int:
-        """Its port on 127.0.0.1."""
-        return _started(self._port)
-
-    @property
     def runs(self) -> bool:
         """Whether there is a process that was not stopped."""
         return self._process is not None
@@ -96,17 +91,9 @@ class Emulator:
     @property
     def pid(self) -> int:
         """The id of its process."""
-        return _started(self._process).pid
-
-    @property
-    def folder(self) -> Path:
-        """Where its state is."""
-        return _started(self._folder)
-
-    @property
-    def log_file(self) -> Path:
-        """Where its log is."""
-        return _started(self._log_file)
+        if self._process is None:
+            raise RuntimeError("the emulator was not started")
+        return self._process.pid
 
     @property
     def endpoint_url(self) -> str:
@@ -128,16 +115,12 @@ class Emulator:
         """Start it and wait until it answers; raises an `EmulatorError` where it cannot be started or does not."""
         choice = choose(self._wanted_runtime, base_image=self._base_image)
         self.container_runtime, self.container_runtime_reason = choice.runtime, choice.reason
-        self._work_dir.mkdir(parents=True, exist_ok=True)
-        self._folder = Path(tempfile.mkdtemp(prefix="emulator-", dir=self._work_dir)).resolve()
         for name in ("tmp", "s3", "home"):
-            (self._folder / name).mkdir()
-        if self._log_file is None:
-            self._log_file = self._work_dir / f"{self._folder.name}.log"
-        with self._log_file.open("wb") as log:
+            (self.folder / name).mkdir(parents=True)
+        with self.log_file.open("wb") as log:
             self._process = self._spawn(choice.docker_socket, log)
         try:
-            self._port = self._wait_until_ready()
+            self.port = self._wait_until_ready()
         except BaseException:
             self.stop()
             raise
@@ -168,16 +151,15 @@ class Emulator:
         if self._process is not None:
             _end(self._process)
             self._process = None
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _spawn(self, docker_socket: str, log: IO[bytes]) -> subprocess.Popen[bytes]:
         arguments = [
             sys.executable,
             "-m",
             "local_aws.emulator.server",
-            f"--folder={self._folder}",
-            f"--port={self._wanted_port or 0}",
+            f"--folder={self.folder}",
+            f"--port={self.port}",
             f"--docker-socket={docker_socket}",
         ]
         if self._detached:
@@ -185,7 +167,7 @@ class Emulator:
         return subprocess.Popen(
             arguments,
             env=self._process_environment(),
-            cwd=self._folder,
+            cwd=self.folder,
             stdin=subprocess.DEVNULL if self._detached else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -228,17 +210,11 @@ class Emulator:
             raise EmulatorDied(self._process.returncode, self.log_file, self._last_lines())
         message = json.loads(line)
         if "error" in message:
-            raise PortInUse(self._wanted_port or 0)
+            raise PortInUse(self.port)
         return int(message["port"])
 
     def _last_lines(self) -> str:
         return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-_LAST_LINES:])
-
-
-def _started(value: T | None) -> T:
-    if value is None:
-        raise RuntimeError("the emulator was not started")
-    return value
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -40,20 +40,16 @@ def refusal(current: Mapping[str, Any], wanted: Mapping[str, Any], since_seconds
     return None
 
 
-def updating(original: Call) -> Call:
+def update(original: Call, request: Request) -> Any:
     """Wrap MiniStack's UpdateTimeToLive, which takes any change at any time."""
-
-    def update(request: Request) -> Any:
-        name = dynamodb._normalize_table_name(request.get("TableName"))
-        table = dynamodb._tables.get(name)
-        if table is None:
-            return original(request)
-        key, now = (get_account_id(), get_region(), table["TableId"]), time.monotonic()
-        since = now - _changed[key] if key in _changed else None
-        reason = refusal(dynamodb._ttl_settings.get(name) or {}, request["TimeToLiveSpecification"], since)
-        if reason is not None:
-            raise Refused("ValidationException", reason)
-        _changed[key] = now
+    name = dynamodb._normalize_table_name(request.get("TableName"))
+    table = dynamodb._tables.get(name)
+    if table is None:
         return original(request)
-
-    return update
+    key, now = (get_account_id(), get_region(), table["TableId"]), time.monotonic()
+    since = now - _changed[key] if key in _changed else None
+    reason = refusal(dynamodb._ttl_settings.get(name) or {}, request["TimeToLiveSpecification"], since)
+    if reason is not None:
+        raise Refused("ValidationException", reason)
+    _changed[key] = now
+    return original(request)

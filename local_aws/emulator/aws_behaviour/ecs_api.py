@@ -278,21 +278,18 @@ def _is_in(task: dict[str, Any], cluster: str) -> bool:
     return bool(ecs._cluster_name_from_arn(task["clusterArn"]) == cluster)
 
 
-def stop_task(stop: Callable[[dict[str, Any], str, str], None]) -> Call:
+def stop_task(stop: Callable[[dict[str, Any], str, str], None], request: Request) -> Answer:
     """The StopTask call: it returns the task, still `RUNNING`, with `STOPPED` desired.
 
     Args:
         stop: asks a task to stop; gets its record, the reason and the stop code.
+        request: what was asked.
     """
-
-    def call(request: Request) -> Answer:
-        task = find_task(request.get("task", ""), require_cluster(request))
-        if task is None:
-            raise _invalid("The referenced task was not found.")
-        stop(task, request.get("reason") or "Task stopped by user", "UserInitiated")
-        return succeed({"task": described(task)})
-
-    return call
+    task = find_task(request.get("task", ""), require_cluster(request))
+    if task is None:
+        raise _invalid("The referenced task was not found.")
+    stop(task, request.get("reason") or "Task stopped by user", "UserInitiated")
+    return succeed({"task": described(task)})
 
 
 def describe_tasks(request: Request) -> Answer:
@@ -348,8 +345,11 @@ def list_tasks(request: Request) -> Answer:
 # --- task definitions ------------------------------------------------------------------------------------------------
 
 
-def registering(original: Call) -> Call:
-    """Wrap MiniStack's RegisterTaskDefinition: Fargate's demands are checked, containers get ECS's defaults."""
+def register(original: Call, request: Request) -> Answer:
+    """Wrap RegisterTaskDefinition: Fargate's demands are checked, containers get ECS's defaults."""
+    if "FARGATE" in request.get("requiresCompatibilities", []):
+        check_fargate(request)
+    containers = [described_container(each, request) for each in request.get("containerDefinitions", [])]
 
     def clean(made: dict[str, Any]) -> dict[str, Any]:
         definition = ecs._task_defs[f"{made['taskDefinition']['family']}:{made['taskDefinition']['revision']}"]
@@ -357,13 +357,7 @@ def registering(original: Call) -> Call:
             del definition[name]
         return {**made, "taskDefinition": definition}
 
-    def register(request: Request) -> Answer:
-        if "FARGATE" in request.get("requiresCompatibilities", []):
-            check_fargate(request)
-        containers = [described_container(each, request) for each in request.get("containerDefinitions", [])]
-        return amended(original({**request, "containerDefinitions": containers}), clean)
-
-    return register
+    return amended(original({**request, "containerDefinitions": containers}), clean)
 
 
 def described_container(container: dict[str, Any], request: Request) -> dict[str, Any]:

@@ -22,17 +22,15 @@ logger = logging.getLogger("emulator.events")
 _rule_arn: contextvars.ContextVar[str] = contextvars.ContextVar("rule_arn", default="")
 
 
-def remembering_rule(original: Callable[..., None]) -> Callable[..., None]:
+def call_target(
+    original: Callable[..., None], target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any], view: Any = None
+) -> None:
     """Wrap MiniStack's calling of a target, so that the call knows for which rule it is."""
-
-    def call(target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any], view: Any = None) -> None:
-        token = _rule_arn.set(rule.get("Arn", ""))
-        try:
-            original(target, event, rule, view)
-        finally:
-            _rule_arn.reset(token)
-
-    return call
+    token = _rule_arn.set(rule.get("Arn", ""))
+    try:
+        original(target, event, rule, view)
+    finally:
+        _rule_arn.reset(token)
 
 
 def call_function(arn: str, payload: str) -> None:

@@ -119,25 +119,24 @@ class ExecutionRole:
         configuration = container.get("logConfiguration") or {}
         if configuration.get("logDriver") != "awslogs":
             return None
-        options, name, account = configuration["options"], container["name"], get_account_id()
-        group, prefix = options["awslogs-group"], options.get("awslogs-stream-prefix")
+        options = configuration["options"]
+        if "awslogs-create-group" in options or "awslogs-stream-prefix" not in options:
+            raise StartFailure(
+                f"{_LOGGER}this emulator needs awslogs-stream-prefix, as Fargate does, and has no awslogs-create-group"
+            )
         stream = LogStream(
-            group=group,
-            name=f"{prefix}/{name}/{self.task_id}" if prefix else f"{self.task_id}-{name}",
-            region=options.get("awslogs-region") or region,
+            group=options["awslogs-group"],
+            name=f"{options['awslogs-stream-prefix']}/{container['name']}/{self.task_id}",
+            region=options.get("awslogs-region", region),
         )
-        denied, end = f"{_LOGGER}AccessDeniedException: ", ": exit status 1"
-        with request_scope(account, stream.region):
-            if str(options.get("awslogs-create-group")).lower() == "true":
-                arn = f"arn:aws:logs:{stream.region}:{account}:log-group:{group}:*"
-                self._require("logs:CreateLogGroup", arn, denied, end)
-                cloudwatch_logs._create_log_group({"logGroupName": group})
+        with request_scope(get_account_id(), stream.region):
+            denied, end = f"{_LOGGER}AccessDeniedException: ", ": exit status 1"
             self._require("logs:CreateLogStream", stream.arn, denied, end)
-            if group not in cloudwatch_logs._log_groups:
+            if stream.group not in cloudwatch_logs._log_groups:
                 raise StartFailure(
                     f"{_LOGGER}ResourceNotFoundException: The specified log group does not exist.: exit status 1"
                 )
-            cloudwatch_logs._create_log_stream({"logGroupName": group, "logStreamName": stream.name})
+            cloudwatch_logs._create_log_stream({"logGroupName": stream.group, "logStreamName": stream.name})
         return stream
 
     def deliver(self, stream: LogStream, lines: Iterable[str]) -> None:

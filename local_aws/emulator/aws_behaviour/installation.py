@@ -30,11 +30,12 @@ from local_aws.emulator.aws_behaviour import (
     states_scope,
     vpc_networking,
 )
-from local_aws.emulator.aws_behaviour.calls import Call, answering
+from local_aws.emulator.aws_behaviour.calls import answering
 from local_aws.emulator.aws_behaviour.ecs_tasks import TaskLives
 from local_aws.emulator.aws_behaviour.patching import (
     Correction,
     Patch,
+    around,
     instead,
     patches_of,
     require_known_ministack,
@@ -79,11 +80,11 @@ def every_correction(lives: TaskLives, children: Children, folder: Path) -> list
         Correction(
             "event_targets",
             (
-                Patch(eventbridge, "_invoke_target", event_targets.remembering_rule),
+                Patch(eventbridge, "_invoke_target", around(event_targets.call_target)),
                 Patch(eventbridge, "_dispatch_to_lambda", instead(event_targets.call_function)),
             ),
         ),
-        _one("dynamodb_time_to_live", dynamodb, "_update_ttl", _refusing(dynamodb_time_to_live.updating)),
+        _one("dynamodb_time_to_live", dynamodb, "_update_ttl", _refusing(dynamodb_time_to_live.update)),
     ]
 
 
@@ -91,29 +92,35 @@ def _one(name: str, owner: object, replaced: str, wrap: Wrap) -> Correction:
     return Correction(name, (Patch(owner, replaced, wrap),))
 
 
-def _refusing(wrap: Callable[..., Callable[..., object]]) -> Wrap:
-    """What `wrap` makes, with the answers that AWS has for what it refuses."""
-    return lambda original: answering(wrap(original))
+def _refusing(call: Callable[..., object], *first: object) -> Wrap:
+    """As `around`, with the answers that AWS has for what the call refuses."""
+    return lambda original: answering(functools.partial(call, *first, original))
 
 
 def _authorization() -> list[Correction]:
     checks = [
-        Patch(app, "SERVICE_HANDLERS", functools.partial(request_authorization.authorizing, service), service)
+        Patch(app, "SERVICE_HANDLERS", around(request_authorization.authorize, service), service)
         for service in request_authorization.FURTHER_CHECKS
     ]
-    module = "request_authorization"
+
+    def part(name: str, owner: object, replaced: str, call: Callable[..., object]) -> Correction:
+        return _one(f"request_authorization.{name}", owner, replaced, around(call))
+
     return [
-        _one(f"{module}.resources", iam_actions, "extract_resource_arn", request_authorization.resource_arn),
-        _one(f"{module}.condition_keys", iam_actions, "request_tag_context", request_authorization.request_context),
-        _one(f"{module}.messages", iam_actions, "access_denied_response", request_authorization.denial_answer),
-        _one(f"{module}.secure_transport", app, "pin_request_origin", request_authorization.over_tls),
-        Correction(f"{module}.further_checks", tuple(checks)),
+        part("resources", iam_actions, "extract_resource_arn", request_authorization.resource_arn),
+        part("condition_keys", iam_actions, "request_tag_context", request_authorization.request_context),
+        part("messages", iam_actions, "access_denied_response", request_authorization.denial_answer),
+        part("secure_transport", app, "pin_request_origin", request_authorization.note_origin),
+        Correction("request_authorization.further_checks", tuple(checks)),
     ]
 
 
 def _ecs(lives: TaskLives) -> list[Correction]:
-    def call(action: str, wrap: Callable[..., Call]) -> Patch:
-        return Patch(ecs, "_ACTION_MAP", _refusing(wrap), action)
+    def call(action: str, wrap: Wrap) -> Patch:
+        return Patch(ecs, "_ACTION_MAP", wrap, action)
+
+    def part(name: str, action: str, wrap: Wrap) -> Correction:
+        return Correction(f"ecs_api.{name}", (call(action, wrap),))
 
     return [
         Correction(
@@ -122,7 +129,7 @@ def _ecs(lives: TaskLives) -> list[Correction]:
                 Patch(ecs, "_docker", instead(lives.runtime)),
                 Patch(ecs, "_run_task_worker", instead(lives.lead)),
                 Patch(ecs, "_maybe_mark_stopped", instead(lambda _task, _client=None: None)),
-                call("StopTask", instead(ecs_api.stop_task(lives.stop))),
+                call("StopTask", instead(answering(functools.partial(ecs_api.stop_task, lives.stop)))),
             ),
         ),
         Correction("ecs_events", without=(Patch(ecs_events, "task_changed", instead(lambda _task: None)),)),
@@ -133,43 +140,48 @@ def _ecs(lives: TaskLives) -> list[Correction]:
         ),
         _one("ecs_api.latest_active", ecs, "_resolve_td_key", instead(ecs_api.resolve_task_definition)),
         _one("ecs_api.times", ecs, "_ts_to_epoch", instead(ecs_api.epoch_seconds)),
-        Correction("ecs_api.run_task", (call("RunTask", ecs_api.RunTask),)),
-        Correction("ecs_api.describe_tasks", (call("DescribeTasks", instead(ecs_api.describe_tasks)),)),
-        Correction("ecs_api.list_tasks", (call("ListTasks", instead(ecs_api.list_tasks)),)),
-        Correction("ecs_api.register", (call("RegisterTaskDefinition", ecs_api.registering),)),
+        part("run_task", "RunTask", lambda original: answering(ecs_api.RunTask(original))),
+        part("describe_tasks", "DescribeTasks", instead(answering(ecs_api.describe_tasks))),
+        part("list_tasks", "ListTasks", instead(answering(ecs_api.list_tasks))),
+        part("register", "RegisterTaskDefinition", _refusing(ecs_api.register)),
     ]
 
 
 def _lambda(functions: lambda_functions.Functions) -> list[Correction]:
-    def version(part: str, name: str, wrap: Callable[..., Callable[..., object]]) -> Correction:
-        return _one(f"lambda_versions.{part}", lambda_svc, name, _refusing(wrap))
+    def version(part: str, name: str, call: Callable[..., object]) -> Correction:
+        return _one(f"lambda_versions.{part}", lambda_svc, name, _refusing(call))
 
     return [
         Correction(
             "lambda_functions.environments",
             (
-                Patch(lambda_runtime, "_worker_class_for", functions.environment_class),
-                Patch(lambda_svc, "_execute_function_warm", functions.run),
+                Patch(lambda_runtime, "_worker_class_for", instead(lambda _config: functions.environment)),
+                Patch(lambda_svc, "_execute_function_warm", instead(functions.run)),
                 Patch(lambda_runtime, "invalidate_worker", instead(functions.retire)),
                 Patch(lambda_svc, "invalidate_worker", instead(functions.retire)),
             ),
         ),
-        _one("lambda_functions.log", lambda_svc, "_emit_lambda_logs", lambda_functions.logging_when_allowed),
-        version("create", "_create_function", lambda_versions.creating),
-        version("update_code", "_update_code", lambda_versions.updating_code),
-        version("update_configuration", "_update_config", lambda_versions.updating_configuration),
-        version("publish", "_publish_version", instead(lambda_versions.publish_version)),
+        _one("lambda_functions.log", lambda_svc, "_emit_lambda_logs", around(lambda_functions.write_log)),
+        version("create", "_create_function", lambda_versions.create),
+        version("update_code", "_update_code", lambda_versions.update_code),
+        version("update_configuration", "_update_config", lambda_versions.update_configuration),
+        _one(
+            "lambda_versions.publish",
+            lambda_svc,
+            "_publish_version",
+            instead(answering(lambda_versions.publish_version)),
+        ),
         Correction(
             "lambda_versions.get",
             (
-                Patch(lambda_svc, "_get_function", lambda_versions.getting),
-                Patch(lambda_svc, "_get_function_config", lambda_versions.getting),
+                Patch(lambda_svc, "_get_function", around(lambda_versions.get)),
+                Patch(lambda_svc, "_get_function_config", around(lambda_versions.get)),
             ),
         ),
-        version("list", "_list_versions", lambda_versions.listing),
-        version("delete", "_delete_function", lambda_versions.deleting),
-        version("concurrency", "_reserved_concurrency", lambda_versions.reserving),
-        _one("lambda_functions.roles", lambda_svc, "_create_function", _refusing(lambda_functions.creating)),
+        version("list", "_list_versions", lambda_versions.list_versions),
+        version("delete", "_delete_function", lambda_versions.delete),
+        version("concurrency", "_reserved_concurrency", lambda_versions.reserved_concurrency),
+        _one("lambda_functions.roles", lambda_svc, "_create_function", _refusing(lambda_functions.create)),
     ]
 
 
@@ -180,12 +192,12 @@ def _interfaces(interfaces: lambda_interfaces.LambdaInterfaces) -> Correction:
         "lambda_interfaces",
         (
             *(
-                Patch(lambda_svc, name, interfaces.following)
+                Patch(lambda_svc, name, around(interfaces.follow))
                 for name in ("_create_function", "_update_config", "_delete_function")
             ),
-            Patch(ec2, "_ACTION_MAP", lambda_interfaces.describing, "DescribeNetworkInterfaces"),
-            Patch(ec2, "_ACTION_MAP", functools.partial(interfaces.deleting, *group), "DeleteSecurityGroup"),
-            Patch(ec2, "_ACTION_MAP", functools.partial(interfaces.deleting, *subnet), "DeleteSubnet"),
+            Patch(ec2, "_ACTION_MAP", around(lambda_interfaces.describe), "DescribeNetworkInterfaces"),
+            Patch(ec2, "_ACTION_MAP", around(interfaces.delete, *group), "DeleteSecurityGroup"),
+            Patch(ec2, "_ACTION_MAP", around(interfaces.delete, *subnet), "DeleteSubnet"),
         ),
     )
 
@@ -194,8 +206,8 @@ def _states() -> list[Correction]:
     integrations = states_integrations.Integrations()
     executions = states_engine.Executions(integrations)
 
-    def machine(part: str, name: str, wrap: Callable[..., Call]) -> Correction:
-        return _one(f"states_machines.{part}", states, name, _refusing(wrap))
+    def machine(part: str, name: str, call: Callable[..., object], *first: object) -> Correction:
+        return _one(f"states_machines.{part}", states, name, _refusing(call, *first))
 
     return [
         Correction(
@@ -210,16 +222,16 @@ def _states() -> list[Correction]:
         Correction(
             "states_integrations", without=(Patch(integrations, "call", instead(states_integrations.ministacks_own)),)
         ),
-        machine("create", "_create_state_machine", states_machines.creating),
-        machine("update", "_update_state_machine", states_machines.updating),
-        machine("delete", "_delete_state_machine", functools.partial(states_machines.deleting, executions)),
-        machine("start", "_start_execution", states_machines.starting),
-        machine("describe", "_describe_state_machine_for_execution", states_machines.describing_for_execution),
+        machine("create", "_create_state_machine", states_machines.create),
+        machine("update", "_update_state_machine", states_machines.update),
+        machine("delete", "_delete_state_machine", states_machines.delete, executions),
+        machine("start", "_start_execution", states_machines.start),
+        machine("describe", "_describe_state_machine_for_execution", states_machines.describe_for_execution),
         Correction(
             "states_machines.redrive",
             (
-                Patch(states, "_describe_execution", states_machines.describing),
-                Patch(app, "SERVICE_HANDLERS", functools.partial(states_machines.redriving, executions), "states"),
+                Patch(states, "_describe_execution", around(states_machines.describe)),
+                Patch(app, "SERVICE_HANDLERS", around(states_machines.redrive, executions), "states"),
             ),
         ),
         _one("jsonata_numbers", JsonataFunctions.Encoder, "encode", jsonata_numbers.encoding),
@@ -235,24 +247,24 @@ def _ec2() -> list[Correction]:
         part(
             "subnets",
             {
-                "CreateSubnet": vpc_networking.creating_subnet,
-                "ModifySubnetAttribute": vpc_networking.modifying_subnet,
+                "CreateSubnet": around(vpc_networking.create_subnet),
+                "ModifySubnetAttribute": around(vpc_networking.modify_subnet),
             },
-            Patch(ec2, "_subnet_fields_xml", vpc_networking.subnet_xml),
+            Patch(ec2, "_subnet_fields_xml", around(vpc_networking.subnet_xml)),
         ),
         part(
             "endpoints",
             {
-                "CreateVpcEndpoint": vpc_networking.creating_endpoint,
-                "ModifyVpcEndpoint": vpc_networking.modifying_endpoint,
+                "CreateVpcEndpoint": around(vpc_networking.create_endpoint),
+                "ModifyVpcEndpoint": around(vpc_networking.modify_endpoint),
                 "DescribeVpcEndpoints": instead(vpc_networking.describe_endpoints),
             },
         ),
         part(
             "nat_gateways",
             {
-                "CreateNatGateway": vpc_networking.creating_nat_gateway,
-                "DescribeNatGateways": vpc_networking.describing_nat_gateways,
+                "CreateNatGateway": around(vpc_networking.create_nat_gateway),
+                "DescribeNatGateways": around(vpc_networking.describe_nat_gateways),
             },
         ),
         part("zones", {"DescribeAvailabilityZones": instead(vpc_networking.describe_zones)}),

@@ -10,11 +10,9 @@ https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html (network int
 from __future__ import annotations
 
 import contextlib
-import functools
 import importlib.util
 import io
 import json
-import logging
 import os
 import queue
 import signal
@@ -35,8 +33,6 @@ from ministack.services import cloudwatch_logs, lambda_svc
 from local_aws.emulator.aws_behaviour import lambda_bootstrap, permissions
 from local_aws.emulator.aws_behaviour.calls import Refused
 from local_aws.emulator.children import Children, signal_group
-
-logger = logging.getLogger("emulator.lambda")
 
 LAMBDA = "lambda.amazonaws.com"
 INVALID = "InvalidParameterValueException"
@@ -67,13 +63,7 @@ def runtime_packages(folder: Path) -> Path:
 class Environment(lambda_runtime.Worker):  # type: ignore[misc]
     """An execution environment: one process with credentials of its own, one invocation at a time.
 
-    Args:
-        func_name: the function.
-        config: its configuration.
-        code_zip: its code.
-        children: starts the process.
-        folder: its code is unpacked below.
-        packages: the folder with what the runtime brings.
+    Its code is unpacked below `folder`; `packages` is the folder with what the runtime brings.
     """
 
     def __init__(
@@ -110,7 +100,6 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]
             environment=self._variables(code, version, stream, session),
             folder=code,
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
         self._answers, self._log = queue.Queue(), queue.Queue()
@@ -244,34 +233,22 @@ class Functions:
         self._packages = runtime_packages(folder)
         self._turn = threading.Lock()
 
-    def environment_class(self, original: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
-        """Wrap MiniStack's choice of what serves a runtime."""
+    def environment(self, name: str, config: dict[str, Any], code: bytes) -> Environment:
+        """A new execution environment."""
+        return Environment(name, config, code, children=self._children, folder=self._folder, packages=self._packages)
 
-        def chosen(config: dict[str, Any]) -> Any:
-            if not str(config.get("Runtime", "")).startswith("python"):
-                return original(config)
-            return functools.partial(Environment, children=self._children, folder=self._folder, packages=self._packages)
-
-        return chosen
-
-    def run(self, original: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
-        """Wrap MiniStack's running of a function in a warm environment."""
-
-        def run(function: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:
-            config = function.get("config") or function
-            code = function.get("code_zip")
-            if not str(config.get("Runtime", "")).startswith("python") or not code:
-                return original(function, event, request_id)
-            name, version = config["FunctionName"], config.get("Version", LATEST)
-            environment, _how = lambda_runtime.acquire_worker(name, config, code, qualifier=version)
-            try:
-                trace_id = lambda_svc._xray_trace_id_for_invocation(config)
-                answer: dict[str, Any] = environment.invoke(event, request_id, trace_id=trace_id)
-                return answer
-            finally:
-                self._release(environment)
-
-        return run
+    def run(self, function: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:
+        """Run a function in a warm environment. Has the signature of MiniStack's own."""
+        config = function.get("config") or function
+        environment, _how = lambda_runtime.acquire_worker(
+            config["FunctionName"], config, function["code_zip"], qualifier=config.get("Version", LATEST)
+        )
+        try:
+            trace_id = lambda_svc._xray_trace_id_for_invocation(config)
+            answer: dict[str, Any] = environment.invoke(event, request_id, trace_id=trace_id)
+            return answer
+        finally:
+            self._release(environment)
 
     def _release(self, environment: Environment) -> None:
         """Keep an environment for the next invocation, if its function is still what it was made for."""
@@ -290,7 +267,7 @@ class Functions:
     ) -> None:
         """End the environments of a function that changed or is gone; one that serves ends when it has answered.
 
-        Has the signature of MiniStack's `invalidate_worker`, which kills what is being served too.
+        Has the signature of MiniStack's `invalidate_worker`.
         """
         wanted = {"account": account, "region": region, "name": name, "qualifier": qualifier}
         doomed = []
@@ -298,9 +275,8 @@ class Functions:
             for key, pool in lambda_runtime._workers.items():
                 found = dict(zip(wanted, key.split(":"), strict=True))
                 if all(value is None or found[part] == value for part, value in wanted.items()):
-                    idle = [worker for worker in pool if not (isinstance(worker, Environment) and worker.in_use)]
-                    pool[:] = [worker for worker in pool if worker not in idle]
-                    doomed += idle
+                    doomed += [worker for worker in pool if not worker.in_use]
+                    pool[:] = [worker for worker in pool if worker.in_use]
         lambda_runtime.kill_workers(doomed)
 
 
@@ -331,19 +307,20 @@ def may_log(config: dict[str, Any]) -> bool:
     return not any(permissions.role_denial(role, action, arn, session_name=session) for action, arn in needed)
 
 
-def logging_when_allowed(original: Callable[..., None]) -> Callable[..., None]:
+def write_log(original: Callable[..., None], function: dict[str, Any], *arguments: Any, **keywords: Any) -> None:
     """Wrap MiniStack's writing of a function's log: nothing is written that the role may not write."""
-
-    def write(function: dict[str, Any], *arguments: Any, **keywords: Any) -> None:
-        if may_log(function.get("config") or function):
-            original(function, *arguments, **keywords)
-
-    return write
+    if may_log(function.get("config") or function):
+        original(function, *arguments, **keywords)
 
 
 def check_function(request: dict[str, Any]) -> None:
-    """Refuse a CreateFunction request whose role cannot be assumed or lacks what a function in a VPC needs."""
-    role = request.get("Role", "")
+    """Refuse a CreateFunction request whose role cannot be assumed or lacks what a function in a VPC needs.
+
+    Other runtimes than Python are refused, too: the emulator has none.
+    """
+    role, runtime = request.get("Role", ""), request.get("Runtime", request.get("PackageType"))
+    if not str(runtime).startswith("python"):
+        raise Refused(INVALID, f"The runtime {runtime} is not supported by this emulator, only Python")
     if not permissions.role_trusts(role, LAMBDA):
         raise Refused(INVALID, "The role defined for the function cannot be assumed by Lambda.")
     for action, resource in network_checks(request.get("VpcConfig", {})):
@@ -373,11 +350,7 @@ def network_checks(vpc: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def creating(original: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
+def create(original: Callable[[dict[str, Any]], Any], request: dict[str, Any]) -> Any:
     """Wrap MiniStack's CreateFunction."""
-
-    def create(request: dict[str, Any]) -> Any:
-        check_function(request)
-        return original(request)
-
-    return create
+    check_function(request)
+    return original(request)

@@ -25,6 +25,7 @@ UNASKED_SECONDS = 5.0
 """How long it stays where nobody asks."""
 
 Parameters = dict[str, Any]
+Call = Callable[..., Any]
 Record = dict[str, Any]
 Use = tuple[str, tuple[str, ...]]
 """A subnet, and security groups in order."""
@@ -37,15 +38,11 @@ class LambdaInterfaces:
         self._lock = threading.Lock()
         self._roles: dict[str, str] = {}
 
-    def following(self, original: Callable[..., Any]) -> Callable[..., Any]:
+    def follow(self, original: Call, *arguments: Any, **keywords: Any) -> Any:
         """Wrap a call of MiniStack's that makes, changes or deletes a function."""
-
-        def call(*arguments: Any, **keywords: Any) -> Any:
-            answer = original(*arguments, **keywords)
-            self._follow()
-            return answer
-
-        return call
+        answer = original(*arguments, **keywords)
+        self._follow()
+        return answer
 
     def _follow(self) -> None:
         with self._lock:
@@ -73,26 +70,19 @@ class LambdaInterfaces:
             if _may_delete(self._roles[identity], identity):
                 del ec2._network_interfaces[identity], self._roles[identity]
 
-    def deleting(self, member: str, message: str, original: Callable[[Parameters], Any]) -> Callable[[Parameters], Any]:
+    def delete(self, member: str, message: str, original: Call, parameters: Parameters) -> Any:
         """Wrap MiniStack's DeleteSubnet or DeleteSecurityGroup: what has network interfaces stays.
 
-        Args:
-            member: `SubnetId` or `GroupId`.
-            message: why it stays, with `{}` for its id.
-            original: MiniStack's call.
+        `member` is `SubnetId` or `GroupId`; `message` says why it stays, with `{}` for its id.
         """
-
-        def delete(parameters: Parameters) -> Any:
-            identity = ec2._p(parameters, member)
-            records = list(ec2._network_interfaces.values())
-            holding = [record for record in records if identity in (_use(record)[0], *_use(record)[1])]
-            for record in holding:
-                self._later(record["NetworkInterfaceId"], GIVE_BACK_SECONDS)
-            if holding:
-                return ec2._error("DependencyViolation", message.format(identity), 400)
-            return original(parameters)
-
-        return delete
+        identity = ec2._p(parameters, member)
+        records = list(ec2._network_interfaces.values())
+        holding = [record for record in records if identity in (_use(record)[0], *_use(record)[1])]
+        for record in holding:
+            self._later(record["NetworkInterfaceId"], GIVE_BACK_SECONDS)
+        if holding:
+            return ec2._error("DependencyViolation", message.format(identity), 400)
+        return original(parameters)
 
 
 def _wanted() -> dict[Use, Record]:
@@ -133,18 +123,14 @@ def _may_delete(role: str, identity: str) -> bool:
     return permissions.role_denial(role, "ec2:DeleteNetworkInterface", resource, session_name="lambda") is None
 
 
-def describing(original: Callable[[Parameters], Any]) -> Callable[[Parameters], Any]:
+def describe(original: Call, parameters: Parameters) -> Any:
     """Wrap MiniStack's DescribeNetworkInterfaces: filters are applied."""
-
-    def describe(parameters: Parameters) -> Any:
-        filters = ec2._parse_filters(parameters)
-        if not filters:
-            return original(parameters)
-        found = [record for record in list(ec2._network_interfaces.values()) if _matches(record, filters)]
-        items = "".join(ec2._eni_fields_xml(record) for record in found)
-        return ec2._xml(200, "DescribeNetworkInterfacesResponse", f"<networkInterfaceSet>{items}</networkInterfaceSet>")
-
-    return describe
+    filters = ec2._parse_filters(parameters)
+    if not filters:
+        return original(parameters)
+    found = [record for record in list(ec2._network_interfaces.values()) if _matches(record, filters)]
+    items = "".join(ec2._eni_fields_xml(record) for record in found)
+    return ec2._xml(200, "DescribeNetworkInterfacesResponse", f"<networkInterfaceSet>{items}</networkInterfaceSet>")
 
 
 _FILTERS = {

@@ -75,38 +75,26 @@ def publish_version(name: str, request: dict[str, Any]) -> Any:
     return succeed(publish(name, request.get("Description", "")), 201)
 
 
-def creating(original: Call) -> Call:
+def create(original: Call, request: dict[str, Any]) -> Any:
     """Wrap CreateFunction: `Publish` makes a version; numbers of a function that is gone are not used again."""
-
-    def create(request: dict[str, Any]) -> Any:
-        answer = original({**request, "Publish": False})
-        name = request.get("FunctionName", "")
-        if answer[0] < 300:
-            lambda_svc._functions[name]["next_version"] = _next_numbers.get(_key(name), 1)
-        return _publishing(answer, name, request)
-
-    return create
+    answer = original({**request, "Publish": False})
+    name = request.get("FunctionName", "")
+    if answer[0] < 300:
+        lambda_svc._functions[name]["next_version"] = _next_numbers.get(_key(name), 1)
+    return _publishing(answer, name, request)
 
 
-def updating_code(original: Call) -> Call:
+def update_code(original: Call, name: str, request: dict[str, Any]) -> Any:
     """Wrap UpdateFunctionCode: `Publish` makes a version where there is something new."""
-
-    def update(name: str, request: dict[str, Any]) -> Any:
-        return _publishing(original(name, {**request, "Publish": False}), name, request)
-
-    return update
+    return _publishing(original(name, {**request, "Publish": False}), name, request)
 
 
-def updating_configuration(original: Call) -> Call:
+def update_configuration(original: Call, name: str, request: dict[str, Any]) -> Any:
     """Wrap UpdateFunctionConfiguration: any change means new execution environments, of the role too."""
-
-    def update(name: str, request: dict[str, Any]) -> Any:
-        answer = original(name, request)
-        if answer[0] < 300:
-            lambda_svc.invalidate_worker(name, LATEST, get_account_id(), get_region())
-        return answer
-
-    return update
+    answer = original(name, request)
+    if answer[0] < 300:
+        lambda_svc.invalidate_worker(name, LATEST, get_account_id(), get_region())
+    return answer
 
 
 def _publishing(answer: Answer, name: str, request: dict[str, Any]) -> Answer:
@@ -117,65 +105,50 @@ def _publishing(answer: Answer, name: str, request: dict[str, Any]) -> Answer:
     return amended(answer, published) if request.get("Publish") else answer
 
 
-def getting(original: Call) -> Call:
+def get(original: Call, name: str, qualifier: str | None = None) -> Any:
     """Wrap GetFunction and GetFunctionConfiguration: with a qualifier they tell of that version and nothing else."""
+    function = lambda_svc._functions.get(name)
+    if function is not None and not lambda_svc._function_qualifier_exists(function, qualifier):
+        return lambda_svc._function_qualifier_not_found(name, qualifier)
+    if not qualifier:
+        return original(name, qualifier)
 
-    def get(name: str, qualifier: str | None = None) -> Any:
-        function = lambda_svc._functions.get(name)
-        if function is not None and not lambda_svc._function_qualifier_exists(function, qualifier):
-            return lambda_svc._function_qualifier_not_found(name, qualifier)
-        if not qualifier:
-            return original(name, qualifier)
+    def of_version(document: dict[str, Any]) -> dict[str, Any]:
+        document.get("Configuration", document)["FunctionArn"] = f"{lambda_svc._func_arn(name)}:{qualifier}"
+        # https://docs.aws.amazon.com/lambda/latest/api/API_GetFunction.html: both belong to the function.
+        return {key: value for key, value in document.items() if key not in ("Tags", "Concurrency")}
 
-        def of_version(document: dict[str, Any]) -> dict[str, Any]:
-            document.get("Configuration", document)["FunctionArn"] = f"{lambda_svc._func_arn(name)}:{qualifier}"
-            # https://docs.aws.amazon.com/lambda/latest/api/API_GetFunction.html: both belong to the function.
-            return {key: value for key, value in document.items() if key not in ("Tags", "Concurrency")}
-
-        return amended(original(name, qualifier), of_version)
-
-    return get
+    return amended(original(name, qualifier), of_version)
 
 
-def listing(original: Call) -> Call:
+def list_versions(original: Call, name: str, query: dict[str, Any]) -> Any:
     """Wrap ListVersionsByFunction: every ARN in it is qualified, `$LATEST`'s too."""
 
-    def list_versions(name: str, query: dict[str, Any]) -> Any:
-        def qualified(document: dict[str, Any]) -> dict[str, Any]:
-            for version in document["Versions"]:
-                version["FunctionArn"] = f"{lambda_svc._func_arn(name)}:{version['Version']}"
-            return document
+    def qualified(document: dict[str, Any]) -> dict[str, Any]:
+        for version in document["Versions"]:
+            version["FunctionArn"] = f"{lambda_svc._func_arn(name)}:{version['Version']}"
+        return document
 
-        return amended(original(name, query), qualified)
-
-    return list_versions
+    return amended(original(name, query), qualified)
 
 
-def deleting(original: Call) -> Call:
+def delete(original: Call, name: str, query: dict[str, Any], path_qualifier: str | None = None) -> Any:
     """Wrap DeleteFunction: `$LATEST` goes with the function alone; the numbers of its versions stay used."""
-
-    def delete(name: str, query: dict[str, Any], path_qualifier: str | None = None) -> Any:
-        if lambda_svc._qualifier_from_path_or_query(path_qualifier, query) == LATEST:
-            raise Refused(INVALID, "$LATEST version cannot be deleted without deleting the function.")
-        function = lambda_svc._functions.get(name)
-        answer = original(name, query, path_qualifier)
-        if function is not None and name not in lambda_svc._functions:
-            _next_numbers[_key(name)] = function["next_version"]
-        return answer
-
-    return delete
+    if lambda_svc._qualifier_from_path_or_query(path_qualifier, query) == LATEST:
+        raise Refused(INVALID, "$LATEST version cannot be deleted without deleting the function.")
+    function = lambda_svc._functions.get(name)
+    answer = original(name, query, path_qualifier)
+    if function is not None and name not in lambda_svc._functions:
+        _next_numbers[_key(name)] = function["next_version"]
+    return answer
 
 
-def reserving(original: Call) -> Call:
+def reserved_concurrency(original: Call, function: dict[str, Any], config: dict[str, Any]) -> Any:
     """Wrap MiniStack's look at reserved concurrency: it is the function's, for all its versions.
 
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
     """
-
-    def reserved(function: dict[str, Any], config: dict[str, Any]) -> Any:
-        return original(lambda_svc._functions.get(config.get("FunctionName", "")) or function, config)
-
-    return reserved
+    return original(lambda_svc._functions.get(config.get("FunctionName", "")) or function, config)
 
 
 def _key(name: str) -> tuple[str, str, str]:

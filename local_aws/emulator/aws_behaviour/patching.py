@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -69,6 +70,11 @@ class Patch:
 def instead(replacement: Any) -> Callable[[Any], Any]:
     """A `Patch.wrap` that does not use what is there."""
     return lambda _original: replacement
+
+
+def around(call: Callable[..., Any], *first: Any) -> Callable[[Any], Any]:
+    """A `Patch.wrap` that calls `call` with these arguments, what is there, and the call's own arguments."""
+    return lambda original: functools.partial(call, *first, original)
 
 
 @dataclass(frozen=True)

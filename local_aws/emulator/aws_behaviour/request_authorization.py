@@ -138,21 +138,25 @@ FURTHER_CHECKS: dict[str, Callable[[str, dict[str, Any], str, str], Iterator[Che
 # --- in MiniStack ----------------------------------------------------------------------------------------------------
 
 
-def resource_arn(original: Callable[..., str]) -> Callable[..., str]:
+def resource_arn(
+    original: Callable[..., str],
+    service: str,
+    method: str,
+    path: str,
+    headers: Any,
+    body: bytes,
+    query_params: Any,
+    region: str,
+    account_id: str,
+) -> str:
     """Wrap MiniStack's finding of the resource that a call is authorized on."""
-
-    def found(
-        service: str, method: str, path: str, headers: Any, body: bytes, query_params: Any, region: str, account_id: str
-    ) -> str:
-        if service == "ecs":
-            action = headers.get("x-amz-target", "").rsplit(".", 1)[-1]
-            resources = ecs_resources(action, read_json(body), region, account_id)
-            if resources is not None:
-                return resources[0]
-        arn = original(service, method, path, headers, body, query_params, region, account_id)
-        return qualified(arn, query_params) if service == "lambda" and path.endswith("/invocations") else arn
-
-    return found
+    if service == "ecs":
+        action = headers.get("x-amz-target", "").rsplit(".", 1)[-1]
+        resources = ecs_resources(action, read_json(body), region, account_id)
+        if resources is not None:
+            return resources[0]
+    arn = original(service, method, path, headers, body, query_params, region, account_id)
+    return qualified(arn, query_params) if service == "lambda" and path.endswith("/invocations") else arn
 
 
 def qualified(function_arn: str, query_params: dict[str, Any]) -> str:
@@ -165,72 +169,57 @@ def qualified(function_arn: str, query_params: dict[str, Any]) -> str:
     return f"{function_arn}:{qualifier}" if qualifier and function_arn.count(":") == _COLONS else function_arn
 
 
-def request_context(original: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+def request_context(
+    original: Callable[..., dict[str, Any]], service: str, iam_action: str, body: bytes, params: dict[str, Any]
+) -> dict[str, Any]:
     """Wrap MiniStack's finding of the condition keys that a call carries."""
-
-    def found(service: str, iam_action: str, body: bytes, params: dict[str, Any]) -> dict[str, Any]:
-        keys = dict(original(service, iam_action, body, params))
-        if service == "ecs":
-            keys.update(ecs_keys(iam_action.split(":", 1)[1], read_json(body), get_region(), get_account_id()))
-        return keys
-
-    return found
+    keys = dict(original(service, iam_action, body, params))
+    if service == "ecs":
+        keys.update(ecs_keys(iam_action.split(":", 1)[1], read_json(body), get_region(), get_account_id()))
+    return keys
 
 
-def over_tls(original: Callable[[str, bool], None]) -> Callable[[str, bool], None]:
+def note_origin(original: Callable[[str, bool], None], source_ip: str, _secure_transport: bool) -> None:
     """Wrap MiniStack's noting of where a request comes from: the loopback address stands for AWS's TLS endpoints.
 
     So `aws:SecureTransport`
     (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html) is true.
     """
-
-    def note(source_ip: str, _secure_transport: bool) -> None:
-        original(source_ip, True)
-
-    return note
+    original(source_ip, True)
 
 
-def denial_answer(original: Callable[..., HttpAnswer]) -> Callable[..., HttpAnswer]:
+def denial_answer(
+    original: Callable[..., HttpAnswer], service: str, action: str, principal_arn: str, request_id: str, **details: Any
+) -> HttpAnswer:
     """Wrap MiniStack's answer to a denied call: AWS names the resource in its message."""
-
-    def answered(service: str, action: str, principal_arn: str, request_id: str, **details: Any) -> HttpAnswer:
-        worded = any(details.get(name) for name in ("message", "error_code", "resource_policy_arn"))
-        if not worded and service not in ("ssm", "logs"):
-            resource = details.get("resource_arn", "*")
-            shown = f'"{resource}"' if service == "s3" else resource
-            denied = details.get("explicit_deny", False)
-            details["message"] = iam_actions.identity_denial_message(action, principal_arn, shown, denied)
-        return original(service, action, principal_arn, request_id, **details)
-
-    return answered
+    worded = any(details.get(name) for name in ("message", "error_code", "resource_policy_arn"))
+    if not worded and service not in ("ssm", "logs"):
+        resource = details.get("resource_arn", "*")
+        shown = f'"{resource}"' if service == "s3" else resource
+        denied = details.get("explicit_deny", False)
+        details["message"] = iam_actions.identity_denial_message(action, principal_arn, shown, denied)
+    return original(service, action, principal_arn, request_id, **details)
 
 
-def authorizing(service: str, handler: Handler) -> Handler:
+async def authorize(
+    service: str, handler: Handler, method: str, path: str, headers: dict[str, str], body: bytes, query_params: Any
+) -> HttpAnswer:
     """Wrap a service's handler: it is reached only when every further check of the call is passed."""
-    further = FURTHER_CHECKS[service]
-
-    async def handle(
-        method: str, path: str, headers: dict[str, str], body: bytes, query_params: dict[str, Any]
-    ) -> HttpAnswer:
-        named = iam_actions.extract_iam_action(service, method, path, headers, body, query_params) or ":"
-        action = named.split(":", 1)[1]
-        key = router.extract_access_key_id(headers, query_params)
-        region = get_region()
-        for check in further(action, read_json(body), region, get_account_id()):
-            denied = iam_evaluator.enforce(
-                key, check.action, service, region, resource_arn=check.resource, service_context=check.keys
+    named = iam_actions.extract_iam_action(service, method, path, headers, body, query_params) or ":"
+    key, region = router.extract_access_key_id(headers, query_params), get_region()
+    for check in FURTHER_CHECKS[service](named.split(":", 1)[1], read_json(body), region, get_account_id()):
+        denied = iam_evaluator.enforce(
+            key, check.action, service, region, resource_arn=check.resource, service_context=check.keys
+        )
+        if denied is not None:
+            answer: HttpAnswer = iam_actions.access_denied_response(
+                service,
+                check.action,
+                denied.principal_arn,
+                str(uuid.uuid4()),
+                headers=headers,
+                resource_arn=check.resource,
+                explicit_deny=denied.decision == "Deny",
             )
-            if denied is not None:
-                answer: HttpAnswer = iam_actions.access_denied_response(
-                    service,
-                    check.action,
-                    denied.principal_arn,
-                    str(uuid.uuid4()),
-                    headers=headers,
-                    resource_arn=check.resource,
-                    explicit_deny=denied.decision == "Deny",
-                )
-                return answer
-        return await handler(method, path, headers, body, query_params)
-
-    return handle
+            return answer
+    return await handler(method, path, headers, body, query_params)

@@ -34,21 +34,9 @@ from ministack.services.stepfunctions import _ExecutionError
 from local_aws.emulator.aws_behaviour import ecs_api, permissions
 from local_aws.emulator.aws_behaviour.states_scope import Scope
 
-RUN_TASK_FIELDS = frozenset(
-    {
-        "CapacityProviderStrategy",
-        "Cluster",
-        "EnableExecuteCommand",
-        "Group",
-        "LaunchType",
-        "NetworkConfiguration",
-        "Overrides",
-        "PlacementConstraints",
-        "PlacementStrategy",
-        "PlatformVersion",
-        "PropagateTags",
-        "TaskDefinition",
-    }
+RUN_TASK_FIELDS = (
+    *("CapacityProviderStrategy", "Cluster", "EnableExecuteCommand", "Group", "LaunchType", "NetworkConfiguration"),
+    *("Overrides", "PlacementConstraints", "PlacementStrategy", "PlatformVersion", "PropagateTags", "TaskDefinition"),
 )
 """The parameters of the optimized `ecs:runTask`; `StartedBy` and `Tags` are not among them."""
 RUN_TASK = "arn:aws:states:::ecs:runTask.sync"

@@ -92,30 +92,22 @@ def check_machine(machine_arn: str, machine: dict[str, Any]) -> None:
         )
 
 
-def creating(original: Call) -> Call:
+def create(original: Call, request: Request) -> Answer:
     """Wrap CreateStateMachine: definition and role are checked."""
-
-    def create(request: Request) -> Answer:
-        check_machine(f"arn:aws:states:{get_region()}:{get_account_id()}:stateMachine:{request.get('name')}", request)
-        answer = original(request)
-        _keep_tracing(json.loads(answer[2]).get("stateMachineArn"), request)
-        return answer
-
-    return create
+    check_machine(f"arn:aws:states:{get_region()}:{get_account_id()}:stateMachine:{request.get('name')}", request)
+    answer = original(request)
+    _keep_tracing(json.loads(answer[2]).get("stateMachineArn"), request)
+    return answer
 
 
-def updating(original: Call) -> Call:
+def update(original: Call, request: Request) -> Answer:
     """Wrap UpdateStateMachine: definition and role are checked, those that stay too."""
-
-    def update(request: Request) -> Answer:
-        arn = request.get("stateMachineArn", "")
-        if arn in states._state_machines:
-            check_machine(arn, {**states._state_machines[arn], **request})
-        answer = original(request)
-        _keep_tracing(arn, request)
-        return answer
-
-    return update
+    arn = request.get("stateMachineArn", "")
+    if arn in states._state_machines:
+        check_machine(arn, {**states._state_machines[arn], **request})
+    answer = original(request)
+    _keep_tracing(arn, request)
+    return answer
 
 
 def _keep_tracing(arn: str | None, request: Request) -> None:
@@ -123,69 +115,57 @@ def _keep_tracing(arn: str | None, request: Request) -> None:
         states._state_machines[arn]["tracingConfiguration"] = request["tracingConfiguration"]
 
 
-def deleting(executions: Executions, original: Call) -> Call:
+def delete(executions: Executions, original: Call, request: Request) -> Answer:
     """Wrap DeleteStateMachine: active executions are ended. Deleting what is not there succeeds."""
-
-    def delete(request: Request) -> Answer:
-        arn = request.get("stateMachineArn", "")
-        if arn not in states._state_machines:
-            return succeed({})
-        executions.stop_all_of(arn)
-        return original(request)
-
-    return delete
+    arn = request.get("stateMachineArn", "")
+    if arn not in states._state_machines:
+        return succeed({})
+    executions.stop_all_of(arn)
+    return original(request)
 
 
-def starting(original: Call) -> Call:
+def start(original: Call, request: Request) -> Answer:
     """Wrap StartExecution: the same name and input again is the same execution while it is active."""
-
-    def start(request: Request) -> Answer:
-        given = request.get("input", "{}")
-        if len(given.encode()) > MAXIMUM_PAYLOAD_BYTES:
-            raise Refused("InvalidExecutionInput", "The input is larger than 262144 bytes")
-        _parse(given, "InvalidExecutionInput", "Invalid State Machine Execution Input")
-        machine = request.get("stateMachineArn", "").rsplit(":", 1)[-1]
-        arn = f"arn:aws:states:{get_region()}:{get_account_id()}:execution:{machine}:{request.get('name')}"
-        found = states._executions.get(arn)
-        if found is not None and found["status"] == "RUNNING" and found["input"] == given:
-            return succeed({"executionArn": arn, "startDate": found["startDate"]})
-        answer = original(request)
-        if answer[0] == 200:
-            keep_machine(states._executions[json.loads(answer[2])["executionArn"]])
-        return answer
-
-    return start
+    given = request.get("input", "{}")
+    if len(given.encode()) > MAXIMUM_PAYLOAD_BYTES:
+        raise Refused("InvalidExecutionInput", "The input is larger than 262144 bytes")
+    _parse(given, "InvalidExecutionInput", "Invalid State Machine Execution Input")
+    machine = request.get("stateMachineArn", "").rsplit(":", 1)[-1]
+    arn = f"arn:aws:states:{get_region()}:{get_account_id()}:execution:{machine}:{request.get('name')}"
+    found = states._executions.get(arn)
+    if found is not None and found["status"] == "RUNNING" and found["input"] == given:
+        return succeed({"executionArn": arn, "startDate": found["startDate"]})
+    answer = original(request)
+    if answer[0] == 200:
+        keep_machine(states._executions[json.loads(answer[2])["executionArn"]])
+    return answer
 
 
-def describing(original: Call) -> Call:
+def describe(original: Call, request: Request) -> Answer:
     """Wrap DescribeExecution: it tells how often the execution was redriven."""
-
-    def describe(request: Request) -> Answer:
-        count = states._executions.get(request.get("executionArn"), {}).get("redriveCount", 0)
-        return amended(original(request), lambda document: {**document, "redriveCount": count})
-
-    return describe
+    count = states._executions.get(request.get("executionArn"), {}).get("redriveCount", 0)
+    return amended(original(request), lambda document: {**document, "redriveCount": count})
 
 
-def describing_for_execution(original: Call) -> Call:
+def describe_for_execution(original: Call, request: Request) -> Answer:
     """Wrap DescribeStateMachineForExecution: it tells what the execution was started with."""
-
-    def describe(request: Request) -> Answer:
-        started_with = states._executions.get(request.get("executionArn"), {}).get("startedWith", {})
-        return amended(original(request), lambda document: {**document, **started_with})
-
-    return describe
+    started_with = states._executions.get(request.get("executionArn"), {}).get("startedWith", {})
+    return amended(original(request), lambda document: {**document, **started_with})
 
 
-def redriving(executions: Executions, handler: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+async def redrive(
+    executions: Executions,
+    handler: Callable[..., Awaitable[Any]],
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    body: bytes,
+    query_params: dict[str, Any],
+) -> Any:
     """Wrap MiniStack's Step Functions, which do not know RedriveExecution."""
-
-    async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query_params: dict[str, Any]) -> Any:
-        if headers.get("x-amz-target", "").endswith(".RedriveExecution"):
-            return states._finalize_response(answering(executions.redrive)(json.loads(body)))
-        return await handler(method, path, headers, body, query_params)
-
-    return handle
+    if headers.get("x-amz-target", "").endswith(".RedriveExecution"):
+        return states._finalize_response(answering(executions.redrive)(json.loads(body)))
+    return await handler(method, path, headers, body, query_params)
 
 
 def _parse(text: str, code: str = "InvalidDefinition", message: str = "Invalid State Machine Definition") -> Any:

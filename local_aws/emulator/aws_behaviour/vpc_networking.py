@@ -54,43 +54,35 @@ def _made(answer: tuple[int, dict[str, str], bytes]) -> list[str]:
 # --- endpoints -------------------------------------------------------------------------------------------------------
 
 
-def creating_endpoint(original: Call) -> Call:
+def create_endpoint(original: Call, parameters: Parameters) -> Any:
     """Wrap MiniStack's CreateVpcEndpoint."""
-
-    def create(parameters: Parameters) -> Any:
-        answer = original(parameters)
-        for made in _made(answer):
-            record = ec2._vpc_endpoints[made]
-            interface = record["VpcEndpointType"] == "Interface"
-            record["SecurityGroupIds"] = ec2._parse_member_list(parameters, "SecurityGroupId")
-            record["PrivateDnsEnabled"] = interface and ec2._p(parameters, "PrivateDnsEnabled").lower() != "false"
-            record["PolicyDocument"] = ec2._p(parameters, "PolicyDocument") or DEFAULT_ENDPOINT_POLICY
-            answer = ec2._xml(200, "CreateVpcEndpointResponse", f"<vpcEndpoint>{endpoint_xml(record)}</vpcEndpoint>")
-        return answer
-
-    return create
+    answer = original(parameters)
+    for made in _made(answer):
+        record = ec2._vpc_endpoints[made]
+        interface = record["VpcEndpointType"] == "Interface"
+        record["SecurityGroupIds"] = ec2._parse_member_list(parameters, "SecurityGroupId")
+        record["PrivateDnsEnabled"] = interface and ec2._p(parameters, "PrivateDnsEnabled").lower() != "false"
+        record["PolicyDocument"] = ec2._p(parameters, "PolicyDocument") or DEFAULT_ENDPOINT_POLICY
+        answer = ec2._xml(200, "CreateVpcEndpointResponse", f"<vpcEndpoint>{endpoint_xml(record)}</vpcEndpoint>")
+    return answer
 
 
-def modifying_endpoint(original: Call) -> Call:
+def modify_endpoint(original: Call, parameters: Parameters) -> Any:
     """Wrap MiniStack's ModifyVpcEndpoint."""
-
-    def modify(parameters: Parameters) -> Any:
-        answer = original(parameters)
-        record = ec2._vpc_endpoints.get(ec2._p(parameters, "VpcEndpointId"))
-        if record is None:
-            return answer
-        removed = ec2._parse_member_list(parameters, "RemoveSecurityGroupId")
-        added = ec2._parse_member_list(parameters, "AddSecurityGroupId")
-        kept = [group for group in record["SecurityGroupIds"] if group not in (*removed, *added)]
-        record["SecurityGroupIds"] = [*kept, *added]
-        private_dns = ec2._p(parameters, "PrivateDnsEnabled")
-        if private_dns:
-            record["PrivateDnsEnabled"] = private_dns.lower() == "true"
-        if ec2._p(parameters, "ResetPolicy").lower() == "true":
-            record["PolicyDocument"] = DEFAULT_ENDPOINT_POLICY
+    answer = original(parameters)
+    record = ec2._vpc_endpoints.get(ec2._p(parameters, "VpcEndpointId"))
+    if record is None:
         return answer
-
-    return modify
+    removed = ec2._parse_member_list(parameters, "RemoveSecurityGroupId")
+    added = ec2._parse_member_list(parameters, "AddSecurityGroupId")
+    kept = [group for group in record["SecurityGroupIds"] if group not in (*removed, *added)]
+    record["SecurityGroupIds"] = [*kept, *added]
+    private_dns = ec2._p(parameters, "PrivateDnsEnabled")
+    if private_dns:
+        record["PrivateDnsEnabled"] = private_dns.lower() == "true"
+    if ec2._p(parameters, "ResetPolicy").lower() == "true":
+        record["PolicyDocument"] = DEFAULT_ENDPOINT_POLICY
+    return answer
 
 
 def describe_endpoints(parameters: Parameters) -> Any:
@@ -144,53 +136,41 @@ def endpoint_xml(record: Record) -> str:
 # --- subnets ---------------------------------------------------------------------------------------------------------
 
 
-def creating_subnet(original: Call) -> Call:
+def create_subnet(original: Call, parameters: Parameters) -> Any:
     """Wrap MiniStack's CreateSubnet: IPv6 addresses are kept."""
-
-    def create(parameters: Parameters) -> Any:
-        before = set(ec2._subnets)
-        answer = original(parameters)
-        block = ec2._p(parameters, "Ipv6CidrBlock")
-        if not block:
-            return answer
-        (made,) = set(ec2._subnets) - before
-        ec2._subnets[made]["Ipv6CidrBlock"] = block
-        return ec2._xml(200, "CreateSubnetResponse", ec2._subnet_fields_xml(ec2._subnets[made], tag="subnet"))
-
-    return create
-
-
-def modifying_subnet(original: Call) -> Call:
-    """Wrap MiniStack's ModifySubnetAttribute: whether network interfaces get IPv6 addresses is kept."""
-
-    def modify(parameters: Parameters) -> Any:
-        answer = original(parameters)
-        subnet, assign = ec2._p(parameters, "SubnetId"), ec2._p(parameters, "AssignIpv6AddressOnCreation.Value")
-        if assign and subnet in ec2._subnets:
-            ec2._subnets[subnet]["AssignIpv6AddressOnCreation"] = assign.lower()
+    before = set(ec2._subnets)
+    answer = original(parameters)
+    block = ec2._p(parameters, "Ipv6CidrBlock")
+    if not block:
         return answer
+    (made,) = set(ec2._subnets) - before
+    ec2._subnets[made]["Ipv6CidrBlock"] = block
+    return ec2._xml(200, "CreateSubnetResponse", ec2._subnet_fields_xml(ec2._subnets[made], tag="subnet"))
 
-    return modify
+
+def modify_subnet(original: Call, parameters: Parameters) -> Any:
+    """Wrap MiniStack's ModifySubnetAttribute: whether network interfaces get IPv6 addresses is kept."""
+    answer = original(parameters)
+    subnet, assign = ec2._p(parameters, "SubnetId"), ec2._p(parameters, "AssignIpv6AddressOnCreation.Value")
+    if assign and subnet in ec2._subnets:
+        ec2._subnets[subnet]["AssignIpv6AddressOnCreation"] = assign.lower()
+    return answer
 
 
-def subnet_xml(original: Callable[..., str]) -> Callable[..., str]:
+def subnet_xml(original: Callable[..., str], subnet: Record, tag: str = "item") -> str:
     """Wrap MiniStack's description of a subnet: with IPv6."""
-
-    def described(subnet: Record, tag: str = "item") -> str:
-        text = original(subnet, tag=tag)
-        assign = subnet.get("AssignIpv6AddressOnCreation", "false")
-        text = text.replace("<assignIpv6AddressOnCreation>false<", f"<assignIpv6AddressOnCreation>{assign}<")
-        if "Ipv6CidrBlock" not in subnet:
-            return text
-        association = {
-            "ipv6CidrBlock": subnet["Ipv6CidrBlock"],
-            "associationId": _derived("subnet-cidr-assoc-", subnet["SubnetId"], 17),
-            "ipv6CidrBlockState": {"state": "associated"},
-        }
-        added = to_xml({"ipv6CidrBlockAssociationSet": [association]})
-        return f"{text.removesuffix(f'</{tag}>')}{added}</{tag}>"
-
-    return described
+    text = original(subnet, tag=tag)
+    assign = subnet.get("AssignIpv6AddressOnCreation", "false")
+    text = text.replace("<assignIpv6AddressOnCreation>false<", f"<assignIpv6AddressOnCreation>{assign}<")
+    if "Ipv6CidrBlock" not in subnet:
+        return text
+    association = {
+        "ipv6CidrBlock": subnet["Ipv6CidrBlock"],
+        "associationId": _derived("subnet-cidr-assoc-", subnet["SubnetId"], 17),
+        "ipv6CidrBlockState": {"state": "associated"},
+    }
+    added = to_xml({"ipv6CidrBlockAssociationSet": [association]})
+    return f"{text.removesuffix(f'</{tag}>')}{added}</{tag}>"
 
 
 # --- availability zones ----------------------------------------------------------------------------------------------
@@ -230,36 +210,28 @@ _ZONE_FILTERS = {
 # --- NAT gateways ----------------------------------------------------------------------------------------------------
 
 
-def creating_nat_gateway(original: Call) -> Call:
+def create_nat_gateway(original: Call, parameters: Parameters) -> Any:
     """Wrap MiniStack's CreateNatGateway: a public one fails where the VPC has no internet gateway."""
-
-    def create(parameters: Parameters) -> Any:
-        answer = original(parameters)
-        for made in _made(answer):
-            record = ec2._nat_gateways[made]
-            attached = {each["VpcId"] for gateway in ec2._internet_gateways.values() for each in gateway["Attachments"]}
-            if record["ConnectivityType"] == "public" and record["VpcId"] not in attached:
-                record["State"] = "failed"
-                record["FailureCode"] = "Gateway.NotAttached"
-                record["FailureMessage"] = f"Network {record['VpcId']} has no Internet gateway attached"
-            answer = ec2._xml(200, "CreateNatGatewayResponse", f"<natGateway>{nat_gateway_xml(record)}</natGateway>")
-        return answer
-
-    return create
+    answer = original(parameters)
+    for made in _made(answer):
+        record = ec2._nat_gateways[made]
+        attached = {each["VpcId"] for gateway in ec2._internet_gateways.values() for each in gateway["Attachments"]}
+        if record["ConnectivityType"] == "public" and record["VpcId"] not in attached:
+            record["State"] = "failed"
+            record["FailureCode"] = "Gateway.NotAttached"
+            record["FailureMessage"] = f"Network {record['VpcId']} has no Internet gateway attached"
+        answer = ec2._xml(200, "CreateNatGatewayResponse", f"<natGateway>{nat_gateway_xml(record)}</natGateway>")
+    return answer
 
 
-def describing_nat_gateways(original: Call) -> Call:
+def describe_nat_gateways(original: Call, parameters: Parameters) -> Any:
     """Wrap MiniStack's DescribeNatGateways: an id that does not exist is an error, addresses are filled in."""
-
-    def describe(parameters: Parameters) -> Any:
-        for each in ec2._parse_member_list(parameters, "NatGatewayId"):
-            if each not in ec2._nat_gateways:
-                return ec2._error("NatGatewayNotFound", f"The Nat Gateway {each} was not found", 400)
-        found = [ec2._nat_gateways[each] for each in _made(original(parameters))]
-        items = "".join(f"<item>{nat_gateway_xml(each)}</item>" for each in found)
-        return ec2._xml(200, "DescribeNatGatewaysResponse", f"<natGatewaySet>{items}</natGatewaySet>")
-
-    return describe
+    for each in ec2._parse_member_list(parameters, "NatGatewayId"):
+        if each not in ec2._nat_gateways:
+            return ec2._error("NatGatewayNotFound", f"The Nat Gateway {each} was not found", 400)
+    found = [ec2._nat_gateways[each] for each in _made(original(parameters))]
+    items = "".join(f"<item>{nat_gateway_xml(each)}</item>" for each in found)
+    return ec2._xml(200, "DescribeNatGatewaysResponse", f"<natGatewaySet>{items}</natGatewaySet>")
 
 
 def nat_gateway_xml(record: Record) -> str:
