@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import logging
 import urllib.parse
@@ -15,7 +16,6 @@ from ministack.core import iam_actions, iam_evaluator, lambda_runtime, router
 
 from local_aws.emulator.aws_behaviour.ecs_api import injected_failures, vcpu_quota
 from local_aws.emulator.aws_behaviour.ecs_tasks import TaskLives
-from local_aws.emulator.aws_behaviour.lambda_functions import Environment
 from local_aws.emulator.aws_behaviour.request_authorization import Handler, HttpAnswer
 from local_aws.emulator.errors import EmulatorError
 from local_aws.emulator.faults import Call, Effect, FaultPlans, parse_rules
@@ -46,31 +46,33 @@ class FaultInjector:
 
     # --- around a service ----------------------------------------------------------------------------------------
 
-    def around(self, service: str, handler: Handler) -> Handler:
+    async def handle(
+        self,
+        service: str,
+        handler: Handler,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: bytes,
+        query_params: dict[str, Any],
+    ) -> HttpAnswer:
         """Wrap a service's handler."""
-
-        async def handle(
-            method: str, path: str, headers: dict[str, str], body: bytes, query_params: dict[str, Any]
-        ) -> HttpAnswer:
-            if self._plans.empty:
-                return await handler(method, path, headers, body, query_params)
-            named = iam_actions.extract_iam_action(service, method, path, headers, body, query_params) or ":"
-            call = Call(
-                service=service,
-                operation=named.split(":", 1)[1],
-                caller=iam_evaluator.request_caller_arn(headers, query_params),
-                request=f"{path} {body.decode('utf-8', errors='replace')}",
-                access_key_id=router.extract_access_key_id(headers, query_params) or "",
-            )
-            effect = self._plans.decide(call)
-            if effect is None:
-                return await handler(method, path, headers, body, query_params)
-            logger.info("%s %s by %s: %s", service, call.operation, call.caller, effect.kind)
-            return await self._affected(
-                effect, call, headers, lambda: handler(method, path, headers, body, query_params)
-            )
-
-        return handle
+        proceed = functools.partial(handler, method, path, headers, body, query_params)
+        if self._plans.empty:
+            return await proceed()
+        named = iam_actions.extract_iam_action(service, method, path, headers, body, query_params) or ":"
+        call = Call(
+            service=service,
+            operation=named.split(":", 1)[1],
+            caller=iam_evaluator.request_caller_arn(headers, query_params),
+            request=f"{path} {body.decode('utf-8', errors='replace')}",
+            access_key_id=router.extract_access_key_id(headers, query_params) or "",
+        )
+        effect = self._plans.decide(call)
+        if effect is None:
+            return await proceed()
+        logger.info("%s %s by %s: %s", service, call.operation, call.caller, effect.kind)
+        return await self._affected(effect, call, headers, proceed)
 
     async def _affected(
         self, effect: Effect, call: Call, headers: dict[str, str], proceed: Callable[[], Awaitable[HttpAnswer]]
@@ -101,8 +103,7 @@ class FaultInjector:
             return
         for environments in list(lambda_runtime._workers.values()):
             for environment in list(environments):
-                if isinstance(environment, Environment) and environment.kill_caller(call.access_key_id):
-                    return
+                environment.kill_caller(call.access_key_id)
 
     async def _interrupt(self, call: Call) -> None:
         """Interrupt the ECS task that a call comes from, and wait for its end: it hears of nothing else."""
@@ -111,21 +112,17 @@ class FaultInjector:
 
     # --- around the application ----------------------------------------------------------------------------------
 
-    def application(self, inner: Application) -> Application:
+    async def serve(self, inner: Application, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Wrap MiniStack's application: rules are taken here, and dropped calls end here."""
-
-        async def serve(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-            if scope["type"] == "http" and scope["path"] == PATH:
-                await self._control(scope, receive, send)
-                return
-            try:
-                await inner(scope, receive, send)
-            except ConnectionDropped:
-                # An answer that promises more than it brings is one whose connection broke.
-                start = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1048576")]}
-                await send(start)
-
-        return serve
+        if scope["type"] == "http" and scope["path"] == PATH:
+            await self._control(scope, receive, send)
+            return
+        try:
+            await inner(scope, receive, send)
+        except ConnectionDropped:
+            # An answer that promises more than it brings is one whose connection broke.
+            start = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1048576")]}
+            await send(start)
 
     async def _control(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         name = urllib.parse.parse_qs(scope["query_string"].decode()).get("set", [""])[0]
@@ -160,9 +157,8 @@ def error_answer(effect: Effect, call: Call, headers: dict[str, str]) -> HttpAns
 
 
 async def _body(receive: Receive) -> bytes:
-    parts = []
-    while True:
+    body, more = b"", True
+    while more:
         message = await receive()
-        parts.append(message.get("body", b""))
-        if not message.get("more_body"):
-            return b"".join(parts)
+        body, more = body + message.get("body", b""), message.get("more_body", False)
+    return body

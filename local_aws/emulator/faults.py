@@ -105,14 +105,7 @@ _EFFECTS: Mapping[str, Mapping[str, _Field]] = {
 
 @dataclass(frozen=True)
 class Effect:
-    """What happens to a call.
-
-    Attributes:
-        kind: one of the effects above.
-        value: an error's code, seconds, `before` or `after`, `failures[]`, or vCPUs.
-        message: of an error.
-        status: HTTP status of an error.
-    """
+    """What happens to a call; `value` is an error's code, seconds, `before` or `after`, `failures[]`, or vCPUs."""
 
     kind: str
     value: Any
@@ -132,15 +125,7 @@ class FaultRule:
 
 @dataclass(frozen=True)
 class Call:
-    """A call as it arrives.
-
-    Attributes:
-        service: which service it is for.
-        operation: which operation.
-        caller: the ARN of who calls.
-        request: path and body.
-        access_key_id: whose credentials signed it.
-    """
+    """A call as it arrives; `caller` is an ARN, `request` the path and the body."""
 
     service: str
     operation: str
@@ -150,11 +135,7 @@ class Call:
 
 
 def parse_rules(document: Any) -> tuple[FaultRule, ...]:
-    """Rules from JSON: a list of rules, or an object whose `rules` is one.
-
-    Raises:
-        BadFaultRule: one of them is not understood.
-    """
+    """Rules from JSON: a list of rules, or an object whose `rules` is one; else `BadFaultRule`."""
     rules = document.get("rules", []) if isinstance(document, Mapping) else document
     if not isinstance(rules, list):
         raise BadFaultRule(0, "the rules have to be a list")

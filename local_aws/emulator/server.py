@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import errno
+import functools
 import json
 import logging
 import os
@@ -108,8 +109,8 @@ def assemble(port: int, folder: Path, docker_socket: str) -> tuple[ContainerRunt
     lives = install(runtime, children, folder, os.environ.get(LEFT_OUT, ""))
     faults = FaultInjector(lives)
     for service, handler in list(ministack.SERVICE_HANDLERS.items()):
-        ministack.SERVICE_HANDLERS[service] = faults.around(service, handler)
-    return runtime, lives, faults.application(ministack.app)
+        ministack.SERVICE_HANDLERS[service] = functools.partial(faults.handle, service, handler)
+    return runtime, lives, functools.partial(faults.serve, ministack.app)
 
 
 def _configuration(listener: socket.socket) -> Config:

@@ -279,12 +279,7 @@ def _is_in(task: dict[str, Any], cluster: str) -> bool:
 
 
 def stop_task(stop: Callable[[dict[str, Any], str, str], None], request: Request) -> Answer:
-    """The StopTask call: it returns the task, still `RUNNING`, with `STOPPED` desired.
-
-    Args:
-        stop: asks a task to stop; gets its record, the reason and the stop code.
-        request: what was asked.
-    """
+    """The StopTask call, done by `stop`: it returns the task, still `RUNNING`, with `STOPPED` desired."""
     task = find_task(request.get("task", ""), require_cluster(request))
     if task is None:
         raise _invalid("The referenced task was not found.")

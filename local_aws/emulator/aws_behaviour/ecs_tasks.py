@@ -117,15 +117,7 @@ class TaskLives:
 
 
 class TaskLife:
-    """One task.
-
-    Args:
-        task: MiniStack's record of it; what DescribeTasks returns.
-        definition: its task definition.
-        overrides: RunTask's `containerOverrides`.
-        runtime: runs its containers.
-        region: where it runs.
-    """
+    """One task: MiniStack's record (what DescribeTasks returns), its definition, RunTask's `containerOverrides`."""
 
     def __init__(
         self,

@@ -49,12 +49,7 @@ class LogStream:
 
 @dataclass(frozen=True)
 class ExecutionRole:
-    """A task's execution role; every method that can fail raises `StartFailure`.
-
-    Attributes:
-        arn: of the role.
-        task_id: the ECS task's id, which names the role's session.
-    """
+    """A task's execution role; every method that can fail raises `StartFailure`. The task's id names its session."""
 
     arn: str
     task_id: str
@@ -110,12 +105,7 @@ class ExecutionRole:
         }
 
     def open_log_stream(self, container: dict[str, Any], region: str) -> LogStream | None:
-        """Create the log stream of a container; None where it does not log to CloudWatch Logs.
-
-        Args:
-            container: its definition.
-            region: the task's.
-        """
+        """Create the log stream of a container; None where it does not log to CloudWatch Logs."""
         configuration = container.get("logConfiguration") or {}
         if configuration.get("logDriver") != "awslogs":
             return None

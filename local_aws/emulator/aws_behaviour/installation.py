@@ -47,20 +47,7 @@ Wrap = Callable[..., object]
 
 
 def install(runtime: ContainerRuntime, children: Children, folder: Path, left_out: str = "") -> TaskLives:
-    """Correct MiniStack in this process.
-
-    Args:
-        runtime: runs the containers of ECS tasks.
-        children: starts the processes of functions.
-        folder: the emulator's own.
-        left_out: the names of the corrections to leave out, with commas between them.
-
-    Returns:
-        The lives of the ECS tasks, to be ended with the emulator.
-
-    Raises:
-        EmulatorError: another version is installed, a name to replace is not there, or none is to be left out.
-    """
+    """Correct MiniStack in this process, but for the corrections in `left_out`; returns the lives of ECS tasks."""
     require_known_ministack()
     lives = TaskLives(runtime)
     for patch in patches_of(every_correction(lives, children, folder), left_out):

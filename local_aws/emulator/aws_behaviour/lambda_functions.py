@@ -119,13 +119,11 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]
             }
         )
 
-    def kill_caller(self, access_key_id: str) -> bool:
-        """Kill its process if these credentials are its own; answers whether they are."""
+    def kill_caller(self, access_key_id: str) -> None:
+        """Kill its process if these credentials are its own."""
         session, process = self._session, self._proc
-        if session is None or process is None or session.access_key_id != access_key_id:
-            return False
-        signal_group(process, signal.SIGKILL)
-        return True
+        if session is not None and process is not None and session.access_key_id == access_key_id:
+            signal_group(process, signal.SIGKILL)
 
     def _variables(self, code: Path, version: str, stream: str, session: permissions.RoleSession) -> dict[str, str]:
         own = self.config.get("Environment", {}).get("Variables", {})

@@ -98,12 +98,7 @@ class Correction:
 
 
 def patches_of(corrections: Iterable[Correction], left_out: str = "") -> list[Patch]:
-    """The patches to apply, in order, without those of corrections that are left out.
-
-    Args:
-        corrections: all there are.
-        left_out: names, with commas between them; `UnknownCorrection` is raised where there is none of a name.
-    """
+    """The patches to apply, in order, but for the corrections that `left_out` names, with commas between them."""
     made = list(corrections)
     names = {name.strip() for name in left_out.split(",")} - {""}
     unknown = sorted(names - {each.name for each in made})

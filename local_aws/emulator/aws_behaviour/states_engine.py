@@ -121,13 +121,7 @@ class Executions:
             self.finish(execution, "TIMED_OUT", error="States.Timeout")
 
     def finish(self, execution: Execution, status: str, **end: str | None) -> None:
-        """End an active execution: status, history, event; everything in it is cancelled.
-
-        Args:
-            execution: MiniStack's record of it.
-            status: a terminal one.
-            end: its `output`, or `error` and `cause`.
-        """
+        """End an active execution with its `output`, or `error` and `cause`; everything in it is cancelled."""
         with self._lock:
             if execution["status"] != "RUNNING":
                 return
@@ -191,10 +185,6 @@ class Executions:
 
         Where the states are the execution's own, and not those of a branch or an item, a redrive continues from the
         one they came to.
-
-        Raises:
-            _ExecutionError: one of them failed, and none caught it.
-            Cancelled: the scope is over.
         """
         name: str | None = start
         while name is not None:

@@ -47,13 +47,7 @@ _LAMBDA_SECONDS = 910
 
 
 class ErrorNames(NamedTuple):
-    """How an optimized integration names the errors of its service.
-
-    Attributes:
-        prefix: before the exception's name.
-        base: the exception that stands for one the service's model does not declare.
-        display: the service's name in causes.
-    """
+    """How an integration names errors: prefix, exception for codes that are not declared, service in causes."""
 
     prefix: str
     base: str
@@ -88,12 +82,7 @@ class TaskCall:
     note: Callable[..., None]
 
     def sleep(self, seconds: float) -> None:
-        """Wait.
-
-        Raises:
-            Cancelled: the scope is over.
-            _ExecutionError: the state has run for its `TimeoutSeconds`.
-        """
+        """Wait; ends with `Cancelled` or, after the `TimeoutSeconds` of the state, with `States.Timeout`."""
         if self.deadline is not None and time.monotonic() >= self.deadline:
             raise _ExecutionError("States.Timeout", "")
         self.scope.sleep(seconds)
@@ -114,11 +103,7 @@ def warm_up() -> None:
 
 
 def to_api(value: Any, shape: Shape, path: str = "") -> Any:
-    """Arguments as the service's API names them.
-
-    Raises:
-        _ExecutionError: `States.Runtime`, a field that the operation does not have.
-    """
+    """Arguments as the API names them; a field that the operation does not have fails with `States.Runtime`."""
     if shape.type_name == "structure" and isinstance(value, Mapping):
         members = {pascal(name): name for name in shape.members}  # type: ignore[attr-defined]
         unknown = [key for key in value if key not in members]
@@ -185,12 +170,7 @@ class Integrations:
         self._sessions: dict[str, permissions.RoleSession] = {}
 
     def call(self, call: TaskCall) -> Any:
-        """Make the call of a Task state.
-
-        Raises:
-            _ExecutionError: the service refused or was not reached; the state timed out; the resource is not supported.
-            Cancelled: the scope is over.
-        """
+        """Make the call of a Task state; every failure is an `_ExecutionError`."""
         if call.resource == RUN_TASK:
             return self._run_task(call)
         if call.resource == INVOKE:
@@ -292,12 +272,7 @@ def task_failed(task: Mapping[str, Any]) -> bool:
 
 
 def interruptible(call: TaskCall, work: Callable[[], Any]) -> Any:
-    """Do work in a thread, and stop waiting for it when the state ends before.
-
-    Raises:
-        _ExecutionError: what the work raised, or `States.Timeout`.
-        Cancelled: the scope is over.
-    """
+    """Do work in a thread, and stop waiting for it when the state ends before."""
     done: Future[Any] = Future()
 
     def run() -> None:

@@ -60,15 +60,10 @@ def check_definition(definition: dict[str, Any]) -> None:
 
 
 def check_machine(machine_arn: str, machine: dict[str, Any]) -> None:
-    """Check what Step Functions checks when a machine is created or updated.
+    """Refuse what Step Functions refuses of a machine that is created or updated.
 
-    Args:
-        machine_arn: what Step Functions acts for, in the trust policy's `aws:SourceArn`.
-        machine: its `definition`, `roleArn` and `loggingConfiguration`.
-
-    Raises:
-        Refused: the definition is invalid (`InvalidDefinition`), or the role cannot be assumed, or lacks what the
-            managed rule or the log delivery needs (`AccessDeniedException`).
+    The definition has to be valid (`InvalidDefinition`); the role has to be assumable for the machine, and to allow the
+    managed rule and the log delivery (`AccessDeniedException`).
     """
     definition, role = _parse(machine.get("definition", "{}")), machine.get("roleArn", "")
     check_definition(definition)

@@ -34,11 +34,7 @@ class Scope:
             child.cancel()
 
     def sleep(self, seconds: float) -> None:
-        """Wait; with 0 seconds, only check.
-
-        Raises:
-            Cancelled: it is over.
-        """
+        """Wait; with 0 seconds, only check. `Cancelled` is raised where the scope is over."""
         if self._cancelled.wait(seconds):
             raise Cancelled
 

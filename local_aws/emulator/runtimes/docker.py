@@ -158,13 +158,7 @@ class DockerContainer:
 
 
 class DockerRuntime:
-    """Runs containers in a Docker engine on this machine.
-
-    Args:
-        socket_path: of the engine.
-        port: the emulator's, where its registry is.
-        folder: the emulator's own; its name is the label's value.
-    """
+    """Runs containers in a Docker engine on this machine; the name of the emulator's folder is the label's value."""
 
     def __init__(self, socket_path: str, port: int, folder: Path) -> None:
         self._client = docker.DockerClient(
