@@ -194,14 +194,3 @@ def test_a_push_through_an_engine_that_is_gone_says_so(tmp_path: Path, monkeypat
 
     with pytest.raises(EngineUnavailable, match="no engine answers"):
         Engine()
-
-
-def test_auto_takes_an_engine_that_can_build(container_runtime: str) -> None:
-    choice = selection.choose("auto", base_image=docker_images.base_image())
-    assert (choice.runtime, choice.docker_socket) == ("docker", selection.docker_socket())
-
-
-def test_auto_takes_processes_where_the_base_image_cannot_be_had(container_runtime: str) -> None:
-    choice = selection.choose("auto", base_image="localhost:1/no/such:image")
-    assert choice.runtime == "process"
-    assert "the base image localhost:1/no/such:image is not there and cannot be pulled" in choice.reason

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
@@ -33,95 +34,66 @@ def end_pass(output: Any) -> dict[str, Any]:
     return {"Type": "Pass", "Output": output, "End": True}
 
 
-# --- limits ----------------------------------------------------------------------------------------------------------
+def branch(**states: dict[str, Any]) -> dict[str, Any]:
+    """A branch that starts with its first state."""
+    return {"StartAt": next(iter(states)), "States": states}
 
 
-def test_a_time_limit_ends_a_waiting_execution(machines: Any, role: str) -> None:
-    states = {"Wait": {"Type": "Wait", "Seconds": 60, "End": True}}
-    end = machines.run(states, "Wait", role, TimeoutSeconds=1)
-    assert (end["status"], end["error"]) == ("TIMED_OUT", "States.Timeout")
-    assert machines.history(end["executionArn"])[-1]["type"] == "ExecutionTimedOut"
-
-
-def test_an_output_over_256_kib_is_not_caught_by_states_all(machines: Any, role: str) -> None:
-    states = {
-        "Both": {
-            "Type": "Parallel",
-            "Branches": [{"StartAt": "Big", "States": {"Big": end_pass({"text": BIG_TEXT})}}],
-            "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Caught"}],
-            "End": True,
+SCOPED = branch(
+    Assign={"Type": "Pass", "Assign": {"x": "a"}, "Next": "Wait"},
+    Wait={"Type": "Wait", "Seconds": 0, "Next": "Show"},
+    Show=end_pass("{% $x & $outer %}"),
+)
+EVERY_FIELD = {
+    "Both": {
+        "Type": "Parallel",
+        "Arguments": {"n": "{% $states.input.n + 1 %}"},
+        "Branches": [branch(A=end_pass("{% $states.input.n %}"))],
+        "Assign": {"kept": "{% $states.result[0] %}"},
+        "Output": {"first": "{% $states.result[0] %}"},
+        "Next": "Each",
+    },
+    "Each": {
+        "Type": "Map",
+        "Items": ["a", "b"],
+        "ItemSelector": {
+            "index": "{% $states.context.Map.Item.Index %}",
+            "value": "{% $states.context.Map.Item.Value %}",
         },
-        "Caught": {"Type": "Succeed"},
-    }
-    end = machines.run(states, "Both", role, {"text": "x" * 200_000})
-    assert (end["status"], end["error"]) == ("FAILED", "States.DataLimitExceeded")
+        "ItemProcessor": branch(Tell=end_pass("{% $string($states.input.index) & $states.input.value %}")),
+        "Output": "{% [$states.input.first, $kept, $states.result] %}",
+        "End": True,
+    },
+}
 
 
-BIG_TEXT = "{% $states.input.text & $states.input.text %}"
-
-
-def test_an_input_over_256_kib_is_refused(machines: Any, role: str) -> None:
-    machine = machines.create({"A": {"Type": "Succeed"}}, "A", role)
-    with refused("InvalidExecutionInput"):
-        machines.start(machine, {"text": "x" * 270_000})
-
-
-# --- variables -------------------------------------------------------------------------------------------------------
-
-
-def test_variables_of_a_branch_stay_inside(machines: Any, role: str) -> None:
-    def branch(name: str) -> dict[str, Any]:
-        states = {
-            "Assign": {"Type": "Pass", "Assign": {"x": name}, "Next": "Wait"},
-            "Wait": {"Type": "Wait", "Seconds": 0, "Next": "Show"},
-            "Show": end_pass("{% $x & $outer %}"),
-        }
-        return {"StartAt": "Assign", "States": states}
-
-    states = {
-        "Outer": {"Type": "Pass", "Assign": {"outer": "!"}, "Next": "Both"},
-        "Both": {"Type": "Parallel", "Branches": [branch("a"), branch("b")], "Next": "After"},
-        "After": end_pass({"seen": "{% $states.input %}", "leaked": "{% $exists($x) %}"}),
-    }
-    assert json.loads(machines.run(states, "Outer", role)["output"]) == {"seen": ["a!", "b!"], "leaked": False}
-
-
-def test_variables_are_assigned_at_once(machines: Any, role: str) -> None:
-    states = {
-        "First": {"Type": "Pass", "Assign": {"a": 1, "b": 2}, "Next": "Swap"},
-        "Swap": {"Type": "Pass", "Assign": {"a": "{% $b %}", "b": "{% $a %}"}, "Next": "Show"},
-        "Show": end_pass("{% [$a, $b] %}"),
-    }
-    assert json.loads(machines.run(states, "First", role)["output"]) == [2, 1]
-
-
-def test_parallel_and_map_states_have_arguments_output_and_assign(machines: Any, role: str) -> None:
-    item = {"index": "{% $states.context.Map.Item.Index %}", "value": "{% $states.context.Map.Item.Value %}"}
-    told = end_pass("{% $string($states.input.index) & $states.input.value %}")
-    states = {
-        "Both": {
-            "Type": "Parallel",
-            "Arguments": {"n": "{% $states.input.n + 1 %}"},
-            "Branches": [{"StartAt": "A", "States": {"A": end_pass("{% $states.input.n %}")}}],
-            "Assign": {"kept": "{% $states.result[0] %}"},
-            "Output": {"first": "{% $states.result[0] %}"},
-            "Next": "Each",
-        },
-        "Each": {
-            "Type": "Map",
-            "Items": ["a", "b"],
-            "ItemSelector": item,
-            "ItemProcessor": {"StartAt": "Tell", "States": {"Tell": told}},
-            "Output": "{% [$states.input.first, $kept, $states.result] %}",
-            "End": True,
-        },
-    }
-    assert json.loads(machines.run(states, "Both", role, {"n": 1})["output"]) == [2, 2, "0a", "1b"]
-
-
-def test_integers_of_16_digits_become_text_in_full(machines: Any, role: str) -> None:
-    states = {"Show": end_pass("{% $string($states.input.n) %}")}
-    assert json.loads(machines.run(states, "Show", role, {"n": 1795486942613374})["output"]) == "1795486942613374"
+@pytest.mark.parametrize(
+    ("states", "output"),
+    [
+        (
+            {
+                "Outer": {"Type": "Pass", "Assign": {"outer": "!"}, "Next": "Both"},
+                "Both": {"Type": "Parallel", "Branches": [SCOPED, SCOPED], "Next": "After"},
+                "After": end_pass({"seen": "{% $states.input %}", "leaked": "{% $exists($x) %}"}),
+            },
+            {"seen": ["a!", "a!"], "leaked": False},
+        ),
+        (
+            {
+                "First": {"Type": "Pass", "Assign": {"a": 1, "b": 2}, "Next": "Swap"},
+                "Swap": {"Type": "Pass", "Assign": {"a": "{% $b %}", "b": "{% $a %}"}, "Next": "Show"},
+                "Show": end_pass("{% [$a, $b] %}"),
+            },
+            [2, 1],
+        ),
+        (EVERY_FIELD, [2, 2, "0a", "1b"]),
+        ({"Show": end_pass("{% $string($states.input.id) %}")}, "1795486942613374"),
+    ],
+    ids=["variables of branches", "simultaneous assignment", "fields of Parallel and Map", "16 digits"],
+)
+def test_states_make_this_output(machines: Any, role: str, states: dict[str, Any], output: Any) -> None:
+    end = machines.run(states, next(iter(states)), role, {"n": 1, "id": 1795486942613374})
+    assert json.loads(end["output"]) == output
 
 
 def test_the_context_names_the_execution_and_its_role(machines: Any, role: str) -> None:
@@ -129,6 +101,12 @@ def test_the_context_names_the_execution_and_its_role(machines: Any, role: str) 
     shown = json.loads(end["output"])
     assert (shown["Id"], shown["RoleArn"], shown["Input"]) == (end["executionArn"], role, {"a": 1})
     assert shown["StartTime"].startswith(end["startDate"].strftime("%Y-%m-%dT%H:%M:%S"))
+
+
+def test_an_input_over_256_kib_is_refused(machines: Any, role: str) -> None:
+    machine = machines.create({"A": {"Type": "Succeed"}}, "A", role)
+    with refused("InvalidExecutionInput"):
+        machines.start(machine, {"text": "x" * 270_000})
 
 
 # --- errors ----------------------------------------------------------------------------------------------------------
@@ -226,18 +204,37 @@ def test_a_field_that_an_operation_does_not_have_is_an_error(aws: Any, machines:
     assert "'Tabel' is not supported" in end["cause"]
 
 
-def test_a_fail_state_fails_with_its_error_and_cause(machines: Any, role: str) -> None:
-    states = {"Fail": {"Type": "Fail", "Error": "E", "Cause": "{% 'because ' & $states.input.why %}"}}
-    end = machines.run(states, "Fail", role, {"why": "of this"})
-    assert (end["status"], end["error"], end["cause"]) == ("FAILED", "E", "because of this")
+CATCH_ALL = [{"ErrorEquals": ["States.ALL"], "Next": "Caught"}]
+TOO_MUCH = branch(Big=end_pass({"text": "{% $states.input.text & $states.input.text %}"}))
 
 
-def test_a_choice_that_nothing_matches_is_an_error(machines: Any, role: str) -> None:
-    states = {
-        "Ask": {"Type": "Choice", "Choices": [{"Condition": "{% false %}", "Next": "A"}]},
-        "A": {"Type": "Succeed"},
-    }
-    assert machines.run(states, "Ask", role)["error"] == "States.NoChoiceMatched"
+@pytest.mark.parametrize(
+    ("state", "ended"),
+    [
+        ({"Type": "Wait", "Seconds": 60, "End": True}, ("TIMED_OUT", "States.Timeout", None)),
+        (
+            {"Type": "Parallel", "Branches": [TOO_MUCH], "Catch": CATCH_ALL, "End": True},
+            ("FAILED", "States.DataLimitExceeded", ANY),
+        ),
+        (
+            {"Type": "Choice", "Choices": [{"Condition": "{% false %}", "Next": "Caught"}]},
+            ("FAILED", "States.NoChoiceMatched", ANY),
+        ),
+        (
+            {"Type": "Fail", "Error": "E", "Cause": "{% 'because ' & $states.input.why %}"},
+            ("FAILED", "E", "because of this"),
+        ),
+    ],
+    ids=["time limit", "output over 256 KiB", "no choice", "Fail"],
+)
+def test_an_execution_that_ends_badly_says_why(
+    machines: Any, role: str, state: dict[str, Any], ended: tuple[str, str, Any]
+) -> None:
+    given = {"why": "of this", "text": "x" * 200_000}
+    end = machines.run({"A": state, "Caught": {"Type": "Succeed"}}, "A", role, given, TimeoutSeconds=2)
+    assert (end["status"], end["error"], end.get("cause")) == ended
+    kind = {"TIMED_OUT": "ExecutionTimedOut", "FAILED": "ExecutionFailed"}[end["status"]]
+    assert machines.history(end["executionArn"])[-1]["type"] == kind
 
 
 # --- executions and machines -----------------------------------------------------------------------------------------
@@ -323,12 +320,6 @@ def test_a_name_again_is_the_same_execution_while_it_runs(machines: Any, role: s
     machines.client.stop_execution(executionArn=first)
 
 
-def test_a_role_that_step_functions_cannot_assume_is_refused(aws: Any, machines: Any) -> None:
-    role = aws.role("machine", "lambda.amazonaws.com")
-    with refused("AccessDeniedException", "authorized to assume the provided role"):
-        machines.create({"A": {"Type": "Succeed"}}, "A", role)
-
-
 def test_logging_needs_the_log_delivery_permissions(aws: Any, machines: Any) -> None:
     """https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html."""
     group = f"arn:aws:logs:{aws.region}:{aws.account}:log-group:{aws.name('states')}:*"
@@ -358,18 +349,20 @@ def test_logging_needs_the_log_delivery_permissions(aws: Any, machines: Any) -> 
     assert described["tracingConfiguration"] == {"enabled": True}
 
 
-def test_a_machine_that_is_changed_is_checked_again(machines: Any, role: str, aws: Any) -> None:
-    machine = machines.create({"A": {"Type": "Succeed"}}, "A", role)
-    other = aws.role("other", "lambda.amazonaws.com")
+def test_the_role_of_a_machine_has_to_be_assumable_when_it_is_created_and_updated(
+    machines: Any, role: str, aws: Any
+) -> None:
+    other, client = aws.role("other", "lambda.amazonaws.com"), machines.client
     with refused("AccessDeniedException", "authorized to assume the provided role"):
-        machines.client.update_state_machine(stateMachineArn=machine, roleArn=other)
-    changed = json.dumps({"QueryLanguage": "JSONata", "StartAt": "B", "States": {"B": end_pass(7)}})
-    machines.client.update_state_machine(
-        stateMachineArn=machine, definition=changed, tracingConfiguration={"enabled": True}
-    )
+        machines.create({"A": {"Type": "Succeed"}}, "A", other)
+    machine = machines.create({"A": {"Type": "Succeed"}}, "A", role)
+    with refused("AccessDeniedException", "authorized to assume the provided role"):
+        client.update_state_machine(stateMachineArn=machine, roleArn=other)
+    changed = json.dumps({"QueryLanguage": "JSONata", **branch(B=end_pass(7))})
+    tracing = {"enabled": True}
+    client.update_state_machine(stateMachineArn=machine, definition=changed, tracingConfiguration=tracing)
     assert machines.end(machines.start(machine))["output"] == "7"
-    described = machines.client.describe_state_machine(stateMachineArn=machine)
-    assert described["tracingConfiguration"] == {"enabled": True}
+    assert client.describe_state_machine(stateMachineArn=machine)["tracingConfiguration"] == tracing
 
 
 def test_deleting_a_machine_ends_its_executions(machines: Any, role: str, aws: Any) -> None:

@@ -66,17 +66,6 @@ def started_tasks(fargate: Any) -> list[str]:
     return arns
 
 
-def when_running(fargate: Any, count: int = 1) -> list[str]:
-    def ask() -> list[str] | None:
-        arns = started_tasks(fargate)
-        if len(arns) < count:
-            return None
-        tasks = fargate.ecs.describe_tasks(cluster=fargate.cluster, tasks=arns)["tasks"]
-        return arns if all(task["lastStatus"] == "RUNNING" for task in tasks) else None
-
-    return ask_until(ask)
-
-
 def test_the_output_is_the_one_task_in_pascal_case(fargate: Any, machines: Any, role: str) -> None:
     definition = fargate.define("print('done')")
     end = machines.run({"Run": run_task(fargate, definition, End=True)}, "Run", role)
@@ -205,7 +194,7 @@ def test_a_full_quota_passes_when_tasks_end(faults: Any, fargate: Any, machines:
     machine = machines.create({"Run": run_task(fargate, definition, Retry=[retry], End=True)}, "Run", role)
     faults({"vcpus": int(fargate.cpu) / 1024})
     machines.start(machine)
-    (first,) = when_running(fargate)
+    first = ask_until(lambda: next(iter(started_tasks(fargate)), None))
     second = machines.start(machine)
 
     def failed() -> dict[str, Any] | None:
@@ -220,54 +209,39 @@ def test_a_full_quota_passes_when_tasks_end(faults: Any, fargate: Any, machines:
     machines.client.stop_execution(executionArn=second)
 
 
-def test_stopping_an_execution_stops_its_task(fargate: Any, machines: Any, role: str) -> None:
-    definition = fargate.define(WAITS, stopTimeout=2)
-    execution = machines.start(machines.create({"Run": run_task(fargate, definition, End=True)}, "Run", role))
-    arn = when_running(fargate)[0]
-    machines.client.stop_execution(executionArn=execution, error="Enough", cause="for today")
-    assert machines.end(execution)["status"] == "ABORTED"
-    task = fargate.when(arn, "STOPPED")
-    assert task["stopCode"] == "UserInitiated"
-    assert task["containers"][0]["exitCode"] == 143
-
-
-def test_a_machines_time_limit_ends_the_execution_and_its_task(fargate: Any, machines: Any, role: str) -> None:
-    definition = fargate.define(WAITS, stopTimeout=2)
-    machine = machines.create({"Run": run_task(fargate, definition, End=True)}, "Run", role, TimeoutSeconds=1)
-    execution = machines.start(machine)
-    arn = when_running(fargate)[0]
-    end = machines.end(execution)
-    assert (end["status"], end["error"]) == ("TIMED_OUT", "States.Timeout")
-    assert fargate.when(arn, "STOPPED")["stopCode"] == "UserInitiated"
-
-
-def test_a_states_time_limit_stops_its_task_and_is_an_error(fargate: Any, machines: Any, role: str) -> None:
-    definition = fargate.define(WAITS, stopTimeout=2)
-    states = {"Run": run_task(fargate, definition, TimeoutSeconds="{% 1 %}", End=True)}
-    end = machines.run(states, "Run", role)
-    assert (end["status"], end["error"]) == ("FAILED", "States.Timeout")
-    for arn in fargate.ecs.list_tasks(cluster=fargate.cluster, desiredStatus="STOPPED")["taskArns"]:
-        fargate.when(arn, "STOPPED")
-    assert started_tasks(fargate) == []
-
-
-def test_a_failing_branch_stops_the_tasks_of_the_others(aws: Any, fargate: Any, machines: Any, role: str) -> None:
-    definition = fargate.define(WAITS, stopTimeout=2)
-    sqs_free = {
+FAILS = {
+    "StartAt": "Wait",
+    "States": {
         "Wait": {"Type": "Wait", "Seconds": 1, "Next": "Fail"},
         "Fail": {"Type": "Fail", "Error": "Enough", "Cause": "said the other branch"},
-    }
-    branches = [
-        {"StartAt": "Run", "States": {"Run": run_task(fargate, definition, End=True)}},
-        {"StartAt": "Wait", "States": sqs_free},
-    ]
-    execution = machines.start(
-        machines.create({"Both": {"Type": "Parallel", "Branches": branches, "End": True}}, "Both", role)
-    )
-    arn = when_running(fargate)[0]
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("limits", "beside", "ended"),
+    [
+        ({}, [], ("ABORTED", "Enough")),
+        ({"machine": {"TimeoutSeconds": 1}}, [], ("TIMED_OUT", "States.Timeout")),
+        ({"state": {"TimeoutSeconds": "{% 1 %}"}}, [], ("FAILED", "States.Timeout")),
+        ({}, [FAILS], ("FAILED", "Enough")),
+    ],
+    ids=["stopped", "machine's time limit", "state's time limit", "failing branch"],
+)
+def test_a_state_that_ends_before_its_task_stops_it(
+    fargate: Any, machines: Any, role: str, limits: Any, beside: list[Any], ended: tuple[str, str]
+) -> None:
+    run = run_task(fargate, fargate.define(WAITS, stopTimeout=2), End=True, **limits.get("state", {}))
+    branches = [{"StartAt": "Run", "States": {"Run": run}}, *beside]
+    states = {"Both": {"Type": "Parallel", "Branches": branches, "End": True}}
+    execution = machines.start(machines.create(states, "Both", role, **limits.get("machine", {})))
+    arn = ask_until(lambda: next(iter(started_tasks(fargate)), None))
+    if ended[0] == "ABORTED":
+        machines.client.stop_execution(executionArn=execution, error="Enough")
     end = machines.end(execution)
-    assert (end["status"], end["error"], end["cause"]) == ("FAILED", "Enough", "said the other branch")
-    assert fargate.when(arn, "STOPPED")["containers"][0]["exitCode"] == 143
+    assert (end["status"], end["error"]) == ended
+    task = fargate.when(arn, "STOPPED")
+    assert (task["stopCode"], task["stoppedReason"]) == ("UserInitiated", "Task stopped by AWS Step Functions")
 
 
 def test_a_failing_item_stops_the_tasks_of_the_others(fargate: Any, machines: Any, role: str) -> None:
@@ -290,17 +264,16 @@ def test_a_failing_item_stops_the_tasks_of_the_others(fargate: Any, machines: An
     assert codes == [1, 143, 143]
 
 
-@pytest.mark.parametrize("action", ["ecs:RunTask", "iam:PassRole"])
-def test_the_machines_role_has_to_allow_the_call(aws: Any, fargate: Any, machines: Any, action: str) -> None:
-    definition = fargate.define("")
+@pytest.mark.parametrize("action", ["ecs:RunTask", "iam:PassRole", "events:PutRule"])
+def test_the_machines_role_has_to_allow_the_call_and_the_managed_rule(
+    aws: Any, fargate: Any, machines: Any, action: str
+) -> None:
+    states = {"Run": run_task(fargate, fargate.define(""), End=True)}
     role = machine_role(aws, fargate, without=action)
-    end = machines.run({"Run": run_task(fargate, definition, End=True)}, "Run", role)
-    assert end["error"] == "ECS.AccessDeniedException"
-    assert f"is not authorized to perform: {action} on resource: " in end["cause"]
-
-
-def test_a_machine_that_waits_for_tasks_needs_the_managed_rule(aws: Any, fargate: Any, machines: Any) -> None:
-    definition = fargate.define("")
-    role = machine_role(aws, fargate, without="events:PutRule")
-    with refused("AccessDeniedException", "is not authorized to create managed-rule"):
-        machines.create({"Run": run_task(fargate, definition, End=True)}, "Run", role)
+    if action == "events:PutRule":
+        with refused("AccessDeniedException", "is not authorized to create managed-rule"):
+            machines.create(states, "Run", role)
+    else:
+        end = machines.run(states, "Run", role)
+        assert end["error"] == "ECS.AccessDeniedException"
+        assert f"is not authorized to perform: {action} on resource: " in end["cause"]

@@ -170,9 +170,10 @@ def test_a_container_gets_its_own_environment_and_nothing_of_the_emulators(aws: 
 
 
 @pytest.mark.both_runtimes
-def test_a_container_acts_as_its_task_role(aws: Any, fargate: Any) -> None:
+def test_a_container_acts_as_its_task_role_and_finds_its_task_in_the_metadata(aws: Any, fargate: Any) -> None:
     definition = fargate.define(
-        "import boto3\n"
+        "import boto3, json, os, urllib.request\n"
+        "print(json.load(urllib.request.urlopen(os.environ['ECS_CONTAINER_METADATA_URI_V4'] + '/task'))['TaskARN'])\n"
         "print(boto3.client('sts').get_caller_identity()['Arn'])\n"
         "boto3.client('s3').list_buckets()\n"
         "try:\n"
@@ -180,23 +181,11 @@ def test_a_container_acts_as_its_task_role(aws: Any, fargate: Any) -> None:
         "except Exception as error:\n"
         "    print(error)\n"
     )
-    task = fargate.finish(definition)
-    identity, refusal = fargate.log(task["taskArn"])
-    task_id = task["taskArn"].rsplit("/", 1)[-1]
-    assert identity == f"arn:aws:sts::{aws.account}:assumed-role/{aws.name('task')}/{task_id}"
-    assert "AccessDenied" in refusal
-    assert "s3:CreateBucket" in refusal
-
-
-@pytest.mark.both_runtimes
-def test_a_container_finds_its_task_in_the_metadata(fargate: Any) -> None:
-    definition = fargate.define(
-        "import json, os, urllib.request\n"
-        "address = os.environ['ECS_CONTAINER_METADATA_URI_V4'] + '/task'\n"
-        "print(json.load(urllib.request.urlopen(address))['TaskARN'])\n"
-    )
-    task = fargate.finish(definition)
-    assert fargate.log(task["taskArn"]) == [task["taskArn"]]
+    arn = fargate.finish(definition)["taskArn"]
+    task, identity, refusal = fargate.log(arn)
+    session = f"assumed-role/{aws.name('task')}/{arn.rsplit('/', 1)[-1]}"
+    assert (task, identity) == (arn, f"arn:aws:sts::{aws.account}:{session}")
+    assert "AccessDenied" in refusal and "s3:CreateBucket" in refusal
 
 
 @pytest.mark.both_runtimes
@@ -257,11 +246,6 @@ def test_a_container_ends_with_everything_it_started(fargate: Any) -> None:
     assert not alive(child)
 
 
-def until_ready(fargate: Any, arn: str) -> None:
-    fargate.when(arn, "RUNNING")
-    ask_until(lambda: "ready" in fargate.log(arn) or None)
-
-
 def alive(pid: int) -> bool:
     """Whether a process runs; one that ended and waits to be collected does not."""
     try:
@@ -274,36 +258,30 @@ def alive(pid: int) -> bool:
 
 
 @pytest.mark.both_runtimes
-def test_stop_task_sends_sigterm_and_the_task_stops_when_its_container_ended(fargate: Any) -> None:
+@pytest.mark.parametrize(
+    ("handler", "code", "written"),
+    [("lambda *_: (print('ending', flush=True), sys.exit(9))", 9, ["ready", "ending"]), ("SIG_IGN", 137, ["ready"])],
+    ids=["handled", "ignored"],
+)
+def test_stop_task_sends_sigterm_and_after_the_stop_timeout_sigkill(
+    fargate: Any, handler: str, code: int, written: list[str]
+) -> None:
     definition = fargate.define(
-        "import signal, sys, time\n"
-        "signal.signal(signal.SIGTERM, lambda *_: (print('ending', flush=True), sys.exit(143)))\n"
-        "print('ready', flush=True)\n"
-        "time.sleep(60)\n"
-    )
-    arn = fargate.start(definition)
-    until_ready(fargate, arn)
-    answer = fargate.ecs.stop_task(cluster=fargate.cluster, task=arn, reason="enough")["task"]
-    assert (answer["desiredStatus"], answer["stopCode"]) == ("STOPPED", "UserInitiated")
-    task = fargate.when(arn, "STOPPED")
-    assert task["stoppedReason"] == "enough"
-    assert task["containers"][0]["exitCode"] == 143
-    assert fargate.log(arn) == ["ready", "ending"]
-
-
-@pytest.mark.both_runtimes
-def test_a_container_that_ignores_sigterm_is_killed_after_its_stop_timeout(fargate: Any) -> None:
-    definition = fargate.define(
-        "import signal, time\n"
-        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "import sys, time\n"
+        "from signal import *\n"
+        f"signal(SIGTERM, {handler})\n"
         "print('ready', flush=True)\n"
         "time.sleep(60)\n",
         stopTimeout=2,
     )
     arn = fargate.start(definition)
-    until_ready(fargate, arn)
-    fargate.ecs.stop_task(cluster=fargate.cluster, task=arn)
-    assert fargate.when(arn, "STOPPED")["containers"][0]["exitCode"] == 137
+    fargate.when(arn, "RUNNING")
+    ask_until(lambda: "ready" in fargate.log(arn) or None)
+    answer = fargate.ecs.stop_task(cluster=fargate.cluster, task=arn, reason="enough")["task"]
+    assert (answer["desiredStatus"], answer["stopCode"]) == ("STOPPED", "UserInitiated")
+    task = fargate.when(arn, "STOPPED")
+    assert (task["stoppedReason"], task["containers"][0]["exitCode"]) == ("enough", code)
+    assert fargate.log(arn) == written
 
 
 # --- DescribeTasks and ListTasks -------------------------------------------------------------------------------------

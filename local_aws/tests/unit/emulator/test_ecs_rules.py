@@ -42,6 +42,13 @@ def test_fargate_takes_the_sizes_it_offers() -> None:
             {"executionRoleArn": "", "containerDefinitions": [{"logConfiguration": {"logDriver": "awslogs"}}]},
             "log driver awslogs",
         ),
+        (
+            {
+                "executionRoleArn": "",
+                "containerDefinitions": [{"image": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/job:1"}],
+            },
+            "ECR images",
+        ),
     ],
 )
 def test_fargate_refuses_what_it_cannot_run(wrong: dict[str, Any], reason: str) -> None:
