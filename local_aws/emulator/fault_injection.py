@@ -44,8 +44,6 @@ class FaultInjector:
         self._lives = lives
         self._plans = FaultPlans()
 
-    # --- around a service ----------------------------------------------------------------------------------------
-
     async def handle(
         self,
         service: str,
@@ -109,8 +107,6 @@ class FaultInjector:
         """Interrupt the ECS task that a call comes from, and wait for its end: it hears of nothing else."""
         while self._lives.interrupt(_session(call)):
             await asyncio.sleep(_POLL_SECONDS)
-
-    # --- around the application ----------------------------------------------------------------------------------
 
     async def serve(self, inner: Application, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Wrap MiniStack's application: rules are taken here, and dropped calls end here."""

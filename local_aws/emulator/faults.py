@@ -49,9 +49,6 @@ class BadFaultRule(EmulatorError, ValueError):
         super().__init__(f"fault rule {index}: {reason}")
 
 
-# --- the fields of a rule, each with what it has to be ---------------------------------------------------------------
-
-
 def _is_number(value: Any) -> bool:
     return type(value) in (int, float) and value >= 0
 
@@ -171,9 +168,6 @@ def _check(index: int, given: Mapping[str, Any], fields: Mapping[str, _Field]) -
         is_right, wanted = fields[key]
         if not is_right(value):
             raise BadFaultRule(index, f"{key!r} is {value!r}, but has to be {wanted}")
-
-
-# --- plans -----------------------------------------------------------------------------------------------------------
 
 
 @dataclass

@@ -176,8 +176,6 @@ class TaskLife:
             self.stop(f"InternalError: {type(error).__name__}: {error}", "TaskFailedToStart")
         self._finish()
 
-    # --- start ---------------------------------------------------------------------------------------------------
-
     def _start(self) -> None:
         self._enter("PENDING")
         self._enter("ACTIVATING", pullStartedAt=now_iso())
@@ -277,8 +275,6 @@ class TaskLife:
             environment.update(self._session.environment)
         return token
 
-    # --- watch and stop ------------------------------------------------------------------------------------------
-
     def _watch(self) -> None:
         while not self._stop_wanted.is_set():
             self._wake.wait()
@@ -341,8 +337,6 @@ class TaskLife:
         ]
         attachment = {"type": "ElasticNetworkInterface", "status": status, "details": details}
         self._change(attachments=[{"id": str(uuid.UUID(interface[:32])), **attachment}])
-
-    # --- record --------------------------------------------------------------------------------------------------
 
     def _enter(self, status: str, *, always: bool = False, **fields: str) -> None:
         """Enter a status; unless `always`, only where nobody wants the task stopped."""

@@ -44,9 +44,6 @@ def read_json(body: bytes) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-# --- Amazon ECS ------------------------------------------------------------------------------------------------------
-
-
 def ecs_resources(action: str, request: dict[str, Any], region: str, account: str) -> list[str] | None:
     """The ARNs that an ECS call is authorized on; None where MiniStack's own answer is right."""
     prefix = f"arn:aws:ecs:{region}:{account}"
@@ -98,9 +95,6 @@ def ecs_further_checks(action: str, request: dict[str, Any], region: str, accoun
             yield Check("ecs:TagResource", tasks, {"ecs:CreateAction": "RunTask"})
 
 
-# --- roles that are handed over --------------------------------------------------------------------------------------
-
-
 def pass_roles(request: dict[str, Any], service: str, *members: str) -> Iterator[Check]:
     """The permission to hand the roles that a request names to a service."""
     for member in members:
@@ -133,9 +127,6 @@ FURTHER_CHECKS: dict[str, Callable[[str, dict[str, Any], str, str], Iterator[Che
     "states": states_further_checks,
     "events": events_further_checks,
 }
-
-
-# --- in MiniStack ----------------------------------------------------------------------------------------------------
 
 
 def resource_arn(

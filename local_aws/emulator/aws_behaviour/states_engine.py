@@ -56,8 +56,6 @@ class Executions:
         self._lock = threading.Lock()
         self._scopes: dict[str, Scope] = {}
 
-    # --- executions ----------------------------------------------------------------------------------------------
-
     def run(self, arn: str) -> None:
         """Run an execution until it ends, in this thread."""
         execution: Execution | None = states._executions.get(arn)
@@ -168,8 +166,6 @@ class Executions:
             events = execution["events"]
             event = {"id": len(events) + 1, "previousEventId": len(events), "type": kind, "timestamp": now_iso()}
             events.append({**event, **({f"{name[0].lower()}{name[1:]}EventDetails": given} if given else {})})
-
-    # --- states --------------------------------------------------------------------------------------------------
 
     def run_states(
         self,

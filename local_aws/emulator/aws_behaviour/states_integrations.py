@@ -99,9 +99,6 @@ def warm_up() -> None:
         _boto3_session()._session.get_service_model(service)
 
 
-# --- names -----------------------------------------------------------------------------------------------------------
-
-
 def to_api(value: Any, shape: Shape, path: str = "") -> Any:
     """Arguments as the API names them; a field that the operation does not have fails with `States.Runtime`."""
     if shape.type_name == "structure" and isinstance(value, Mapping):
@@ -156,9 +153,6 @@ def error_name(service: str, client: Any, code: str) -> str:
     declared = {shape.name for shape in client.meta.service_model.error_shapes} | {"SdkClientException"}
     exception = code if code.endswith("Exception") else f"{code}Exception"
     return f"{names.prefix}.{exception if declared & {code, exception} else names.base}"
-
-
-# --- calls -----------------------------------------------------------------------------------------------------------
 
 
 class Integrations:

@@ -51,9 +51,6 @@ def _made(answer: tuple[int, dict[str, str], bytes]) -> list[str]:
     return [found.decode() for found in _MADE.findall(answer[2])]
 
 
-# --- endpoints -------------------------------------------------------------------------------------------------------
-
-
 def create_endpoint(original: Call, parameters: Parameters) -> Any:
     """Wrap MiniStack's CreateVpcEndpoint."""
     answer = original(parameters)
@@ -133,9 +130,6 @@ def endpoint_xml(record: Record) -> str:
     return to_xml(described) + str(ec2._tag_set_xml(identity))
 
 
-# --- subnets ---------------------------------------------------------------------------------------------------------
-
-
 def create_subnet(original: Call, parameters: Parameters) -> Any:
     """Wrap MiniStack's CreateSubnet: IPv6 addresses are kept."""
     before = set(ec2._subnets)
@@ -173,9 +167,6 @@ def subnet_xml(original: Callable[..., str], subnet: Record, tag: str = "item") 
     return f"{text.removesuffix(f'</{tag}>')}{added}</{tag}>"
 
 
-# --- availability zones ----------------------------------------------------------------------------------------------
-
-
 def describe_zones(parameters: Parameters) -> Any:
     """The DescribeAvailabilityZones call, of an account that has opted in to a Local Zone: its name sorts first."""
     region = get_region()
@@ -205,9 +196,6 @@ _ZONE_FILTERS = {
     "zone-name": "zoneName",
     "zone-type": "zoneType",
 }
-
-
-# --- NAT gateways ----------------------------------------------------------------------------------------------------
 
 
 def create_nat_gateway(original: Call, parameters: Parameters) -> Any:

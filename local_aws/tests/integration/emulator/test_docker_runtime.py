@@ -35,9 +35,6 @@ def containers_of(emulator: Emulator, socket_path: str) -> list[dict[str, Any]]:
     return [each for each in found if each["Labels"].get(LABEL) == emulator.folder.name]
 
 
-# --- limits ----------------------------------------------------------------------------------------------------------
-
-
 def test_a_container_that_exceeds_its_memory_ends_with_137_and_the_reason(fargate: Any) -> None:
     """https://repost.aws/knowledge-center/ecs-resolve-outofmemory-errors."""
     if not call(selection.docker_socket(), "GET", "/info")["MemoryLimit"]:
@@ -84,9 +81,6 @@ def test_the_root_file_system_can_be_read_only(fargate: Any) -> None:
     assert "Read-only file system" in fargate.log(task["taskArn"])[-1]
 
 
-# --- images ----------------------------------------------------------------------------------------------------------
-
-
 def test_an_image_that_is_not_there_keeps_the_task_from_starting(fargate: Any) -> None:
     image = f"{docker_images.REGISTRY}/{fargate.repository}@sha256:{'0' * 64}"
     task = fargate.finish(fargate.define(image=image))
@@ -124,9 +118,6 @@ def test_a_build_that_fails_shows_its_last_lines(tmp_path: Path) -> None:
         docker_images.engine().build("local-aws/tests:broken", {}, str(tmp_path), str(dockerfile))
 
 
-# --- the end ---------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
 def test_nothing_is_left_of_an_emulator_that_ended(
     tmp_path: Path, container_runtime: str, number: signal.Signals
@@ -147,9 +138,6 @@ def test_nothing_is_left_of_an_emulator_that_ended(
             return [name for name in found if name.startswith(registry)]
 
         ask_until(lambda: not names() or None)
-
-
-# --- the engine ------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -109,9 +109,6 @@ def test_an_input_over_256_kib_is_refused(machines: Any, role: str) -> None:
         machines.start(machine, {"text": "x" * 270_000})
 
 
-# --- errors ----------------------------------------------------------------------------------------------------------
-
-
 def failing_task(aws: Any, **more: Any) -> dict[str, Any]:
     """A Task state that DynamoDB refuses."""
     return {
@@ -235,9 +232,6 @@ def test_an_execution_that_ends_badly_says_why(
     assert (end["status"], end["error"], end.get("cause")) == ended
     kind = {"TIMED_OUT": "ExecutionTimedOut", "FAILED": "ExecutionFailed"}[end["status"]]
     assert machines.history(end["executionArn"])[-1]["type"] == kind
-
-
-# --- executions and machines -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

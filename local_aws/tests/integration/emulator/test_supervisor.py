@@ -103,7 +103,7 @@ def test_everything_ends_with_a_driver_or_an_emulator_that_is_killed(tmp_path: P
     kill(driver)
 
 
-def test_a_detached_one_outlives_its_driver_until_it_is_told_to_end(tmp_path: Path) -> None:
+def test_a_detached_emulator_outlives_its_driver_until_it_is_told_to_end(tmp_path: Path) -> None:
     driver, pid, url, folder = start_driver(tmp_path, "detached")
     kill(driver)
     assert answers(url)
