@@ -339,7 +339,7 @@ class TaskLife:
         self._change(attachments=[{"id": str(uuid.UUID(interface[:32])), **attachment}])
 
     def _enter(self, status: str, *, always: bool = False, **fields: str) -> None:
-        """Enter a status; unless `always`, only where nobody wants the task stopped."""
+        """Enter a status; unless `always`, only where the task is not to be stopped."""
         if not always:
             self._require_not_stopped()
         self._change(lastStatus=status, **fields)

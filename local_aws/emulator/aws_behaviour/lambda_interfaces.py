@@ -22,7 +22,7 @@ GIVE_BACK_SECONDS = 0.3
 """How long an interface that nothing uses any more stays after it refused the deletion of its subnet or groups. On AWS
 it outlives its last use by up to 20 minutes: whoever deletes a VPC is refused at least once, and so it is here."""
 UNASKED_SECONDS = 5.0
-"""How long it stays where nobody asks."""
+"""How long it stays where no such deletion is tried."""
 
 Parameters = dict[str, Any]
 Call = Callable[..., Any]

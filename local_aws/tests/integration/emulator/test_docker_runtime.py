@@ -1,4 +1,4 @@
-"""The docker runtime: limits, the registry's refusals, what is left, and an engine that goes away."""
+"""The docker runtime: limits, the registry's refusals, what is left, and an engine that is lost."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class PrivateFunctions:
         return made
 
     def create(self, name: str, subnets: list[str], group: str) -> str:
-        """Answers with the function's name, which is its role's too."""
+        """Returns the function's name, which is its role's too."""
         role = self.aws.role(name, "lambda.amazonaws.com", self.statement)
         self.functions.create_function(
             FunctionName=self.aws.name(name),

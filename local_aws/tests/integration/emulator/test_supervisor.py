@@ -95,10 +95,7 @@ def kill(driver: subprocess.Popen[str]) -> None:
 def test_everything_ends_with_a_driver_or_an_emulator_that_is_killed(tmp_path: Path, killed: str) -> None:
     driver, pid, url, folder = start_driver(tmp_path, "attached")
     container = start_container(url)
-    if killed == "emulator":
-        os.kill(pid, signal.SIGKILL)
-    else:
-        kill(driver)
+    os.kill(pid if killed == "emulator" else driver.pid, signal.SIGKILL)
     ask_until(lambda: (gone(pid) and gone(container) and not folder.exists()) or None)
     kill(driver)
 
@@ -112,7 +109,7 @@ def test_a_detached_emulator_outlives_its_driver_until_it_is_told_to_end(tmp_pat
 
 
 def start_container(url: str) -> int:
-    """Run a task there that never ends; answers with its process id."""
+    """Run a task there that never ends; returns its process id."""
     from local_aws.testing.aws import Aws, Fargate, ask_until
 
     class There:

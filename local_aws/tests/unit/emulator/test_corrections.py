@@ -1,4 +1,4 @@
-"""The corrections: what the README says about them is what there is, and what `local_aws.corrections` reports."""
+"""The corrections: what the README says about them is true, and what `local_aws.corrections` reports."""
 
 from __future__ import annotations
 
