@@ -174,7 +174,8 @@ def test_an_invocation_ends_with_the_code_it_began_with(functions: Any, aws: Any
 
 def test_another_role_is_that_of_the_next_invocation(functions: Any, aws: Any) -> None:
     functions.create(
-        "import boto3\ndef handler(event, context):\n    return boto3.client('sts').get_caller_identity()['Arn']\n"
+        "import boto3\ndef handler(event, context):\n    return boto3.client('sts').get_caller_identity()['Arn']\n",
+        Timeout=30,
     )
     assert f"/{aws.name('function')}/" in functions.invoke()
     other = aws.role("other", "lambda.amazonaws.com")

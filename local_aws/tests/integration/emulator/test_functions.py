@@ -43,7 +43,8 @@ def test_a_function_acts_as_its_execution_role(functions: Any, aws: Any) -> None
         "    try:\n"
         "        boto3.client('s3').list_buckets()\n"
         "    except Exception as error:\n"
-        "        return [boto3.client('sts').get_caller_identity()['Arn'], str(error)]\n"
+        "        return [boto3.client('sts').get_caller_identity()['Arn'], str(error)]\n",
+        Timeout=30,
     )
     identity, refusal = functions.invoke()
     assert identity.startswith(f"arn:aws:sts::{aws.account}:assumed-role/{aws.name('function')}/")
