@@ -11,7 +11,6 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
 
 from local_aws.emulator import janitor
 
@@ -19,11 +18,7 @@ logger = logging.getLogger("emulator.children")
 
 
 class Children:
-    """Starts processes that cannot outlive the emulator.
-
-    Args:
-        folder: the emulator's folder, removed by the janitor once the emulator is gone.
-    """
+    """Starts processes that cannot outlive the emulator; the janitor removes its folder once it is gone."""
 
     def __init__(self, folder: Path) -> None:
         self._lock = threading.Lock()
@@ -42,21 +37,16 @@ class Children:
         *,
         environment: Mapping[str, str],
         folder: Path,
-        stdin: int | IO[Any] = subprocess.DEVNULL,
-        stdout: int | IO[Any] = subprocess.PIPE,
-        stderr: int | IO[Any] = subprocess.STDOUT,
+        stdin: int = subprocess.DEVNULL,
+        stderr: int = subprocess.STDOUT,
     ) -> subprocess.Popen[bytes]:
-        """Start a process in a group of its own, with nothing of the emulator's environment.
-
-        Raises:
-            OSError: there is no such program, or it cannot be run.
-        """
+        """Start a process in a group of its own, with nothing of the emulator's environment; `OSError` if it cannot."""
         process = subprocess.Popen(
             list(arguments),
             env=dict(environment),
             cwd=folder,
             stdin=stdin,
-            stdout=stdout,
+            stdout=subprocess.PIPE,
             stderr=stderr,
             start_new_session=True,
         )

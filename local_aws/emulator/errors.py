@@ -18,24 +18,16 @@ class PortInUse(EmulatorError):
             f"port {port} on 127.0.0.1 is already in use: stop the process that holds it, choose another port, "
             "or name none and a free one is taken"
         )
-        self.port = port
 
 
 class EmulatorDied(EmulatorError):
-    """The emulator's process ended before it answered.
-
-    Attributes:
-        exit_status: the process's exit status; negative for a signal.
-        log_file: where its whole log is.
-    """
+    """The emulator's process ended before it answered; the exit status is negative for a signal."""
 
     def __init__(self, exit_status: int | None, log_file: Path, last_lines: str) -> None:
         super().__init__(
             f"the emulator ended at start (exit status {exit_status}); its last log lines:\n{last_lines}\n"
             f"The whole log: {log_file}"
         )
-        self.exit_status = exit_status
-        self.log_file = log_file
 
 
 class EmulatorTimeout(EmulatorError):
@@ -76,11 +68,7 @@ class UnknownCorrection(EmulatorError):
 
 
 class DockerUnavailable(EmulatorError):
-    """Containers were asked for and Docker cannot be used.
-
-    Attributes:
-        reason: why, without advice.
-    """
+    """Containers were asked for and Docker cannot be used."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(

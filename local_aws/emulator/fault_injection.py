@@ -1,20 +1,21 @@
-"""Makes the faults of a plan happen, in the emulator's process."""
+"""Injects the faults of a plan, in the emulator's process."""
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
+import functools
 import json
 import logging
 import urllib.parse
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime, router
 
+from local_aws.emulator.aws_behaviour.ecs_api import injected_failures, vcpu_quota
 from local_aws.emulator.aws_behaviour.ecs_tasks import TaskLives
-from local_aws.emulator.aws_behaviour.lambda_functions import Environment
 from local_aws.emulator.aws_behaviour.request_authorization import Handler, HttpAnswer
 from local_aws.emulator.errors import EmulatorError
 from local_aws.emulator.faults import Call, Effect, FaultPlans, parse_rules
@@ -22,7 +23,7 @@ from local_aws.emulator.faults import Call, Effect, FaultPlans, parse_rules
 logger = logging.getLogger("emulator.faults")
 
 PATH = "/_emulator/faults"
-"""PUT rules there, GET what they met; `?set=…` names the set of rules."""
+"""PUT rules there, GET how many calls they hit; `?set=…` names the set of rules."""
 
 _POLL_SECONDS = 0.1
 
@@ -31,62 +32,45 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Application = Any
 """An ASGI application (https://asgi.readthedocs.io/en/latest/specs/main.html)."""
 
-_failures: contextvars.ContextVar[tuple[Mapping[str, str], ...]] = contextvars.ContextVar("failures", default=())
-_quota: contextvars.ContextVar[float | None] = contextvars.ContextVar("quota", default=None)
-
 
 class ConnectionDropped(BaseException):
     """The call is not answered. Not an `Exception`: MiniStack would answer that."""
 
 
-def planned_failures(_request: dict[str, Any]) -> list[dict[str, str]]:
-    """RunTask's `failures[]` for the call that this context serves."""
-    return [dict(each) for each in _failures.get()]
-
-
-def planned_quota() -> float | None:
-    """The quota of Fargate vCPUs that holds for the call that this context serves; None for none."""
-    return _quota.get()
-
-
 class FaultInjector:
-    """Stands between the network and the services.
-
-    Args:
-        lives: the ECS tasks, whose containers can be killed.
-    """
+    """Stands between the network and the services; `lives` are the ECS tasks, whose containers can be killed."""
 
     def __init__(self, lives: TaskLives) -> None:
         self._lives = lives
         self._plans = FaultPlans()
 
-    # --- around a service ----------------------------------------------------------------------------------------
-
-    def around(self, service: str, handler: Handler) -> Handler:
+    async def handle(
+        self,
+        service: str,
+        handler: Handler,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: bytes,
+        query_params: dict[str, Any],
+    ) -> HttpAnswer:
         """Wrap a service's handler."""
-
-        async def handle(
-            method: str, path: str, headers: dict[str, str], body: bytes, query_params: dict[str, Any]
-        ) -> HttpAnswer:
-            if self._plans.empty:
-                return await handler(method, path, headers, body, query_params)
-            named = iam_actions.extract_iam_action(service, method, path, headers, body, query_params) or ":"
-            call = Call(
-                service=service,
-                operation=named.split(":", 1)[1],
-                caller=iam_evaluator.request_caller_arn(headers, query_params),
-                request=f"{path} {body.decode('utf-8', errors='replace')}",
-                access_key_id=router.extract_access_key_id(headers, query_params) or "",
-            )
-            effect = self._plans.decide(call)
-            if effect is None:
-                return await handler(method, path, headers, body, query_params)
-            logger.info("%s %s by %s: %s", service, call.operation, call.caller, effect.kind)
-            return await self._affected(
-                effect, call, headers, lambda: handler(method, path, headers, body, query_params)
-            )
-
-        return handle
+        proceed = functools.partial(handler, method, path, headers, body, query_params)
+        if self._plans.empty:
+            return await proceed()
+        named = iam_actions.extract_iam_action(service, method, path, headers, body, query_params) or ":"
+        call = Call(
+            service=service,
+            operation=named.split(":", 1)[1],
+            caller=iam_evaluator.request_caller_arn(headers, query_params),
+            request=f"{path} {body.decode('utf-8', errors='replace')}",
+            access_key_id=router.extract_access_key_id(headers, query_params) or "",
+        )
+        effect = self._plans.decide(call)
+        if effect is None:
+            return await proceed()
+        logger.info("%s %s by %s: %s", service, call.operation, call.caller, effect.kind)
+        return await self._affected(effect, call, headers, proceed)
 
     async def _affected(
         self, effect: Effect, call: Call, headers: dict[str, str], proceed: Callable[[], Awaitable[HttpAnswer]]
@@ -94,16 +78,16 @@ class FaultInjector:
         if effect.kind == "error":
             return error_answer(effect, call, headers)
         if effect.kind == "delaySeconds":
-            await asyncio.sleep(effect.seconds)
+            await asyncio.sleep(effect.value)
             return await proceed()
         if effect.kind in ("failures", "vcpus"):
-            failures, quota = _failures.set(effect.failures), _quota.set(effect.vcpus)
+            variable: ContextVar[Any] = injected_failures if effect.kind == "failures" else vcpu_quota
+            token = variable.set(effect.value)
             try:
                 return await proceed()
             finally:
-                _failures.reset(failures)
-                _quota.reset(quota)
-        if effect.moment == "after":
+                variable.reset(token)
+        if effect.value == "after":
             await proceed()
         if effect.kind == "kill":
             self.kill(call)
@@ -117,31 +101,24 @@ class FaultInjector:
             return
         for environments in list(lambda_runtime._workers.values()):
             for environment in list(environments):
-                if isinstance(environment, Environment) and environment.kill_caller(call.access_key_id):
-                    return
+                environment.kill_caller(call.access_key_id)
 
     async def _interrupt(self, call: Call) -> None:
         """Interrupt the ECS task that a call comes from, and wait for its end: it hears of nothing else."""
         while self._lives.interrupt(_session(call)):
             await asyncio.sleep(_POLL_SECONDS)
 
-    # --- around the application ----------------------------------------------------------------------------------
-
-    def application(self, inner: Application) -> Application:
+    async def serve(self, inner: Application, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Wrap MiniStack's application: rules are taken here, and dropped calls end here."""
-
-        async def serve(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-            if scope["type"] == "http" and scope["path"] == PATH:
-                await self._control(scope, receive, send)
-                return
-            try:
-                await inner(scope, receive, send)
-            except ConnectionDropped:
-                # An answer that promises more than it brings is one whose connection broke.
-                start = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1048576")]}
-                await send(start)
-
-        return serve
+        if scope["type"] == "http" and scope["path"] == PATH:
+            await self._control(scope, receive, send)
+            return
+        try:
+            await inner(scope, receive, send)
+        except ConnectionDropped:
+            # An answer that promises more than it brings is one whose connection broke.
+            start = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1048576")]}
+            await send(start)
 
     async def _control(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         name = urllib.parse.parse_qs(scope["query_string"].decode()).get("set", [""])[0]
@@ -168,7 +145,7 @@ def error_answer(effect: Effect, call: Call, headers: dict[str, str]) -> HttpAns
         call.operation,
         call.caller,
         str(uuid.uuid4()),
-        error_code=effect.error,
+        error_code=effect.value,
         message=effect.message,
         headers=headers,
     )
@@ -176,9 +153,8 @@ def error_answer(effect: Effect, call: Call, headers: dict[str, str]) -> HttpAns
 
 
 async def _body(receive: Receive) -> bytes:
-    parts = []
-    while True:
+    body, more = b"", True
+    while more:
         message = await receive()
-        parts.append(message.get("body", b""))
-        if not message.get("more_body"):
-            return b"".join(parts)
+        body, more = body + message.get("body", b""), message.get("more_body", False)
+    return body

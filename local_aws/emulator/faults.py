@@ -1,4 +1,4 @@
-"""Faults that AWS can have, made on purpose: rules that say which calls they meet and what happens to them.
+"""Faults that AWS can have, injected on purpose: rules that say which calls they hit and what happens to them.
 
 A rule is a JSON object:
 
@@ -9,7 +9,7 @@ A rule is a JSON object:
 
 `service` is a service's name as in an endpoint (`ecs`, `dynamodb`, `s3`, `lambda`, `logs`, `states`); `operation`,
 `caller` (the ARN of who calls) and `request` (path and body) are shell patterns, `*` by default. Which of the calls
-that match are met: all of them, or `first` n, or those numbered in `calls` (from 1), or a `share` of them (a fixed
+that match are hit: all of them, or `first` n, or those numbered in `calls` (from 1), or a `share` of them (a fixed
 sequence for each `seed`), at most `limit` of them, and only `forSeconds` from the first that matched; `perCaller`
 counts, and tells the time, for each caller apart. The effect is one of
 
@@ -25,8 +25,8 @@ counts, and tells the time, for each caller apart. The effect is one of
 - `{"interrupt": "before"}` or `{"interrupt": "after"}`: the ECS task that calls loses its Fargate Spot capacity, and
   its call is not answered.
 
-The first rule that meets a call decides. Rules come in sets, each with a name: whoever replaces one set leaves the
-others and their counts alone, so that several runs can have faults side by side.
+The first rule that hits a call decides. Rules come in sets, each with a name: replacing one set leaves the others and
+their counts alone, so that several runs can have faults side by side.
 """
 
 from __future__ import annotations
@@ -35,37 +35,11 @@ import fnmatch
 import random
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from local_aws.emulator.errors import EmulatorError
-
-Moment = Literal["before", "after"]
-
-_KEYS = frozenset(
-    {
-        "service",
-        "operation",
-        "caller",
-        "request",
-        "first",
-        "calls",
-        "share",
-        "seed",
-        "limit",
-        "forSeconds",
-        "perCaller",
-        "effect",
-        "name",
-    }
-)
-_CHOICES = ("first", "calls", "share")
-
-Kind = Literal["error", "delaySeconds", "drop", "failures", "vcpus", "kill", "interrupt"]
-"""What happens to a call."""
-
-_EFFECTS: tuple[Kind, ...] = ("error", "delaySeconds", "drop", "failures", "vcpus", "kill", "interrupt")
 
 
 class BadFaultRule(EmulatorError, ValueError):
@@ -75,61 +49,80 @@ class BadFaultRule(EmulatorError, ValueError):
         super().__init__(f"fault rule {index}: {reason}")
 
 
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and value >= 0
+
+
+def _is_failure(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(text, str) for text in value.values())
+
+
+_Field = tuple[Callable[[Any], bool], str]
+_TEXT: _Field = (lambda value: isinstance(value, str) and value != "", "a text")
+_WHOLE_NUMBER: _Field = (lambda value: type(value) is int and value >= 0, "a whole number from 0")
+_NUMBER: _Field = (_is_number, "a number from 0")
+_SHARE: _Field = (lambda value: _is_number(value) and value <= 1, "a number from 0 to 1")
+_FLAG: _Field = (lambda value: isinstance(value, bool), "true or false")
+_NUMBERS: _Field = (
+    lambda value: isinstance(value, list) and value != [] and all(type(each) is int and each >= 1 for each in value),
+    "a list of whole numbers from 1, with one at least",
+)
+_STATUS: _Field = (lambda value: type(value) is int and 400 <= value <= 599, "from 400 to 599")
+_MOMENT: _Field = (lambda value: value in ("before", "after"), "'before' or 'after'")
+_FAILURES: _Field = (
+    lambda value: isinstance(value, list) and value != [] and all(map(_is_failure, value)),
+    'a list of objects with texts, such as {"reason": "…"}',
+)
+_RULE: Mapping[str, _Field] = {
+    "name": _TEXT,
+    "service": _TEXT,
+    "operation": _TEXT,
+    "caller": _TEXT,
+    "request": _TEXT,
+    "first": _WHOLE_NUMBER,
+    "calls": _NUMBERS,
+    "share": _SHARE,
+    "seed": _WHOLE_NUMBER,
+    "limit": _WHOLE_NUMBER,
+    "forSeconds": _NUMBER,
+    "perCaller": _FLAG,
+    "effect": (lambda value: isinstance(value, Mapping), "an object"),
+}
+_CHOICES = ("first", "calls", "share")
+_EFFECTS: Mapping[str, Mapping[str, _Field]] = {
+    "error": {"error": _TEXT, "message": _TEXT, "status": _STATUS},
+    "delaySeconds": {"delaySeconds": _NUMBER},
+    "drop": {"drop": _MOMENT},
+    "failures": {"failures": _FAILURES},
+    "vcpus": {"vcpus": _NUMBER},
+    "kill": {"kill": _MOMENT},
+    "interrupt": {"interrupt": _MOMENT},
+}
+
+
 @dataclass(frozen=True)
 class Effect:
-    """What happens to a call.
+    """What happens to a call; `value` is an error's code, seconds, `before` or `after`, `failures[]`, or vCPUs."""
 
-    Attributes:
-        kind: one of the effects above.
-        error: code of the error.
-        message: its message.
-        status: its HTTP status.
-        seconds: how long the call waits.
-        moment: when the connection drops, or the caller is killed or interrupted.
-        failures: RunTask's `failures[]`.
-        vcpus: the account's quota of Fargate vCPUs.
-    """
-
-    kind: Kind
-    error: str = ""
+    kind: str
+    value: Any
     message: str = "Injected fault"
     status: int = 400
-    seconds: float = 0.0
-    moment: Moment = "before"
-    failures: tuple[Mapping[str, str], ...] = ()
-    vcpus: float | None = None
 
 
 @dataclass(frozen=True)
 class FaultRule:
-    """Which calls are met, and by what."""
+    """Which calls are hit, and by what; `fields` are the rule's own."""
 
     name: str
     service: str
     effect: Effect
-    operation: str = "*"
-    caller: str = "*"
-    request: str = "*"
-    first: int | None = None
-    calls: frozenset[int] = frozenset()
-    share: float | None = None
-    seed: int = 0
-    limit: int | None = None
-    seconds: float | None = None
-    per_caller: bool = False
+    fields: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Call:
-    """A call as it arrives.
-
-    Attributes:
-        service: which service it is for.
-        operation: which operation.
-        caller: the ARN of who calls.
-        request: path and body.
-        access_key_id: whose credentials signed it.
-    """
+    """A call as it arrives; `caller` is an ARN, `request` the path and the body."""
 
     service: str
     operation: str
@@ -139,11 +132,7 @@ class Call:
 
 
 def parse_rules(document: Any) -> tuple[FaultRule, ...]:
-    """Rules from JSON: a list of rules, or an object whose `rules` is one.
-
-    Raises:
-        BadFaultRule: one of them is not understood.
-    """
+    """Rules from JSON: a list of rules, or an object whose `rules` is one; else `BadFaultRule`."""
     rules = document.get("rules", []) if isinstance(document, Mapping) else document
     if not isinstance(rules, list):
         raise BadFaultRule(0, "the rules have to be a list")
@@ -151,129 +140,46 @@ def parse_rules(document: Any) -> tuple[FaultRule, ...]:
 
 
 def _parse_rule(index: int, rule: Any) -> FaultRule:
-    if not isinstance(rule, Mapping):
+    if not isinstance(rule, dict):
         raise BadFaultRule(index, "a rule has to be an object")
-    given = _Fields(index, rule)
-    given.allow(_KEYS)
+    _check(index, rule, _RULE)
     for required in ("service", "effect"):
         if required not in rule:
             raise BadFaultRule(index, f"{required!r} is missing")
     chosen = [key for key in _CHOICES if key in rule]
     if len(chosen) > 1:
         raise BadFaultRule(index, f"only one of {', '.join(_CHOICES)} can choose the calls, not {' and '.join(chosen)}")
-    return FaultRule(
-        name=given.text("name", f"rule {index}"),
-        service=given.text("service", ""),
-        effect=_parse_effect(index, rule["effect"]),
-        operation=given.text("operation", "*"),
-        caller=given.text("caller", "*"),
-        request=given.text("request", "*"),
-        first=given.whole_number("first"),
-        calls=frozenset(given.numbers("calls")),
-        share=given.number("share", most=1),
-        seed=given.whole_number("seed") or 0,
-        limit=given.whole_number("limit"),
-        seconds=given.number("forSeconds"),
-        per_caller=given.flag("perCaller"),
-    )
+    return FaultRule(rule.get("name", f"rule {index}"), rule["service"], _parse_effect(index, rule["effect"]), rule)
 
 
-def _parse_effect(index: int, effect: Any) -> Effect:
-    kinds: list[Kind] = [kind for kind in _EFFECTS if isinstance(effect, Mapping) and kind in effect]
+def _parse_effect(index: int, effect: Mapping[str, Any]) -> Effect:
+    kinds = [kind for kind in _EFFECTS if kind in effect]
     if len(kinds) != 1:
         raise BadFaultRule(index, f"the effect has to have exactly one of {', '.join(_EFFECTS)}")
-    kind = kinds[0]
-    given = _Fields(index, effect)
-    given.allow({kind, "message", "status"} if kind == "error" else {kind})
-    if kind == "error":
-        status = given.whole_number("status")
-        if status is not None and not 400 <= status <= 599:
-            raise BadFaultRule(index, f"'status' is {status}, but has to be from 400 to 599")
-        code, message = given.text("error", ""), given.text("message", "Injected fault")
-        return Effect("error", error=code, message=message, status=status or 400)
-    if kind == "delaySeconds":
-        return Effect("delaySeconds", seconds=given.number("delaySeconds") or 0.0)
-    if kind == "vcpus":
-        return Effect("vcpus", vcpus=given.number("vcpus"))
-    value = effect[kind]
-    if kind == "failures":
-        if not isinstance(value, list) or not value or not all(_is_failure(each) for each in value):
-            raise BadFaultRule(index, '\'failures\' has to be a list of objects with texts, such as {"reason": "…"}')
-        return Effect("failures", failures=tuple(dict(each) for each in value))
-    if value not in ("before", "after"):
-        raise BadFaultRule(index, f"{kind!r} is {value!r}, but has to be 'before' or 'after'")
-    return Effect(kind, moment=value)
+    _check(index, effect, _EFFECTS[kinds[0]])
+    more = {key: value for key, value in effect.items() if key != kinds[0]}
+    return Effect(kinds[0], effect[kinds[0]], **more)
 
 
-def _is_failure(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(isinstance(text, str) for text in value.values())
-
-
-class _Fields:
-    """A rule's fields, each of the type it has to have."""
-
-    def __init__(self, index: int, given: Mapping[str, Any]) -> None:
-        self._index = index
-        self._given = given
-
-    def allow(self, keys: Collection[str]) -> None:
-        unknown = sorted(set(self._given) - set(keys))
-        if unknown:
-            raise BadFaultRule(self._index, f"{unknown[0]!r} is not one of {', '.join(sorted(keys))}")
-
-    def text(self, key: str, default: str) -> str:
-        value = self._given.get(key, default)
-        if not isinstance(value, str) or (key in self._given and not value):
-            raise self._not(key, "a text")
-        return value
-
-    def flag(self, key: str) -> bool:
-        value = self._given.get(key, False)
-        if not isinstance(value, bool):
-            raise self._not(key, "true or false")
-        return value
-
-    def whole_number(self, key: str) -> int | None:
-        value = self._given.get(key)
-        if value is not None and (type(value) is not int or value < 0):
-            raise self._not(key, "a whole number from 0")
-        return value
-
-    def number(self, key: str, *, most: float | None = None) -> float | None:
-        value = self._given.get(key)
-        if value is None:
-            return None
-        if type(value) not in (int, float) or value < 0 or (most is not None and value > most):
-            raise self._not(key, "a number from 0" if most is None else f"a number from 0 to {most:g}")
-        return float(value)
-
-    def numbers(self, key: str) -> list[int]:
-        if key not in self._given:
-            return []
-        value = self._given[key]
-        if not isinstance(value, list) or not value or not all(type(each) is int and each >= 1 for each in value):
-            raise self._not(key, "a list of whole numbers from 1, with one at least")
-        return value
-
-    def _not(self, key: str, wanted: str) -> BadFaultRule:
-        return BadFaultRule(self._index, f"{key!r} is {self._given[key]!r}, but has to be {wanted}")
+def _check(index: int, given: Mapping[str, Any], fields: Mapping[str, _Field]) -> None:
+    for key, value in given.items():
+        if key not in fields:
+            raise BadFaultRule(index, f"{key!r} is not one of {', '.join(sorted(fields))}")
+        is_right, wanted = fields[key]
+        if not is_right(value):
+            raise BadFaultRule(index, f"{key!r} is {value!r}, but has to be {wanted}")
 
 
 @dataclass
 class _Count:
     began: float
-    seen: int = 0
+    chance: random.Random
+    matched: int = 0
     met: int = 0
-    chance: random.Random = field(default_factory=random.Random)
 
 
 class FaultPlan:
-    """Rules with the calls they have met so far.
-
-    Args:
-        rules: in order; the first that meets a call decides.
-        clock: tells the seconds.
-    """
+    """Rules, and how many calls each has hit so far; the first that hits a call decides."""
 
     def __init__(self, rules: Sequence[FaultRule] = (), clock: Callable[[], float] = time.monotonic) -> None:
         self._rules = tuple(rules)
@@ -285,41 +191,39 @@ class FaultPlan:
         """What happens to a call; None where nothing does."""
         with self._lock:
             for index, rule in enumerate(self._rules):
-                if _matches(rule, call) and self._meets(index, rule, call):
+                if _matches(rule, call) and self._hits(index, rule, call):
                     return rule.effect
         return None
 
-    def _meets(self, index: int, rule: FaultRule, call: Call) -> bool:
-        key = (index, call.caller if rule.per_caller else "")
+    def _hits(self, index: int, rule: FaultRule, call: Call) -> bool:
+        given = rule.fields
+        key = (index, call.caller if given.get("perCaller") else "")
         if key not in self._counts:
-            self._counts[key] = _Count(began=self._clock(), chance=random.Random(f"{rule.seed}/{key[1]}"))
+            self._counts[key] = _Count(began=self._clock(), chance=random.Random(f"{given.get('seed', 0)}/{key[1]}"))
         count = self._counts[key]
-        count.seen += 1
-        met = True
-        if rule.first is not None:
-            met = count.seen <= rule.first
-        elif rule.calls:
-            met = count.seen in rule.calls
-        elif rule.share is not None:
-            met = count.chance.random() < rule.share
-        if rule.limit is not None and count.met >= rule.limit:
-            met = False
-        if rule.seconds is not None and self._clock() - count.began >= rule.seconds:
-            met = False
-        count.met += met
-        return met
+        count.matched += 1
+        hit = True
+        if "first" in given:
+            hit = count.matched <= given["first"]
+        elif "calls" in given:
+            hit = count.matched in given["calls"]
+        elif "share" in given:
+            hit = count.chance.random() < given["share"]
+        if "limit" in given and count.met >= given["limit"]:
+            hit = False
+        if "forSeconds" in given and self._clock() - count.began >= given["forSeconds"]:
+            hit = False
+        count.met += hit
+        return hit
 
     def report(self) -> list[dict[str, Any]]:
-        """For each rule: its name, how many calls matched it and how many it met."""
+        """For each rule: its name, how many calls matched it and how many it hit (`met`)."""
         with self._lock:
-            return [
-                {
-                    "name": rule.name,
-                    "matched": sum(count.seen for key, count in self._counts.items() if key[0] == index),
-                    "met": sum(count.met for key, count in self._counts.items() if key[0] == index),
-                }
-                for index, rule in enumerate(self._rules)
-            ]
+            told: list[dict[str, Any]] = [{"name": rule.name, "matched": 0, "met": 0} for rule in self._rules]
+            for (index, _caller), count in self._counts.items():
+                told[index]["matched"] += count.matched
+                told[index]["met"] += count.met
+        return told
 
 
 class FaultPlans:
@@ -334,7 +238,7 @@ class FaultPlans:
         return not self._plans
 
     def replace(self, name: str, rules: Sequence[FaultRule]) -> None:
-        """Put these rules in the place of the set of that name; none end it."""
+        """Replace the set of that name; no rules end it."""
         plans = {other: plan for other, plan in self._plans.items() if other != name}
         # One assignment: calls in other threads see the sets before or the sets after.
         self._plans = {**plans, name: FaultPlan(rules)} if rules else plans
@@ -348,15 +252,13 @@ class FaultPlans:
         return None
 
     def report(self, name: str) -> list[dict[str, Any]]:
-        """What the rules of a set met; nothing where there is none of that name."""
+        """What the rules of a set hit; nothing where there is none of that name."""
         plan = self._plans.get(name)
         return [] if plan is None else plan.report()
 
 
 def _matches(rule: FaultRule, call: Call) -> bool:
-    return (
-        rule.service == call.service
-        and fnmatch.fnmatchcase(call.operation, rule.operation)
-        and fnmatch.fnmatchcase(call.caller, rule.caller)
-        and fnmatch.fnmatchcase(call.request, rule.request)
+    patterns = ((call.operation, "operation"), (call.caller, "caller"), (call.request, "request"))
+    return rule.service == call.service and all(
+        fnmatch.fnmatchcase(value, rule.fields.get(name, "*")) for value, name in patterns
     )

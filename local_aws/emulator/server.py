@@ -1,6 +1,6 @@
-"""The emulator's own process: MiniStack with its differences from AWS put right, on one loopback port.
+"""The emulator's own process: MiniStack with its differences from AWS corrected, on one loopback port.
 
-Started by `Emulator`. It takes the port before MiniStack is loaded, so nobody else can; says on standard output, in
+Started by `Emulator`. It takes the port before MiniStack is loaded, so nobody else can; reports on standard output, in
 one line of JSON, how it went; and ends when its standard input ends, with whatever it started.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import errno
+import functools
 import json
 import logging
 import os
@@ -42,45 +43,20 @@ def main() -> None:
     parser.add_argument("--detached", action="store_true")
     arguments = parser.parse_args()
     try:
-        listener = listen(arguments.port)
+        listener = socket.create_server((HOST, arguments.port), backlog=_BACKLOG)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
         report({"error": "port in use"})
         return
     os.environ["GATEWAY_PORT"] = str(listener.getsockname()[1])
-    raise_file_limit()
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     asyncio.run(serve(listener, arguments.folder, arguments.detached, arguments.docker_socket))
 
 
-def listen(port: int) -> socket.socket:
-    """Take a loopback port; 0 takes any free one.
-
-    Raises:
-        OSError: it belongs to another process.
-    """
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((HOST, port))
-    listener.listen(_BACKLOG)
-    return listener
-
-
-def raise_file_limit() -> None:
-    """Allow as many open files as the machine lets a process have."""
-    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-async def serve(listener: socket.socket, folder: Path, detached: bool, docker_socket: str = "") -> None:
-    """Serve on a socket until standard input ends or a signal comes.
-
-    Args:
-        listener: the socket.
-        folder: the emulator's own.
-        detached: standard input is not followed.
-        docker_socket: of the engine that runs ECS containers; they run as processes where it is empty.
-    """
+async def serve(listener: socket.socket, folder: Path, detached: bool, docker_socket: str) -> None:
+    """Serve on a socket until a signal comes or, unless detached, standard input ends."""
     from hypercorn.asyncio import serve as hypercorn_serve
     from ministack.core import lambda_runtime
 
@@ -98,7 +74,7 @@ async def serve(listener: socket.socket, folder: Path, detached: bool, docker_so
         give_up = threading.Timer(_END_SECONDS, os._exit, (1,))
         give_up.daemon = True
         give_up.start()
-        lives.stop_all("The emulator ends")
+        lives.stop_all()
         await asyncio.to_thread(runtime.close)
         await asyncio.to_thread(lambda_runtime.reset)
 
@@ -109,17 +85,16 @@ async def serve(listener: socket.socket, folder: Path, detached: bool, docker_so
 
 
 def assemble(port: int, folder: Path, docker_socket: str) -> tuple[ContainerRuntime, TaskLives, Any]:
-    """Correct MiniStack, and put what makes faults around it; the application is an ASGI one.
+    """Correct MiniStack and wrap it in what injects faults; returns what the emulator ends, and the ASGI application.
 
-    Raises:
-        EmulatorError: it cannot be corrected.
+    Where `docker_socket` is empty, ECS containers run as processes.
     """
     from ministack import app as ministack
 
     from local_aws.emulator.aws_behaviour.execution_role import EmulatorRegistry
     from local_aws.emulator.aws_behaviour.installation import install
     from local_aws.emulator.children import Children
-    from local_aws.emulator.fault_injection import FaultInjector, planned_failures, planned_quota
+    from local_aws.emulator.fault_injection import FaultInjector
 
     children = Children(folder)
     runtime: ContainerRuntime
@@ -131,11 +106,11 @@ def assemble(port: int, folder: Path, docker_socket: str) -> tuple[ContainerRunt
         from local_aws.emulator.runtimes.process import ProcessRuntime
 
         runtime = ProcessRuntime(folder, EmulatorRegistry(), children)
-    lives = install(runtime, children, folder, planned_failures, planned_quota, os.environ.get(LEFT_OUT, ""))
+    lives = install(runtime, children, folder, os.environ.get(LEFT_OUT, ""))
     faults = FaultInjector(lives)
     for service, handler in list(ministack.SERVICE_HANDLERS.items()):
-        ministack.SERVICE_HANDLERS[service] = faults.around(service, handler)
-    return runtime, lives, faults.application(ministack.app)
+        ministack.SERVICE_HANDLERS[service] = functools.partial(faults.handle, service, handler)
+    return runtime, lives, functools.partial(faults.serve, ministack.app)
 
 
 def _configuration(listener: socket.socket) -> Config:

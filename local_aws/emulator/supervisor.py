@@ -5,18 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import select
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-import time
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any
 
 from local_aws.emulator.aws_behaviour.patching import LEFT_OUT
@@ -31,22 +29,25 @@ _REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 class Emulator:
-    """A MiniStack in a process of its own, with IAM enforced and its differences from AWS put right.
+    """A MiniStack in a process of its own, with IAM enforced and its differences from AWS corrected.
 
-    It ends with this process, however this process ends, and takes along every container and function it started.
+    It ends with this process, however this process ends, and stops every container and function it started.
     It is not in this process's group: Ctrl-C in a terminal does not reach it.
 
     Args:
-        work_dir: its state is kept in a folder made below, and thrown away when it stops.
+        work_dir: its state is kept in a folder made below, and deleted when it stops.
         port: on 127.0.0.1; any free one where None.
         container_runtime: where ECS tasks run; `auto` takes Docker where it can be used.
         region: of calls that name none.
         account: the account of the root credentials.
-        log_file: where its log goes; `emulator-<port or pid>.log` in `work_dir` where None.
-        detached: it stays when this process ends, until `local_aws.session.stop` ends it.
+        log_file: where its log goes; `<name of its folder>.log` in `work_dir` where None.
+        detached: it keeps running when this process ends, until `local_aws.session.stop` ends it.
         base_image: what images will be built on, which decides about Docker, too; None where none is built.
 
     Attributes:
+        port: its port on 127.0.0.1, once started.
+        folder: where its state is.
+        log_file: where its log is.
         container_runtime: what was chosen.
         container_runtime_reason: why, in one line.
     """
@@ -63,18 +64,15 @@ class Emulator:
         detached: bool = False,
         base_image: str | None = None,
     ) -> None:
-        self._work_dir = work_dir
-        self._wanted_port = port
         self._wanted_runtime = container_runtime
         self._region = region
         self._account = account
-        self._log_file = log_file
         self._detached = detached
         self._base_image = base_image
-        self._docker_socket = ""
         self._process: subprocess.Popen[bytes] | None = None
-        self._folder: Path | None = None
-        self._port: int | None = None
+        self.port = port or 0
+        self.folder = work_dir.resolve() / f"emulator-{secrets.token_hex(4)}"
+        self.log_file = log_file or work_dir / f"{self.folder.name}.log"
         self.container_runtime: Chosen = "process"
         self.container_runtime_reason = ""
 
@@ -82,17 +80,8 @@ class Emulator:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.stop()
-
-    @property
-    def port(self) -> int:
-        """Its port on 127.0.0.1."""
-        if self._port is None:
-            raise RuntimeError("the emulator was not started")
-        return self._port
 
     @property
     def runs(self) -> bool:
@@ -105,20 +94,6 @@ class Emulator:
         if self._process is None:
             raise RuntimeError("the emulator was not started")
         return self._process.pid
-
-    @property
-    def folder(self) -> Path:
-        """Where its state is."""
-        if self._folder is None:
-            raise RuntimeError("the emulator was not started")
-        return self._folder
-
-    @property
-    def log_file(self) -> Path:
-        """Where its log is."""
-        if self._log_file is None:
-            raise RuntimeError("the emulator was not started")
-        return self._log_file
 
     @property
     def endpoint_url(self) -> str:
@@ -137,37 +112,21 @@ class Emulator:
         }
 
     def start(self) -> None:
-        """Start it and wait until it answers.
-
-        Raises:
-            PortInUse: the port that was asked for is taken.
-            DockerUnavailable: the docker runtime was asked for, and cannot be used.
-            EmulatorDied: it ended at start.
-            EmulatorTimeout: it does not answer.
-        """
+        """Start it and wait until it answers; raises an `EmulatorError` where it cannot be started or does not."""
         choice = choose(self._wanted_runtime, base_image=self._base_image)
         self.container_runtime, self.container_runtime_reason = choice.runtime, choice.reason
-        self._docker_socket = choice.docker_socket
-        self._work_dir.mkdir(parents=True, exist_ok=True)
-        self._folder = Path(tempfile.mkdtemp(prefix="emulator-", dir=self._work_dir)).resolve()
         for name in ("tmp", "s3", "home"):
-            (self._folder / name).mkdir()
-        if self._log_file is None:
-            self._log_file = self._work_dir / f"{self._folder.name}.log"
-        with self._log_file.open("wb") as log:
-            self._process = self._spawn(log)
+            (self.folder / name).mkdir(parents=True)
+        with self.log_file.open("wb") as log:
+            self._process = self._spawn(choice.docker_socket, log)
         try:
-            self._port = self._wait_until_ready()
+            self.port = self._wait_until_ready()
         except BaseException:
             self.stop()
             raise
 
     def inject_faults(self, rules: Sequence[Mapping[str, Any]], name: str = "") -> None:
-        """Replace a set of the faults that it makes; `local_aws.emulator.faults` says what a rule is.
-
-        Args:
-            rules: none end the set.
-            name: of the set; the others stay as they are.
+        """Replace the set of fault rules of that name; no rules end it. `local_aws.emulator.faults` defines a rule.
 
         Raises:
             BadFaultRule: a rule is not understood; nothing changed.
@@ -176,7 +135,7 @@ class Emulator:
         self._faults("PUT", name, json.dumps(list(rules)).encode())
 
     def injected_faults(self, name: str = "") -> list[dict[str, Any]]:
-        """For each rule of a set: its `name`, how many calls `matched` and how many it `met`."""
+        """For each rule of a set: its `name`, how many calls `matched` and how many it hit (`met`)."""
         answer: list[dict[str, Any]] = json.loads(self._faults("GET", name))
         return answer
 
@@ -188,28 +147,27 @@ class Emulator:
         return content
 
     def stop(self) -> None:
-        """Stop it and throw its state away. Stopping what does not run does nothing."""
+        """Stop it and delete its state. Stopping what does not run does nothing."""
         if self._process is not None:
             _end(self._process)
             self._process = None
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _spawn(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
+    def _spawn(self, docker_socket: str, log: IO[bytes]) -> subprocess.Popen[bytes]:
         arguments = [
             sys.executable,
             "-m",
             "local_aws.emulator.server",
-            f"--folder={self._folder}",
-            f"--port={self._wanted_port or 0}",
-            f"--docker-socket={self._docker_socket}",
+            f"--folder={self.folder}",
+            f"--port={self.port}",
+            f"--docker-socket={docker_socket}",
         ]
         if self._detached:
             arguments.append("--detached")
         return subprocess.Popen(
             arguments,
             env=self._process_environment(),
-            cwd=self._folder,
+            cwd=self.folder,
             stdin=subprocess.DEVNULL if self._detached else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -242,9 +200,8 @@ class Emulator:
 
     def _wait_until_ready(self) -> int:
         assert self._process is not None and self._process.stdout is not None
-        deadline = time.monotonic() + _START_SECONDS
         with self._process.stdout as output:
-            ready, _, _ = select.select([output], [], [], max(0.0, deadline - time.monotonic()))
+            ready, _, _ = select.select([output], [], [], _START_SECONDS)
             if not ready:
                 raise EmulatorTimeout(_START_SECONDS, self.log_file, self._last_lines())
             line = output.readline()
@@ -253,7 +210,7 @@ class Emulator:
             raise EmulatorDied(self._process.returncode, self.log_file, self._last_lines())
         message = json.loads(line)
         if "error" in message:
-            raise PortInUse(self._wanted_port or 0)
+            raise PortInUse(self.port)
         return int(message["port"])
 
     def _last_lines(self) -> str:

@@ -2,6 +2,8 @@
 
 import os
 
+KEPT = ("LOCAL_AWS_BASE_IMAGE", "LOCAL_AWS_WITHOUT")
+
 for name in list(os.environ):
-    if name.startswith(("AWS_", "LOCAL_AWS_", "PULUMI_")) and name != "LOCAL_AWS_BASE_IMAGE":
+    if name.startswith(("AWS_", "LOCAL_AWS_", "PULUMI_")) and name not in KEPT:
         del os.environ[name]

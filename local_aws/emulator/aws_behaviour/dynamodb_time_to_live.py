@@ -8,14 +8,13 @@ result in a ValidationException."
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from ministack.core.responses import error_response_json, get_account_id, get_region
+from ministack.core.responses import get_account_id, get_region
 from ministack.services import dynamodb
 
-Request = dict[str, Any]
-Call = Callable[[Request], Any]
+from local_aws.emulator.aws_behaviour.calls import Call, Refused, Request
 
 PROCESSING_SECONDS = 3600.0
 
@@ -41,23 +40,16 @@ def refusal(current: Mapping[str, Any], wanted: Mapping[str, Any], since_seconds
     return None
 
 
-def updating(original: Call, clock: Callable[[], float] = time.monotonic) -> Call:
+def update(original: Call, request: Request) -> Any:
     """Wrap MiniStack's UpdateTimeToLive, which takes any change at any time."""
-
-    def update(request: Request) -> Any:
-        name = dynamodb._normalize_table_name(request.get("TableName"))
-        table = dynamodb._tables.get(name)
-        wanted = request.get("TimeToLiveSpecification") or {}
-        if table is None or not wanted.get("AttributeName"):
-            return original(request)
-        key = (get_account_id(), get_region(), table["TableId"])
-        changed = _changed.get(key)
-        reason = refusal(dynamodb._ttl_settings.get(name) or {}, wanted, None if changed is None else clock() - changed)
-        if reason is not None:
-            return error_response_json("ValidationException", reason, 400)
-        answer = original(request)
-        if answer[0] == 200:
-            _changed[key] = clock()
-        return answer
-
-    return update
+    name = dynamodb._normalize_table_name(request.get("TableName"))
+    table = dynamodb._tables.get(name)
+    if table is None:
+        return original(request)
+    key, now = (get_account_id(), get_region(), table["TableId"]), time.monotonic()
+    since = now - _changed[key] if key in _changed else None
+    reason = refusal(dynamodb._ttl_settings.get(name) or {}, request["TimeToLiveSpecification"], since)
+    if reason is not None:
+        raise Refused("ValidationException", reason)
+    _changed[key] = now
+    return original(request)

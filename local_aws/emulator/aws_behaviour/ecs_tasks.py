@@ -14,7 +14,7 @@ import hashlib
 import logging
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ministack.core.concurrency import resource_lock
@@ -22,13 +22,12 @@ from ministack.core.responses import now_iso, request_scope
 from ministack.services import ecs, ecs_metadata
 
 from local_aws.emulator.aws_behaviour import ecs_events, execution_role, permissions
-from local_aws.emulator.aws_behaviour.execution_role import StartFailure
+from local_aws.emulator.aws_behaviour.execution_role import ExecutionRole, LogStream, StartFailure
 from local_aws.emulator.runtimes import (
     Container,
     ContainerRuntime,
     ContainerSpec,
     ContainerStartError,
-    Exit,
     ImageNotFound,
     PulledImage,
 )
@@ -45,7 +44,7 @@ _LOG_DRAIN_SECONDS = 10.0
 def why_stopped(container: Mapping[str, Any]) -> tuple[str, str]:
     """The `stoppedReason` and `stopCode` of a task whose essential container ended.
 
-    A container without an exit code is one whose host went away; one with a reason hands it on.
+    A container without an exit code is one whose host went away.
     """
     reason = container.get("reason")
     if container.get("exitCode") is None:
@@ -58,11 +57,7 @@ class Stopped(Exception):
 
 
 class TaskLives:
-    """The tasks that have not stopped, each led by a thread of its own.
-
-    Args:
-        runtime: runs their containers.
-    """
+    """The tasks that have not stopped, each led by a thread of its own."""
 
     def __init__(self, runtime: ContainerRuntime) -> None:
         self.runtime = runtime
@@ -89,50 +84,40 @@ class TaskLives:
             with self._lock:
                 del self._lives[task["taskArn"]]
 
+    def _find(self, suffix: str) -> list[TaskLife]:
+        with self._lock:
+            return [life for arn, life in self._lives.items() if arn.endswith(suffix)]
+
     def stop(self, task: dict[str, Any], reason: str, stop_code: str) -> None:
         """Ask a task to stop. It stays `RUNNING`, with `STOPPED` desired, until its containers ended."""
-        with self._lock:
-            life = self._lives.get(task["taskArn"])
-        if life is not None:
+        for life in self._find(task["taskArn"]):
             life.stop(reason, stop_code)
 
     def kill(self, task_id: str) -> bool:
-        """Kill a task's containers; answers whether there is such a task."""
-        with self._lock:
-            found = [life for arn, life in self._lives.items() if arn.endswith(f"/{task_id}")]
+        """Kill a task's containers; returns whether there is such a task."""
+        found = self._find(f"/{task_id}")
         for life in found:
             life.kill()
         return bool(found)
 
     def interrupt(self, task_id: str) -> bool:
-        """Take a task's Fargate Spot capacity away; answers whether there is such a task that has not stopped.
+        """Take a task's Fargate Spot capacity away; returns whether there is such a task that has not stopped.
 
         https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-capacity-providers.html
         """
-        with self._lock:
-            found = [life for arn, life in self._lives.items() if arn.endswith(f"/{task_id}")]
+        found = self._find(f"/{task_id}")
         for life in found:
             life.stop("Your Spot Task was interrupted.", "SpotInterruption")
         return bool(found)
 
-    def stop_all(self, reason: str) -> None:
-        """Ask every task to stop."""
-        with self._lock:
-            lives = list(self._lives.values())
-        for life in lives:
-            life.stop(reason, "UserInitiated")
+    def stop_all(self) -> None:
+        """Ask every task to stop, because the emulator ends."""
+        for life in self._find(""):
+            life.stop("The emulator ends", "UserInitiated")
 
 
 class TaskLife:
-    """One task.
-
-    Args:
-        task: MiniStack's record of it; what DescribeTasks answers.
-        definition: its task definition.
-        overrides: RunTask's `containerOverrides`.
-        runtime: runs its containers.
-        region: where it runs.
-    """
+    """One task: MiniStack's record (what DescribeTasks returns), its definition, RunTask's `containerOverrides`."""
 
     def __init__(
         self,
@@ -144,14 +129,14 @@ class TaskLife:
     ) -> None:
         self._task = task
         self._definition = definition
-        self._overrides = {override["name"]: override for override in overrides if "name" in override}
+        self._overrides = {override["name"]: override for override in overrides}
         self._runtime = runtime
         self._region = region
         self._arn: str = task["taskArn"]
         self._id = self._arn.rsplit("/", 1)[-1]
-        role_overrides = task.get("overrides") or {}
-        self._execution_role: str = role_overrides.get("executionRoleArn") or definition.get("executionRoleArn") or ""
-        self._task_role: str = role_overrides.get("taskRoleArn") or definition.get("taskRoleArn") or ""
+        roles = {**definition, **task.get("overrides", {})}
+        self._execution_role = ExecutionRole(roles.get("executionRoleArn", ""), self._id)
+        self._task_role: str = roles.get("taskRoleArn", "")
         self._containers: list[tuple[dict[str, Any], dict[str, Any], Container]] = []
         self._stop_wanted = threading.Event()
         self._wake = threading.Event()
@@ -160,12 +145,11 @@ class TaskLife:
         self._helpers: list[threading.Thread] = []
 
     def stop(self, reason: str, stop_code: str) -> None:
-        """Want the task stopped; the first reason stays."""
+        """Want the task stopped; the first reason counts."""
         with resource_lock("ecs-task", self._arn):
             if self._stop_wanted.is_set() or self._task["lastStatus"] == "STOPPED":
                 return
-            self._task.update(desiredStatus="STOPPED", stoppingAt=now_iso(), stoppedReason=reason, stopCode=stop_code)
-            self._count()
+            self._set(desiredStatus="STOPPED", stoppingAt=now_iso(), stoppedReason=reason, stopCode=stop_code)
             self._stop_wanted.set()
         ecs_metadata.set_task_status(self._arn, desired_status="STOPPED")
         ecs_events.task_changed(self._task)
@@ -187,59 +171,50 @@ class TaskLife:
             pass
         except StartFailure as failure:
             self.stop(str(failure), "TaskFailedToStart")
-        except Exception as error:  # the edge of its thread: a task that nobody leads never stops
-            logger.exception("%s cannot go on", self._arn)
+        except Exception as error:  # the edge of its thread: a task without a thread never stops
+            logger.exception("%s cannot run", self._arn)
             self.stop(f"InternalError: {type(error).__name__}: {error}", "TaskFailedToStart")
         self._finish()
 
-    # --- start ---------------------------------------------------------------------------------------------------
-
     def _start(self) -> None:
-        self._advance("PENDING")
-        self._advance("ACTIVATING", pullStartedAt=now_iso())
+        self._enter("PENDING")
+        self._enter("ACTIVATING", pullStartedAt=now_iso())
         definitions = self._definition.get("containerDefinitions", [])
-        images = [self._pull(index, each) for index, each in enumerate(definitions)]
+        images = [self._pull(record, each) for record, each in zip(self._task["containers"], definitions, strict=True)]
         self._change(pullStoppedAt=now_iso())
         if self._task_role:
             self._session = permissions.open_session(self._task_role, self._id)
-        for index, each in enumerate(definitions):
+        for record, each, image in zip(self._task["containers"], definitions, images, strict=True):
             self._require_not_stopped()
-            self._start_container(index, each, images[index])
+            self._start_container(record, each, image)
         self._attach("ATTACHED")
-        self._advance("RUNNING", startedAt=now_iso())
+        self._enter("RUNNING", startedAt=now_iso())
 
-    def _pull(self, index: int, container: dict[str, Any]) -> PulledImage:
+    def _pull(self, record: dict[str, Any], container: dict[str, Any]) -> PulledImage:
         reference = parse_reference(container["image"])
-        if reference is None:
-            raise self._cannot_pull(
-                index,
-                f"CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref "
-                f"{container['image']}: only images in Amazon ECR are reachable",
-            )
         try:
-            execution_role.require_pull(self._execution_role, reference, self._id)
+            if reference is None:
+                raise StartFailure(
+                    "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref "
+                    f"{container['image']}: only images in Amazon ECR are reachable"
+                )
+            self._execution_role.require_pull(reference)
+            try:
+                image = self._runtime.pull(reference)
+            except ImageNotFound as missing:
+                raise StartFailure(execution_role.image_not_found(reference, str(missing))) from missing
         except StartFailure as failure:
-            raise self._cannot_pull(index, str(failure)) from failure
-        try:
-            image = self._runtime.pull(reference)
-        except ImageNotFound as missing:
-            raise self._cannot_pull(index, execution_role.image_not_found(str(missing), reference)) from missing
-        self._task["containers"][index]["imageDigest"] = image.digest
+            if str(failure).startswith("CannotPullContainerError"):
+                record["reason"] = str(failure)
+            raise
+        record["imageDigest"] = image.digest
         return image
 
-    def _cannot_pull(self, index: int, reason: str) -> StartFailure:
-        if reason.startswith("CannotPullContainerError"):
-            self._task["containers"][index]["reason"] = reason
-        return StartFailure(reason)
-
-    def _start_container(self, index: int, definition: dict[str, Any], image: PulledImage) -> None:
-        record = self._task["containers"][index]
-        override = self._overrides.get(definition["name"], {})
-        execution_role.require_secrets(self._execution_role, definition.get("secrets", []), self._id)
-        secrets = execution_role.read_secrets(definition)
-        stream = execution_role.open_log_stream(
-            definition, self._execution_role, self._id, f"{self._id}-{definition['name']}", self._region
-        )
+    def _start_container(self, record: dict[str, Any], definition: dict[str, Any], image: PulledImage) -> None:
+        name = definition["name"]
+        override = self._overrides.get(name, {})
+        secrets = self._execution_role.read_secrets(definition)
+        stream = self._execution_role.open_log_stream(definition, self._region)
         environment = {
             **{entry["name"]: entry["value"] for entry in definition.get("environment", [])},
             **secrets,
@@ -248,9 +223,9 @@ class TaskLife:
         token = self._inject(environment, definition)
         memory = override.get("memory") or definition.get("memory") or self._definition.get("memory")
         cpu = override.get("cpu") or definition.get("cpu") or self._definition.get("cpu")
-        linux = definition.get("linuxParameters") or {}
+        linux = definition.get("linuxParameters", {})
         spec = ContainerSpec(
-            name=definition["name"],
+            name=name,
             task_id=self._id,
             image=image,
             environment=environment,
@@ -263,7 +238,7 @@ class TaskLife:
             cpu_units=int(cpu) if cpu else None,
             init=bool(linux.get("initProcessEnabled")),
             dropped_capabilities=tuple(linux.get("capabilities", {}).get("drop", ())),
-            labels={"com.amazonaws.ecs.task-arn": self._arn, "com.amazonaws.ecs.container-name": definition["name"]},
+            labels={"com.amazonaws.ecs.task-arn": self._arn, "com.amazonaws.ecs.container-name": name},
         )
         try:
             container = self._runtime.start(spec)
@@ -279,6 +254,7 @@ class TaskLife:
         self._help(self._forward, container, stream)
 
     def _inject(self, environment: dict[str, str], definition: dict[str, Any]) -> str:
+        """Add what ECS and the emulator put into a container's environment; returns the token of its metadata."""
         token: str = ecs._register_metadata(
             self._arn,
             self._task["clusterArn"],
@@ -287,7 +263,7 @@ class TaskLife:
             self._task.get("launchType", "FARGATE"),
             environment,
             False,
-            self._runtime.emulator_host,
+            "127.0.0.1",
         )
         self._tokens.append(token)
         for name in ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN"):
@@ -296,29 +272,19 @@ class TaskLife:
             AWS_REGION=self._region, AWS_DEFAULT_REGION=self._region, AWS_EXECUTION_ENV="AWS_ECS_FARGATE"
         )
         if self._session is not None:
-            environment.update(
-                AWS_ACCESS_KEY_ID=self._session.access_key_id,
-                AWS_SECRET_ACCESS_KEY=self._session.secret_access_key,
-                AWS_SESSION_TOKEN=self._session.session_token,
-            )
+            environment.update(self._session.environment)
         return token
-
-    # --- watch and stop ------------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
         while not self._stop_wanted.is_set():
             self._wake.wait()
             self._wake.clear()
-            ended = [
-                record
-                for record, definition, _ in self._containers
-                if definition.get("essential", True) and record["lastStatus"] == "STOPPED"
-            ]
-            if ended:
-                self.stop(*why_stopped(ended[0]))
+            for record, definition, _container in self._containers:
+                if definition.get("essential", True) and record["lastStatus"] == "STOPPED":
+                    self.stop(*why_stopped(record))
 
     def _wait_for(self, record: dict[str, Any], container: Container) -> None:
-        end: Exit = container.wait()
+        end = container.wait()
         with resource_lock("ecs-task", self._arn):
             record["lastStatus"] = "STOPPED"
             if end.code is not None:
@@ -327,32 +293,26 @@ class TaskLife:
                 record["reason"] = end.reason
         self._wake.set()
 
-    def _forward(self, container: Container, stream: execution_role.LogStream | None) -> None:
+    def _forward(self, container: Container, stream: LogStream | None) -> None:
         if stream is None:
             for _line in container.output():
                 pass
         else:
-            execution_role.deliver(stream, container.output())
+            self._execution_role.deliver(stream, container.output())
 
     def _finish(self) -> None:
-        self._pass_through("DEACTIVATING", "STOPPING")
+        self._enter("DEACTIVATING", always=True)
+        self._enter("STOPPING", always=True)
         stops = [
-            threading.Thread(
-                target=container.stop,
-                args=(float(definition.get("stopTimeout") or DEFAULT_STOP_TIMEOUT_SECONDS),),
-                daemon=True,
-            )
+            self._help(container.stop, float(definition.get("stopTimeout", DEFAULT_STOP_TIMEOUT_SECONDS)))
             for record, definition, container in self._containers
             if record["lastStatus"] != "STOPPED"
         ]
         for stop in stops:
-            stop.start()
-        for stop in stops:
             stop.join()
         for helper in self._helpers:
             helper.join(timeout=_LOG_DRAIN_SECONDS)
-        self._change(executionStoppedAt=now_iso())
-        self._pass_through("DEPROVISIONING")
+        self._enter("DEPROVISIONING", always=True, executionStoppedAt=now_iso())
         self._attach("DELETED")
         for token in self._tokens:
             ecs_metadata.unregister_token(token)
@@ -363,58 +323,45 @@ class TaskLife:
         with resource_lock("ecs-task", self._arn):
             for record in self._task["containers"]:
                 record["lastStatus"] = "STOPPED"
-            self._task.update(lastStatus="STOPPED", stoppedAt=now_iso())
-            self._count()
+            self._set(lastStatus="STOPPED", stoppedAt=now_iso())
         ecs_events.task_changed(self._task)
 
     def _attach(self, status: str) -> None:
-        if not self._task.get("_subnet"):
+        subnet = self._task.get("_subnet")
+        if not subnet:
             return
         interface = hashlib.sha256(self._arn.encode()).hexdigest()
-        self._change(
-            attachments=[
-                {
-                    "id": str(uuid.UUID(interface[:32])),
-                    "type": "ElasticNetworkInterface",
-                    "status": status,
-                    "details": [
-                        {"name": "subnetId", "value": self._task["_subnet"]},
-                        {"name": "networkInterfaceId", "value": f"eni-{interface[:17]}"},
-                    ],
-                }
-            ]
-        )
+        details = [
+            {"name": "subnetId", "value": subnet},
+            {"name": "networkInterfaceId", "value": f"eni-{interface[:17]}"},
+        ]
+        attachment = {"type": "ElasticNetworkInterface", "status": status, "details": details}
+        self._change(attachments=[{"id": str(uuid.UUID(interface[:32])), **attachment}])
 
-    # --- record --------------------------------------------------------------------------------------------------
-
-    def _advance(self, status: str, **fields: str) -> None:
-        self._require_not_stopped()
+    def _enter(self, status: str, *, always: bool = False, **fields: str) -> None:
+        """Enter a status; unless `always`, only where the task is not to be stopped."""
+        if not always:
+            self._require_not_stopped()
         self._change(lastStatus=status, **fields)
         ecs_metadata.set_task_status(self._arn, known_status=status)
         ecs_events.task_changed(self._task)
 
-    def _pass_through(self, *statuses: str) -> None:
-        for status in statuses:
-            self._change(lastStatus=status)
-            ecs_metadata.set_task_status(self._arn, known_status=status)
-            ecs_events.task_changed(self._task)
-
     def _change(self, **fields: Any) -> None:
         with resource_lock("ecs-task", self._arn):
-            self._task.update(fields)
-            if "lastStatus" in fields:
-                self._count()
+            self._set(**fields)
 
-    def _count(self) -> None:
-        self._task["version"] = int(self._task.get("version") or 1) + 1
+    def _set(self, **fields: Any) -> None:
+        """Change the record under its lock."""
+        self._task.update(fields)
+        if fields.keys() & {"lastStatus", "desiredStatus"}:
+            self._task["version"] = self._task.get("version", 1) + 1
 
     def _require_not_stopped(self) -> None:
         if self._stop_wanted.is_set():
             raise Stopped
 
-    def _help(self, target: Any, *arguments: Any) -> None:
-        helper = threading.Thread(
-            target=contextvars.copy_context().run, args=(target, *arguments), daemon=True, name=f"ecs-{self._id[:8]}"
-        )
+    def _help(self, target: Callable[..., object], *arguments: Any) -> threading.Thread:
+        helper = threading.Thread(target=contextvars.copy_context().run, args=(target, *arguments), daemon=True)
         self._helpers.append(helper)
         helper.start()
+        return helper

@@ -19,20 +19,13 @@ _SPOT = "FARGATE_SPOT"
 
 
 def room(quota_vcpus: float, request: Mapping[str, Any], definition: Mapping[str, Any], cluster: str) -> int:
-    """How many tasks of a RunTask request the quota leaves room for; all of them where they do not run on Fargate.
-
-    Args:
-        quota_vcpus: of the account in this region.
-        request: what RunTask was asked.
-        definition: the task definition it means.
-        cluster: the name of the cluster.
-    """
+    """How many tasks of a RunTask request the quota leaves room for; all of them where they do not run on Fargate."""
     count: int = request.get("count", 1)
     launch_type, strategy, _error = ecs._launch_choice(request, ecs._clusters[cluster])
     launch_type, provider = ecs._task_capacity(launch_type, strategy)
     if launch_type != "FARGATE":
         return count
-    each = int((request.get("overrides") or {}).get("cpu") or definition["cpu"])
+    each = int(request.get("overrides", {}).get("cpu") or definition["cpu"])
     free = quota_vcpus * CPU_UNITS - units_in_use(ecs._tasks.values(), spot=provider == _SPOT)
     return max(0, min(count, int(free // each)))
 
@@ -40,7 +33,7 @@ def room(quota_vcpus: float, request: Mapping[str, Any], definition: Mapping[str
 def units_in_use(tasks: Iterable[Mapping[str, Any]], *, spot: bool) -> int:
     """CPU units of the Fargate tasks that have not stopped, On-Demand or Spot."""
     return sum(
-        int((task.get("overrides") or {}).get("cpu") or task["cpu"])
+        int(task.get("overrides", {}).get("cpu") or task["cpu"])
         for task in tasks
         if task["launchType"] == "FARGATE"
         and task["lastStatus"] != "STOPPED"

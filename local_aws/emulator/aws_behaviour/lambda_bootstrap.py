@@ -24,9 +24,6 @@ END_OF_LOG = "\x04"
 class Context:
     """The handler's second argument (https://docs.aws.amazon.com/lambda/latest/dg/python-context.html)."""
 
-    identity = None
-    client_context = None
-
     def __init__(self, environment: dict[str, Any], invocation: dict[str, Any]) -> None:
         self.function_name = environment["functionName"]
         self.function_version = environment["version"]
@@ -42,12 +39,11 @@ class Context:
         return max(0, int((self._deadline - time.time()) * 1000))
 
 
-def describe(error: BaseException, request_id: str) -> dict[str, Any]:
+def describe(error: BaseException) -> dict[str, Any]:
     """An exception as AWS Lambda reports it."""
     return {
         "errorMessage": str(error),
         "errorType": type(error).__name__,
-        "requestId": request_id,
         "stackTrace": traceback.format_tb(error.__traceback__),
     }
 
@@ -64,7 +60,7 @@ def main() -> None:
         handler = getattr(importlib.import_module(module.replace("/", ".")), function)
     except Exception as error:  # noqa: BLE001 - reported as the answer to every invocation
         traceback.print_exc()
-        failure = describe(error, "")
+        failure = describe(error)
         if isinstance(error, ImportError):
             failure["errorType"] = "Runtime.ImportModuleError"
             failure["errorMessage"] = f"Unable to import module '{module}': {error}"
@@ -73,16 +69,16 @@ def main() -> None:
         os.environ.pop("_X_AMZN_TRACE_ID", None)
         if invocation.get("traceId"):
             os.environ["_X_AMZN_TRACE_ID"] = invocation["traceId"]
-        answer: dict[str, Any]
-        if handler is None:
-            answer = {"error": {**(failure or {}), "requestId": invocation["requestId"]}}
-        else:
+        answer: dict[str, Any] = {"error": failure}
+        if handler is not None:
             try:
                 result = handler(invocation["event"], Context(environment, invocation))
                 answer = {"result": json.loads(json.dumps(result))}
             except Exception as error:  # noqa: BLE001 - the edge of the handler
                 traceback.print_exc()
-                answer = {"error": describe(error, invocation["requestId"])}
+                answer = {"error": describe(error)}
+        if "error" in answer:
+            answer["error"]["requestId"] = invocation["requestId"]
         sys.stdout.flush()
         print(END_OF_LOG, file=sys.stderr, flush=True)
         answers.write(json.dumps(answer) + "\n")

@@ -13,18 +13,19 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from ministack.core.responses import get_account_id, get_region
 from ministack.services import ec2, lambda_svc
 
 from local_aws.emulator.aws_behaviour import permissions
-from local_aws.emulator.aws_behaviour.lambda_functions import network_interface_arn
 
 GIVE_BACK_SECONDS = 0.3
 """How long an interface that nothing uses any more stays after it refused the deletion of its subnet or groups. On AWS
 it outlives its last use by up to 20 minutes: whoever deletes a VPC is refused at least once, and so it is here."""
 UNASKED_SECONDS = 5.0
-"""How long it stays where nobody asks."""
+"""How long it stays where no such deletion is tried."""
 
 Parameters = dict[str, Any]
+Call = Callable[..., Any]
 Record = dict[str, Any]
 Use = tuple[str, tuple[str, ...]]
 """A subnet, and security groups in order."""
@@ -37,15 +38,11 @@ class LambdaInterfaces:
         self._lock = threading.Lock()
         self._roles: dict[str, str] = {}
 
-    def following(self, original: Callable[..., Any]) -> Callable[..., Any]:
+    def follow(self, original: Call, *arguments: Any, **keywords: Any) -> Any:
         """Wrap a call of MiniStack's that makes, changes or deletes a function."""
-
-        def call(*arguments: Any, **keywords: Any) -> Any:
-            answer = original(*arguments, **keywords)
-            self._follow()
-            return answer
-
-        return call
+        answer = original(*arguments, **keywords)
+        self._follow()
+        return answer
 
     def _follow(self) -> None:
         with self._lock:
@@ -73,33 +70,19 @@ class LambdaInterfaces:
             if _may_delete(self._roles[identity], identity):
                 del ec2._network_interfaces[identity], self._roles[identity]
 
-    def deleting_subnet(self, original: Callable[[Parameters], Any]) -> Callable[[Parameters], Any]:
-        """Wrap MiniStack's DeleteSubnet: a subnet with network interfaces stays."""
+    def delete(self, member: str, message: str, original: Call, parameters: Parameters) -> Any:
+        """Wrap MiniStack's DeleteSubnet or DeleteSecurityGroup: what has network interfaces stays.
 
-        def delete(parameters: Parameters) -> Any:
-            subnet = ec2._p(parameters, "SubnetId")
-            message = f"The subnet '{subnet}' has dependencies and cannot be deleted."
-            return self._refusal(lambda use: use[0] == subnet, message) or original(parameters)
-
-        return delete
-
-    def deleting_security_group(self, original: Callable[[Parameters], Any]) -> Callable[[Parameters], Any]:
-        """Wrap MiniStack's DeleteSecurityGroup: a group of network interfaces stays."""
-
-        def delete(parameters: Parameters) -> Any:
-            group = ec2._p(parameters, "GroupId")
-            return self._refusal(lambda use: group in use[1], f"resource {group} has a dependent object") or original(
-                parameters
-            )
-
-        return delete
-
-    def _refusal(self, holds: Callable[[Use], bool], message: str) -> Any:
+        `member` is `SubnetId` or `GroupId`; `message` says why it stays, with `{}` for its id.
+        """
+        identity = ec2._p(parameters, member)
         records = list(ec2._network_interfaces.values())
-        found = [record["NetworkInterfaceId"] for record in records if holds(_use(record))]
-        for identity in found:
-            self._later(identity, GIVE_BACK_SECONDS)
-        return ec2._error("DependencyViolation", message, 400) if found else None
+        holding = [record for record in records if identity in (_use(record)[0], *_use(record)[1])]
+        for record in holding:
+            self._later(record["NetworkInterfaceId"], GIVE_BACK_SECONDS)
+        if holding:
+            return ec2._error("DependencyViolation", message.format(identity), 400)
+        return original(parameters)
 
 
 def _wanted() -> dict[Use, Record]:
@@ -109,8 +92,8 @@ def _wanted() -> dict[Use, Record]:
         versions = list(function.get("versions", {}).values())
         for config in (function["config"], *(version["config"] for version in versions)):
             vpc = config.get("VpcConfig") or {}
-            groups = tuple(sorted(vpc.get("SecurityGroupIds") or ()))
-            wanted |= {(subnet, groups): config for subnet in vpc.get("SubnetIds") or ()}
+            groups = tuple(sorted(vpc.get("SecurityGroupIds", ())))
+            wanted |= {(subnet, groups): config for subnet in vpc.get("SubnetIds", ())}
     return wanted
 
 
@@ -136,34 +119,29 @@ def _make(use: Use, function: str) -> str:
 def _may_delete(role: str, identity: str) -> bool:
     if permissions.find_role(role) is None:
         return False
-    resource = network_interface_arn(identity)
+    resource = f"arn:aws:ec2:{get_region()}:{get_account_id()}:network-interface/{identity}"
     return permissions.role_denial(role, "ec2:DeleteNetworkInterface", resource, session_name="lambda") is None
 
 
-def describing(original: Callable[[Parameters], Any]) -> Callable[[Parameters], Any]:
+def describe(original: Call, parameters: Parameters) -> Any:
     """Wrap MiniStack's DescribeNetworkInterfaces: filters are applied."""
-
-    def describe(parameters: Parameters) -> Any:
-        filters = ec2._parse_filters(parameters)
-        if not filters:
-            return original(parameters)
-        found = [record for record in list(ec2._network_interfaces.values()) if _matches(record, filters)]
-        items = "".join(ec2._eni_fields_xml(record) for record in found)
-        body = f"<networkInterfaceSet>{items}</networkInterfaceSet>"
-        return ec2._xml(200, "DescribeNetworkInterfacesResponse", body)
-
-    return describe
+    filters = ec2._parse_filters(parameters)
+    if not filters:
+        return original(parameters)
+    found = [record for record in list(ec2._network_interfaces.values()) if _matches(record, filters)]
+    items = "".join(ec2._eni_fields_xml(record) for record in found)
+    return ec2._xml(200, "DescribeNetworkInterfacesResponse", f"<networkInterfaceSet>{items}</networkInterfaceSet>")
 
 
-_FILTERS: dict[str, Callable[[Record], set[str]]] = {
-    "description": lambda record: {record["Description"]},
-    "group-id": lambda record: {group["GroupId"] for group in record["Groups"]},
-    "interface-type": lambda record: {record["InterfaceType"]},
-    "status": lambda record: {record["Status"]},
-    "subnet-id": lambda record: {record["SubnetId"]},
-    "vpc-id": lambda record: {record["VpcId"]},
+_FILTERS = {
+    "description": "Description",
+    "interface-type": "InterfaceType",
+    "status": "Status",
+    "subnet-id": "SubnetId",
+    "vpc-id": "VpcId",
 }
 
 
 def _matches(record: Record, filters: dict[str, list[str]]) -> bool:
-    return all(values(record) & set(filters[name]) for name, values in _FILTERS.items() if filters.get(name))
+    told = {name: {record[key]} for name, key in _FILTERS.items()} | {"group-id": set(_use(record)[1])}
+    return all(told[name] & set(values) for name, values in filters.items() if name in told)

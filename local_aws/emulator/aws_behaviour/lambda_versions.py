@@ -9,32 +9,21 @@ https://docs.aws.amazon.com/lambda/latest/dg/versioning-intro.html (numbers are 
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Callable
 from typing import Any
 
-from ministack.core.responses import get_account_id, get_region, json_response, new_uuid
+from ministack.core.responses import get_account_id, get_region, new_uuid
 from ministack.services import lambda_svc
+
+from local_aws.emulator.aws_behaviour.calls import Answer, Refused, amended, succeed
+from local_aws.emulator.aws_behaviour.lambda_functions import INVALID, LATEST
 
 Call = Callable[..., Any]
 
-LATEST = "$LATEST"
-_OF_THE_MOMENT = frozenset(
-    {
-        "FunctionArn",
-        "LastModified",
-        "LastUpdateStatus",
-        "LastUpdateStatusReason",
-        "LastUpdateStatusReasonCode",
-        "RevisionId",
-        "State",
-        "StateReason",
-        "StateReasonCode",
-        "Version",
-    }
-)
+_STATUS = ("State", "StateReason", "StateReasonCode")
+_UPDATE = ("LastUpdateStatus", "LastUpdateStatusReason", "LastUpdateStatusReasonCode")
+_OF_THE_MOMENT = frozenset({"FunctionArn", "LastModified", "RevisionId", "Version", *_STATUS, *_UPDATE})
 """What a configuration says of the moment: no change of it makes a version."""
-_READY = {"State": "Active", "LastUpdateStatus": "Successful"}
 
 _next_numbers: dict[tuple[str, str, str], int] = {}
 
@@ -45,7 +34,7 @@ def published_content(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def publish(name: str, description: str = "") -> dict[str, Any]:
-    """Publish `$LATEST` unless the latest version is the same; answers with the version's configuration."""
+    """Publish `$LATEST` unless the latest version is the same; returns the version's configuration."""
     function = lambda_svc._functions[name]
     config, versions = function["config"], function["versions"]
     content = copy.deepcopy(published_content(config))
@@ -57,8 +46,8 @@ def publish(name: str, description: str = "") -> dict[str, Any]:
     function["next_version"] += 1
     published = {
         **copy.deepcopy(config),
-        **{key: "" for key in _OF_THE_MOMENT if key.endswith(("Reason", "ReasonCode"))},
-        **_READY,
+        **dict.fromkeys((*_STATUS, *_UPDATE), ""),
+        **{"State": "Active", "LastUpdateStatus": "Successful"},
         "Version": number,
         "FunctionArn": f"{lambda_svc._func_arn(name)}:{number}",
         "RevisionId": new_uuid(),
@@ -77,122 +66,89 @@ def publish_version(name: str, request: dict[str, Any]) -> Any:
     if refusal is not None:
         return refusal
     if function["config"].get("LastUpdateStatus") == "InProgress":
-        return lambda_svc.error_response_json(
+        raise Refused(
             "ResourceConflictException",
             "The operation cannot be performed at this time. An update is in progress for resource: "
             f"{lambda_svc._func_arn(name)}",
             409,
         )
-    return json_response(publish(name, request.get("Description", "")), 201)
+    return succeed(publish(name, request.get("Description", "")), 201)
 
 
-def creating(original: Call) -> Call:
+def create(original: Call, request: dict[str, Any]) -> Any:
     """Wrap CreateFunction: `Publish` makes a version; numbers of a function that is gone are not used again."""
-
-    def create(request: dict[str, Any]) -> Any:
-        answer = original({**request, "Publish": False})
-        name = request.get("FunctionName", "")
-        if answer[0] < 300:
-            lambda_svc._functions[name]["next_version"] = _next_numbers.get(_key(name), 1)
-        return _publishing(answer, name, request)
-
-    return create
+    answer = original({**request, "Publish": False})
+    name = request.get("FunctionName", "")
+    if answer[0] < 300:
+        lambda_svc._functions[name]["next_version"] = _next_numbers.get(_key(name), 1)
+    return _publishing(answer, name, request)
 
 
-def updating_code(original: Call) -> Call:
+def update_code(original: Call, name: str, request: dict[str, Any]) -> Any:
     """Wrap UpdateFunctionCode: `Publish` makes a version where there is something new."""
-
-    def update(name: str, request: dict[str, Any]) -> Any:
-        return _publishing(original(name, {**request, "Publish": False}), name, request)
-
-    return update
+    return _publishing(original(name, {**request, "Publish": False}), name, request)
 
 
-def updating_configuration(original: Call) -> Call:
+def update_configuration(original: Call, name: str, request: dict[str, Any]) -> Any:
     """Wrap UpdateFunctionConfiguration: any change means new execution environments, of the role too."""
-
-    def update(name: str, request: dict[str, Any]) -> Any:
-        answer = original(name, request)
-        if answer[0] < 300:
-            lambda_svc.invalidate_worker(name, LATEST, get_account_id(), get_region())
-        return answer
-
-    return update
+    answer = original(name, request)
+    if answer[0] < 300:
+        lambda_svc.invalidate_worker(name, LATEST, get_account_id(), get_region())
+    return answer
 
 
-def _publishing(answer: Any, name: str, request: dict[str, Any]) -> Any:
-    if answer[0] >= 300 or not request.get("Publish"):
-        return answer
-    published = publish(name)
-    named = {key: published[key] for key in ("Version", "FunctionArn")}
-    return json_response({**json.loads(answer[2]), **named}, answer[0])
+def _publishing(answer: Answer, name: str, request: dict[str, Any]) -> Answer:
+    def published(document: dict[str, Any]) -> dict[str, Any]:
+        version = publish(name)
+        return {**document, "Version": version["Version"], "FunctionArn": version["FunctionArn"]}
+
+    return amended(answer, published) if request.get("Publish") else answer
 
 
-def getting(original: Call) -> Call:
+def get(original: Call, name: str, qualifier: str | None = None) -> Any:
     """Wrap GetFunction and GetFunctionConfiguration: with a qualifier they tell of that version and nothing else."""
+    function = lambda_svc._functions.get(name)
+    if function is not None and not lambda_svc._function_qualifier_exists(function, qualifier):
+        return lambda_svc._function_qualifier_not_found(name, qualifier)
+    if not qualifier:
+        return original(name, qualifier)
 
-    def get(name: str, qualifier: str | None = None) -> Any:
-        if name in lambda_svc._functions and not lambda_svc._function_qualifier_exists(
-            lambda_svc._functions[name], qualifier
-        ):
-            return lambda_svc._function_qualifier_not_found(name, qualifier)
-        answer = original(name, qualifier)
-        if answer[0] >= 300 or not qualifier:
-            return answer
-        document = json.loads(answer[2])
+    def of_version(document: dict[str, Any]) -> dict[str, Any]:
         document.get("Configuration", document)["FunctionArn"] = f"{lambda_svc._func_arn(name)}:{qualifier}"
         # https://docs.aws.amazon.com/lambda/latest/api/API_GetFunction.html: both belong to the function.
-        document.pop("Tags", None)
-        document.pop("Concurrency", None)
-        return json_response(document)
+        return {key: value for key, value in document.items() if key not in ("Tags", "Concurrency")}
 
-    return get
+    return amended(original(name, qualifier), of_version)
 
 
-def listing(original: Call) -> Call:
+def list_versions(original: Call, name: str, query: dict[str, Any]) -> Any:
     """Wrap ListVersionsByFunction: every ARN in it is qualified, `$LATEST`'s too."""
 
-    def list_versions(name: str, query: dict[str, Any]) -> Any:
-        answer = original(name, query)
-        if answer[0] >= 300:
-            return answer
-        document = json.loads(answer[2])
+    def qualified(document: dict[str, Any]) -> dict[str, Any]:
         for version in document["Versions"]:
             version["FunctionArn"] = f"{lambda_svc._func_arn(name)}:{version['Version']}"
-        return json_response(document)
+        return document
 
-    return list_versions
+    return amended(original(name, query), qualified)
 
 
-def deleting(original: Call) -> Call:
+def delete(original: Call, name: str, query: dict[str, Any], path_qualifier: str | None = None) -> Any:
     """Wrap DeleteFunction: `$LATEST` goes with the function alone; the numbers of its versions stay used."""
-
-    def delete(name: str, query: dict[str, Any], path_qualifier: str | None = None) -> Any:
-        if lambda_svc._qualifier_from_path_or_query(path_qualifier, query) == LATEST:
-            return lambda_svc.error_response_json(
-                "InvalidParameterValueException",
-                "$LATEST version cannot be deleted without deleting the function.",
-                400,
-            )
-        function = lambda_svc._functions.get(name)
-        answer = original(name, query, path_qualifier)
-        if function is not None and name not in lambda_svc._functions:
-            _next_numbers[_key(name)] = function["next_version"]
-        return answer
-
-    return delete
+    if lambda_svc._qualifier_from_path_or_query(path_qualifier, query) == LATEST:
+        raise Refused(INVALID, "$LATEST version cannot be deleted without deleting the function.")
+    function = lambda_svc._functions.get(name)
+    answer = original(name, query, path_qualifier)
+    if function is not None and name not in lambda_svc._functions:
+        _next_numbers[_key(name)] = function["next_version"]
+    return answer
 
 
-def reserving(original: Call) -> Call:
+def reserved_concurrency(original: Call, function: dict[str, Any], config: dict[str, Any]) -> Any:
     """Wrap MiniStack's look at reserved concurrency: it is the function's, for all its versions.
 
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
     """
-
-    def reserved(function: dict[str, Any], config: dict[str, Any]) -> Any:
-        return original(lambda_svc._functions.get(config.get("FunctionName", "")) or function, config)
-
-    return reserved
+    return original(lambda_svc._functions.get(config.get("FunctionName", "")) or function, config)
 
 
 def _key(name: str) -> tuple[str, str, str]:

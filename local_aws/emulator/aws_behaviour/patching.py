@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -20,11 +21,7 @@ _MISSING = object()
 
 
 def require_known_ministack() -> None:
-    """Make sure that the installed MiniStack is the one the corrections know.
-
-    Raises:
-        UnsupportedMiniStack: another version is installed.
-    """
+    """Raise `UnsupportedMiniStack` where the installed MiniStack is not the one that the corrections know."""
     found, known = version("ministack"), json.loads(RECORD.read_text())["version"]
     if found != known:
         raise UnsupportedMiniStack(found, known)
@@ -32,7 +29,7 @@ def require_known_ministack() -> None:
 
 @dataclass(frozen=True)
 class Patch:
-    """A name, and what takes its place.
+    """A name, and what replaces it.
 
     Attributes:
         owner: the module, class or object that has the name.
@@ -53,11 +50,7 @@ class Patch:
         return f"{owner}.{self.name}" if self.key is None else f"{owner}.{self.name}[{self.key}]"
 
     def find(self) -> Any:
-        """What is there.
-
-        Raises:
-            MissingPatchPoint: there is no such name or entry.
-        """
+        """What is there; raises `MissingPatchPoint` where there is no such name or entry."""
         found: Any = getattr(self.owner, self.name, _MISSING)
         if self.key is not None and found is not _MISSING:
             found = found.get(self.key, _MISSING)
@@ -66,11 +59,7 @@ class Patch:
         return found
 
     def apply(self) -> None:
-        """Put the replacement in its place.
-
-        Raises:
-            MissingPatchPoint: there is no such name or entry.
-        """
+        """Replace it."""
         replacement = self.wrap(self.find())
         if self.key is None:
             setattr(self.owner, self.name, replacement)
@@ -79,13 +68,18 @@ class Patch:
 
 
 def instead(replacement: Any) -> Callable[[Any], Any]:
-    """A `Patch.wrap` that has no use for what is there."""
+    """A `Patch.wrap` that does not use what is there."""
     return lambda _original: replacement
+
+
+def around(call: Callable[..., Any], *first: Any) -> Callable[[Any], Any]:
+    """A `Patch.wrap` that calls `call` with these arguments, what is there, and the call's own arguments."""
+    return lambda original: functools.partial(call, *first, original)
 
 
 @dataclass(frozen=True)
 class Correction:
-    """A difference of MiniStack from AWS, put right.
+    """A difference of MiniStack from AWS, corrected.
 
     Attributes:
         name: `module`, or `module.part` where a module's corrections can be left out one by one.
@@ -104,15 +98,7 @@ class Correction:
 
 
 def patches_of(corrections: Iterable[Correction], left_out: str = "") -> list[Patch]:
-    """The patches to apply, in order.
-
-    Args:
-        corrections: all there are.
-        left_out: the names of those to leave out, with commas between them.
-
-    Raises:
-        UnknownCorrection: there is none of a name.
-    """
+    """The patches to apply, in order, but for the corrections that `left_out` names, with commas between them."""
     made = list(corrections)
     names = {name.strip() for name in left_out.split(",")} - {""}
     unknown = sorted(names - {each.name for each in made})

@@ -12,8 +12,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from ministack.core import iam_actions, iam_evaluator, router
 from ministack.core.responses import get_account_id, get_region
@@ -24,27 +23,16 @@ from local_aws.emulator.aws_behaviour import ecs_api
 HttpAnswer = tuple[int, dict[str, str], bytes]
 Handler = Callable[[str, str, dict[str, str], bytes, dict[str, Any]], Awaitable[HttpAnswer]]
 
-_CLUSTER_KEY_ACTIONS = frozenset(
-    {"RunTask", "StopTask", "DescribeTasks", "ListTasks", "StartTask", "ExecuteCommand", "DescribeContainerInstances"}
-)
-
-
+_CLUSTER_KEY_ACTIONS = ("RunTask", "StopTask", "DescribeTasks", "ListTasks")
 _COLONS = "arn:partition:lambda:region:account:function:name".count(":")
 
 
-@dataclass(frozen=True)
-class Check:
-    """One authorization that a call needs.
-
-    Attributes:
-        action: `service:Action`.
-        resource: ARN, or `*`.
-        keys: condition keys.
-    """
+class Check(NamedTuple):
+    """One authorization that a call needs: `service:Action`, an ARN or `*`, and condition keys."""
 
     action: str
     resource: str
-    keys: dict[str, Any] = field(default_factory=dict)
+    keys: dict[str, Any]
 
 
 def read_json(body: bytes) -> dict[str, Any]:
@@ -54,9 +42,6 @@ def read_json(body: bytes) -> dict[str, Any]:
     except ValueError:
         return {}
     return document if isinstance(document, dict) else {}
-
-
-# --- Amazon ECS ------------------------------------------------------------------------------------------------------
 
 
 def ecs_resources(action: str, request: dict[str, Any], region: str, account: str) -> list[str] | None:
@@ -71,7 +56,7 @@ def ecs_resources(action: str, request: dict[str, Any], region: str, account: st
         tasks = [request.get("task", "")] if action == "StopTask" else request.get("tasks") or [""]
         return [task if task.startswith("arn:") else f"{prefix}:task/{cluster}/{task}" for task in tasks]
     if action == "ListTasks":
-        return [f"{prefix}:container-instance/{cluster}/{request.get('containerInstance') or '*'}"]
+        return [f"{prefix}:container-instance/{cluster}/*"]
     if action == "RegisterTaskDefinition":
         return [f"{prefix}:task-definition/{request.get('family', '')}:*"]
     if action in ("DeregisterTaskDefinition", "DescribeTaskDefinition", "ListTaskDefinitions"):
@@ -81,12 +66,10 @@ def ecs_resources(action: str, request: dict[str, Any], region: str, account: st
 
 def ecs_keys(action: str, request: dict[str, Any], region: str, account: str) -> dict[str, Any]:
     """The condition keys of Amazon ECS that a call carries."""
-    keys: dict[str, Any] = {}
-    if action in _CLUSTER_KEY_ACTIONS:
-        reference = request.get("cluster") or "default"
-        keys["ecs:cluster"] = (
-            reference if reference.startswith("arn:") else f"arn:aws:ecs:{region}:{account}:cluster/{reference}"
-        )
+    if action not in _CLUSTER_KEY_ACTIONS:
+        return {}
+    cluster = ecs._cluster_name_from_arn(request.get("cluster") or "default")
+    keys: dict[str, Any] = {"ecs:cluster": f"arn:aws:ecs:{region}:{account}:cluster/{cluster}"}
     if action == "RunTask":
         keys["ecs:enable-execute-command"] = str(bool(request.get("enableExecuteCommand"))).lower()
         providers = [item.get("capacityProvider") for item in request.get("capacityProviderStrategy") or []]
@@ -101,49 +84,41 @@ def ecs_further_checks(action: str, request: dict[str, Any], region: str, accoun
     for resource in (ecs_resources(action, request, region, account) or [])[1:]:
         yield Check(f"ecs:{action}", resource, keys)
     if action == "RegisterTaskDefinition":
-        for role in (request.get("taskRoleArn"), request.get("executionRoleArn")):
-            if role:
-                yield pass_role(role, ecs_api.ECS_TASKS)
+        yield from pass_roles(request, ecs_api.ECS_TASKS, "taskRoleArn", "executionRoleArn")
     if action == "RunTask":
         definition = ecs._task_defs.get(ecs_api.resolve_task_definition(request.get("taskDefinition", ""))) or {}
-        overrides = request.get("overrides") or {}
-        for name in ("taskRoleArn", "executionRoleArn"):
-            role = overrides.get(name) or definition.get(name)
-            if role:
-                yield pass_role(role, ecs_api.ECS_TASKS)
+        roles = {**definition, **request.get("overrides", {})}
+        yield from pass_roles(roles, ecs_api.ECS_TASKS, "taskRoleArn", "executionRoleArn")
         if definition and ecs_api.propagated_tags(request, definition):
             cluster = ecs._cluster_name_from_arn(request.get("cluster") or "default")
-            yield Check(
-                "ecs:TagResource", f"arn:aws:ecs:{region}:{account}:task/{cluster}/*", {"ecs:CreateAction": "RunTask"}
-            )
+            tasks = f"arn:aws:ecs:{region}:{account}:task/{cluster}/*"
+            yield Check("ecs:TagResource", tasks, {"ecs:CreateAction": "RunTask"})
 
 
-# --- roles that are handed over --------------------------------------------------------------------------------------
-
-
-def pass_role(role_arn: str, service: str) -> Check:
-    """The permission to hand a role to a service."""
-    return Check("iam:PassRole", role_arn, {"iam:PassedToService": service})
+def pass_roles(request: dict[str, Any], service: str, *members: str) -> Iterator[Check]:
+    """The permission to hand the roles that a request names to a service."""
+    for member in members:
+        if request.get(member):
+            yield Check("iam:PassRole", request[member], {"iam:PassedToService": service})
 
 
 def lambda_further_checks(action: str, request: dict[str, Any], _region: str, _account: str) -> Iterator[Check]:
-    """The execution role of a function that is made or changed."""
-    if action in ("CreateFunction", "UpdateFunctionConfiguration") and request.get("Role"):
-        yield pass_role(request["Role"], "lambda.amazonaws.com")
+    """The execution role of a function that is created or updated."""
+    if action in ("CreateFunction", "UpdateFunctionConfiguration"):
+        yield from pass_roles(request, "lambda.amazonaws.com", "Role")
 
 
 def states_further_checks(action: str, request: dict[str, Any], _region: str, _account: str) -> Iterator[Check]:
-    """The role of a state machine that is made or changed."""
-    if action in ("CreateStateMachine", "UpdateStateMachine") and request.get("roleArn"):
-        yield pass_role(request["roleArn"], "states.amazonaws.com")
+    """The role of a state machine that is created or updated."""
+    if action in ("CreateStateMachine", "UpdateStateMachine"):
+        yield from pass_roles(request, "states.amazonaws.com", "roleArn")
 
 
 def events_further_checks(action: str, request: dict[str, Any], _region: str, _account: str) -> Iterator[Check]:
     """The roles with which EventBridge calls targets."""
     if action == "PutTargets":
         for target in request.get("Targets") or []:
-            if target.get("RoleArn"):
-                yield pass_role(target["RoleArn"], "events.amazonaws.com")
+            yield from pass_roles(target, "events.amazonaws.com", "RoleArn")
 
 
 FURTHER_CHECKS: dict[str, Callable[[str, dict[str, Any], str, str], Iterator[Check]]] = {
@@ -154,31 +129,25 @@ FURTHER_CHECKS: dict[str, Callable[[str, dict[str, Any], str, str], Iterator[Che
 }
 
 
-# --- in MiniStack ----------------------------------------------------------------------------------------------------
-
-
-def resource_arn(original: Callable[..., str]) -> Callable[..., str]:
+def resource_arn(
+    original: Callable[..., str],
+    service: str,
+    method: str,
+    path: str,
+    headers: Any,
+    body: bytes,
+    query_params: Any,
+    region: str,
+    account_id: str,
+) -> str:
     """Wrap MiniStack's finding of the resource that a call is authorized on."""
-
-    def found(
-        service: str,
-        method: str,
-        path: str,
-        headers: dict[str, str],
-        body: bytes,
-        query_params: dict[str, Any],
-        region: str,
-        account_id: str,
-    ) -> str:
-        if service == "ecs":
-            action = headers.get("x-amz-target", "").rsplit(".", 1)[-1]
-            resources = ecs_resources(action, read_json(body), region, account_id)
-            if resources is not None:
-                return resources[0]
-        arn = original(service, method, path, headers, body, query_params, region, account_id)
-        return qualified(arn, query_params) if service == "lambda" and path.endswith("/invocations") else arn
-
-    return found
+    if service == "ecs":
+        action = headers.get("x-amz-target", "").rsplit(".", 1)[-1]
+        resources = ecs_resources(action, read_json(body), region, account_id)
+        if resources is not None:
+            return resources[0]
+    arn = original(service, method, path, headers, body, query_params, region, account_id)
+    return qualified(arn, query_params) if service == "lambda" and path.endswith("/invocations") else arn
 
 
 def qualified(function_arn: str, query_params: dict[str, Any]) -> str:
@@ -191,92 +160,57 @@ def qualified(function_arn: str, query_params: dict[str, Any]) -> str:
     return f"{function_arn}:{qualifier}" if qualifier and function_arn.count(":") == _COLONS else function_arn
 
 
-def request_context(original: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+def request_context(
+    original: Callable[..., dict[str, Any]], service: str, iam_action: str, body: bytes, params: dict[str, Any]
+) -> dict[str, Any]:
     """Wrap MiniStack's finding of the condition keys that a call carries."""
-
-    def found(service: str, iam_action: str, body: bytes, params: dict[str, Any]) -> dict[str, Any]:
-        keys = dict(original(service, iam_action, body, params))
-        if service == "ecs":
-            keys.update(ecs_keys(iam_action.split(":", 1)[1], read_json(body), get_region(), get_account_id()))
-        return keys
-
-    return found
+    keys = dict(original(service, iam_action, body, params))
+    if service == "ecs":
+        keys.update(ecs_keys(iam_action.split(":", 1)[1], read_json(body), get_region(), get_account_id()))
+    return keys
 
 
-def over_tls(original: Callable[[str, bool], None]) -> Callable[[str, bool], None]:
+def note_origin(original: Callable[[str, bool], None], source_ip: str, _secure_transport: bool) -> None:
     """Wrap MiniStack's noting of where a request comes from: the loopback address stands for AWS's TLS endpoints.
 
     So `aws:SecureTransport`
     (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html) is true.
     """
-
-    def note(source_ip: str, _secure_transport: bool) -> None:
-        original(source_ip, True)
-
-    return note
+    original(source_ip, True)
 
 
-def denial_answer(original: Callable[..., HttpAnswer]) -> Callable[..., HttpAnswer]:
+def denial_answer(
+    original: Callable[..., HttpAnswer], service: str, action: str, principal_arn: str, request_id: str, **details: Any
+) -> HttpAnswer:
     """Wrap MiniStack's answer to a denied call: AWS names the resource in its message."""
-
-    def answered(
-        service: str,
-        action: str,
-        principal_arn: str,
-        request_id: str,
-        *,
-        error_code: str = "",
-        message: str = "",
-        headers: dict[str, str] | None = None,
-        resource_arn: str = "*",
-        explicit_deny: bool = False,
-        resource_policy_arn: str = "",
-    ) -> HttpAnswer:
-        if not message and not error_code and not resource_policy_arn and service not in ("ssm", "logs"):
-            shown = f'"{resource_arn}"' if service == "s3" else resource_arn
-            message = iam_actions.identity_denial_message(action, principal_arn, shown, explicit_deny)
-        return original(
-            service,
-            action,
-            principal_arn,
-            request_id,
-            error_code=error_code,
-            message=message,
-            headers=headers,
-            resource_arn=resource_arn,
-            explicit_deny=explicit_deny,
-            resource_policy_arn=resource_policy_arn,
-        )
-
-    return answered
+    worded = any(details.get(name) for name in ("message", "error_code", "resource_policy_arn"))
+    if not worded and service not in ("ssm", "logs"):
+        resource = details.get("resource_arn", "*")
+        shown = f'"{resource}"' if service == "s3" else resource
+        denied = details.get("explicit_deny", False)
+        details["message"] = iam_actions.identity_denial_message(action, principal_arn, shown, denied)
+    return original(service, action, principal_arn, request_id, **details)
 
 
-def authorizing(service: str, handler: Handler) -> Handler:
+async def authorize(
+    service: str, handler: Handler, method: str, path: str, headers: dict[str, str], body: bytes, query_params: Any
+) -> HttpAnswer:
     """Wrap a service's handler: it is reached only when every further check of the call is passed."""
-    further = FURTHER_CHECKS[service]
-
-    async def handle(
-        method: str, path: str, headers: dict[str, str], body: bytes, query_params: dict[str, Any]
-    ) -> HttpAnswer:
-        named = iam_actions.extract_iam_action(service, method, path, headers, body, query_params) or ":"
-        action = named.split(":", 1)[1]
-        key = router.extract_access_key_id(headers, query_params)
-        region = get_region()
-        for check in further(action, read_json(body), region, get_account_id()):
-            denied = iam_evaluator.enforce(
-                key, check.action, service, region, resource_arn=check.resource, service_context=check.keys
+    named = iam_actions.extract_iam_action(service, method, path, headers, body, query_params) or ":"
+    key, region = router.extract_access_key_id(headers, query_params), get_region()
+    for check in FURTHER_CHECKS[service](named.split(":", 1)[1], read_json(body), region, get_account_id()):
+        denied = iam_evaluator.enforce(
+            key, check.action, service, region, resource_arn=check.resource, service_context=check.keys
+        )
+        if denied is not None:
+            answer: HttpAnswer = iam_actions.access_denied_response(
+                service,
+                check.action,
+                denied.principal_arn,
+                str(uuid.uuid4()),
+                headers=headers,
+                resource_arn=check.resource,
+                explicit_deny=denied.decision == "Deny",
             )
-            if denied is not None:
-                answer: HttpAnswer = iam_actions.access_denied_response(
-                    service,
-                    check.action,
-                    denied.principal_arn,
-                    str(uuid.uuid4()),
-                    headers=headers,
-                    resource_arn=check.resource,
-                    explicit_deny=denied.decision == "Deny",
-                )
-                return answer
-        return await handler(method, path, headers, body, query_params)
-
-    return handle
+            return answer
+    return await handler(method, path, headers, body, query_params)

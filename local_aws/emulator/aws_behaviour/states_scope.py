@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import threading
-import time
 from collections.abc import Iterator
 
 
@@ -14,7 +13,7 @@ class Cancelled(BaseException):
 
 
 class Scope:
-    """Runs until it is cancelled; its children are cancelled with it."""
+    """Is active until it is cancelled; its children are cancelled with it."""
 
     def __init__(self) -> None:
         self._cancelled = threading.Event()
@@ -34,27 +33,14 @@ class Scope:
         for child in children:
             child.cancel()
 
-    def check(self) -> None:
-        """Go on only where it is not over.
-
-        Raises:
-            Cancelled: it is.
-        """
-        if self._cancelled.is_set():
-            raise Cancelled
-
     def sleep(self, seconds: float) -> None:
-        """Wait.
-
-        Raises:
-            Cancelled: it ended meanwhile.
-        """
+        """Wait; with 0 seconds, only check. `Cancelled` is raised where the scope is over."""
         if self._cancelled.wait(seconds):
             raise Cancelled
 
     @contextlib.contextmanager
     def child(self) -> Iterator[Scope]:
-        """A scope inside of this one, for as long as the block lasts."""
+        """A scope inside this one, for as long as the block lasts."""
         child = Scope()
         with self._lock:
             self._children.append(child)
@@ -67,18 +53,11 @@ class Scope:
                 self._children.remove(child)
 
 
-current: contextvars.ContextVar[Scope | None] = contextvars.ContextVar("states_scope", default=None)
+_OUTERMOST = Scope()
+current: contextvars.ContextVar[Scope] = contextvars.ContextVar("states_scope", default=_OUTERMOST)
 """The scope of the state that this thread runs."""
 
 
 def sleep_in_scope(seconds: float) -> None:
-    """Wait, but no longer than the current scope lasts.
-
-    Raises:
-        Cancelled: it ended meanwhile.
-    """
-    scope = current.get()
-    if scope is None:
-        time.sleep(seconds)
-    else:
-        scope.sleep(seconds)
+    """Wait, but no longer than the current scope lasts; raises `Cancelled` then."""
+    current.get().sleep(seconds)

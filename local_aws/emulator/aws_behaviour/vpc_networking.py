@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -24,44 +24,62 @@ DEFAULT_ENDPOINT_POLICY = '{"Statement":[{"Action":"*","Effect":"Allow","Princip
 _MADE = re.compile(rb"<(?:vpcEndpointId|natGatewayId)>([^<]+)<")
 
 
-def creating_endpoint(original: Call) -> Call:
-    """Wrap MiniStack's CreateVpcEndpoint."""
+def to_xml(value: Any) -> str:
+    """A value in the EC2 API's XML: an object by its members' names, a list as items; what is None is left out."""
+    if isinstance(value, dict):
+        return "".join(f"<{key}>{to_xml(each)}</{key}>" for key, each in value.items() if each is not None)
+    if isinstance(value, list):
+        return "".join(f"<item>{to_xml(each)}</item>" for each in value)
+    return str(value).lower() if isinstance(value, bool) else escape(str(value))
 
-    def create(parameters: Parameters) -> Any:
-        answer = original(parameters)
-        made = _made(answer)
-        if made is None:
-            return answer
+
+def _members(record: Record, *names: str) -> Record:
+    """Members of a record of MiniStack's, with the first letter that they have in XML."""
+    return {f"{name[0].lower()}{name[1:]}": record.get(name) for name in names}
+
+
+def _derived(prefix: str, text: str, digits: int) -> str:
+    return prefix + hashlib.sha256(text.encode()).hexdigest()[:digits]
+
+
+def _interface_id(owner: str, subnet: str) -> str:
+    return _derived("eni-", f"{owner}/{subnet}", 17)
+
+
+def _made(answer: tuple[int, dict[str, str], bytes]) -> list[str]:
+    """The ids of the endpoints or NAT gateways in an answer."""
+    return [found.decode() for found in _MADE.findall(answer[2])]
+
+
+def create_endpoint(original: Call, parameters: Parameters) -> Any:
+    """Wrap MiniStack's CreateVpcEndpoint."""
+    answer = original(parameters)
+    for made in _made(answer):
         record = ec2._vpc_endpoints[made]
         interface = record["VpcEndpointType"] == "Interface"
         record["SecurityGroupIds"] = ec2._parse_member_list(parameters, "SecurityGroupId")
         record["PrivateDnsEnabled"] = interface and ec2._p(parameters, "PrivateDnsEnabled").lower() != "false"
         record["PolicyDocument"] = ec2._p(parameters, "PolicyDocument") or DEFAULT_ENDPOINT_POLICY
-        return ec2._xml(200, "CreateVpcEndpointResponse", endpoint_xml(record, "vpcEndpoint"))
+        answer = ec2._xml(200, "CreateVpcEndpointResponse", f"<vpcEndpoint>{endpoint_xml(record)}</vpcEndpoint>")
+    return answer
 
-    return create
 
-
-def modifying_endpoint(original: Call) -> Call:
+def modify_endpoint(original: Call, parameters: Parameters) -> Any:
     """Wrap MiniStack's ModifyVpcEndpoint."""
-
-    def modify(parameters: Parameters) -> Any:
-        answer = original(parameters)
-        record = ec2._vpc_endpoints.get(ec2._p(parameters, "VpcEndpointId"))
-        if record is None:
-            return answer
-        removed = ec2._parse_member_list(parameters, "RemoveSecurityGroupId")
-        added = ec2._parse_member_list(parameters, "AddSecurityGroupId")
-        kept = [group for group in record.get("SecurityGroupIds", []) if group not in (*removed, *added)]
-        record["SecurityGroupIds"] = [*kept, *added]
-        private_dns = ec2._p(parameters, "PrivateDnsEnabled")
-        if private_dns:
-            record["PrivateDnsEnabled"] = private_dns.lower() == "true"
-        if ec2._p(parameters, "ResetPolicy").lower() == "true":
-            record["PolicyDocument"] = DEFAULT_ENDPOINT_POLICY
+    answer = original(parameters)
+    record = ec2._vpc_endpoints.get(ec2._p(parameters, "VpcEndpointId"))
+    if record is None:
         return answer
-
-    return modify
+    removed = ec2._parse_member_list(parameters, "RemoveSecurityGroupId")
+    added = ec2._parse_member_list(parameters, "AddSecurityGroupId")
+    kept = [group for group in record["SecurityGroupIds"] if group not in (*removed, *added)]
+    record["SecurityGroupIds"] = [*kept, *added]
+    private_dns = ec2._p(parameters, "PrivateDnsEnabled")
+    if private_dns:
+        record["PrivateDnsEnabled"] = private_dns.lower() == "true"
+    if ec2._p(parameters, "ResetPolicy").lower() == "true":
+        record["PolicyDocument"] = DEFAULT_ENDPOINT_POLICY
+    return answer
 
 
 def describe_endpoints(parameters: Parameters) -> Any:
@@ -71,12 +89,14 @@ def describe_endpoints(parameters: Parameters) -> Any:
         if each not in ec2._vpc_endpoints:
             return ec2._error("InvalidVpcEndpointId.NotFound", f"The Vpc Endpoint Id '{each}' does not exist", 400)
     filters = ec2._parse_filters(parameters)
-    found = [
-        endpoint_xml(record, "item")
-        for record in ec2._vpc_endpoints.values()
-        if (not wanted or record["VpcEndpointId"] in wanted) and _matches_endpoint(record, filters)
-    ]
-    return ec2._xml(200, "DescribeVpcEndpointsResponse", f"<vpcEndpointSet>{''.join(found)}</vpcEndpointSet>")
+    found = "".join(
+        f"<item>{endpoint_xml(record)}</item>"
+        for identity, record in ec2._vpc_endpoints.items()
+        if (not wanted or identity in wanted)
+        and ec2._resource_matches_tag_filters(identity, filters)
+        and all(record[key] in filters[name] for name, key in _ENDPOINT_FILTERS.items() if filters.get(name))
+    )
+    return ec2._xml(200, "DescribeVpcEndpointsResponse", f"<vpcEndpointSet>{found}</vpcEndpointSet>")
 
 
 _ENDPOINT_FILTERS = {
@@ -88,132 +108,85 @@ _ENDPOINT_FILTERS = {
 }
 
 
-def _matches_endpoint(record: Record, filters: dict[str, list[str]]) -> bool:
-    if not ec2._resource_matches_tag_filters(record["VpcEndpointId"], filters):
-        return False
-    return all(record[key] in filters[name] for name, key in _ENDPOINT_FILTERS.items() if filters.get(name))
-
-
-def endpoint_xml(record: Record, tag: str) -> str:
+def endpoint_xml(record: Record) -> str:
     """A VPC endpoint in the EC2 API's XML."""
     identity, interface = record["VpcEndpointId"], record["VpcEndpointType"] == "Interface"
-    groups = "".join(
-        f"<item><groupId>{escape(group)}</groupId>"
-        f"<groupName>{escape(ec2._security_groups.get(group, {}).get('GroupName', ''))}</groupName></item>"
-        for group in record.get("SecurityGroupIds", [])
-    )
-    interfaces = [interface_id(identity, subnet) for subnet in record.get("SubnetIds", [])] if interface else []
-    return (
-        f"<{tag}>"
-        f"<vpcEndpointId>{identity}</vpcEndpointId>"
-        f"<vpcEndpointType>{record['VpcEndpointType']}</vpcEndpointType>"
-        f"<vpcId>{record['VpcId']}</vpcId>"
-        f"<serviceName>{escape(record['ServiceName'])}</serviceName>"
-        f"<state>{record['State']}</state>"
-        f"<ownerId>{record['OwnerId']}</ownerId>"
-        f"<policyDocument>{escape(record.get('PolicyDocument', DEFAULT_ENDPOINT_POLICY))}</policyDocument>"
-        f"<routeTableIdSet>{_items(record.get('RouteTableIds', []))}</routeTableIdSet>"
-        f"<subnetIdSet>{_items(record.get('SubnetIds', []))}</subnetIdSet>"
-        f"<groupSet>{groups}</groupSet>"
-        f"<privateDnsEnabled>{str(bool(record.get('PrivateDnsEnabled'))).lower()}</privateDnsEnabled>"
-        f"<requesterManaged>false</requesterManaged>"
-        f"<networkInterfaceIdSet>{_items(interfaces)}</networkInterfaceIdSet>"
-        f"<dnsEntrySet>{_dns_entries(record) if interface else ''}</dnsEntrySet>"
-        f"{ec2._tag_set_xml(identity)}"
-        f"</{tag}>"
-    )
+    groups = record["SecurityGroupIds"]
+    service, region = record["ServiceName"].rsplit(".", 1)[-1], get_region()
+    dns = {
+        "dnsName": f"{identity}-{_derived('', identity, 8)}.{service}.{region}.vpce.amazonaws.com",
+        "hostedZoneId": _derived("Z", identity, 20).upper(),
+    }
+    described = {
+        **_members(record, "VpcEndpointId", "VpcEndpointType", "VpcId", "ServiceName", "State", "OwnerId"),
+        **_members(record, "PolicyDocument", "PrivateDnsEnabled"),
+        "routeTableIdSet": record["RouteTableIds"],
+        "subnetIdSet": record["SubnetIds"],
+        "groupSet": [{"groupId": each, "groupName": ec2._security_groups[each]["GroupName"]} for each in groups],
+        "requesterManaged": False,
+        "networkInterfaceIdSet": [_interface_id(identity, each) for each in record["SubnetIds"] if interface],
+        "dnsEntrySet": [dns] if interface else [],
+    }
+    return to_xml(described) + str(ec2._tag_set_xml(identity))
 
 
-def _dns_entries(record: Record) -> str:
-    service = record["ServiceName"].rsplit(".", 1)[-1]
-    region = get_region()
-    zone = _derived("Z", record["VpcEndpointId"], 20).upper()
-    name = f"{record['VpcEndpointId']}-{_derived('', record['VpcEndpointId'], 8)}.{service}.{region}.vpce.amazonaws.com"
-    return f"<item><dnsName>{escape(name)}</dnsName><hostedZoneId>{zone}</hostedZoneId></item>"
-
-
-def creating_subnet(original: Call) -> Call:
+def create_subnet(original: Call, parameters: Parameters) -> Any:
     """Wrap MiniStack's CreateSubnet: IPv6 addresses are kept."""
-
-    def create(parameters: Parameters) -> Any:
-        before = set(ec2._subnets)
-        answer = original(parameters)
-        block = ec2._p(parameters, "Ipv6CidrBlock")
-        if not block:
-            return answer
-        (made,) = set(ec2._subnets) - before
-        ec2._subnets[made]["Ipv6CidrBlock"] = block
-        return ec2._xml(200, "CreateSubnetResponse", ec2._subnet_fields_xml(ec2._subnets[made], tag="subnet"))
-
-    return create
-
-
-def modifying_subnet(original: Call) -> Call:
-    """Wrap MiniStack's ModifySubnetAttribute: whether network interfaces get IPv6 addresses is kept."""
-
-    def modify(parameters: Parameters) -> Any:
-        answer = original(parameters)
-        subnet, assign = ec2._p(parameters, "SubnetId"), ec2._p(parameters, "AssignIpv6AddressOnCreation.Value")
-        if assign and subnet in ec2._subnets:
-            ec2._subnets[subnet]["AssignIpv6AddressOnCreation"] = assign.lower()
+    before = set(ec2._subnets)
+    answer = original(parameters)
+    block = ec2._p(parameters, "Ipv6CidrBlock")
+    if not block:
         return answer
+    (made,) = set(ec2._subnets) - before
+    ec2._subnets[made]["Ipv6CidrBlock"] = block
+    return ec2._xml(200, "CreateSubnetResponse", ec2._subnet_fields_xml(ec2._subnets[made], tag="subnet"))
 
-    return modify
+
+def modify_subnet(original: Call, parameters: Parameters) -> Any:
+    """Wrap MiniStack's ModifySubnetAttribute: whether network interfaces get IPv6 addresses is kept."""
+    answer = original(parameters)
+    subnet, assign = ec2._p(parameters, "SubnetId"), ec2._p(parameters, "AssignIpv6AddressOnCreation.Value")
+    if assign and subnet in ec2._subnets:
+        ec2._subnets[subnet]["AssignIpv6AddressOnCreation"] = assign.lower()
+    return answer
 
 
-def subnet_xml(original: Callable[..., str]) -> Callable[..., str]:
+def subnet_xml(original: Callable[..., str], subnet: Record, tag: str = "item") -> str:
     """Wrap MiniStack's description of a subnet: with IPv6."""
-
-    def described(subnet: Record, tag: str = "item") -> str:
-        text = original(subnet, tag=tag)
-        assign = subnet.get("AssignIpv6AddressOnCreation", "false")
-        text = text.replace("<assignIpv6AddressOnCreation>false<", f"<assignIpv6AddressOnCreation>{assign}<")
-        if "Ipv6CidrBlock" not in subnet:
-            return text
-        association = (
-            f"<ipv6CidrBlock>{subnet['Ipv6CidrBlock']}</ipv6CidrBlock>"
-            f"<associationId>{_derived('subnet-cidr-assoc-', subnet['SubnetId'], 17)}</associationId>"
-            f"<ipv6CidrBlockState><state>associated</state></ipv6CidrBlockState>"
-        )
-        added = f"<ipv6CidrBlockAssociationSet><item>{association}</item></ipv6CidrBlockAssociationSet>"
-        return f"{text.removesuffix(f'</{tag}>')}{added}</{tag}>"
-
-    return described
+    text = original(subnet, tag=tag)
+    assign = subnet.get("AssignIpv6AddressOnCreation", "false")
+    text = text.replace("<assignIpv6AddressOnCreation>false<", f"<assignIpv6AddressOnCreation>{assign}<")
+    if "Ipv6CidrBlock" not in subnet:
+        return text
+    association = {
+        "ipv6CidrBlock": subnet["Ipv6CidrBlock"],
+        "associationId": _derived("subnet-cidr-assoc-", subnet["SubnetId"], 17),
+        "ipv6CidrBlockState": {"state": "associated"},
+    }
+    added = to_xml({"ipv6CidrBlockAssociationSet": [association]})
+    return f"{text.removesuffix(f'</{tag}>')}{added}</{tag}>"
 
 
 def describe_zones(parameters: Parameters) -> Any:
     """The DescribeAvailabilityZones call, of an account that has opted in to a Local Zone: its name sorts first."""
     region = get_region()
-    zones = [
-        {
-            "zoneName": f"{region}-atl-1a",
-            "zoneId": f"{ec2._az_id_prefix(region)}-atl1-az1",
-            "groupName": f"{region}-atl-1",
-            "optInStatus": "opted-in",
-            "zoneType": "local-zone",
-        },
-        *(
-            {
-                "zoneName": f"{region}{letter}",
-                "zoneId": ec2._az_id_for_zone_name(f"{region}{letter}"),
-                "groupName": f"{region}-zg-1",
-                "optInStatus": "opt-in-not-required",
-                "zoneType": "availability-zone",
-            }
-            for letter in "abc"
-        ),
+    prefix = ec2._az_id_prefix(region)
+    local = (f"{region}-atl-1a", f"{prefix}-atl1-az1", f"{region}-atl-1", "opted-in", "local-zone")
+    names = [f"{region}{letter}" for letter in "abc"]
+    others = [
+        (name, ec2._az_id_for_zone_name(name), f"{region}-zg-1", "opt-in-not-required", "availability-zone")
+        for name in names
     ]
-    filters = {name: ec2._parse_member_list(parameters, key) for name, key in _ZONE_PARAMETERS.items()}
+    keys = ("zoneName", "zoneId", "groupName", "optInStatus", "zoneType")
+    everywhere = {"zoneState": "available", "regionName": region, "networkBorderGroup": region}
+    zones = [{**dict(zip(keys, zone, strict=True)), **everywhere} for zone in (local, *others)]
+    asked = {"zone-name": "ZoneName", "zone-id": "ZoneId"}
+    filters = {name: ec2._parse_member_list(parameters, key) for name, key in asked.items()}
     filters = {**{name: values for name, values in filters.items() if values}, **ec2._parse_filters(parameters)}
-    items = ""
-    for zone in zones:
-        zone |= {"zoneState": "available", "regionName": region, "networkBorderGroup": region}
-        if all(zone[_ZONE_FILTERS[name]] in values for name, values in filters.items()):
-            items += f"<item>{''.join(f'<{key}>{value}</{key}>' for key, value in zone.items())}</item>"
-    return ec2._xml(200, "DescribeAvailabilityZonesResponse", f"<availabilityZoneInfo>{items}</availabilityZoneInfo>")
+    found = [zone for zone in zones if all(zone[_ZONE_FILTERS[name]] in values for name, values in filters.items())]
+    return ec2._xml(200, "DescribeAvailabilityZonesResponse", to_xml({"availabilityZoneInfo": found}))
 
 
-_ZONE_PARAMETERS = {"zone-name": "ZoneName", "zone-id": "ZoneId"}
 _ZONE_FILTERS = {
     "group-name": "groupName",
     "opt-in-status": "optInStatus",
@@ -225,89 +198,45 @@ _ZONE_FILTERS = {
 }
 
 
-def creating_nat_gateway(original: Call) -> Call:
+def create_nat_gateway(original: Call, parameters: Parameters) -> Any:
     """Wrap MiniStack's CreateNatGateway: a public one fails where the VPC has no internet gateway."""
-
-    def create(parameters: Parameters) -> Any:
-        answer = original(parameters)
-        made = _made(answer)
-        if made is None:
-            return answer
+    answer = original(parameters)
+    for made in _made(answer):
         record = ec2._nat_gateways[made]
         attached = {each["VpcId"] for gateway in ec2._internet_gateways.values() for each in gateway["Attachments"]}
         if record["ConnectivityType"] == "public" and record["VpcId"] not in attached:
             record["State"] = "failed"
             record["FailureCode"] = "Gateway.NotAttached"
             record["FailureMessage"] = f"Network {record['VpcId']} has no Internet gateway attached"
-        return ec2._xml(200, "CreateNatGatewayResponse", nat_gateway_xml(ec2._nat_gateways[made], "natGateway"))
-
-    return create
-
-
-def describing_nat_gateways(original: Call) -> Call:
-    """Wrap MiniStack's DescribeNatGateways: the addresses of each are filled in."""
-
-    def describe(parameters: Parameters) -> Any:
-        for each in ec2._parse_member_list(parameters, "NatGatewayId"):
-            if each not in ec2._nat_gateways:
-                return ec2._error("NatGatewayNotFound", f"The Nat Gateway {each} was not found", 400)
-        _status, _headers, body = original(parameters)
-        text = body if isinstance(body, bytes) else body.encode()
-        found = [match.decode() for match in _MADE.findall(text)]
-        items = "".join(nat_gateway_xml(ec2._nat_gateways[each], "item") for each in found)
-        return ec2._xml(200, "DescribeNatGatewaysResponse", f"<natGatewaySet>{items}</natGatewaySet>")
-
-    return describe
+        answer = ec2._xml(200, "CreateNatGatewayResponse", f"<natGateway>{nat_gateway_xml(record)}</natGateway>")
+    return answer
 
 
-def nat_gateway_xml(record: Record, tag: str) -> str:
+def describe_nat_gateways(original: Call, parameters: Parameters) -> Any:
+    """Wrap MiniStack's DescribeNatGateways: an id that does not exist is an error, addresses are filled in."""
+    for each in ec2._parse_member_list(parameters, "NatGatewayId"):
+        if each not in ec2._nat_gateways:
+            return ec2._error("NatGatewayNotFound", f"The Nat Gateway {each} was not found", 400)
+    found = [ec2._nat_gateways[each] for each in _made(original(parameters))]
+    items = "".join(f"<item>{nat_gateway_xml(each)}</item>" for each in found)
+    return ec2._xml(200, "DescribeNatGatewaysResponse", f"<natGatewaySet>{items}</natGatewaySet>")
+
+
+def nat_gateway_xml(record: Record) -> str:
     """A NAT gateway in the EC2 API's XML."""
-    identity, allocation = record["NatGatewayId"], record.get("AllocationId") or ""
-    address = ec2._addresses.get(allocation, {})
+    identity, allocation = record["NatGatewayId"], record.get("AllocationId") or None
     number = int(_derived("", identity, 4), 16)
-    public = (
-        f"<allocationId>{allocation}</allocationId><publicIp>{address.get('PublicIp', '')}</publicIp>"
-        if allocation
-        else ""
-    )
-    failure = ""
-    if record["State"] == "failed":
-        failure = (
-            f"<failureCode>{record['FailureCode']}</failureCode>"
-            f"<failureMessage>{record['FailureMessage']}</failureMessage>"
-        )
-    return (
-        f"<{tag}>"
-        f"<natGatewayId>{identity}</natGatewayId>"
-        f"<subnetId>{record['SubnetId']}</subnetId>"
-        f"<vpcId>{record['VpcId']}</vpcId>"
-        f"<state>{record['State']}</state>"
-        f"{failure}"
-        f"<connectivityType>{record['ConnectivityType']}</connectivityType>"
-        f"<createTime>{record['CreateTime']}</createTime>"
-        f"<natGatewayAddressSet><item>{public}"
-        f"<networkInterfaceId>{interface_id(identity, record['SubnetId'])}</networkInterfaceId>"
-        f"<privateIp>10.{number >> 8}.{number & 255}.5</privateIp>"
-        f"<isPrimary>true</isPrimary><status>succeeded</status></item></natGatewayAddressSet>"
-        f"{ec2._tag_set_xml(identity)}"
-        f"</{tag}>"
-    )
-
-
-def interface_id(owner: str, subnet: str) -> str:
-    """The id of the network interface that something has in a subnet."""
-    return _derived("eni-", f"{owner}/{subnet}", 17)
-
-
-def _derived(prefix: str, text: str, digits: int) -> str:
-    return prefix + hashlib.sha256(text.encode()).hexdigest()[:digits]
-
-
-def _made(answer: tuple[int, dict[str, str], bytes | str]) -> str | None:
-    status, _headers, body = answer
-    found = _MADE.search(body if isinstance(body, bytes) else body.encode())
-    return found.group(1).decode() if status == 200 and found else None
-
-
-def _items(values: Iterable[str]) -> str:
-    return "".join(f"<item>{escape(value)}</item>" for value in values)
+    address = {
+        "allocationId": allocation,
+        "publicIp": ec2._addresses.get(allocation, {}).get("PublicIp"),
+        "networkInterfaceId": _interface_id(identity, record["SubnetId"]),
+        "privateIp": f"10.{number >> 8}.{number & 255}.5",
+        "isPrimary": True,
+        "status": "succeeded",
+    }
+    described = {
+        **_members(record, "NatGatewayId", "SubnetId", "VpcId", "State", "FailureCode", "FailureMessage"),
+        **_members(record, "ConnectivityType", "CreateTime"),
+        "natGatewayAddressSet": [address],
+    }
+    return to_xml(described) + str(ec2._tag_set_xml(identity))

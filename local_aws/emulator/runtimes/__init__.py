@@ -1,8 +1,8 @@
 """Where the containers of ECS tasks run.
 
 The emulator's ECS service knows containers through `ContainerRuntime` alone. `process` runs an image's entry point
-as a local process; `docker` runs it in a container of the machine's engine. Both take a `ContainerSpec` and answer
-with a `Container`.
+as a local process; `docker` runs it in a container of the machine's engine. Both take a `ContainerSpec` and return
+a `Container`. Both run on this machine's network: a container reaches the emulator on the loopback address.
 """
 
 from __future__ import annotations
@@ -33,12 +33,7 @@ class ImageReference:
 
 @dataclass(frozen=True)
 class PulledImage:
-    """An image that is ready to run.
-
-    Attributes:
-        digest: of its manifest, `sha256:…`.
-        handle: what the runtime itself knows it by.
-    """
+    """An image that is ready to run: its manifest's digest (`sha256:…`), and what the runtime knows it by."""
 
     digest: str
     handle: str
@@ -46,18 +41,13 @@ class PulledImage:
 
 @dataclass(frozen=True)
 class ContainerSpec:
-    """One container of an ECS task, decided down to the last variable.
+    """One container of an ECS task, decided down to the last variable; what is None is left to the image.
 
     Attributes:
         name: the container's name in the task definition.
         task_id: the ECS task's id.
         image: from `ContainerRuntime.pull`.
         environment: what the container is given, besides the image's own variables.
-        entry_point: replaces the image's when not None.
-        command: replaces the image's when not None.
-        working_directory: replaces the image's when not None.
-        user: replaces the image's when not None.
-        read_only: the root file system cannot be written.
         memory_mib: hard limit, None for none.
         cpu_units: share, 1024 to a vCPU, None for none.
         init: an init process runs the command, passes signals on and reaps.
@@ -86,7 +76,7 @@ class Exit:
     """How a container ended.
 
     Attributes:
-        code: exit code; 128 + n where signal n ended it; None where what ran it was lost.
+        code: exit code; 128 + n where signal n ended it; None where its host was lost.
         reason: what ECS reports with it (`OutOfMemoryError: …`), None for an ordinary exit.
     """
 
@@ -128,25 +118,11 @@ class Container(Protocol):
 class ContainerRuntime(Protocol):
     """Runs containers."""
 
-    name: str
-
-    @property
-    def emulator_host(self) -> str:
-        """The host name under which a container reaches the emulator."""
-
     def pull(self, image: ImageReference) -> PulledImage:
-        """Get the image from the emulator's own registry.
-
-        Raises:
-            ImageNotFound: there is no such image.
-        """
+        """Get the image from the emulator's own registry; raises `ImageNotFound`."""
 
     def start(self, spec: ContainerSpec) -> Container:
-        """Start a container.
-
-        Raises:
-            ContainerStartError: it cannot be started.
-        """
+        """Start a container; raises `ContainerStartError`."""
 
     def close(self) -> None:
         """End everything that still runs."""

@@ -29,7 +29,6 @@ from typing import Any
 import docker
 import requests
 from docker.errors import APIError, DockerException, NotFound
-from docker.errors import ImageNotFound as NoSuchImage
 from docker.models.containers import Container as EngineContainer
 
 from local_aws.emulator.runtimes import (
@@ -54,7 +53,8 @@ _MEBIBYTE = 1024 * 1024
 _CALL_SECONDS = 60
 _CONNECTIONS = 256
 _KILL_SECONDS = 10.0
-_UNREACHABLE = (requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError)
+_FAILURES = (requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError, DockerException, OSError)
+"""What the SDK raises where the engine is gone, or refuses."""
 
 
 def host_lost(name: str) -> str:
@@ -70,7 +70,7 @@ def create_arguments(spec: ContainerSpec, labels: Mapping[str, str]) -> dict[str
 
     A new entry point drops the image's command, as `docker run --entrypoint` does; an empty list would not.
     """
-    arguments: dict[str, Any] = {
+    arguments = {
         "image": spec.image.handle,
         "name": f"ecs-{spec.task_id}-{spec.name}",
         "environment": dict(spec.environment),
@@ -80,20 +80,16 @@ def create_arguments(spec: ContainerSpec, labels: Mapping[str, str]) -> dict[str
         "cap_drop": list(spec.dropped_capabilities),
         "labels": {**spec.labels, **labels},
         "log_config": {"Type": "json-file", "Config": {}},
+        "entrypoint": spec.entry_point,
+        "command": spec.command,
+        "working_dir": spec.working_directory,
+        "user": spec.user,
     }
-    if spec.entry_point is not None:
-        arguments["entrypoint"] = list(spec.entry_point)
-    if spec.command is not None:
-        arguments["command"] = list(spec.command)
-    if spec.working_directory is not None:
-        arguments["working_dir"] = spec.working_directory
-    if spec.user is not None:
-        arguments["user"] = spec.user
     if spec.memory_mib is not None:
         arguments["mem_limit"] = arguments["memswap_limit"] = spec.memory_mib * _MEBIBYTE
     if spec.cpu_units is not None:
         arguments["nano_cpus"] = spec.cpu_units * _NANO // _UNITS_PER_CPU
-    return arguments
+    return {name: value for name, value in arguments.items() if value is not None}
 
 
 def exit_of(state: Mapping[str, Any]) -> Exit:
@@ -102,12 +98,7 @@ def exit_of(state: Mapping[str, Any]) -> Exit:
 
 
 class DockerContainer:
-    """A container in the engine.
-
-    Args:
-        container: as the SDK knows it.
-        host: the engine's name, for what is said when it is lost.
-    """
+    """A container in the engine; `host` is the engine's name, which is reported when it is lost."""
 
     def __init__(self, container: EngineContainer, host: str) -> None:
         self.id: str = container.id
@@ -122,7 +113,7 @@ class DockerContainer:
     def _chunks(self) -> Iterator[bytes]:
         try:
             yield from self._container.logs(stream=True, follow=True)
-        except (*_UNREACHABLE, DockerException, OSError):
+        except _FAILURES:
             logger.warning("the output of %s ends early: the engine is gone", self.id[:12])
 
     def wait(self) -> Exit:
@@ -131,7 +122,7 @@ class DockerContainer:
             self._container.client.api.wait(self.id, timeout=None)
             self._container.reload()
             end = exit_of(self._container.attrs["State"])
-        except (*_UNREACHABLE, DockerException, OSError) as error:
+        except _FAILURES as error:
             logger.warning("%s is lost: %s", self.id[:12], error)
             end = Exit(None, host_lost(self._host))
         self._ended.set()
@@ -152,33 +143,22 @@ class DockerContainer:
         """Remove it from the engine; the janitor removes what cannot be removed now."""
         try:
             self._container.remove(force=True, v=True)
-        except (DockerException, *_UNREACHABLE) as error:
+        except _FAILURES as error:
             logger.warning("%s is not removed: %s", self.id[:12], error)
 
     def _signal(self, name: str) -> None:
         try:
             self._container.kill(signal=name)
-        except NotFound:
-            return
         except APIError as error:
-            # 409: it is not running, which is what was wanted.
-            if error.status_code != 409:
+            # It is gone, or does not run.
+            if error.status_code not in (404, 409):
                 raise
-        except _UNREACHABLE:
+        except _FAILURES:
             logger.warning("%s to %s: the engine is gone", name, self.id[:12])
 
 
 class DockerRuntime:
-    """Runs containers in a Docker engine on this machine.
-
-    Args:
-        socket_path: of the engine.
-        port: the emulator's, where its registry is.
-        folder: the emulator's own; its name is the label's value.
-    """
-
-    name = "docker"
-    emulator_host = "127.0.0.1"
+    """Runs containers in a Docker engine on this machine; the name of the emulator's folder is the label's value."""
 
     def __init__(self, socket_path: str, port: int, folder: Path) -> None:
         self._client = docker.DockerClient(
@@ -200,26 +180,28 @@ class DockerRuntime:
 
     def pull(self, image: ImageReference) -> PulledImage:
         """`docker pull` from the emulator's registry."""
+        repository = f"{self._registry}/{image.repository}"
         by_digest = image.reference.startswith("sha256:")
-        name = f"{self._registry}/{image.repository}{'@' if by_digest else ':'}{image.reference}"
         try:
-            pulled = self._client.images.pull(f"{self._registry}/{image.repository}", tag=image.reference)
-        except (NoSuchImage, NotFound) as missing:
+            pulled = self._client.images.pull(repository, tag=image.reference)
+        except NotFound as missing:
             raise ImageNotFound(f"{image.name}: not found") from missing
-        except (DockerException, *_UNREACHABLE) as error:
+        except _FAILURES as error:
             raise ImageNotFound(f"{image.name}: {_reason(error)}") from error
-        self._remember(name)
-        return PulledImage(digest=_digest(pulled.attrs, image, self._registry), handle=pulled.id)
+        self._remember(f"{repository}{'@' if by_digest else ':'}{image.reference}")
+        names = [name for name in pulled.attrs["RepoDigests"] if name.startswith(f"{repository}@")]
+        digest = image.reference if by_digest else names[0].partition("@")[2]
+        return PulledImage(digest=digest, handle=pulled.id)
 
     def start(self, spec: ContainerSpec) -> DockerContainer:
         """Create and start a container."""
         try:
             container = self._client.containers.create(**create_arguments(spec, self._labels))
-        except (DockerException, *_UNREACHABLE) as error:
+        except _FAILURES as error:
             raise ContainerStartError(_reason(error)) from error
         try:
             container.start()
-        except (DockerException, *_UNREACHABLE) as error:
+        except _FAILURES as error:
             DockerContainer(container, self._host).remove()
             raise ContainerStartError(_reason(error)) from error
         return DockerContainer(container, self._host)
@@ -238,15 +220,6 @@ class DockerRuntime:
                 self._pulled.add(name)
                 self._janitor.stdin.write(f"{name}\n")
                 self._janitor.stdin.flush()
-
-
-def _digest(attributes: Mapping[str, Any], image: ImageReference, registry: str) -> str:
-    prefix = f"{registry}/{image.repository}@"
-    if image.reference.startswith("sha256:"):
-        return image.reference
-    return next(
-        (name.removeprefix(prefix) for name in attributes.get("RepoDigests", []) if name.startswith(prefix)), ""
-    )
 
 
 def _reason(error: Exception) -> str:

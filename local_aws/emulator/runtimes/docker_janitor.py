@@ -7,6 +7,7 @@ container and every image name that carries the label (names are told on standar
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import signal
@@ -39,27 +40,20 @@ class StillThere(Exception):
 
 
 def call(socket_path: str, method: str, path: str) -> Any:
-    """One call of the Docker Engine API; None where it has no answer in JSON.
-
-    Raises:
-        OSError: no daemon answers.
-    """
+    """One call of the Docker Engine API; None where its answer is empty. `OSError`: no daemon answers."""
     return _exchange(socket_path, method, path)[1]
 
 
 def _exchange(socket_path: str, method: str, path: str) -> tuple[int, Any]:
-    connection = UnixConnection(socket_path)
-    try:
+    with contextlib.closing(UnixConnection(socket_path)) as connection:
         connection.request(method, path)
         response = connection.getresponse()
         content = response.read()
         return response.status, json.loads(content) if content else None
-    finally:
-        connection.close()
 
 
 def clean(socket_path: str, label: str, images: set[str]) -> int:
-    """Remove the containers with the label, running or not, and the names of images. Answers how many containers.
+    """Remove the containers with the label, running or not, and the names of images; returns how many containers.
 
     Raises:
         OSError: no daemon answers.
@@ -81,10 +75,6 @@ def refusal(status: int, answer: Any) -> str | None:
 
     404 is what is gone already. 409 is also how the daemon says that it is removing a container already
     (https://docs.docker.com/reference/api/engine/, ContainerDelete).
-
-    Args:
-        status: the answer's HTTP status.
-        answer: its JSON.
     """
     message = str(answer.get("message", "")) if isinstance(answer, dict) else ""
     if status < 300 or status == 404 or (status == 409 and "already in progress" in message):

@@ -6,6 +6,7 @@ An image is unpacked once per digest: its layers are laid over each other as the
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import re
@@ -36,18 +37,11 @@ class ImageConfig:
     command: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     working_directory: str = "/"
-    user: str = ""
 
 
 @dataclass(frozen=True)
 class UnpackedImage:
-    """An image on disk.
-
-    Attributes:
-        digest: of its manifest.
-        root: the folder that holds its root file system.
-        config: how to run it.
-    """
+    """An image on disk: its manifest's digest, the folder with its root file system, and how to run it."""
 
     digest: str
     root: Path
@@ -55,13 +49,13 @@ class UnpackedImage:
 
 
 class Registry(Protocol):
-    """Where manifests and layers are."""
+    """Where manifests and layers are; None stands for what is not there."""
 
     def manifest(self, image: ImageReference) -> tuple[str, bytes] | None:
-        """The digest and the bytes of the manifest, None where there is none."""
+        """The digest and the bytes of the manifest."""
 
     def blob(self, image: ImageReference, digest: str) -> bytes | None:
-        """The bytes of a layer or a configuration, None where there is none."""
+        """The bytes of a layer or a configuration."""
 
 
 def parse_reference(name: str) -> ImageReference | None:
@@ -79,18 +73,14 @@ def parse_reference(name: str) -> ImageReference | None:
 
 
 class ImageStore:
-    """Images unpacked below a folder.
+    """Images of a registry, unpacked below a folder, one folder per digest."""
 
-    Args:
-        folder: one folder per digest is made in it.
-        registry: where to pull from.
-        architecture: which entry of an image index is taken, in OCI's words.
-    """
+    architecture = "amd64"
+    """Which entry of an image index is taken, in OCI's words."""
 
-    def __init__(self, folder: Path, registry: Registry, architecture: str = "amd64") -> None:
+    def __init__(self, folder: Path, registry: Registry) -> None:
         self._folder = folder
         self._registry = registry
-        self._architecture = architecture
         self._lock = threading.Lock()
         self._unpacked: dict[str, UnpackedImage] = {}
 
@@ -99,11 +89,7 @@ class ImageStore:
         return self._unpacked[digest]
 
     def pull(self, image: ImageReference) -> UnpackedImage:
-        """The image, unpacked now where it was not before.
-
-        Raises:
-            ImageNotFound: the registry lacks the manifest or one of its parts.
-        """
+        """The image, unpacked unless it was before; `ImageNotFound` where the registry lacks it or one of its parts."""
         digest, manifest = self._manifest(image)
         with self._lock:
             if digest not in self._unpacked:
@@ -121,11 +107,10 @@ class ImageStore:
             return digest, document
         for entry in entries:
             platform = entry.get("platform", {})
-            if platform.get("os", "linux") == "linux" and platform.get("architecture") == self._architecture:
-                chosen = ImageReference(image.name, image.account, image.region, image.repository, entry["digest"])
-                return self._manifest(chosen)
+            if platform.get("os", "linux") == "linux" and platform.get("architecture") == self.architecture:
+                return self._manifest(dataclasses.replace(image, reference=entry["digest"]))
         raise ImageNotFound(
-            f"{image.name}: image Manifest does not contain descriptor matching platform 'linux/{self._architecture}'"
+            f"{image.name}: image Manifest does not contain descriptor matching platform 'linux/{self.architecture}'"
         )
 
     def _unpack(self, image: ImageReference, digest: str, manifest: dict[str, Any]) -> UnpackedImage:
@@ -155,20 +140,11 @@ def parse_config(document: Mapping[str, Any]) -> ImageConfig:
         command=tuple(config.get("Cmd") or ()),
         environment=dict(entry.split("=", 1) for entry in config.get("Env") or () if "=" in entry),
         working_directory=config.get("WorkingDir") or "/",
-        user=config.get("User") or "",
     )
 
 
 def apply_layer(root: Path, layer: bytes) -> None:
-    """Lay one layer over what is in `root`.
-
-    Args:
-        root: the file system so far.
-        layer: a tar archive, compressed or not.
-
-    Raises:
-        tarfile.TarError: the layer is no archive, or reaches outside of the root.
-    """
+    """Lay one layer, a tar archive, over what is in `root`; `tarfile.TarError` where it reaches outside of it."""
     with tarfile.open(fileobj=io.BytesIO(layer)) as archive:
         for member in archive:
             path = PurePosixPath(member.name)

@@ -15,10 +15,7 @@ class ContainersStay(EmulatorError):
 
 
 def remove_containers(emulator: str) -> int:
-    """Remove the containers of an emulator; answers how many there were, 0 where no engine answers.
-
-    Args:
-        emulator: its name, which is that of its folder.
+    """Remove the containers of the emulator with that folder's name; returns how many, 0 where no engine answers.
 
     Raises:
         ContainersStay: the engine does not remove them.

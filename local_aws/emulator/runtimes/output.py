@@ -13,11 +13,7 @@ EVENT_BYTES = 262_144 - 26
 
 
 def lines(chunks: Iterable[bytes]) -> Iterator[str]:
-    """The lines of an output, without line ends, however it arrives.
-
-    Args:
-        chunks: the output in pieces.
-    """
+    """The lines of an output that arrives in pieces, without line ends."""
     rest = bytearray()
     for chunk in chunks:
         *ended, begun = chunk.split(b"\n")

@@ -144,16 +144,7 @@ class ProcessContainer:
 
 
 class ProcessRuntime:
-    """Runs containers as local processes.
-
-    Args:
-        folder: images and the containers' homes are kept below it.
-        registry: the emulator's own.
-        children: starts the processes.
-    """
-
-    name = "process"
-    emulator_host = "127.0.0.1"
+    """Runs containers as local processes, with images and homes below a folder."""
 
     def __init__(self, folder: Path, registry: Registry, children: Children) -> None:
         self._folder = folder

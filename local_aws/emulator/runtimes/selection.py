@@ -22,40 +22,27 @@ _CONNECT_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Choice:
-    """A runtime and the reason for it, one line.
-
-    Attributes:
-        runtime: what was chosen.
-        reason: why.
-        docker_socket: the path of the engine's socket, empty for `process`.
-    """
+    """A runtime, the reason for it in one line, and the path of the engine's socket, empty for `process`."""
 
     runtime: Chosen
     reason: str
     docker_socket: str = ""
 
 
-def docker_socket(environment: Mapping[str, str] | None = None) -> str:
-    """The path of the engine's socket, empty where `DOCKER_HOST` names something that is no socket.
-
-    Args:
-        environment: where `DOCKER_HOST` is looked for; the process's own by default.
-    """
-    parts = urlsplit((os.environ if environment is None else environment).get("DOCKER_HOST") or _DEFAULT_ADDRESS)
+def docker_socket() -> str:
+    """The path of the engine's socket, empty where `DOCKER_HOST` names something that is no socket."""
+    parts = urlsplit(os.environ.get("DOCKER_HOST") or _DEFAULT_ADDRESS)
     return parts.path if parts.scheme == "unix" else ""
 
 
-def docker_problem(environment: Mapping[str, str] | None = None) -> str | None:
+def docker_problem() -> str | None:
     """Why no Docker daemon can be reached, None where one listens.
 
     Only a socket will do: containers and registry meet on this machine's loopback.
-
-    Args:
-        environment: where `DOCKER_HOST` is looked for; the process's own by default.
     """
-    path = docker_socket(environment)
+    path = docker_socket()
     if not path:
-        address = (os.environ if environment is None else environment)["DOCKER_HOST"]
+        address = os.environ["DOCKER_HOST"]
         return f"DOCKER_HOST is {address!r}, but the engine has to be on this machine: unix://<path of its socket>"
     if not Path(path).exists():
         return f"there is no {path}"
@@ -69,11 +56,7 @@ def docker_problem(environment: Mapping[str, str] | None = None) -> str | None:
 
 
 def engine_problem(info: Mapping[str, Any]) -> str | None:
-    """Why containers of an engine cannot reach this machine's loopback, None where they can.
-
-    Args:
-        info: what the engine answers to `GET /info`.
-    """
+    """Why containers of an engine cannot reach this machine's loopback, from its `GET /info`; None where they can."""
     if info.get("OSType") != "linux":
         return f"its containers are for {info.get('OSType')!r}, not linux"
     if info.get("OperatingSystem") == "Docker Desktop":
@@ -84,11 +67,7 @@ def engine_problem(info: Mapping[str, Any]) -> str | None:
 
 
 def base_image_problem(socket_path: str, base_image: str) -> str | None:
-    """Why an image cannot be built on `base_image`, None where the engine has it or can pull it.
-
-    Raises:
-        OSError: the daemon does not answer.
-    """
+    """Why an image cannot be built on `base_image`, None where the engine has it or can pull it."""
     name = quote(base_image, safe="")
     if "Id" in (call(socket_path, "GET", f"/images/{name}/json") or {}):
         return None
@@ -99,21 +78,15 @@ def base_image_problem(socket_path: str, base_image: str) -> str | None:
     return f"the base image {base_image} is not there and cannot be pulled: {found.get('message', 'no answer')}"
 
 
-def choose(wanted: Wanted, environment: Mapping[str, str] | None = None, base_image: str | None = None) -> Choice:
-    """Choose a runtime.
-
-    Args:
-        wanted: what was asked for.
-        environment: where `DOCKER_HOST` is looked for; the process's own by default.
-        base_image: what images will be built on; nothing will be built where None.
+def choose(wanted: Wanted, base_image: str | None = None) -> Choice:
+    """Choose a runtime; `base_image` is what images will be built on, None where none is built.
 
     Raises:
         DockerUnavailable: `docker` was asked for and cannot be used.
     """
     if wanted == "process":
         return Choice("process", "the process runtime was asked for")
-    path = docker_socket(environment)
-    problem = docker_problem(environment)
+    path, problem = docker_socket(), docker_problem()
     if problem is None:
         try:
             problem = engine_problem(call(path, "GET", "/info") or {})
@@ -121,10 +94,9 @@ def choose(wanted: Wanted, environment: Mapping[str, str] | None = None, base_im
                 problem = base_image_problem(path, base_image)
         except (OSError, ValueError) as error:
             problem = f"unix://{path}: {error}"
+    if problem is None:
+        reason = "a Docker daemon answers" if wanted == "auto" else "the docker runtime was asked for"
+        return Choice("docker", reason, path)
     if wanted == "docker":
-        if problem is not None:
-            raise DockerUnavailable(problem)
-        return Choice("docker", "the docker runtime was asked for", path)
-    if problem is not None:
-        return Choice("process", f"containers run as local processes, because Docker cannot be used: {problem}")
-    return Choice("docker", "a Docker daemon answers", path)
+        raise DockerUnavailable(problem)
+    return Choice("process", f"containers run as local processes, because Docker cannot be used: {problem}")

@@ -1,4 +1,4 @@
-"""The docker runtime: limits, the registry's refusals, what is left, and an engine that goes away."""
+"""The docker runtime: limits, the registry's refusals, what is left, and an engine that is lost."""
 
 from __future__ import annotations
 
@@ -18,24 +18,21 @@ from local_aws.emulator.runtimes.docker import LABEL, OUT_OF_MEMORY
 from local_aws.emulator.runtimes.docker_janitor import call
 from local_aws.plugins.docker.errors import BuildFailed, EngineUnavailable, RegistryError
 from local_aws.testing import docker_engine, docker_images
-from local_aws.testing.aws import Aws, Fargate
+from local_aws.testing.aws import Aws, Fargate, ask_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.docker]
 
 WAITING = "import time; print('ready', flush=True); time.sleep(300)"
 
 
-def until_ready(fargate: Any, arn: str, until: Any) -> None:
+def until_ready(fargate: Any, arn: str) -> None:
     fargate.when(arn, "RUNNING")
-    until(lambda: "ready" in fargate.log(arn) or None)
+    ask_until(lambda: "ready" in fargate.log(arn) or None)
 
 
 def containers_of(emulator: Emulator, socket_path: str) -> list[dict[str, Any]]:
     found = call(socket_path, "GET", "/containers/json?all=true")
     return [each for each in found if each["Labels"].get(LABEL) == emulator.folder.name]
-
-
-# --- limits ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_container_that_exceeds_its_memory_ends_with_137_and_the_reason(fargate: Any) -> None:
@@ -50,7 +47,7 @@ def test_a_container_that_exceeds_its_memory_ends_with_137_and_the_reason(fargat
     assert fargate.log(task["taskArn"]) == ["before"]
 
 
-def test_the_limits_of_the_task_definition_are_the_containers(fargate: Any, until: Any) -> None:
+def test_the_limits_of_the_task_definition_are_the_containers(fargate: Any) -> None:
     definition = fargate.define(
         WAITING,
         memory=128,
@@ -61,7 +58,7 @@ def test_the_limits_of_the_task_definition_are_the_containers(fargate: Any, unti
         linuxParameters={"initProcessEnabled": True, "capabilities": {"drop": ["ALL"]}},
     )
     arn = fargate.start(definition)
-    until_ready(fargate, arn, until)
+    until_ready(fargate, arn)
     socket_path = selection.docker_socket()
     (listed,) = [
         each
@@ -82,9 +79,6 @@ def test_the_root_file_system_can_be_read_only(fargate: Any) -> None:
     task = fargate.finish(fargate.define(script, readonlyRootFilesystem=True))
     assert task["containers"][0]["exitCode"] == 1
     assert "Read-only file system" in fargate.log(task["taskArn"])[-1]
-
-
-# --- images ----------------------------------------------------------------------------------------------------------
 
 
 def test_an_image_that_is_not_there_keeps_the_task_from_starting(fargate: Any) -> None:
@@ -124,32 +118,26 @@ def test_a_build_that_fails_shows_its_last_lines(tmp_path: Path) -> None:
         docker_images.engine().build("local-aws/tests:broken", {}, str(tmp_path), str(dockerfile))
 
 
-# --- the end ---------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
 def test_nothing_is_left_of_an_emulator_that_ended(
-    tmp_path: Path, container_runtime: str, until: Any, number: signal.Signals
+    tmp_path: Path, container_runtime: str, number: signal.Signals
 ) -> None:
     socket_path = selection.docker_socket()
     with Emulator(tmp_path, container_runtime="docker") as emulator:
         fargate = Fargate(Aws(emulator))
         arn = fargate.start(fargate.define(WAITING))
-        until_ready(fargate, arn, until)
+        until_ready(fargate, arn)
         assert containers_of(emulator, socket_path)
         registry = f"localhost:{emulator.port}/"
         os.kill(emulator.pid, number)
-        until(lambda: not containers_of(emulator, socket_path) or None)
+        ask_until(lambda: not containers_of(emulator, socket_path) or None)
 
         def names() -> list[str]:
             images = call(socket_path, "GET", "/images/json")
             found = [name for image in images for name in image["RepoDigests"] or []]
             return [name for name in found if name.startswith(registry)]
 
-        until(lambda: not names() or None)
-
-
-# --- the engine ------------------------------------------------------------------------------------------------------
+        ask_until(lambda: not names() or None)
 
 
 @pytest.fixture
@@ -164,15 +152,13 @@ def own_engine(container_runtime: str, tmp_path: Path, monkeypatch: pytest.Monke
         yield socket_path
 
 
-def test_tasks_of_an_engine_that_goes_away_stop_as_those_of_a_lost_host(
-    own_engine: str, tmp_path: Path, until: Any
-) -> None:
+def test_tasks_of_an_engine_that_goes_away_stop_as_those_of_a_lost_host(own_engine: str, tmp_path: Path) -> None:
     """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html."""
     with Emulator(tmp_path, container_runtime="docker") as emulator:
         fargate = Fargate(Aws(emulator))
         definition = fargate.define(WAITING)
         arn = fargate.start(definition)
-        until_ready(fargate, arn, until)
+        until_ready(fargate, arn)
         name = call(own_engine, "GET", "/info")["Name"]
         (listed,) = containers_of(emulator, own_engine)
         process = call(own_engine, "GET", f"/containers/{listed['Id']}/json")["State"]["Pid"]
@@ -196,14 +182,3 @@ def test_a_push_through_an_engine_that_is_gone_says_so(tmp_path: Path, monkeypat
 
     with pytest.raises(EngineUnavailable, match="no engine answers"):
         Engine()
-
-
-def test_auto_takes_an_engine_that_can_build(container_runtime: str) -> None:
-    choice = selection.choose("auto", base_image=docker_images.base_image())
-    assert (choice.runtime, choice.docker_socket) == ("docker", selection.docker_socket())
-
-
-def test_auto_takes_processes_where_the_base_image_cannot_be_had(container_runtime: str) -> None:
-    choice = selection.choose("auto", base_image="localhost:1/no/such:image")
-    assert choice.runtime == "process"
-    assert "the base image localhost:1/no/such:image is not there and cannot be pulled" in choice.reason

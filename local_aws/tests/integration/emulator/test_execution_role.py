@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from local_aws.testing.aws import allow
+
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.correction(name="execution_role"),
@@ -69,53 +71,34 @@ def test_a_missing_image_keeps_a_task_from_starting(aws: Any, fargate: Any) -> N
     assert task["containers"][0]["reason"] == task["stoppedReason"]
 
 
-def test_secrets_are_read_with_the_execution_role(aws: Any, fargate: Any, statement: Any) -> None:
-    secret = aws.client("secretsmanager").create_secret(
-        Name=aws.name("secret"), SecretString=json.dumps({"word": "swordfish"})
-    )["ARN"]
-    definition = fargate.define(
-        "import os; print(os.environ['WORD'])", secrets=[{"name": "WORD", "valueFrom": f"{secret}:word::"}]
-    )
-    refused = fargate.finish(definition)
-    assert "secretsmanager:GetSecretValue" in refused["stoppedReason"]
-    reading = statement("secretsmanager:GetSecretValue", on=secret)
-    aws.policy(aws.name("execution"), *fargate.execution_statements, reading)
-    assert fargate.log(fargate.finish(definition)["taskArn"]) == ["swordfish"]
+def make_secret(aws: Any) -> tuple[str, str, str]:
+    secret = json.dumps({"word": "swordfish"})
+    arn = aws.client("secretsmanager").create_secret(Name=aws.name("secret"), SecretString=secret)["ARN"]
+    return "secretsmanager:GetSecretValue", arn, f"{arn}:word::"
 
 
-@pytest.mark.parametrize("kind", ["String", "SecureString"])
-def test_parameters_are_read_with_the_execution_role_and_decrypted(
-    aws: Any, fargate: Any, statement: Any, kind: str
-) -> None:
+def make_parameter(aws: Any, kind: str) -> tuple[str, str, str]:
     ssm, name = aws.client("ssm"), f"/{aws.name('parameter')}"
     ssm.put_parameter(Name=name, Value="swordfish", Type=kind)
-    parameter = ssm.get_parameter(Name=name)["Parameter"]["ARN"]
-    definition = fargate.define(
-        "import os; print(os.environ['WORD'])", secrets=[{"name": "WORD", "valueFrom": parameter}]
-    )
-    refused = fargate.finish(definition)
-    assert "ssm:GetParameters" in refused["stoppedReason"]
-    reading = statement("ssm:GetParameters", on=parameter)
-    aws.policy(aws.name("execution"), *fargate.execution_statements, reading)
+    arn = ssm.get_parameter(Name=name)["Parameter"]["ARN"]
+    return "ssm:GetParameters", arn, arn
+
+
+@pytest.mark.parametrize("kind", ["secret", "String", "SecureString"])
+def test_secrets_and_parameters_are_read_with_the_execution_role_and_decrypted(
+    aws: Any, fargate: Any, kind: str
+) -> None:
+    action, arn, source = make_secret(aws) if kind == "secret" else make_parameter(aws, kind)
+    script = "import os; print(os.environ['WORD'])"
+    definition = fargate.define(script, secrets=[{"name": "WORD", "valueFrom": source}])
+    assert action in fargate.finish(definition)["stoppedReason"]
+    aws.policy(aws.name("execution"), *fargate.execution_statements, allow(action, on=arn))
     assert fargate.log(fargate.finish(definition)["taskArn"]) == ["swordfish"]
 
 
-def test_a_secret_that_is_not_there_keeps_a_task_from_starting(aws: Any, fargate: Any, statement: Any) -> None:
+def test_a_secret_that_is_not_there_keeps_a_task_from_starting(aws: Any, fargate: Any) -> None:
     missing = f"arn:aws:ssm:{aws.region}:{aws.account}:parameter/missing"
-    aws.policy(aws.name("execution"), *fargate.execution_statements, statement("ssm:GetParameters", on=missing))
+    aws.policy(aws.name("execution"), *fargate.execution_statements, allow("ssm:GetParameters", on=missing))
     task = fargate.finish(fargate.define("", secrets=[{"name": "WORD", "valueFrom": missing}]))
     assert task["stopCode"] == "TaskFailedToStart"
     assert missing in task["stoppedReason"]
-
-
-def test_fargate_needs_an_execution_role_for_images_in_ecr(aws: Any, fargate: Any) -> None:
-    image = f"{aws.account}.dkr.ecr.{aws.region}.amazonaws.com/{fargate.repository}:x"
-    with pytest.raises(fargate.ecs.exceptions.ClientException, match="execution role ARN to support ECR images"):
-        fargate.ecs.register_task_definition(
-            family=aws.name("family"),
-            requiresCompatibilities=["FARGATE"],
-            networkMode="awsvpc",
-            cpu="256",
-            memory="512",
-            containerDefinitions=[{"name": "app", "image": image}],
-        )

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
-from botocore.exceptions import ClientError
+
+from local_aws.testing.aws import allow, ask_until
+from local_aws.tests.integration.emulator.expectations import events_of, refused
 
 pytestmark = [
     pytest.mark.integration,
@@ -31,117 +34,79 @@ def end_pass(output: Any) -> dict[str, Any]:
     return {"Type": "Pass", "Output": output, "End": True}
 
 
-# --- limits ----------------------------------------------------------------------------------------------------------
+def branch(**states: dict[str, Any]) -> dict[str, Any]:
+    """A branch that starts with its first state."""
+    return {"StartAt": next(iter(states)), "States": states}
 
 
-def test_a_time_limit_ends_a_waiting_execution(machines: Any, role: str) -> None:
-    states = {"Wait": {"Type": "Wait", "Seconds": 60, "End": True}}
-    end = machines.run(states, "Wait", role, TimeoutSeconds=1)
-    assert (end["status"], end["error"]) == ("TIMED_OUT", "States.Timeout")
-    assert machines.history(end["executionArn"])[-1]["type"] == "ExecutionTimedOut"
-
-
-def test_an_output_over_256_kib_is_not_caught_by_states_all(machines: Any, role: str) -> None:
-    states = {
-        "Both": {
-            "Type": "Parallel",
-            "Branches": [{"StartAt": "Big", "States": {"Big": end_pass({"text": BIG_TEXT})}}],
-            "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Caught"}],
-            "End": True,
+SCOPED = branch(
+    Assign={"Type": "Pass", "Assign": {"x": "a"}, "Next": "Wait"},
+    Wait={"Type": "Wait", "Seconds": 0, "Next": "Show"},
+    Show=end_pass("{% $x & $outer %}"),
+)
+EVERY_FIELD = {
+    "Both": {
+        "Type": "Parallel",
+        "Arguments": {"n": "{% $states.input.n + 1 %}"},
+        "Branches": [branch(A=end_pass("{% $states.input.n %}"))],
+        "Assign": {"kept": "{% $states.result[0] %}"},
+        "Output": {"first": "{% $states.result[0] %}"},
+        "Next": "Each",
+    },
+    "Each": {
+        "Type": "Map",
+        "Items": ["a", "b"],
+        "ItemSelector": {
+            "index": "{% $states.context.Map.Item.Index %}",
+            "value": "{% $states.context.Map.Item.Value %}",
         },
-        "Caught": {"Type": "Succeed"},
-    }
-    end = machines.run(states, "Both", role, {"text": "x" * 200_000})
-    assert (end["status"], end["error"]) == ("FAILED", "States.DataLimitExceeded")
+        "ItemProcessor": branch(Tell=end_pass("{% $string($states.input.index) & $states.input.value %}")),
+        "Output": "{% [$states.input.first, $kept, $states.result] %}",
+        "End": True,
+    },
+}
 
 
-BIG_TEXT = "{% $states.input.text & $states.input.text %}"
+@pytest.mark.parametrize(
+    ("states", "output"),
+    [
+        (
+            {
+                "Outer": {"Type": "Pass", "Assign": {"outer": "!"}, "Next": "Both"},
+                "Both": {"Type": "Parallel", "Branches": [SCOPED, SCOPED], "Next": "After"},
+                "After": end_pass({"seen": "{% $states.input %}", "leaked": "{% $exists($x) %}"}),
+            },
+            {"seen": ["a!", "a!"], "leaked": False},
+        ),
+        (
+            {
+                "First": {"Type": "Pass", "Assign": {"a": 1, "b": 2}, "Next": "Swap"},
+                "Swap": {"Type": "Pass", "Assign": {"a": "{% $b %}", "b": "{% $a %}"}, "Next": "Show"},
+                "Show": end_pass("{% [$a, $b] %}"),
+            },
+            [2, 1],
+        ),
+        (EVERY_FIELD, [2, 2, "0a", "1b"]),
+        ({"Show": end_pass("{% $string($states.input.id) %}")}, "1795486942613374"),
+    ],
+    ids=["variables of branches", "simultaneous assignment", "fields of Parallel and Map", "16 digits"],
+)
+def test_states_make_this_output(machines: Any, role: str, states: dict[str, Any], output: Any) -> None:
+    end = machines.run(states, next(iter(states)), role, {"n": 1, "id": 1795486942613374})
+    assert json.loads(end["output"]) == output
+
+
+def test_the_context_names_the_execution_and_its_role(machines: Any, role: str) -> None:
+    end = machines.run({"Show": end_pass("{% $states.context.Execution %}")}, "Show", role, {"a": 1})
+    shown = json.loads(end["output"])
+    assert (shown["Id"], shown["RoleArn"], shown["Input"]) == (end["executionArn"], role, {"a": 1})
+    assert shown["StartTime"].startswith(end["startDate"].strftime("%Y-%m-%dT%H:%M:%S"))
 
 
 def test_an_input_over_256_kib_is_refused(machines: Any, role: str) -> None:
     machine = machines.create({"A": {"Type": "Succeed"}}, "A", role)
-    with pytest.raises(ClientError):
+    with refused("InvalidExecutionInput"):
         machines.start(machine, {"text": "x" * 270_000})
-
-
-# --- variables -------------------------------------------------------------------------------------------------------
-
-
-def test_variables_of_a_branch_stay_inside(machines: Any, role: str) -> None:
-    def branch(name: str) -> dict[str, Any]:
-        states = {
-            "Assign": {"Type": "Pass", "Assign": {"x": name}, "Next": "Wait"},
-            "Wait": {"Type": "Wait", "Seconds": 0, "Next": "Show"},
-            "Show": end_pass("{% $x & $outer %}"),
-        }
-        return {"StartAt": "Assign", "States": states}
-
-    states = {
-        "Outer": {"Type": "Pass", "Assign": {"outer": "!"}, "Next": "Both"},
-        "Both": {"Type": "Parallel", "Branches": [branch("a"), branch("b")], "Next": "After"},
-        "After": end_pass({"seen": "{% $states.input %}", "leaked": "{% $exists($x) %}"}),
-    }
-    assert json.loads(machines.run(states, "Outer", role)["output"]) == {"seen": ["a!", "b!"], "leaked": False}
-
-
-def test_variables_are_assigned_at_once(machines: Any, role: str) -> None:
-    states = {
-        "First": {"Type": "Pass", "Assign": {"a": 1, "b": 2}, "Next": "Swap"},
-        "Swap": {"Type": "Pass", "Assign": {"a": "{% $b %}", "b": "{% $a %}"}, "Next": "Show"},
-        "Show": end_pass("{% [$a, $b] %}"),
-    }
-    assert json.loads(machines.run(states, "First", role)["output"]) == [2, 1]
-
-
-def test_a_parallel_state_has_arguments_output_and_assign(machines: Any, role: str) -> None:
-    states = {
-        "Both": {
-            "Type": "Parallel",
-            "Arguments": {"n": "{% $states.input.n + 1 %}"},
-            "Branches": [{"StartAt": "A", "States": {"A": end_pass("{% $states.input.n %}")}}],
-            "Assign": {"kept": "{% $states.result[0] %}"},
-            "Output": {"first": "{% $states.result[0] %}"},
-            "Next": "Show",
-        },
-        "Show": end_pass("{% [$states.input.first, $kept] %}"),
-    }
-    assert json.loads(machines.run(states, "Both", role, {"n": 1})["output"]) == [2, 2]
-
-
-def test_items_see_their_index_and_value(machines: Any, role: str) -> None:
-    states = {
-        "Each": {
-            "Type": "Map",
-            "Items": "{% $states.input.items %}",
-            "ItemSelector": {
-                "index": "{% $states.context.Map.Item.Index %}",
-                "value": "{% $states.context.Map.Item.Value %}",
-            },
-            "ItemProcessor": {
-                "StartAt": "A",
-                "States": {"A": end_pass("{% $string($states.input.index) & $states.input.value %}")},
-            },
-            "End": True,
-        }
-    }
-    assert json.loads(machines.run(states, "Each", role, {"items": ["a"]})["output"]) == ["0a"]
-
-
-def test_integers_of_16_digits_become_text_in_full(machines: Any, role: str) -> None:
-    states = {"Show": end_pass("{% $string($states.input.n) %}")}
-    assert json.loads(machines.run(states, "Show", role, {"n": 1795486942613374})["output"]) == "1795486942613374"
-
-
-def test_the_context_names_the_execution_its_role_and_that_it_was_not_redriven(machines: Any, role: str) -> None:
-    states = {"Show": end_pass("{% $states.context.Execution %}")}
-    end = machines.run(states, "Show", role, {"a": 1})
-    shown = json.loads(end["output"])
-    assert shown["Id"] == end["executionArn"]
-    assert (shown["RoleArn"], shown["RedriveCount"], shown["Input"]) == (role, 0, {"a": 1})
-    assert shown["StartTime"].startswith(end["startDate"].strftime("%Y-%m-%dT%H:%M:%S"))
-
-
-# --- errors ----------------------------------------------------------------------------------------------------------
 
 
 def failing_task(aws: Any, **more: Any) -> dict[str, Any]:
@@ -154,19 +119,12 @@ def failing_task(aws: Any, **more: Any) -> dict[str, Any]:
     }
 
 
-def test_a_retried_task_is_tried_as_often_as_its_rule_says(aws: Any, machines: Any, statement: Any) -> None:
-    role = aws.role("machine", "states.amazonaws.com", statement("dynamodb:GetItem"))
-    rule = {
-        "ErrorEquals": ["DynamoDB.ResourceNotFoundException"],
-        "IntervalSeconds": 30,
-        "MaxDelaySeconds": 31,
-        "MaxAttempts": 2,
-        "JitterStrategy": "FULL",
-    }
-    patient = {**rule, "IntervalSeconds": 1, "BackoffRate": 1, "MaxDelaySeconds": 2}
+def test_a_retried_task_is_tried_as_often_as_its_rule_says(aws: Any, machines: Any) -> None:
+    role = aws.role("machine", "states.amazonaws.com", allow("dynamodb:GetItem"))
+    rule = {"ErrorEquals": ["DynamoDB.ResourceNotFoundException"], "MaxAttempts": 2, "BackoffRate": 1}
     catch = {"ErrorEquals": ["States.ALL"], "Next": "Show", "Output": "{% $states.errorOutput.Error %}"}
     states = {
-        "Ask": failing_task(aws, Retry=[patient], Catch=[catch], End=True),
+        "Ask": failing_task(aws, Retry=[rule], Catch=[catch], End=True),
         "Show": end_pass("{% $states.input %}"),
     }
     end = machines.run(states, "Ask", role)
@@ -181,16 +139,22 @@ def test_what_the_role_may_not_call_fails_with_the_services_access_denied(aws: A
     assert "is not authorized to perform: dynamodb:GetItem on resource: " in end["cause"]
 
 
-def test_dynamodb_is_called_with_its_own_names(aws: Any, machines: Any, statement: Any) -> None:
-    table = aws.name("table")
+def make_table(aws: Any) -> str:
+    """Make a table with the key `k`; returns its name."""
+    name: str = aws.name("table")
     aws.client("dynamodb").create_table(
-        TableName=table,
+        TableName=name,
         KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
+    return name
+
+
+def test_dynamodb_is_called_with_its_own_names(aws: Any, machines: Any) -> None:
+    table = make_table(aws)
     arn = f"arn:aws:dynamodb:{aws.region}:{aws.account}:table/{table}"
-    role = aws.role("machine", "states.amazonaws.com", statement("dynamodb:UpdateItem", on=arn))
+    role = aws.role("machine", "states.amazonaws.com", allow("dynamodb:UpdateItem", on=arn))
     update = {
         "Type": "Task",
         "Resource": "arn:aws:states:::dynamodb:updateItem",
@@ -211,12 +175,22 @@ def test_dynamodb_is_called_with_its_own_names(aws: Any, machines: Any, statemen
     assert machines.end(machines.start(machine, {"v": 2}))["error"] == "DynamoDB.ConditionalCheckFailedException"
 
 
-def test_sdk_integrations_are_called_with_the_role(aws: Any, machines: Any, statement: Any) -> None:
-    role = aws.role("machine", "states.amazonaws.com", statement("s3:ListAllMyBuckets"))
-    state = {"Type": "Task", "Resource": "arn:aws:states:::aws-sdk:s3:listBuckets", "Arguments": {}, "End": True}
-    assert "Buckets" in json.loads(machines.run({"List": state}, "List", role)["output"])
-    denied = {**state, "Resource": "arn:aws:states:::aws-sdk:s3:createBucket", "Arguments": {"Bucket": "x"}}
-    assert "s3:CreateBucket" in machines.run({"Make": denied}, "Make", role)["cause"]
+@pytest.mark.parametrize(
+    ("state", "cause"),
+    [
+        ({"Type": "Pass", "QueryLanguage": "JSONPath", "End": True}, "State 'A': JSONPath is not supported"),
+        ({"Resource": "arn:aws:states:::aws-sdk:s3:listBuckets"}, "aws-sdk:s3:listBuckets is not supported"),
+        ({"Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken"}, "waitForTaskToken is not supported"),
+        (
+            {"Type": "Map", "Items": [], "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED"}}},
+            "Distributed Map states are not supported",
+        ),
+    ],
+)
+def test_what_the_emulator_does_not_know_is_named(machines: Any, role: str, state: dict[str, Any], cause: str) -> None:
+    end = machines.run({"A": {"Type": "Task", "End": True, **state}}, "A", role)
+    assert (end["status"], end["error"]) == ("FAILED", "States.Runtime")
+    assert f"{cause} by this emulator" in end["cause"]
 
 
 def test_a_field_that_an_operation_does_not_have_is_an_error(aws: Any, machines: Any, role: str) -> None:
@@ -227,108 +201,106 @@ def test_a_field_that_an_operation_does_not_have_is_an_error(aws: Any, machines:
     assert "'Tabel' is not supported" in end["cause"]
 
 
-# --- JSONPath --------------------------------------------------------------------------------------------------------
-
-
-def test_states_may_be_written_in_jsonpath(machines: Any, role: str) -> None:
-    """https://states-language.net/spec.html."""
-    item = {
-        "Type": "Pass",
-        "Parameters": {"doubled.$": "States.MathAdd($.n, $.n)"},
-        "OutputPath": "$.doubled",
-        "End": True,
-    }
-    states = {
-        "Both": {
-            "Type": "Parallel",
-            "Branches": [{"StartAt": "A", "States": {"A": {"Type": "Succeed", "OutputPath": "$.items"}}}],
-            "ResultSelector": {"items.$": "$[0]"},
-            "Next": "Each",
-        },
-        "Each": {
-            "Type": "Map",
-            "ItemsPath": "$.items",
-            "ItemSelector": {"n.$": "$$.Map.Item.Value"},
-            "ItemProcessor": {"StartAt": "Double", "States": {"Double": item}},
-            "ResultPath": "$.doubled",
-            "Next": "Ask",
-        },
-        "Ask": {
-            "Type": "Task",
-            "Resource": "arn:aws:states:::dynamodb:getItem",
-            "Parameters": {"TableName": "none", "Key": {"k": {"S.$": "States.Format('{}', $.doubled[0])"}}},
-            "Catch": [{"ErrorEquals": ["States.TaskFailed"], "ResultPath": "$.error", "Next": "Show"}],
-            "End": True,
-        },
-        "Show": {"Type": "Pass", "OutputPath": "$.doubled", "End": True},
-    }
-    end = machines.run(states, "Both", role, {"items": [1, 2]}, QueryLanguage="JSONPath")
-    assert json.loads(end["output"]) == [2, 4], end
-
-
-def test_a_fail_state_fails_with_its_error_and_cause(machines: Any, role: str) -> None:
-    states = {"Fail": {"Type": "Fail", "Error": "E", "Cause": "{% 'because ' & $states.input.why %}"}}
-    end = machines.run(states, "Fail", role, {"why": "of this"})
-    assert (end["status"], end["error"], end["cause"]) == ("FAILED", "E", "because of this")
-
-
-def test_a_choice_that_nothing_matches_is_an_error(machines: Any, role: str) -> None:
-    states = {
-        "Ask": {"Type": "Choice", "Choices": [{"Condition": "{% false %}", "Next": "A"}]},
-        "A": {"Type": "Succeed"},
-    }
-    assert machines.run(states, "Ask", role)["error"] == "States.NoChoiceMatched"
-
-
-# --- executions and machines -----------------------------------------------------------------------------------------
-
-
-def status_events(aws: Any, machine: str) -> Any:
-    """A queue that gets the machine's status events; answers with a function that reads it."""
-    sqs, events, rule = aws.client("sqs"), aws.client("events"), aws.name("status")
-    queue = sqs.create_queue(QueueName=rule)["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    pattern = {"source": ["aws.states"], "detail": {"stateMachineArn": [machine]}}
-    events.put_rule(Name=rule, EventPattern=json.dumps(pattern))
-    events.put_targets(Rule=rule, Targets=[{"Id": "queue", "Arn": arn}])
-
-    def read() -> list[dict[str, Any]]:
-        messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
-        return [json.loads(message["Body"])["detail"] for message in messages]
-
-    return read
-
-
-def test_a_stopped_execution_says_so_in_an_event(aws: Any, machines: Any, role: str, until: Any) -> None:
-    """https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html."""
-    machine = machines.create({"Wait": {"Type": "Wait", "Seconds": 60, "End": True}}, "Wait", role)
-    read = status_events(aws, machine)
-    execution = machines.start(machine, {"a": 1})
-    machines.client.stop_execution(executionArn=execution, error="E", cause="C")
-    seen: list[dict[str, Any]] = []
-    until(lambda: seen.extend(read()) or (True if len(seen) >= 2 else None))
-    aborted = next(each for each in seen if each["status"] == "ABORTED")
-    assert {each["status"] for each in seen} == {"RUNNING", "ABORTED"}
-    assert (aborted["error"], aborted["cause"], aborted["executionArn"]) == ("E", "C", execution)
-    assert json.loads(aborted["input"]) == {"a": 1}
+CATCH_ALL = [{"ErrorEquals": ["States.ALL"], "Next": "Caught"}]
+TOO_MUCH = branch(Big=end_pass({"text": "{% $states.input.text & $states.input.text %}"}))
 
 
 @pytest.mark.parametrize(
     ("state", "ended"),
     [
-        ({"Type": "Fail", "Error": "E", "Cause": "C"}, ("FAILED", "E", "C")),
         ({"Type": "Wait", "Seconds": 60, "End": True}, ("TIMED_OUT", "States.Timeout", None)),
+        (
+            {"Type": "Parallel", "Branches": [TOO_MUCH], "Catch": CATCH_ALL, "End": True},
+            ("FAILED", "States.DataLimitExceeded", ANY),
+        ),
+        (
+            {"Type": "Choice", "Choices": [{"Condition": "{% false %}", "Next": "Caught"}]},
+            ("FAILED", "States.NoChoiceMatched", ANY),
+        ),
+        (
+            {"Type": "Fail", "Error": "E", "Cause": "{% 'because ' & $states.input.why %}"},
+            ("FAILED", "E", "because of this"),
+        ),
+    ],
+    ids=["time limit", "output over 256 KiB", "no choice", "Fail"],
+)
+def test_an_execution_that_ends_badly_says_why(
+    machines: Any, role: str, state: dict[str, Any], ended: tuple[str, str, Any]
+) -> None:
+    given = {"why": "of this", "text": "x" * 200_000}
+    end = machines.run({"A": state, "Caught": {"Type": "Succeed"}}, "A", role, given, TimeoutSeconds=2)
+    assert (end["status"], end["error"], end.get("cause")) == ended
+    kind = {"TIMED_OUT": "ExecutionTimedOut", "FAILED": "ExecutionFailed"}[end["status"]]
+    assert machines.history(end["executionArn"])[-1]["type"] == kind
+
+
+@pytest.mark.parametrize(
+    ("state", "stopped", "ended"),
+    [
+        ({"Type": "Wait", "Seconds": 60, "End": True}, True, ("ABORTED", "E", "C")),
+        ({"Type": "Fail", "Error": "E", "Cause": "C"}, False, ("FAILED", "E", "C")),
+        ({"Type": "Wait", "Seconds": 60, "End": True}, False, ("TIMED_OUT", "States.Timeout", None)),
     ],
 )
-def test_an_execution_that_ends_badly_by_itself_says_so_in_an_event(
-    aws: Any, machines: Any, role: str, until: Any, state: dict[str, Any], ended: tuple[str, str, str | None]
+def test_every_change_of_status_is_an_event_with_the_error_of_every_bad_end(
+    aws: Any, machines: Any, role: str, state: dict[str, Any], stopped: bool, ended: tuple[str, str, str | None]
 ) -> None:
-    machine = machines.create({"A": state}, "A", role, TimeoutSeconds=1)
+    """https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html."""
+    machine = machines.create({"A": state}, "A", role, TimeoutSeconds=30 if stopped else 1)
     read = status_events(aws, machine)
-    machines.start(machine)
+    execution = machines.start(machine, {"a": 1})
+    if stopped:
+        machines.client.stop_execution(executionArn=execution, error="E", cause="C")
     seen: list[dict[str, Any]] = []
-    until(lambda: seen.extend(read()) or (True if len(seen) >= 2 else None))
-    assert ended in [(each["status"], each["error"], each["cause"]) for each in seen]
+    ask_until(lambda: seen.extend(read()) or len(seen) == 2 or None)
+    last = max(seen, key=lambda event: event["status"] != "RUNNING")
+    assert {each["status"] for each in seen} == {"RUNNING", ended[0]}
+    assert (last["status"], last["error"], last["cause"]) == ended
+    assert (last["executionArn"], json.loads(last["input"])) == (execution, {"a": 1})
+
+
+def status_events(aws: Any, machine: str) -> Any:
+    """Reads the machine's status events from now on."""
+    return events_of(aws, {"source": ["aws.states"], "detail": {"stateMachineArn": [machine]}})
+
+
+def test_a_redriven_execution_continues_with_the_state_that_failed_and_knows_it(machines: Any, role: str) -> None:
+    """https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html."""
+    states = {
+        "First": {"Type": "Pass", "Assign": {"known": 7}, "Output": {"given": 1}, "Next": "Redriven"},
+        "Redriven": {
+            "Type": "Choice",
+            "Choices": [{"Condition": "{% $states.context.Execution.RedriveCount > 0 %}", "Next": "Show"}],
+        },
+        "Show": end_pass("{% [$states.input.given, $known, $states.context.Execution.RedriveCount] %}"),
+    }
+    failed = machines.run(states, "First", role)
+    arn = failed["executionArn"]
+    assert (failed["status"], failed["redriveCount"]) == ("FAILED", 0)
+    machines.client.redrive_execution(executionArn=arn)
+    end = machines.end(arn)
+    assert (end["status"], end["executionArn"], end["redriveCount"]) == ("SUCCEEDED", arn, 1)
+    assert json.loads(end["output"]) == [1, 7, 1]
+    with refused("ExecutionNotRedrivable", "Execution is SUCCEEDED and cannot be redriven"):
+        machines.client.redrive_execution(executionArn=arn)
+
+
+def test_an_execution_that_was_stopped_can_be_redriven_again_and_again(machines: Any, role: str) -> None:
+    machine = machines.create({"Wait": {"Type": "Wait", "Seconds": 60, "End": True}}, "Wait", role)
+    arn = machines.start(machine)
+    for count in (1, 2):
+        machines.client.stop_execution(executionArn=arn)
+        machines.client.redrive_execution(executionArn=arn)
+        described = machines.client.describe_execution(executionArn=arn)
+        assert (described["status"], described["redriveCount"]) == ("RUNNING", count)
+    machines.client.stop_execution(executionArn=arn)
+
+
+@pytest.mark.parametrize("call", ["stop_execution", "redrive_execution"])
+def test_an_execution_that_does_not_exist_is_refused(machines: Any, aws: Any, call: str) -> None:
+    arn = f"arn:aws:states:{aws.region}:{aws.account}:execution:none:none"
+    with refused("ExecutionDoesNotExist"):
+        getattr(machines.client, call)(executionArn=arn)
 
 
 def test_a_name_again_is_the_same_execution_while_it_runs(machines: Any, role: str) -> None:
@@ -342,14 +314,7 @@ def test_a_name_again_is_the_same_execution_while_it_runs(machines: Any, role: s
     machines.client.stop_execution(executionArn=first)
 
 
-def test_a_role_that_step_functions_cannot_assume_is_refused(aws: Any, machines: Any) -> None:
-    role = aws.role("machine", "lambda.amazonaws.com")
-    with pytest.raises(ClientError, match="authorized to assume the provided role") as error:
-        machines.create({"A": {"Type": "Succeed"}}, "A", role)
-    assert error.value.response["Error"]["Code"] == "AccessDeniedException"
-
-
-def test_logging_needs_the_log_delivery_permissions(aws: Any, machines: Any, statement: Any) -> None:
+def test_logging_needs_the_log_delivery_permissions(aws: Any, machines: Any) -> None:
     """https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html."""
     group = f"arn:aws:logs:{aws.region}:{aws.account}:log-group:{aws.name('states')}:*"
     logging = {
@@ -358,7 +323,7 @@ def test_logging_needs_the_log_delivery_permissions(aws: Any, machines: Any, sta
         "destinations": [{"cloudWatchLogsLogGroup": {"logGroupArn": group}}],
     }
     definition = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Succeed"}}})
-    role = aws.role("machine", "states.amazonaws.com", statement("logs:CreateLogDelivery"))
+    role = aws.role("machine", "states.amazonaws.com", allow("logs:CreateLogDelivery"))
 
     def create() -> Any:
         return machines.client.create_state_machine(
@@ -369,56 +334,44 @@ def test_logging_needs_the_log_delivery_permissions(aws: Any, machines: Any, sta
             tracingConfiguration={"enabled": True},
         )
 
-    with pytest.raises(ClientError, match="not authorized to access the Log Destination"):
+    with refused("AccessDeniedException", "not authorized to access the Log Destination"):
         create()
     names = ("CreateLogDelivery", "GetLogDelivery", "UpdateLogDelivery", "DeleteLogDelivery", "ListLogDeliveries")
     more = ("PutResourcePolicy", "DescribeResourcePolicies", "DescribeLogGroups")
-    aws.policy(aws.name("machine"), statement(*(f"logs:{name}" for name in (*names, *more))))
+    aws.policy(aws.name("machine"), allow(*(f"logs:{name}" for name in (*names, *more))))
     described = machines.client.describe_state_machine(stateMachineArn=create()["stateMachineArn"])
     assert described["tracingConfiguration"] == {"enabled": True}
 
 
-def test_a_machine_that_is_changed_is_checked_again(machines: Any, role: str, aws: Any) -> None:
+def test_the_role_of_a_machine_has_to_be_assumable_when_it_is_created_and_updated(
+    machines: Any, role: str, aws: Any
+) -> None:
+    other, client = aws.role("other", "lambda.amazonaws.com"), machines.client
+    with refused("AccessDeniedException", "authorized to assume the provided role"):
+        machines.create({"A": {"Type": "Succeed"}}, "A", other)
     machine = machines.create({"A": {"Type": "Succeed"}}, "A", role)
-    other = aws.role("other", "lambda.amazonaws.com")
-    with pytest.raises(ClientError, match="authorized to assume the provided role"):
-        machines.client.update_state_machine(stateMachineArn=machine, roleArn=other)
-    changed = json.dumps({"QueryLanguage": "JSONata", "StartAt": "B", "States": {"B": end_pass(7)}})
-    machines.client.update_state_machine(
-        stateMachineArn=machine, definition=changed, tracingConfiguration={"enabled": True}
-    )
+    with refused("AccessDeniedException", "authorized to assume the provided role"):
+        client.update_state_machine(stateMachineArn=machine, roleArn=other)
+    changed = json.dumps({"QueryLanguage": "JSONata", **branch(B=end_pass(7))})
+    tracing = {"enabled": True}
+    client.update_state_machine(stateMachineArn=machine, definition=changed, tracingConfiguration=tracing)
     assert machines.end(machines.start(machine))["output"] == "7"
-    described = machines.client.describe_state_machine(stateMachineArn=machine)
-    assert described["tracingConfiguration"] == {"enabled": True}
+    assert client.describe_state_machine(stateMachineArn=machine)["tracingConfiguration"] == tracing
 
 
-def test_an_execution_that_does_not_exist_cannot_be_stopped(machines: Any, aws: Any) -> None:
-    arn = f"arn:aws:states:{aws.region}:{aws.account}:execution:none:none"
-    with pytest.raises(machines.client.exceptions.ExecutionDoesNotExist):
-        machines.client.stop_execution(executionArn=arn)
-
-
-def test_deleting_a_machine_ends_its_executions(machines: Any, role: str, aws: Any, until: Any) -> None:
+def test_deleting_a_machine_ends_its_executions(machines: Any, role: str, aws: Any) -> None:
     machine = machines.create({"Wait": {"Type": "Wait", "Seconds": 60, "End": True}}, "Wait", role)
     read = status_events(aws, machine)
     machines.start(machine)
     machines.client.delete_state_machine(stateMachineArn=machine)
-    until(lambda: True if any(each["status"] == "ABORTED" for each in read()) else None)
+    ask_until(lambda: True if any(each["status"] == "ABORTED" for each in read()) else None)
     machines.client.delete_state_machine(stateMachineArn=machine)
 
 
-def test_an_active_execution_keeps_the_definition_and_the_role_it_was_started_with(
-    aws: Any, machines: Any, statement: Any, until: Any
-) -> None:
+def test_an_active_execution_keeps_the_definition_and_the_role_it_was_started_with(aws: Any, machines: Any) -> None:
     """https://docs.aws.amazon.com/step-functions/latest/apireference/API_UpdateStateMachine.html."""
-    table, client = aws.name("signals"), aws.client("dynamodb")
-    client.create_table(
-        TableName=table,
-        KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    old_role = aws.role("machine", "states.amazonaws.com", statement("dynamodb:GetItem"))
+    table, client = make_table(aws), aws.client("dynamodb")
+    old_role = aws.role("machine", "states.amazonaws.com", allow("dynamodb:GetItem"))
     new_role = aws.role("other", "states.amazonaws.com")
 
     def states(told: str) -> dict[str, Any]:
@@ -440,7 +393,7 @@ def test_an_active_execution_keeps_the_definition_and_the_role_it_was_started_wi
 
     machine = machines.create(states("old"), "Wait", old_role)
     execution = machines.start(machine)
-    until(lambda: True if len(machines.history(execution)) > 1 else None)
+    ask_until(lambda: True if len(machines.history(execution)) > 1 else None)
     definition = json.loads(machines.client.describe_state_machine(stateMachineArn=machine)["definition"])
     changed = json.dumps({**definition, "States": states("new")})
     machines.client.update_state_machine(stateMachineArn=machine, definition=changed, roleArn=new_role)

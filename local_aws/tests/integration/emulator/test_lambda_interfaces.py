@@ -6,11 +6,12 @@ Interfaces", and https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-o
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+
+from local_aws.testing.aws import allow, ask_until, zip_of
+from local_aws.tests.integration.emulator.expectations import refused
 
 pytestmark = [pytest.mark.integration, pytest.mark.correction(name="lambda_interfaces")]
 
@@ -24,9 +25,9 @@ MANAGES_INTERFACES = (
 class PrivateFunctions:
     """A VPC with subnets and security groups, and functions in it."""
 
-    def __init__(self, aws: Any, package: Any, statement: Any, until: Any) -> None:
-        self.aws, self.package, self.until = aws, package, until
-        self.statement = statement(*MANAGES_INTERFACES)
+    def __init__(self, aws: Any) -> None:
+        self.aws = aws
+        self.statement = allow(*MANAGES_INTERFACES)
         self.ec2, self.functions = aws.client("ec2"), aws.client("lambda")
         self.vpc = self.ec2.create_vpc(CidrBlock="10.66.0.0/16")["Vpc"]["VpcId"]
 
@@ -39,14 +40,14 @@ class PrivateFunctions:
         return made
 
     def create(self, name: str, subnets: list[str], group: str) -> str:
-        """Answers with the function's name, which is its role's too."""
+        """Returns the function's name, which is its role's too."""
         role = self.aws.role(name, "lambda.amazonaws.com", self.statement)
         self.functions.create_function(
             FunctionName=self.aws.name(name),
             Runtime="python3.13",
             Role=role,
             Handler="code.handler",
-            Code={"ZipFile": self.package({"code.py": "def handler(event, context): pass\n"})},
+            Code={"ZipFile": zip_of({"code.py": "def handler(event, context): pass\n"})},
             VpcConfig={"SubnetIds": subnets, "SecurityGroupIds": [group]},
         )
         known: str = self.aws.name(name)
@@ -61,20 +62,14 @@ class PrivateFunctions:
         return found
 
     def until_given_back(self, subnet: str) -> None:
-        assert refusal(lambda: self.ec2.delete_subnet(SubnetId=subnet)) == "DependencyViolation"
-        self.until(lambda: True if not self.interfaces(subnet_id=subnet) else None)
+        with refused("DependencyViolation"):
+            self.ec2.delete_subnet(SubnetId=subnet)
+        ask_until(lambda: True if not self.interfaces(subnet_id=subnet) else None)
 
 
 @pytest.fixture
-def private(aws: Any, package: Any, statement: Any, until: Any) -> PrivateFunctions:
-    return PrivateFunctions(aws, package, statement, until)
-
-
-def refusal(call: Callable[[], Any]) -> str:
-    with pytest.raises(ClientError) as error:
-        call()
-    code: str = error.value.response["Error"]["Code"]
-    return code
+def private(aws: Any) -> PrivateFunctions:
+    return PrivateFunctions(aws)
 
 
 def test_a_function_holds_an_interface_in_each_subnet_and_with_it_subnets_and_groups(private: PrivateFunctions) -> None:
@@ -86,8 +81,10 @@ def test_a_function_holds_an_interface_in_each_subnet_and_with_it_subnets_and_gr
         assert [of["GroupId"] for of in each["Groups"]] == [group]
         assert (each["Status"], each["InterfaceType"]) == ("in-use", "lambda")
         assert each["Description"] == f"AWS Lambda VPC ENI-{name}"
-    assert refusal(lambda: private.ec2.delete_subnet(SubnetId=subnets[0])) == "DependencyViolation"
-    assert refusal(lambda: private.ec2.delete_security_group(GroupId=group)) == "DependencyViolation"
+    with refused("DependencyViolation"):
+        private.ec2.delete_subnet(SubnetId=subnets[0])
+    with refused("DependencyViolation"):
+        private.ec2.delete_security_group(GroupId=group)
 
 
 def test_interfaces_outlive_their_function_and_are_given_back(private: PrivateFunctions) -> None:
@@ -108,10 +105,12 @@ def test_interfaces_stay_where_the_functions_role_cannot_delete_them(private: Pr
         iam.delete_role(RoleName=first)
     private.functions.delete_function(FunctionName=first)
     private.functions.delete_function(FunctionName=second)
-    assert refusal(lambda: private.ec2.delete_subnet(SubnetId=orphaned)) == "DependencyViolation"
+    with refused("DependencyViolation"):
+        private.ec2.delete_subnet(SubnetId=orphaned)
     private.until_given_back(other)
     assert len(private.interfaces(subnet_id=orphaned)) == 1
-    assert refusal(lambda: private.ec2.delete_subnet(SubnetId=orphaned)) == "DependencyViolation"
+    with refused("DependencyViolation"):
+        private.ec2.delete_subnet(SubnetId=orphaned)
 
 
 def test_functions_and_published_versions_share_an_interface_and_each_keeps_it(private: PrivateFunctions) -> None:

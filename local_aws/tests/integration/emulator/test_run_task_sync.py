@@ -6,12 +6,14 @@ https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from local_aws.emulator import Emulator
+from local_aws.testing.aws import ask_until
+from local_aws.tests.integration.emulator.expectations import refused
 
 pytestmark = [
     pytest.mark.integration,
@@ -64,77 +66,44 @@ def started_tasks(fargate: Any) -> list[str]:
     return arns
 
 
-def when_running(fargate: Any, until: Any, count: int = 1) -> list[str]:
-    def ask() -> list[str] | None:
-        arns = started_tasks(fargate)
-        if len(arns) < count:
-            return None
-        tasks = fargate.ecs.describe_tasks(cluster=fargate.cluster, tasks=arns)["tasks"]
-        return arns if all(task["lastStatus"] == "RUNNING" for task in tasks) else None
-
-    return until(ask)
-
-
-def test_a_deregistered_revision_is_refused_with_the_services_error(fargate: Any, machines: Any, role: str) -> None:
-    definition = fargate.define("")
-    fargate.ecs.deregister_task_definition(taskDefinition=definition)
-    end = machines.run({"Run": run_task(fargate, definition, End=True)}, "Run", role)
-    assert (end["status"], end["error"]) == ("FAILED", "ECS.ClientException")
-    assert "TaskDefinition is inactive" in end["cause"]
-
-
 def test_the_output_is_the_one_task_in_pascal_case(fargate: Any, machines: Any, role: str) -> None:
     definition = fargate.define("print('done')")
     end = machines.run({"Run": run_task(fargate, definition, End=True)}, "Run", role)
     assert end["status"] == "SUCCEEDED", end
     task = json.loads(end["output"])
-    assert task["LastStatus"] == "STOPPED"
-    assert task["StartedBy"] == "AWS Step Functions"
+    assert (task["LastStatus"], task["StartedBy"]) == ("STOPPED", "AWS Step Functions")
     assert task["Containers"][0]["ExitCode"] == 0
     assert isinstance(task["CreatedAt"], int)
 
 
-def test_an_exit_code_other_than_zero_fails_the_state_with_the_task_as_cause(
-    fargate: Any, machines: Any, role: str
-) -> None:
-    definition = fargate.define("raise SystemExit(3)")
-    end = machines.run({"Run": run_task(fargate, definition, End=True)}, "Run", role)
-    assert (end["status"], end["error"]) == ("FAILED", "States.TaskFailed")
-    cause = json.loads(end["cause"])
-    assert cause["Containers"][0]["ExitCode"] == 3
-    assert cause["StoppedReason"] == "Essential container exited"
-    assert cause["StopCode"] == "EssentialContainerExited"
-
-
-def test_a_task_that_cannot_start_fails_the_state_without_an_exit_code(
+def test_a_task_that_failed_or_did_not_start_fails_the_state_with_the_task_as_cause(
     aws: Any, fargate: Any, machines: Any, role: str
 ) -> None:
     missing = f"{aws.account}.dkr.ecr.{aws.region}.amazonaws.com/{fargate.repository}:absent"
-    definition = fargate.define(image=missing)
-    end = machines.run({"Run": run_task(fargate, definition, End=True)}, "Run", role)
-    assert end["error"] == "States.TaskFailed"
-    cause = json.loads(end["cause"])
-    assert cause["StopCode"] == "TaskFailedToStart"
-    assert cause["StoppedReason"].startswith("CannotPullContainerError: ")
-    assert "ExitCode" not in cause["Containers"][0]
+    for definition, code, stopped, reason in (
+        (fargate.define("raise SystemExit(3)"), 3, "EssentialContainerExited", "Essential container exited"),
+        (fargate.define(image=missing), None, "TaskFailedToStart", "CannotPullContainerError: "),
+    ):
+        end = machines.run({"Run": run_task(fargate, definition, End=True)}, "Run", role)
+        assert (end["status"], end["error"]) == ("FAILED", "States.TaskFailed")
+        cause = json.loads(end["cause"])
+        assert (cause["StopCode"], cause["Containers"][0].get("ExitCode")) == (stopped, code)
+        assert cause["StoppedReason"].startswith(reason)
+
+
+@pytest.fixture
+def faults(emulator: Emulator) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Sets the effect of every RunTask."""
+    yield lambda effect: emulator.inject_faults([{"service": "ecs", "operation": "RunTask", "effect": effect}])
+    emulator.inject_faults([])
 
 
 def test_failures_of_run_task_are_an_error_of_their_own_with_the_answer_as_cause(
-    emulator: Emulator, fargate: Any, machines: Any, role: str
+    faults: Any, fargate: Any, machines: Any, role: str
 ) -> None:
     definition = fargate.define("")
-    failures = [{"arn": "arn:x", "reason": "RESOURCE:MEMORY"}]
-    here = {
-        "service": "ecs",
-        "operation": "RunTask",
-        "request": f"*{fargate.cluster}*",
-        "effect": {"failures": failures},
-    }
-    emulator.inject_faults([here], name=fargate.cluster)
-    try:
-        end = machines.run({"Run": run_task(fargate, definition, End=True)}, "Run", role)
-    finally:
-        emulator.inject_faults([], name=fargate.cluster)
+    faults({"failures": [{"arn": "arn:x", "reason": "RESOURCE:MEMORY"}]})
+    end = machines.run({"Run": run_task(fargate, definition, End=True)}, "Run", role)
     assert (end["status"], end["error"]) == ("FAILED", "AmazonECS.Unknown")
     assert json.loads(end["cause"])["Failures"] == [{"Arn": "arn:x", "Reason": "RESOURCE:MEMORY"}]
 
@@ -153,13 +122,13 @@ def test_a_failed_task_is_caught_with_its_task_in_the_error_output(fargate: Any,
     assert machines.run(states, "Run", role)["output"] == "7"
 
 
-def test_started_by_and_tags_are_refused_when_the_machine_is_made(fargate: Any, machines: Any, role: str) -> None:
-    definition = fargate.define("")
-    for field, value in (("StartedBy", "me"), ("Tags", [])):
-        state = run_task(fargate, definition, Arguments={field: value}, End=True)
-        with pytest.raises(ClientError, match=f'The field "{field}" is not supported') as refused:
-            machines.create({"Run": state}, "Run", role)
-        assert refused.value.response["Error"]["Code"] == "InvalidDefinition"
+@pytest.mark.parametrize("field", ["StartedBy", "Tags"])
+def test_started_by_and_tags_are_refused_when_the_machine_is_made(
+    fargate: Any, machines: Any, role: str, field: str
+) -> None:
+    state = run_task(fargate, fargate.define(""), Arguments={field: "x"}, End=True)
+    with refused("InvalidDefinition", f'The field "{field}" is not supported'):
+        machines.create({"Run": state}, "Run", role)
 
 
 def test_started_by_of_an_expression_is_refused_when_the_state_is_run(fargate: Any, machines: Any, role: str) -> None:
@@ -179,7 +148,6 @@ def test_an_error_of_ecs_has_its_exceptions_name(fargate: Any, machines: Any, ro
     assert "The subnet ID 'subnet-0' does not exist (Service: AmazonECS; Status Code: 400" in end["cause"]
 
 
-@pytest.mark.parametrize("resource", ["runTask", "runTask.sync"])
 @pytest.mark.parametrize(
     ("effect", "error", "cause"),
     [
@@ -209,106 +177,71 @@ def test_an_error_of_ecs_has_its_exceptions_name(fargate: Any, machines: Any, ro
     ],
 )
 def test_only_declared_errors_of_ecs_have_a_name_of_their_own(
-    emulator: Emulator,
-    fargate: Any,
-    machines: Any,
-    role: str,
-    resource: str,
-    effect: dict[str, Any],
-    error: str,
-    cause: str,
+    faults: Any, fargate: Any, machines: Any, role: str, effect: dict[str, Any], error: str, cause: str
 ) -> None:
     """https://repost.aws/knowledge-center/ecs-fargate-runtask-capacity."""
-    state = {**run_task(fargate, fargate.define(""), End=True), "Resource": f"arn:aws:states:::ecs:{resource}"}
-    emulator.inject_faults([{"service": "ecs", "operation": "RunTask", "effect": effect}])
-    try:
-        end = machines.run({"Run": state}, "Run", role)
-    finally:
-        emulator.inject_faults([])
+    state = run_task(fargate, fargate.define(""), End=True)
+    faults(effect)
+    end = machines.run({"Run": state}, "Run", role)
     assert (end["status"], end["error"]) == ("FAILED", error)
     assert cause in end["cause"]
 
 
-def test_a_full_quota_passes_when_tasks_end(
-    emulator: Emulator, fargate: Any, machines: Any, role: str, until: Any
-) -> None:
+def test_a_full_quota_passes_when_tasks_end(faults: Any, fargate: Any, machines: Any, role: str) -> None:
     """What waits for its turn starts when the one before has stopped."""
     definition = fargate.define(WAITS, stopTimeout=2)
     retry = {"ErrorEquals": ["AmazonECS.Unknown"], "IntervalSeconds": 1, "BackoffRate": 1, "MaxAttempts": 99}
     machine = machines.create({"Run": run_task(fargate, definition, Retry=[retry], End=True)}, "Run", role)
-    quota = {"vcpus": int(fargate.cpu) / 1024}
-    emulator.inject_faults([{"service": "ecs", "operation": "RunTask", "effect": quota}])
-    try:
-        machines.start(machine)
-        (first,) = when_running(fargate, until)
-        second = machines.start(machine)
-        refused = until(
-            lambda: next((event for event in machines.history(second) if event["type"] == "TaskFailed"), None)
-        )
-        assert refused["taskFailedEventDetails"]["error"] == "AmazonECS.Unknown"
-        assert (
-            "limit on the number of vCPUs"
-            in json.loads(refused["taskFailedEventDetails"]["cause"])["Failures"][0]["Reason"]
-        )
-        fargate.ecs.stop_task(cluster=fargate.cluster, task=first)
-        until(lambda: True if set(started_tasks(fargate)) - {first} else None)
-        machines.client.stop_execution(executionArn=second)
-    finally:
-        emulator.inject_faults([])
+    faults({"vcpus": int(fargate.cpu) / 1024})
+    machines.start(machine)
+    first = ask_until(lambda: next(iter(started_tasks(fargate)), None))
+    second = machines.start(machine)
+
+    def failed() -> dict[str, Any] | None:
+        events = [event for event in machines.history(second) if event["type"] == "TaskFailed"]
+        return events[0]["taskFailedEventDetails"] if events else None
+
+    refused = ask_until(failed)
+    assert refused["error"] == "AmazonECS.Unknown"
+    assert "limit on the number of vCPUs" in json.loads(refused["cause"])["Failures"][0]["Reason"]
+    fargate.ecs.stop_task(cluster=fargate.cluster, task=first)
+    ask_until(lambda: bool(set(started_tasks(fargate)) - {first}) or None)
+    machines.client.stop_execution(executionArn=second)
 
 
-def test_stopping_an_execution_stops_its_task(fargate: Any, machines: Any, role: str, until: Any) -> None:
-    definition = fargate.define(WAITS, stopTimeout=2)
-    execution = machines.start(machines.create({"Run": run_task(fargate, definition, End=True)}, "Run", role))
-    arn = when_running(fargate, until)[0]
-    machines.client.stop_execution(executionArn=execution, error="Enough", cause="for today")
-    assert machines.end(execution)["status"] == "ABORTED"
-    task = fargate.when(arn, "STOPPED")
-    assert task["stopCode"] == "UserInitiated"
-    assert task["containers"][0]["exitCode"] == 143
-
-
-def test_a_machines_time_limit_ends_the_execution_and_its_task(
-    fargate: Any, machines: Any, role: str, until: Any
-) -> None:
-    definition = fargate.define(WAITS, stopTimeout=2)
-    machine = machines.create({"Run": run_task(fargate, definition, End=True)}, "Run", role, TimeoutSeconds=1)
-    execution = machines.start(machine)
-    arn = when_running(fargate, until)[0]
-    end = machines.end(execution)
-    assert (end["status"], end["error"]) == ("TIMED_OUT", "States.Timeout")
-    assert fargate.when(arn, "STOPPED")["stopCode"] == "UserInitiated"
-
-
-def test_a_states_time_limit_stops_its_task_and_is_an_error(fargate: Any, machines: Any, role: str) -> None:
-    definition = fargate.define(WAITS, stopTimeout=2)
-    states = {"Run": run_task(fargate, definition, TimeoutSeconds="{% 1 %}", End=True)}
-    end = machines.run(states, "Run", role)
-    assert (end["status"], end["error"]) == ("FAILED", "States.Timeout")
-    for arn in fargate.ecs.list_tasks(cluster=fargate.cluster, desiredStatus="STOPPED")["taskArns"]:
-        fargate.when(arn, "STOPPED")
-    assert started_tasks(fargate) == []
-
-
-def test_a_failing_branch_stops_the_tasks_of_the_others(
-    aws: Any, fargate: Any, machines: Any, role: str, until: Any
-) -> None:
-    definition = fargate.define(WAITS, stopTimeout=2)
-    sqs_free = {
+FAILS = {
+    "StartAt": "Wait",
+    "States": {
         "Wait": {"Type": "Wait", "Seconds": 1, "Next": "Fail"},
         "Fail": {"Type": "Fail", "Error": "Enough", "Cause": "said the other branch"},
-    }
-    branches = [
-        {"StartAt": "Run", "States": {"Run": run_task(fargate, definition, End=True)}},
-        {"StartAt": "Wait", "States": sqs_free},
-    ]
-    execution = machines.start(
-        machines.create({"Both": {"Type": "Parallel", "Branches": branches, "End": True}}, "Both", role)
-    )
-    arn = when_running(fargate, until)[0]
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("limits", "beside", "ended"),
+    [
+        ({}, [], ("ABORTED", "Enough")),
+        ({"machine": {"TimeoutSeconds": 1}}, [], ("TIMED_OUT", "States.Timeout")),
+        ({"state": {"TimeoutSeconds": "{% 1 %}"}}, [], ("FAILED", "States.Timeout")),
+        ({}, [FAILS], ("FAILED", "Enough")),
+    ],
+    ids=["stopped", "machine's time limit", "state's time limit", "failing branch"],
+)
+def test_a_state_that_ends_before_its_task_stops_it(
+    fargate: Any, machines: Any, role: str, limits: Any, beside: list[Any], ended: tuple[str, str]
+) -> None:
+    run = run_task(fargate, fargate.define(WAITS, stopTimeout=2), End=True, **limits.get("state", {}))
+    branches = [{"StartAt": "Run", "States": {"Run": run}}, *beside]
+    states = {"Both": {"Type": "Parallel", "Branches": branches, "End": True}}
+    execution = machines.start(machines.create(states, "Both", role, **limits.get("machine", {})))
+    arn = ask_until(lambda: next(iter(started_tasks(fargate)), None))
+    if ended[0] == "ABORTED":
+        machines.client.stop_execution(executionArn=execution, error="Enough")
     end = machines.end(execution)
-    assert (end["status"], end["error"], end["cause"]) == ("FAILED", "Enough", "said the other branch")
-    assert fargate.when(arn, "STOPPED")["containers"][0]["exitCode"] == 143
+    assert (end["status"], end["error"]) == ended
+    task = fargate.when(arn, "STOPPED")
+    assert (task["stopCode"], task["stoppedReason"]) == ("UserInitiated", "Task stopped by AWS Step Functions")
 
 
 def test_a_failing_item_stops_the_tasks_of_the_others(fargate: Any, machines: Any, role: str) -> None:
@@ -331,27 +264,16 @@ def test_a_failing_item_stops_the_tasks_of_the_others(fargate: Any, machines: An
     assert codes == [1, 143, 143]
 
 
-@pytest.mark.parametrize("action", ["ecs:RunTask", "iam:PassRole"])
-def test_the_machines_role_has_to_allow_the_call(aws: Any, fargate: Any, machines: Any, action: str) -> None:
-    definition = fargate.define("")
+@pytest.mark.parametrize("action", ["ecs:RunTask", "iam:PassRole", "events:PutRule"])
+def test_the_machines_role_has_to_allow_the_call_and_the_managed_rule(
+    aws: Any, fargate: Any, machines: Any, action: str
+) -> None:
+    states = {"Run": run_task(fargate, fargate.define(""), End=True)}
     role = machine_role(aws, fargate, without=action)
-    end = machines.run({"Run": run_task(fargate, definition, End=True)}, "Run", role)
-    assert end["error"] == "ECS.AccessDeniedException"
-    assert f"is not authorized to perform: {action} on resource: " in end["cause"]
-
-
-def test_a_machine_that_waits_for_tasks_needs_the_managed_rule(aws: Any, fargate: Any, machines: Any) -> None:
-    definition = fargate.define("")
-    role = machine_role(aws, fargate, without="events:PutRule")
-    with pytest.raises(ClientError, match="is not authorized to create managed-rule") as refused:
-        machines.create({"Run": run_task(fargate, definition, End=True)}, "Run", role)
-    assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
-
-
-def test_without_sync_the_state_ends_when_ecs_accepted_the_task(fargate: Any, machines: Any, role: str) -> None:
-    definition = fargate.define("")
-    state = {**run_task(fargate, definition, End=True), "Resource": "arn:aws:states:::ecs:runTask"}
-    output = json.loads(machines.run({"Run": state}, "Run", role)["output"])
-    assert output["Failures"] == []
-    assert output["Tasks"][0]["StartedBy"] == "AWS Step Functions"
-    fargate.when(output["Tasks"][0]["TaskArn"], "STOPPED")
+    if action == "events:PutRule":
+        with refused("AccessDeniedException", "is not authorized to create managed-rule"):
+            machines.create(states, "Run", role)
+    else:
+        end = machines.run(states, "Run", role)
+        assert end["error"] == "ECS.AccessDeniedException"
+        assert f"is not authorized to perform: {action} on resource: " in end["cause"]

@@ -8,11 +8,11 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from local_aws.emulator import DockerUnavailable, Emulator, EmulatorDied, PortInUse
+from local_aws.emulator import Emulator, EmulatorDied, PortInUse
+from local_aws.testing.aws import ask_until
 
 pytestmark = pytest.mark.integration
 
@@ -59,19 +59,6 @@ def test_a_process_that_ends_at_start_shows_its_last_lines(tmp_path: Path, monke
         Emulator(tmp_path / "work").start()
 
 
-def test_docker_without_a_daemon_is_an_error_that_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
-    with pytest.raises(DockerUnavailable, match=r"no\.sock"):
-        Emulator(tmp_path, container_runtime="docker").start()
-
-
-def test_auto_without_a_daemon_is_process_and_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
-    with Emulator(tmp_path, container_runtime="auto") as running:
-        assert running.container_runtime == "process"
-        assert "no.sock" in running.container_runtime_reason
-
-
 def test_it_is_not_in_its_drivers_process_group(emulator: Emulator) -> None:
     assert os.getpgid(emulator.pid) != os.getpgid(os.getpid())
 
@@ -104,31 +91,25 @@ def kill(driver: subprocess.Popen[str]) -> None:
     driver.communicate()
 
 
-def test_it_ends_with_a_driver_that_is_killed_and_so_do_its_containers(tmp_path: Path, until: Any) -> None:
+@pytest.mark.parametrize("killed", ["driver", "emulator"])
+def test_everything_ends_with_a_driver_or_an_emulator_that_is_killed(tmp_path: Path, killed: str) -> None:
     driver, pid, url, folder = start_driver(tmp_path, "attached")
     container = start_container(url)
-    kill(driver)
-    until(lambda: True if gone(pid) and gone(container) and not folder.exists() else None)
-
-
-def test_containers_end_with_an_emulator_that_is_killed(tmp_path: Path, until: Any) -> None:
-    driver, pid, url, folder = start_driver(tmp_path, "attached")
-    container = start_container(url)
-    os.kill(pid, signal.SIGKILL)
-    until(lambda: True if gone(container) and not folder.exists() else None)
+    os.kill(pid if killed == "emulator" else driver.pid, signal.SIGKILL)
+    ask_until(lambda: (gone(pid) and gone(container) and not folder.exists()) or None)
     kill(driver)
 
 
-def test_a_detached_one_outlives_its_driver_until_it_is_told_to_end(tmp_path: Path, until: Any) -> None:
+def test_a_detached_emulator_outlives_its_driver_until_it_is_told_to_end(tmp_path: Path) -> None:
     driver, pid, url, folder = start_driver(tmp_path, "detached")
     kill(driver)
     assert answers(url)
     os.kill(pid, signal.SIGTERM)
-    until(lambda: True if gone(pid) and not folder.exists() else None)
+    ask_until(lambda: True if gone(pid) and not folder.exists() else None)
 
 
 def start_container(url: str) -> int:
-    """Run a task there that never ends; answers with its process id."""
+    """Run a task there that never ends; returns its process id."""
     from local_aws.testing.aws import Aws, Fargate, ask_until
 
     class There:

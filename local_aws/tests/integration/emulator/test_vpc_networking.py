@@ -11,7 +11,8 @@ import json
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+
+from local_aws.tests.integration.emulator.expectations import refused
 
 pytestmark = [pytest.mark.integration, pytest.mark.correction(name="vpc_networking")]
 
@@ -76,48 +77,33 @@ def test_a_subnet_has_the_ipv6_addresses_it_was_given(aws: Any) -> None:
     )
 
 
-def attach_internet_gateway(ec2: Any, subnet: str) -> None:
-    vpc = ec2.describe_subnets(SubnetIds=[subnet])["Subnets"][0]["VpcId"]
-    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
-    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
-
-
-def test_a_nat_gateway_fails_in_a_vpc_without_an_internet_gateway(aws: Any, fargate: Any) -> None:
+def test_a_nat_gateway_has_its_address_and_fails_in_a_vpc_without_an_internet_gateway(aws: Any, fargate: Any) -> None:
     ec2 = aws.client("ec2")
-    address = ec2.allocate_address(Domain="vpc")["AllocationId"]
-    made = ec2.create_nat_gateway(SubnetId=fargate.subnet, AllocationId=address)["NatGateway"]
-    found = ec2.describe_nat_gateways(NatGatewayIds=[made["NatGatewayId"]])["NatGateways"][0]
-    assert (found["State"], found["FailureCode"]) == ("failed", "Gateway.NotAttached")
-    assert found["FailureMessage"] == f"Network {found['VpcId']} has no Internet gateway attached"
-    private = ec2.create_nat_gateway(SubnetId=fargate.subnet, ConnectivityType="private")["NatGateway"]
-    assert private["State"] == "available"
-    attach_internet_gateway(ec2, fargate.subnet)
-    again = ec2.create_nat_gateway(SubnetId=fargate.subnet, AllocationId=address)["NatGateway"]
-    assert again["State"] == "available"
-
-
-def test_an_unknown_nat_gateway_is_an_error(aws: Any) -> None:
-    with pytest.raises(ClientError) as error:
-        aws.client("ec2").describe_nat_gateways(NatGatewayIds=["nat-00000000000000000"])
-    assert error.value.response["Error"]["Code"] == "NatGatewayNotFound"
-
-
-def test_an_unknown_endpoint_is_an_error(aws: Any) -> None:
-    with pytest.raises(ClientError) as error:
-        aws.client("ec2").describe_vpc_endpoints(VpcEndpointIds=["vpce-00000000000000000"])
-    assert error.value.response["Error"]["Code"] == "InvalidVpcEndpointId.NotFound"
-
-
-def test_a_nat_gateway_has_the_address_it_was_given(aws: Any, fargate: Any) -> None:
-    ec2 = aws.client("ec2")
-    attach_internet_gateway(ec2, fargate.subnet)
     address = ec2.allocate_address(Domain="vpc")
-    made = ec2.create_nat_gateway(SubnetId=fargate.subnet, AllocationId=address["AllocationId"])["NatGateway"]
-    found = ec2.describe_nat_gateways(NatGatewayIds=[made["NatGatewayId"]])["NatGateways"][0]
+
+    def create(**more: str) -> Any:
+        made = ec2.create_nat_gateway(SubnetId=fargate.subnet, **more)["NatGateway"]
+        return ec2.describe_nat_gateways(NatGatewayIds=[made["NatGatewayId"]])["NatGateways"][0]
+
+    failed = create(AllocationId=address["AllocationId"])
+    assert (failed["State"], failed["FailureCode"]) == ("failed", "Gateway.NotAttached")
+    assert failed["FailureMessage"] == f"Network {failed['VpcId']} has no Internet gateway attached"
+    assert create(ConnectivityType="private")["State"] == "available"
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=failed["VpcId"])
+    found = create(AllocationId=address["AllocationId"])
+    assert found["State"] == "available"
     (given,) = found["NatGatewayAddresses"]
     assert (given["AllocationId"], given["PublicIp"]) == (address["AllocationId"], address["PublicIp"])
     assert given["IsPrimary"] is True
     assert given["NetworkInterfaceId"].startswith("eni-")
+
+
+def test_unknown_nat_gateways_and_endpoints_are_errors(aws: Any) -> None:
+    with refused("NatGatewayNotFound"):
+        aws.client("ec2").describe_nat_gateways(NatGatewayIds=["nat-00000000000000000"])
+    with refused("InvalidVpcEndpointId.NotFound"):
+        aws.client("ec2").describe_vpc_endpoints(VpcEndpointIds=["vpce-00000000000000000"])
 
 
 def test_a_local_zone_that_was_opted_in_to_sorts_first_and_filters_leave_it_out(aws: Any) -> None:

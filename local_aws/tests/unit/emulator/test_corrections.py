@@ -1,4 +1,4 @@
-"""The corrections: what is said about them is what there is, and what the command that asks for each makes of it."""
+"""The corrections: what the README says about them is true, and what `local_aws.corrections` reports."""
 
 from __future__ import annotations
 
@@ -14,40 +14,16 @@ from local_aws.emulator import aws_behaviour
 from local_aws.emulator.aws_behaviour.patching import RECORD
 
 FOLDER = Path(aws_behaviour.__file__).parent
-DOCUMENT = (Path(__file__).resolve().parents[3] / "README.md").read_text(encoding="utf-8")
+README = (Path(__file__).resolve().parents[3] / "README.md").read_text(encoding="utf-8")
+LISTED = re.findall(r"^\| `(\w+)` \| .+? \| .+? \|$", README, re.MULTILINE)
 HELPERS = {"__init__", "calls", "installation", "lambda_bootstrap", "patching", "permissions", "states_scope"}
 """Modules that correct nothing themselves."""
 
 
-def in_one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def in_the_package() -> list[tuple[str, str, str]]:
-    """Module, subject and corrections, as the package's docstring lists them."""
-    entries = re.findall(r"^(\w+): (.+)\n((?:    .+\n)+)", aws_behaviour.__doc__ or "", re.MULTILINE)
-    return [(module, subject, in_one_line(text)) for module, subject, text in entries]
-
-
-def test_the_documentation_lists_the_corrections_as_the_package_does() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \|$", DOCUMENT, re.MULTILINE)
-    assert rows == in_the_package()
-
-
-def test_every_module_that_corrects_something_is_listed_once() -> None:
-    listed = [module for module, _, _ in in_the_package()]
-    assert sorted(listed) == sorted({path.stem for path in FOLDER.glob("*.py")} - HELPERS)
-
-
-def test_what_is_not_put_right_is_told_in_the_same_words() -> None:
-    told = re.search(r"^Not put right.*?\.$", aws_behaviour.__doc__ or "", re.MULTILINE | re.DOTALL)
-    assert told is not None
-    assert in_one_line(told.group()) in in_one_line(DOCUMENT)
-
-
-def test_every_module_that_is_listed_can_be_left_out_and_none_else() -> None:
+def test_the_readme_lists_every_module_that_corrects_something_and_each_can_be_left_out() -> None:
     made = corrections.installed_corrections()
-    assert {each.module for each in made} == {module for module, _, _ in in_the_package()}
+    assert sorted(LISTED) == sorted({path.stem for path in FOLDER.glob("*.py")} - HELPERS)
+    assert {each.module for each in made} == set(LISTED)
     assert len({each.name for each in made}) == len(made)
 
 

@@ -1,4 +1,4 @@
-"""What the docker runtime decides before it asks the engine, and how it reads the engine's answers."""
+"""What the docker runtime asks of the engine, and how it reads the answers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import requests
 
-from local_aws.emulator.aws_behaviour.ecs_tasks import why_stopped
 from local_aws.emulator.runtimes import ContainerSpec, Exit, PulledImage
 from local_aws.emulator.runtimes.docker import OUT_OF_MEMORY, DockerContainer, create_arguments, exit_of, host_lost
 
@@ -19,53 +18,31 @@ def arguments(**fields: Any) -> dict[str, Any]:
     return create_arguments(ContainerSpec(name="app", task_id="1234", image=IMAGE, **fields), {"of": "emulator"})
 
 
-def test_a_container_is_on_the_hosts_network_and_carries_the_runtimes_label() -> None:
+def test_a_container_is_on_the_hosts_network_and_the_definition_leaves_the_rest_to_the_image() -> None:
     made = arguments(labels={"com.amazonaws.ecs.task-arn": "arn"})
     assert (made["image"], made["name"], made["network_mode"]) == (IMAGE.handle, "ecs-1234-app", "host")
     assert made["labels"] == {"com.amazonaws.ecs.task-arn": "arn", "of": "emulator"}
+    assert not {"entrypoint", "command", "working_dir", "user", "mem_limit", "nano_cpus"} & set(made)
 
 
-def test_memory_is_a_hard_limit_without_swap_and_units_are_parts_of_a_processor() -> None:
-    made = arguments(memory_mib=512, cpu_units=256)
-    assert (made["mem_limit"], made["memswap_limit"], made["nano_cpus"]) == (512 << 20, 512 << 20, 250_000_000)
-
-
-def test_what_a_definition_leaves_to_the_image_is_left_to_it() -> None:
-    assert not {"entrypoint", "command", "working_dir", "user", "mem_limit", "nano_cpus"} & set(arguments())
-
-
-def test_what_a_definition_says_replaces_the_images() -> None:
-    made = arguments(entry_point=("a",), command=("b",), working_directory="/c", user="1:1", read_only=True)
-    assert [made[key] for key in ("entrypoint", "command", "working_dir", "user", "read_only")] == [
-        ["a"],
-        ["b"],
-        "/c",
-        "1:1",
-        True,
-    ]
-
-
-def test_init_and_dropped_capabilities_are_handed_on() -> None:
-    made = arguments(init=True, dropped_capabilities=("ALL",))
-    assert (made["init"], made["cap_drop"]) == (True, ["ALL"])
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"memory_mib": 512}, {"mem_limit": 512 << 20, "memswap_limit": 512 << 20}),
+        ({"cpu_units": 256}, {"nano_cpus": 250_000_000}),
+        ({"entry_point": ["a"], "command": ["b"]}, {"entrypoint": ["a"], "command": ["b"]}),
+        ({"working_directory": "/c", "user": "1:1"}, {"working_dir": "/c", "user": "1:1"}),
+        ({"read_only": True, "init": True}, {"read_only": True, "init": True}),
+        ({"dropped_capabilities": ("ALL",)}, {"cap_drop": ["ALL"]}),
+    ],
+)
+def test_what_a_definition_says_is_the_containers(given: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert expected.items() <= arguments(**given).items()
 
 
 def test_a_container_out_of_memory_has_its_reason() -> None:
     assert exit_of({"ExitCode": 137, "OOMKilled": True}) == Exit(137, OUT_OF_MEMORY)
     assert exit_of({"ExitCode": 137, "OOMKilled": False}) == Exit(137)
-
-
-@pytest.mark.parametrize(
-    ("container", "expected"),
-    [
-        ({"exitCode": 0}, ("Essential container exited", "EssentialContainerExited")),
-        ({"exitCode": 137, "reason": OUT_OF_MEMORY}, (OUT_OF_MEMORY, "EssentialContainerExited")),
-        ({"exitCode": None, "reason": host_lost("h")}, ("Host EC2 (instance h) terminated.", "TerminationNotice")),
-    ],
-    ids=["exited", "out of memory", "host lost"],
-)
-def test_why_a_task_stopped_follows_from_its_container(container: dict[str, Any], expected: tuple[str, str]) -> None:
-    assert why_stopped(container) == expected
 
 
 class LostEngine:

@@ -6,10 +6,17 @@ from typing import Any
 
 import pytest
 
-from local_aws.emulator.aws_behaviour import ecs_api, fargate_quota, request_authorization
+from local_aws.emulator.aws_behaviour import (
+    ecs_api,
+    ecs_events,
+    execution_role,
+    fargate_quota,
+    request_authorization,
+)
 from local_aws.emulator.aws_behaviour.calls import Refused
+from local_aws.emulator.aws_behaviour.ecs_tasks import TaskLives, why_stopped
 
-PLACE = ("eu-west-1", "123456789012")
+SCOPE = ("eu-west-1", "123456789012")
 PREFIX = "arn:aws:ecs:eu-west-1:123456789012"
 
 
@@ -34,6 +41,13 @@ def test_fargate_takes_the_sizes_it_offers() -> None:
         (
             {"executionRoleArn": "", "containerDefinitions": [{"logConfiguration": {"logDriver": "awslogs"}}]},
             "log driver awslogs",
+        ),
+        (
+            {
+                "executionRoleArn": "",
+                "containerDefinitions": [{"image": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/job:1"}],
+            },
+            "ECR images",
         ),
     ],
 )
@@ -88,38 +102,22 @@ def test_calls_are_authorized_on_the_resources_of_the_reference(
     action: str, request_: dict[str, Any], resources: list[str] | None
 ) -> None:
     """https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html."""
-    assert request_authorization.ecs_resources(action, request_, *PLACE) == resources
+    assert request_authorization.ecs_resources(action, request_, *SCOPE) == resources
 
 
-def test_calls_on_tasks_carry_their_cluster() -> None:
-    for action in ("RunTask", "StopTask", "DescribeTasks", "ListTasks"):
-        keys = request_authorization.ecs_keys(action, {"cluster": "c"}, *PLACE)
-        assert keys["ecs:cluster"] == f"{PREFIX}:cluster/c"
-
-
-def test_run_task_carries_its_capacity_providers() -> None:
+def test_calls_on_tasks_carry_their_cluster_and_run_task_its_capacity_providers() -> None:
     strategy = [{"capacityProvider": "FARGATE_SPOT"}, {"capacityProvider": "FARGATE"}]
-    keys = request_authorization.ecs_keys("RunTask", {"cluster": "c", "capacityProviderStrategy": strategy}, *PLACE)
+    for action in ("RunTask", "StopTask", "DescribeTasks", "ListTasks"):
+        keys = request_authorization.ecs_keys(action, {"cluster": "c"}, *SCOPE)
+        assert keys["ecs:cluster"] == f"{PREFIX}:cluster/c"
+        assert "ecs:capacity-provider" not in keys
+    keys = request_authorization.ecs_keys("RunTask", {"cluster": "c", "capacityProviderStrategy": strategy}, *SCOPE)
     assert keys["ecs:capacity-provider"] == ["FARGATE_SPOT", "FARGATE"]
-    assert "ecs:capacity-provider" not in request_authorization.ecs_keys("RunTask", {"cluster": "c"}, *PLACE)
 
 
 def test_times_have_milliseconds() -> None:
     assert ecs_api.epoch_seconds("2026-01-02T03:04:05.678Z") == pytest.approx(1767323045.678)
     assert ecs_api.epoch_seconds(None) is None
-
-
-def test_placement_failures_are_remembered_with_their_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html."""
-    failures = iter([[{"arn": "a", "reason": "RESOURCE:CPU"}], []])
-    monkeypatch.setattr(ecs_api, "require_cluster", lambda _reference: "c")
-    monkeypatch.setattr(ecs_api, "check_run_task", lambda _request, _cluster: {"family": "f", "revision": 1})
-    run_task = ecs_api.RunTask(lambda _request: (500, {}, b""), lambda _request: next(failures))
-    request = {"taskDefinition": "f", "clientToken": "once"}
-    first, again = run_task(request), run_task(request)
-    assert first[2] == again[2]
-    assert b"RESOURCE:CPU" in again[2]
-    assert next(failures) == []
 
 
 def test_a_quota_of_vcpus_counts_what_has_not_stopped_on_demand_and_spot_apart() -> None:
@@ -133,3 +131,39 @@ def test_a_quota_of_vcpus_counts_what_has_not_stopped_on_demand_and_spot_apart()
         {"launchType": "EC2", "lastStatus": "RUNNING", "cpu": "4096"},
     ]
     assert [fargate_quota.units_in_use(tasks, spot=spot) for spot in (False, True)] == [1280, 512]
+
+
+class BrokenRuntime:
+    """A machine that has no threads left."""
+
+    def pull(self, _image: Any) -> Any:
+        raise RuntimeError("can't start new thread")
+
+
+def test_a_task_that_the_emulator_itself_cannot_start_stops_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(execution_role, "role_denial", lambda *_, **__: None)
+    monkeypatch.setattr(ecs_events, "task_changed", lambda task: told.append(task["lastStatus"]))
+    arn = f"{PREFIX}:task/kit/0123456789abcdef"
+    task: dict[str, Any] = {"taskArn": arn, "lastStatus": "PROVISIONING", "containers": [{"lastStatus": "PENDING"}]}
+    image = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/kit:1"
+    runtime: Any = BrokenRuntime()
+    TaskLives(runtime).lead(
+        task, {"containerDefinitions": [{"name": "app", "image": image}]}, [], None, "123456789012", "eu-west-1"
+    )
+    assert (task["lastStatus"], task["stopCode"]) == ("STOPPED", "TaskFailedToStart")
+    assert task["stoppedReason"] == "InternalError: RuntimeError: can't start new thread"
+    assert told[-1] == "STOPPED"
+
+
+@pytest.mark.parametrize(
+    ("container", "expected"),
+    [
+        ({"exitCode": 0}, ("Essential container exited", "EssentialContainerExited")),
+        ({"exitCode": 137, "reason": "OutOfMemoryError"}, ("OutOfMemoryError", "EssentialContainerExited")),
+        ({"reason": "Host EC2 (instance h) terminated."}, ("Host EC2 (instance h) terminated.", "TerminationNotice")),
+    ],
+    ids=["exited", "out of memory", "host lost"],
+)
+def test_why_a_task_stopped_follows_from_its_container(container: dict[str, Any], expected: tuple[str, str]) -> None:
+    assert why_stopped(container) == expected

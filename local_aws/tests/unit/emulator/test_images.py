@@ -82,11 +82,9 @@ def test_a_layer_that_reaches_outside_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_configuration_says_how_to_run() -> None:
-    config = parse_config(
-        {"config": {"Entrypoint": ["a"], "Cmd": ["b"], "Env": ["X=1=2", "Y="], "WorkingDir": "/w", "User": "65532"}}
-    )
+    config = parse_config({"config": {"Entrypoint": ["a"], "Cmd": ["b"], "Env": ["X=1=2", "Y="], "WorkingDir": "/w"}})
     assert (config.entry_point, config.command, config.working_directory) == (("a",), ("b",), "/w")
-    assert (dict(config.environment), config.user) == ({"X": "1=2", "Y": ""}, "65532")
+    assert config.environment == {"X": "1=2", "Y": ""}
 
 
 class Registry:

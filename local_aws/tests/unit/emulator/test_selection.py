@@ -17,39 +17,37 @@ from local_aws.emulator import DockerUnavailable
 from local_aws.emulator.runtimes import selection
 
 
-def test_process_is_what_was_asked_for() -> None:
+@pytest.fixture
+def docker_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the engine's socket would be."""
+    path = tmp_path / "docker.sock"
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+    return path
+
+
+def test_without_a_daemon_docker_is_refused_and_auto_is_process_with_the_reason(docker_host: Path) -> None:
     assert selection.choose("process").runtime == "process"
-
-
-def test_docker_without_a_daemon_is_refused_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(DockerUnavailable, match="there is no /"):
-        selection.choose("docker", {"DOCKER_HOST": f"unix://{tmp_path}/none"})
-
-
-def test_auto_without_a_daemon_is_process_with_the_reason(tmp_path: Path) -> None:
-    choice = selection.choose("auto", {"DOCKER_HOST": f"unix://{tmp_path}/none"})
+        selection.choose("docker")
+    choice = selection.choose("auto")
     assert choice.runtime == "process"
-    assert f"there is no {tmp_path}/none" in choice.reason
+    assert f"there is no {docker_host}" in choice.reason
 
 
-def test_a_socket_that_nobody_listens_on_is_no_daemon(tmp_path: Path) -> None:
-    path = tmp_path / "docker.sock"
+def test_a_daemon_that_listens_is_found_and_a_socket_that_nobody_listens_on_is_none(docker_host: Path) -> None:
     with socket.socket(socket.AF_UNIX) as bound:
-        bound.bind(str(path))
-    assert "refused" in (selection.docker_problem({"DOCKER_HOST": f"unix://{path}"}) or "")
-
-
-def test_a_daemon_that_listens_is_found(tmp_path: Path) -> None:
-    path = tmp_path / "docker.sock"
-    with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(str(path))
-        listening.listen()
-        assert selection.docker_problem({"DOCKER_HOST": f"unix://{path}"}) is None
+        bound.bind(str(docker_host))
+        assert "refused" in (selection.docker_problem() or "")
+        bound.listen()
+        assert selection.docker_problem() is None
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:2375", "ssh://somewhere", "carrier pigeon"])
-def test_an_engine_that_is_not_behind_a_socket_of_this_machine_cannot_be_used(address: str) -> None:
-    assert "has to be on this machine" in (selection.docker_problem({"DOCKER_HOST": address}) or "")
+def test_an_engine_that_is_not_behind_a_socket_of_this_machine_cannot_be_used(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", address)
+    assert "has to be on this machine" in (selection.docker_problem() or "")
 
 
 @pytest.mark.parametrize(
@@ -88,38 +86,32 @@ class Engine(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[tuple[dict[str, Any], dict[str, str]]]:
-    """What an engine answers, and the environment that leads to it."""
-    path = tmp_path / "docker.sock"
+def answers(docker_host: Path) -> Iterator[dict[str, Any]]:
+    """What an engine answers."""
     Engine.answers = {"/info": {"OSType": "linux"}}
-    server = socketserver.UnixStreamServer(str(path), Engine)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield Engine.answers, {"DOCKER_HOST": f"unix://{path}"}
-    server.shutdown()
-    server.server_close()
+    with socketserver.UnixStreamServer(str(docker_host), Engine) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield Engine.answers
+        server.shutdown()
 
 
-def test_auto_takes_docker_where_the_base_image_is_there(engine: Any) -> None:
-    answers, environment = engine
-    answers["/images/python%3A3/json"] = {"Id": "sha256:1"}
-    choice = selection.choose("auto", environment, "python:3")
-    assert (choice.runtime, choice.docker_socket) == ("docker", selection.docker_socket(environment))
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [("images/python%3A3/json", {"Id": "sha256:1"}), ("distribution/python%3A3/json", {"Descriptor": {"digest": "x"}})],
+    ids=["is there", "can be pulled"],
+)
+def test_auto_takes_docker_where_the_base_image_is_there_or_can_be_pulled(
+    answers: dict[str, Any], docker_host: Path, path: str, answer: dict[str, Any]
+) -> None:
+    answers[f"/{path}"] = answer
+    choice = selection.choose("auto", "python:3")
+    assert (choice.runtime, choice.docker_socket) == ("docker", str(docker_host))
 
 
-def test_auto_takes_docker_where_the_base_image_can_be_pulled(engine: Any) -> None:
-    answers, environment = engine
-    answers["/distribution/python%3A3/json"] = {"Descriptor": {"digest": "sha256:1"}}
-    assert selection.choose("auto", environment, "python:3").runtime == "docker"
-
-
-def test_auto_takes_processes_where_it_can_neither_be_found_nor_pulled(engine: Any) -> None:
-    answers, environment = engine
+def test_without_its_base_image_docker_is_refused_and_auto_is_process(answers: dict[str, Any]) -> None:
     answers["/distribution/python%3A3/json"] = {"message": "no route to the registry"}
-    choice = selection.choose("auto", environment, "python:3")
+    choice = selection.choose("auto", "python:3")
     assert choice.runtime == "process"
     assert "base image python:3 is not there and cannot be pulled: no route to the registry" in choice.reason
-
-
-def test_docker_with_a_base_image_that_cannot_be_had_is_refused(engine: Any) -> None:
     with pytest.raises(DockerUnavailable, match="python:3 is not there"):
-        selection.choose("docker", engine[1], "python:3")
+        selection.choose("docker", "python:3")

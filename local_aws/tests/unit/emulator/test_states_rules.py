@@ -6,7 +6,6 @@ https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.htm
 from __future__ import annotations
 
 import json
-import threading
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from ministack.services.stepfunctions import _ExecutionError
 
 from local_aws.emulator.aws_behaviour import states_engine, states_integrations, states_machines
 from local_aws.emulator.aws_behaviour.calls import Refused
-from local_aws.emulator.aws_behaviour.states_scope import Cancelled, Scope, current, sleep_in_scope
+from local_aws.emulator.aws_behaviour.states_scope import Cancelled, Scope
 
 
 def rules(*names: str) -> list[dict[str, Any]]:
@@ -58,13 +57,12 @@ def test_a_status_event_leaves_out_an_input_that_does_not_fit(
 ) -> None:
     """https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html."""
     sent: list[Any] = []
-    monkeypatch.setattr(states_engine.eventbridge, "_put_events", lambda request, **_: sent.append(request))
+    monkeypatch.setattr(states_engine, "publish_event", lambda _source, _type, detail, _arn: sent.append(detail))
     arn, given = "arn:aws:states:eu-west-1:123456789012:execution:m:e", json.dumps("x" * size)
     states_engine.publish_status(
         {"executionArn": arn, "stateMachineArn": "m", "name": "e", "status": "RUNNING", "input": given}
     )
-    detail = json.loads(sent[0]["Entries"][0]["Detail"])
-    assert (detail["input"], detail["inputDetails"]) == (given if included else None, {"included": included})
+    assert (sent[0]["input"], sent[0]["inputDetails"]) == (given if included else None, {"included": included})
 
 
 def test_a_history_has_25000_events_at_most() -> None:
@@ -78,17 +76,10 @@ def test_a_history_has_25000_events_at_most() -> None:
     assert len(execution["events"]) == states_engine.MAXIMUM_EVENTS + 1
 
 
-@pytest.mark.parametrize(
-    ("task", "failed"),
-    [
-        ({"StopCode": "EssentialContainerExited", "Containers": [{"ExitCode": 0}]}, False),
-        ({"StopCode": "EssentialContainerExited", "Containers": [{"ExitCode": 0}, {"ExitCode": 1}]}, True),
-        ({"StopCode": "TaskFailedToStart", "Containers": [{}]}, True),
-        ({"StopCode": "UserInitiated", "Containers": [{}]}, True),
-    ],
-)
-def test_a_stopped_task_fails_its_state_unless_every_container_ended_with_0(task: Any, failed: bool) -> None:
-    assert states_integrations.task_failed(task) is failed
+def test_a_stopped_task_fails_its_state_unless_every_container_ended_with_0() -> None:
+    for exits, failed in (([0], False), ([0, 1], True), ([None], True), ([0, None], True)):
+        containers = [{} if code is None else {"ExitCode": code} for code in exits]
+        assert states_integrations.task_failed({"Containers": containers}) is failed
 
 
 def test_run_task_has_no_started_by_wherever_the_state_is() -> None:
@@ -99,23 +90,6 @@ def test_run_task_has_no_started_by_wherever_the_state_is() -> None:
         states_machines.check_definition(definition)
 
 
-def test_a_scope_that_is_cancelled_wakes_what_sleeps_in_it() -> None:
-    scope, woken = Scope(), threading.Event()
-
-    def sleep() -> None:
-        current.set(scope)
-        try:
-            sleep_in_scope(600)
-        except Cancelled:
-            woken.set()
-
-    thread = threading.Thread(target=sleep)
-    thread.start()
-    scope.cancel()
-    thread.join()
-    assert woken.is_set()
-
-
 def test_a_scopes_children_end_with_it_but_not_it_with_them() -> None:
     outer = Scope()
     with outer.child() as first, outer.child() as second:
@@ -124,6 +98,6 @@ def test_a_scopes_children_end_with_it_but_not_it_with_them() -> None:
         outer.cancel()
         assert second.cancelled
         with pytest.raises(Cancelled):
-            second.check()
+            second.sleep(0)
     with outer.child() as late:
         assert late.cancelled
