@@ -19,7 +19,6 @@ from ecs_kit.automation.errors import NotYourStack, StackOperationFailed
 from ecs_kit.automation.host.processes import is_running
 from ecs_kit.automation.stacks.pulumi_process import PulumiProcess
 
-
 _PROJECT_FILE = "Pulumi.yaml"
 _LOCK_OWNER = re.compile(r"created by \S+?@(\S+) \(pid (\d+)\)")
 _COLOUR_MARK = re.compile(r"<\{%.*?%\}>")
