@@ -20,9 +20,7 @@ class AwsxProvider(Provider):
         """Create the component with its children; unknown components and wrong inputs are refused by name."""
         subject = f"{resource_type} {name}"
         if resource_type != vpc.TOKEN:
-            raise pulumi.InputPropertiesError(
-                f"this awsx plugin does not know {resource_type}; it knows {vpc.TOKEN}"
-            )
+            raise pulumi.InputPropertiesError(f"this awsx plugin does not know {resource_type}; it knows {vpc.TOKEN}")
         found = vpc.failures(inputs)
         if found:
             errors = [{"property_path": failure.path, "reason": failure.reason} for failure in found]

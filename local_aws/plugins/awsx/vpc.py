@@ -55,9 +55,7 @@ class Vpc(pulumi.ComponentResource):
         settings = {"cidrBlock": inputs["cidrBlock"], "ipv6CidrBlock": None}
         settings.update((key, inputs[key]) for key in _PASSED_ON if key in inputs)
         self.vpc = self._child("vpc:Vpc", name, settings, self, Name=name)
-        self.gateway = self._child(
-            "internetGateway:InternetGateway", name, {"vpcId": self.vpc.id}, self.vpc, Name=name
-        )
+        self.gateway = self._child("internetGateway:InternetGateway", name, {"vpcId": self.vpc.id}, self.vpc, Name=name)
         self.subnets: list[pulumi.CustomResource] = []
         self.route_tables: list[pulumi.CustomResource] = []
         self.associations: list[pulumi.CustomResource] = []
