@@ -90,9 +90,9 @@ def push(
     *,
     base: str | None = None,
 ) -> str:
-    """Build an image that adds text files to another (`python_image` by default), and push it.
+    """Build an image that adds text files to another (`python_image` by default), and push it; answers with its name.
 
-    Answers with its name by digest. A `PATH` in `config` is left out: a container needs its own to find its interpreter.
+    A `PATH` in `config` is left out: a container needs its own to find its interpreter.
     """
     variables = [entry for entry in config.get("Env", []) if not entry.startswith("PATH=")]
     entry_point = [re.sub(r"^python$", "python3", word) for word in config["Entrypoint"]]

@@ -1,10 +1,10 @@
-"""The functions of the `aws` package: what is already there."""
+"""The functions of the `aws` package, which look things up."""
 
 import base64
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from local_aws.plugins.aws.base import AwsProvider
+from local_aws.plugins.aws.provider import AwsProvider
 from local_aws.plugins.framework.provider import Function
 from local_aws.plugins.framework.schema import STRING, ListOf, Object, Property
 from local_aws.plugins.framework.values import Properties, Secret

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pulumi
+from pulumi.errors import InputPropertyErrorDetails
 from pulumi.provider import ConstructResult, Provider, main
 
 from local_aws.plugins.awsx import vpc
@@ -23,7 +24,7 @@ class AwsxProvider(Provider):
             raise pulumi.InputPropertiesError(f"this awsx plugin does not know {resource_type}; it knows {vpc.TOKEN}")
         found = vpc.failures(inputs)
         if found:
-            errors = [{"property_path": failure.path, "reason": failure.reason} for failure in found]
+            errors = [InputPropertyErrorDetails(property_path=failure.path, reason=failure.reason) for failure in found]
             raise pulumi.InputPropertiesError(subject, errors)
         try:
             component = vpc.Vpc(name, inputs, options)

@@ -15,12 +15,7 @@ from local_aws.plugins.framework.values import Properties
 
 @dataclass(frozen=True)
 class Function:
-    """A function of a package.
-
-    Attributes:
-        call: from arguments to results.
-        properties: the arguments there are.
-    """
+    """A function of a package: the call, from arguments to results, and the arguments that it takes."""
 
     call: Callable[[Properties], Properties]
     properties: Table = field(default_factory=dict)
@@ -31,8 +26,8 @@ class Provider(ABC):
 
     Attributes:
         package: its name, the first part of its tokens.
-        call_errors: exceptions of the client library that are answers rather than bugs.
-        cancelled: set when the engine wants everything to stop.
+        call_errors: exceptions of the client library that the user is told.
+        cancelled: set when the engine cancels what is in progress.
     """
 
     package: ClassVar[str]
@@ -51,23 +46,20 @@ class Provider(ABC):
 
     def check_configuration(self, settings: Properties) -> list[CheckFailure]:
         """What is wrong with the configuration."""
-        del settings
         return []
 
     def compare_configuration(self, old: Properties, new: Properties) -> dict[str, Change]:
         """What differs between two configurations."""
-        del old, new
         return {}
 
     def configure(self, settings: Properties) -> None:
         """Take the configuration; values may be JSON documents in strings."""
-        del settings
+        return
 
     def check_request(self, resource: Resource[Any], inputs: Properties) -> Iterable[CheckFailure]:
         """What is wrong with the request that creating `resource` from `inputs` would send."""
-        del resource, inputs
         return ()
 
     def explain(self, error: BaseException) -> str:
-        """A failure in words."""
+        """The message that the user is shown about a failure."""
         return str(error)

@@ -200,15 +200,22 @@ CASES: tuple[Case, ...] = (
         "aws:dynamodb/table:Table",
         indexed_table,
         lambda world: {
-            "attributes": attributes(id="S", part="S", state="S", due="N"),
             "globalSecondaryIndexes": [
-                index("open", key("state", "HASH"), key("due", "RANGE"), projection="KEYS_ONLY", read=2),
-                index("due", key("due", "HASH"), projection="KEYS_ONLY"),
+                index("open", key("state", "HASH"), projection="KEYS_ONLY", read=2),
+                index("kinds", key("kind", "HASH"), projection="ALL"),
             ],
             "ttl": {"attributeName": "expires", "enabled": True},
         },
         lambda world, name: world.client("dynamodb").update_table(
-            TableName=name, GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "due"}}]
+            TableName=name,
+            GlobalSecondaryIndexUpdates=[
+                {
+                    "Update": {
+                        "IndexName": "open",
+                        "ProvisionedThroughput": {"ReadCapacityUnits": 5, "WriteCapacityUnits": 1},
+                    }
+                }
+            ],
         ),
         "globalSecondaryIndexes",
     ),
@@ -255,7 +262,6 @@ CASES: tuple[Case, ...] = (
     Case(
         "aws:ec2/routeTableAssociation:RouteTableAssociation",
         lambda world: {"routeTableId": world.ids["tables"][0], "subnetId": world.ids["subnets"][0]},
-        lambda world: {"routeTableId": world.ids["tables"][1]},
     ),
     Case(
         "aws:ec2/route:Route",

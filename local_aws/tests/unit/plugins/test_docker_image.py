@@ -14,7 +14,7 @@ from local_aws.plugins.docker.build import MANIFEST_TYPE
 from local_aws.plugins.docker.build import Image as BuiltImage
 from local_aws.plugins.docker.errors import RegistryError
 from local_aws.plugins.docker.image import DockerProvider, Image
-from local_aws.plugins.docker.registry import Credentials, Reference, Registry, address_of
+from local_aws.plugins.docker.registry import Reference, address_of, push
 from local_aws.plugins.framework.servicer import ProviderServicer
 from local_aws.plugins.framework.values import UNKNOWN, Secret, reveal
 from local_aws.tests.unit.plugins.playing import Aborted, Engine
@@ -187,7 +187,7 @@ def test_a_registry_out_of_reach_is_named() -> None:
         address = closed.url
     reference = Reference.parse(f"{ECR}/repository")
     with pytest.raises(RegistryError, match=f"the registry at {address} cannot be reached"):
-        Registry(reference, address, Credentials()).push(EMPTY)
+        push(EMPTY, reference, address)
 
 
 def test_without_a_push_the_digest_is_the_engine_s(engine: Engine, program: dict[str, Any]) -> None:

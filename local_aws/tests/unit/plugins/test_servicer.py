@@ -10,7 +10,7 @@ from google.protobuf import empty_pb2
 from pulumi.runtime.proto import provider_pb2
 
 from local_aws.plugins.framework.diff import Change, Kind
-from local_aws.plugins.framework.errors import CheckFailure, InitFailed, ProviderError
+from local_aws.plugins.framework.errors import CheckFailure, ProviderError
 from local_aws.plugins.framework.provider import Function, Provider
 from local_aws.plugins.framework.resource import Operation, Resource
 from local_aws.plugins.framework.schema import BOOLEAN, INTEGER, STRING, Property, Table
