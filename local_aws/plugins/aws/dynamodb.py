@@ -6,7 +6,17 @@ from typing import Any, ClassVar
 from local_aws.plugins.aws.base import Aws, AwsResource, Retry, tolerating
 from local_aws.plugins.aws.provider import AwsProvider
 from local_aws.plugins.framework.errors import CheckFailure, ProviderError
-from local_aws.plugins.framework.schema import BOOLEAN, INTEGER, STRING, ListOf, Object, Property, SetOf, sort_key
+from local_aws.plugins.framework.schema import (
+    BOOLEAN,
+    INTEGER,
+    STRING,
+    ListOf,
+    Object,
+    Property,
+    SetOf,
+    required,
+    sort_key,
+)
 from local_aws.plugins.framework.values import UNKNOWN, Properties, contains_unknown
 
 _GONE = "ResourceNotFoundException"
@@ -15,20 +25,9 @@ _ACTIVE_SECONDS = 1800.0
 _TTL_SECONDS = 300.0
 """The published provider's limit for a change of the time to live."""
 _CAPACITY = {"readCapacity": "ReadCapacityUnits", "writeCapacity": "WriteCapacityUnits"}
-_KEY = Object(
-    {
-        "attributeName": Property(STRING, required=True),
-        "keyType": Property(STRING, required=True, allowed=("HASH", "RANGE")),
-    }
-)
-_INDEX = Object(
-    {
-        "name": Property(STRING, required=True),
-        "keySchemas": Property(ListOf(_KEY), required=True),
-        "projectionType": Property(STRING, required=True),
-        **{name: Property(INTEGER) for name in _CAPACITY},
-    }
-)
+_INDEX = required(name=STRING, keySchemas=ListOf(required(attributeName=STRING, keyType=STRING)), projectionType=STRING)
+_ALWAYS = Property(BOOLEAN, required=True, allowed=(True,))
+_UNITS = {name: Property(INTEGER) for name in _CAPACITY}
 
 
 class Table(AwsResource):
@@ -45,21 +44,11 @@ class Table(AwsResource):
         "name": Property(STRING, required=True, replaces=True),
         "hashKey": Property(STRING, required=True, replaces=True),
         "rangeKey": Property(STRING, replaces=True),
-        "attributes": Property(
-            SetOf(Object({"name": Property(STRING, required=True), "type": Property(STRING, required=True)})),
-            required=True,
-        ),
+        "attributes": Property(SetOf(required(name=STRING, type=STRING)), required=True),
         "billingMode": Property(STRING, default="PROVISIONED", allowed=("PROVISIONED", "PAY_PER_REQUEST")),
-        **{name: Property(INTEGER) for name in _CAPACITY},
-        "globalSecondaryIndexes": Property(SetOf(_INDEX), computed=True),
-        "ttl": Property(
-            Object(
-                {
-                    "attributeName": Property(STRING, required=True),
-                    "enabled": Property(BOOLEAN, required=True, allowed=(True,)),
-                }
-            )
-        ),
+        **_UNITS,
+        "globalSecondaryIndexes": Property(SetOf(Object({**_INDEX.properties, **_UNITS})), computed=True),
+        "ttl": Property(Object({**required(attributeName=STRING).properties, "enabled": _ALWAYS})),
     }
     outputs = ("arn", "tagsAll")
     deletes_before_replace = True
@@ -89,13 +78,13 @@ class Table(AwsResource):
     def request(self, provider: AwsProvider, inputs: Properties) -> dict[str, Any]:
         """CreateTable."""
         types = sorted(_types(inputs).items())
-        indexes = [_index(index, _is_on_demand(inputs)) for index in _indexes(inputs)]
+        indexes = [_index(index) for index in _indexes(inputs)]
         return {
             "BillingMode": "PROVISIONED",
             **super().request(provider, {**inputs, "globalSecondaryIndexes": None}),
             "KeySchema": _schema((inputs["hashKey"], "HASH"), (inputs.get("rangeKey"), "RANGE")),
             "AttributeDefinitions": [{"AttributeName": name, "AttributeType": kind} for name, kind in types],
-            **_throughput(inputs, _is_on_demand(inputs)),
+            **_throughput(inputs),
             **({"GlobalSecondaryIndexes": indexes} if indexes else {}),
         }
 
@@ -153,18 +142,20 @@ class Table(AwsResource):
     def change(self, operation: Aws, resource_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
         """UpdateTable of billing and capacity, UpdateTimeToLive."""
         if changed - {"ttl"}:
-            on_demand = _is_on_demand(new)
-            before, after = ({_key(index) for index in _indexes(each)} for each in (old, new))
+            before, after = (
+                {sort_key({**_index(index), "ProvisionedThroughput": None}) for index in _indexes(each)}
+                for each in (old, new)
+            )
             if "attributes" in changed or ("globalSecondaryIndexes" in changed and before != after):
                 raise ProviderError(f"this plugin cannot add, remove or rebuild indexes of table {resource_id}")
             updates = [
-                {"Update": {"IndexName": index["name"], **_throughput(index, on_demand)}}
+                {"Update": {"IndexName": index["name"], **_throughput(index)}}
                 for index in _indexes(new)
-                if not on_demand and index not in _indexes(old)
+                if _throughput(index) and index not in _indexes(old)
             ]
             parameters: dict[str, Any] = {"GlobalSecondaryIndexUpdates": updates} if updates else {}
             if changed & {"billingMode", *_CAPACITY}:
-                parameters.update(BillingMode=new.get("billingMode", "PROVISIONED"), **_throughput(new, on_demand))
+                parameters.update(BillingMode=new.get("billingMode", "PROVISIONED"), **_throughput(new))
             self.client(operation).update_table(TableName=resource_id, **parameters)
             self._wait(operation, resource_id)
         if "ttl" in changed:
@@ -199,27 +190,19 @@ def _check_keys(inputs: Properties) -> list[CheckFailure]:
     return [CheckFailure("attributes", reason)]
 
 
-def _is_on_demand(inputs: Properties) -> bool:
-    return inputs.get("billingMode") == "PAY_PER_REQUEST"
+def _throughput(owner: Properties) -> dict[str, Any]:
+    """The capacity of a table or an index, which has none on demand."""
+    units = {member: owner[name] for name, member in _CAPACITY.items() if owner.get(name)}
+    return {"ProvisionedThroughput": units} if units else {}
 
 
-def _throughput(inputs: Properties, on_demand: bool) -> dict[str, Any]:
-    units = {member: inputs.get(name) or 1 for name, member in _CAPACITY.items()}
-    return {} if on_demand else {"ProvisionedThroughput": units}
-
-
-def _index(index: Properties, on_demand: bool) -> dict[str, Any]:
+def _index(index: Properties) -> dict[str, Any]:
     return {
         "IndexName": index["name"],
         "KeySchema": _schema(*((key["attributeName"], key["keyType"]) for key in _known(index["keySchemas"]))),
         "Projection": {"ProjectionType": index["projectionType"]},
-        **_throughput(index, on_demand),
+        **_throughput(index),
     }
-
-
-def _key(index: Properties) -> str:
-    """An index without its capacity."""
-    return sort_key(_index(index, on_demand=True))
 
 
 def _found_index(index: dict[str, Any], billing: str) -> Properties:

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from local_aws.plugins.aws.base import Aws, AwsResource
-from local_aws.plugins.framework.schema import BOOLEAN, JSON, STRING, Object, Property, Table
+from local_aws.plugins.framework.schema import BOOLEAN, JSON, STRING, Property, Table, required
 from local_aws.plugins.framework.values import Properties
 
 _GONE = "RepositoryNotFoundException"
@@ -30,9 +30,7 @@ class Repository(AwsResource):
         "name": Property(STRING, required=True, replaces=True),
         "forceDelete": Property(BOOLEAN, default=False, unreadable=True),
         "imageTagMutability": Property(STRING, default="MUTABLE"),
-        "imageScanningConfiguration": Property(
-            Object({"scanOnPush": Property(BOOLEAN, required=True)}), default={"scanOnPush": False}
-        ),
+        "imageScanningConfiguration": Property(required(scanOnPush=BOOLEAN), default={"scanOnPush": False}),
     }
     outputs = ("arn", "registryId", "repositoryUrl", "tagsAll")
     deletes_before_replace = True

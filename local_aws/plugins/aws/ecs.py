@@ -10,11 +10,12 @@ from local_aws.plugins.framework.schema import (
     BOOLEAN,
     INTEGER,
     STRING,
-    Object,
     Property,
     Scalar,
     SetOf,
     Table,
+    optional,
+    required,
     sort_key,
 )
 from local_aws.plugins.framework.values import UNKNOWN, Properties
@@ -62,10 +63,7 @@ class Cluster(_OfCluster):
     gone_seconds = _SECONDS
     properties: ClassVar[Table] = {
         "name": Property(STRING, required=True, replaces=True),
-        "settings": Property(
-            SetOf(Object({"name": Property(STRING, required=True), "value": Property(STRING, required=True)})),
-            required=True,
-        ),
+        "settings": Property(SetOf(required(name=STRING, value=STRING)), required=True),
     }
     outputs = ("arn", "tagsAll")
     deletes_before_replace = True
@@ -171,10 +169,8 @@ class TaskDefinition(AwsResource):
         "requiresCompatibilities": Property(SetOf(STRING), replaces=True),
         "executionRoleArn": Property(STRING, replaces=True),
         "taskRoleArn": Property(STRING, replaces=True),
-        "runtimePlatform": Property(
-            Object({"cpuArchitecture": Property(STRING), "operatingSystemFamily": Property(STRING)}), replaces=True
-        ),
-        "ephemeralStorage": Property(Object({"sizeInGib": Property(INTEGER, required=True)}), replaces=True),
+        "runtimePlatform": Property(optional(cpuArchitecture=STRING, operatingSystemFamily=STRING), replaces=True),
+        "ephemeralStorage": Property(required(sizeInGib=INTEGER), replaces=True),
         "skipDestroy": Property(BOOLEAN, default=False, unreadable=True),
     }
     outputs = ("arn", "arnWithoutRevision", "revision", "tagsAll")

@@ -16,10 +16,11 @@ from local_aws.plugins.framework.schema import (
     STRING,
     ListOf,
     MapOf,
-    Object,
     Property,
     SetOf,
     Table,
+    optional,
+    required,
 )
 from local_aws.plugins.framework.values import Archive, Properties
 
@@ -58,21 +59,10 @@ class Function(AwsResource):
         "code": Property(ARCHIVE, required=True, unreadable=True),
         "memorySize": Property(INTEGER, default=128),
         "timeout": Property(INTEGER, default=3),
-        "environment": Property(Object({"variables": Property(MapOf(STRING))})),
-        "vpcConfig": Property(
-            Object(
-                {
-                    "subnetIds": Property(SetOf(STRING), required=True),
-                    "securityGroupIds": Property(SetOf(STRING), required=True),
-                }
-            ),
-            required=True,
-        ),
-        "loggingConfig": Property(
-            Object({"logFormat": Property(STRING, required=True), "logGroup": Property(STRING, required=True)}),
-            required=True,
-        ),
-        "tracingConfig": Property(Object({"mode": Property(STRING, required=True)}), required=True),
+        "environment": Property(optional(variables=MapOf(STRING))),
+        "vpcConfig": Property(required(subnetIds=SetOf(STRING), securityGroupIds=SetOf(STRING)), required=True),
+        "loggingConfig": Property(required(logFormat=STRING, logGroup=STRING), required=True),
+        "tracingConfig": Property(required(mode=STRING), required=True),
         "publish": Property(BOOLEAN, default=False, unreadable=True),
         "replaceSecurityGroupsOnDestroy": Property(BOOLEAN, unreadable=True),
     }

@@ -13,7 +13,6 @@ from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from botocore.validate import ParamValidator
 
 from local_aws.plugins.aws import shapes
-from local_aws.plugins.framework.diff import Change, Kind
 from local_aws.plugins.framework.errors import CheckFailure, ProviderError
 from local_aws.plugins.framework.provider import Function, Provider
 from local_aws.plugins.framework.resource import Resource
@@ -24,7 +23,7 @@ CONNECTIONS: Final = 64
 """Connections kept open to an endpoint: as many as the plugin's workers."""
 _ATTEMPTS: Final = 9
 _SETTINGS: Final[Table] = {
-    "region": Property(STRING, replaces=True),
+    "region": Property(STRING),
     "accessKey": Property(STRING),
     "secretKey": Property(STRING),
     "token": Property(STRING),
@@ -73,11 +72,6 @@ class AwsProvider(Provider):
                 CheckFailure("region", "no region: set aws:region, or AWS_REGION in the environment, or a profile's")
             )
         return failures
-
-    def compare_configuration(self, old: Properties, new: Properties) -> dict[str, Change]:
-        """Another region needs other resources; all else changes nothing."""
-        before, after = old.get("region"), new.get("region")
-        return {"region": Change(Kind.UPDATE, replaces=True)} if before != after and before and after else {}
 
     def configure(self, settings: Properties) -> None:
         """Take `aws:*`; what is absent comes from the environment, as for every AWS tool.

@@ -6,7 +6,18 @@ from local_aws.plugins.aws import shapes
 from local_aws.plugins.aws.base import Aws, AwsResource, Retry, tolerating
 from local_aws.plugins.aws.provider import AwsProvider
 from local_aws.plugins.framework.errors import ProviderError
-from local_aws.plugins.framework.schema import BOOLEAN, INTEGER, JSON, STRING, ListOf, Object, Property, SetOf, Table
+from local_aws.plugins.framework.schema import (
+    BOOLEAN,
+    INTEGER,
+    JSON,
+    STRING,
+    ListOf,
+    Property,
+    SetOf,
+    Table,
+    optional,
+    required,
+)
 from local_aws.plugins.framework.values import Properties
 
 _GONE: Final = ("NoSuchBucket", "404")
@@ -157,15 +168,11 @@ class BucketLifecycleConfiguration(_BucketSetting):
         "bucket": _BUCKET,
         "rules": Property(
             ListOf(
-                Object(
-                    {
-                        "id": Property(STRING, required=True),
-                        "status": Property(STRING, required=True, allowed=("Enabled", "Disabled")),
-                        "filter": Property(Object({"prefix": Property(STRING)}), required=True),
-                        "abortIncompleteMultipartUpload": Property(
-                            Object({"daysAfterInitiation": Property(INTEGER, required=True)}), required=True
-                        ),
-                    }
+                required(
+                    id=STRING,
+                    status=STRING,
+                    filter=optional(prefix=STRING),
+                    abortIncompleteMultipartUpload=required(daysAfterInitiation=INTEGER),
                 )
             ),
             required=True,
@@ -183,15 +190,6 @@ class BucketServerSideEncryptionConfiguration(_BucketSetting):
     properties: ClassVar[Table] = {
         "bucket": _BUCKET,
         "rules": Property(
-            SetOf(
-                Object(
-                    {
-                        "applyServerSideEncryptionByDefault": Property(
-                            Object({"sseAlgorithm": Property(STRING, required=True)}), required=True
-                        )
-                    }
-                )
-            ),
-            required=True,
+            SetOf(required(applyServerSideEncryptionByDefault=required(sseAlgorithm=STRING))), required=True
         ),
     }

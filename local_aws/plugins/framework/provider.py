@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from local_aws.plugins.framework.diff import Change
 from local_aws.plugins.framework.errors import CheckFailure
 from local_aws.plugins.framework.resource import Resource
 from local_aws.plugins.framework.schema import Table
@@ -47,10 +46,6 @@ class Provider(ABC):
     def check_configuration(self, settings: Properties) -> list[CheckFailure]:
         """What is wrong with the configuration."""
         return []
-
-    def compare_configuration(self, old: Properties, new: Properties) -> dict[str, Change]:
-        """What differs between two configurations."""
-        return {}
 
     def configure(self, settings: Properties) -> None:
         """Take the configuration; values may be JSON documents in strings."""

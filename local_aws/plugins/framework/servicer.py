@@ -95,12 +95,6 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[P]):
         failures = self._provider.check_configuration(reveal(news))
         return provider_pb2.CheckResponse(inputs=to_struct(news), failures=_failures(failures, "provider"))
 
-    def DiffConfig(self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext) -> provider_pb2.DiffResponse:
-        """Return whether another configuration needs other resources."""
-        old = reveal(from_struct(request.old_inputs if request.HasField("old_inputs") else request.olds))
-        new = reveal(from_struct(request.news))
-        return _diff_response(self._provider.compare_configuration(old, new), deletes_before_replace=False)
-
     @_answering("configuring", "")
     def Configure(self, request: provider_pb2.ConfigureRequest) -> provider_pb2.ConfigureResponse:
         """Take the provider's configuration."""
