@@ -54,6 +54,8 @@ def parse(text: str, path: str) -> list[Instruction]:
     Raises:
         DockerfileError: something that is not supported, or no `FROM`.
     """
+    if re.match(r"\s*#\s*escape\s*=\s*[^\\\s]", text, re.IGNORECASE):
+        raise DockerfileError(path, 1, "only the backslash is supported as the escape character")
     instructions = [_instruction(line, number, path) for number, line in _logical_lines(text)]
     first = next((item for item in instructions if item.keyword != "ARG"), None)
     if first is None:
