@@ -10,7 +10,6 @@ import asyncio
 import logging
 import os
 import runpy
-import signal
 import sys
 import traceback
 from concurrent import futures
@@ -22,7 +21,7 @@ from google.protobuf import empty_pb2
 from pulumi import RunError, log, runtime
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
 
-from local_aws.plugins.framework.serve import make_server, run
+from local_aws.plugins.framework.serve import exit_on_signals, make_server, run
 from local_aws.pulumi_cli import PULUMI_VERSION
 
 _ENTRY: Final = "__main__.py"
@@ -127,8 +126,7 @@ def run_program(entry: Path) -> None:
 
 def main() -> None:
     """Serve until the CLI ends this process with SIGINT, or has ended itself."""
-    signal.signal(signal.SIGINT, lambda _number, _frame: os._exit(0))
-    signal.signal(signal.SIGTERM, lambda _number, _frame: os._exit(0))
+    exit_on_signals()
     server = make_server(_WORKERS)
     language_pb2_grpc.add_LanguageRuntimeServicer_to_server(ProgramHost(sys.argv[-1]), server)
     run(server)

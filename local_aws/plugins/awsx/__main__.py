@@ -9,7 +9,7 @@ from pulumi.errors import InputPropertyErrorDetails
 from pulumi.provider import ConstructResult, Provider, main
 
 from local_aws.plugins.awsx import vpc
-from local_aws.plugins.framework.serve import end_with_parent
+from local_aws.plugins.framework.serve import end_with_parent, exit_on_signals
 
 
 class AwsxProvider(Provider):
@@ -35,4 +35,5 @@ class AwsxProvider(Provider):
 
 if __name__ == "__main__":
     end_with_parent()
+    exit_on_signals()
     main(AwsxProvider("3.11.0"), sys.argv[1:])

@@ -49,6 +49,12 @@ def run(server: grpc.Server) -> None:
     server.wait_for_termination()
 
 
+def exit_on_signals() -> None:
+    """Exit on the engine's SIGINT and on SIGTERM, in a process that has nothing to finish."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: os._exit(0))
+
+
 def end_with_parent() -> None:
     """End this process soon after its parent, which may be killed and cannot signal then.
 
