@@ -3,7 +3,7 @@
 import json
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, Final
 
@@ -43,26 +43,15 @@ _SETTINGS: Final[Table] = {
 class AwsProvider(Provider):
     """One session, and one client per service, created when first needed."""
 
-    package = "aws"
     call_errors = (ClientError, BotoCoreError)
 
     def __init__(
-        self, resources: Iterable[Resource[Any]] = (), functions: Mapping[str, Callable[..., Function]] | None = None
+        self, resources: Iterable[Resource[Any]] = (), functions: Mapping[str, Function] | None = None
     ) -> None:
-        super().__init__()
-        self._resources = tuple(resources)
-        self._functions = {token: make(self) for token, make in (functions or {}).items()}
+        super().__init__("aws", resources, functions)
         self._settings: Properties = {}
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
-
-    def resources(self) -> Iterable[Resource[Any]]:
-        """The resource types."""
-        return self._resources
-
-    def functions(self) -> Mapping[str, Function]:
-        """The functions by token."""
-        return self._functions
 
     def check_configuration(self, settings: Properties) -> list[CheckFailure]:
         """Unknown keys, values of a wrong type, no region."""

@@ -21,17 +21,7 @@ from local_aws.plugins.framework.values import UNKNOWN, Properties, contains_unk
 _ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
-class DockerProvider(Provider):
-    """The `docker` package."""
-
-    package = "docker"
-
-    def resources(self) -> tuple["Image"]:
-        """The image."""
-        return (Image(),)
-
-
-class Image(Resource[DockerProvider]):
+class Image(Resource[Provider]):
     """An image that is built from a context and pushed; its id is its name.
 
     `build.contextDigest` is added to the inputs, as the published plugin does: it stands for all files that the build
@@ -71,7 +61,7 @@ class Image(Resource[DockerProvider]):
     outputs = ("baseImageName", "context", "dockerfile", "registryServer", "repoDigest")
     volatile = ("repoDigest",)
 
-    def complete(self, provider: DockerProvider, inputs: Properties) -> Properties:
+    def complete(self, provider: Provider, inputs: Properties) -> Properties:
         """Add what the build depends on: platform and context."""
         build = dict(inputs.get("build") or {})
         build.setdefault("platform", f"linux/{_ARCHITECTURES.get(platform.machine(), platform.machine())}")
@@ -83,7 +73,7 @@ class Image(Resource[DockerProvider]):
             build["contextDigest"] = context.digest(files, Path(dockerfile).read_bytes())
         return {**inputs, "build": build}
 
-    def check(self, provider: DockerProvider, inputs: Properties) -> list[CheckFailure]:
+    def check(self, provider: Provider, inputs: Properties) -> list[CheckFailure]:
         """The name is fully qualified; the Dockerfile can be followed.
 
         `skipPush` is known: the published plugin takes it for a boolean, and panics in a preview.
@@ -96,7 +86,7 @@ class Image(Resource[DockerProvider]):
             build_image(inputs["build"])
         return []
 
-    def foresee(self, provider: DockerProvider, inputs: Properties) -> Properties:
+    def foresee(self, provider: Provider, inputs: Properties) -> Properties:
         """All but what the registry says."""
         build, registry = inputs["build"], inputs.get("registry") or {}
         folder, dockerfile = _paths(build)
@@ -108,22 +98,22 @@ class Image(Resource[DockerProvider]):
             "registryServer": registry.get("server") if isinstance(registry, dict) else UNKNOWN,
         }
 
-    def create(self, operation: Operation[DockerProvider], inputs: Properties) -> str:
+    def create(self, operation: Operation[Provider], inputs: Properties) -> str:
         """Build and push."""
         inputs["repoDigest"] = _build_and_push(inputs)
         return str(inputs["imageName"])
 
-    def read(self, operation: Operation[DockerProvider], resource_id: str, state: Properties) -> Properties | None:
+    def read(self, operation: Operation[Provider], resource_id: str, state: Properties) -> Properties | None:
         """What the state has: the published plugin does not ask the registry either."""
         return {**state, **self.foresee(operation.provider, state)}
 
     def update(
-        self, operation: Operation[DockerProvider], resource_id: str, old: Properties, new: Properties, _: set[str]
+        self, operation: Operation[Provider], resource_id: str, old: Properties, new: Properties, _: set[str]
     ) -> None:
         """Build and push again."""
         new["repoDigest"] = _build_and_push(new)
 
-    def delete(self, operation: Operation[DockerProvider], resource_id: str, state: Properties) -> None:
+    def delete(self, operation: Operation[Provider], resource_id: str, state: Properties) -> None:
         """Nothing: images stay until their repository is deleted."""
 
 

@@ -68,7 +68,6 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[P]):
         self._provider = provider
         self._version = version
         self.failures: tuple[type[Exception], ...] = (ProviderError, *provider.call_errors)
-        self._types: dict[str, Resource[P]] = {resource.token: resource for resource in provider.resources()}
         self._engine: engine_pb2_grpc.EngineStub | None = None
 
     def Handshake(
@@ -208,22 +207,21 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[P]):
     @_answering("calling", "tok")
     def Invoke(self, request: provider_pb2.InvokeRequest) -> provider_pb2.InvokeResponse:
         """Call one of the package's functions."""
-        functions = self._provider.functions()
-        function = functions.get(request.tok)
+        function = self._provider.functions.get(request.tok)
         if function is None:
-            raise self._not_known("function", request.tok, functions)
+            raise self._not_known("function", request.tok, self._provider.functions)
         arguments, failures = check(function.properties, reveal(from_struct(request.args)))
         if failures:
             return provider_pb2.InvokeResponse(failures=_failures(failures, request.tok))
         response = provider_pb2.InvokeResponse()
-        getattr(response, "return").CopyFrom(to_struct(function.call(arguments)))
+        getattr(response, "return").CopyFrom(to_struct(function.call(self._provider, arguments)))
         return response
 
     def _type(self, urn: str) -> Resource[P]:
         token = urn.split("::")[2].split("$")[-1]
-        if token not in self._types:
-            raise self._not_known("resource type", token, self._types)
-        return self._types[token]
+        if token not in self._provider.resources:
+            raise self._not_known("resource type", token, self._provider.resources)
+        return self._provider.resources[token]
 
     def _not_known(self, kind: str, token: str, known: Iterable[str]) -> ProviderError:
         return ProviderError(

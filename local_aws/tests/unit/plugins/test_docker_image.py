@@ -15,9 +15,10 @@ from local_aws.plugins.docker.build import MANIFEST_TYPE
 from local_aws.plugins.docker.build import Image as BuiltImage
 from local_aws.plugins.docker.engine import buildkit_command, pushed_digest, registry_host
 from local_aws.plugins.docker.errors import BuildFailed, RegistryError
-from local_aws.plugins.docker.image import DockerProvider, Image, builds_with_engine
+from local_aws.plugins.docker.image import Image, builds_with_engine
 from local_aws.plugins.docker.registry import Reference, address_of, push
 from local_aws.plugins.framework.errors import ProviderError
+from local_aws.plugins.framework.provider import Provider
 from local_aws.plugins.framework.servicer import ProviderServicer
 from local_aws.plugins.framework.values import UNKNOWN, Secret, reveal
 from local_aws.tests.unit.plugins.playing import Aborted, Engine
@@ -89,7 +90,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallRegistry]:
 
 @pytest.fixture
 def engine() -> Engine:
-    return Engine(ProviderServicer(DockerProvider(), "4.11.2"))
+    return Engine(ProviderServicer(Provider("docker", [Image()]), "4.11.2"))
 
 
 @pytest.fixture

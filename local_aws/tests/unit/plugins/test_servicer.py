@@ -1,7 +1,6 @@
 """The provider protocol, over a resource type made for the purpose."""
 
 import threading
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import grpc
@@ -26,26 +25,23 @@ class ShopError(Exception):
 
 
 class ToyProvider(Provider):
-    package = "toys"
     call_errors = (ShopError,)
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(
+            "toys",
+            [Box()],
+            {
+                "toys:index/twice:twice": Function(
+                    lambda _provider, arguments: {"value": Secret(arguments["number"] * 2)},
+                    {"number": Property(INTEGER, required=True)},
+                )
+            },
+        )
         self.closed = False
         self.shop: dict[str, Properties] = {}
         self.settings: Properties = {}
         self.invisible_reads = 0
-
-    def resources(self) -> tuple[Resource[Any], ...]:
-        return (Box(),)
-
-    def functions(self) -> Mapping[str, Function]:
-        return {
-            "toys:index/twice:twice": Function(
-                lambda arguments: {"value": Secret(arguments["number"] * 2)},
-                {"number": Property(INTEGER, required=True)},
-            )
-        }
 
     def check_configuration(self, settings: Properties) -> list[CheckFailure]:
         return [CheckFailure("colour", "it must not be red")] if settings.get("colour") == "red" else []
