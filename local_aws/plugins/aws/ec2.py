@@ -37,9 +37,10 @@ class Ec2Resource(AwsResource):
         return parameters
 
     def create(self, operation: Aws, inputs: Properties) -> str:
-        """The Create call."""
+        """The Create call, and wait until it is available."""
         answer = self.send(operation, inputs)
         operation.created = str(answer.get(self.listed.removesuffix("s"), answer)[self.id_member])
+        self.wait_until_available(operation, operation.created)
         return operation.created
 
     def describe(self, operation: Aws, resource_id: str) -> dict[str, Any] | None:

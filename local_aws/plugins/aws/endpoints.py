@@ -29,12 +29,6 @@ class VpcEndpoint(Ec2Resource):
     }
     outputs = ("arn", "ownerId", "state", "tagsAll")
 
-    def create(self, operation: Aws, inputs: Properties) -> str:
-        """CreateVpcEndpoint, and wait until it is available."""
-        endpoint_id = super().create(operation, inputs)
-        self.wait_until_available(operation, endpoint_id)
-        return endpoint_id
-
     def describe(self, operation: Aws, resource_id: str) -> dict[str, Any] | None:
         """One that is not deleted, with its groups by their ids."""
         endpoint = super().describe(operation, resource_id)

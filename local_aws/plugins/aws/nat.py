@@ -43,12 +43,6 @@ class NatGateway(Ec2Resource):
     }
     outputs = ("associationId", "networkInterfaceId", "privateIp", "publicIp", "tagsAll")
 
-    def create(self, operation: Aws, inputs: Properties) -> str:
-        """CreateNatGateway, and wait until it is available."""
-        gateway_id = super().create(operation, inputs)
-        self.wait_until_available(operation, gateway_id)
-        return gateway_id
-
     def describe(self, operation: Aws, resource_id: str) -> dict[str, Any] | None:
         """One that is not deleted, with the members of its primary address."""
         gateway = super().describe(operation, resource_id)

@@ -27,7 +27,6 @@ class _WithAttributes(Ec2Resource):
     def create(self, operation: Aws, inputs: Properties) -> str:
         """The Create call, and the Modify calls when it is available."""
         resource_id = super().create(operation, inputs)
-        self.wait_until_available(operation, resource_id)
         differing = {name for name, usual in self.attributes.items() if inputs.get(name, usual) != usual}
         self.change(operation, resource_id, {}, inputs, differing)
         return resource_id

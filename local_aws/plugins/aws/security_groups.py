@@ -96,7 +96,6 @@ class SecurityGroup(Ec2Resource):
     def create(self, operation: Aws, inputs: Properties) -> str:
         """CreateSecurityGroup, then its rules, without the one that AWS creates (all traffic may leave)."""
         group_id = super().create(operation, inputs)
-        self.wait_until_available(operation, group_id)
         self.change(operation, group_id, {}, inputs, {"ingress", "egress"})
         return group_id
 
