@@ -13,12 +13,12 @@ other module may change.
 
 Emulator: AWS's APIs on a loopback port, in a process of its own. `inject_faults` makes calls fail.
 EmulatorError: it cannot be started; `DockerUnavailable` where Docker was asked for.
-ensure_pulumi: finds the Pulumi CLI, a `PulumiCli`, or gets one; else `PulumiUnavailable`.
-add_language_host: lets a CLI run Python programs that was built from source.
+ensure_pulumi: finds the Pulumi CLI, a `PulumiCli`, or downloads or builds one; else `PulumiUnavailable`.
+add_language_host: lets a CLI that was built from source run Python programs.
 install_plugins: writes the stand-ins for the provider plugins.
-engine_environment: leads the engine and its plugins to an emulator.
+engine_environment: makes the engine and its plugins use an emulator.
 parse_rules: checks rules for `inject_faults`; else `BadFaultRule`.
-remove_containers: what an emulator that was killed left in Docker; else `ContainersStay`.
+remove_containers: removes what a killed emulator left in Docker; else `ContainersStay`.
 """
 
 from local_aws.emulator import DockerUnavailable, Emulator, EmulatorError

@@ -1,8 +1,8 @@
-"""`python -m local_aws start | env | stop`: the same local AWS in a shell.
+"""`python -m local_aws start | env | stop`: the local AWS of this folder, for a shell.
 
-`eval "$(python -m local_aws start)"` starts it and leads this shell to it; `env` prints the environment again,
-for another shell; `stop` throws it away with everything in it. All three are run in the same folder: it keeps its files
-in `.local-aws` there.
+`eval "$(python -m local_aws start)"` starts it and sets this shell's environment to use it; `env` prints that
+environment again, for another shell; `stop` stops it and deletes its state. Its files are in `.local-aws`, in the
+folder that the commands are run in.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FAILED = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what the command line says; answers with the exit status."""
+    """Run the command; returns its exit status."""
     options = _parser().parse_args(arguments)
     try:
         if options.command == "stop":
@@ -28,12 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "env":
             found = session.require()
         else:
-            found = session.start(
-                port=options.port,
-                container_runtime=options.container_runtime,
-                base_image=options.base_image,
-                say=_say,
-            )
+            given = {name: value for name, value in vars(options).items() if name != "command"}
+            found = session.start(**given, say=_say)
     except (EmulatorError, PulumiUnavailable) as error:
         _say(f"error: {error}")
         return FAILED
@@ -55,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         help="what your images are built on: auto takes Docker only where it is there or can be pulled",
     )
     commands.add_parser("env", help="print the environment of the one that runs")
-    commands.add_parser("stop", help="stop it and throw its state away")
+    commands.add_parser("stop", help="stop it and delete its state")
     return parser
 
 

@@ -1,12 +1,11 @@
-"""`python -m local_aws.corrections`: is each correction of MiniStack still needed, and does MiniStack still fit them?
+"""`python -m local_aws.corrections`: is each correction of MiniStack still needed, and does each still fit MiniStack?
 
-First, what the corrections use of MiniStack is compared with the record, `aws_behaviour/ministack.json`; where a
-signature or the version differs, that is said and nothing else is done. `--accept` writes the record anew. Then the
-emulator's tests run, with all corrections, and once for each correction without it: those that are marked
-`correction(name="<its module>")`, up to the first that fails.
+First it compares what the corrections use of MiniStack with the record, `aws_behaviour/ministack.json`; if a signature
+or the version differs, it prints that and ends. `--accept` updates the record. Then it runs the emulator's tests with
+all corrections, and once without each correction: those marked `correction(name="<its module>")`, until one fails.
 
-Exit status: 0 where each correction is needed by a test, 1 where one is not, or where the record is not what is
-installed, 2 where the tests fail with all corrections.
+Exit status: 0 if each correction is needed by a test; 1 if one is not, or if the record differs from what is installed;
+2 if tests fail with all corrections.
 """
 
 from __future__ import annotations
@@ -33,14 +32,14 @@ from local_aws.emulator.aws_behaviour.patching import LEFT_OUT, RECORD, Correcti
 EMULATOR = Path(__file__).parent / "emulator"
 TESTS = Path(__file__).parent / "tests" / "integration" / "emulator"
 AT_ONCE = 2
-"""Test runs side by side."""
+"""Test runs in parallel."""
 
 
 # --- what is used of MiniStack ---------------------------------------------------------------------------------------
 
 
 def names_used(source: str) -> Iterator[str]:
-    """The names of MiniStack's that a module of Python uses, with dots: what it imports, and attributes of that."""
+    """The dotted names of MiniStack that a Python module uses: what it imports, and attributes of that."""
     imported: dict[str, str] = {}
     tree = ast.parse(source)
     for node in ast.walk(tree):
@@ -53,14 +52,14 @@ def names_used(source: str) -> Iterator[str]:
 
 
 def signature(value: Any) -> str:
-    """What of a value a correction relies on: a function's or a class's signature, the type of anything else."""
+    """The part of a value that a correction relies on: a function's or class's signature, else the type."""
     if not callable(value):
         return type(value).__name__
     try:
         of = inspect.signature(value)
     except ValueError:
         return "callable"
-    # Neither annotations nor the values of defaults: Python's versions do not show them alike.
+    # Neither annotations nor the values of defaults: Python versions print them differently.
     bare = [
         each.replace(annotation=each.empty, default=each.default if each.default is each.empty else ...)
         for each in of.parameters.values()
@@ -70,7 +69,7 @@ def signature(value: Any) -> str:
 
 
 def record(corrections: Iterable[Correction], sources: Iterable[Path]) -> dict[str, Any]:
-    """What is installed, in the shape of `RECORD`; `missing` is the signature of what is not there."""
+    """What is installed, as `RECORD` has it; the signature of a missing name is `missing`."""
     names = sorted({name for path in sources for name in names_used(path.read_text(encoding="utf-8"))})
     found = {name: pydoc.locate(name) for name in names}
     signatures = {name: "missing" if value is None else signature(value) for name, value in found.items()}
@@ -80,7 +79,7 @@ def record(corrections: Iterable[Correction], sources: Iterable[Path]) -> dict[s
 
 
 def changes(recorded: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
-    """What is not as it is recorded, a line each; none where all is."""
+    """The differences from the record, a line each."""
     lines = []
     if recorded["version"] != found["version"]:
         lines.append(f"MiniStack {found['version']} is installed, the corrections know {recorded['version']}")
@@ -96,14 +95,14 @@ def changes(recorded: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A run of tests: how many passed, and the first that failed, None where none did."""
+    """A test run: how many passed, and the first that failed, if any."""
 
     passed: int
     failed: str | None
 
 
 def outcome(report: str) -> Outcome:
-    """Read a report of pytest's in JUnit's XML."""
+    """Parse pytest's report in JUnit's XML."""
     cases = list(ElementTree.fromstring(report).iter("testcase"))
     failed = [case for case in cases if case.find("failure") is not None or case.find("error") is not None]
     skipped = sum(case.find("skipped") is not None for case in cases)
@@ -112,13 +111,7 @@ def outcome(report: str) -> Outcome:
 
 
 def verdict(name: str, without: Outcome, ministack: str) -> tuple[bool, str]:
-    """Whether a correction is needed, and a line about it.
-
-    Args:
-        name: of the correction.
-        without: the run without it of the tests that name its module.
-        ministack: the installed version.
-    """
+    """Whether a correction is needed, by the run without it of the tests that name its module, and a line about it."""
     if without.failed is not None:
         return True, f"{name}: needed by {without.failed}"
     if not without.passed:
@@ -128,7 +121,7 @@ def verdict(name: str, without: Outcome, ministack: str) -> tuple[bool, str]:
 
 
 def run_tests(module: str | None, left_out: str = "") -> Outcome:
-    """Run the emulator's tests that name a module, or all, up to the first that fails."""
+    """Run the emulator's tests that name a module, or all, until one fails."""
     marked = "correction" if module is None else f"correction(name={module!r})"
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
@@ -141,7 +134,7 @@ def run_tests(module: str | None, left_out: str = "") -> Outcome:
 
 
 def check(corrections: Sequence[Correction]) -> int:
-    """Run the tests with all corrections and without each of these; print what is found, and return the exit status."""
+    """Run the tests with all corrections and without each of these; print the results, and return the exit status."""
     with_all = run_tests(None)
     if with_all.failed is not None:
         print(f"with all corrections, this fails: {with_all.failed}")
@@ -160,7 +153,7 @@ def check(corrections: Sequence[Correction]) -> int:
 
 
 def installed_corrections() -> list[Correction]:
-    """The corrections, for asking what they are; nothing is replaced."""
+    """The corrections, without installing them."""
     from local_aws.emulator.aws_behaviour.ecs_tasks import TaskLives
     from local_aws.emulator.aws_behaviour.installation import every_correction
 
@@ -172,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit status."""
     parser = argparse.ArgumentParser(prog="python -m local_aws.corrections", description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", help="only these corrections, or those of these modules")
-    parser.add_argument("--accept", action="store_true", help="write the record of what is used of MiniStack anew")
+    parser.add_argument("--accept", action="store_true", help="update the record of what is used of MiniStack")
     given = parser.parse_args(arguments)
     corrections = installed_corrections()
     found = record(corrections, sorted(EMULATOR.rglob("*.py")))
@@ -182,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     differing = changes(json.loads(RECORD.read_text(encoding="utf-8")), found)
     if differing:
-        print(*differing, "mend the corrections, then: python -m local_aws.corrections --accept", sep="\n")
+        print(*differing, "adapt the corrections, then: python -m local_aws.corrections --accept", sep="\n")
         return 1
     wanted = [each for each in corrections if not given.names or {each.name, each.module} & set(given.names)]
     return check(wanted)

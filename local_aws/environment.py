@@ -1,4 +1,4 @@
-"""The environment that leads the Pulumi engine and its plugins to the emulator."""
+"""The environment in which the Pulumi engine and its plugins use the emulator."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ PASSPHRASE = "local"
 
 
 def engine_environment(emulator: Emulator, folder: Path) -> dict[str, str]:
-    """Settings of a running emulator, and of an engine that keeps its state in `folder`, below `state/`."""
+    """Variables of a running emulator, and of an engine with its state backend in `folder`, below `state/`."""
     return {
         **emulator.environment,
         "LOCAL_AWS_IMAGE_BUILDER": "docker" if emulator.container_runtime == "docker" else "archive",

@@ -1,19 +1,15 @@
 """`pulumi-language-python` for a CLI that was built from source and so has none.
 
-Enough for `pulumi preview`, `up`, `refresh` and `destroy` of a program like this one: it serves the engine's
-`LanguageRuntime` protocol on a loopback port, prints the port, and runs `__main__.py` in this interpreter, as the
-published one's `pulumi-language-python-exec` does. It installs nothing and creates no virtual environment; the
-project's packages are this interpreter's.
+It serves the engine's `LanguageRuntime` protocol on a loopback port, prints the port, and runs `__main__.py` in this
+interpreter, as the published one's `pulumi-language-python-exec` does. That is enough for `pulumi preview`, `up`,
+`refresh` and `destroy`. It installs nothing and creates no virtual environment: the project's packages are this
+interpreter's, and the engine loads a plugin when the program first uses it.
 """
 
 import asyncio
-import importlib.metadata
-import json
 import logging
 import os
-import re
 import runpy
-import signal
 import sys
 import traceback
 from concurrent import futures
@@ -25,97 +21,43 @@ from google.protobuf import empty_pb2
 from pulumi import RunError, log, runtime
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
 
-from local_aws.plugins.framework.serve import end_with_parent
+from local_aws.plugins.framework.serve import exit_on_signals, make_server, run
 from local_aws.pulumi_cli import PULUMI_VERSION
 
-_PLUGIN_FILE: Final = "pulumi-plugin.json"
-_MESSAGE_BYTES: Final = 400 * 1024 * 1024
 _ENTRY: Final = "__main__.py"
+_WORKERS: Final = 8
 _THREADS_PER_OPERATION: Final = 4
 """As many as `pulumi-language-python-exec` has."""
 
 
-def packages() -> list[plugin_pb2.PluginDependency]:
-    """The plugins of the installed Pulumi packages that no other of them brings along.
-
-    The engine gets the rest when the program first uses them. Each package says what its plugin is in its
-    `pulumi-plugin.json`.
-    """
-    found: dict[str, plugin_pb2.PluginDependency] = {}
-    brought: set[str] = set()
-    for distribution in importlib.metadata.distributions():
-        name = _normal(distribution.metadata["Name"] or "")
-        plugin = _plugin(distribution) if name.startswith("pulumi-") else None
-        if plugin is not None:
-            found[name] = plugin
-            brought |= {_normal(re.split(r"[^\w.-]", item, maxsplit=1)[0]) for item in distribution.requires or ()}
-    return [plugin for name, plugin in sorted(found.items()) if name not in brought]
-
-
-def _normal(name: str) -> str:
-    return name.lower().replace("_", "-")
-
-
-def _plugin(distribution: importlib.metadata.Distribution) -> plugin_pb2.PluginDependency | None:
-    for file in distribution.files or ():
-        if file.name == _PLUGIN_FILE:
-            plugin = json.loads(Path(str(file.locate())).read_text())
-            version = plugin.get("version") or distribution.version
-            if plugin.get("resource"):
-                return plugin_pb2.PluginDependency(
-                    name=plugin["name"], kind="resource", version=f"v{version}", server=plugin.get("server", "")
-                )
-    return None
-
-
 class ProgramHost(language_pb2_grpc.LanguageRuntimeServicer):
-    """Runs a project's program.
-
-    Args:
-        engine_address: where the engine takes the program's messages.
-    """
+    """Runs a project's program, whose messages go to the engine at `engine_address`."""
 
     def __init__(self, engine_address: str) -> None:
         self._engine_address = engine_address
 
     def Handshake(
-        self, request: language_pb2.LanguageHandshakeRequest, context: grpc.ServicerContext
+        self, _request: language_pb2.LanguageHandshakeRequest, _context: grpc.ServicerContext
     ) -> language_pb2.LanguageHandshakeResponse:
-        """Agree to talk."""
-        del request, context
+        """Accept the engine."""
         return language_pb2.LanguageHandshakeResponse()
 
-    def GetPluginInfo(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> plugin_pb2.PluginInfo:
+    def GetPluginInfo(self, _request: empty_pb2.Empty, _context: grpc.ServicerContext) -> plugin_pb2.PluginInfo:
         """The version: the CLI's, as language hosts come with it."""
-        del request, context
         return plugin_pb2.PluginInfo(version=PULUMI_VERSION)
 
     def GetRequiredPackages(
-        self, request: language_pb2.GetRequiredPackagesRequest, context: grpc.ServicerContext
+        self, _request: language_pb2.GetRequiredPackagesRequest, _context: grpc.ServicerContext
     ) -> language_pb2.GetRequiredPackagesResponse:
-        """The plugins that the program's packages need."""
-        del request, context
-        required = [
-            plugin_pb2.PackageDependency(name=item.name, kind=item.kind, version=item.version, server=item.server)
-            for item in packages()
-        ]
-        return language_pb2.GetRequiredPackagesResponse(packages=required)
+        """None in advance."""
+        return language_pb2.GetRequiredPackagesResponse()
 
-    def GetRequiredPlugins(
-        self, request: language_pb2.GetRequiredPluginsRequest, context: grpc.ServicerContext
-    ) -> language_pb2.GetRequiredPluginsResponse:
-        """The same, for engines that ask in the older way."""
-        del request, context
-        return language_pb2.GetRequiredPluginsResponse(plugins=packages())
-
-    def About(self, request: language_pb2.AboutRequest, context: grpc.ServicerContext) -> language_pb2.AboutResponse:
+    def About(self, _request: language_pb2.AboutRequest, _context: grpc.ServicerContext) -> language_pb2.AboutResponse:
         """What `pulumi about` shows."""
-        del request, context
         return language_pb2.AboutResponse(executable=sys.executable, version=sys.version.split()[0])
 
-    def Run(self, request: language_pb2.RunRequest, context: grpc.ServicerContext) -> language_pb2.RunResponse:
-        """Run the program in the project's folder; what it raises is shown with its traceback."""
-        del context
+    def Run(self, request: language_pb2.RunRequest, _context: grpc.ServicerContext) -> language_pb2.RunResponse:
+        """Run the program in the project's folder; an exception is shown with its traceback."""
         folder = Path(request.info.program_directory or request.pwd or ".").resolve()
         entry = program_file(folder, request.info.entry_point)
         os.chdir(folder)
@@ -132,7 +74,7 @@ class ProgramHost(language_pb2_grpc.LanguageRuntimeServicer):
             )
         )
         runtime.set_all_config(dict(request.config), list(request.configSecretKeys))
-        # Tasks that a failed program leaves unfinished are none of its user's business.
+        # No warnings about tasks that a failed program leaves unfinished.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         loop = asyncio.new_event_loop()
         with futures.ThreadPoolExecutor(max(request.parallel, 1) * _THREADS_PER_OPERATION) as executor:
@@ -145,33 +87,22 @@ class ProgramHost(language_pb2_grpc.LanguageRuntimeServicer):
                 log.error(f"Program failed with an unhandled exception:\n{users_part(error, entry)}")
             else:
                 return language_pb2.RunResponse()
-        # The engine has been told already: told again by the response, it would show the error twice.
+        # The engine has the error already and would show it twice.
         return language_pb2.RunResponse(bail=True)
 
-    def Cancel(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> empty_pb2.Empty:
-        """Nothing to undo: the engine ends this process next."""
-        del request, context
+    def Cancel(self, _request: empty_pb2.Empty, _context: grpc.ServicerContext) -> empty_pb2.Empty:
+        """Nothing: the engine ends this process next."""
         return empty_pb2.Empty()
 
 
 def program_file(folder: Path, entry_point: str) -> Path:
-    """The file that a program starts with.
-
-    Args:
-        folder: the project's folder.
-        entry_point: a file or folder below it, or `.`.
-    """
+    """The file that a program starts with; the entry point is a file or folder below the project's folder, or `.`."""
     entry = folder / entry_point if entry_point else folder
     return entry / _ENTRY if entry.is_dir() else entry
 
 
 def users_part(error: Exception, entry: Path) -> str:
-    """An error with its traceback from the first line of the program on; all of it where none of its lines is there.
-
-    Args:
-        error: what the program raised.
-        entry: the program's file.
-    """
+    """An error with its traceback from the first line of the program on; the whole one if none is the program's."""
     frames = traceback.extract_tb(error.__traceback__)
     users = next((index for index, frame in enumerate(frames) if Path(frame.filename) == entry), 0)
     return "".join(traceback.format_exception(error, limit=users - len(frames))).rstrip()
@@ -179,9 +110,6 @@ def users_part(error: Exception, entry: Path) -> str:
 
 def run_program(entry: Path) -> None:
     """Run a program as `python <file>` would.
-
-    Args:
-        entry: the file.
 
     Raises:
         RunError: there is no program, or it ends with an exit status.
@@ -197,23 +125,11 @@ def run_program(entry: Path) -> None:
 
 
 def main() -> None:
-    """Serve until the CLI ends this process, which it does with SIGINT, or is gone itself."""
-    signal.signal(signal.SIGINT, lambda _number, _frame: os._exit(0))
-    signal.signal(signal.SIGTERM, lambda _number, _frame: os._exit(0))
-    server = grpc.server(
-        futures.ThreadPoolExecutor(max_workers=8),
-        options=[
-            ("grpc.max_receive_message_length", _MESSAGE_BYTES),
-            ("grpc.max_send_message_length", _MESSAGE_BYTES),
-        ],
-    )
+    """Serve until the CLI ends this process with SIGINT, or has ended itself."""
+    exit_on_signals()
+    server = make_server(_WORKERS)
     language_pb2_grpc.add_LanguageRuntimeServicer_to_server(ProgramHost(sys.argv[-1]), server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    end_with_parent()
-    sys.stdout.write(f"{port}\n")
-    sys.stdout.flush()
-    server.wait_for_termination()
+    run(server)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,8 @@
-"""Runs a command that must not outlive who started it.
+"""Runs a command that must not outlive its parent.
 
-Run as a process of its own, in a session of its own, with nothing but the standard library; its arguments are the
-command. When its standard input ends, because its parent ended, however that came about, everything in its process
-group is killed. It ends with the command's own exit status.
+It runs as a process in a session of its own, with nothing but the standard library; its arguments are the command. When
+its standard input ends, because its parent ended in any way, it kills its process group. It exits as the command does.
 """
-
-from __future__ import annotations
 
 import os
 import signal
@@ -15,7 +12,7 @@ import threading
 
 
 def main() -> None:
-    """Run the command; end with it, or with standard input."""
+    """Run the command until it or standard input ends."""
     process = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
     threading.Thread(target=_end_with_input, daemon=True).start()
     code = process.wait()

@@ -1,4 +1,4 @@
-"""A lock that processes take in turn."""
+"""A lock between processes."""
 
 import fcntl
 import time
@@ -11,28 +11,27 @@ _POLL_SECONDS = 0.2
 
 @contextmanager
 def in_turn(path: Path, *, waiting: Callable[[], object], limit_seconds: float) -> Iterator[bool]:
-    """Hold a lock while the block lasts; it goes with the process that holds it, however that ends.
+    """Hold a lock during the block; it is released when the process ends, too.
 
     Args:
-        path: the lock's file, which stays.
-        waiting: called before waiting, where another process holds the lock.
-        limit_seconds: how long another process is waited for.
+        path: the lock's file, which is not removed.
+        waiting: called before waiting for another process.
+        limit_seconds: how long to wait for another process.
 
     Yields:
-        Whether the lock is held; not so where another process held it for longer than the limit.
+        Whether the lock is held: not if another process has held it for longer than the limit.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lock:
-        began = time.monotonic()
-        told = False
+        deadline = None
         while True:
             with suppress(BlockingIOError):
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
-            if not told:
+            if deadline is None:
                 waiting()
-                told = True
-            if time.monotonic() - began >= limit_seconds:
+                deadline = time.monotonic() + limit_seconds
+            if time.monotonic() >= deadline:
                 yield False
                 return
             time.sleep(_POLL_SECONDS)

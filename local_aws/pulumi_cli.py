@@ -1,9 +1,8 @@
 """Getting the Pulumi CLI: from PATH, from the cache, by the official download, or built from its Go module.
 
-A build from source has no language hosts; `add_language_host` makes up for that.
+A build from source has no language hosts; `add_language_host` adds ours.
 """
 
-import atexit
 import functools
 import os
 import shutil
@@ -37,8 +36,7 @@ _DOWNLOAD_TIMEOUT_SECONDS: Final = 300.0
 _PROGRESS_INTERVAL_SECONDS: Final = 30.0
 _BUILD_TIMEOUT_SECONDS: Final = 3600.0
 _OTHER_TIMEOUT_SECONDS: Final = _DOWNLOAD_TIMEOUT_SECONDS + _BUILD_TIMEOUT_SECONDS
-"""How long another process may take to get the CLI for all."""
-_SCRATCH: Final = "tmp"
+"""How long to wait for another process that downloads or builds the CLI."""
 _INSTALL: Final = """
 import subprocess, sys
 from pulumi.automation import PulumiCommand
@@ -49,17 +47,12 @@ except subprocess.CalledProcessError as error:
     sys.exit(error.output.decode(errors="replace"))
 """
 _LANGUAGE_HOST: Final = "pulumi-language-python"
+_BUILT_MARK: Final = "built-from-source"
 
 
 @dataclass(frozen=True)
 class PulumiCli:
-    """A CLI that works.
-
-    Attributes:
-        path: the executable.
-        origin: where it came from.
-        version: what it says it is, without the `v`.
-    """
+    """A working CLI: its executable, where it came from, and its version without the `v`."""
 
     path: Path
     origin: Origin
@@ -78,11 +71,7 @@ class PulumiCli:
 
 
 class PulumiUnavailable(Exception):
-    """No way led to a CLI.
-
-    Attributes:
-        tried: each way and why it failed.
-    """
+    """There is no CLI and none can be downloaded or built; `tried` says why each way failed."""
 
     def __init__(self, tried: list[str]) -> None:
         self.tried = tried
@@ -95,7 +84,7 @@ class PulumiUnavailable(Exception):
 
 
 class _NotThisWay(Exception):
-    """One way to a CLI is closed."""
+    """One way to a CLI failed."""
 
 
 def default_cache_dir(environment: Mapping[str, str] = os.environ) -> Path:
@@ -107,12 +96,10 @@ def default_cache_dir(environment: Mapping[str, str] = os.environ) -> Path:
 def ensure(
     cache_dir: Path | None = None, *, progress: Progress, environment: Mapping[str, str] = os.environ
 ) -> PulumiCli:
-    """A CLI that works, downloaded or built if there is none.
-
-    Two processes at once do not clash: one makes it, the other waits and finds it in the cache.
+    """A working CLI, downloaded or built if there is none. Of two processes at once, one does so and the other waits.
 
     Args:
-        cache_dir: where a CLI is kept between runs; `default_cache_dir` where None.
+        cache_dir: where a CLI is kept between runs; `default_cache_dir` if None.
         progress: told what is being done, a line each.
         environment: the variables to look things up in and to run things with.
 
@@ -120,37 +107,38 @@ def ensure(
         PulumiUnavailable: no way worked; the message says what was tried and what to do.
     """
     cache_dir = cache_dir or default_cache_dir(environment)
-    tried: list[str] = []
-    try:
-        return _from_path(environment)
-    except _NotThisWay as reason:
-        tried.append(f"PATH: {reason}")
     root = cache_dir / f"pulumi-{PULUMI_VERSION}"
-    try:
-        return _from_cache(root, environment)
-    except _NotThisWay as reason:
-        tried.append(f"cache: {reason}")
+    tried: list[str] = []
+
+    def attempt(way: str, get: Callable[[], PulumiCli]) -> PulumiCli | None:
+        try:
+            return get()
+        except _NotThisWay as reason:
+            tried.append(f"{way}: {reason}")
+            return None
+
+    cached = functools.partial(_from_cache, root, environment)
+    found = attempt("PATH", lambda: _from_path(environment)) or attempt("cache", cached)
+    if found:
+        return found
     with _lock(cache_dir, progress):
-        try:
-            return _from_cache(root, environment)
-        except _NotThisWay:
-            progress(f"There is no Pulumi CLI here yet: getting version {PULUMI_VERSION}.")
-        try:
-            return _by_download(cache_dir, root, environment, progress)
-        except _NotThisWay as reason:
-            tried.append(f"download: {reason}")
-            progress(f"The download did not work ({reason}).")
-        try:
-            return _by_build(cache_dir, root, environment, progress)
-        except _NotThisWay as reason:
-            tried.append(f"build: {reason}")
-    raise PulumiUnavailable(tried)
+        with suppress(_NotThisWay):
+            return cached()
+        progress(f"There is no Pulumi CLI here yet: getting version {PULUMI_VERSION}.")
+        found = attempt("download", lambda: _by_download(root, environment, progress))
+        if found:
+            return found
+        progress(f"The {tried[-1]}.")
+        found = attempt("build", lambda: _by_build(root, environment, progress))
+    if found is None:
+        raise PulumiUnavailable(tried)
+    return found
 
 
 def add_language_host(cli: Path, bin_dir: Path, environment: Mapping[str, str] = os.environ) -> None:
-    """Write a `pulumi-language-python` of ours into `bin_dir` for a CLI that has none, so that `pulumi up` works.
+    """Write our `pulumi-language-python` into `bin_dir` for a CLI that has none, so that `pulumi up` works.
 
-    It is not put beside the CLI, which all checkouts share: it runs this checkout with this interpreter.
+    Not beside the CLI, which all checkouts share: it runs this checkout with this interpreter.
 
     Args:
         cli: the CLI's executable.
@@ -164,12 +152,7 @@ def add_language_host(cli: Path, bin_dir: Path, environment: Mapping[str, str] =
         write_executable(bin_dir / _LANGUAGE_HOST, "local_aws.language_host")
 
 
-def version_of(executable: Path | str, environment: Mapping[str, str] = os.environ) -> VersionInfo:
-    """What `pulumi version` answers.
-
-    Raises:
-        _NotThisWay: it cannot be run, or says nothing that is a version.
-    """
+def _version_of(executable: Path | str, environment: Mapping[str, str]) -> VersionInfo:
     try:
         answer = subprocess.run(
             [str(executable), "version"],
@@ -190,7 +173,7 @@ def _from_path(environment: Mapping[str, str]) -> PulumiCli:
     found = shutil.which("pulumi", path=environment.get("PATH"))
     if found is None:
         raise _NotThisWay("there is no pulumi on it")
-    version = version_of(found, environment)
+    version = _version_of(found, environment)
     least = VersionInfo.parse(PULUMI_VERSION)
     if version.major != least.major or version.compare(least) < 0:
         raise _NotThisWay(f"{found} is version {version}, {least} or a later {least.major} is needed")
@@ -201,18 +184,14 @@ def _from_cache(root: Path, environment: Mapping[str, str]) -> PulumiCli:
     executable = root / "bin" / "pulumi"
     if not executable.exists():
         raise _NotThisWay(f"there is no {executable}")
-    version = version_of(executable, environment)
+    version = _version_of(executable, environment)
     if str(version) != PULUMI_VERSION:
         raise _NotThisWay(f"{executable} is version {version}")
     return PulumiCli(executable, "cache", PULUMI_VERSION)
 
 
-_BUILT_MARK: Final = "built-from-source"
-
-
 @contextmanager
 def _lock(cache_dir: Path, progress: Progress) -> Generator[None, None, None]:
-    """One process at a time."""
     waiting = functools.partial(progress, "Another process is getting the Pulumi CLI: waiting for it.")
     with in_turn(cache_dir / "pulumi.lock", waiting=waiting, limit_seconds=_OTHER_TIMEOUT_SECONDS) as held:
         if not held:
@@ -221,150 +200,102 @@ def _lock(cache_dir: Path, progress: Progress) -> Generator[None, None, None]:
         yield
 
 
+def install_command(root: Path) -> list[str]:
+    """The command that downloads the CLI into a folder: the Automation API's own installer."""
+    return [sys.executable, "-c", _INSTALL, str(root), PULUMI_VERSION]
+
+
+def build_command(go: str, root: Path) -> list[str]:
+    """The command that builds the CLI into a folder; without its version the Automation API refuses it."""
+    flags = f"-s -w -X {_VERSION_SYMBOL}=v{PULUMI_VERSION}"
+    output = str(root / "bin" / "pulumi")
+    return [go, "build", "-trimpath", "-mod=readonly", "-ldflags", flags, "-o", output, _PACKAGE]
+
+
+def _by_download(root: Path, environment: Mapping[str, str], progress: Progress) -> PulumiCli:
+    progress("Downloading the official release…")
+    with _fresh(root.parent) as new:
+        _run("the download", install_command(new), new, environment, progress, _DOWNLOAD_TIMEOUT_SECONDS)
+        _take(new, root, environment)
+    return PulumiCli(root / "bin" / "pulumi", "download", PULUMI_VERSION)
+
+
+def _by_build(root: Path, environment: Mapping[str, str], progress: Progress) -> PulumiCli:
+    go = shutil.which("go", path=environment.get("PATH"))
+    if go is None:
+        raise _NotThisWay("there is no go on PATH")
+    progress("Building it from its Go module (once; 4 to 8 minutes on two cores)…")
+    with _fresh(root.parent) as new:
+        variables = {**environment, "CGO_ENABLED": "0", "GOFLAGS": "", "GOTMPDIR": str(new / "tmp")}
+        _run("go build", build_command(go, new), new, variables, progress, _BUILD_TIMEOUT_SECONDS)
+        (new / _BUILT_MARK).touch()
+        _take(new, root, environment)
+    return PulumiCli(root / "bin" / "pulumi", "build", PULUMI_VERSION)
+
+
 @contextmanager
 def _fresh(cache_dir: Path) -> Generator[Path, None, None]:
-    """A folder to make things in, beside where they go in the end; gone afterwards.
+    """A folder to make a CLI in, removed afterwards if it is still there.
 
-    Only who has the lock makes one: any that is there was left by a process that was killed.
+    Only the holder of the lock makes one: all others were left by processes that were killed.
     """
     folder = cache_dir / f".new-{os.getpid()}"
     for left in cache_dir.glob(".new-*"):
         shutil.rmtree(left, ignore_errors=True)
-    folder.mkdir(parents=True)
+    (folder / "tmp").mkdir(parents=True)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _move(new: Path, root: Path) -> None:
+def _take(new: Path, root: Path, environment: Mapping[str, str]) -> None:
+    """Move a new CLI that works to its place in the cache."""
+    _version_of(new / "bin" / "pulumi", environment)
+    shutil.rmtree(new / "tmp", ignore_errors=True)
     shutil.rmtree(root, ignore_errors=True)
     new.rename(root)
 
 
-def install_command(root: Path) -> list[str]:
-    """The command that downloads the CLI into a folder: the Automation API's own installer."""
-    return [sys.executable, "-c", _INSTALL, str(root), PULUMI_VERSION]
+def _run(
+    what: str, command: list[str], folder: Path, environment: Mapping[str, str], progress: Progress, limit: float
+) -> None:
+    """Run a command that makes a CLI in a folder. It ends with this process, however this one ends.
 
-
-def _by_download(cache_dir: Path, root: Path, environment: Mapping[str, str], progress: Progress) -> PulumiCli:
-    progress("Downloading the official release…")
-    with _fresh(cache_dir) as new:
-        log = new / "install.log"
-        with _leashed(install_command(new), folder=new, log=log, environment=environment) as process:
-            if not _downloaded(process):
-                raise _NotThisWay(f"it did not end within {_DOWNLOAD_TIMEOUT_SECONDS:g} s")
-        if process.returncode != 0:
-            raise _NotThisWay((_last_lines(log, 1) or [f"the installer ended with {process.returncode}"])[0])
-        version_of(new / "bin" / "pulumi", environment)
-        log.unlink()
-        _move(new, root)
-        new.mkdir()
-    return PulumiCli(root / "bin" / "pulumi", "download", PULUMI_VERSION)
-
-
-def _downloaded(process: "subprocess.Popen[bytes]") -> bool:
-    """Wait for the installer; answers whether it has ended in time."""
-    try:
-        process.wait(_DOWNLOAD_TIMEOUT_SECONDS)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
-
-
-def _last_lines(log: Path, number: int) -> list[str]:
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-number:]
-
-
-def build_command(go: str, output: Path) -> list[str]:
-    """The command that builds the CLI; without its version the Automation API refuses it."""
-    flags = f"-s -w -X {_VERSION_SYMBOL}=v{PULUMI_VERSION}"
-    return [go, "build", "-trimpath", "-mod=readonly", "-ldflags", flags, "-o", str(output), _PACKAGE]
-
-
-def _by_build(cache_dir: Path, root: Path, environment: Mapping[str, str], progress: Progress) -> PulumiCli:
-    go = shutil.which("go", path=environment.get("PATH"))
-    if go is None:
-        raise _NotThisWay("there is no go on PATH")
-    progress("Building it from its Go module (once; 4 to 8 minutes on two cores)…")
-    with _fresh(cache_dir) as new:
-        executable = new / "bin" / "pulumi"
-        executable.parent.mkdir()
-        log = new / "build.log"
-        variables = {**environment, "CGO_ENABLED": "0", "GOFLAGS": "", "GOTMPDIR": str(new / _SCRATCH)}
-        command = build_command(go, executable)
-        with _leashed(command, folder=new, log=log, environment=variables, cwd=_TOOLS) as process:
-            _follow(process, progress)
-        if process.returncode != 0:
-            raise _NotThisWay(f"go build ended with {process.returncode}: {' / '.join(_last_lines(log, 5))}")
-        version_of(executable, environment)
-        (new / _BUILT_MARK).touch()
-        log.unlink()
-        _move(new, root)
-        new.mkdir()
-    return PulumiCli(root / "bin" / "pulumi", "build", PULUMI_VERSION)
-
-
-@contextmanager
-def _leashed(
-    command: list[str], *, folder: Path, log: Path, environment: Mapping[str, str], cwd: Path | None = None
-) -> Generator["subprocess.Popen[bytes]", None, None]:
-    """A command that makes something in a folder. It outlives neither the block nor this process, however they end.
-
-    Args:
-        command: what is run.
-        folder: where it works.
-        log: where its output goes.
-        environment: its variables; `TMPDIR` is a folder that is gone afterwards.
-        cwd: its working directory.
+    Raises:
+        _NotThisWay: it fails, or takes longer than `limit` seconds.
     """
-    scratch = folder / _SCRATCH
-    scratch.mkdir()
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            # A driver that is killed takes the command along.
+    log = folder / "tmp" / "log"
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
             [sys.executable, "-I", "-S", leash.__file__, *command],
-            cwd=cwd,
-            env={**environment, "TMPDIR": str(scratch)},
+            cwd=_TOOLS,
+            env={**environment, "TMPDIR": str(folder / "tmp")},
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-        )
-        # A driver that gives up for another reason ends without waiting for the thread that runs this.
-        abandon = functools.partial(_abandon, process, folder)
-        atexit.register(abandon)
+        ) as process,
+    ):
         try:
-            yield process
+            _follow(what, process, progress, limit)
         except BaseException:
-            _kill(process)
+            os.killpg(process.pid, signal.SIGKILL)
             raise
-        finally:
-            atexit.unregister(abandon)
-            shutil.rmtree(scratch, ignore_errors=True)
+    if process.returncode != 0:
+        lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        raise _NotThisWay(f"{what} ended with {process.returncode}: {' / '.join(lines[-5:])}")
 
 
-def _follow(process: "subprocess.Popen[bytes]", progress: Progress) -> None:
-    """Wait for the build, telling every half minute that it goes on."""
+def _follow(what: str, process: "subprocess.Popen[bytes]", progress: Progress, limit: float) -> None:
+    """Wait for the process, with a line of progress every half minute."""
     started = time.monotonic()
     while True:
-        try:
-            process.wait(_PROGRESS_INTERVAL_SECONDS)
+        waited = time.monotonic() - started
+        if waited >= limit:
+            raise _NotThisWay(f"{what} did not end within {limit / 60:g} min")
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(min(_PROGRESS_INTERVAL_SECONDS, limit - waited))
             return
-        except subprocess.TimeoutExpired:
-            waited = time.monotonic() - started
-            if waited > _BUILD_TIMEOUT_SECONDS:
-                raise _NotThisWay(f"go build did not end within {_BUILD_TIMEOUT_SECONDS / 60:g} min") from None
-            progress(f"Still building the Pulumi CLI ({waited:.0f} s)…")
-
-
-def _kill(process: "subprocess.Popen[bytes]") -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def _abandon(process: "subprocess.Popen[bytes]", folder: Path) -> None:
-    _kill(process)
-    shutil.rmtree(folder, ignore_errors=True)
+        progress(f"Still getting the Pulumi CLI ({time.monotonic() - started:.0f} s)…")

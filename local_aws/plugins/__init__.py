@@ -1,7 +1,7 @@
 """Stand-ins for the `aws`, `awsx` and `docker` plugins, for some resource types: `aws.registry` lists them.
 
-They honour the same configuration as the published plugins, so the program cannot tell which it runs on. What they do
-not know is an error that names it.
+They honour the same configuration as the published plugins, so a program runs on both. An unknown type, property or
+function is an error that names it.
 """
 
 import os
@@ -12,7 +12,7 @@ from typing import Final
 
 PACKAGES: Final = ("aws", "awsx", "docker")
 PARENT_VARIABLE: Final = "LOCAL_AWS_PARENT_PROCESS"
-"""Environment variable that tells a plugin's process who started it."""
+"""Environment variable with the id of the process that started a plugin's."""
 _ROOT: Final = Path(__file__).resolve().parents[2]
 
 
@@ -27,7 +27,7 @@ def install(bin_dir: Path) -> None:
 
 
 def write_executable(path: Path, module: str) -> None:
-    """Write a shell script that runs a module of this project with this interpreter, whatever its folder is."""
+    """Write a shell script that runs a module of this project with this interpreter, in any working directory."""
     script = (
         "#!/bin/sh\n"
         f"PYTHONPATH={shlex.quote(str(_ROOT))}${{PYTHONPATH:+:$PYTHONPATH}} PYTHONSAFEPATH=1\n"

@@ -6,13 +6,13 @@
         outputs = make_stack("mine", my_program).up().outputs
         assert aws.client("s3").list_objects_v2(Bucket=outputs["bucket"].value)["KeyCount"] == 0
 
-Fixtures: `emulator`, with IAM enforced; `aws`, its clients and roles; `fargate`, `functions` and `machines`, where to
-run things; `make_stack`, a stack of a program that is a function; `pulumi_command` and `pulumi_environment`, to make
-one another way. Tests share the emulator: they take names of their own.
+Fixtures: `emulator`, with IAM enforced; `aws`, its clients and roles; `fargate`, `functions` and `machines`, to run
+tasks, functions and state machines; `make_stack`, a stack of a program that is a function; `pulumi_command` and
+`pulumi_environment`, to make one yourself. Tests share the emulator and use unique names.
 
 Markers: `docker` is a test that needs a Docker engine, `both_runtimes` one that runs with its ECS tasks as processes,
-and again with them in containers. Such a test is skipped where there is no engine, or no image to run Python in:
-`LOCAL_AWS_BASE_IMAGE`, by default `python:3.13-slim`. Where that variable is set, it fails.
+and again with them in containers. Without an engine, or without an image with Python (`LOCAL_AWS_BASE_IMAGE`, by
+default `python:3.13-slim`), such a test is skipped; it fails if that variable is set.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MakeStack = Callable[[str, auto.PulumiFn], auto.Stack]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the markers known."""
+    """Register the markers."""
     config.addinivalue_line("markers", "docker: needs a Docker engine and an image with Python")
     config.addinivalue_line("markers", "both_runtimes: runs with its ECS tasks as processes and in containers")
 
@@ -54,14 +54,14 @@ def container_runtime(request: pytest.FixtureRequest) -> Chosen:
     wanted: Chosen = getattr(request, "param", "process")
     if wanted == "docker" and (problem := docker_images.problem()):
         if docker_images.VARIABLE in os.environ:
-            pytest.fail(f"real containers were promised, but {problem}")
+            pytest.fail(f"{docker_images.VARIABLE} is set, but containers cannot run: {problem}")
         pytest.skip(f"real containers cannot run here: {problem}")
     return wanted
 
 
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory, container_runtime: Chosen) -> Iterator[Emulator]:
-    """A running emulator with IAM enforced. Tests share it: they take names of their own."""
+    """A running emulator with IAM enforced. Tests share it and use unique names."""
     work_dir: Path = tmp_path_factory.mktemp("emulator")
     with Emulator(work_dir, container_runtime=container_runtime) as running:
         yield running
@@ -75,19 +75,19 @@ def aws(emulator: Emulator) -> Aws:
 
 @pytest.fixture
 def fargate(aws: Aws) -> Fargate:
-    """Somewhere to run tasks."""
+    """A cluster and task definitions."""
     return Fargate(aws)
 
 
 @pytest.fixture
 def functions(aws: Aws) -> Functions:
-    """Somewhere to make a function."""
+    """A Lambda function."""
     return Functions(aws)
 
 
 @pytest.fixture
 def machines(aws: Aws) -> StateMachines:
-    """Somewhere to run state machines."""
+    """State machines."""
     return StateMachines(aws)
 
 
@@ -110,7 +110,7 @@ def pulumi_environment(
         **engine_environment(emulator, folder),
         "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
         "PULUMI_HOME": str(folder / "home"),
-        # The state is worth no more than the emulator: it is written once, at the end of an update.
+        # The state ends with the emulator, so it is written once, at the end of an update.
         "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
         "PULUMI_EXPERIMENTAL": "true",
         "PULUMI_SKIP_CHECKPOINTS": "true",
@@ -124,7 +124,7 @@ def make_stack(
     pulumi_environment: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> MakeStack:
-    """Makes a stack of that name, of a program that is a function. What it has made goes with the emulator."""
+    """Makes a stack of that name, of a program that is a function. Its resources end with the emulator."""
 
     def make(name: str, program: auto.PulumiFn) -> auto.Stack:
         folder = tmp_path_factory.mktemp(name)

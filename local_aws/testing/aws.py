@@ -1,15 +1,11 @@
-"""What tests need of AWS: clients, roles, an image, a cluster, a state machine."""
+"""What tests need of AWS: clients, roles, images, tasks, state machines, functions."""
 
 from __future__ import annotations
 
 import functools
-import hashlib
 import io
 import json
-import tarfile
 import time
-import urllib.error
-import urllib.request
 import uuid
 import zipfile
 from collections.abc import Callable
@@ -19,6 +15,9 @@ import boto3
 from botocore.config import Config
 
 from local_aws.emulator import Emulator
+from local_aws.plugins.docker import registry
+from local_aws.plugins.docker.build import image_of
+from local_aws.plugins.docker.context import Entry
 from local_aws.testing import docker_images
 
 T = TypeVar("T")
@@ -32,17 +31,6 @@ def allow(*actions: str, on: str | list[str] = "*", when: dict[str, Any] | None 
     return {**statement, "Condition": when} if when else statement
 
 
-def layer_of(files: dict[str, str]) -> bytes:
-    """A layer that holds files."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        for name, text in files.items():
-            member = tarfile.TarInfo(name)
-            member.size, member.mode = len(text.encode()), 0o644
-            archive.addfile(member, io.BytesIO(text.encode()))
-    return buffer.getvalue()
-
-
 def zip_of(files: dict[str, str]) -> bytes:
     """A Lambda package, the same bytes for the same files: Lambda publishes no version where the code is the same."""
     buffer = io.BytesIO()
@@ -54,12 +42,12 @@ def zip_of(files: dict[str, str]) -> bytes:
 
 @functools.cache
 def session() -> boto3.session.Session:
-    """One for all: it loads the services' models once."""
+    """Shared by all clients: it loads the services' models once."""
     return boto3.session.Session()
 
 
 def make_client(endpoint_url: str, service: str, **keys: str) -> Any:
-    """A client that tries once."""
+    """A client without retries."""
     return session().client(
         service,  # type: ignore[call-overload]
         region_name=REGION,
@@ -129,45 +117,13 @@ class Aws:
         )
 
     def push(self, repository: str, tag: str, files: dict[str, str], config: dict[str, Any]) -> str:
-        """Push an image; answers with its name by digest."""
+        """Push an image of text files; answers with its name by digest."""
         if self.emulator.container_runtime == "docker":
             return docker_images.push(self.emulator.endpoint_url, repository, tag, files, config)
-        registry = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
-        layer = layer_of(files)
-        described = json.dumps({"architecture": "amd64", "os": "linux", "config": config}).encode()
-        for blob in (layer, described):
-            self._upload(repository, blob)
-        media_type = "application/vnd.oci.image.manifest.v1+json"
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": media_type,
-            "config": _descriptor(described, "application/vnd.oci.image.config.v1+json"),
-            "layers": [_descriptor(layer, "application/vnd.oci.image.layer.v1.tar+gzip")],
-        }
-        raw = json.dumps(manifest).encode()
-        self._registry("PUT", f"/v2/{repository}/manifests/{tag}", raw, media_type)
-        return f"{registry}/{repository}@{_digest(raw)}"
-
-    def _upload(self, repository: str, blob: bytes) -> None:
-        location = self._registry("POST", f"/v2/{repository}/blobs/uploads/", b"", "application/octet-stream")
-        separator = "&" if "?" in location else "?"
-        path = f"{location}{separator}digest={_digest(blob)}"
-        self._registry("PUT", path, blob, "application/octet-stream")
-
-    def _registry(self, method: str, path: str, body: bytes, media_type: str) -> str:
-        request = urllib.request.Request(
-            self.emulator.endpoint_url + path, data=body, method=method, headers={"Content-Type": media_type}
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return str(answer.headers.get("Location", ""))
-
-
-def _digest(data: bytes) -> str:
-    return "sha256:" + hashlib.sha256(data).hexdigest()
-
-
-def _descriptor(data: bytes, media_type: str) -> dict[str, Any]:
-    return {"mediaType": media_type, "size": len(data), "digest": _digest(data)}
+        entries = {f"/{path}": Entry("file", 0o644, text.encode()) for path, text in files.items()}
+        image, reference = image_of(entries, config), registry.Reference(docker_images.REGISTRY, repository, tag)
+        registry.push(image, reference, self.emulator.endpoint_url)
+        return f"{reference.repository_name}@{image.digest}"
 
 
 def ask_until(ask: Callable[[], T | None], seconds: float = 20.0) -> T:
@@ -223,14 +179,8 @@ class Fargate:
             {"app/job.py": script},
             {"Entrypoint": ["python", "job.py"], "WorkingDir": "/app", "Env": ["FROM_IMAGE=yes", "PATH=/nowhere"]},
         )
-        log = {
-            "logDriver": "awslogs",
-            "options": {
-                "awslogs-group": self.log_group,
-                "awslogs-region": REGION,
-                "awslogs-stream-prefix": "ecs",
-            },
-        }
+        options = {"awslogs-group": self.log_group, "awslogs-region": REGION, "awslogs-stream-prefix": "ecs"}
+        log = {"logDriver": "awslogs", "options": options}
         arn: str = self.ecs.register_task_definition(
             family=self.aws.name("family"),
             requiresCompatibilities=["FARGATE"],
@@ -258,28 +208,26 @@ class Fargate:
             **request,
         )
 
-    def start(self, definition: str, **request: Any) -> str:
+    def start(self, definition: str, **request: Any) -> Any:
         """RunTask of one task; answers with its ARN."""
-        arn: str = self.run(definition, **request)["tasks"][0]["taskArn"]
-        return arn
+        return self.run(definition, **request)["tasks"][0]["taskArn"]
 
-    def describe(self, arn: str) -> dict[str, Any]:
-        """The task as it is."""
-        task: dict[str, Any] = self.ecs.describe_tasks(cluster=self.cluster, tasks=[arn])["tasks"][0]
-        return task
+    def describe(self, arn: str) -> Any:
+        """DescribeTasks of one task."""
+        return self.ecs.describe_tasks(cluster=self.cluster, tasks=[arn])["tasks"][0]
 
-    def when(self, arn: str, status: str) -> dict[str, Any]:
+    def when(self, arn: str, status: str) -> Any:
         """The task once it has a status."""
 
-        def ask() -> dict[str, Any] | None:
+        def ask() -> Any:
             task = self.describe(arn)
             assert status == "STOPPED" or task["lastStatus"] != "STOPPED", task.get("stoppedReason")
             return task if task["lastStatus"] == status else None
 
         return ask_until(ask)
 
-    def finish(self, definition: str, **request: Any) -> dict[str, Any]:
-        """Run one task to its end."""
+    def finish(self, definition: str, **request: Any) -> Any:
+        """Run one task until it has stopped."""
         return self.when(self.start(definition, **request), "STOPPED")
 
     def log(self, arn: str) -> list[str]:
@@ -308,32 +256,26 @@ class StateMachines:
         )["stateMachineArn"]
         return arn
 
-    def start(self, machine: str, value: Any = None) -> str:
-        """Start an execution."""
-        arn: str = self.client.start_execution(stateMachineArn=machine, input=json.dumps(value or {}))["executionArn"]
-        return arn
+    def start(self, machine: str, value: Any = None) -> Any:
+        """Start an execution; answers with its ARN."""
+        return self.client.start_execution(stateMachineArn=machine, input=json.dumps(value or {}))["executionArn"]
 
-    def end(self, execution: str) -> dict[str, Any]:
-        """The execution once it ended."""
+    def end(self, execution: str) -> Any:
+        """The execution once it has ended."""
 
-        def ask() -> dict[str, Any] | None:
-            described: dict[str, Any] = self.client.describe_execution(executionArn=execution)
+        def ask() -> Any:
+            described = self.client.describe_execution(executionArn=execution)
             return None if described["status"] == "RUNNING" else described
 
         return ask_until(ask)
 
-    def run(
-        self, states: dict[str, Any], start: str, role: str, value: Any = None, **definition: Any
-    ) -> dict[str, Any]:
-        """Run states to their end."""
+    def run(self, states: dict[str, Any], start: str, role: str, value: Any = None, **definition: Any) -> Any:
+        """Run states until the execution has ended."""
         return self.end(self.start(self.create(states, start, role, **definition), value))
 
-    def history(self, execution: str) -> list[dict[str, Any]]:
-        """What happened."""
-        events: list[dict[str, Any]] = self.client.get_execution_history(executionArn=execution, maxResults=1000)[
-            "events"
-        ]
-        return events
+    def history(self, execution: str) -> Any:
+        """The execution's events."""
+        return self.client.get_execution_history(executionArn=execution, maxResults=1000)["events"]
 
 
 class Functions:
@@ -355,9 +297,9 @@ class Functions:
         """A deployment package."""
         return zip_of(files)
 
-    def create(self, code: str, **more: Any) -> dict[str, Any]:
-        """Make the function; answers as CreateFunction does."""
-        answer: dict[str, Any] = self.client.create_function(
+    def create(self, code: str, **more: Any) -> Any:
+        """CreateFunction."""
+        return self.client.create_function(
             FunctionName=self.name,
             Runtime="python3.13",
             Role=more.pop("Role", self.role),
@@ -365,7 +307,6 @@ class Functions:
             Code={"ZipFile": zip_of({"code.py": code})},
             **more,
         )
-        return answer
 
     def invoke(self, event: Any = None, **more: Any) -> Any:
         """What the function answers."""
@@ -373,22 +314,19 @@ class Functions:
         return json.loads(answer["Payload"].read())
 
     def settle(self) -> None:
-        """Return when the function is neither being made nor being changed."""
-        ask_until(lambda: True if self._configuration()["LastUpdateStatus"] == "Successful" else None)
+        """Return when no creation or update of the function is in progress."""
 
-    def _configuration(self) -> dict[str, Any]:
-        configuration: dict[str, Any] = self.client.get_function_configuration(FunctionName=self.name)
-        return configuration
+        def settled() -> bool | None:
+            configuration = self.client.get_function_configuration(FunctionName=self.name)
+            return configuration["LastUpdateStatus"] == "Successful" or None
 
-    def publish(self, **more: Any) -> dict[str, Any]:
-        """Publish a version once the function is settled; answers as PublishVersion does."""
+        ask_until(settled)
+
+    def publish(self, **more: Any) -> Any:
+        """PublishVersion once the function is settled."""
         self.settle()
-        version: dict[str, Any] = self.client.publish_version(FunctionName=self.name, **more)
-        return version
+        return self.client.publish_version(FunctionName=self.name, **more)
 
-    def put_code(self, code: str, **more: Any) -> dict[str, Any]:
-        """Give the function other code; answers as UpdateFunctionCode does."""
-        answer: dict[str, Any] = self.client.update_function_code(
-            FunctionName=self.name, ZipFile=zip_of({"code.py": code}), **more
-        )
-        return answer
+    def put_code(self, code: str, **more: Any) -> Any:
+        """UpdateFunctionCode."""
+        return self.client.update_function_code(FunctionName=self.name, ZipFile=zip_of({"code.py": code}), **more)

@@ -15,7 +15,7 @@ from typing import Any
 
 from local_aws.emulator.runtimes import selection
 from local_aws.plugins.docker.engine import Engine
-from local_aws.plugins.docker.registry import Credentials, Reference
+from local_aws.plugins.docker.registry import Reference
 
 VARIABLE = "LOCAL_AWS_BASE_IMAGE"
 """Names the image with Python that images are built on."""
@@ -46,11 +46,7 @@ def engine() -> Engine:
 
 
 def copy_packages(folder: Path) -> None:
-    """Copy boto3 and what it needs from this interpreter's packages; all of it is Python alone.
-
-    Args:
-        folder: has to be new.
-    """
+    """Copy boto3 and its dependencies from this interpreter's packages; all are pure Python. The folder is new."""
 
     def left_out(place: str, names: list[str]) -> set[str]:
         unwanted = {"__pycache__", "examples"}
@@ -94,17 +90,9 @@ def push(
     *,
     base: str | None = None,
 ) -> str:
-    """Build an image that adds files to another, and push it; answers with its name by digest.
+    """Build an image that adds text files to another (`python_image` by default), and push it; answers with its name.
 
-    A PATH is left out: a container needs it to find its interpreter, which a local process does not.
-
-    Args:
-        endpoint_url: the emulator's.
-        repository: has to be there.
-        tag: of the image.
-        files: text by path.
-        config: the image's `Entrypoint`, `WorkingDir` and, where there is any, `Env`.
-        base: the other image; `python_image` where None.
+    A `PATH` in `config` is left out: a container needs its own to find its interpreter.
     """
     variables = [entry for entry in config.get("Env", []) if not entry.startswith("PATH=")]
     entry_point = [re.sub(r"^python$", "python3", word) for word in config["Entrypoint"]]
@@ -125,4 +113,4 @@ def push(
         dockerfile = Path(folder, "Dockerfile")
         dockerfile.write_text("\n".join(lines))
         engine().build(name, {}, folder, str(dockerfile))
-    return f"{reference.repository_name}@{engine().push(name, reference, endpoint_url, Credentials())}"
+    return f"{reference.repository_name}@{engine().push(name, reference, endpoint_url)}"

@@ -5,24 +5,12 @@ from typing import Any
 
 from local_aws import Emulator
 
-_SERVICES = (
-    "dynamodb",
-    "ec2",
-    "ecr",
-    "ecs",
-    "events",
-    "iam",
-    "lambda",
-    "logs",
-    "s3",
-    "sfn",
-    "sts",
-)
-"""Services as the `aws` provider's config calls them."""
+_SERVICES = ("dynamodb", "ec2", "ecr", "ecs", "events", "iam", "lambda", "logs", "s3", "sfn", "sts")
+"""Services by their names in the `aws` provider's config."""
 
 
 def provider_configuration(emulator: Emulator) -> dict[str, str]:
-    """`aws:…` for the emulator, as a stack's config has it. It serves the published provider, too."""
+    """The stack configuration `aws:…` for the emulator, also for the published provider."""
     return {
         "aws:region": "us-east-1",
         "aws:accessKey": "test",
@@ -34,7 +22,7 @@ def provider_configuration(emulator: Emulator) -> dict[str, str]:
 
 
 def changes(result: Any) -> dict[str, int]:
-    """How many resources each operation touched, the stack itself not counted."""
+    """The number of resources per operation, without the unchanged ones."""
     summary = result.change_summary if hasattr(result, "change_summary") else result.summary.resource_changes
     counted = {getattr(kind, "value", str(kind)): count for kind, count in (summary or {}).items()}
     return {kind: count for kind, count in counted.items() if kind != "same"}

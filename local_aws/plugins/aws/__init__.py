@@ -1,4 +1,1 @@
-"""The `aws` plugin: the resource types, inputs and functions that are known here, over boto3.
-
-It imports nothing: that is an error. Outputs that nobody has needed so far may be absent.
-"""
+"""The `aws` plugin over boto3, for some resource types, inputs, outputs and functions; it refuses imports."""

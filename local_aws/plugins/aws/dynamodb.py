@@ -1,12 +1,22 @@
 """DynamoDB."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from local_aws.plugins.aws.base import Aws, AwsProvider, AwsResource, Request, created, retrying, tolerating
-from local_aws.plugins.framework.errors import CheckFailure
-from local_aws.plugins.framework.schema import BOOLEAN, INTEGER, STRING, ListOf, Object, Property, SetOf, sort_key
+from local_aws.plugins.aws.base import Aws, AwsResource, Retry, tolerating
+from local_aws.plugins.aws.provider import AwsProvider
+from local_aws.plugins.framework.errors import CheckFailure, ProviderError
+from local_aws.plugins.framework.schema import (
+    BOOLEAN,
+    INTEGER,
+    STRING,
+    ListOf,
+    Object,
+    Property,
+    SetOf,
+    required,
+    sort_key,
+)
 from local_aws.plugins.framework.values import UNKNOWN, Properties, contains_unknown
 
 _GONE = "ResourceNotFoundException"
@@ -14,21 +24,10 @@ _ACTIVE_SECONDS = 1800.0
 """The published provider's limit for a new table."""
 _TTL_SECONDS = 300.0
 """The published provider's limit for a change of the time to live."""
-_CAPACITY = ("readCapacity", "writeCapacity")
-_KEY = Object(
-    {
-        "attributeName": Property(STRING, required=True),
-        "keyType": Property(STRING, required=True, allowed=("HASH", "RANGE")),
-    }
-)
-_INDEX = Object(
-    {
-        "name": Property(STRING, required=True),
-        "keySchemas": Property(ListOf(_KEY), required=True),
-        "projectionType": Property(STRING, required=True),
-        **{name: Property(INTEGER) for name in _CAPACITY},
-    }
-)
+_CAPACITY = {"readCapacity": "ReadCapacityUnits", "writeCapacity": "WriteCapacityUnits"}
+_INDEX = required(name=STRING, keySchemas=ListOf(required(attributeName=STRING, keyType=STRING)), projectionType=STRING)
+_ALWAYS = Property(BOOLEAN, required=True, allowed=(True,))
+_UNITS = {name: Property(INTEGER) for name in _CAPACITY}
 
 
 class Table(AwsResource):
@@ -36,50 +35,39 @@ class Table(AwsResource):
 
     token = "aws:dynamodb/table:Table"
     name_property = "name"
-    service = "dynamodb"
-    creates = "CreateTable"
+    service, creates, lists_tags, deletes = "dynamodb", "CreateTable", "ListTagsOfResource", "DeleteTable"
     renamed: ClassVar = {"name": "TableName", "arn": "TableArn"}
     gone = (_GONE,)
+    in_use = Retry("table {id} to be free", ("ResourceInUseException", "LimitExceededException"), 600)
+    gone_seconds = 600
     properties: ClassVar[Mapping[str, Property]] = {
         "name": Property(STRING, required=True, replaces=True),
         "hashKey": Property(STRING, required=True, replaces=True),
         "rangeKey": Property(STRING, replaces=True),
-        "attributes": Property(
-            SetOf(Object({"name": Property(STRING, required=True), "type": Property(STRING, required=True)})),
-            required=True,
-        ),
+        "attributes": Property(SetOf(required(name=STRING, type=STRING)), required=True),
         "billingMode": Property(STRING, default="PROVISIONED", allowed=("PROVISIONED", "PAY_PER_REQUEST")),
-        **{name: Property(INTEGER) for name in _CAPACITY},
-        "globalSecondaryIndexes": Property(SetOf(_INDEX), computed=True),
-        "ttl": Property(
-            Object(
-                {
-                    "attributeName": Property(STRING, required=True),
-                    "enabled": Property(BOOLEAN, required=True, allowed=(True,)),
-                }
-            )
-        ),
+        **_UNITS,
+        "globalSecondaryIndexes": Property(SetOf(Object({**_INDEX.properties, **_UNITS})), computed=True),
+        "ttl": Property(Object({**required(attributeName=STRING).properties, "enabled": _ALWAYS})),
     }
     outputs = ("arn", "tagsAll")
     deletes_before_replace = True
 
-    def check(self, provider: Any, inputs: Properties) -> list[CheckFailure]:
+    def check(self, provider: AwsProvider, inputs: Properties) -> list[CheckFailure]:
         """Every key is an attribute and every attribute is a key of the table or of an index; capacity fits billing."""
         mode = inputs.get("billingMode", "PROVISIONED")
-        owners = [("", inputs), *((f"{index['name']}: ", index) for index in _indexes(inputs))]
-        return _check_keys(inputs) + [
-            CheckFailure("globalSecondaryIndexes" if owner else name, f"{owner}{name} {reason}")
-            for owner, owned in owners
-            for name in _CAPACITY
-            for is_wrong, reason in (
-                (mode == "PROVISIONED" and not owned.get(name), "must be at least 1 where billingMode is PROVISIONED"),
-                (
-                    mode == "PAY_PER_REQUEST" and owned.get(name) not in (None, 0, UNKNOWN),
-                    "cannot be set where billingMode is PAY_PER_REQUEST",
-                ),
-            )
-            if is_wrong
-        ]
+        failures = _check_keys(inputs)
+        for owner in (inputs, *_indexes(inputs)):
+            prefix = f"{owner['name']}: " if owner is not inputs else ""
+            for name in _CAPACITY:
+                path, units = "globalSecondaryIndexes" if prefix else name, owner.get(name)
+                if mode == "PROVISIONED" and not units:
+                    reason = "must be at least 1 where billingMode is PROVISIONED"
+                    failures.append(CheckFailure(path, f"{prefix}{name} {reason}"))
+                elif mode == "PAY_PER_REQUEST" and units not in (None, 0, UNKNOWN):
+                    reason = "cannot be set where billingMode is PAY_PER_REQUEST"
+                    failures.append(CheckFailure(path, f"{prefix}{name} {reason}"))
+        return failures
 
     def replaced_by(self, old: Properties, new: Properties) -> list[str]:
         """The type of a key cannot change (UpdateTable, DynamoDB API reference)."""
@@ -87,28 +75,25 @@ class Table(AwsResource):
         keys = {new.get("hashKey"), new.get("rangeKey")} & before.keys()
         return ["attributes"] if any(before[key] != after.get(key) for key in keys) else []
 
-    def request(self, provider: AwsProvider, inputs: Properties) -> Request:
+    def request(self, provider: AwsProvider, inputs: Properties) -> dict[str, Any]:
         """CreateTable."""
-        on_demand = inputs.get("billingMode") == "PAY_PER_REQUEST"
-        parameters = {
+        types = sorted(_types(inputs).items())
+        indexes = [_index(index) for index in _indexes(inputs)]
+        return {
             "BillingMode": "PROVISIONED",
-            **self.parameters(provider, {**inputs, "globalSecondaryIndexes": None}),
+            **super().request(provider, {**inputs, "globalSecondaryIndexes": None}),
             "KeySchema": _schema((inputs["hashKey"], "HASH"), (inputs.get("rangeKey"), "RANGE")),
-            "AttributeDefinitions": _definitions(inputs),
-            **({} if on_demand else {"ProvisionedThroughput": _throughput(inputs)}),
+            "AttributeDefinitions": [{"AttributeName": name, "AttributeType": kind} for name, kind in types],
+            **_throughput(inputs),
+            **({"GlobalSecondaryIndexes": indexes} if indexes else {}),
         }
-        if inputs.get("globalSecondaryIndexes"):
-            parameters["GlobalSecondaryIndexes"] = [_index(index, on_demand) for index in _indexes(inputs)]
-        return Request("dynamodb", "CreateTable", parameters)
 
     def create(self, operation: Aws, inputs: Properties) -> str:
-        """CreateTable, then what only works on an active table."""
-        self.send(operation, inputs)
-        name = str(inputs["name"])
-        with created(name, inputs):
-            self._wait(operation, name)
-            if inputs.get("ttl"):
-                self._set_ttl(operation, name, inputs["ttl"])
+        """CreateTable, and UpdateTimeToLive when it is active."""
+        name = super().create(operation, inputs)
+        self._wait(operation, name)
+        if inputs.get("ttl"):
+            self._set_ttl(operation, name, inputs["ttl"])
         return name
 
     def _wait(self, operation: Aws, name: str) -> None:
@@ -116,71 +101,66 @@ class Table(AwsResource):
             with tolerating(_GONE):
                 table = self.client(operation).describe_table(TableName=name)["Table"]
                 states = {index.get("IndexStatus", "ACTIVE") for index in table.get("GlobalSecondaryIndexes") or ()}
-                return True if states | {table["TableStatus"]} == {"ACTIVE"} else None
+                return states | {table["TableStatus"]} == {"ACTIVE"} or None
             return None
 
         operation.wait(f"table {name} to become active", active, default_seconds=_ACTIVE_SECONDS)
 
     def _set_ttl(self, operation: Aws, name: str, ttl: Properties) -> None:
-        """UpdateTimeToLive, and wait for it."""
-        dynamodb = self.client(operation)
-        dynamodb.update_time_to_live(
-            TableName=name,
-            TimeToLiveSpecification={"Enabled": ttl["enabled"], "AttributeName": ttl["attributeName"]},
-        )
+        """UpdateTimeToLive, and wait until it is done."""
+        dynamodb, status = self.client(operation), "ENABLED" if ttl["enabled"] else "DISABLED"
+        specification = {"Enabled": ttl["enabled"], "AttributeName": ttl["attributeName"]}
+        dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=specification)
 
         def done() -> bool | None:
             description = dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
-            return True if description["TimeToLiveStatus"] == ("ENABLED" if ttl["enabled"] else "DISABLED") else None
+            return description["TimeToLiveStatus"] == status or None
 
         operation.wait(f"the time to live of table {name} to change", done, default_seconds=_TTL_SECONDS)
 
     def find(self, operation: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """DescribeTable, DescribeTimeToLive, ListTagsOfResource."""
+        """DescribeTable, DescribeTimeToLive."""
         dynamodb = self.client(operation)
         table = dynamodb.describe_table(TableName=resource_id)["Table"]
         ttl = dynamodb.describe_time_to_live(TableName=resource_id)["TimeToLiveDescription"]
         is_timed = ttl.get("TimeToLiveStatus") in ("ENABLED", "ENABLING")
+        keys = {item["KeyType"]: item["AttributeName"] for item in table["KeySchema"]}
+        billing = (table.get("BillingModeSummary") or {}).get("BillingMode", "PROVISIONED")
+        indexes = [_found_index(index, billing) for index in table.get("GlobalSecondaryIndexes") or ()]
+        attributes = [(item["AttributeName"], item["AttributeType"]) for item in table["AttributeDefinitions"]]
         return {
             **self.found(table),
-            **_found(table),
+            "hashKey": keys["HASH"],
+            "rangeKey": keys.get("RANGE"),
+            "attributes": [{"name": name, "type": kind} for name, kind in sorted(attributes)],
+            "billingMode": billing,
+            **_found_capacity(table, billing),
+            "globalSecondaryIndexes": sorted(indexes, key=sort_key) or None,
             "ttl": {"attributeName": ttl["AttributeName"], "enabled": True} if is_timed else None,
-            "tags": dynamodb.list_tags_of_resource(ResourceArn=table["TableArn"]).get("Tags"),
         }
 
     def change(self, operation: Aws, resource_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
-        """UpdateTable, one kind of change at a time, as DynamoDB wants it."""
-        dynamodb = self.client(operation)
-
-        def apply(**parameters: Any) -> None:
-            dynamodb.update_table(TableName=resource_id, **parameters)
+        """UpdateTable of billing and capacity, UpdateTimeToLive."""
+        if changed - {"ttl"}:
+            before, after = (
+                {sort_key({**_index(index), "ProvisionedThroughput": None}) for index in _indexes(each)}
+                for each in (old, new)
+            )
+            if "attributes" in changed or ("globalSecondaryIndexes" in changed and before != after):
+                raise ProviderError(f"this plugin cannot add, remove or rebuild indexes of table {resource_id}")
+            updates = [
+                {"Update": {"IndexName": index["name"], **_throughput(index)}}
+                for index in _indexes(new)
+                if _throughput(index) and index not in _indexes(old)
+            ]
+            parameters: dict[str, Any] = {"GlobalSecondaryIndexUpdates": updates} if updates else {}
+            if changed & {"billingMode", *_CAPACITY}:
+                parameters.update(BillingMode=new.get("billingMode", "PROVISIONED"), **_throughput(new))
+            self.client(operation).update_table(TableName=resource_id, **parameters)
             self._wait(operation, resource_id)
-
-        on_demand = new.get("billingMode") == "PAY_PER_REQUEST"
-        indexes = index_changes(old, new, on_demand) if "globalSecondaryIndexes" in changed else IndexChanges()
-        for update in indexes.deleted:
-            apply(GlobalSecondaryIndexUpdates=[update])
-        if indexes.updated or changed & {"billingMode", *_CAPACITY}:
-            capacity = {} if on_demand else {"ProvisionedThroughput": _throughput(new)}
-            updates = {"GlobalSecondaryIndexUpdates": indexes.updated} if indexes.updated else {}
-            apply(BillingMode=new.get("billingMode", "PROVISIONED"), **capacity, **updates)
-        for update in indexes.created:
-            apply(AttributeDefinitions=_definitions(new), GlobalSecondaryIndexUpdates=[update])
         if "ttl" in changed:
             # AWS wants the attribute's name to disable it, too.
             self._set_ttl(operation, resource_id, new.get("ttl") or {**old["ttl"], "enabled": False})
-
-    def remove(self, operation: Aws, resource_id: str, state: Properties) -> None:
-        """DeleteTable, and wait until it is gone."""
-        retrying(
-            operation,
-            f"table {resource_id} to be free",
-            lambda: self.client(operation).delete_table(TableName=resource_id),
-            "ResourceInUseException",
-            "LimitExceededException",
-            seconds=600,
-        )
-        self.wait_until_gone(operation, resource_id, state, 600)
 
 
 def _known(items: Any) -> list[Properties]:
@@ -194,11 +174,6 @@ def _indexes(properties: Properties) -> list[Properties]:
 
 def _types(inputs: Properties) -> dict[Any, Any]:
     return {item["name"]: item["type"] for item in _known(inputs.get("attributes"))}
-
-
-def _definitions(inputs: Properties) -> list[dict[str, str]]:
-    pairs = [{"AttributeName": name, "AttributeType": kind} for name, kind in _types(inputs).items()]
-    return sorted(pairs, key=sort_key)
 
 
 def _schema(*keys: tuple[str | None, str]) -> list[dict[str, str]]:
@@ -215,82 +190,29 @@ def _check_keys(inputs: Properties) -> list[CheckFailure]:
     return [CheckFailure("attributes", reason)]
 
 
-def _throughput(inputs: Properties) -> dict[str, int]:
-    return {
-        "ReadCapacityUnits": inputs.get("readCapacity") or 1,
-        "WriteCapacityUnits": inputs.get("writeCapacity") or 1,
-    }
+def _throughput(owner: Properties) -> dict[str, Any]:
+    """The capacity of a table or an index, which has none on demand."""
+    units = {member: owner[name] for name, member in _CAPACITY.items() if owner.get(name)}
+    return {"ProvisionedThroughput": units} if units else {}
 
 
-def _index(index: Properties, on_demand: bool) -> dict[str, Any]:
+def _index(index: Properties) -> dict[str, Any]:
     return {
         "IndexName": index["name"],
         "KeySchema": _schema(*((key["attributeName"], key["keyType"]) for key in _known(index["keySchemas"]))),
         "Projection": {"ProjectionType": index["projectionType"]},
-        **({} if on_demand else {"ProvisionedThroughput": _throughput(index)}),
+        **_throughput(index),
     }
 
 
-@dataclass(frozen=True)
-class IndexChanges:
-    """What UpdateTable has to be told about a table's global secondary indexes, in this order.
-
-    Attributes:
-        deleted: one a call; first, for what is switched to PROVISIONED needs a capacity for every index there is.
-        updated: all of them in the call that changes the table's own capacity.
-        created: one a call.
-    """
-
-    deleted: list[dict[str, Any]] = field(default_factory=list)
-    updated: list[dict[str, Any]] = field(default_factory=list)
-    created: list[dict[str, Any]] = field(default_factory=list)
+def _found_index(index: dict[str, Any], billing: str) -> Properties:
+    schema = [{"attributeName": key["AttributeName"], "keyType": key["KeyType"]} for key in index["KeySchema"]]
+    projection = index.get("Projection", {}).get("ProjectionType")
+    capacity = _found_capacity(index, billing)
+    return {"name": index["IndexName"], "keySchemas": schema, "projectionType": projection, **capacity}
 
 
-def index_changes(old: Properties, new: Properties, on_demand: bool) -> IndexChanges:
-    """What turns the indexes of the state `old` into those of `new`; another key or projection remakes one."""
-    before = {index["name"]: index for index in _indexes(old)}
-    after = {index["name"]: index for index in _indexes(new)}
-    both = before.keys() & after.keys()
-    remade = {name for name in both if _index(before[name], True) != _index(after[name], True)}
-    resized = {
-        name
-        for name in both
-        if [before[name].get(key) for key in _CAPACITY] != [after[name].get(key) for key in _CAPACITY]
-    }
-    return IndexChanges(
-        deleted=[{"Delete": {"IndexName": name}} for name in sorted((before.keys() - after.keys()) | remade)],
-        updated=[
-            {"Update": {"IndexName": name, "ProvisionedThroughput": _throughput(after[name])}}
-            for name in sorted(resized - remade if not on_demand else ())
-        ],
-        created=[
-            {"Create": _index(after[name], on_demand)} for name in sorted((after.keys() - before.keys()) | remade)
-        ],
-    )
-
-
-def _found(table: dict[str, Any]) -> Properties:
-    """What a table tells of its keys, billing and indexes; on demand there is no capacity."""
-    keys = {item["KeyType"]: item["AttributeName"] for item in table["KeySchema"]}
-    attributes = [(item["AttributeName"], item["AttributeType"]) for item in table["AttributeDefinitions"]]
-    billing = (table.get("BillingModeSummary") or {}).get("BillingMode", "PROVISIONED")
-
-    def capacity(owner: dict[str, Any]) -> Properties:
-        units = owner.get("ProvisionedThroughput") or {}
-        told = {"readCapacity": units.get("ReadCapacityUnits"), "writeCapacity": units.get("WriteCapacityUnits")}
-        return told if billing == "PROVISIONED" else {}
-
-    def index(told: dict[str, Any]) -> Properties:
-        schema = [{"attributeName": key["AttributeName"], "keyType": key["KeyType"]} for key in told["KeySchema"]]
-        projection = told.get("Projection", {}).get("ProjectionType")
-        return {"name": told["IndexName"], "keySchemas": schema, "projectionType": projection, **capacity(told)}
-
-    indexes: Iterable[dict[str, Any]] = table.get("GlobalSecondaryIndexes") or ()
-    return {
-        "hashKey": keys["HASH"],
-        "rangeKey": keys.get("RANGE"),
-        "attributes": [{"name": name, "type": kind} for name, kind in sorted(attributes)],
-        "billingMode": billing,
-        **capacity(table),
-        "globalSecondaryIndexes": sorted(map(index, indexes), key=sort_key) or None,
-    }
+def _found_capacity(owner: dict[str, Any], billing: str) -> Properties:
+    """The capacity of a table or an index; on demand there is none."""
+    units = owner.get("ProvisionedThroughput") or {}
+    return {name: units.get(member) for name, member in _CAPACITY.items()} if billing == "PROVISIONED" else {}

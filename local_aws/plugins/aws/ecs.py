@@ -3,34 +3,35 @@
 import json
 from typing import Any, ClassVar, Final
 
-from local_aws.plugins.aws.base import Aws, AwsProvider, AwsResource, Request, created, retrying, tolerating
+from local_aws.plugins.aws.base import Aws, AwsResource, Retry, tolerating
+from local_aws.plugins.aws.provider import AwsProvider
 from local_aws.plugins.framework.errors import CheckFailure
 from local_aws.plugins.framework.schema import (
     BOOLEAN,
     INTEGER,
     STRING,
-    Object,
     Property,
     Scalar,
     SetOf,
     Table,
+    optional,
+    required,
     sort_key,
 )
 from local_aws.plugins.framework.values import UNKNOWN, Properties
 
 _SECONDS: Final = 600.0
 _CLUSTER_GONE: Final = ("ClusterNotFoundException",)
-_UPDATE_IN_PROGRESS: Final = "UpdateInProgressException"
 
 
 class _OfCluster(AwsResource):
-    """A cluster, or what belongs to one."""
+    """A cluster, or a setting of one."""
 
     service = "ecs"
     gone = _CLUSTER_GONE
 
     def describe(self, operation: Aws, name: str) -> dict[str, Any] | None:
-        """The cluster, if there is one that is not gone."""
+        """The cluster, if it exists and is not inactive."""
         with tolerating(*_CLUSTER_GONE):
             answer = self.client(operation).describe_clusters(clusters=[name], include=["TAGS", "SETTINGS"])
             return next((item for item in answer["clusters"] if item["status"] != "INACTIVE"), None)
@@ -49,47 +50,44 @@ class Cluster(_OfCluster):
     name_property = "name"
     creates = "CreateCluster"
     renamed: ClassVar = {"name": "clusterName", "arn": "clusterArn"}
+    in_use = Retry(
+        "{id} to be empty",
+        (
+            "ClusterContainsContainerInstancesException",
+            "ClusterContainsServicesException",
+            "ClusterContainsTasksException",
+            "UpdateInProgressException",
+        ),
+        _SECONDS,
+    )
+    gone_seconds = _SECONDS
     properties: ClassVar[Table] = {
         "name": Property(STRING, required=True, replaces=True),
-        "settings": Property(
-            SetOf(Object({"name": Property(STRING, required=True), "value": Property(STRING, required=True)})),
-            required=True,
-        ),
+        "settings": Property(SetOf(required(name=STRING, value=STRING)), required=True),
     }
     outputs = ("arn", "tagsAll")
     deletes_before_replace = True
 
     def create(self, operation: Aws, inputs: Properties) -> str:
         """CreateCluster, and wait until it is active."""
-        arn = str(self.send(operation, inputs)["cluster"]["clusterArn"])
-        with created(arn, inputs):
-            self._wait(operation, arn)
-        return arn
+        operation.created = str(self.send(operation, inputs)["cluster"]["clusterArn"])
+        self._wait(operation, operation.created)
+        return operation.created
 
     def _wait(self, operation: Aws, arn: str) -> None:
         def active() -> bool | None:
-            return True if (self.describe(operation, arn) or {}).get("status") == "ACTIVE" else None
+            return (self.describe(operation, arn) or {}).get("status") == "ACTIVE" or None
 
         operation.wait(f"{arn} to become active", active, default_seconds=_SECONDS)
 
     def change(self, operation: Aws, resource_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
-        """Settings change in place."""
+        """UpdateCluster, and wait until it is active."""
         self.client(operation).update_cluster(cluster=resource_id, settings=new["settings"])
         self._wait(operation, resource_id)
 
     def remove(self, operation: Aws, resource_id: str, state: Properties) -> None:
-        """DeleteCluster, once nothing runs in it, and wait until it is gone."""
-        retrying(
-            operation,
-            f"{resource_id} to be empty",
-            lambda: self.client(operation).delete_cluster(cluster=resource_id),
-            "ClusterContainsContainerInstancesException",
-            "ClusterContainsServicesException",
-            "ClusterContainsTasksException",
-            _UPDATE_IN_PROGRESS,
-            seconds=_SECONDS,
-        )
-        self.wait_until_gone(operation, resource_id, state, _SECONDS)
+        """DeleteCluster."""
+        self.client(operation).delete_cluster(cluster=resource_id)
 
 
 class ClusterCapacityProviders(_OfCluster):
@@ -97,28 +95,23 @@ class ClusterCapacityProviders(_OfCluster):
 
     token = "aws:ecs/clusterCapacityProviders:ClusterCapacityProviders"
     creates = "PutClusterCapacityProviders"
+    puts = True
+    id_property = "clusterName"
     tagged = False
+    not_yet = Retry(
+        "cluster {clusterName} to be ready for a change",
+        ("UpdateInProgressException", "ResourceInUseException"),
+        _SECONDS,
+    )
     properties: ClassVar[Table] = {
         "clusterName": Property(STRING, required=True, replaces=True),
         "capacityProviders": Property(SetOf(STRING), required=True),
     }
 
-    def request(self, provider: AwsProvider, inputs: Properties) -> Request:
+    def request(self, provider: AwsProvider, inputs: Properties) -> dict[str, Any]:
         """PutClusterCapacityProviders."""
         parameters = {"cluster": inputs["clusterName"], "capacityProviders": inputs["capacityProviders"]}
-        return Request("ecs", self.creates, {**parameters, "defaultCapacityProviderStrategy": []})
-
-    def create(self, operation: Aws, inputs: Properties) -> str:
-        """PutClusterCapacityProviders."""
-        retrying(
-            operation,
-            f"cluster {inputs['clusterName']} to be ready for a change",
-            lambda: self.send(operation, inputs),
-            _UPDATE_IN_PROGRESS,
-            "ResourceInUseException",
-            seconds=_SECONDS,
-        )
-        return str(inputs["clusterName"])
+        return {**parameters, "defaultCapacityProviderStrategy": []}
 
     def remove(self, operation: Aws, resource_id: str, state: Properties) -> None:
         """Leave the cluster without capacity providers."""
@@ -128,10 +121,9 @@ class ClusterCapacityProviders(_OfCluster):
 def containers_meaning(document: Any) -> Any:
     """Container definitions in the form that the published provider compares.
 
-    It sees through what ECS fills in for a container (`essential`, a `cpu` of 0, empty lists) and the order of
-    containers, `environment` and `secrets`. It does not see through what ECS fills in further down: `capabilities`
-    without `add` are others than those with an empty `add` (terraform-provider-aws,
-    `internal/service/ecs/container_definitions.go`).
+    It ignores what ECS fills in for a container (`essential`, a `cpu` of 0, empty lists) and the order of containers,
+    `environment` and `secrets`. It does not ignore what ECS fills in further down: `capabilities` without `add` differ
+    from those with an empty `add` (terraform-provider-aws, `internal/service/ecs/container_definitions.go`).
     """
     if not isinstance(document, list):
         return document
@@ -177,33 +169,28 @@ class TaskDefinition(AwsResource):
         "requiresCompatibilities": Property(SetOf(STRING), replaces=True),
         "executionRoleArn": Property(STRING, replaces=True),
         "taskRoleArn": Property(STRING, replaces=True),
-        "runtimePlatform": Property(
-            Object({"cpuArchitecture": Property(STRING), "operatingSystemFamily": Property(STRING)}), replaces=True
-        ),
-        "ephemeralStorage": Property(Object({"sizeInGib": Property(INTEGER, required=True)}), replaces=True),
+        "runtimePlatform": Property(optional(cpuArchitecture=STRING, operatingSystemFamily=STRING), replaces=True),
+        "ephemeralStorage": Property(required(sizeInGib=INTEGER), replaces=True),
         "skipDestroy": Property(BOOLEAN, default=False, unreadable=True),
     }
     outputs = ("arn", "arnWithoutRevision", "revision", "tagsAll")
 
-    def check(self, provider: Any, inputs: Properties) -> list[CheckFailure]:
+    def check(self, provider: AwsProvider, inputs: Properties) -> list[CheckFailure]:
         """Container definitions are a list."""
         text = inputs["containerDefinitions"]
         if text is UNKNOWN or isinstance(json.loads(text), list):
             return []
         return [CheckFailure("containerDefinitions", "it must be a JSON list of container definitions")]
 
-    def request(self, provider: AwsProvider, inputs: Properties) -> Request | None:
+    def request(self, provider: AwsProvider, inputs: Properties) -> dict[str, Any]:
         """RegisterTaskDefinition."""
-        text = inputs["containerDefinitions"]
-        if text is UNKNOWN:
-            return None
-        parameters = self.parameters(provider, {**inputs, "containerDefinitions": None})
-        return Request("ecs", self.creates, {**parameters, "containerDefinitions": json.loads(text)})
+        containers = json.loads(inputs["containerDefinitions"])
+        return {**super().request(provider, inputs), "containerDefinitions": containers}
 
     def create(self, operation: Aws, inputs: Properties) -> str:
         """RegisterTaskDefinition."""
         definition = self.send(operation, inputs)["taskDefinition"]
-        # The engine keeps the state that the read after this gives; it needs to know which revision is meant.
+        # The read that follows takes the revision from here.
         inputs["arn"] = definition["taskDefinitionArn"]
         return str(definition["family"])
 
@@ -213,12 +200,11 @@ class TaskDefinition(AwsResource):
         definition = answer["taskDefinition"]
         if definition.get("status", "ACTIVE") == "INACTIVE":
             return None
+        containers = json.dumps(definition["containerDefinitions"], sort_keys=True, separators=(",", ":"))
         return {
             **self.found(definition),
             "arnWithoutRevision": definition["taskDefinitionArn"].rsplit(":", 1)[0],
-            "containerDefinitions": json.dumps(
-                definition["containerDefinitions"], sort_keys=True, separators=(",", ":")
-            ),
+            "containerDefinitions": containers,
             "tags": answer.get("tags"),
         }
 

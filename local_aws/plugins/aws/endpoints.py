@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from local_aws.plugins.aws.base import Aws, created
+from local_aws.plugins.aws.base import Aws
 from local_aws.plugins.aws.ec2 import READY_SECONDS, Ec2Resource
 from local_aws.plugins.framework.errors import ProviderError
 from local_aws.plugins.framework.schema import BOOLEAN, STRING, Property, SetOf, Table
@@ -14,8 +14,10 @@ class VpcEndpoint(Ec2Resource):
 
     token = "aws:ec2/vpcEndpoint:VpcEndpoint"
     creates = "CreateVpcEndpoint"
-    kind, describes, listed, id_member = "vpc-endpoint", "DescribeVpcEndpoints", "VpcEndpoints", "VpcEndpointId"
+    kind, listed, id_member = "vpc-endpoint", "VpcEndpoints", "VpcEndpointId"
     gone = ("InvalidVpcEndpointId.NotFound", "InvalidVpcEndpoint.NotFound")
+    # Its network interfaces use subnets and security groups until it is gone.
+    gone_seconds = READY_SECONDS
     properties: ClassVar[Table] = {
         "vpcId": Property(STRING, required=True, replaces=True),
         "serviceName": Property(STRING, required=True, replaces=True),
@@ -27,33 +29,15 @@ class VpcEndpoint(Ec2Resource):
     }
     outputs = ("arn", "ownerId", "state", "tagsAll")
 
-    def create(self, operation: Aws, inputs: Properties) -> str:
-        """CreateVpcEndpoint, and wait until it works."""
-        endpoint_id = super().create(operation, inputs)
-        with created(endpoint_id, inputs):
-            self._wait(operation, endpoint_id)
-        return endpoint_id
-
-    def _wait(self, operation: Aws, endpoint_id: str) -> None:
-        def available() -> bool | None:
-            endpoint = self.describe(operation, endpoint_id) or {}
-            state = endpoint.get("State", "pending").lower()
-            if state in ("failed", "rejected", "expired"):
-                error = endpoint.get("LastError", {}).get("Message", "no reason given")
-                raise ProviderError(f"VPC endpoint {endpoint_id} is {state}: {error}")
-            return True if state in ("available", "pendingacceptance") else None
-
-        operation.wait(f"{endpoint_id} to become available", available, default_seconds=READY_SECONDS)
-
     def describe(self, operation: Aws, resource_id: str) -> dict[str, Any] | None:
-        """One that is not gone, with its groups by their ids."""
+        """One that is not deleted, with its groups by their ids."""
         endpoint = super().describe(operation, resource_id)
         if endpoint is None or endpoint.get("State", "").lower() == "deleted":
             return None
         return {**endpoint, "SecurityGroupIds": [group["GroupId"] for group in endpoint.get("Groups") or ()]}
 
     def change(self, operation: Aws, resource_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
-        """ModifyVpcEndpoint with what comes and goes."""
+        """ModifyVpcEndpoint with what is added and removed."""
         parameters: dict[str, Any] = {}
         for name in changed - {"privateDnsEnabled"}:
             before, after, member = set(old.get(name) or ()), set(new.get(name) or ()), name[0].upper() + name[1:]
@@ -62,13 +46,12 @@ class VpcEndpoint(Ec2Resource):
             parameters["PrivateDnsEnabled"] = bool(new.get("privateDnsEnabled"))
         parameters = {key: value for key, value in parameters.items() if value != []}
         self.client(operation).modify_vpc_endpoint(VpcEndpointId=resource_id, **parameters)
-        self._wait(operation, resource_id)
+        self.wait_until_available(operation, resource_id)
 
     def remove(self, operation: Aws, resource_id: str, state: Properties) -> None:
-        """DeleteVpcEndpoints, and wait: its network interfaces hold subnets and security groups."""
+        """DeleteVpcEndpoints."""
         answer = self.client(operation).delete_vpc_endpoints(VpcEndpointIds=[resource_id])
         for failure in answer.get("Unsuccessful") or ():
             error = failure.get("Error", {})
             if error.get("Code") not in self.gone:
                 raise ProviderError(f"AWS answered DeleteVpcEndpoints with {error.get('Code')}: {error.get('Message')}")
-        self.wait_until_gone(operation, resource_id, state, READY_SECONDS)

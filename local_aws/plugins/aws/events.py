@@ -2,7 +2,9 @@
 
 from typing import Any, ClassVar
 
-from local_aws.plugins.aws.base import Aws, AwsProvider, AwsResource, Request
+from local_aws.plugins.aws import shapes
+from local_aws.plugins.aws.base import Aws, AwsResource
+from local_aws.plugins.aws.provider import AwsProvider
 from local_aws.plugins.framework.errors import ProviderError
 from local_aws.plugins.framework.schema import INTEGER, JSON, STRING, Object, Property, Table
 from local_aws.plugins.framework.values import Properties
@@ -15,8 +17,9 @@ class EventRule(AwsResource):
 
     token = "aws:cloudwatch/eventRule:EventRule"
     name_property = "name"
-    service = "events"
-    creates = "PutRule"
+    service, creates, reads, deletes = "events", "PutRule", "DescribeRule", "DeleteRule"
+    lists_tags = "ListTagsForResource"
+    updates: ClassVar = {"PutRule": ("description", "eventPattern", "scheduleExpression")}
     gone = _GONE
     properties: ClassVar[Table] = {
         "name": Property(STRING, required=True, replaces=True),
@@ -27,27 +30,13 @@ class EventRule(AwsResource):
     outputs = ("arn", "tagsAll")
     deletes_before_replace = True
 
-    def find(self, operation: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """DescribeRule, ListTagsForResource."""
-        events = self.client(operation)
-        rule = events.describe_rule(Name=resource_id)
-        return {**self.found(rule), "tags": events.list_tags_for_resource(ResourceARN=rule["Arn"])["Tags"]}
-
-    def change(self, operation: Aws, resource_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
-        """PutRule again; it leaves tags alone."""
-        self.send(operation, {**new, "tags": None})
-
-    def remove(self, operation: Aws, resource_id: str, state: Properties) -> None:
-        """DeleteRule."""
-        self.client(operation).delete_rule(Name=resource_id)
-
 
 class EventTarget(AwsResource):
     """`aws.cloudwatch.EventTarget`; its id is `<rule>-<target id>`."""
 
     token = "aws:cloudwatch/eventTarget:EventTarget"
-    service = "events"
-    creates = "PutTargets"
+    service, creates = "events", "PutTargets"
+    puts = True
     renamed: ClassVar = {"targetId": "Id"}
     gone = _GONE
     tagged = False
@@ -67,10 +56,10 @@ class EventTarget(AwsResource):
     }
     deletes_before_replace = True
 
-    def request(self, provider: AwsProvider, inputs: Properties) -> Request:
+    def request(self, provider: AwsProvider, inputs: Properties) -> dict[str, Any]:
         """PutTargets."""
-        target = self.parameters(provider, inputs, lambda shape: shape.members["Targets"].member)
-        return Request("events", "PutTargets", {"Rule": inputs["rule"], "Targets": [target]})
+        targets: Any = shapes.input_of(provider.client("events"), self.creates).members["Targets"]
+        return {"Rule": inputs["rule"], "Targets": [shapes.to_aws(targets.member, inputs, self.renamed)]}
 
     def create(self, operation: Aws, inputs: Properties) -> str:
         """PutTargets."""

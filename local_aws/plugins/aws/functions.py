@@ -3,18 +3,11 @@
 import json
 import zipfile
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
-from local_aws.plugins.aws.base import (
-    ROLE_PROPAGATION_SECONDS,
-    Aws,
-    AwsProvider,
-    AwsResource,
-    Request,
-    created,
-    retrying,
-    tolerating,
-)
+from local_aws.plugins.aws.base import Aws, AwsResource, Retry, tolerating
+from local_aws.plugins.aws.iam import PROPAGATION_SECONDS
+from local_aws.plugins.aws.provider import AwsProvider
 from local_aws.plugins.framework.errors import ProviderError
 from local_aws.plugins.framework.schema import (
     ARCHIVE,
@@ -23,10 +16,11 @@ from local_aws.plugins.framework.schema import (
     STRING,
     ListOf,
     MapOf,
-    Object,
     Property,
     SetOf,
     Table,
+    optional,
+    required,
 )
 from local_aws.plugins.framework.values import Archive, Properties
 
@@ -35,6 +29,12 @@ _READY_SECONDS: Final = 600.0
 """The published provider's limit for a function to become active or updated."""
 _CODE: Final = frozenset({"code", "architectures"})
 _NOT_CONFIGURATION: Final = _CODE | {"tags", "publish", "replaceSecurityGroupsOnDestroy"}
+_EMPTIED: Final = {"Description": "", "Environment": {"Variables": {}}, "MemorySize": 128, "Timeout": 3}
+"""What an update sends for properties that are no longer set."""
+_UPDATING: Final = Retry("function {id} to be ready for a change", ("ResourceConflictException",), _READY_SECONDS)
+_PUBLISHING: Final = Retry(
+    "function {id} to be ready for a new version", ("ResourceConflictException",), _READY_SECONDS, ("in progress",)
+)
 
 
 class Function(AwsResource):
@@ -42,10 +42,13 @@ class Function(AwsResource):
 
     token = "aws:lambda/function:Function"
     name_property = "name"
-    service = "lambda"
-    creates = "CreateFunction"
+    service, creates, deletes = "lambda", "CreateFunction", "DeleteFunction"
     renamed: ClassVar = {"name": "FunctionName", "arn": "FunctionArn", "sourceCodeSize": "CodeSize"}
     gone = _GONE
+    not_yet = Retry(
+        "role {role} to be usable by Lambda", ("InvalidParameterValueException",), PROPAGATION_SECONDS, ("role",)
+    )
+    in_use = Retry("function {id} to be ready for its deletion", ("ResourceConflictException",), _READY_SECONDS)
     properties: ClassVar[Table] = {
         "name": Property(STRING, required=True, replaces=True),
         "role": Property(STRING, required=True),
@@ -56,21 +59,10 @@ class Function(AwsResource):
         "code": Property(ARCHIVE, required=True, unreadable=True),
         "memorySize": Property(INTEGER, default=128),
         "timeout": Property(INTEGER, default=3),
-        "environment": Property(Object({"variables": Property(MapOf(STRING))})),
-        "vpcConfig": Property(
-            Object(
-                {
-                    "subnetIds": Property(SetOf(STRING), required=True),
-                    "securityGroupIds": Property(SetOf(STRING), required=True),
-                }
-            ),
-            required=True,
-        ),
-        "loggingConfig": Property(
-            Object({"logFormat": Property(STRING, required=True), "logGroup": Property(STRING, required=True)}),
-            required=True,
-        ),
-        "tracingConfig": Property(Object({"mode": Property(STRING, required=True)}), required=True),
+        "environment": Property(optional(variables=MapOf(STRING))),
+        "vpcConfig": Property(required(subnetIds=SetOf(STRING), securityGroupIds=SetOf(STRING)), required=True),
+        "loggingConfig": Property(required(logFormat=STRING, logGroup=STRING), required=True),
+        "tracingConfig": Property(required(mode=STRING), required=True),
         "publish": Property(BOOLEAN, default=False, unreadable=True),
         "replaceSecurityGroupsOnDestroy": Property(BOOLEAN, unreadable=True),
     }
@@ -88,38 +80,26 @@ class Function(AwsResource):
     deletes_before_replace = True
 
     def changing(self, new: Properties, changed: set[str]) -> set[str]:
-        """A new version has another ARN; nothing else of a function's outputs follows from its tags.
+        """A new version has another ARN; tags change no other output.
 
-        So what names a version, such as the definition of a state machine, shows as changing in a preview.
+        A preview shows as changing what uses the version's ARN, such as the definition of a state machine.
         """
         code = {"codeSha256", "sourceCodeSize"} if changed & _CODE else set()
         modified = {"lastModified"} if _modifies(changed) else set()
         version = {"version", "qualifiedArn", "qualifiedInvokeArn"} if _publishes(new, changed) else set()
         return code | modified | version
 
-    def request(self, provider: AwsProvider, inputs: Properties) -> Request:
-        """CreateFunction, with the archive as a stand-in of no size: only its name is known here."""
-        parameters = self.parameters(provider, {**inputs, "code": None})
-        return Request(self.service, self.creates, {**parameters, "Code": {"ZipFile": b""}})
+    def request(self, provider: AwsProvider, inputs: Properties) -> dict[str, Any]:
+        """CreateFunction, with an empty archive: only its name is known in a check."""
+        return {**super().request(provider, {**inputs, "code": None}), "Code": {"ZipFile": b""}}
 
     def create(self, operation: Aws, inputs: Properties) -> str:
-        """CreateFunction once Lambda sees the role, and wait until it is active."""
-        bare = self.request(operation.provider, inputs)
-        request = Request(
-            bare.service, bare.operation, {**bare.parameters, "Code": {"ZipFile": zip_of(inputs["code"])}}
-        )
-        retrying(
-            operation,
-            f"role {inputs['role']} to be usable by Lambda",
-            lambda: operation.provider.send(request),
-            "InvalidParameterValueException",
-            messages=("role",),
-            seconds=ROLE_PROPAGATION_SECONDS,
-        )
-        name = str(inputs["name"])
-        with created(name, inputs):
-            self._wait(operation, name)
-        return name
+        """CreateFunction when Lambda can use the role, and wait until it is active."""
+        parameters = {**self.request(operation.provider, inputs), "Code": {"ZipFile": zip_of(inputs["code"])}}
+        self.when_accepted(operation, inputs, lambda: self.client(operation).create_function(**parameters))
+        operation.created = str(inputs["name"])
+        self._wait(operation, operation.created)
+        return operation.created
 
     def _wait(self, operation: Aws, name: str, **qualifier: str) -> None:
         def ready() -> bool | None:
@@ -130,7 +110,7 @@ class Function(AwsResource):
                 if state == "Failed" or last == "Failed":
                     reasons = (configuration.get("StateReason"), configuration.get("LastUpdateStatusReason"))
                     raise ProviderError(f"function {name} failed: {'; '.join(filter(None, reasons)) or state}")
-                return True if state in ("Active", "Inactive") and last == "Successful" else None
+                return (state in ("Active", "Inactive") and last == "Successful") or None
             return None
 
         operation.wait(f"function {name} to be ready", ready, default_seconds=_READY_SECONDS)
@@ -156,16 +136,12 @@ class Function(AwsResource):
 
     def update(self, operation: Aws, resource_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
         """UpdateFunctionConfiguration, UpdateFunctionCode, waiting after each; then one PublishVersion for both."""
-        functions = self.client(operation)
+        functions, this = self.client(operation), {"id": resource_id}
         if changed - _NOT_CONFIGURATION:
-            asked = self.parameters(operation.provider, {**new, **dict.fromkeys(_NOT_CONFIGURATION)})
-            retrying(
-                operation,
-                f"function {resource_id} to be ready for a change",
-                lambda: functions.update_function_configuration(**{**_EMPTIED, **asked}),
-                "ResourceConflictException",
-                seconds=_READY_SECONDS,
-            )
+            given = {**new, **dict.fromkeys(_NOT_CONFIGURATION)}
+            name = "UpdateFunctionConfiguration"
+            parameters = {**_EMPTIED, **self.parameters(operation.provider, name, given)}
+            _UPDATING.call(operation, lambda: self.call(operation, name, parameters), this)
             self._wait(operation, resource_id)
         if changed & _CODE:
             architectures = new.get("architectures") or ["x86_64"]
@@ -174,32 +150,20 @@ class Function(AwsResource):
             )
             self._wait(operation, resource_id)
         if _publishes(new, changed):
-            published = retrying(
-                operation,
-                f"function {resource_id} to be ready to be published",
-                lambda: functions.publish_version(FunctionName=resource_id),
-                "ResourceConflictException",
-                messages=("in progress",),
-                seconds=_READY_SECONDS,
-            )
-            self._wait(operation, resource_id, Qualifier=published["Version"])
+            answer = _PUBLISHING.call(operation, lambda: functions.publish_version(FunctionName=resource_id), this)
+            self._wait(operation, resource_id, Qualifier=answer["Version"])
         if "tags" in changed:
             self.change_tags(operation, resource_id, old, new)
 
-    def remove(self, operation: Aws, resource_id: str, state: Properties) -> None:
-        """DeleteFunction, after its security groups are free where the program asks for that."""
-        if state.get("replaceSecurityGroupsOnDestroy"):
-            self._release_security_groups(operation, resource_id)
-        retrying(
-            operation,
-            f"function {resource_id} to be ready to go",
-            lambda: self.client(operation).delete_function(FunctionName=resource_id),
-            "ResourceConflictException",
-            seconds=_READY_SECONDS,
-        )
+    def delete(self, operation: Aws, resource_id: str, state: Properties) -> None:
+        """DeleteFunction, after its security groups are released if the program asks for that."""
+        with tolerating(*_GONE):
+            if state.get("replaceSecurityGroupsOnDestroy"):
+                self._release_security_groups(operation, resource_id)
+        super().delete(operation, resource_id, state)
 
     def _release_security_groups(self, operation: Aws, name: str) -> None:
-        """Lambda's network interfaces outlive the function; with the VPC's own group they do not hold the program's."""
+        """Put the function into the VPC's default group, as Lambda's network interfaces outlive the function."""
         functions, ec2 = self.client(operation), operation.provider.client("ec2")
         subnets = (functions.get_function_configuration(FunctionName=name).get("VpcConfig") or {}).get("SubnetIds")
         if not subnets:
@@ -223,10 +187,6 @@ def _publishes(new: Properties, changed: set[str]) -> bool:
     return bool(new.get("publish")) and (_modifies(changed) or "publish" in changed)
 
 
-_EMPTIED: Final = {"Description": "", "Environment": {"Variables": {}}, "MemorySize": 128, "Timeout": 3}
-"""What an update must say so that something is no longer set."""
-
-
 def zip_of(code: Archive) -> bytes:
     """The bytes of an archive that is a zip file.
 
@@ -242,11 +202,15 @@ class Permission(AwsResource):
     """`aws.lambda_.Permission`; its id is its statement's."""
 
     token = "aws:lambda/permission:Permission"
-    service = "lambda"
-    creates = "AddPermission"
-    renamed: ClassVar = {"function": "FunctionName", "statementId": "StatementId"}
+    service, creates, deletes = "lambda", "AddPermission", "RemovePermission"
+    id_property = "statementId"
+    renamed: ClassVar = {"function": "FunctionName"}
     gone = _GONE
     tagged = False
+    # Lambda takes one change of a policy at a time.
+    not_yet = Retry(
+        "the policy of {function} to be free", ("ResourceNotFoundException", "PreconditionFailedException"), 60
+    )
     properties: ClassVar[Table] = {
         "statementId": Property(STRING, required=True, replaces=True),
         "action": Property(STRING, required=True, replaces=True),
@@ -255,18 +219,6 @@ class Permission(AwsResource):
         "sourceArn": Property(STRING, replaces=True),
     }
     deletes_before_replace = True
-
-    def create(self, operation: Aws, inputs: Properties) -> str:
-        """AddPermission; Lambda takes one change of a policy at a time."""
-        retrying(
-            operation,
-            f"the policy of {inputs['function']} to be free",
-            lambda: self.send(operation, inputs),
-            "ResourceNotFoundException",
-            "PreconditionFailedException",
-            seconds=60,
-        )
-        return str(inputs["statementId"])
 
     def find(self, operation: Aws, resource_id: str, state: Properties) -> Properties | None:
         """GetPolicy."""
@@ -285,7 +237,3 @@ class Permission(AwsResource):
             "principal": principal.get("Service") or principal.get("AWS") if isinstance(principal, dict) else principal,
             "sourceArn": told.get("aws:sourcearn"),
         }
-
-    def remove(self, operation: Aws, resource_id: str, state: Properties) -> None:
-        """RemovePermission."""
-        self.client(operation).remove_permission(FunctionName=state["function"], StatementId=resource_id)

@@ -1,19 +1,15 @@
 """Identity and Access Management."""
 
-import json
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
-from local_aws.plugins.aws.base import Aws, AwsResource, retrying
+from local_aws.plugins.aws.base import Aws, AwsResource, Retry
 from local_aws.plugins.framework.schema import JSON, STRING, Property, Table
 from local_aws.plugins.framework.values import Properties
 
+PROPAGATION_SECONDS: Final = 120.0
+"""How long other services may not see a new role or policy (IAM: "changes are not always immediately visible"; the
+published provider waits as long)."""
 _GONE: Final = ("NoSuchEntity",)
-_PROPAGATION_SECONDS: Final = 120.0
-
-
-def document_text(document: Any) -> str:
-    """A policy as text; botocore decodes the documents that IAM sends."""
-    return document if isinstance(document, str) else json.dumps(document, separators=(",", ":"))
 
 
 class Role(AwsResource):
@@ -21,11 +17,20 @@ class Role(AwsResource):
 
     token = "aws:iam/role:Role"
     name_property = "name"
-    service = "iam"
-    creates = "CreateRole"
+    service, creates, reads, answers, deletes = "iam", "CreateRole", "GetRole", "Role", "DeleteRole"
     renamed: ClassVar = {"name": "RoleName", "assumeRolePolicy": "AssumeRolePolicyDocument", "uniqueId": "RoleId"}
     gone = _GONE
     tagging = ("TagRole", "UntagRole")
+    # A principal that is new itself may not be visible yet.
+    not_yet = Retry(
+        "the principals of assumeRolePolicy to be visible",
+        ("MalformedPolicyDocument",),
+        PROPAGATION_SECONDS,
+        ("invalid principal in policy",),
+    )
+    in_use = Retry(
+        "the detachment of all policies of role {id}", ("DeleteConflict", "ConcurrentModification"), PROPAGATION_SECONDS
+    )
     properties: ClassVar[Table] = {
         "name": Property(STRING, required=True, replaces=True),
         "assumeRolePolicy": Property(JSON, required=True),
@@ -34,41 +39,13 @@ class Role(AwsResource):
     outputs = ("arn", "createDate", "tagsAll", "uniqueId")
     deletes_before_replace = True
 
-    def create(self, operation: Aws, inputs: Properties) -> str:
-        """CreateRole. A principal that is new itself may not be seen yet."""
-        retrying(
-            operation,
-            "the principals of assumeRolePolicy to be seen",
-            lambda: self.send(operation, inputs),
-            "MalformedPolicyDocument",
-            messages=("invalid principal in policy",),
-            seconds=_PROPAGATION_SECONDS,
-        )
-        return str(inputs["name"])
-
-    def find(self, operation: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """GetRole."""
-        role = self.client(operation).get_role(RoleName=resource_id)["Role"]
-        return {**self.found(role), "assumeRolePolicy": document_text(role["AssumeRolePolicyDocument"])}
-
     def change(self, operation: Aws, resource_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
-        """All but the name changes in place."""
+        """UpdateAssumeRolePolicy, UpdateRole."""
         iam = self.client(operation)
         if "assumeRolePolicy" in changed:
             iam.update_assume_role_policy(RoleName=resource_id, PolicyDocument=new["assumeRolePolicy"])
         if "description" in changed:
             iam.update_role(RoleName=resource_id, Description=new.get("description", ""))
-
-    def remove(self, operation: Aws, resource_id: str, state: Properties) -> None:
-        """DeleteRole, when what was attached to it is gone."""
-        retrying(
-            operation,
-            f"what is attached to role {resource_id} to be gone",
-            lambda: self.client(operation).delete_role(RoleName=resource_id),
-            "DeleteConflict",
-            "ConcurrentModification",
-            seconds=_PROPAGATION_SECONDS,
-        )
 
 
 class RolePolicy(AwsResource):
@@ -76,11 +53,13 @@ class RolePolicy(AwsResource):
 
     token = "aws:iam/rolePolicy:RolePolicy"
     name_property = "name"
-    service = "iam"
-    creates = "PutRolePolicy"
+    service, creates, reads, deletes = "iam", "PutRolePolicy", "GetRolePolicy", "DeleteRolePolicy"
+    puts = True
+    id_property = "id"
     renamed: ClassVar = {"role": "RoleName", "name": "PolicyName", "policy": "PolicyDocument"}
     gone = _GONE
     tagged = False
+    not_yet = Retry("role {role} to be visible", _GONE, 30)
     properties: ClassVar[Table] = {
         "name": Property(STRING, required=True, replaces=True),
         "role": Property(STRING, required=True, replaces=True),
@@ -90,18 +69,5 @@ class RolePolicy(AwsResource):
 
     def create(self, operation: Aws, inputs: Properties) -> str:
         """PutRolePolicy."""
-        retrying(
-            operation, f"role {inputs['role']} to be seen", lambda: self.send(operation, inputs), *_GONE, seconds=30
-        )
+        self.send(operation, inputs)
         return f"{inputs['role']}:{inputs['name']}"
-
-    def find(self, operation: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """GetRolePolicy."""
-        role, _, name = resource_id.partition(":")
-        policy = self.client(operation).get_role_policy(RoleName=role, PolicyName=name)
-        return {**self.found(policy), "policy": document_text(policy["PolicyDocument"])}
-
-    def remove(self, operation: Aws, resource_id: str, state: Properties) -> None:
-        """DeleteRolePolicy."""
-        role, _, name = resource_id.partition(":")
-        self.client(operation).delete_role_policy(RoleName=role, PolicyName=name)

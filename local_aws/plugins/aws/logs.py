@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from local_aws.plugins.aws.base import Aws, AwsResource, created
+from local_aws.plugins.aws.base import Aws, AwsResource
 from local_aws.plugins.framework.schema import INTEGER, STRING, Property, Table
 from local_aws.plugins.framework.values import Properties
 
@@ -12,8 +12,7 @@ class LogGroup(AwsResource):
 
     token = "aws:cloudwatch/logGroup:LogGroup"
     name_property = "name"
-    service = "logs"
-    creates = "CreateLogGroup"
+    service, creates, lists_tags, deletes = "logs", "CreateLogGroup", "ListTagsForResource", "DeleteLogGroup"
     renamed: ClassVar = {"name": "logGroupName"}
     gone = ("ResourceNotFoundException",)
     properties: ClassVar[Table] = {
@@ -25,32 +24,19 @@ class LogGroup(AwsResource):
 
     def create(self, operation: Aws, inputs: Properties) -> str:
         """CreateLogGroup, PutRetentionPolicy."""
-        self.send(operation, inputs)
-        name = str(inputs["name"])
-        with created(name, inputs):
-            if inputs.get("retentionInDays"):
-                self.change(operation, name, {}, inputs, {"retentionInDays"})
+        name = super().create(operation, inputs)
+        if inputs.get("retentionInDays"):
+            self.change(operation, name, {}, inputs, {"retentionInDays"})
         return name
 
     def find(self, operation: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """DescribeLogGroups, ListTagsForResource."""
-        logs = self.client(operation)
-        pages = logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=resource_id)
+        """DescribeLogGroups."""
+        pages = self.client(operation).get_paginator("describe_log_groups").paginate(logGroupNamePrefix=resource_id)
         groups: list[dict[str, Any]] = [group for page in pages for group in page["logGroups"]]
         group = next((item for item in groups if item["logGroupName"] == resource_id), None)
-        if group is None:
-            return None
-        arn = str(group["arn"]).removesuffix(":*")
-        return {**self.found(group), "arn": arn, "tags": logs.list_tags_for_resource(resourceArn=arn).get("tags")}
+        return group and {**self.found(group), "arn": str(group["arn"]).removesuffix(":*")}
 
     def change(self, operation: Aws, resource_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
-        """Retention changes in place."""
-        logs = self.client(operation)
-        if new.get("retentionInDays"):
-            logs.put_retention_policy(logGroupName=resource_id, retentionInDays=new["retentionInDays"])
-        else:
-            logs.delete_retention_policy(logGroupName=resource_id)
-
-    def remove(self, operation: Aws, resource_id: str, state: Properties) -> None:
-        """DeleteLogGroup."""
-        self.client(operation).delete_log_group(logGroupName=resource_id)
+        """PutRetentionPolicy, or DeleteRetentionPolicy."""
+        name = "PutRetentionPolicy" if new.get("retentionInDays") else "DeleteRetentionPolicy"
+        self.call_on(operation, name, {**new, "name": resource_id})

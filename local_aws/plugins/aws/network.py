@@ -1,20 +1,23 @@
-"""EC2: VPCs and what is in them."""
+"""EC2: VPCs, their subnets, gateways and routes."""
 
 import zlib
 from typing import Any, ClassVar, Final
 
-from local_aws.plugins.aws.base import Aws, call, created, retrying, tolerating
+from local_aws.plugins.aws.base import Aws, Retry, tolerating
 from local_aws.plugins.aws.ec2 import READY_SECONDS, Ec2Resource, first
-from local_aws.plugins.framework.errors import CheckFailure, ProviderError
+from local_aws.plugins.aws.provider import AwsProvider
+from local_aws.plugins.framework.errors import CheckFailure
 from local_aws.plugins.framework.schema import BOOLEAN, STRING, Property, Table
 from local_aws.plugins.framework.values import Properties
 
+_TABLE_GONE: Final[tuple[str, ...]] = ("InvalidRouteTableID.NotFound",)
+
 
 class _WithAttributes(Ec2Resource):
-    """A type some of whose properties are set by a Modify call, one at a time, when it is there.
+    """A type with properties that a Modify call sets, one at a time, when it is available.
 
     Attributes:
-        attributes: those properties, in an order that EC2 takes, with their values in a new one.
+        attributes: those properties, in an order that EC2 accepts, with their values in a new one.
         modifies: AWS's name of the call.
     """
 
@@ -24,18 +27,21 @@ class _WithAttributes(Ec2Resource):
     def create(self, operation: Aws, inputs: Properties) -> str:
         """The Create call, and the Modify calls when it is available."""
         resource_id = super().create(operation, inputs)
-        with created(resource_id, inputs):
-            self.wait_until_available(operation, resource_id)
-            differing = {name for name, usual in self.attributes.items() if inputs.get(name, usual) != usual}
-            self.change(operation, resource_id, {}, inputs, differing)
+        differing = {name for name, usual in self.attributes.items() if inputs.get(name, usual) != usual}
+        self.change(operation, resource_id, {}, inputs, differing)
         return resource_id
 
     def change(self, operation: Aws, resource_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
         """The Modify calls."""
+        super().change(operation, resource_id, old, new, changed - self.attributes.keys())
         for name, usual in self.attributes.items():
             if name in changed:
-                value = {name[0].upper() + name[1:]: {"Value": bool(new.get(name, usual))}}
-                call(self.client(operation), self.modifies, {self.id_member: resource_id, **value})
+                value = {_member(name): {"Value": bool(new.get(name, usual))}}
+                self.call(operation, self.modifies, {self.id_member: resource_id, **value})
+
+
+def _member(name: str) -> str:
+    return name[0].upper() + name[1:]
 
 
 class Vpc(_WithAttributes):
@@ -43,7 +49,7 @@ class Vpc(_WithAttributes):
 
     token = "aws:ec2/vpc:Vpc"
     creates, modifies = "CreateVpc", "ModifyVpcAttribute"
-    kind, describes, listed, id_member = "vpc", "DescribeVpcs", "Vpcs", "VpcId"
+    kind, listed, id_member = "vpc", "Vpcs", "VpcId"
     gone = ("InvalidVpcID.NotFound",)
     properties: ClassVar[Table] = {
         "cidrBlock": Property(STRING, required=True, replaces=True),
@@ -54,15 +60,13 @@ class Vpc(_WithAttributes):
     # Host names need support: AWS refuses the other order.
     attributes: ClassVar = {"enableDnsSupport": True, "enableDnsHostnames": False}
 
-    def find(self, operation: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """DescribeVpcs, DescribeVpcAttribute."""
-        found = super().find(operation, resource_id, state)
-        if found is None:
-            return None
+    def described(self, operation: Aws, resource_id: str, item: dict[str, Any]) -> Properties:
+        """With DescribeVpcAttribute."""
+        found = {"ipv6CidrBlock": "", **super().described(operation, resource_id, item)}
         for name in self.attributes:
             answer = self.client(operation).describe_vpc_attribute(VpcId=resource_id, Attribute=name)
-            found[name] = answer[name[0].upper() + name[1:]]["Value"]
-        return {"ipv6CidrBlock": "", **found}
+            found[name] = answer[_member(name)]["Value"]
+        return found
 
 
 class Subnet(_WithAttributes):
@@ -70,7 +74,7 @@ class Subnet(_WithAttributes):
 
     token = "aws:ec2/subnet:Subnet"
     creates, modifies = "CreateSubnet", "ModifySubnetAttribute"
-    kind, describes, listed, id_member = "subnet", "DescribeSubnets", "Subnets", "SubnetId"
+    kind, listed, id_member = "subnet", "Subnets", "SubnetId"
     gone = ("InvalidSubnetID.NotFound",)
     properties: ClassVar[Table] = {
         "vpcId": Property(STRING, required=True, replaces=True),
@@ -84,16 +88,10 @@ class Subnet(_WithAttributes):
     attributes: ClassVar = {"mapPublicIpOnLaunch": False, "assignIpv6AddressOnCreation": False}
 
     def describe(self, operation: Aws, resource_id: str) -> dict[str, Any] | None:
-        """A subnet, with the IPv6 addresses that it has."""
+        """A subnet, with its IPv6 addresses."""
         subnet = super().describe(operation, resource_id)
         ipv6 = first((subnet or {}).get("Ipv6CidrBlockAssociationSet") or []) or {}
         return subnet and {**subnet, "Ipv6CidrBlock": ipv6.get("Ipv6CidrBlock")}
-
-    def change(self, operation: Aws, resource_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
-        """ModifySubnetAttribute; the published provider changes IPv6 addresses in place, too."""
-        if "ipv6CidrBlock" in changed:
-            raise ProviderError(f"{self.token}: this plugin cannot change ipv6CidrBlock of {resource_id}")
-        super().change(operation, resource_id, old, new, changed)
 
 
 class InternetGateway(Ec2Resource):
@@ -101,8 +99,7 @@ class InternetGateway(Ec2Resource):
 
     token = "aws:ec2/internetGateway:InternetGateway"
     creates = "CreateInternetGateway"
-    kind, describes = "internet-gateway", "DescribeInternetGateways"
-    listed, id_member = "InternetGateways", "InternetGatewayId"
+    kind, listed, id_member = "internet-gateway", "InternetGateways", "InternetGatewayId"
     gone = ("InvalidInternetGatewayID.NotFound",)
     properties: ClassVar[Table] = {"vpcId": Property(STRING, required=True)}
     outputs = ("arn", "ownerId", "tagsAll")
@@ -110,31 +107,11 @@ class InternetGateway(Ec2Resource):
     def create(self, operation: Aws, inputs: Properties) -> str:
         """CreateInternetGateway, AttachInternetGateway."""
         gateway_id = super().create(operation, inputs)
-        with created(gateway_id, inputs):
-            self._attach(operation, gateway_id, inputs)
+        parameters = {"InternetGatewayId": gateway_id, "VpcId": inputs["vpcId"]}
+        Retry("{InternetGatewayId} to be visible", self.gone, READY_SECONDS).call(
+            operation, lambda: self.client(operation).attach_internet_gateway(**parameters), parameters
+        )
         return gateway_id
-
-    def _attach(self, operation: Aws, gateway_id: str, inputs: Properties) -> None:
-        with tolerating("Resource.AlreadyAssociated"):
-            retrying(
-                operation,
-                f"{gateway_id} to be seen",
-                lambda: self.client(operation).attach_internet_gateway(
-                    InternetGatewayId=gateway_id, VpcId=inputs["vpcId"]
-                ),
-                *self.gone,
-                seconds=READY_SECONDS,
-            )
-
-    def _detach(self, operation: Aws, gateway_id: str, state: Properties) -> None:
-        with tolerating("Gateway.NotAttached", *Vpc.gone):
-            self.when_free(
-                operation,
-                gateway_id,
-                lambda: self.client(operation).detach_internet_gateway(
-                    InternetGatewayId=gateway_id, VpcId=state["vpcId"]
-                ),
-            )
 
     def describe(self, operation: Aws, resource_id: str) -> dict[str, Any] | None:
         """A gateway, with the VPC that it is attached to."""
@@ -142,26 +119,23 @@ class InternetGateway(Ec2Resource):
         attachment = first((gateway or {}).get("Attachments") or []) or {}
         return gateway and {**gateway, "VpcId": attachment.get("VpcId")}
 
-    def change(self, operation: Aws, resource_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
-        """It can be moved to another VPC."""
-        if old.get("vpcId"):
-            self._detach(operation, resource_id, old)
-        self._attach(operation, resource_id, new)
-
     def remove(self, operation: Aws, resource_id: str, state: Properties) -> None:
         """DetachInternetGateway, DeleteInternetGateway."""
-        if state.get("vpcId"):
-            self._detach(operation, resource_id, state)
+        with tolerating("Gateway.NotAttached", *Vpc.gone):
+            self.client(operation).detach_internet_gateway(InternetGatewayId=resource_id, VpcId=state["vpcId"])
         super().remove(operation, resource_id, state)
 
 
-_TABLE_GONE: Final = ("InvalidRouteTableID.NotFound",)
-
-
 class _OfRouteTable(Ec2Resource):
-    """A route table, or what belongs to one."""
+    """A route table, or a part of one."""
 
-    kind, describes, listed, id_member = "route-table", "DescribeRouteTables", "RouteTables", "RouteTableId"
+    kind, listed, id_member = "route-table", "RouteTables", "RouteTableId"
+    gone = _TABLE_GONE
+
+    def part(self, operation: Aws, state: Properties, parts: str, **like: str) -> dict[str, Any] | None:
+        """The association or route of the table in `state` that has these members."""
+        table = self.describe(operation, state["routeTableId"]) or {}
+        return first([item for item in table.get(parts) or () if like.items() <= item.items()])
 
 
 class RouteTable(_OfRouteTable):
@@ -169,7 +143,6 @@ class RouteTable(_OfRouteTable):
 
     token = "aws:ec2/routeTable:RouteTable"
     creates = "CreateRouteTable"
-    gone = _TABLE_GONE
     properties: ClassVar[Table] = {"vpcId": Property(STRING, required=True, replaces=True)}
     outputs = ("arn", "ownerId", "tagsAll")
 
@@ -181,6 +154,7 @@ class RouteTableAssociation(_OfRouteTable):
     creates = "AssociateRouteTable"
     gone = ("InvalidAssociationID.NotFound", *_TABLE_GONE)
     tagged = False
+    not_yet = Retry("the route table to be visible", _TABLE_GONE, 60)
     properties: ClassVar[Table] = {
         "routeTableId": Property(STRING, required=True),
         "subnetId": Property(STRING, required=True, replaces=True),
@@ -188,38 +162,16 @@ class RouteTableAssociation(_OfRouteTable):
 
     def create(self, operation: Aws, inputs: Properties) -> str:
         """AssociateRouteTable."""
-        answer = retrying(
-            operation,
-            "the route table to be seen",
-            lambda: self.send(operation, inputs),
-            *_TABLE_GONE,
-            seconds=60,
-        )
-        return str(answer["AssociationId"])
-
-    def _association(self, operation: Aws, state: Properties) -> dict[str, Any] | None:
-        # By subnet, not by id: moving it to another table gives it a new id.
-        table = self.describe(operation, state["routeTableId"]) or {}
-        return first([item for item in table.get("Associations") or () if item.get("SubnetId") == state["subnetId"]])
+        return str(self.send(operation, inputs)["AssociationId"])
 
     def find(self, operation: Aws, resource_id: str, state: Properties) -> Properties | None:
         """DescribeRouteTables."""
-        association = self._association(operation, state)
+        association = self.part(operation, state, "Associations", SubnetId=state["subnetId"])
         return association and self.found(association)
-
-    def change(self, operation: Aws, resource_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
-        """ReplaceRouteTableAssociation."""
-        association = self._association(operation, old)
-        if association is not None:
-            self.client(operation).replace_route_table_association(
-                AssociationId=association["RouteTableAssociationId"], RouteTableId=new["routeTableId"]
-            )
 
     def remove(self, operation: Aws, resource_id: str, state: Properties) -> None:
         """DisassociateRouteTable."""
-        association = self._association(operation, state)
-        if association is not None:
-            self.client(operation).disassociate_route_table(AssociationId=association["RouteTableAssociationId"])
+        self.client(operation).disassociate_route_table(AssociationId=resource_id)
 
 
 class Route(_OfRouteTable):
@@ -229,6 +181,11 @@ class Route(_OfRouteTable):
     creates = "CreateRoute"
     gone = ("InvalidRoute.NotFound", *_TABLE_GONE)
     tagged = False
+    not_yet = Retry(
+        "the route's target to be visible",
+        ("InvalidNatGatewayID.NotFound", "InvalidGatewayID.NotFound", *_TABLE_GONE),
+        60,
+    )
     properties: ClassVar[Table] = {
         "routeTableId": Property(STRING, required=True, replaces=True),
         "destinationCidrBlock": Property(STRING, required=True, replaces=True),
@@ -237,37 +194,25 @@ class Route(_OfRouteTable):
     }
     outputs = ("origin", "state")
 
-    def check(self, provider: Any, inputs: Properties) -> list[CheckFailure]:
+    def check(self, provider: AwsProvider, inputs: Properties) -> list[CheckFailure]:
         """One target."""
         given = [name for name in ("gatewayId", "natGatewayId") if inputs.get(name) is not None]
         return [] if len(given) == 1 else [CheckFailure("gatewayId", "exactly one of it and natGatewayId is required")]
 
     def create(self, operation: Aws, inputs: Properties) -> str:
         """CreateRoute."""
-        retrying(
-            operation,
-            "the route's target to be seen",
-            lambda: self.send(operation, inputs),
-            "InvalidNatGatewayID.NotFound",
-            "InvalidGatewayID.NotFound",
-            *_TABLE_GONE,
-            seconds=60,
-        )
+        self.send(operation, inputs)
         return f"r-{inputs['routeTableId']}{zlib.crc32(inputs['destinationCidrBlock'].encode())}"
 
     def find(self, operation: Aws, resource_id: str, state: Properties) -> Properties | None:
         """DescribeRouteTables."""
-        table = self.describe(operation, state["routeTableId"]) or {}
-        destination = state["destinationCidrBlock"]
-        route = first([item for item in table.get("Routes") or () if item.get("DestinationCidrBlock") == destination])
+        route = self.part(operation, state, "Routes", DestinationCidrBlock=state["destinationCidrBlock"])
         return route and {**self.found(route), "routeTableId": state["routeTableId"]}
 
     def change(self, operation: Aws, resource_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
         """ReplaceRoute."""
-        self.client(operation).replace_route(**self.request(operation.provider, new).parameters)
+        self.call_on(operation, "ReplaceRoute", new)
 
     def remove(self, operation: Aws, resource_id: str, state: Properties) -> None:
         """DeleteRoute."""
-        self.client(operation).delete_route(
-            RouteTableId=state["routeTableId"], DestinationCidrBlock=state["destinationCidrBlock"]
-        )
+        self.call_on(operation, "DeleteRoute", state)

@@ -1,4 +1,4 @@
-"""Everything the `aws` plugin knows."""
+"""The resource types and functions of the `aws` plugin."""
 
 from typing import Final
 
@@ -17,8 +17,9 @@ from local_aws.plugins.aws import (
     security_groups,
     state_machines,
 )
-from local_aws.plugins.aws.base import AwsProvider, AwsResource
+from local_aws.plugins.aws.base import AwsResource
 from local_aws.plugins.aws.lookups import FUNCTIONS
+from local_aws.plugins.aws.provider import AwsProvider
 
 RESOURCES: Final[tuple[type[AwsResource], ...]] = (
     logs.LogGroup,

@@ -2,23 +2,27 @@
 
 from typing import Any, ClassVar, Final
 
-from local_aws.plugins.aws.base import (
-    Aws,
-    AwsProvider,
-    AwsResource,
-    Request,
-    call,
-    created,
-    retrying,
-    tolerating,
-)
+from local_aws.plugins.aws import shapes
+from local_aws.plugins.aws.base import Aws, AwsResource, Retry, tolerating
+from local_aws.plugins.aws.provider import AwsProvider
 from local_aws.plugins.framework.errors import ProviderError
-from local_aws.plugins.framework.schema import BOOLEAN, INTEGER, JSON, STRING, ListOf, Object, Property, SetOf, Table
+from local_aws.plugins.framework.schema import (
+    BOOLEAN,
+    INTEGER,
+    JSON,
+    STRING,
+    ListOf,
+    Property,
+    SetOf,
+    Table,
+    optional,
+    required,
+)
 from local_aws.plugins.framework.values import Properties
 
 _GONE: Final = ("NoSuchBucket", "404")
-_SEEN_SECONDS: Final = 60.0
-"""A new bucket may not be seen everywhere at once (S3 user guide, "Amazon S3 data consistency model")."""
+_VISIBLE_SECONDS: Final = 60.0
+"""A new bucket may not be visible everywhere at once (S3 user guide, "Amazon S3 data consistency model")."""
 _BUCKET: Final = Property(STRING, required=True, replaces=True)
 
 
@@ -26,9 +30,8 @@ class Bucket(AwsResource):
     """`aws.s3.Bucket`; its id is its name."""
 
     token = "aws:s3/bucket:Bucket"
-    name_property = "bucket"
-    service = "s3"
-    creates = "CreateBucket"
+    name_property = id_property = "bucket"
+    service, creates, deletes = "s3", "CreateBucket", "DeleteBucket"
     gone = _GONE
     properties: ClassVar[Table] = {
         "bucket": _BUCKET,
@@ -37,26 +40,18 @@ class Bucket(AwsResource):
     outputs = ("arn", "bucketDomainName", "bucketRegion", "bucketRegionalDomainName", "tagsAll")
     deletes_before_replace = True
 
-    def request(self, provider: AwsProvider, inputs: Properties) -> Request:
+    def request(self, provider: AwsProvider, inputs: Properties) -> dict[str, Any]:
         """CreateBucket."""
-        parameters = {"Bucket": inputs["bucket"]}
-        if provider.region != "us-east-1":
-            parameters["CreateBucketConfiguration"] = {"LocationConstraint": provider.region}
-        return Request("s3", self.creates, parameters)
+        elsewhere = {"CreateBucketConfiguration": {"LocationConstraint": provider.region}}
+        return {"Bucket": inputs["bucket"], **(elsewhere if provider.region != "us-east-1" else {})}
 
     def create(self, operation: Aws, inputs: Properties) -> str:
         """CreateBucket, PutBucketTagging."""
-        self.send(operation, inputs)
-        bucket = str(inputs["bucket"])
-        with created(bucket, inputs):
-            if inputs.get("tags"):
-                retrying(
-                    operation,
-                    f"bucket {bucket} to be seen",
-                    lambda: self.change_tags(operation, bucket, {}, inputs),
-                    *_GONE,
-                    seconds=_SEEN_SECONDS,
-                )
+        bucket = super().create(operation, inputs)
+        if inputs.get("tags"):
+            Retry("bucket {bucket} to be visible", _GONE, _VISIBLE_SECONDS).call(
+                operation, lambda: self.change_tags(operation, bucket, {}, inputs), inputs
+            )
         return bucket
 
     def change_tags(self, operation: Aws, resource_id: str, old: Properties, new: Properties) -> None:
@@ -84,17 +79,17 @@ class Bucket(AwsResource):
         }
 
     def remove(self, operation: Aws, resource_id: str, state: Properties) -> None:
-        """DeleteBucket, emptied first where `forceDestroy` says so."""
+        """DeleteBucket, emptied first if `forceDestroy` says so."""
         if state.get("forceDestroy"):
             empty_bucket(self.client(operation), resource_id)
-        self.client(operation).delete_bucket(Bucket=resource_id)
+        super().remove(operation, resource_id, state)
 
 
 def empty_bucket(s3: Any, bucket: str) -> None:
     """Delete every version, delete marker and unfinished upload.
 
     Raises:
-        ProviderError: S3 keeps some.
+        ProviderError: S3 does not delete some.
     """
     for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
         entries = [*(page.get("Versions") or ()), *(page.get("DeleteMarkers") or ())]
@@ -104,62 +99,44 @@ def empty_bucket(s3: Any, bucket: str) -> None:
             answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": objects[start : start + 1000], "Quiet": True})
             for failure in answer.get("Errors") or ():
                 raise ProviderError(
-                    f"{bucket}/{failure.get('Key')} stays: {failure.get('Code')} {failure.get('Message')}"
+                    f"{bucket}/{failure.get('Key')} is not deleted: {failure.get('Code')} {failure.get('Message')}"
                 )
     for page in s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
         for upload in page.get("Uploads") or ():
             s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
 
 
-class _BucketPart(AwsResource):
-    """Something that a bucket has at most one of; its id is the bucket's name.
+class _BucketSetting(AwsResource):
+    """A setting of a bucket; its id is the bucket's name.
 
-    Attributes:
-        member: the member of the Put call that holds it, and of the Get call's answer; empty where that is it.
-        gets: AWS's name of the Get call.
-        deletes: AWS's name of the Delete call.
+    The member `answers` of the Put call holds it, and that of the Get call's answer.
     """
 
     service = "s3"
+    puts = True
+    id_property = "bucket"
     tagged = False
-    member: ClassVar[str] = ""
-    gets: ClassVar[str]
-    deletes: ClassVar[str]
+    not_yet = Retry("bucket {bucket} to be visible and free", ("NoSuchBucket", "OperationAborted"), _VISIBLE_SECONDS)
 
-    def request(self, provider: AwsProvider, inputs: Properties) -> Request:
+    def request(self, provider: AwsProvider, inputs: Properties) -> dict[str, Any]:
         """The Put call."""
-        part = self.parameters(provider, inputs, lambda shape: shape.members[self.member] if self.member else shape)
-        wrapped = {self.member: part} if self.member else part
-        return Request("s3", self.creates, {**wrapped, "Bucket": inputs["bucket"]})
-
-    def create(self, operation: Aws, inputs: Properties) -> str:
-        """The Put call."""
-        retrying(
-            operation,
-            f"bucket {inputs['bucket']} to be seen and free",
-            lambda: self.send(operation, inputs),
-            "NoSuchBucket",
-            "OperationAborted",
-            seconds=_SEEN_SECONDS,
-        )
-        return str(inputs["bucket"])
+        if not self.answers:
+            return super().request(provider, inputs)
+        shape = shapes.input_of(provider.client("s3"), self.creates).members[self.answers]
+        return {"Bucket": inputs["bucket"], self.answers: shapes.to_aws(shape, inputs)}
 
     def find(self, operation: Aws, resource_id: str, state: Properties) -> Properties | None:
         """The Get call."""
-        answer = call(self.client(operation), self.gets, {"Bucket": resource_id})
-        return {**self.found(answer.get(self.member, answer)), "bucket": resource_id}
-
-    def remove(self, operation: Aws, resource_id: str, state: Properties) -> None:
-        """The Delete call."""
-        call(self.client(operation), self.deletes, {"Bucket": resource_id})
+        found = super().find(operation, resource_id, state)
+        return found and {**found, "bucket": resource_id}
 
 
-class BucketPublicAccessBlock(_BucketPart):
+class BucketPublicAccessBlock(_BucketSetting):
     """`aws.s3.BucketPublicAccessBlock`."""
 
     token = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
-    creates, gets, deletes = "PutPublicAccessBlock", "GetPublicAccessBlock", "DeletePublicAccessBlock"
-    member = "PublicAccessBlockConfiguration"
+    creates, reads, deletes = "PutPublicAccessBlock", "GetPublicAccessBlock", "DeletePublicAccessBlock"
+    answers = "PublicAccessBlockConfiguration"
     gone = ("NoSuchPublicAccessBlockConfiguration", *_GONE)
     properties: ClassVar[Table] = {
         "bucket": _BUCKET,
@@ -170,36 +147,32 @@ class BucketPublicAccessBlock(_BucketPart):
     }
 
 
-class BucketPolicy(_BucketPart):
+class BucketPolicy(_BucketSetting):
     """`aws.s3.BucketPolicy`."""
 
     token = "aws:s3/bucketPolicy:BucketPolicy"
-    creates, gets, deletes = "PutBucketPolicy", "GetBucketPolicy", "DeleteBucketPolicy"
+    creates, reads, deletes = "PutBucketPolicy", "GetBucketPolicy", "DeleteBucketPolicy"
     gone = ("NoSuchBucketPolicy", *_GONE)
     properties: ClassVar[Table] = {"bucket": _BUCKET, "policy": Property(JSON, required=True)}
 
 
-class BucketLifecycleConfiguration(_BucketPart):
-    """`aws.s3.BucketLifecycleConfiguration`, of rules that end unfinished uploads."""
+class BucketLifecycleConfiguration(_BucketSetting):
+    """`aws.s3.BucketLifecycleConfiguration`, of rules that abort unfinished uploads."""
 
     token = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
-    creates, gets = "PutBucketLifecycleConfiguration", "GetBucketLifecycleConfiguration"
+    creates, reads = "PutBucketLifecycleConfiguration", "GetBucketLifecycleConfiguration"
     deletes = "DeleteBucketLifecycle"
-    member = "LifecycleConfiguration"
+    answers = "LifecycleConfiguration"
     gone = ("NoSuchLifecycleConfiguration", *_GONE)
     properties: ClassVar[Table] = {
         "bucket": _BUCKET,
         "rules": Property(
             ListOf(
-                Object(
-                    {
-                        "id": Property(STRING, required=True),
-                        "status": Property(STRING, required=True, allowed=("Enabled", "Disabled")),
-                        "filter": Property(Object({"prefix": Property(STRING)}), required=True),
-                        "abortIncompleteMultipartUpload": Property(
-                            Object({"daysAfterInitiation": Property(INTEGER, required=True)}), required=True
-                        ),
-                    }
+                required(
+                    id=STRING,
+                    status=STRING,
+                    filter=optional(prefix=STRING),
+                    abortIncompleteMultipartUpload=required(daysAfterInitiation=INTEGER),
                 )
             ),
             required=True,
@@ -207,25 +180,16 @@ class BucketLifecycleConfiguration(_BucketPart):
     }
 
 
-class BucketServerSideEncryptionConfiguration(_BucketPart):
-    """`aws.s3.BucketServerSideEncryptionConfiguration`; without it S3 encrypts with its own keys all the same."""
+class BucketServerSideEncryptionConfiguration(_BucketSetting):
+    """`aws.s3.BucketServerSideEncryptionConfiguration`; without it S3 encrypts with its own keys, too."""
 
     token = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
-    creates, gets, deletes = "PutBucketEncryption", "GetBucketEncryption", "DeleteBucketEncryption"
-    member = "ServerSideEncryptionConfiguration"
+    creates, reads, deletes = "PutBucketEncryption", "GetBucketEncryption", "DeleteBucketEncryption"
+    answers = "ServerSideEncryptionConfiguration"
     gone = ("ServerSideEncryptionConfigurationNotFoundError", *_GONE)
     properties: ClassVar[Table] = {
         "bucket": _BUCKET,
         "rules": Property(
-            SetOf(
-                Object(
-                    {
-                        "applyServerSideEncryptionByDefault": Property(
-                            Object({"sseAlgorithm": Property(STRING, required=True)}), required=True
-                        )
-                    }
-                )
-            ),
-            required=True,
+            SetOf(required(applyServerSideEncryptionByDefault=required(sseAlgorithm=STRING))), required=True
         ),
     }

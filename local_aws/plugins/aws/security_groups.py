@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from local_aws.plugins.aws.base import Aws, call, created, tolerating
+from local_aws.plugins.aws.base import Aws, tolerating
 from local_aws.plugins.aws.ec2 import Ec2Resource
 from local_aws.plugins.framework.schema import INTEGER, STRING, ListOf, Object, Property, SetOf, Table
 from local_aws.plugins.framework.values import Properties
@@ -19,15 +19,15 @@ _RULE: Final = Object(
         "description": Property(STRING),
     }
 )
-
-
 _MEMBERS: Final = {"ingress": "IpPermissions", "egress": "IpPermissionsEgress"}
-"""What EC2 calls the two kinds of rules."""
+"""EC2's names of the two kinds of rules."""
+_PEERS: Final = {"cidrBlocks": ("IpRanges", "CidrIp"), "securityGroups": ("UserIdGroupPairs", "GroupId")}
+"""EC2's names of the kinds of peers, and of the peer itself."""
 
 
 @dataclass(frozen=True, order=True)
 class Rule:
-    """One admitted peer: protocol, ports, the kind of peer, the peer, and why."""
+    """One allowed peer: protocol, ports, the kind of peer, the peer, and a description."""
 
     protocol: str
     from_port: int
@@ -37,63 +37,51 @@ class Rule:
     description: str
 
     def inline(self) -> Properties:
-        """As a program says it."""
+        """The rule in a program."""
         rule = {"protocol": self.protocol, "fromPort": self.from_port, "toPort": self.to_port, self.kind: [self.peer]}
         return {**rule, "description": self.description} if self.description else rule
 
     def permission(self) -> dict[str, Any]:
-        """As EC2's Authorize and Revoke calls take it."""
+        """The rule in EC2's Authorize and Revoke calls."""
         container, key = _PEERS[self.kind]
         peer = {key: self.peer, **({"Description": self.description} if self.description else {})}
         ports = {} if self.protocol == "-1" else {"FromPort": self.from_port, "ToPort": self.to_port}
         return {"IpProtocol": self.protocol, **ports, container: [peer]}
 
 
-_PEERS: Final = {
-    "cidrBlocks": ("IpRanges", "CidrIp"),
-    "securityGroups": ("UserIdGroupPairs", "GroupId"),
-}
+def _rule(protocol: str, ports: tuple[int, int], kind: str, peer: str, description: str | None) -> Rule:
+    # A rule for every protocol has no ports.
+    return Rule(protocol, *((0, 0) if protocol == "-1" else ports), kind, peer, description or "")
 
 
 def expand(rules: Iterable[Properties]) -> set[Rule]:
-    """Inline rules as single ones."""
+    """A program's rules as single ones."""
     return {
-        Rule(rule["protocol"], *_ports(rule, "fromPort", "toPort"), kind, peer, rule.get("description") or "")
+        _rule(rule["protocol"], (rule["fromPort"], rule["toPort"]), kind, peer, rule.get("description"))
         for rule in rules
         for kind in _PEERS
         for peer in rule.get(kind) or ()
     }
 
 
-def _ports(rule: Mapping[str, Any], low: str, high: str) -> tuple[int, int]:
-    """The ports of a rule; one for every protocol has none."""
-    is_for_all = "-1" in (rule.get("protocol"), rule.get("IpProtocol"))
-    return (0, 0) if is_for_all else (rule.get(low, 0), rule.get(high, 0))
-
-
-def from_permissions(permissions: Iterable[dict[str, Any]]) -> set[Rule]:
+def from_permissions(permissions: Iterable[Mapping[str, Any]]) -> set[Rule]:
     """EC2's permissions as single rules."""
     return {
-        Rule(
-            permission["IpProtocol"],
-            *_ports(permission, "FromPort", "ToPort"),
-            kind,
-            peer[key],
-            peer.get("Description") or "",
-        )
-        for permission in permissions
+        _rule(item["IpProtocol"], ports, kind, peer[key], peer.get("Description"))
+        for item in permissions
+        for ports in [(item.get("FromPort", 0), item.get("ToPort", 0))]
         for kind, (container, key) in _PEERS.items()
-        for peer in permission.get(container) or ()
+        for peer in item.get(container) or ()
     }
 
 
 class SecurityGroup(Ec2Resource):
-    """`aws.ec2.SecurityGroup` with inline rules. Without `egress` nothing may leave, as with the published provider."""
+    """`aws.ec2.SecurityGroup` with inline rules. Without `egress` no traffic may leave, as published."""
 
     token = "aws:ec2/securityGroup:SecurityGroup"
     creates = "CreateSecurityGroup"
     renamed: ClassVar = {"name": "GroupName"}
-    kind, describes, listed, id_member = "security-group", "DescribeSecurityGroups", "SecurityGroups", "GroupId"
+    kind, listed, id_member = "security-group", "SecurityGroups", "GroupId"
     gone = ("InvalidGroup.NotFound", "InvalidGroupId.Malformed")
     properties: ClassVar[Table] = {
         "name": Property(STRING, required=True, replaces=True),
@@ -106,11 +94,9 @@ class SecurityGroup(Ec2Resource):
     deletes_before_replace = True
 
     def create(self, operation: Aws, inputs: Properties) -> str:
-        """CreateSecurityGroup, then its rules; the rule that AWS makes by itself (all may leave) goes."""
+        """CreateSecurityGroup, then its rules, without the one that AWS creates (all traffic may leave)."""
         group_id = super().create(operation, inputs)
-        with created(group_id, inputs):
-            self.wait_until_available(operation, group_id)
-            self.change(operation, group_id, {}, inputs, {"ingress", "egress"})
+        self.change(operation, group_id, {}, inputs, {"ingress", "egress"})
         return group_id
 
     def find(self, operation: Aws, resource_id: str, state: Properties) -> Properties | None:
@@ -118,19 +104,15 @@ class SecurityGroup(Ec2Resource):
         group = self.describe(operation, resource_id)
         if group is None:
             return None
-        found = self.told(operation, resource_id, group)
+        found = self.described(operation, resource_id, group)
         for name, member in _MEMBERS.items():
             single, known = from_permissions(group.get(member) or ()), state.get(name) or ()
-            found[name] = (
-                [dict(rule) for rule in known]
-                if expand(known) == single
-                else [rule.inline() for rule in sorted(single)]
-            )
+            found[name] = list(known) if expand(known) == single else [rule.inline() for rule in sorted(single)]
         return found
 
     def change(self, operation: Aws, resource_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
-        """Rules come and go, compared with what EC2 has."""
-        ec2, group = self.client(operation), self.describe(operation, resource_id) or {}
+        """Authorize and revoke what differs from EC2's rules."""
+        group = self.describe(operation, resource_id) or {}
         for name in sorted(changed):
             before, after = from_permissions(group.get(_MEMBERS[name]) or ()), expand(new.get(name) or ())
             for verb, rules, done in (
@@ -141,4 +123,4 @@ class SecurityGroup(Ec2Resource):
                 if permissions:
                     with tolerating(done):
                         parameters = {"GroupId": resource_id, "IpPermissions": permissions}
-                        call(ec2, f"{verb}SecurityGroup{name.capitalize()}", parameters)
+                        self.call(operation, f"{verb}SecurityGroup{name.capitalize()}", parameters)

@@ -1,21 +1,22 @@
-"""Pulumi's names and AWS's: properties as botocore describes the service's parameters, and answers as properties.
+"""Pulumi's properties and AWS's parameters, translated by botocore's model of the service.
 
-The published provider's names are AWS's, but for capitals (`sizeInGib` is `sizeInGiB`, `subnetIds` is `SubnetIds`) and
-for those that a resource type gives in `renamed`. A property without a counterpart is none of the operation's.
+The published provider's names are AWS's in another case (`sizeInGib` is `sizeInGiB`, `subnetIds` is `SubnetIds`), but
+for those that a resource type lists in `renamed`. A property without a counterpart is not sent.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from botocore.model import ListShape, MapShape, StructureShape
 
-from local_aws.plugins.framework.schema import ListOf, Object, SetOf, Shape, Table, sort_key
+from local_aws.plugins.framework.schema import JSON, ListOf, Object, SetOf, Shape, Table, sort_key
 from local_aws.plugins.framework.values import UNKNOWN, Properties
 
 
 def input_of(client: Any, operation: str) -> StructureShape:
-    """What an operation of a client's service takes."""
+    """The parameters of an operation of a client's service."""
     shape = client.meta.service_model.operation_model(operation).input_shape
     assert isinstance(shape, StructureShape)
     return shape
@@ -37,9 +38,9 @@ def to_aws(shape: Any, value: Any, renamed: Mapping[str, str] | None = None) -> 
 
 
 def from_aws(table: Table, answer: Mapping[str, Any], renamed: Mapping[str, str] | None = None) -> Properties:
-    """The properties of `table` as far as `answer` has them; times are texts, sets are sorted."""
-    told = {name.lower(): value for name, value in answer.items()}
-    values = {name: told.get((renamed or {}).get(name, name).lower()) for name in table}
+    """The properties of `table` that `answer` has; times and JSON documents are texts, sets are sorted."""
+    answered = {name.lower(): value for name, value in answer.items()}
+    values = {name: answered.get((renamed or {}).get(name, name).lower()) for name in table}
     return {name: _from_aws(table[name].shape, value) for name, value in values.items() if value not in (None, "")}
 
 
@@ -49,6 +50,9 @@ def _from_aws(shape: Shape, value: Any) -> Any:
     if isinstance(shape, (ListOf, SetOf)):
         items = [_from_aws(shape.item, item) for item in value]
         return sorted(items, key=sort_key) if isinstance(shape, SetOf) else items
+    if shape == JSON and not isinstance(value, str):
+        # botocore decodes the documents that IAM returns.
+        return json.dumps(value, separators=(",", ":"))
     return value.strftime("%Y-%m-%dT%H:%M:%SZ") if isinstance(value, datetime) else value
 
 
@@ -60,9 +64,9 @@ def tags_for(shape: Any, tags: Any) -> Any:
     return [{key: name, value: text} for name, text in sorted(tags.items())]
 
 
-def tags_of(told: Mapping[str, str] | Iterable[Mapping[str, str]] | None) -> dict[str, str]:
+def tags_of(answered: Mapping[str, str] | Iterable[Mapping[str, str]] | None) -> dict[str, str]:
     """Tags from either form; AWS's own (`aws:…`) are left out."""
-    if not isinstance(told, Mapping):
-        pairs = [{key.lower(): text for key, text in pair.items()} for pair in told or ()]
-        told = {pair["key"]: pair["value"] for pair in pairs}
-    return {name: text for name, text in told.items() if not name.startswith("aws:")}
+    if not isinstance(answered, Mapping):
+        pairs = [{key.lower(): text for key, text in pair.items()} for pair in answered or ()]
+        answered = {pair["key"]: pair["value"] for pair in pairs}
+    return {name: text for name, text in answered.items() if not name.startswith("aws:")}

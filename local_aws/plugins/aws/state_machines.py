@@ -1,13 +1,12 @@
 """Step Functions."""
 
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
-from local_aws.plugins.aws.base import ROLE_PROPAGATION_SECONDS, Aws, AwsProvider, AwsResource, Request, retrying
+from local_aws.plugins.aws.base import Aws, AwsResource, Retry
+from local_aws.plugins.aws.iam import PROPAGATION_SECONDS
+from local_aws.plugins.aws.provider import AwsProvider
 from local_aws.plugins.framework.schema import BOOLEAN, JSON, STRING, Object, Property, Table
 from local_aws.plugins.framework.values import Properties
-
-_DELETE_SECONDS: Final = 300.0
-"""The published provider's limit; a state machine goes when its executions have ended."""
 
 
 class StateMachine(AwsResource):
@@ -15,10 +14,19 @@ class StateMachine(AwsResource):
 
     token = "aws:sfn/stateMachine:StateMachine"
     name_property = "name"
-    service = "stepfunctions"
-    creates = "CreateStateMachine"
+    service, creates, reads = "stepfunctions", "CreateStateMachine", "DescribeStateMachine"
+    lists_tags, deletes = "ListTagsForResource", "DeleteStateMachine"
+    id_property = "arn"
     renamed: ClassVar = {"arn": "stateMachineArn"}
     gone = ("StateMachineDoesNotExist",)
+    # It is gone when its executions have ended; the published provider's limit.
+    gone_seconds = 300
+    not_yet = Retry(
+        "role {roleArn} and its permissions to be visible to Step Functions",
+        ("AccessDeniedException", "StateMachineDeleting"),
+        PROPAGATION_SECONDS,
+        ("provided role", "log destination", "being deleted"),
+    )
     properties: ClassVar[Table] = {
         "name": Property(STRING, required=True, replaces=True),
         "type": Property(STRING, replaces=True, default="STANDARD", allowed=("STANDARD", "EXPRESS")),
@@ -39,54 +47,29 @@ class StateMachine(AwsResource):
     volatile = ("revisionId",)
     deletes_before_replace = True
 
-    def request(self, provider: AwsProvider, inputs: Properties) -> Request:
-        """CreateStateMachine."""
-        return Request(self.service, self.creates, self._settings(provider, inputs))
-
-    def _settings(self, provider: AwsProvider, inputs: Properties) -> dict[str, Any]:
-        parameters = self.parameters(provider, inputs)
-        destination = (inputs.get("loggingConfiguration") or {}).get("logDestination")
-        if destination:
-            parameters["loggingConfiguration"]["destinations"] = [
-                {"cloudWatchLogsLogGroup": {"logGroupArn": destination}}
-            ]
+    def parameters(self, provider: AwsProvider, name: str, properties: Properties) -> dict[str, Any]:
+        """With the log group where Step Functions takes it."""
+        parameters = super().parameters(provider, name, properties)
+        log_group = (properties.get("loggingConfiguration") or {}).get("logDestination")
+        if "loggingConfiguration" in parameters and log_group:
+            destination = {"cloudWatchLogsLogGroup": {"logGroupArn": log_group}}
+            parameters["loggingConfiguration"]["destinations"] = [destination]
         return parameters
 
     def create(self, operation: Aws, inputs: Properties) -> str:
-        """CreateStateMachine, once the role and its permissions are seen."""
-        request = self.request(operation.provider, inputs)
-        return str(self._when_allowed(operation, inputs, request)["stateMachineArn"])
-
-    def _when_allowed(self, operation: Aws, inputs: Properties, request: Request) -> dict[str, str]:
-        answer: dict[str, str] = retrying(
-            operation,
-            f"role {inputs['roleArn']} and its permissions to be seen by Step Functions",
-            lambda: operation.provider.send(request),
-            "AccessDeniedException",
-            "StateMachineDeleting",
-            messages=("provided role", "log destination", "being deleted"),
-            seconds=ROLE_PROPAGATION_SECONDS,
-        )
-        return answer
+        """CreateStateMachine, when the role and its permissions are visible."""
+        return str(self.send(operation, inputs)["stateMachineArn"])
 
     def find(self, operation: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """DescribeStateMachine, ListTagsForResource."""
+        """DescribeStateMachine."""
         machine = self.client(operation).describe_state_machine(stateMachineArn=resource_id)
         logging = machine.get("loggingConfiguration") or {}
         for destination in logging.get("destinations") or ():
             logging["logDestination"] = destination["cloudWatchLogsLogGroup"]["logGroupArn"]
-        tags = self.client(operation).list_tags_for_resource(resourceArn=resource_id).get("tags")
-        return {**self.found(machine), "tags": tags}
+        return self.found(machine)
 
     def change(self, operation: Aws, resource_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
-        """UpdateStateMachine; running executions go on with what they started with."""
-        settings = {"loggingConfiguration": {"level": "OFF"}, "tracingConfiguration": {"enabled": False}}
-        parameters = self._settings(operation.provider, {**new, "name": None, "type": None, "tags": None})
-        emptied = settings if changed & settings.keys() else {}
-        request = Request(self.service, "UpdateStateMachine", {"stateMachineArn": resource_id, **emptied, **parameters})
-        self._when_allowed(operation, new, request)
-
-    def remove(self, operation: Aws, resource_id: str, state: Properties) -> None:
-        """DeleteStateMachine, and wait until it is gone."""
-        self.client(operation).delete_state_machine(stateMachineArn=resource_id)
-        self.wait_until_gone(operation, resource_id, state, _DELETE_SECONDS)
+        """UpdateStateMachine; active executions keep the definition that they started with."""
+        off = {"loggingConfiguration": {"level": "OFF"}, "tracingConfiguration": {"enabled": False}}
+        settings = {**(off if changed & off.keys() else {}), **new, "arn": resource_id}
+        self.when_accepted(operation, new, lambda: self.call_on(operation, "UpdateStateMachine", settings))

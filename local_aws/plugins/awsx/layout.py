@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from local_aws.plugins.framework.errors import ProviderError
-
 _LONGEST_ZONE_PREFIX: Final = 26
 """The subnets need a /26 for each zone, as AWS's smallest subnet is a /28."""
 _WIDEST_PREFIX: Final = 16
@@ -16,14 +14,7 @@ _WIDEST_PREFIX: Final = 16
 
 @dataclass(frozen=True)
 class Subnet:
-    """One subnet to make.
-
-    Attributes:
-        type: whether its route leads to the internet.
-        name: its name in the stack, `<vpc>-<type>-<zone number>`.
-        zone: the availability zone's name.
-        cidr_block: its addresses.
-    """
+    """A subnet to create: whether it has a route to the internet, its name in the stack, its zone and addresses."""
 
     type: Literal["Public", "Private"]
     name: str
@@ -36,21 +27,13 @@ def lay_out(vpc_name: str, cidr_block: str, zones: Sequence[str]) -> list[Subnet
 
     A private subnet takes half of its zone's share and a public one the quarter after it; the rest stays free.
 
-    Args:
-        vpc_name: the component's name.
-        cidr_block: the VPC's addresses.
-        zones: names of the availability zones.
-
     Raises:
-        ProviderError: there are too few addresses.
+        ValueError: there are too few addresses.
     """
-    try:
-        vpc = ipaddress.IPv4Network(cidr_block)
-    except ValueError as error:
-        raise ProviderError(f"cidrBlock {cidr_block!r} is no IPv4 network: {error}") from error
+    vpc = ipaddress.IPv4Network(cidr_block)
     share = vpc.prefixlen + math.ceil(math.log2(len(zones)))
     if share > _LONGEST_ZONE_PREFIX:
-        raise ProviderError(
+        raise ValueError(
             f"each zone gets a /{share}, but its subnets need a /{_LONGEST_ZONE_PREFIX} or more; "
             "give the VPC a larger cidrBlock"
         )

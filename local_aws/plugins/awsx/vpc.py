@@ -1,14 +1,16 @@
 """`awsx:ec2:Vpc`: a VPC with its subnets and route tables; NAT gateways are the program's own."""
 
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Mapping
+from importlib import metadata
 from typing import Any, Final
 
+import pulumi
+from pulumi.output import Unknown
+
 from local_aws.plugins.awsx.layout import Subnet, lay_out
-from local_aws.plugins.awsx.monitor import Monitor, Output, Registered
 from local_aws.plugins.framework.errors import CheckFailure
 from local_aws.plugins.framework.schema import BOOLEAN, STRING, ListOf, MapOf, Object, Property, Table, check
-from local_aws.plugins.framework.values import UNKNOWN, Properties, contains_unknown
+from local_aws.plugins.framework.values import UNKNOWN, contains_unknown
 
 TOKEN: Final = "awsx:ec2:Vpc"
 PROPERTIES: Final[Table] = {
@@ -23,137 +25,97 @@ PROPERTIES: Final[Table] = {
 _PASSED_ON: Final = ("enableDnsHostnames", "enableDnsSupport")
 
 
-def failures(inputs: Properties) -> list[CheckFailure]:
+def failures(inputs: Mapping[str, Any]) -> list[CheckFailure]:
     """What is wrong with the component's inputs."""
-    _, found = check(PROPERTIES, inputs)
+    known = {name: _without_outputs(value) for name, value in inputs.items()}
+    _, found = check(PROPERTIES, known)
     return found or [
-        CheckFailure(name, "it must be known before anything is created, as it decides what is")
+        CheckFailure(name, "it must be known in a preview, as it decides which resources there are")
         for name in PROPERTIES
-        if name not in ("tags", *_PASSED_ON) and contains_unknown(inputs[name])
+        if name not in ("tags", *_PASSED_ON) and contains_unknown(known[name])
     ]
 
 
-@dataclass(frozen=True)
-class _Made:
-    """What belongs to one subnet."""
-
-    subnet: Registered
-    route_table: Registered
-    association: Registered
-    routes: tuple[Registered, ...]
+def _without_outputs(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_outputs(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_outputs(item) for item in value]
+    return UNKNOWN if isinstance(value, (pulumi.Output, Unknown)) else value
 
 
-def construct(monitor: Monitor, name: str, inputs: Properties, urns: frozenset[str]) -> tuple[str, dict[str, Output]]:
-    """Make the component.
+class Vpc(pulumi.ComponentResource):
+    """The component, from checked inputs. Its children have the published component's names, types and parents."""
 
-    Args:
-        monitor: the engine.
-        name: the component's name.
-        inputs: its checked inputs.
-        urns: what the inputs come from.
+    def __init__(self, name: str, inputs: Mapping[str, Any], options: pulumi.ResourceOptions | None) -> None:
+        super().__init__(TOKEN, name, None, options)
+        self._tags = pulumi.Output.from_input(inputs.get("tags") or {})
+        subnets = lay_out(name, inputs["cidrBlock"], inputs["availabilityZoneNames"])
+        # With `ipv6CidrBlock` to have it as an attribute.
+        settings = {"cidrBlock": inputs["cidrBlock"], "ipv6CidrBlock": None}
+        settings.update((key, inputs[key]) for key in _PASSED_ON if key in inputs)
+        self.vpc = self._child("vpc:Vpc", name, settings, self, Name=name)
+        self.gateway = self._child("internetGateway:InternetGateway", name, {"vpcId": self.vpc.id}, self.vpc, Name=name)
+        self.subnets: list[pulumi.CustomResource] = []
+        self.route_tables: list[pulumi.CustomResource] = []
+        self.associations: list[pulumi.CustomResource] = []
+        self.routes: list[pulumi.CustomResource] = []
+        for subnet in subnets:
+            self._subnet(subnet)
+        self.state = {
+            "vpcId": self.vpc.id,
+            "vpc": self.vpc,
+            "publicSubnetIds": [subnet.id for subnet in self.subnets[::2]],
+            "privateSubnetIds": [subnet.id for subnet in self.subnets[1::2]],
+            "isolatedSubnetIds": [],
+            "subnets": self.subnets,
+            "routeTables": self.route_tables,
+            "routeTableAssociations": self.associations,
+            "routes": self.routes,
+            "eips": [],
+            "natGateways": [],
+            "internetGateway": self.gateway,
+            "vpcEndpoints": [],
+            "subnetLayout": [
+                {"type": subnet.type, "cidrMask": int(subnet.cidr_block.split("/")[1])} for subnet in subnets[:2]
+            ],
+        }
+        self.register_outputs(self.state)
 
-    Returns:
-        Its URN and its outputs.
-    """
-    component = monitor.register_component()
-    subnets = lay_out(name, inputs["cidrBlock"], inputs["availabilityZoneNames"])
-    own_tags = inputs.get("tags") or {}
-
-    def tags(**more: str) -> Output:
-        return Output({"Name": name, **own_tags, **more} if isinstance(own_tags, dict) else own_tags, urns)
-
-    vpc = monitor.register(
-        "aws:ec2/vpc:Vpc",
-        name,
-        {
-            "cidrBlock": inputs["cidrBlock"],
-            "tags": tags(),
-            **{key: Output(inputs[key], urns) for key in _PASSED_ON if key in inputs},
-        },
-        component,
-        (),
-    )
-
-    def make(subnet: Subnet, gateway: "Future[Registered]") -> _Made:
+    def _subnet(self, subnet: Subnet) -> None:
         """A subnet, its route table, their association, and the route of a public one."""
-
-        def register(token: str, properties: Properties, parent: Registered) -> Registered:
-            return monitor.register(token, subnet.name, properties, parent, (parent,))
-
-        is_public = subnet.type == "Public"
-        placed = register(
-            "aws:ec2/subnet:Subnet",
-            {
-                "vpcId": vpc.id_output,
-                "availabilityZone": subnet.zone,
-                "mapPublicIpOnLaunch": is_public,
-                "cidrBlock": subnet.cidr_block,
-                "assignIpv6AddressOnCreation": False,
-                # As published: from the VPC's, so unknown until there is one, and then absent as nothing is assigned.
-                "ipv6CidrBlock": Output(
-                    UNKNOWN if vpc.outputs.get("ipv6CidrBlock", UNKNOWN) is UNKNOWN else None, vpc.id_output.urns
-                ),
-                "tags": tags(Name=subnet.name, SubnetType=subnet.type),
-            },
-            vpc,
+        name, is_public = subnet.name, subnet.type == "Public"
+        ipv6: pulumi.Output[str] = getattr(self.vpc, "ipv6CidrBlock")  # noqa: B009  an output that has no declaration
+        settings = {
+            "vpcId": self.vpc.id,
+            "availabilityZone": subnet.zone,
+            "mapPublicIpOnLaunch": is_public,
+            "cidrBlock": subnet.cidr_block,
+            "assignIpv6AddressOnCreation": False,
+            # As published: from the VPC's, so unknown until there is one, and then absent as nothing is assigned.
+            "ipv6CidrBlock": ipv6.apply(lambda _block: None),
+        }
+        placed = self._child("subnet:Subnet", name, settings, self.vpc, Name=name, SubnetType=subnet.type)
+        table = self._child(
+            "routeTable:RouteTable", name, {"vpcId": self.vpc.id}, placed, Name=name, SubnetType=subnet.type
         )
-        table = register(
-            "aws:ec2/routeTable:RouteTable",
-            {"vpcId": vpc.id_output, "tags": tags(Name=subnet.name, SubnetType=subnet.type)},
-            placed,
-        )
-        association = register(
-            "aws:ec2/routeTableAssociation:RouteTableAssociation",
-            {"routeTableId": table.id_output, "subnetId": placed.id_output},
-            table,
-        )
-        routes: list[Registered] = []
+        link = {"routeTableId": table.id, "subnetId": placed.id}
+        self.associations.append(self._child("routeTableAssociation:RouteTableAssociation", name, link, table))
         if is_public:
-            target = {"destinationCidrBlock": "0.0.0.0/0", "gatewayId": gateway.result().id_output}
-            routes.append(register("aws:ec2/route:Route", {"routeTableId": table.id_output, **target}, table))
-        return _Made(placed, table, association, tuple(routes))
+            route = {"routeTableId": table.id, "destinationCidrBlock": "0.0.0.0/0", "gatewayId": self.gateway.id}
+            self.routes.append(self._child("route:Route", name, route, table))
+        self.subnets.append(placed)
+        self.route_tables.append(table)
 
-    with ThreadPoolExecutor(max_workers=len(subnets) + 1) as pool:
-        gateway = pool.submit(
-            monitor.register,
-            "aws:ec2/internetGateway:InternetGateway",
-            name,
-            {"vpcId": vpc.id_output, "tags": tags()},
-            vpc,
-            (vpc,),
+    def _child(
+        self, kind: str, name: str, settings: Mapping[str, Any], parent: pulumi.Resource, **tags: str
+    ) -> pulumi.CustomResource:
+        """A resource of the `aws` plugin that the program itself uses, tagged where `tags` are given."""
+        tagged = {"tags": self._tags.apply(lambda own: {"Name": self._name, **own, **tags})} if tags else {}
+        options = pulumi.ResourceOptions(
+            parent=parent,
+            depends_on=[] if parent is self else [parent],
+            version=metadata.version("pulumi-aws"),
         )
-        chains = [pool.submit(make, subnet, gateway) for subnet in subnets]
-        parts = [chain.result() for chain in chains]
-    return component.urn, _outputs(vpc, gateway.result(), subnets, parts)
-
-
-def _outputs(vpc: Registered, gateway: Registered, subnets: list[Subnet], parts: list[_Made]) -> dict[str, Output]:
-    def ids(kind: str) -> Output:
-        return _all([part.subnet.id_output for subnet, part in zip(subnets, parts, strict=True) if subnet.type == kind])
-
-    def references(resources: list[Registered]) -> Output:
-        return _all([resource.reference for resource in resources])
-
-    layout: list[dict[str, Any]] = [
-        {"type": subnet.type, "cidrMask": int(subnet.cidr_block.split("/")[1])} for subnet in subnets[:2]
-    ]
-    return {
-        "vpcId": vpc.id_output,
-        "vpc": vpc.reference,
-        "publicSubnetIds": ids("Public"),
-        "privateSubnetIds": ids("Private"),
-        "isolatedSubnetIds": Output([]),
-        "subnets": references([part.subnet for part in parts]),
-        "routeTables": references([part.route_table for part in parts]),
-        "routeTableAssociations": references([part.association for part in parts]),
-        "routes": references([route for part in parts for route in part.routes]),
-        "eips": Output([]),
-        "natGateways": Output([]),
-        "internetGateway": gateway.reference,
-        "vpcEndpoints": Output([]),
-        "subnetLayout": Output(layout),
-    }
-
-
-def _all(outputs: list[Output]) -> Output:
-    return Output([output.value for output in outputs], frozenset(urn for output in outputs for urn in output.urns))
+        module = kind.split(":")[0]
+        return pulumi.CustomResource(f"aws:ec2/{module}:{kind.split(':')[1]}", name, {**settings, **tagged}, options)

@@ -20,31 +20,37 @@ MANIFEST_TYPE: Final = "application/vnd.docker.distribution.manifest.v2+json"
 CONFIG_TYPE: Final = "application/vnd.docker.container.image.v1+json"
 LAYER_TYPE: Final = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 EPOCH: Final = "1970-01-01T00:00:00Z"
-_SHELL: Final = ("/bin/sh", "-c")
+_FOLDER: Final = Entry("folder", 0o755)
 
 
 @dataclass
 class Stage:
-    """A stage while it is being built: its files and its configuration."""
+    """A stage while it is being built: its files and its configuration; `ran` says that it has had a `RUN`."""
 
+    name: str = ""
     files: dict[str, Entry] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    arguments: dict[str, str] = field(default_factory=dict)
     working_directory: str = "/"
     entry_point: list[str] | None = None
     command: list[str] | None = None
     user: str = ""
-    shell: tuple[str, ...] = _SHELL
     ran: bool = False
-    arguments: dict[str, str] = field(default_factory=dict)
-    name: str = ""
 
     def child(self, name: str) -> "Stage":
         """A stage that begins where this one ends."""
         return replace(self, files=dict(self.files), environment=dict(self.environment), arguments={}, name=name)
 
-    def variables(self) -> dict[str, str]:
-        """What `$name` may stand for."""
-        return {**self.arguments, **self.environment}
+    def configuration(self) -> dict[str, Any]:
+        """What the image's configuration says of how to run it."""
+        settings = {
+            "Env": [f"{name}={value}" for name, value in self.environment.items()],
+            "Entrypoint": self.entry_point,
+            "Cmd": self.command,
+            "WorkingDir": self.working_directory,
+            "User": self.user,
+        }
+        return {name: value for name, value in settings.items() if value}
 
 
 @dataclass(frozen=True)
@@ -89,14 +95,14 @@ class Builder:
         platform: str,
         created: str = EPOCH,
     ) -> None:
-        self._created = created
         self._path = path
         self._context = context
         self._given = dict(arguments)
         self._platform = platform
-        self._global = {"TARGETPLATFORM": platform, "BUILDPLATFORM": platform}
-        parts = platform.split("/")
-        self._global.update({"TARGETOS": parts[0], "TARGETARCH": parts[1] if len(parts) > 1 else ""})
+        self._created = created
+        system, _, architecture = platform.partition("/")
+        self._global = {"TARGETPLATFORM": platform, "BUILDPLATFORM": platform, "TARGETOS": system}
+        self._global["TARGETARCH"] = architecture.partition("/")[0]
         self._stages: list[Stage] = []
 
     def build(self, text: str) -> Image:
@@ -107,7 +113,8 @@ class Builder:
         """
         for instruction in parse(text, self._path):
             self._follow(instruction)
-        return image_of(self._stages[-1], self._platform, self._created)
+        last = self._stages[-1]
+        return image_of(last.files, last.configuration(), self._platform, self._created)
 
     def _find(self, name: str) -> Stage | None:
         if name.isdigit() and int(name) < len(self._stages):
@@ -118,37 +125,32 @@ class Builder:
         return DockerfileError(self._path, instruction.line, reason)
 
     def _follow(self, instruction: Instruction) -> None:
-        keyword = instruction.keyword
-        if keyword == "FROM":
+        stage = self._stages[-1] if self._stages else None
+        variables = self._global if stage is None or instruction.keyword == "FROM" else _variables(stage)
+        if instruction.keyword in EXPANDED:
+            flags = {name: expand(value, variables) for name, value in instruction.flags.items()}
+            instruction = replace(instruction, text=expand(instruction.text, variables), flags=flags)
+        if instruction.keyword == "FROM":
             self._from(instruction)
-        elif not self._stages:
-            name, default = self._argument(instruction, self._global)
-            self._global[name] = self._given.get(name, default or "")
-        elif keyword not in IGNORED:
-            if keyword in EXPANDED:
-                variables = self._stages[-1].variables()
-                flags = {name: expand(value, variables) for name, value in instruction.flags.items()}
-                instruction = replace(instruction, text=expand(instruction.text, variables), flags=flags)
-            getattr(self, f"_{keyword.lower()}")(instruction, self._stages[-1])
-
-    def _argument(self, instruction: Instruction, variables: Mapping[str, str]) -> tuple[str, str | None]:
-        name, separator, default = expand(instruction.text, variables).partition("=")
-        return name, default.strip("\"'") if separator else None
+        elif stage is None:
+            name, _, default = instruction.text.partition("=")
+            self._global[name] = self._given.get(name, default.strip("\"'"))
+        elif instruction.keyword not in IGNORED:
+            getattr(self, f"_{instruction.keyword.lower()}")(instruction, stage)
+        elif instruction.keyword == "RUN":
+            stage.ran = True
 
     def _from(self, instruction: Instruction) -> None:
-        words = expand(instruction.text, self._global).split()
+        words = instruction.text.split()
         if len(words) not in (1, 3) or (len(words) == 3 and words[1].upper() != "AS"):
             raise self._fail(instruction, f"FROM takes an image and may take AS and a name, not {instruction.text!r}")
-        if not words[0] or words[0].startswith("$"):
-            raise self._fail(instruction, "FROM names no image: is its build argument set?")
         name = words[2].lower() if len(words) == 3 else ""
         parent = self._find(words[0])
-        self._stages.append(parent.child(name) if parent else Stage(name=name))
+        self._stages.append(parent.child(name) if parent else Stage(name))
 
     def _arg(self, instruction: Instruction, stage: Stage) -> None:
-        name, default = self._argument(instruction, stage.variables())
-        inherited = self._global.get(name) if default is None else default
-        value = self._given.get(name, inherited)
+        name, separator, default = instruction.text.partition("=")
+        value = self._given.get(name, default.strip("\"'") if separator else self._global.get(name))
         if value is not None:
             stage.arguments[name] = value
 
@@ -156,72 +158,51 @@ class Builder:
         stage.environment.update(pairs(instruction, self._path))
 
     def _workdir(self, instruction: Instruction, stage: Stage) -> None:
-        stage.working_directory = posixpath.normpath(
-            posixpath.join(stage.working_directory, instruction.text.strip("\"'"))
-        )
-        self._make_folders(stage, stage.working_directory)
+        stage.working_directory = _joined(stage.working_directory, instruction.text.strip("\"'"))
+        _make_folders(stage, stage.working_directory)
 
     def _user(self, instruction: Instruction, stage: Stage) -> None:
         stage.user = instruction.text
 
-    def _shell(self, instruction: Instruction, stage: Stage) -> None:
-        words = instruction.json_words()
-        if not words:
-            raise self._fail(instruction, "SHELL takes a JSON list of strings")
-        stage.shell = tuple(words)
-
-    def _run(self, instruction: Instruction, stage: Stage) -> None:
-        del instruction
-        stage.ran = True
-
     def _entrypoint(self, instruction: Instruction, stage: Stage) -> None:
-        stage.entry_point = instruction.json_words() or [*stage.shell, instruction.text]
+        stage.entry_point = instruction.json_words() or ["/bin/sh", "-c", instruction.text]
         stage.command = None
 
     def _cmd(self, instruction: Instruction, stage: Stage) -> None:
-        stage.command = instruction.json_words() or [*stage.shell, instruction.text]
-
-    def _add(self, instruction: Instruction, stage: Stage) -> None:
-        sources = self._words(instruction)[:-1]
-        for source in sources:
-            if re.match(r"(?:[a-z]+://|git@)", source) or re.search(r"\.(?:tar|tar\.\w+|tgz|tbz2|txz)$", source):
-                raise self._fail(
-                    instruction, f"ADD of {source!r}: only plain files and folders are supported; use COPY"
-                )
-        self._copy(instruction, stage)
-
-    def _words(self, instruction: Instruction) -> list[str]:
-        try:
-            words = instruction.words()
-        except ValueError as error:
-            raise self._fail(instruction, str(error)) from error
-        if len(words) < 2:
-            raise self._fail(instruction, f"{instruction.keyword} takes one source or more, and a destination")
-        return words
+        stage.command = instruction.json_words() or ["/bin/sh", "-c", instruction.text]
 
     def _copy(self, instruction: Instruction, stage: Stage) -> None:
-        # Who owns a file is of no meaning where all belongs to who runs it.
+        # The owner of a file has no effect: all files belong to the user that runs the task.
         unknown = instruction.flags.keys() - {"from", "chown", "chmod", "link"}
         if unknown:
-            raise self._fail(instruction, f"{instruction.keyword} --{', '.join(sorted(unknown))} is not supported")
-        *sources, destination = self._words(instruction)
+            raise self._fail(instruction, f"COPY --{', '.join(sorted(unknown))} is not supported")
+        chmod = instruction.flags.get("chmod")
+        if chmod is not None and not re.fullmatch(r"0?[0-7]{3,4}", chmod):
+            raise self._fail(instruction, f"--chmod={chmod} is no octal mode")
+        mode = None if chmod is None else int(chmod, 8)
+        try:
+            *sources, destination = instruction.words()
+        except ValueError as error:
+            raise self._fail(instruction, str(error)) from error
+        if not sources:
+            raise self._fail(instruction, "COPY takes one source or more, and a destination")
         files, may_miss = self._source(instruction)
-        is_folder = destination.endswith("/") or destination in (".", "..") or len(sources) > 1
-        place = posixpath.normpath(posixpath.join(stage.working_directory, destination))
+        target = _joined(stage.working_directory, destination)
+        into = destination.endswith("/") or destination in (".", "..") or len(sources) > 1
         for source in sources:
             wanted = posixpath.normpath(source.lstrip("/")).removeprefix("./")
             if wanted.startswith(".."):
                 raise self._fail(instruction, f"{source!r} is outside of the build context")
             matches = _matches(files, wanted)
-            # Docker takes a pattern without a match as no file, where another source is there.
+            # Docker takes a pattern without a match as no file, if there is another source.
             optional = may_miss or (_is_pattern(wanted) and len(sources) > 1)
             if not matches and not optional:
                 raise self._fail(instruction, f"{source!r} is not in the build context (is it in .dockerignore?)")
             for match in matches:
-                self._place(instruction, stage, files, match, place, is_folder or len(matches) > 1)
+                _copy_entry(stage, files, match, target, into or len(matches) > 1, mode)
 
     def _source(self, instruction: Instruction) -> tuple[Mapping[str, Entry], bool]:
-        """The files that are copied from, and whether one may be missing as an unexecuted `RUN` would make it."""
+        """The files to copy from, and whether one may be missing because a `RUN` that is not executed would make it."""
         name = instruction.flags.get("from")
         if name is None:
             return self._context, False
@@ -232,35 +213,37 @@ class Builder:
             )
         return {path.lstrip("/"): entry for path, entry in other.files.items()}, other.ran
 
-    def _place(
-        self, instruction: Instruction, stage: Stage, files: Mapping[str, Entry], source: str, place: str, into: bool
-    ) -> None:
-        entry = files.get(source, Entry("folder", 0o755))
-        if entry.kind == "folder":
-            self._make_folders(stage, place)
-            prefix = f"{source}/" if source != "." else ""
-            for path, member in files.items():
-                if path.startswith(prefix):
-                    self._put(instruction, stage, posixpath.join(place, path[len(prefix) :]), member)
-        else:
-            exists = place in stage.files and stage.files[place].kind == "folder"
-            target = posixpath.join(place, posixpath.basename(source)) if into or exists else place
-            self._put(instruction, stage, target, entry)
 
-    def _put(self, instruction: Instruction, stage: Stage, path: str, entry: Entry) -> None:
-        self._make_folders(stage, posixpath.dirname(path))
-        mode = entry.mode
-        if "chmod" in instruction.flags and entry.kind != "link":
-            if not re.fullmatch(r"0?[0-7]{3,4}", instruction.flags["chmod"]):
-                raise self._fail(instruction, f"--chmod={instruction.flags['chmod']} is no octal mode")
-            mode = int(instruction.flags["chmod"], 8)
-        stage.files[path] = replace(entry, mode=mode)
+def _variables(stage: Stage) -> dict[str, str]:
+    return {**stage.arguments, **stage.environment}
 
-    @staticmethod
-    def _make_folders(stage: Stage, path: str) -> None:
-        parts = [part for part in path.split("/") if part]
-        for count in range(1, len(parts) + 1):
-            stage.files.setdefault("/" + "/".join(parts[:count]), Entry("folder", 0o755))
+
+def _joined(folder: str, path: str) -> str:
+    return posixpath.normpath(posixpath.join(folder, path))
+
+
+def _copy_entry(
+    stage: Stage, files: Mapping[str, Entry], source: str, target: str, into: bool, mode: int | None
+) -> None:
+    entry = files.get(source, _FOLDER)
+    if entry.kind == "folder":
+        _make_folders(stage, target)
+        prefix = f"{source}/" if source != "." else ""
+        copied = {
+            posixpath.join(target, path[len(prefix) :]): item for path, item in files.items() if path.startswith(prefix)
+        }
+    else:
+        is_folder = into or stage.files.get(target, entry).kind == "folder"
+        copied = {posixpath.join(target, posixpath.basename(source)) if is_folder else target: entry}
+    for path, item in copied.items():
+        _make_folders(stage, posixpath.dirname(path))
+        stage.files[path] = item if mode is None or item.kind == "link" else replace(item, mode=mode)
+
+
+def _make_folders(stage: Stage, path: str) -> None:
+    parts = [part for part in path.split("/") if part]
+    for count in range(1, len(parts) + 1):
+        stage.files.setdefault("/" + "/".join(parts[:count]), _FOLDER)
 
 
 def _is_pattern(wanted: str) -> bool:
@@ -268,10 +251,8 @@ def _is_pattern(wanted: str) -> bool:
 
 
 def _matches(files: Mapping[str, Entry], wanted: str) -> list[str]:
-    if wanted == ".":
-        return ["."]
     if not _is_pattern(wanted):
-        known = wanted in files or any(path.startswith(f"{wanted}/") for path in files)
+        known = wanted in files or wanted == "." or any(path.startswith(f"{wanted}/") for path in files)
         return [wanted] if known else []
     depth = wanted.count("/")
     return sorted(path for path in files if path.count("/") == depth and fnmatch.fnmatchcase(path, wanted))
@@ -286,34 +267,27 @@ def layer_of(files: Mapping[str, Entry]) -> tuple[bytes, str]:
             member.mode, member.mtime = entry.mode, 0
             if entry.kind == "folder":
                 member.type = tarfile.DIRTYPE
-                archive.addfile(member)
             elif entry.kind == "link":
                 member.type, member.linkname = tarfile.SYMTYPE, entry.content.decode()
-                archive.addfile(member)
             else:
                 member.size = len(entry.content)
-                archive.addfile(member, io.BytesIO(entry.content))
+            archive.addfile(member, io.BytesIO(entry.content))
     plain = buffer.getvalue()
     return gzip.compress(plain, compresslevel=6, mtime=0), digest_of(plain)
 
 
-def image_of(stage: Stage, platform: str, created: str) -> Image:
-    """The image of a finished stage."""
-    layer, diff_id = layer_of(stage.files)
+def image_of(
+    files: Mapping[str, Entry], configuration: Mapping[str, Any], platform: str = "linux/amd64", created: str = EPOCH
+) -> Image:
+    """An image of one layer with these files and this `config` (OCI image specification)."""
+    layer, diff_id = layer_of(files)
     system, _, architecture = platform.partition("/")
-    settings: dict[str, Any] = {
-        "Env": [f"{name}={value}" for name, value in stage.environment.items()],
-        "Entrypoint": stage.entry_point,
-        "Cmd": stage.command,
-        "WorkingDir": stage.working_directory,
-        "User": stage.user,
-    }
-    configuration = _json(
+    config = _json(
         {
             "architecture": architecture.split("/")[0],
             "os": system,
             "created": created,
-            "config": {name: value for name, value in settings.items() if value},
+            "config": configuration,
             "rootfs": {"type": "layers", "diff_ids": [diff_id]},
             "history": [{"created": created, "created_by": "archive of the build context"}],
         }
@@ -322,11 +296,11 @@ def image_of(stage: Stage, platform: str, created: str) -> Image:
         {
             "schemaVersion": 2,
             "mediaType": MANIFEST_TYPE,
-            "config": {"mediaType": CONFIG_TYPE, "size": len(configuration), "digest": digest_of(configuration)},
+            "config": {"mediaType": CONFIG_TYPE, "size": len(config), "digest": digest_of(config)},
             "layers": [{"mediaType": LAYER_TYPE, "size": len(layer), "digest": digest_of(layer)}],
         }
     )
-    return Image(manifest, {digest_of(configuration): configuration, digest_of(layer): layer})
+    return Image(manifest, {digest_of(config): config, digest_of(layer): layer})
 
 
 def _json(value: Any) -> bytes:

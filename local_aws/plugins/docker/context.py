@@ -1,27 +1,21 @@
-"""A build context: the files of a folder but those that its `.dockerignore` leaves out."""
+"""A build context: the files of a folder that its `.dockerignore` does not exclude."""
 
 import hashlib
-import os
-import re
 import stat
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import Literal
 
-from local_aws.plugins.docker.errors import ContextError
+from docker.utils.build import exclude_paths
+
+from local_aws.plugins.framework.errors import ProviderError
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A file, folder or link.
+    """A file, folder or link, with its permission bits; `content` is a file's bytes or a link's target."""
 
-    Attributes:
-        kind: `file`, `folder` or `link`.
-        mode: permission bits.
-        content: a file's bytes, or where a link leads.
-    """
-
-    kind: str
+    kind: Literal["file", "folder", "link"]
     mode: int
     content: bytes = b""
 
@@ -29,68 +23,18 @@ class Entry:
 def read(folder: Path, dockerfile: Path) -> dict[str, Entry]:
     """All entries of a context by path, relative and with slashes.
 
+    The patterns are those of `<Dockerfile>.dockerignore`, or else of `.dockerignore`.
+
     Raises:
-        ContextError: there is no such folder, or it has something that an image cannot hold.
+        ProviderError: there is no such folder, or it has something that an image cannot hold.
     """
     if not folder.is_dir():
-        raise ContextError(f"the build context {folder} is no folder (looked for it from {Path.cwd()})")
-    patterns = ignore_patterns(folder, dockerfile)
-    return {path: _entry(folder / path) for path in _walk(folder, "", patterns)}
-
-
-def ignore_patterns(folder: Path, dockerfile: Path) -> list[tuple[bool, re.Pattern[str]]]:
-    """The rules of `<Dockerfile>.dockerignore`, or else `.dockerignore`: whether a match keeps, and the pattern."""
-    for path in (dockerfile.with_name(f"{dockerfile.name}.dockerignore"), folder / ".dockerignore"):
-        if path.is_file():
-            lines = (line.strip() for line in path.read_text().splitlines())
-            return [_rule(line) for line in lines if line and not line.startswith("#")]
-    return []
-
-
-def _rule(line: str) -> tuple[bool, re.Pattern[str]]:
-    keeps = line.startswith("!")
-    pattern = line.removeprefix("!").strip().strip("/")
-    return keeps, re.compile(f"{glob_expression(pattern)}(?:/.*)?", re.DOTALL)
-
-
-def glob_expression(pattern: str) -> str:
-    """A regular expression for a Docker pattern: `*` and `?` within a name, `**` over folders, `[…]` classes."""
-    expression, index = "", 0
-    while index < len(pattern):
-        if pattern.startswith("**/", index):
-            expression, index = f"{expression}(?:.*/)?", index + 3
-        elif pattern.startswith("**", index):
-            expression, index = f"{expression}.*", index + 2
-        elif pattern[index] == "*":
-            expression, index = f"{expression}[^/]*", index + 1
-        elif pattern[index] == "?":
-            expression, index = f"{expression}[^/]", index + 1
-        elif pattern[index] == "[" and "]" in pattern[index:]:
-            end = pattern.index("]", index)
-            expression, index = expression + pattern[index : end + 1].replace("[^", "[^/"), end + 1
-        else:
-            expression, index = expression + re.escape(pattern[index]), index + 1
-    return expression
-
-
-def ignored(path: str, patterns: Sequence[tuple[bool, re.Pattern[str]]]) -> bool:
-    """Whether the last rule that matches `path` leaves it out."""
-    result = False
-    for keeps, pattern in patterns:
-        if pattern.fullmatch(path):
-            result = not keeps
-    return result
-
-
-def _walk(folder: Path, prefix: str, patterns: Sequence[tuple[bool, re.Pattern[str]]]) -> Iterator[str]:
-    excepted = any(keeps for keeps, _ in patterns)
-    for item in sorted(os.scandir(folder / prefix), key=lambda item: item.name):
-        path = f"{prefix}/{item.name}" if prefix else item.name
-        left_out = ignored(path, patterns)
-        if not left_out:
-            yield path
-        if item.is_dir(follow_symlinks=False) and (excepted or not left_out):
-            yield from _walk(folder, path, patterns)
+        raise ProviderError(f"the build context {folder} is no folder (looked for it from {Path.cwd()})")
+    lists = (dockerfile.with_name(f"{dockerfile.name}.dockerignore"), folder / ".dockerignore")
+    text = next((path.read_text() for path in lists if path.is_file()), "")
+    lines = [line.strip() for line in text.splitlines()]
+    patterns = [line for line in lines if line and not line.startswith("#")]
+    return {path: _entry(folder / path) for path in sorted(exclude_paths(str(folder), patterns))}
 
 
 def _entry(path: Path) -> Entry:
@@ -102,7 +46,7 @@ def _entry(path: Path) -> Entry:
         return Entry("folder", mode)
     if stat.S_ISREG(status.st_mode):
         return Entry("file", mode, path.read_bytes())
-    raise ContextError(f"{path} is neither a file nor a folder nor a link")
+    raise ProviderError(f"{path} is neither a file nor a folder nor a link")
 
 
 def digest(entries: dict[str, Entry], dockerfile: bytes) -> str:
@@ -111,5 +55,5 @@ def digest(entries: dict[str, Entry], dockerfile: bytes) -> str:
     for path, entry in sorted(entries.items()):
         if entry.kind != "folder":
             content = hashlib.sha256(entry.content).hexdigest()
-            whole.update(f"{PurePosixPath(path)}\0{entry.kind}\0{entry.mode:o}\0{content}\n".encode())
+            whole.update(f"{path}\0{entry.kind}\0{entry.mode:o}\0{content}\n".encode())
     return whole.hexdigest()

@@ -1,6 +1,7 @@
-"""Reading Dockerfiles: lines, instructions, variables.
+"""Parsing Dockerfiles: lines, instructions, variables.
 
-The language is Docker's "Dockerfile reference". Here documents, `ONBUILD` and `MAINTAINER` are refused.
+The language is Docker's "Dockerfile reference". What the archive builder cannot do is refused by name: `ADD`, `SHELL`,
+`ONBUILD`, `MAINTAINER`, here documents.
 """
 
 import json
@@ -12,25 +13,18 @@ from typing import Final
 
 from local_aws.plugins.docker.errors import DockerfileError
 
-EXPANDED: Final = frozenset({"ADD", "ARG", "COPY", "ENV", "FROM", "USER", "WORKDIR"})
-"""Instructions in which variables are replaced by the builder; in the others a shell does that, or nobody."""
-IGNORED: Final = frozenset({"EXPOSE", "HEALTHCHECK", "LABEL", "STOPSIGNAL", "VOLUME"})
-"""Instructions that add nothing to files, command or environment: what runs such an image looks at no more."""
-INSTRUCTIONS: Final = EXPANDED | IGNORED | {"CMD", "ENTRYPOINT", "RUN", "SHELL"}
+EXPANDED: Final = frozenset({"ARG", "COPY", "ENV", "FROM", "USER", "WORKDIR"})
+"""Instructions in which the builder replaces variables; in the others a shell does, or nothing."""
+IGNORED: Final = frozenset({"EXPOSE", "HEALTHCHECK", "LABEL", "RUN", "STOPSIGNAL", "VOLUME"})
+"""Instructions that the archive builder skips."""
+INSTRUCTIONS: Final = EXPANDED | IGNORED | {"CMD", "ENTRYPOINT"}
 
 _VARIABLE: Final = re.compile(r"\\\$|\$(?:(?P<plain>\w+)|\{(?P<name>\w+)(?:(?P<mode>:[-+])(?P<other>[^}]*))?\})")
 
 
 @dataclass(frozen=True)
 class Instruction:
-    """One instruction.
-
-    Attributes:
-        keyword: in capitals.
-        flags: `--name=value` pairs before the arguments.
-        text: the arguments as they stand.
-        line: where it begins, from 1.
-    """
+    """One instruction: its keyword in capitals, its arguments as written, its first line, its `--name=value` flags."""
 
     keyword: str
     text: str
@@ -47,8 +41,6 @@ class Instruction:
 
     def json_words(self) -> list[str] | None:
         """The arguments of the exec form, or `None` if they are in another."""
-        if not self.text.startswith("["):
-            return None
         try:
             words = json.loads(self.text)
         except ValueError:
@@ -57,16 +49,14 @@ class Instruction:
 
 
 def parse(text: str, path: str) -> list[Instruction]:
-    """The instructions of a Dockerfile.
-
-    Args:
-        text: its content.
-        path: its name, for errors.
+    """The instructions of a Dockerfile; `path` is its name, for errors.
 
     Raises:
-        DockerfileError: something that is not understood, or no `FROM`.
+        DockerfileError: something that is not supported, or no `FROM`.
     """
-    instructions = [_instruction(line, number, path) for number, line in _logical_lines(text, path)]
+    if re.match(r"\s*#\s*escape\s*=\s*[^\\\s]", text, re.IGNORECASE):
+        raise DockerfileError(path, 1, "only the backslash is supported as the escape character")
+    instructions = [_instruction(line, number, path) for number, line in _logical_lines(text)]
     first = next((item for item in instructions if item.keyword != "ARG"), None)
     if first is None:
         raise DockerfileError(path, 1, "there is no FROM")
@@ -75,17 +65,12 @@ def parse(text: str, path: str) -> list[Instruction]:
     return instructions
 
 
-def _logical_lines(text: str, path: str) -> list[tuple[int, str]]:
+def _logical_lines(text: str) -> list[tuple[int, str]]:
     lines: list[tuple[int, str]] = []
     pending, start = "", 0
     for number, raw in enumerate(text.splitlines(), 1):
         stripped = raw.strip()
-        if stripped.startswith("#"):
-            directive = re.fullmatch(r"#\s*escape\s*=\s*(\S)", stripped, re.IGNORECASE)
-            if directive and directive.group(1) != "\\" and not lines and not pending:
-                raise DockerfileError(path, number, "only the backslash is supported as the escape character")
-            continue
-        if not stripped:
+        if not stripped or stripped.startswith("#"):
             continue
         start = start or number
         if stripped.endswith("\\"):
@@ -106,12 +91,10 @@ def _instruction(line: str, number: int, path: str) -> Instruction:
             path, number, f"{keyword} is not supported; supported are {', '.join(sorted(INSTRUCTIONS))}"
         )
     flags: dict[str, str] = {}
-    while match := re.match(r"--([a-z-]+)(?:=(\S+))?\s*", rest):
-        if keyword in ("CMD", "ENTRYPOINT"):
-            break
+    while keyword not in ("CMD", "ENTRYPOINT") and (match := re.match(r"--([a-z-]+)(?:=(\S+))?\s*", rest)):
         flags[match.group(1)] = match.group(2) or "true"
         rest = rest[match.end() :]
-    if keyword in ("ADD", "COPY", "RUN") and re.search(r"<<-?[\"']?\w+", rest):
+    if keyword in ("COPY", "RUN") and re.search(r"<<-?[\"']?\w+", rest):
         raise DockerfileError(path, number, f"here documents are not supported in {keyword}")
     if not rest:
         raise DockerfileError(path, number, f"{keyword} has no arguments")
@@ -142,18 +125,12 @@ def pairs(instruction: Instruction, path: str) -> dict[str, str]:
         DockerfileError: neither form.
     """
     try:
-        words = shlex.split(instruction.text)
+        words = [word.partition("=") for word in shlex.split(instruction.text)]
     except ValueError as error:
-        raise DockerfileError(path, instruction.line, f"{instruction.keyword}: {error}") from error
-    if "=" not in words[0]:
-        name, _, value = instruction.text.partition(" ")
-        if not value:
-            raise DockerfileError(path, instruction.line, f"{instruction.keyword} {name} has no value")
-        return {name: value.strip()}
-    result: dict[str, str] = {}
-    for word in words:
-        name, separator, value = word.partition("=")
-        if not separator:
-            raise DockerfileError(path, instruction.line, f"{instruction.keyword}: {word!r} is no name=value")
-        result[name] = value
-    return result
+        raise DockerfileError(path, instruction.line, f"ENV: {error}") from error
+    name, _, rest = instruction.text.partition(" ")
+    if "=" not in name and rest:
+        return {name: rest.strip()}
+    if not all(separator for _, separator, _ in words):
+        raise DockerfileError(path, instruction.line, f"ENV: {instruction.text!r} has a word without a value")
+    return {name: value for name, _, value in words}

@@ -1,9 +1,9 @@
-"""What can go wrong in building and pushing an image."""
+"""What can fail in building and pushing an image."""
 
 from local_aws.plugins.framework.errors import ProviderError
 
 _NO_INDEX = ("No matching distribution found", "Failed to establish a new connection", "Temporary failure in name")
-"""What pip says where it reaches no package index."""
+"""What pip says if it reaches no package index."""
 
 
 class DockerfileError(ProviderError):
@@ -11,10 +11,6 @@ class DockerfileError(ProviderError):
 
     def __init__(self, path: str, line: int, reason: str) -> None:
         super().__init__(f"{path}, line {line}: {reason}")
-
-
-class ContextError(ProviderError):
-    """The build context is not as it must be."""
 
 
 class RegistryError(ProviderError):

@@ -11,7 +11,7 @@ from local_aws.plugins.docker import context
 from local_aws.plugins.docker.build import EPOCH, Builder
 from local_aws.plugins.docker.build import Image as BuiltImage
 from local_aws.plugins.docker.engine import Engine
-from local_aws.plugins.docker.registry import Credentials, Reference, Registry, address_of
+from local_aws.plugins.docker.registry import Reference, address_of, push
 from local_aws.plugins.framework.errors import CheckFailure, ProviderError
 from local_aws.plugins.framework.provider import Provider
 from local_aws.plugins.framework.resource import Operation, Resource
@@ -19,25 +19,14 @@ from local_aws.plugins.framework.schema import BOOLEAN, STRING, MapOf, Object, P
 from local_aws.plugins.framework.values import UNKNOWN, Properties, contains_unknown
 
 _ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
-_DOCKERFILE: Final = "Dockerfile"
 
 
-class DockerProvider(Provider):
-    """The `docker` package."""
-
-    package = "docker"
-
-    def resources(self) -> tuple["Image"]:
-        """The image."""
-        return (Image(),)
-
-
-class Image(Resource[DockerProvider]):
+class Image(Resource[Provider]):
     """An image that is built from a context and pushed; its id is its name.
 
     `build.contextDigest` is added to the inputs, as the published plugin does: it stands for all files that the build
-    may read. The credentials of `registry` are no part of what is compared. Every build is another image, as it holds
-    the time; and every creation pushes, also where the tag is there already, which an immutable repository refuses.
+    may read. The credentials of `registry` are not compared. Every build is another image, as it holds the time. Every
+    creation pushes, also if the tag exists, which an immutable repository refuses.
     """
 
     token = "docker:index/image:Image"
@@ -72,9 +61,8 @@ class Image(Resource[DockerProvider]):
     outputs = ("baseImageName", "context", "dockerfile", "registryServer", "repoDigest")
     volatile = ("repoDigest",)
 
-    def complete(self, provider: DockerProvider, inputs: Properties) -> Properties:
+    def complete(self, provider: Provider, inputs: Properties) -> Properties:
         """Add what the build depends on: platform and context."""
-        del provider
         build = dict(inputs.get("build") or {})
         build.setdefault("platform", f"linux/{_ARCHITECTURES.get(platform.machine(), platform.machine())}")
         folder, dockerfile = _paths(build)
@@ -85,80 +73,74 @@ class Image(Resource[DockerProvider]):
             build["contextDigest"] = context.digest(files, Path(dockerfile).read_bytes())
         return {**inputs, "build": build}
 
-    def check(self, provider: DockerProvider, inputs: Properties) -> list[CheckFailure]:
+    def check(self, provider: Provider, inputs: Properties) -> list[CheckFailure]:
         """The name is fully qualified; the Dockerfile can be followed.
 
-        `skipPush` is known: the published plugin takes it for a boolean as it is, and panics in a preview.
+        `skipPush` is known: the published plugin takes it for a boolean, and panics in a preview.
         """
-        del provider
         if inputs.get("skipPush") is UNKNOWN:
             raise ProviderError("skipPush has to be known in a preview")
-        name = inputs["imageName"]
-        if name is not UNKNOWN:
-            Reference.parse(name)
+        if inputs["imageName"] is not UNKNOWN:
+            Reference.parse(inputs["imageName"])
         if not contains_unknown(inputs["build"]) and not builds_with_engine():
             build_image(inputs["build"])
         return []
 
-    def foresee(self, provider: DockerProvider, inputs: Properties) -> Properties:
+    def foresee(self, provider: Provider, inputs: Properties) -> Properties:
         """All but what the registry says."""
-        del provider
-        return {key: value for key, value in _settled(inputs).items() if value is not None}
+        build, registry = inputs["build"], inputs.get("registry") or {}
+        folder, dockerfile = _paths(build)
+        return {
+            "baseImageName": inputs["imageName"],
+            "context": folder,
+            "dockerfile": dockerfile,
+            "platform": build["platform"],
+            "registryServer": registry.get("server") if isinstance(registry, dict) else UNKNOWN,
+        }
 
-    def create(self, operation: Operation[DockerProvider], inputs: Properties) -> str:
+    def create(self, operation: Operation[Provider], inputs: Properties) -> str:
         """Build and push."""
-        inputs["repoDigest"] = self._build_and_push(operation, inputs)
+        inputs["repoDigest"] = _build_and_push(inputs)
         return str(inputs["imageName"])
 
-    def _build_and_push(self, operation: Operation[DockerProvider], inputs: Properties) -> str:
-        del operation
-        given = inputs.get("registry") or {}
-        reference = Reference.parse(inputs["imageName"])
-        address = address_of(reference, given.get("server") or "")
-        credentials = Credentials(given.get("username") or "", given.get("password") or "")
-        if builds_with_engine():
-            engine = Engine()
-            engine.build(inputs["imageName"], inputs["build"], *_paths(inputs["build"]))
-            if inputs.get("skipPush"):
-                return engine.image_id(inputs["imageName"])
-            digest = engine.push(inputs["imageName"], reference, address, credentials)
-            return f"{reference.repository_name}@{digest}"
-        image = build_image(inputs["build"], created=datetime.now(UTC).isoformat())
-        if inputs.get("skipPush"):
-            return image.id
-        Registry(reference, address, credentials).push(image)
-        return f"{reference.repository_name}@{image.digest}"
-
-    def read(self, operation: Operation[DockerProvider], resource_id: str, state: Properties) -> Properties | None:
-        """What the state has: the published plugin looks no further either."""
-        del operation
-        return {**state, **_settled({**state, "imageName": state.get("imageName", resource_id)})}
+    def read(self, operation: Operation[Provider], resource_id: str, state: Properties) -> Properties | None:
+        """What the state has: the published plugin does not ask the registry either."""
+        return {**state, **self.foresee(operation.provider, state)}
 
     def update(
-        self,
-        operation: Operation[DockerProvider],
-        resource_id: str,
-        old: Properties,
-        new: Properties,
-        changed: set[str],
+        self, operation: Operation[Provider], resource_id: str, old: Properties, new: Properties, _: set[str]
     ) -> None:
         """Build and push again."""
-        del resource_id, old, changed
-        new["repoDigest"] = self._build_and_push(operation, new)
+        new["repoDigest"] = _build_and_push(new)
 
-    def delete(self, operation: Operation[DockerProvider], resource_id: str, state: Properties) -> None:
-        """Nothing: images stay until their repository goes."""
-        del operation, resource_id, state
+    def delete(self, operation: Operation[Provider], resource_id: str, state: Properties) -> None:
+        """Nothing: images stay until their repository is deleted."""
+
+
+def _build_and_push(inputs: Properties) -> str:
+    """`repoDigest` of the built image; the engine's own id of it if it is not pushed."""
+    registry, name, build = inputs.get("registry") or {}, inputs["imageName"], inputs["build"]
+    reference = Reference.parse(name)
+    address = address_of(reference, registry.get("server") or "")
+    login = registry.get("username") or "", registry.get("password") or ""
+    if builds_with_engine():
+        engine = Engine()
+        engine.build(name, build, *_paths(build))
+        if inputs.get("skipPush"):
+            return engine.image_id(name)
+        return f"{reference.repository_name}@{engine.push(name, reference, address, login)}"
+    image = build_image(build, created=datetime.now(UTC).isoformat())
+    if inputs.get("skipPush"):
+        return image.id
+    push(image, reference, address, login)
+    return f"{reference.repository_name}@{image.digest}"
 
 
 def builds_with_engine(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether a Docker engine builds and pushes, or the context is packed as an archive.
-
-    Args:
-        environment: where `LOCAL_AWS_IMAGE_BUILDER`, `docker` or `archive`, is looked up.
+    """Whether `LOCAL_AWS_IMAGE_BUILDER` says `docker`: an engine builds; else the context is packed as an archive.
 
     Raises:
-        ProviderError: it is something else.
+        ProviderError: it is neither `docker` nor `archive`.
     """
     builder = environment.get("LOCAL_AWS_IMAGE_BUILDER", "archive")
     if builder not in ("archive", "docker"):
@@ -168,10 +150,8 @@ def builds_with_engine(environment: Mapping[str, str] = os.environ) -> bool:
 
 def _paths(build: Mapping[str, Any]) -> tuple[Any, Any]:
     folder = build.get("context") or "."
-    dockerfile = build.get("dockerfile")
-    if dockerfile is None:
-        dockerfile = UNKNOWN if folder is UNKNOWN else str(Path(folder) / _DOCKERFILE)
-    return folder, dockerfile
+    default = UNKNOWN if folder is UNKNOWN else str(Path(folder) / "Dockerfile")
+    return folder, build.get("dockerfile", default)
 
 
 def _no_dockerfile(folder: str, dockerfile: str) -> str:
@@ -181,11 +161,7 @@ def _no_dockerfile(folder: str, dockerfile: str) -> str:
 
 
 def build_image(build: Mapping[str, Any], created: str = EPOCH) -> BuiltImage:
-    """The image that `build` describes.
-
-    Args:
-        build: `build` of the resource.
-        created: when, in the form of RFC 3339.
+    """The image that `build` of the resource describes, created at a time in the form of RFC 3339.
 
     Raises:
         ProviderError: the context is not there or the Dockerfile cannot be followed.
@@ -194,17 +170,3 @@ def build_image(build: Mapping[str, Any], created: str = EPOCH) -> BuiltImage:
     files = context.read(Path(folder), Path(dockerfile))
     builder = Builder(dockerfile, files, build.get("args") or {}, build["platform"], created)
     return builder.build(Path(dockerfile).read_text())
-
-
-def _settled(inputs: Properties) -> Properties:
-    build = inputs.get("build") or {}
-    folder, dockerfile = _paths(build)
-    registry = inputs.get("registry") or {}
-    return {
-        "imageName": inputs.get("imageName"),
-        "baseImageName": inputs.get("imageName"),
-        "context": folder,
-        "dockerfile": dockerfile,
-        "platform": build.get("platform"),
-        "registryServer": registry.get("server") if isinstance(registry, dict) else UNKNOWN,
-    }

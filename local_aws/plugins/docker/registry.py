@@ -1,17 +1,19 @@
 """Pushing an image over the registry API (OCI distribution specification, "Pushing")."""
 
-import base64
-import http.client
-import json
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
-from urllib.parse import urlencode, urljoin, urlsplit
+from typing import Any, Final
+from urllib.parse import urljoin, urlsplit
+
+import requests
 
 from local_aws.plugins.docker.build import MANIFEST_TYPE, Image
 from local_aws.plugins.docker.errors import RegistryError
+
+Login = tuple[str, str]
+"""A user name and a password; an empty name is nobody's."""
 
 _REFERENCE: Final = re.compile(
     r"(?P<host>[^/]+[.:][^/]*|localhost)/(?P<repository>[a-z0-9][a-z0-9._/-]*)(?::(?P<tag>[\w.-]+))?"
@@ -46,23 +48,8 @@ class Reference:
         return f"{self.host}/{self.repository}"
 
 
-@dataclass(frozen=True)
-class Credentials:
-    """Who pushes."""
-
-    user_name: str = ""
-    password: str = ""
-
-    def header(self) -> dict[str, str]:
-        """As an HTTP header."""
-        if not self.user_name:
-            return {}
-        token = base64.b64encode(f"{self.user_name}:{self.password}".encode()).decode()
-        return {"Authorization": f"Basic {token}"}
-
-
 def address_of(reference: Reference, server: str, environment: Mapping[str, str] = os.environ) -> str:
-    """Where the registry is: an ECR name is at the endpoint that all of AWS is at, if there is one.
+    """The registry's URL: for an ECR name the endpoint of all AWS services, if one is set.
 
     Args:
         reference: the image's name.
@@ -80,79 +67,52 @@ def address_of(reference: Reference, server: str, environment: Mapping[str, str]
     return f"https://{reference.host}"
 
 
-class Registry:
-    """One repository of a registry.
+def push(image: Image, reference: Reference, address: str, login: Login = ("", "")) -> None:
+    """Push the blobs that the registry does not have yet, and the manifest.
 
-    Args:
-        reference: the image's name.
-        address: the registry's URL.
-        credentials: who pushes.
+    Raises:
+        RegistryError: refused (for a tag that is another image in an immutable repository, too), or unreachable.
     """
+    base = f"/v2/{reference.repository}"
+    with requests.Session() as session:
+        # Neither a proxy nor a .netrc of the user's.
+        session.trust_env = False
+        session.auth = login if login[0] else None
+        session.headers["Host"] = reference.host
 
-    def __init__(self, reference: Reference, address: str, credentials: Credentials) -> None:
-        self._reference = reference
-        self._address = address
-        self._headers = {"Host": reference.host, **credentials.header()}
+        def call(method: str, url: str, *expected: int, **more: Any) -> requests.Response:
+            try:
+                answer = session.request(method, urljoin(address, url), timeout=_TIMEOUT_SECONDS, **more)
+            except requests.RequestException as error:
+                raise RegistryError(f"the registry at {address} cannot be reached: {error}") from error
+            if answer.status_code not in expected:
+                raise RegistryError(_refusal(reference, answer))
+            return answer
 
-    def push(self, image: Image) -> None:
-        """Push the blobs that are not there yet, and the manifest.
-
-        Raises:
-            RegistryError: refused (for a tag that is another image in an immutable repository, too), or unreachable.
-        """
-        base = f"/v2/{self._reference.repository}"
         for digest, content in image.blobs.items():
-            if self._call("HEAD", f"{base}/blobs/{digest}", expected=(200, 404))[0] == 404:
-                _, headers, _ = self._call("POST", f"{base}/blobs/uploads/", expected=(202,))
-                location = urljoin(self._address, headers["location"])
-                separator = "&" if urlsplit(location).query else "?"
-                self._call(
-                    "PUT",
-                    f"{location}{separator}{urlencode({'digest': digest})}",
-                    content,
-                    {"Content-Type": "application/octet-stream"},
-                    expected=(201,),
-                )
-        self._call(
-            "PUT",
-            f"{base}/manifests/{self._reference.tag}",
-            image.manifest,
-            {"Content-Type": MANIFEST_TYPE},
-            expected=(201,),
-        )
+            if call("HEAD", f"{base}/blobs/{digest}", 200, 404).status_code == 404:
+                location = call("POST", f"{base}/blobs/uploads/", 202).headers["Location"]
+                octets = {"Content-Type": "application/octet-stream"}
+                call("PUT", location, 201, params={"digest": digest}, data=content, headers=octets)
+        manifest = {"Content-Type": MANIFEST_TYPE}
+        call("PUT", f"{base}/manifests/{reference.tag}", 201, data=image.manifest, headers=manifest)
 
-    def _call(
-        self,
-        method: str,
-        url: str,
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-        *,
-        expected: tuple[int, ...],
-    ) -> tuple[int, dict[str, str], bytes]:
-        where = urlsplit(urljoin(self._address, url))
-        make = http.client.HTTPSConnection if where.scheme == "https" else http.client.HTTPConnection
-        connection = make(where.netloc, timeout=_TIMEOUT_SECONDS)
-        target = where.path + (f"?{where.query}" if where.query else "")
-        try:
-            connection.request(method, target, body, {**self._headers, **(headers or {})})
-            response = connection.getresponse()
-            content = response.read()
-        except (OSError, http.client.HTTPException) as error:
-            raise RegistryError(f"the registry at {self._address} cannot be reached: {error}") from error
-        finally:
-            connection.close()
-        if response.status not in expected:
-            raise RegistryError(self._refusal(method, where.path, response.status, content))
-        return response.status, {name.lower(): value for name, value in response.getheaders()}, content
 
-    def _refusal(self, method: str, path: str, status: int, content: bytes) -> str:
-        try:
-            errors = json.loads(content).get("errors") or [{}]
-            reason = f"{errors[0].get('code', '')} {errors[0].get('message', '')}".strip()
-        except (ValueError, AttributeError):
-            reason = content.decode(errors="replace")[:200]
-        message = f"{self._reference.repository_name}: {method} {path} was refused with {status}: {reason}"
-        if "TAG_INVALID" in reason or "immutable" in reason:
-            message += f"; the tag {self._reference.tag} is another image already, push under another tag"
-        return message
+def _refusal(reference: Reference, answer: requests.Response) -> str:
+    try:
+        errors = answer.json().get("errors") or [{}]
+        reason = f"{errors[0].get('code', '')} {errors[0].get('message', '')}".strip()
+    except (ValueError, AttributeError):
+        reason = answer.text[:200]
+    request = f"{answer.request.method} {urlsplit(answer.url).path}"
+    message = f"{reference.repository_name}: {request} was refused with {answer.status_code}: {reason}"
+    return message + advice(reason)
+
+
+def advice(reason: str) -> str:
+    """What to do about a push that was refused, if that is known."""
+    if "immutable" in reason or "TAG_INVALID" in reason:
+        return "; the tag is another image already, push under another tag"
+    if "does not exist" in reason or "NAME_UNKNOWN" in reason or "name unknown" in reason:
+        return "; create the repository first"
+    return ""

@@ -1,6 +1,6 @@
 """What changed between two property bags."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -26,20 +26,20 @@ class Change:
 
 
 def compare(
-    table: Table, old: Mapping[str, Any], new: Mapping[str, Any], ignore: Iterable[str] = ()
+    table: Table, old: Mapping[str, Any], new: Mapping[str, Any], ignore: Collection[str] = ()
 ) -> dict[str, Change]:
-    """The changes that turn `old` into `new`, by top-level property; the engine looks into them by itself.
+    """The changes that turn `old` into `new`, by top-level property; the engine finds the nested ones itself.
 
-    An unknown new value is a change, as it may be one. A property that `new` leaves to AWS is not, nor is one of
-    `ignore`. What is ignored within a property has the old value already: the engine sees to that.
+    An unknown new value is a change, as it may be one. A property that `new` leaves to AWS is none, nor one of
+    `ignore`. Ignored values within a property are the old ones already: the engine puts them there.
     """
-    ignored = frozenset(ignore)
     changes: dict[str, Change] = {}
     for name, row in table.items():
         was, becomes = old.get(name), new.get(name)
-        if name in ignored or (matches(row, becomes, was) and not contains_unknown(canonical(row.shape, becomes))):
+        if name in ignore or (matches(row, becomes, was) and not contains_unknown(canonical(row.shape, becomes))):
             continue
-        is_absent = canonical(row.shape, was, row.default) is None, canonical(row.shape, becomes, row.default) is None
-        kind = Kind.ADD if is_absent[0] else Kind.DELETE if is_absent[1] else Kind.UPDATE
+        was_absent = canonical(row.shape, was, row.default) is None
+        is_absent = canonical(row.shape, becomes, row.default) is None
+        kind = Kind.ADD if was_absent else Kind.DELETE if is_absent else Kind.UPDATE
         changes[name] = Change(kind, row.replaces)
     return changes

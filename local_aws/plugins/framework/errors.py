@@ -1,8 +1,6 @@
-"""What can go wrong in a provider, as far as somebody tells it apart."""
+"""What can fail in a provider."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 
 class ProviderError(Exception):
@@ -11,31 +9,7 @@ class ProviderError(Exception):
 
 @dataclass(frozen=True)
 class CheckFailure:
-    """A property that is not as it must be: the property's path and the reason."""
+    """A wrong property: its path and the reason."""
 
     path: str
     reason: str
-
-
-class InitFailed(ProviderError):
-    """A resource exists, but it did not become usable or could not be read; the engine keeps it in the state.
-
-    Attributes:
-        resource_id: the id of what exists.
-        properties: its state, as far as it is known.
-        cause: what went wrong then.
-        inputs: the inputs it was made from, or brought to.
-    """
-
-    def __init__(
-        self,
-        resource_id: str,
-        properties: Mapping[str, Any],
-        cause: Exception,
-        inputs: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(str(cause))
-        self.resource_id = resource_id
-        self.properties = properties
-        self.cause = cause
-        self.inputs = properties if inputs is None else inputs

@@ -1,12 +1,10 @@
 """What a provider package is: its configuration, its resource types, its functions."""
 
 import threading
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from local_aws.plugins.framework.diff import Change
 from local_aws.plugins.framework.errors import CheckFailure
 from local_aws.plugins.framework.resource import Resource
 from local_aws.plugins.framework.schema import Table
@@ -15,59 +13,44 @@ from local_aws.plugins.framework.values import Properties
 
 @dataclass(frozen=True)
 class Function:
-    """A function of a package.
+    """A function of a package: the call, from provider and arguments to results, and the arguments that it takes."""
 
-    Attributes:
-        call: from arguments to results.
-        properties: the arguments there are.
-    """
-
-    call: Callable[[Properties], Properties]
+    call: Callable[[Any, Properties], Properties]
     properties: Table = field(default_factory=dict)
 
 
-class Provider(ABC):
+class Provider:
     """A provider package.
 
     Attributes:
+        call_errors: exceptions of the client library that the user is told.
         package: its name, the first part of its tokens.
-        call_errors: exceptions of the client library that are answers rather than bugs.
-        cancelled: set when the engine wants everything to stop.
+        resources: its resource types by token.
+        functions: its functions by token.
+        cancelled: set when the engine cancels what is in progress.
     """
 
-    package: ClassVar[str]
     call_errors: ClassVar[tuple[type[Exception], ...]] = ()
 
-    def __init__(self) -> None:
+    def __init__(
+        self, package: str, resources: Iterable[Resource[Any]], functions: Mapping[str, Function] | None = None
+    ) -> None:
+        self.package = package
+        self.resources = {resource.token: resource for resource in resources}
+        self.functions = functions or {}
         self.cancelled = threading.Event()
-
-    @abstractmethod
-    def resources(self) -> Iterable[Resource[Any]]:
-        """The resource types, one instance each."""
-
-    def functions(self) -> Mapping[str, Function]:
-        """The functions by token."""
-        return {}
 
     def check_configuration(self, settings: Properties) -> list[CheckFailure]:
         """What is wrong with the configuration."""
-        del settings
         return []
-
-    def compare_configuration(self, old: Properties, new: Properties) -> dict[str, Change]:
-        """What differs between two configurations."""
-        del old, new
-        return {}
 
     def configure(self, settings: Properties) -> None:
         """Take the configuration; values may be JSON documents in strings."""
-        del settings
 
     def check_request(self, resource: Resource[Any], inputs: Properties) -> Iterable[CheckFailure]:
         """What is wrong with the request that creating `resource` from `inputs` would send."""
-        del resource, inputs
         return ()
 
     def explain(self, error: BaseException) -> str:
-        """A failure in words."""
+        """The message that the user is shown about a failure."""
         return str(error)

@@ -1,4 +1,4 @@
-"""What a resource type is: its tables and the four things that can be done to one."""
+"""What a resource type is: its tables, and how one is created, read, updated and deleted."""
 
 import hashlib
 import re
@@ -16,21 +16,21 @@ from local_aws.plugins.framework.values import UNKNOWN, Properties
 ProviderT = TypeVar("ProviderT")
 T = TypeVar("T")
 
-
 NAME_START = 55
-"""Characters of a resource's name that a made name begins with; the shortest limit is S3's, 63 in all."""
+"""Characters of a resource's logical name in a generated name; the shortest limit is S3's, 63 in all."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Operation(Generic[ProviderT]):
     """One call of the engine about one resource.
 
     Attributes:
         provider: the configured provider.
         urn: the resource's URN.
-        timeout_seconds: the program's `customTimeouts` for this call; 0 where it has none.
-        cancelled: set when the engine wants everything to stop.
-        say: shows the user what this resource is waiting for; the line goes when the resource is done.
+        timeout_seconds: the program's `customTimeouts` for this call; 0 if it has none.
+        cancelled: set when the engine cancels what is in progress.
+        say: shows the user what this resource is waiting for, until the resource is done.
+        created: the id of the resource, as soon as it exists: whatever fails afterwards, the engine keeps it.
     """
 
     provider: ProviderT
@@ -38,16 +38,17 @@ class Operation(Generic[ProviderT]):
     timeout_seconds: float = 0
     cancelled: threading.Event = field(default_factory=threading.Event)
     say: Callable[[str], None] = lambda _line: None
+    created: str | None = None
 
     def wait(
         self, what: str, probe: Callable[[], T | None], *, default_seconds: float, interval_seconds: float = 0.05
     ) -> T:
-        """Ask `probe` until it gives a value, less and less often.
+        """Poll `probe` until it returns a value.
 
         Args:
             what: what is waited for, for the error.
-            probe: gives `None` while it is not there.
-            default_seconds: how long at most where the program sets no timeout.
+            probe: returns `None` until then.
+            default_seconds: the timeout if the program sets none.
             interval_seconds: the first pause; it doubles up to 5 s.
 
         Raises:
@@ -71,11 +72,11 @@ class Resource(ABC, Generic[ProviderT]):
 
     Attributes:
         token: the type token, `package:module/member:Member`.
-        properties: what the program may give.
-        outputs: what it gets back beside its own inputs.
+        properties: the inputs.
+        outputs: the outputs besides the inputs.
         volatile: outputs that an update may change, so that a preview of one does not know them.
-        name_property: the input that is made from the resource's name in the program where it is absent.
-        deletes_before_replace: whether old and new cannot exist side by side, as the program names them.
+        name_property: the input that gets a generated name if it is absent.
+        deletes_before_replace: whether old and new cannot exist at once, with the names that the program gives.
     """
 
     token: ClassVar[str]
@@ -92,59 +93,54 @@ class Resource(ABC, Generic[ProviderT]):
 
     def complete(self, provider: ProviderT, inputs: Properties) -> Properties:
         """Fill in what the provider's configuration adds to checked inputs."""
-        del provider
         return inputs
 
     def check(self, provider: ProviderT, inputs: Properties) -> Iterable[CheckFailure]:
         """Rules beyond the table; `inputs` may hold unknowns."""
-        del provider, inputs
         return ()
 
     def replaced_by(self, old: Properties, new: Properties) -> Iterable[str]:
-        """Top-level properties whose change needs another resource in this very case."""
-        del old, new
+        """Top-level properties that replace the resource, although the table does not say so."""
         return ()
 
     def changing(self, new: Properties, changed: set[str]) -> Iterable[str]:
         """Outputs that an update to the inputs `new` may change; `changed` names the top-level inputs that differ."""
-        del new, changed
         return self.volatile
 
     def foresee(self, provider: ProviderT, inputs: Properties) -> Properties:
-        """Outputs that are known before the resource is made."""
-        del provider, inputs
+        """Outputs that are known before the resource is created."""
         return {}
 
     @abstractmethod
     def create(self, operation: Operation[ProviderT], inputs: Properties) -> str:
-        """Make it and return its id.
+        """Create it and return its id, which is in `operation.created` before anything else can fail.
 
         It may add to `inputs` what `read` cannot know from the id: `inputs` is the first state that `read` is given.
         """
 
     @abstractmethod
     def read(self, operation: Operation[ProviderT], resource_id: str, state: Properties) -> Properties | None:
-        """All its properties as they are, or `None` if it is gone; `state` is what was known of it."""
+        """All its properties from AWS, or `None` if it does not exist; `state` is what was known of it."""
 
     @abstractmethod
     def update(
         self, operation: Operation[ProviderT], resource_id: str, old: Properties, new: Properties, changed: set[str]
     ) -> None:
-        """Bring it from the state `old` to the inputs `new`; `changed` names the top-level inputs that differ."""
+        """Change it from the state `old` to the inputs `new`; `changed` names the top-level inputs that differ."""
 
     @abstractmethod
     def delete(self, operation: Operation[ProviderT], resource_id: str, state: Properties) -> None:
-        """Remove it; not finding it is fine."""
+        """Delete it; that it does not exist is no error."""
 
 
 def named(
     resource: Resource[Any], name: str, seed: bytes, olds: Mapping[str, Any], inputs: Mapping[str, Any]
 ) -> Properties:
-    """Inputs with a name: the program's, the one that was made before, or one made now.
+    """Inputs with a name: the program's, the one generated before, or a new one.
 
     Args:
         resource: the type.
-        name: the resource's name in the program.
+        name: the resource's logical name.
         seed: the engine's, the same when a step is repeated.
         olds: the inputs of before.
         inputs: those of now.
@@ -161,15 +157,12 @@ def named(
 def foreseen(resource: Resource[ProviderT], provider: ProviderT, inputs: Properties) -> Properties:
     """The state that a preview of creating the resource shows."""
     computed = (name for name, row in resource.table.items() if row.computed)
-    return {
-        **dict.fromkeys((*resource.outputs, *computed), UNKNOWN),
-        **inputs,
-        **resource.foresee(provider, inputs),
-    }
+    unknown = dict.fromkeys((*resource.outputs, *computed), UNKNOWN)
+    return {**unknown, **inputs, **resource.foresee(provider, inputs)}
 
 
 def merged(resource: Resource[Any], old_state: Mapping[str, Any], inputs: Mapping[str, Any]) -> Properties:
-    """What is known of a resource that is brought from a state to inputs; what the program no longer gives is gone."""
+    """The state of a resource that is updated to `inputs`; inputs that the program no longer gives are dropped."""
     kept = {
         name: value
         for name, value in old_state.items()
@@ -182,8 +175,5 @@ def foreseen_update(
     resource: Resource[ProviderT], provider: ProviderT, old_state: Properties, inputs: Properties, changed: set[str]
 ) -> Properties:
     """The state that a preview of updating the resource shows; `changed` names the top-level inputs that differ."""
-    return {
-        **merged(resource, old_state, inputs),
-        **dict.fromkeys(resource.changing(inputs, changed), UNKNOWN),
-        **resource.foresee(provider, inputs),
-    }
+    unknown = dict.fromkeys(resource.changing(inputs, changed), UNKNOWN)
+    return {**merged(resource, old_state, inputs), **unknown, **resource.foresee(provider, inputs)}

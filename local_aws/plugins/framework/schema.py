@@ -1,7 +1,6 @@
-"""Property tables: what a resource type takes, checked and compared by one set of rules.
+"""Property tables: the inputs of a resource type, checked and compared by one set of rules.
 
-A table is a mapping of property names to `Property`. A property's `Shape` says what its values look like. Where the
-tables differ from nothing but the published providers' own schemas, they are wrong: a test compares the two.
+A test compares the names in the tables with the published providers' classes.
 """
 
 import json
@@ -15,16 +14,14 @@ from local_aws.plugins.framework.values import UNKNOWN, Archive, Properties
 
 
 class Shape:
-    """What values of a property look like."""
+    """The type of a property's values."""
 
 
 @dataclass(frozen=True)
 class Scalar(Shape):
-    """A plain value. `json` is a string that holds a JSON document and is compared as the document.
+    """A plain value. `json` is a string with a JSON document and is compared as the document.
 
-    Attributes:
-        kind: the type.
-        meaning: gives a document, or a plain value, a form in which equal means equal.
+    `meaning` turns a value, or a document, into its normal form, which is compared.
     """
 
     kind: Literal["string", "integer", "boolean", "json", "archive"]
@@ -40,14 +37,14 @@ ARCHIVE: Final = Scalar("archive")
 
 @dataclass(frozen=True)
 class ListOf(Shape):
-    """A list; its order counts."""
+    """A list whose order is significant."""
 
     item: Shape
 
 
 @dataclass(frozen=True)
 class SetOf(Shape):
-    """A list whose order means nothing."""
+    """A list whose order is not significant."""
 
     item: Shape
 
@@ -71,14 +68,14 @@ class Property:
     """One row of a table.
 
     Attributes:
-        shape: what its values look like.
+        shape: the type of its values.
         required: whether the program must give it.
-        replaces: whether a change means another resource.
+        replaces: whether a change replaces the resource.
         default: what an absent value means; a value equal to it counts as absent.
-        computed: whether AWS decides on a value where the program gives none.
-        unreadable: whether AWS never tells it, so that a refresh keeps what the state has.
-        allowed: the only values there are.
-        uncompared: whether a change of it means nothing.
+        computed: whether AWS chooses the value if the program gives none.
+        unreadable: whether AWS does not return it, so that a refresh keeps the state's value.
+        allowed: the only valid values.
+        uncompared: whether a change of it is ignored.
     """
 
     shape: Shape
@@ -94,6 +91,16 @@ class Property:
 Table = Mapping[str, Property]
 
 
+def required(**members: Shape) -> Object:
+    """An object whose members are all required."""
+    return Object({name: Property(shape, required=True) for name, shape in members.items()})
+
+
+def optional(**members: Shape) -> Object:
+    """An object whose members are all optional."""
+    return Object({name: Property(shape) for name, shape in members.items()})
+
+
 def child_path(path: str, key: str) -> str:
     """The path of a member of an object, in the engine's notation."""
     if not re.fullmatch(r"[A-Za-z_$][\w$]*", key):
@@ -103,7 +110,7 @@ def child_path(path: str, key: str) -> str:
 
 
 def check(table: Table, properties: Mapping[str, Any]) -> tuple[Properties, list[CheckFailure]]:
-    """`properties` without those that are absent, and what is wrong with them."""
+    """`properties` without nulls, and what is wrong with them."""
     failures: list[CheckFailure] = []
     _check_object(table, properties, "", failures)
     return {name: value for name, value in properties.items() if value is not None}, failures
@@ -156,14 +163,14 @@ _KINDS: Final[Mapping[Any, tuple[str, Any]]] = {
     MapOf: ("an object", dict),
     Object: ("an object", dict),
 }
-"""What the values of a shape are called, and their Python type."""
+"""The name of a shape's values in errors, and their Python type."""
 
 
 def canonical(shape: Shape, value: Any, default: Any = None) -> Any:
-    """A form of `value` in which equal means equal: what counts as absent is `None`.
+    """The normal form of `value`, which is compared; `None` if it counts as absent.
 
-    Absent are `None`, the default, and, where there is no default, false, 0, "" and empty collections, as in the
-    published providers' state.
+    Absent are `None`, the default, and without a default false, 0, "" and empty collections, as in the published
+    providers' state.
     """
     if value is None or value is UNKNOWN:
         return value
@@ -208,14 +215,14 @@ def sort_key(value: Any) -> str:
 
 
 def matches(row: Property, wanted: Any, actual: Any) -> bool:
-    """Whether `actual`, read from AWS, is what `wanted` asks for; what AWS decides on by itself is not compared."""
+    """Whether `actual`, read from AWS, equals the input `wanted`; what AWS chooses is not compared."""
     if wanted is None and row.computed:
         return True
     return bool(canonical(row.shape, wanted, row.default) == canonical(row.shape, actual, row.default))
 
 
 def spell(shape: Shape, wanted: Any, actual: Any) -> Any:
-    """`actual` in the words of `wanted` where both mean the same: documents keep their text, sets their order."""
+    """`actual` as `wanted` spells it if both are equal: documents keep their text, sets their order."""
     if wanted is None or actual is None:
         return actual
     if isinstance(shape, Object) and isinstance(actual, dict) and isinstance(wanted, dict):
@@ -235,7 +242,7 @@ def spell(shape: Shape, wanted: Any, actual: Any) -> Any:
 
 
 def reconcile(table: Table, inputs: Mapping[str, Any], actual: Mapping[str, Any]) -> Properties:
-    """The inputs that describe what AWS has: `inputs` where they still hold, else what was read."""
+    """The inputs that describe the resource in AWS: each of `inputs` if it is still right, else what was read."""
     result: Properties = {}
     for name, row in table.items():
         wanted, found = inputs.get(name), actual.get(name)

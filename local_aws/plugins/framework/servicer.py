@@ -1,7 +1,6 @@
 """The engine's provider protocol over resource types."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any, Final, Generic, NoReturn, TypeVar
 
@@ -9,8 +8,8 @@ import grpc
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
-from local_aws.plugins.framework.diff import Change, Kind, compare
-from local_aws.plugins.framework.errors import CheckFailure, InitFailed, ProviderError
+from local_aws.plugins.framework.diff import Change, compare
+from local_aws.plugins.framework.errors import CheckFailure, ProviderError
 from local_aws.plugins.framework.provider import Provider
 from local_aws.plugins.framework.resource import Operation, Resource, foreseen, foreseen_update, merged, named
 from local_aws.plugins.framework.schema import check, reconcile, spell
@@ -28,27 +27,34 @@ from local_aws.plugins.framework.values import (
 P = TypeVar("P", bound=Provider)
 R = TypeVar("R")
 
-_DIFF_KINDS: Final = {
-    (Kind.ADD, False): provider_pb2.PropertyDiff.ADD,
-    (Kind.ADD, True): provider_pb2.PropertyDiff.ADD_REPLACE,
-    (Kind.DELETE, False): provider_pb2.PropertyDiff.DELETE,
-    (Kind.DELETE, True): provider_pb2.PropertyDiff.DELETE_REPLACE,
-    (Kind.UPDATE, False): provider_pb2.PropertyDiff.UPDATE,
-    (Kind.UPDATE, True): provider_pb2.PropertyDiff.UPDATE_REPLACE,
-}
 NEW_RESOURCE_VISIBLE_SECONDS: Final = 120.0
-"""How long a resource that was just made may stay invisible to reads (EC2's and IAM's eventual consistency)."""
+"""How long a new resource may be invisible to reads (EC2's and IAM's eventual consistency)."""
+
+
+class InitFailed(ProviderError):
+    """A resource exists, but something failed afterwards; the engine keeps its state and these inputs."""
+
+    def __init__(self, resource_id: str, state: Properties, inputs: Properties, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+        self.details = provider_pb2.ErrorResourceInitFailed(
+            id=resource_id, properties=to_struct(state), inputs=to_struct(inputs)
+        )
 
 
 def _answering(doing: str, about: str = "urn") -> Callable[[Callable[[Any, Any], R]], Callable[[Any, Any, Any], R]]:
-    """A call of the protocol: what it does, for errors, and the request's member that says to what."""
+    """A call of the protocol: what it does, for errors, and the request's member that names the subject."""
 
     def decorate(method: Callable[[Any, Any], R]) -> Callable[[Any, Any, Any], R]:
         @wraps(method)
         def call(self: Any, request: Any, context: Any) -> R:
-            subject = getattr(request, about) if about else ""
-            answer: R = self.answer(context, subject, doing, lambda: method(self, request))
-            return answer
+            of = getattr(request, about) if about else ""
+            subject = of.split("::", 2)[-1].rsplit("$", 1)[-1].replace("::", " ") or "the provider"
+            try:
+                return method(self, request)
+            except self.failures as error:
+                servicer: ProviderServicer[Any] = self
+                servicer.abort(context, error, f"{doing} {subject}: ")
 
         return call
 
@@ -56,37 +62,28 @@ def _answering(doing: str, about: str = "urn") -> Callable[[Callable[[Any, Any],
 
 
 class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[P]):
-    """Serves one provider package.
-
-    Args:
-        provider: the package: configuration, resource types, functions.
-        version: what the plugin calls its version.
-    """
+    """Serves one provider package, under a version of the plugin."""
 
     def __init__(self, provider: P, version: str) -> None:
         self._provider = provider
         self._version = version
-        self._failures: tuple[type[Exception], ...] = (ProviderError, *provider.call_errors)
-        self._types: dict[str, Resource[P]] = {resource.token: resource for resource in provider.resources()}
+        self.failures: tuple[type[Exception], ...] = (ProviderError, *provider.call_errors)
         self._engine: engine_pb2_grpc.EngineStub | None = None
 
     def Handshake(
         self, request: provider_pb2.ProviderHandshakeRequest, context: grpc.ServicerContext
     ) -> provider_pb2.ProviderHandshakeResponse:
         """Agree on the protocol's features."""
-        del context
         if request.engine_address:
             self._engine = engine_pb2_grpc.EngineStub(grpc.insecure_channel(request.engine_address))
-        return provider_pb2.ProviderHandshakeResponse(accept_secrets=True, accept_resources=True, accept_outputs=True)
+        return provider_pb2.ProviderHandshakeResponse(accept_secrets=True)
 
     def GetPluginInfo(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> plugin_pb2.PluginInfo:
-        """Say the plugin's version."""
-        del request, context
+        """Return the plugin's version."""
         return plugin_pb2.PluginInfo(version=self._version)
 
     def Cancel(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> empty_pb2.Empty:
-        """End what is under way as soon as it can end."""
-        del request, context
+        """End what is in progress as soon as possible."""
         self._provider.cancelled.set()
         return empty_pb2.Empty()
 
@@ -97,22 +94,13 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[P]):
         failures = self._provider.check_configuration(reveal(news))
         return provider_pb2.CheckResponse(inputs=to_struct(news), failures=_failures(failures, "provider"))
 
-    def DiffConfig(self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext) -> provider_pb2.DiffResponse:
-        """Say whether another configuration needs other resources."""
-        del context
-        old = reveal(from_struct(request.old_inputs if request.HasField("old_inputs") else request.olds))
-        new = reveal(from_struct(request.news))
-        return _diff_response(self._provider.compare_configuration(old, new), deletes_before_replace=False)
-
     @_answering("configuring", "")
     def Configure(self, request: provider_pb2.ConfigureRequest) -> provider_pb2.ConfigureResponse:
         """Take the provider's configuration."""
         settings: Properties = {key.rsplit(":", 1)[-1]: value for key, value in request.variables.items()}
         settings.update(reveal(from_struct(request.args)))
         self._provider.configure({key: value for key, value in settings.items() if value is not UNKNOWN})
-        return provider_pb2.ConfigureResponse(
-            acceptSecrets=True, supportsPreview=True, acceptResources=True, acceptOutputs=True
-        )
+        return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
     @_answering("checking")
     def Check(self, request: provider_pb2.CheckRequest) -> provider_pb2.CheckResponse:
@@ -134,7 +122,7 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[P]):
 
     @_answering("checking")
     def Diff(self, request: provider_pb2.DiffRequest) -> provider_pb2.DiffResponse:
-        """Say what differs between a resource's old and new inputs."""
+        """Return what differs between a resource's state and its new inputs."""
         resource = self._type(request.urn)
         old, new = _described(resource, request), reveal(from_struct(request.news))
         changes = compare(resource.table, old, new, request.ignoreChanges)
@@ -144,7 +132,7 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[P]):
 
     @_answering("creating")
     def Create(self, request: provider_pb2.CreateRequest) -> provider_pb2.CreateResponse:
-        """Make a resource, or say what making it would give."""
+        """Create a resource, or return what a preview knows of it."""
         resource = self._type(request.urn)
         properties = from_struct(request.properties)
         secrets, inputs = secret_keys(properties), reveal(properties)
@@ -152,20 +140,23 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[P]):
             state = foreseen(resource, self._provider, inputs)
             return provider_pb2.CreateResponse(id="", properties=to_struct(conceal(state, secrets)))
         operation = self._operation(request.urn, request.timeout)
-        with _keeping(properties, secrets):
-            resource_id = resource.create(operation, inputs)
-            with self._existing(resource_id, inputs):
-                state = operation.wait(
-                    f"the new resource {resource_id} to show up",
-                    lambda: resource.read(operation, resource_id, inputs),
-                    default_seconds=NEW_RESOURCE_VISIBLE_SECONDS,
-                )
+        try:
+            resource_id = operation.created = resource.create(operation, inputs)
+            state = operation.wait(
+                f"the new resource {resource_id} to be visible",
+                lambda: resource.read(operation, resource_id, inputs),
+                default_seconds=NEW_RESOURCE_VISIBLE_SECONDS,
+            )
+        except self.failures as error:
+            if operation.created is None:
+                raise
+            raise InitFailed(operation.created, conceal(inputs, secrets), properties, error) from error
         state = _spelled(resource, inputs, state)
         return provider_pb2.CreateResponse(id=resource_id, properties=to_struct(conceal(state, secrets)))
 
     @_answering("reading")
     def Read(self, request: provider_pb2.ReadRequest) -> provider_pb2.ReadResponse:
-        """Say how a resource really is."""
+        """Return a resource's properties from AWS."""
         resource = self._type(request.urn)
         known, inputs = from_struct(request.properties), from_struct(request.inputs)
         if not inputs:
@@ -185,12 +176,11 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[P]):
 
     @_answering("updating")
     def Update(self, request: provider_pb2.UpdateRequest) -> provider_pb2.UpdateResponse:
-        """Change a resource, or say what changing it would give."""
+        """Update a resource, or return what a preview knows of it."""
         resource = self._type(request.urn)
         olds, news = from_struct(request.olds), from_struct(request.news)
         secrets, old, new = secret_keys(news), reveal(olds), reveal(news)
-        changes = compare(resource.table, _described(resource, request), new, request.ignoreChanges)
-        changed = set(changes)
+        changed = set(compare(resource.table, _described(resource, request), new, request.ignoreChanges))
         if request.preview:
             state = foreseen_update(resource, self._provider, old, new, changed)
             return provider_pb2.UpdateResponse(properties=to_struct(conceal(state, secrets)))
@@ -198,15 +188,17 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[P]):
         if changed:
             resource.update(operation, request.id, old, new, changed)
         known = merged(resource, old, new)
-        with _keeping(news, secrets), self._existing(request.id, known):
-            state_now = resource.read(operation, request.id, known)
-        if state_now is None:
-            raise ProviderError(f"{request.id} vanished while it was being changed")
-        return provider_pb2.UpdateResponse(properties=to_struct(conceal(_spelled(resource, new, state_now), secrets)))
+        try:
+            found = resource.read(operation, request.id, known)
+        except self.failures as error:
+            raise InitFailed(request.id, conceal(known, secrets), news, error) from error
+        if found is None:
+            raise ProviderError(f"{request.id} disappeared during its update")
+        return provider_pb2.UpdateResponse(properties=to_struct(conceal(_spelled(resource, new, found), secrets)))
 
     @_answering("deleting")
     def Delete(self, request: provider_pb2.DeleteRequest) -> empty_pb2.Empty:
-        """Remove a resource."""
+        """Delete a resource."""
         resource = self._type(request.urn)
         state = {**reveal(from_struct(request.old_inputs)), **reveal(from_struct(request.properties))}
         resource.delete(self._operation(request.urn, request.timeout), request.id, state)
@@ -215,22 +207,21 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[P]):
     @_answering("calling", "tok")
     def Invoke(self, request: provider_pb2.InvokeRequest) -> provider_pb2.InvokeResponse:
         """Call one of the package's functions."""
-        functions = self._provider.functions()
-        function = functions.get(request.tok)
+        function = self._provider.functions.get(request.tok)
         if function is None:
-            raise self._not_known("function", request.tok, functions)
+            raise self._not_known("function", request.tok, self._provider.functions)
         arguments, failures = check(function.properties, reveal(from_struct(request.args)))
         if failures:
             return provider_pb2.InvokeResponse(failures=_failures(failures, request.tok))
         response = provider_pb2.InvokeResponse()
-        getattr(response, "return").CopyFrom(to_struct(function.call(arguments)))
+        getattr(response, "return").CopyFrom(to_struct(function.call(self._provider, arguments)))
         return response
 
     def _type(self, urn: str) -> Resource[P]:
         token = urn.split("::")[2].split("$")[-1]
-        if token not in self._types:
-            raise self._not_known("resource type", token, self._types)
-        return self._types[token]
+        if token not in self._provider.resources:
+            raise self._not_known("resource type", token, self._provider.resources)
+        return self._provider.resources[token]
 
     def _not_known(self, kind: str, token: str, known: Iterable[str]) -> ProviderError:
         return ProviderError(
@@ -247,79 +238,41 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[P]):
         if self._engine is not None:
             self._engine.Log(engine_pb2.LogRequest(severity=engine_pb2.INFO, message=line, urn=urn, ephemeral=True))
 
-    @contextmanager
-    def _existing(self, resource_id: str, properties: Properties) -> Iterator[None]:
-        """Within it the resource exists as `properties` say: a failure leaves it in the engine's state."""
-        try:
-            yield
-        except self._failures as error:
-            raise InitFailed(resource_id, properties, error) from error
-
-    def answer(self, context: grpc.ServicerContext, about: str, doing: str, work: Callable[[], R]) -> R:
-        """Run `work`; a failure becomes a gRPC status that says what was being done to which resource."""
-        subject = about.split("::", 2)[-1].rsplit("$", 1)[-1].replace("::", " ") if about else "the provider"
-        try:
-            return work()
-        except InitFailed as error:
-            self._init_failed(context, error, f"{doing} {subject}: {self._provider.explain(error.cause)}")
-        except self._failures as error:
-            context.abort(grpc.StatusCode.UNKNOWN, f"{doing} {subject}: {self._provider.explain(error)}")
-
-    def _init_failed(self, context: grpc.ServicerContext, error: InitFailed, message: str) -> NoReturn:
-        details = provider_pb2.ErrorResourceInitFailed(
-            id=error.resource_id,
-            properties=to_struct(error.properties),
-            inputs=to_struct(error.inputs),
-            reasons=[message],
-        )
-        status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=message)
-        status.details.add().Pack(details)
-        context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+    def abort(self, context: grpc.ServicerContext, error: Exception, doing: str) -> NoReturn:
+        """Answer with an error status that says what was being done to which resource."""
+        if isinstance(error, InitFailed):
+            message = doing + self._provider.explain(error.cause)
+            error.details.reasons.append(message)
+            status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=message)
+            status.details.add().Pack(error.details)
+            context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+        else:
+            message = doing + self._provider.explain(error)
         context.abort(grpc.StatusCode.UNKNOWN, message)
 
 
-@contextmanager
-def _keeping(inputs: Properties, secrets: Iterable[str]) -> Iterator[None]:
-    """What stays in the engine's state after a failure has the program's own inputs, and its secrets as secrets."""
-    try:
-        yield
-    except InitFailed as error:
-        raise InitFailed(error.resource_id, conceal(error.properties, secrets), error.cause, inputs) from error.cause
-
-
 def _described(resource: Resource[Any], request: provider_pb2.DiffRequest | provider_pb2.UpdateRequest) -> Properties:
-    """The inputs that describe what the engine's state has of a resource.
+    """The inputs that describe the resource in the engine's state.
 
-    The published providers compare the program with the state, which is what AWS answered, rather than with what the
-    program said before (pulumi-terraform-bridge, `pkg/tfbridge/provider.go`: `Diff`).
+    The published providers compare the program with the state, which is what AWS answered, not with the inputs of the
+    last deployment (pulumi-terraform-bridge, `pkg/tfbridge/provider.go`: `Diff`).
     """
     state, inputs = reveal(from_struct(request.olds)), reveal(from_struct(request.old_inputs))
-    if not request.HasField("old_inputs"):
-        return dict(state)
     return reconcile(resource.table, inputs, state) if state else dict(inputs)
 
 
 def _spelled(resource: Resource[Any], wanted: Mapping[str, Any], state: Properties) -> Properties:
+    """A state as the program spells it, with the inputs that AWS does not return."""
     table = resource.table
-    spelled = {
-        key: spell(table[key].shape, wanted.get(key), value) if key in table else value for key, value in state.items()
-    }
-    kept = {
-        key: wanted[key]
-        for key, row in table.items()
-        if row.unreadable and spelled.get(key) is None and wanted.get(key) is not None
-    }
-    return {**spelled, **kept}
-
-
-def _top_level(path: str) -> str:
-    return path.replace("[", ".").split(".", 1)[0]
+    kept = {key: wanted.get(key) for key, row in table.items() if row.unreadable and state.get(key) is None}
+    spelled = {key: spell(table[key].shape, wanted.get(key), state[key]) for key in state if key in table}
+    return {**state, **spelled, **{key: value for key, value in kept.items() if value is not None}}
 
 
 def _failures(failures: list[CheckFailure], subject: str) -> list[provider_pb2.CheckFailure]:
     return [
         provider_pb2.CheckFailure(
-            property=_top_level(failure.path),
+            property=failure.path.replace("[", ".").split(".", 1)[0],
             reason=f"{subject}: {f'property {failure.path}: ' if failure.path else ''}{failure.reason}",
         )
         for failure in failures
@@ -328,13 +281,14 @@ def _failures(failures: list[CheckFailure], subject: str) -> list[provider_pb2.C
 
 def _diff_response(changes: Mapping[str, Change], *, deletes_before_replace: bool) -> provider_pb2.DiffResponse:
     replaces = sorted(name for name, change in changes.items() if change.replaces)
+    kinds = {name: f"{change.kind.name}{'_REPLACE' if change.replaces else ''}" for name, change in changes.items()}
     return provider_pb2.DiffResponse(
         changes=provider_pb2.DiffResponse.DIFF_SOME if changes else provider_pb2.DiffResponse.DIFF_NONE,
         diffs=sorted(changes),
         replaces=replaces,
         detailedDiff={
-            name: provider_pb2.PropertyDiff(kind=_DIFF_KINDS[change.kind, change.replaces], inputDiff=True)
-            for name, change in changes.items()
+            name: provider_pb2.PropertyDiff(kind=provider_pb2.PropertyDiff.Kind.Value(kind), inputDiff=True)
+            for name, kind in kinds.items()
         },
         hasDetailedDiff=True,
         deleteBeforeReplace=bool(replaces) and deletes_before_replace,

@@ -1,11 +1,10 @@
 """Property values as the engine sends them, and as Python sees them.
 
-The engine's property bags are protobuf `Struct`s in which unknown values, secrets, outputs, archives and
-resource references are written with signatures (see Pulumi's "property values" in its developer documentation).
-Here they become plain Python values and the few classes below.
+The engine's property bags are protobuf `Struct`s in which unknown values, secrets and archives are written with
+signatures (Pulumi's developer documentation, "Property values"). Here they are plain Python values and the classes
+below. The servicer accepts neither output values nor resource references, so the engine sends none.
 """
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,8 +14,6 @@ from google.protobuf import struct_pb2
 SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
 SECRET_SIGNATURE: Final = "1b47061264138c4ac30d75fd1eb44270"
 ARCHIVE_SIGNATURE: Final = "0def7320c3a5731c473e5ecbe6d01bc7"
-RESOURCE_SIGNATURE: Final = "5cf8f73096256a8f31e491e813e4eb8e"
-OUTPUT_SIGNATURE: Final = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
 # One per kind of value that the engine does not know yet: boolean, number, string, array, asset, archive, object.
 UNKNOWN_SENTINELS: Final = frozenset(
     {
@@ -46,7 +43,7 @@ UNKNOWN: Final = Unknown()
 
 @dataclass(frozen=True)
 class Secret:
-    """A value that must not be shown or stored in clear."""
+    """A value that is neither shown nor stored in plain text."""
 
     value: Any
 
@@ -59,27 +56,15 @@ class Archive:
     hash: str = ""
 
 
-@dataclass(frozen=True)
-class ResourceReference:
-    """A reference to another resource of the stack."""
-
-    urn: str
-    id: Any = None
-    package_version: str = ""
-
-
 def from_struct(struct: struct_pb2.Struct) -> Properties:
     """The property bag of a `Struct`; nulls are left out, as an absent property."""
-    return {key: value for key, value in ((k, _from_value(v)) for k, v in struct.fields.items()) if value is not None}
+    values = {key: _from_value(value) for key, value in struct.fields.items()}
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def to_struct(properties: Mapping[str, Any]) -> struct_pb2.Struct:
     """The `Struct` of a property bag; `None` is left out."""
-    struct = struct_pb2.Struct()
-    for key, value in properties.items():
-        if value is not None:
-            struct.fields[key].CopyFrom(to_value(value))
-    return struct
+    return struct_pb2.Struct(fields={key: to_value(value) for key, value in properties.items() if value is not None})
 
 
 def _from_value(value: struct_pb2.Value) -> Any:
@@ -89,29 +74,19 @@ def _from_value(value: struct_pb2.Value) -> Any:
     if kind == "bool_value":
         return value.bool_value
     if kind == "number_value":
-        number = value.number_value
-        return int(number) if math.isfinite(number) and number == int(number) else number
+        return int(value.number_value) if value.number_value.is_integer() else value.number_value
     if kind == "list_value":
         return [_from_value(item) for item in value.list_value.values]
-    if kind == "struct_value":
-        return _from_object(value.struct_value)
-    return None
+    return _from_object(value.struct_value) if kind == "struct_value" else None
 
 
 def _from_object(struct: struct_pb2.Struct) -> Any:
-    fields = struct.fields
-    signature = fields[SIGNATURE].string_value if SIGNATURE in fields else ""
-    if signature == SECRET_SIGNATURE:
-        return Secret(_from_value(fields["value"]))
-    if signature == OUTPUT_SIGNATURE:
-        known = _from_value(fields["value"]) if "value" in fields else UNKNOWN
-        return Secret(known) if "secret" in fields and fields["secret"].bool_value else known
     plain = from_struct(struct)
-    plain.pop(SIGNATURE, None)
+    signature = plain.pop(SIGNATURE, None)
+    if signature == SECRET_SIGNATURE:
+        return Secret(plain.get("value"))
     if signature == ARCHIVE_SIGNATURE:
         return Archive(plain.get("path", ""), plain.get("hash", ""))
-    if signature == RESOURCE_SIGNATURE:
-        return ResourceReference(plain["urn"], plain.get("id"), plain.get("packageVersion", ""))
     return plain
 
 
@@ -136,18 +111,10 @@ def to_value(value: Any) -> struct_pb2.Value:
     if isinstance(value, (list, tuple)):
         return struct_pb2.Value(list_value=struct_pb2.ListValue(values=[to_value(item) for item in value]))
     if isinstance(value, Secret):
-        return _signed(SECRET_SIGNATURE, {"value": value.value})
+        return to_value({SIGNATURE: SECRET_SIGNATURE, "value": value.value})
     if isinstance(value, Archive):
-        return _signed(ARCHIVE_SIGNATURE, {"path": value.path or None, "hash": value.hash or None})
-    if isinstance(value, ResourceReference):
-        return _signed(
-            RESOURCE_SIGNATURE, {"urn": value.urn, "id": value.id, "packageVersion": value.package_version or None}
-        )
+        return to_value({SIGNATURE: ARCHIVE_SIGNATURE, "path": value.path or None, "hash": value.hash or None})
     raise TypeError(f"a property cannot hold a {type(value).__name__}: {value!r}")
-
-
-def _signed(signature: str, members: Mapping[str, Any]) -> struct_pb2.Value:
-    return struct_pb2.Value(struct_value=to_struct({SIGNATURE: signature, **members}))
 
 
 def reveal(value: Any) -> Any:
@@ -156,14 +123,7 @@ def reveal(value: Any) -> Any:
         return reveal(value.value)
     if isinstance(value, dict):
         return {key: reveal(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [reveal(item) for item in value]
-    return value
-
-
-def contains_secret(value: Any) -> bool:
-    """Whether a secret is anywhere in `value`."""
-    return _anywhere(value, lambda part: isinstance(part, Secret))
+    return [reveal(item) for item in value] if isinstance(value, list) else value
 
 
 def contains_unknown(value: Any) -> bool:
@@ -179,11 +139,13 @@ def _anywhere(value: Any, is_meant: Callable[[Any], bool]) -> bool:
 
 def secret_keys(properties: Mapping[str, Any]) -> frozenset[str]:
     """The top-level properties that hold a secret at any depth."""
-    return frozenset(key for key, value in properties.items() if contains_secret(value))
+    return frozenset(
+        key for key, value in properties.items() if _anywhere(value, lambda part: isinstance(part, Secret))
+    )
 
 
 def conceal(properties: Mapping[str, Any], keys: Iterable[str]) -> Properties:
-    """`properties` with the values of `keys` as secrets: what went in as a secret never comes out in clear."""
+    """`properties` with the values of `keys` as secrets: a secret input is never a plain output."""
     hidden = frozenset(keys)
     return {
         key: Secret(value) if key in hidden and not isinstance(value, Secret) else value

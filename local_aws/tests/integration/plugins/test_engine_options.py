@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.integration]
 
 
 class Options:
-    """A program that asks for one thing after the other."""
+    """A program that a test changes between deployments."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -51,7 +51,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Life:
-    """What came of deploying it, of looking whether anything changed, and of changing it."""
+    """The results of a deployment, a preview, a refresh and a changed deployment."""
 
     stack: auto.Stack
     program: Options
@@ -72,7 +72,7 @@ def life(world: World, make_stack: MakeStack) -> Life:
     return Life(stack, program, first, preview, refresh, stack.up())
 
 
-def test_nothing_changes_by_itself(life: Life) -> None:
+def test_an_unchanged_program_changes_nothing(life: Life) -> None:
     assert (changes(life.preview), changes(life.refresh)) == ({}, {})
 
 
@@ -80,11 +80,11 @@ def test_default_tags_are_on_everything(life: Life) -> None:
     assert life.first.outputs["tags"].value == {"owner": "everybody", "kind": "own"}
 
 
-def test_ignored_changes_stay(life: Life) -> None:
+def test_ignored_changes_are_not_deployed(life: Life) -> None:
     assert changes(life.second) == {}
 
 
-def test_what_cannot_be_read_after_it_was_made_stays_in_the_state_until_it_is_destroyed(
+def test_a_new_resource_that_cannot_be_read_stays_in_the_state_until_it_is_destroyed(
     world: World, make_stack: MakeStack
 ) -> None:
     logs = world.client("logs")
@@ -105,7 +105,7 @@ def test_what_cannot_be_read_after_it_was_made_stays_in_the_state_until_it_is_de
     assert not logs.describe_log_groups(logGroupNamePrefix="/unread")["logGroups"]
 
 
-def test_what_somebody_changed_or_removed_by_hand_is_mended(life: Life, world: World) -> None:
+def test_drift_is_corrected(life: Life, world: World) -> None:
     logs = world.client("logs")
     logs.put_retention_policy(logGroupName="/by-hand/changed", retentionInDays=30)
     logs.delete_log_group(logGroupName="/by-hand/removed")
@@ -134,7 +134,7 @@ def refused_by_aws() -> None:
     aws.iam.RolePolicy("lost", name="lost", role="there-is-none", policy=policy("s3:*"), opts=soon)
 
 
-def test_every_refusal_says_what_and_where(make_stack: MakeStack) -> None:
+def test_every_refusal_names_the_resource_and_the_reason(make_stack: MakeStack) -> None:
     named = {
         unknown_type: ("does not know the resource type aws:sns/topic:Topic",),
         unknown_property: (
@@ -150,6 +150,6 @@ def test_every_refusal_says_what_and_where(make_stack: MakeStack) -> None:
             stack.up(program=program)
         for text in texts:
             assert text in str(failure.value)
-    # A program that fails leaves futures with exceptions behind, which are reported when they are collected. Where that
-    # happens in the middle of ast.parse, Python 3.11 gives up with a SystemError: let it happen here.
+    # A failed program leaves futures with exceptions, which are reported when they are collected. Python 3.11 fails
+    # with a SystemError if that happens during ast.parse: collect them here.
     gc.collect()

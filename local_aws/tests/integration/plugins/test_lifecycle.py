@@ -1,4 +1,4 @@
-"""Every resource type, from its preview to its end, against the emulator."""
+"""Every resource type against the emulator: preview, create, refresh, update, drift, delete."""
 
 import pytest
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(scope="module", autouse=True)
 def more_of_ec2(world: World) -> None:
-    """What one case alone takes."""
+    """What only one case uses."""
     ec2 = world.client("ec2")
     world.ids["other vpc"] = ec2.create_vpc(CidrBlock="10.66.0.0/16")["Vpc"]["VpcId"]
     world.ids["address"] = ec2.allocate_address(Domain="vpc")["AllocationId"]
@@ -30,7 +30,8 @@ def test_every_type_has_a_case() -> None:
 @pytest.mark.parametrize("case", CASES, ids=name_of)
 def test_life_of_a_resource(case: Case, engine: Engine, world: World) -> None:
     token = case.token
-    inputs = engine.check(token, case.inputs(world))
+    given, changed = world.resolved(case.inputs), world.resolved(case.changed)
+    inputs = engine.check(token, given)
 
     resource_id, foreseen = engine.create(token, inputs, preview=True)
     assert resource_id == ""
@@ -47,27 +48,27 @@ def test_life_of_a_resource(case: Case, engine: Engine, world: World) -> None:
     assert (refreshed_id, refreshed, refreshed_inputs) == (resource_id, state, inputs), "a refresh finds no change"
     assert not engine.diff(token, inputs, inputs, state).detailedDiff
 
-    program = {**case.inputs(world), **case.changed(world)}
-    program = {key: value for key, value in program.items() if value is not None}
+    program = {key: value for key, value in {**given, **changed}.items() if value is not None}
     new_inputs = engine.check(token, program)
     diff = engine.diff(token, inputs, new_inputs, state)
     assert not diff.replaces
-    assert set(diff.diffs) == set(case.changed(world))
-    if case.changed(world):
+    assert set(diff.diffs) == set(changed)
+    if changed:
         engine.update(token, resource_id, state, inputs, new_inputs, preview=True)
         state = engine.update(token, resource_id, state, inputs, new_inputs)
     again = engine.read(token, resource_id, state, new_inputs)
     assert again == (resource_id, state, new_inputs), "a refresh after the update finds no change"
 
     if case.drift is not None:
-        case.drift(world, resource_id)
+        service, name, parameters = case.drift
+        getattr(world.client(service), name)(**world.resolved(parameters, **{"": resource_id}))
         _, drifted, drifted_inputs = engine.read(token, resource_id, state, new_inputs)
         assert case.drifted in engine.diff(token, drifted_inputs, new_inputs).diffs
         state = engine.update(token, resource_id, drifted, drifted_inputs, new_inputs)
-        mended = engine.read(token, resource_id, state, new_inputs)
-        assert mended == (resource_id, state, new_inputs), "the next update mends it"
+        corrected = engine.read(token, resource_id, state, new_inputs)
+        assert corrected == (resource_id, state, new_inputs), "the next update corrects it"
 
     engine.delete(token, resource_id, state)
     found_id = engine.read(token, resource_id, state, new_inputs)[0]
-    assert found_id == (resource_id if case.outlives_itself else ""), "a refresh finds that it is gone"
+    assert found_id == (resource_id if case.outlives_itself else ""), "a refresh finds it deleted"
     engine.delete(token, resource_id, state)

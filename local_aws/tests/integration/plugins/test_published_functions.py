@@ -9,7 +9,7 @@ import pytest
 from local_aws.plugins.framework.values import UNKNOWN, Properties
 from local_aws.testing import MakeStack
 from local_aws.testing.stacks import changes
-from local_aws.tests.integration.plugins.cases import OTHER_TAGS, archive, lambda_function, machine
+from local_aws.tests.integration.plugins.cases import FUNCTION, OTHER_TAGS, machine
 from local_aws.tests.integration.plugins.harness import Engine, World
 
 pytestmark = pytest.mark.integration
@@ -19,18 +19,18 @@ OF_A_VERSION = ("version", "qualifiedArn", "qualifiedInvokeArn")
 
 
 class Published:
-    """A function that publishes, and what became of it."""
+    """A function that publishes versions, and its state."""
 
     def __init__(self, engine: Engine, world: World, name: str, **more: Any) -> None:
         self.engine = engine
         self.world = world
         self.name = name
-        self.program = {**lambda_function(world), "name": name, "publish": True, **more}
+        self.program = {**world.resolved(FUNCTION), "name": name, "publish": True, **more}
         self.inputs = engine.check(TOKEN, self.program)
         _, self.state = engine.create(TOKEN, self.inputs)
 
     def update(self, **change: Any) -> Properties:
-        """Change inputs; answers with what the preview of it said."""
+        """Change inputs; returns what the preview of it shows."""
         self.program = {key: value for key, value in {**self.program, **change}.items() if value is not None}
         new = self.engine.check(TOKEN, self.program)
         foreseen = self.engine.update(TOKEN, self.name, self.state, self.inputs, new, preview=True)
@@ -40,18 +40,13 @@ class Published:
 
     @property
     def version(self) -> tuple[str, str, str]:
-        """The outputs that tell of the version."""
+        """The outputs about the version."""
         return (self.state["version"], self.state["qualifiedArn"], self.state["qualifiedInvokeArn"])
 
     def expected(self, version: str) -> tuple[str, str, str]:
-        """What they are for a version."""
+        """Their values for a version."""
         arn = self.state["arn"]
         return (version, f"{arn}:{version}", self.state["invokeArn"].replace(arn, f"{arn}:{version}"))
-
-
-@pytest.fixture
-def other_code(world: World) -> Any:
-    return archive(world.zip("other", "def handler(event, context):\n    return 2\n"))
 
 
 def test_creating_one_publishes_its_first_version(engine: Engine, world: World) -> None:
@@ -61,13 +56,11 @@ def test_creating_one_publishes_its_first_version(engine: Engine, world: World) 
 
 
 @pytest.mark.parametrize("change", ["code", "configuration", "both"])
-def test_each_update_of_code_or_configuration_publishes_one(
-    engine: Engine, world: World, other_code: Any, change: str
-) -> None:
+def test_each_update_of_code_or_configuration_publishes_one(engine: Engine, world: World, change: str) -> None:
     function = Published(engine, world, f"publish-{change}")
-    changed = {"code": {"code": other_code}, "configuration": {"environment": {"variables": {"A": "2"}}}}
+    changed = {"code": {"code": world.ids["other code"]}, "configuration": {"environment": {"variables": {"A": "2"}}}}
     foreseen = function.update(**(changed["code"] | changed["configuration"] if change == "both" else changed[change]))
-    assert {foreseen[name] for name in OF_A_VERSION} == {UNKNOWN}, "what names the version shows as changing"
+    assert {foreseen[name] for name in OF_A_VERSION} == {UNKNOWN}, "what uses the version shows as changing"
     assert foreseen["arn"] == function.state["arn"]
     assert function.version == function.expected("2")
 
@@ -104,9 +97,7 @@ def test_the_newest_of_many_versions_is_found(engine: Engine, world: World) -> N
 
 
 @pytest.mark.acceptance
-def test_what_names_a_version_changes_with_it_and_with_nothing_else(
-    world: World, make_stack: MakeStack, other_code: Any
-) -> None:
+def test_what_uses_a_version_changes_only_with_it(world: World, make_stack: MakeStack) -> None:
     class Program:
         path, tags = str(world.ids["zip"]), "one"
 

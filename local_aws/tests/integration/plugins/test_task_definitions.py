@@ -1,4 +1,4 @@
-"""Task definitions: what ECS makes of one, and which revisions outlive their resource."""
+"""Task definitions: what ECS fills in, and which revisions outlive their resource."""
 
 import json
 from typing import Any
@@ -15,9 +15,9 @@ TOKEN = "aws:ecs/taskDefinition:TaskDefinition"
 
 
 def program(world: World, family: str, **more: Any) -> dict[str, Any]:
-    """What a program says."""
+    """A program's inputs."""
     case = next(case for case in CASES if case.token == TOKEN)
-    return {**case.inputs(world), "family": family, **more}
+    return {**world.resolved(case.inputs), "family": family, **more}
 
 
 def with_capabilities(inputs: dict[str, Any], capabilities: dict[str, list[str]]) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def status(world: World, state: dict[str, Any]) -> str:
 @pytest.mark.parametrize(
     ("capabilities", "replaces"), [({"drop": ["ALL"]}, ["containerDefinitions"]), ({"add": [], "drop": ["ALL"]}, [])]
 )
-def test_the_same_program_again_replaces_it_unless_it_says_what_ecs_answers(
+def test_the_same_program_again_replaces_it_unless_it_gives_what_ecs_fills_in(
     engine: Engine, world: World, capabilities: dict[str, list[str]], replaces: list[str]
 ) -> None:
     inputs = engine.check(TOKEN, with_capabilities(program(world, "plugins-normal-form"), capabilities))
@@ -47,7 +47,7 @@ def test_the_same_program_again_replaces_it_unless_it_says_what_ecs_answers(
     assert list(engine.diff(TOKEN, refreshed_inputs, inputs, refreshed).replaces) == replaces, "after one"
 
 
-def test_a_revision_outlives_its_resource_if_the_program_says_so_last(engine: Engine, world: World) -> None:
+def test_a_revision_outlives_its_resource_if_the_program_last_said_skip_destroy(engine: Engine, world: World) -> None:
     """https://www.pulumi.com/registry/packages/aws/api-docs/ecs/taskdefinition/: `skipDestroy`."""
     inputs = engine.check(TOKEN, program(world, "plugins-skip-destroy"))
     kept = engine.check(TOKEN, program(world, "plugins-skip-destroy", skipDestroy=True))

@@ -1,17 +1,16 @@
-"""What a change of each property means, type by type, and what is refused before anything is sent."""
+"""What a change of each property does, type by type, and what is refused before anything is sent."""
 
 import json
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
 from local_aws.plugins.aws.base import AwsResource
-from local_aws.plugins.aws.dynamodb import index_changes
 from local_aws.plugins.aws.registry import RESOURCES, provider
 from local_aws.plugins.framework.servicer import ProviderServicer
 from local_aws.plugins.framework.values import UNKNOWN, Archive, Secret
-from local_aws.tests.integration.plugins.cases import CASES
-from local_aws.tests.unit.plugins.playing import Engine
+from local_aws.tests.integration.plugins.cases import CASES, resolved
+from local_aws.tests.unit.plugins.playing import Aborted, Engine
 
 
 @pytest.fixture(scope="module")
@@ -31,17 +30,13 @@ INDEX = {
 }
 
 
-class Names:
-    """A world in which everything is there, by name alone."""
-
-    ids: ClassVar = {
-        **{name: name for name in ("vpc", "other vpc", "gateway", "address", "zip")},
-        **{f"role/{service}": "arn:aws:iam::000000000000:role/one" for service in ("lambda", "ecs-tasks", "states")},
-        **{name: ["one", "two"] for name in ("subnets", "groups", "tables")},
-    }
-
-
-BASE: dict[str, dict[str, Any]] = {case.token: case.inputs(Names()) for case in reversed(CASES)}
+IDS: dict[str, Any] = {
+    **{name: name for name in ("vpc", "other vpc", "gateway", "address")},
+    **{f"role/{service}": "arn:aws:iam::000000000000:role/one" for service in ("lambda", "ecs-tasks", "states")},
+    **{name: ["one", "two"] for name in ("subnets", "groups", "tables")},
+    "code": Archive(path="code.zip", hash="1"),
+}
+BASE: dict[str, dict[str, Any]] = {case.token: resolved(case.inputs, IDS) for case in reversed(CASES)}
 REPLACING = {
     "aws:cloudwatch/logGroup:LogGroup": "name",
     "aws:cloudwatch/eventRule:EventRule": "name",
@@ -72,23 +67,12 @@ REPLACING = {
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": "bucket",
     "aws:sfn/stateMachine:StateMachine": "name type",
 }
-"""What makes another resource of each type; all else changes in place, which the lives of the resources test."""
-ONCE = {
-    "Bucket",
-    "Cluster",
-    "EventRule",
-    "EventTarget",
-    "Function",
-    "LogGroup",
-    "Permission",
-    "Repository",
-    "Role",
-    "RolePolicy",
-    "SecurityGroup",
-    "StateMachine",
-    "Table",
-}
-"""Types with a name that AWS knows once, so that the old one has to go before there is a new one."""
+"""The properties that replace a resource of each type; the life cycle tests change the others in place."""
+UNIQUE = (
+    "Bucket Cluster EventRule EventTarget Function LogGroup Permission Repository Role RolePolicy SecurityGroup"
+    " StateMachine Table"
+)
+"""Types with a unique name, so that the old one has to be deleted before the new one is created."""
 
 
 @pytest.mark.parametrize("token", BASE)
@@ -98,13 +82,13 @@ def test_nothing_changed_is_no_change(engine: Engine, token: str) -> None:
 
 
 @pytest.mark.parametrize("make", RESOURCES, ids=lambda make: make.token)
-def test_what_a_change_means_is_the_published_provider_s(make: type[AwsResource]) -> None:
+def test_replacements_are_the_published_provider_s(make: type[AwsResource]) -> None:
     replacing = [name for name, row in make().table.items() if row.replaces]
     assert sorted(replacing) == sorted(REPLACING.get(make.token, "").split())
-    assert make.deletes_before_replace == (make.token.rsplit(":", 1)[1] in ONCE)
+    assert make.deletes_before_replace == (make.token.rsplit(":", 1)[1] in UNIQUE.split())
 
 
-def test_the_type_of_a_key_is_for_good(engine: Engine) -> None:
+def test_another_type_of_a_key_replaces_the_table(engine: Engine) -> None:
     token = "aws:dynamodb/table:Table"
     old = engine.check(token, BASE[token])
     others = [{**item, "type": "B"} for item in BASE[token]["attributes"]]
@@ -164,10 +148,10 @@ def test_the_type_of_a_key_is_for_good(engine: Engine) -> None:
         ),
     ],
 )
-def test_other_words_for_the_same_are_no_change(
+def test_another_spelling_of_the_same_is_no_change(
     engine: Engine, token: str, one: dict[str, Any], other: dict[str, Any]
 ) -> None:
-    old, new = (engine.check_failures(token, {**BASE[token], **words})[0] for words in (one, other))
+    old, new = (engine.check_failures(token, {**BASE[token], **spelled})[0] for spelled in (one, other))
     assert not engine.diff(token, old, new).diffs
 
 
@@ -236,7 +220,7 @@ def test_what_ecs_fills_in_further_down_is_another_task_definition(engine: Engin
         ("aws:sfn/stateMachine:StateMachine", {"type": "FAST"}, "'FAST' is not one of STANDARD, EXPRESS"),
     ],
 )
-def test_what_is_wrong_is_refused_with_type_name_and_property(
+def test_wrong_inputs_are_refused_with_type_name_and_property(
     engine: Engine, token: str, changed: dict[str, Any], reason: str
 ) -> None:
     program = {key: value for key, value in {**BASE[token], **changed}.items() if value is not None}
@@ -264,25 +248,18 @@ def test_secrets_stay_secret(engine: Engine) -> None:
     assert inputs["environment"] == Secret({"variables": {"PASSWORD": "hush"}})
 
 
-def test_indexes_that_go_go_first_and_those_that_come_come_last() -> None:
-    """As in the published provider (`internal/service/dynamodb/table.go`): three phases."""
-
-    def index(name: str, **more: Any) -> dict[str, Any]:
-        return {**INDEX, "name": name, **more}
-
-    old = {"globalSecondaryIndexes": [index("gone"), index("wider"), index("larger"), index("same")]}
-    wider = index("wider", projectionType="ALL")
-    new = {"globalSecondaryIndexes": [index("same"), index("larger", readCapacity=2), wider, index("new")]}
-    changes = index_changes(old, new, on_demand=False)
-    assert [update["Delete"]["IndexName"] for update in changes.deleted] == ["gone", "wider"]
-    assert [update["Update"] for update in changes.updated] == [
-        {"IndexName": "larger", "ProvisionedThroughput": {"ReadCapacityUnits": 2, "WriteCapacityUnits": 1}}
-    ]
-    assert [update["Create"]["IndexName"] for update in changes.created] == ["new", "wider"]
-    assert index_changes(old, new, on_demand=True).updated == []
+@pytest.mark.parametrize(
+    "changed", [[], [{**INDEX, "projectionType": "ALL"}], [INDEX, {**INDEX, "name": "second"}]], ids=len
+)
+def test_indexes_are_neither_added_nor_removed_nor_rebuilt(engine: Engine, changed: list[dict[str, Any]]) -> None:
+    token = "aws:dynamodb/table:Table"
+    old = engine.check(token, {**BASE[token], "globalSecondaryIndexes": [INDEX]})
+    new = engine.check(token, {**BASE[token], "globalSecondaryIndexes": changed})
+    with pytest.raises(Aborted, match="cannot add, remove or rebuild indexes of table plugins_table"):
+        engine.update(token, "plugins_table", {**old, "arn": "x"}, old, new)
 
 
-def test_an_index_that_the_program_no_longer_names_stays(engine: Engine) -> None:
+def test_an_index_that_the_program_no_longer_has_is_kept(engine: Engine) -> None:
     """`global_secondary_index` is optional and computed in the published provider: absent means as it is."""
     token = "aws:dynamodb/table:Table"
     before, after = (

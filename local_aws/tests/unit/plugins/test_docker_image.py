@@ -1,7 +1,8 @@
-"""`docker:index/image:Image` and the registry, against a small registry of our own."""
+"""`docker:index/image:Image`: against a small registry of our own, and with an engine."""
 
 import base64
 import hashlib
+import itertools
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,62 +13,59 @@ import pytest
 
 from local_aws.plugins.docker.build import MANIFEST_TYPE
 from local_aws.plugins.docker.build import Image as BuiltImage
-from local_aws.plugins.docker.errors import RegistryError
-from local_aws.plugins.docker.image import DockerProvider, Image
-from local_aws.plugins.docker.registry import Credentials, Reference, Registry, address_of
+from local_aws.plugins.docker.engine import buildkit_command, pushed_digest, registry_host
+from local_aws.plugins.docker.errors import BuildFailed, RegistryError
+from local_aws.plugins.docker.image import Image, builds_with_engine
+from local_aws.plugins.docker.registry import Reference, address_of, push
+from local_aws.plugins.framework.errors import ProviderError
+from local_aws.plugins.framework.provider import Provider
 from local_aws.plugins.framework.servicer import ProviderServicer
 from local_aws.plugins.framework.values import UNKNOWN, Secret, reveal
 from local_aws.tests.unit.plugins.playing import Aborted, Engine
 
 ECR = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
 TOKEN = Image.token
-EMPTY = BuiltImage(b"{}", {})
+DIGEST = "sha256:" + "a" * 64
 
 
 class SmallRegistry(ThreadingHTTPServer):
-    """Keeps blobs and manifests; tags never change what they are."""
+    """Keeps blobs and manifests; its tags are immutable."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.blobs: dict[str, bytes] = {}
         self.tags: dict[str, str] = {}
-        self.requests: list[tuple[str, str, str, str]] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
+        self.requests: list[tuple[str, str]] = []
+        self.url = f"http://127.0.0.1:{self.server_port}"
 
 
 class Handler(BaseHTTPRequestHandler):
     server: SmallRegistry
 
-    def answer(self, status: int, headers: dict[str, str] | None = None, body: bytes = b"") -> None:
+    def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
         self.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
 
     def handle_any(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        host, authorization = self.headers["Host"], self.headers.get("Authorization", "")
-        self.server.requests.append((self.command, self.path, host, authorization))
+        self.server.requests.append((self.headers["Host"], self.headers.get("Authorization", "")))
         last = self.path.split("?")[0].rsplit("/", 1)[-1]
         digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
-        if "/repository/missing/" in self.path or "/missing/" in self.path:
-            self.answer(404, body=b'{"errors": [{"code": "NAME_UNKNOWN", "message": "no such repository"}]}')
-        elif "/blobs/uploads/" in self.path and self.command == "POST":
-            self.answer(202, {"Location": f"{self.path}one?state=x"})
+        if "/missing/" in self.path:
+            self.answer(404, b'{"errors": [{"code": "NAME_UNKNOWN", "message": "no such repository"}]}')
+        elif self.command == "POST":
+            self.answer(202, Location=f"{self.path}one?state=x")
         elif "/blobs/uploads/" in self.path:
+            assert self.path.endswith(f"one?state=x&digest={digest.replace(':', '%3A')}")
             self.server.blobs[digest] = body
             self.answer(201)
-        elif "/blobs/" in self.path:
-            self.answer(200 if last in self.server.blobs else 404)
         elif self.command == "HEAD":
-            found = self.server.tags.get(last)
-            self.answer(200 if found else 404, {"Docker-Content-Digest": found} if found else {})
+            self.answer(200 if last in self.server.blobs else 404)
         elif self.server.tags.get(last, digest) != digest:
-            self.answer(400, body=b'{"errors": [{"code": "TAG_INVALID", "message": "the tag is immutable"}]}')
+            self.answer(400, b'{"errors": [{"code": "TAG_INVALID", "message": "the tag is immutable"}]}')
         else:
             assert self.headers["Content-Type"] == MANIFEST_TYPE
             self.server.tags[last] = digest
@@ -84,7 +82,6 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallRegistry]:
     with SmallRegistry() as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
-        monkeypatch.delenv("AWS_ENDPOINT_URL_ECR", raising=False)
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
         yield server
         server.shutdown()
@@ -93,7 +90,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallRegistry]:
 
 @pytest.fixture
 def engine() -> Engine:
-    return Engine(ProviderServicer(DockerProvider(), "4.11.2"))
+    return Engine(ProviderServicer(Provider("docker", [Image()]), "4.11.2"))
 
 
 @pytest.fixture
@@ -112,16 +109,13 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def test_an_image_is_pushed_with_the_program_s_credentials(
     engine: Engine, program: dict[str, Any], registry: SmallRegistry
 ) -> None:
-    inputs = engine.check(TOKEN, program)
-    resource_id, state = engine.create(TOKEN, inputs)
+    resource_id, state = engine.create(TOKEN, engine.check(TOKEN, program))
     assert resource_id == f"{ECR}/repository:one"
     assert state["repoDigest"] == f"{ECR}/repository@{registry.tags['one']}"
-    assert state["registryServer"] == f"https://{ECR}"
-    assert (state["context"], state["dockerfile"]) == ("app", "app/Dockerfile")
+    assert (state["registryServer"], state["context"]) == (f"https://{ECR}", "app")
+    assert state["dockerfile"] == "app/Dockerfile"
     assert len(registry.blobs) == 2
-    assert {host for _, _, host, _ in registry.requests} == {ECR}
-    expected = "Basic " + base64.b64encode(b"AWS:hush").decode()
-    assert {authorization for *_, authorization in registry.requests} == {expected}
+    assert set(registry.requests) == {(ECR, "Basic " + base64.b64encode(b"AWS:hush").decode())}
 
 
 def test_an_image_that_is_built_again_is_another_one_and_refused(
@@ -129,50 +123,7 @@ def test_an_image_that_is_built_again_is_another_one_and_refused(
 ) -> None:
     inputs = engine.check(TOKEN, program)
     engine.create(TOKEN, inputs)
-    with pytest.raises(Aborted, match="TAG_INVALID the tag is immutable; the tag one is another image already"):
-        engine.create(TOKEN, inputs)
-
-
-def test_credentials_are_kept_secret_and_not_compared(engine: Engine, program: dict[str, Any]) -> None:
-    old = engine.check(TOKEN, program)
-    assert isinstance(old["registry"], Secret)
-    later = {**program, "registry": {**program["registry"], "password": Secret("other"), "username": "ME"}}
-    new = engine.check(TOKEN, later)
-    assert list(engine.diff(TOKEN, old, new).diffs) == []
-    unknown = {**program, "registry": {**program["registry"], "password": UNKNOWN}}
-    new = engine.check(TOKEN, unknown)
-    assert list(engine.diff(TOKEN, old, new).diffs) == []
-    moved = {**program, "registry": {"server": "https://other"}}
-    assert list(engine.diff(TOKEN, old, engine.check(TOKEN, moved)).diffs) == ["registry"]
-
-
-def test_a_changed_file_is_an_update(engine: Engine, program: dict[str, Any], tmp_path: Path) -> None:
-    old = engine.check(TOKEN, program)
-    (tmp_path / "app" / "job.py").write_text("print(2)\n")
-    new = engine.check(TOKEN, program)
-    response = engine.diff(TOKEN, old, new)
-    assert (list(response.detailedDiff), list(response.replaces)) == (["build"], [])
-
-
-def test_an_update_pushes_again(
-    engine: Engine, program: dict[str, Any], registry: SmallRegistry, tmp_path: Path
-) -> None:
-    old = engine.check(TOKEN, program)
-    _, state = engine.create(TOKEN, old)
-    (tmp_path / "app" / "job.py").write_text("print(2)\n")
-    new = engine.check(TOKEN, {**program, "imageName": f"{ECR}/repository:two"})
-    assert engine.update(TOKEN, "x", state, old, new, preview=True)["repoDigest"] is UNKNOWN
-    updated = engine.update(TOKEN, "x", state, old, new)
-    assert updated["repoDigest"] == f"{ECR}/repository@{registry.tags['two']}"
-    assert registry.tags["one"] != registry.tags["two"]
-
-
-def test_a_tag_that_cannot_change_says_what_to_do(
-    engine: Engine, program: dict[str, Any], registry: SmallRegistry
-) -> None:
-    registry.tags["one"] = "sha256:other"
-    inputs = engine.check(TOKEN, program)
-    with pytest.raises(Aborted, match="TAG_INVALID the tag is immutable; the tag one is another image already"):
+    with pytest.raises(Aborted, match="TAG_INVALID the tag is immutable; the tag is another image already"):
         engine.create(TOKEN, inputs)
 
 
@@ -182,58 +133,73 @@ def test_a_refusal_names_the_repository(engine: Engine, program: dict[str, Any],
         engine.create(TOKEN, inputs)
 
 
-def test_a_registry_out_of_reach_is_named() -> None:
+def test_an_unreachable_registry_is_named() -> None:
     with SmallRegistry() as closed:
         address = closed.url
-    reference = Reference.parse(f"{ECR}/repository")
     with pytest.raises(RegistryError, match=f"the registry at {address} cannot be reached"):
-        Registry(reference, address, Credentials()).push(EMPTY)
+        push(BuiltImage(b"{}", {}), Reference.parse(f"{ECR}/repository"), address)
 
 
-def test_without_a_push_the_digest_is_the_engine_s(engine: Engine, program: dict[str, Any]) -> None:
-    inputs = engine.check(TOKEN, {**program, "skipPush": True})
-    assert engine.create(TOKEN, inputs)[1]["repoDigest"].startswith("sha256:")
+def test_credentials_are_kept_secret_and_not_compared(engine: Engine, program: dict[str, Any]) -> None:
+    old = engine.check(TOKEN, program)
+    assert isinstance(old["registry"], Secret)
+    for registry, differing in (
+        ({**program["registry"], "password": Secret("other"), "username": "ME"}, []),
+        ({**program["registry"], "password": UNKNOWN}, []),
+        ({"server": "https://other"}, ["registry"]),
+    ):
+        new = engine.check(TOKEN, {**program, "registry": registry})
+        assert list(engine.diff(TOKEN, old, new).diffs) == differing
 
 
-def test_whether_to_push_has_to_be_known_in_a_preview(engine: Engine, program: dict[str, Any]) -> None:
-    with pytest.raises(Aborted, match="skipPush has to be known in a preview"):
-        engine.check(TOKEN, {**program, "skipPush": UNKNOWN})
+def test_a_changed_file_is_an_update_that_pushes_again(
+    engine: Engine, program: dict[str, Any], registry: SmallRegistry, tmp_path: Path
+) -> None:
+    old = engine.check(TOKEN, program)
+    _, state = engine.create(TOKEN, old)
+    (tmp_path / "app" / "job.py").write_text("print(2)\n")
+    response = engine.diff(TOKEN, old, engine.check(TOKEN, program))
+    assert (list(response.detailedDiff), list(response.replaces)) == (["build"], [])
+    new = engine.check(TOKEN, {**program, "imageName": f"{ECR}/repository:two"})
+    assert engine.update(TOKEN, "x", state, old, new, preview=True)["repoDigest"] is UNKNOWN
+    updated = engine.update(TOKEN, "x", state, old, new)
+    assert updated["repoDigest"] == f"{ECR}/repository@{registry.tags['two']}"
+    assert registry.tags["one"] != registry.tags["two"]
 
 
-def test_a_refresh_and_a_deletion_leave_everything(engine: Engine, program: dict[str, Any]) -> None:
+def test_an_image_without_a_push_has_the_engine_s_id_and_a_refresh_changes_nothing(
+    engine: Engine, program: dict[str, Any]
+) -> None:
     inputs = engine.check(TOKEN, {**program, "skipPush": True})
     resource_id, state = engine.create(TOKEN, inputs)
+    assert state["repoDigest"].startswith("sha256:")
     assert engine.read(TOKEN, resource_id, state, inputs) == (resource_id, state, inputs)
     engine.delete(TOKEN, resource_id, state)
 
 
-def test_the_platform_is_this_machine_s_where_none_is_given(engine: Engine, program: dict[str, Any]) -> None:
+def test_the_default_platform_is_this_machine_s(engine: Engine, program: dict[str, Any]) -> None:
     inputs = engine.check(TOKEN, {**program, "build": {"context": "app"}})
     assert reveal(inputs)["build"]["platform"].startswith("linux/")
 
 
 @pytest.mark.parametrize(
-    ("changed", "reason"),
+    ("changed", "dockerfile", "reason"),
     [
-        ({"imageName": "repository:one"}, "imageName 'repository:one' is not <registry host>/<repository>:<tag>"),
-        ({"build": {"context": "app", "dockerfile": "Dockerfile"}}, "so try 'app/Dockerfile'"),
-        ({"build": {"context": "none"}}, "there is no Dockerfile 'none/Dockerfile' (in "),
+        ({"imageName": "repository:one"}, "", "imageName 'repository:one' is not <registry host>/<repository>:<tag>"),
+        ({"build": {"context": "app", "dockerfile": "Dockerfile"}}, "", "so try 'app/Dockerfile'"),
+        ({"build": {"context": "none"}}, "", "there is no Dockerfile 'none/Dockerfile' (in "),
+        ({"skipPush": UNKNOWN}, "", "skipPush has to be known in a preview"),
+        ({}, "FROM x\nCOPY none /x\n", "app/Dockerfile, line 2: 'none' is not in the build context"),
     ],
 )
-def test_what_is_wrong_is_refused_at_check(
-    engine: Engine, program: dict[str, Any], changed: dict[str, Any], reason: str
+def test_wrong_inputs_are_refused_at_check(
+    engine: Engine, program: dict[str, Any], changed: dict[str, Any], dockerfile: str, reason: str
 ) -> None:
+    if dockerfile:
+        Path("app/Dockerfile").write_text(dockerfile)
     with pytest.raises(Aborted) as failure:
         engine.check(TOKEN, {**program, **changed})
     assert reason in failure.value.details
-
-
-def test_a_dockerfile_that_cannot_be_followed_is_refused_at_check(
-    engine: Engine, program: dict[str, Any], tmp_path: Path
-) -> None:
-    (tmp_path / "app" / "Dockerfile").write_text("FROM x\nCOPY none /x\n")
-    with pytest.raises(Aborted, match="app/Dockerfile, line 2: 'none' is not in the build context"):
-        engine.check(TOKEN, program)
 
 
 def test_unknown_names_and_contexts_wait_for_the_deployment(engine: Engine, program: dict[str, Any]) -> None:
@@ -261,5 +227,63 @@ def test_references_are_fully_qualified() -> None:
         ("registry.example/a", "", {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "https://registry.example"),
     ],
 )
-def test_where_a_registry_is(name: str, server: str, environment: dict[str, str], address: str) -> None:
+def test_the_address_of_a_registry(name: str, server: str, environment: dict[str, str], address: str) -> None:
     assert address_of(Reference.parse(name), server, environment) == address
+
+
+def test_the_builder_is_the_one_that_the_environment_names() -> None:
+    assert builds_with_engine({"LOCAL_AWS_IMAGE_BUILDER": "docker"})
+    assert not builds_with_engine({"LOCAL_AWS_IMAGE_BUILDER": "archive"}) and not builds_with_engine({})
+    with pytest.raises(ProviderError, match="archive or docker"):
+        builds_with_engine({"LOCAL_AWS_IMAGE_BUILDER": "kaniko"})
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("http://127.0.0.1:4566", "localhost:4566"),
+        ("http://localhost", "localhost:80"),
+        ("https://1.dkr.ecr.us-east-1.amazonaws.com", "1.dkr.ecr.us-east-1.amazonaws.com"),
+    ],
+)
+def test_a_registry_on_this_machine_is_localhost_which_engines_trust(address: str, host: str) -> None:
+    assert registry_host(address) == host
+
+
+def test_buildkit_gets_arguments_and_platform_and_makes_no_attestation() -> None:
+    build = {"args": {"B": "2", "A": "1 1"}, "platform": "linux/arm64"}
+    command = buildkit_command("name:tag", build, "context", "context/Dockerfile")
+    assert command[:3] == ["docker", "buildx", "build"] and command[-1] == "context"
+    assert "--provenance=false" in command
+    assert set(itertools.pairwise(command)) >= {
+        ("--build-arg", "A=1 1"),
+        ("--build-arg", "B=2"),
+        ("--platform", "linux/arm64"),
+        ("--tag", "name:tag"),
+        ("--file", "context/Dockerfile"),
+    }
+
+
+def test_the_digest_is_in_the_engine_s_messages_about_the_push() -> None:
+    answers = [{"status": "Pushed"}, {"status": "digest"}, {"aux": {"Tag": "t", "Digest": DIGEST, "Size": 1}}]
+    assert pushed_digest(answers, "n:t") == DIGEST
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"error": "tag invalid: The image tag 't' is immutable"}, "refused: tag invalid.*; .*push under another tag"),
+        ({"error": "The repository with name 'n' does not exist"}, "refused: The .*; create the repository first"),
+        ({"error": "denied: not you"}, "docker push was refused: denied: not you$"),
+        ({"status": "Pushed"}, "without naming a digest"),
+    ],
+)
+def test_a_failed_push_says_why_and_what_to_do(answer: dict[str, str], said: str) -> None:
+    with pytest.raises(RegistryError, match=f"n:t: .*{said}"):
+        pushed_digest([answer], "n:t")
+
+
+def test_a_build_that_reaches_no_index_is_told_of_the_wheels() -> None:
+    log = ["Collecting boto3", "ERROR: No matching distribution found for boto3", "pip ended"]
+    assert "make wheels" in str(BuildFailed("Dockerfile", "ended with 1", log))
+    assert "make wheels" not in str(BuildFailed("Dockerfile", "ended with 1", ["compileall failed"]))

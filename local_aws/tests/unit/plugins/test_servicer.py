@@ -1,7 +1,6 @@
 """The provider protocol, over a resource type made for the purpose."""
 
 import threading
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import grpc
@@ -9,8 +8,7 @@ import pytest
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import provider_pb2
 
-from local_aws.plugins.framework.diff import Change, Kind
-from local_aws.plugins.framework.errors import CheckFailure, InitFailed, ProviderError
+from local_aws.plugins.framework.errors import CheckFailure, ProviderError
 from local_aws.plugins.framework.provider import Function, Provider
 from local_aws.plugins.framework.resource import Operation, Resource
 from local_aws.plugins.framework.schema import BOOLEAN, INTEGER, STRING, Property, Table
@@ -27,32 +25,26 @@ class ShopError(Exception):
 
 
 class ToyProvider(Provider):
-    package = "toys"
     call_errors = (ShopError,)
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(
+            "toys",
+            [Box()],
+            {
+                "toys:index/twice:twice": Function(
+                    lambda _provider, arguments: {"value": Secret(arguments["number"] * 2)},
+                    {"number": Property(INTEGER, required=True)},
+                )
+            },
+        )
         self.closed = False
         self.shop: dict[str, Properties] = {}
         self.settings: Properties = {}
         self.invisible_reads = 0
 
-    def resources(self) -> tuple[Resource[Any], ...]:
-        return (Box(),)
-
-    def functions(self) -> Mapping[str, Function]:
-        return {
-            "toys:index/twice:twice": Function(
-                lambda arguments: {"value": Secret(arguments["number"] * 2)},
-                {"number": Property(INTEGER, required=True)},
-            )
-        }
-
     def check_configuration(self, settings: Properties) -> list[CheckFailure]:
         return [CheckFailure("colour", "it must not be red")] if settings.get("colour") == "red" else []
-
-    def compare_configuration(self, old: Properties, new: Properties) -> dict[str, Change]:
-        return {} if old == new else {"colour": Change(Kind.UPDATE, replaces=True)}
 
     def configure(self, settings: Properties) -> None:
         self.settings = settings
@@ -77,7 +69,8 @@ class Box(Resource[ToyProvider]):
         if inputs["size"] == 13:
             raise ShopError("no")
         if inputs["size"] == 14:
-            raise InitFailed("half-made", inputs, ShopError("it broke"))
+            operation.created = "half-made"
+            raise ShopError("it broke")
         operation.provider.shop[inputs["name"]] = {"size": inputs["size"], "version": 1}
         return str(inputs["name"])
 
@@ -120,17 +113,15 @@ def engine(servicer: ProviderServicer[ToyProvider]) -> Engine:
     return Engine(servicer)
 
 
-def test_the_handshake_offers_secrets_references_and_outputs(servicer: ProviderServicer[Any]) -> None:
+def test_the_handshake_accepts_secrets(servicer: ProviderServicer[Any]) -> None:
     answer = call(servicer.Handshake, provider_pb2.ProviderHandshakeRequest(engine_address="127.0.0.1:1"))
-    assert (answer.accept_secrets, answer.accept_resources, answer.accept_outputs) == (True, True, True)
+    assert (answer.accept_secrets, answer.accept_resources, answer.accept_outputs) == (True, False, False)
     assert call(servicer.GetPluginInfo, empty_pb2.Empty()).version == "1.2.3"
 
 
-def test_configuration_is_checked_compared_and_taken(servicer: ProviderServicer[Any], toys: ToyProvider) -> None:
+def test_configuration_is_checked_and_taken(servicer: ProviderServicer[Any], toys: ToyProvider) -> None:
     refused = call(servicer.CheckConfig, provider_pb2.CheckRequest(news=to_struct({"colour": "red"})))
     assert [item.reason for item in refused.failures] == ["provider: property colour: it must not be red"]
-    request = provider_pb2.DiffRequest(old_inputs=to_struct({"colour": "a"}), news=to_struct({"colour": "b"}))
-    assert list(call(servicer.DiffConfig, request).replaces) == ["colour"]
     answer = call(
         servicer.Configure,
         provider_pb2.ConfigureRequest(
@@ -142,7 +133,7 @@ def test_configuration_is_checked_compared_and_taken(servicer: ProviderServicer[
     assert answer.supportsPreview
 
 
-def test_what_cannot_be_there_twice_is_deleted_before_it_is_replaced(engine: Engine) -> None:
+def test_a_type_with_unique_names_is_deleted_before_it_is_replaced(engine: Engine) -> None:
     one, two = ({"size": 1, "name": name} for name in ("one", "two"))
     response = engine.diff(TOKEN, one, two)
     assert (list(response.replaces), response.deleteBeforeReplace) == (["name"], True)
@@ -150,31 +141,15 @@ def test_what_cannot_be_there_twice_is_deleted_before_it_is_replaced(engine: Eng
 
 
 def test_a_preview_knows_what_was_given_and_nothing_else(engine: Engine, toys: ToyProvider) -> None:
-    assert engine.create(TOKEN, {"name": "one", "size": UNKNOWN, "password": Secret("x")}, preview=True) == (
-        "",
-        {
-            "name": "one",
-            "size": UNKNOWN,
-            "password": Secret("x"),
-            "lid": UNKNOWN,
-            "arn": UNKNOWN,
-            "version": UNKNOWN,
-        },
-    )
+    given = {"name": "one", "size": UNKNOWN, "password": Secret("x")}
+    unknown = dict.fromkeys(("lid", "arn", "version"), UNKNOWN)
+    assert engine.create(TOKEN, given, preview=True) == ("", {**given, **unknown})
     assert toys.shop == {}
 
 
-def test_what_is_made_is_read_back_and_secrets_stay_secret(engine: Engine) -> None:
-    resource_id, state = engine.create(TOKEN, {"name": "one", "size": 1, "password": Secret("x")})
-    assert resource_id == "one"
-    assert state == {
-        "name": "one",
-        "size": 1,
-        "lid": True,
-        "arn": "arn:one",
-        "version": 1,
-        "password": Secret("x"),
-    }
+def test_a_new_resource_is_read_back_and_secrets_stay_secret(engine: Engine) -> None:
+    given = {"name": "one", "size": 1, "password": Secret("x")}
+    assert engine.create(TOKEN, given) == ("one", {**given, "lid": True, "arn": "arn:one", "version": 1})
 
 
 def test_a_new_resource_may_be_invisible_at_first(engine: Engine, toys: ToyProvider) -> None:
@@ -182,14 +157,14 @@ def test_a_new_resource_may_be_invisible_at_first(engine: Engine, toys: ToyProvi
     assert engine.create(TOKEN, {"name": "one", "size": 1})[1]["version"] == 1
 
 
-def test_an_answer_of_the_client_names_call_and_resource(engine: Engine) -> None:
+def test_an_error_names_call_and_resource(engine: Engine) -> None:
     with pytest.raises(Aborted) as failure:
         engine.create(TOKEN, {"name": "one", "size": 13})
     assert failure.value.details == f"creating {TOKEN} it: the shop said no"
     assert failure.value.code is grpc.StatusCode.UNKNOWN
 
 
-def test_what_exists_but_failed_is_not_lost(engine: Engine) -> None:
+def test_a_resource_that_exists_but_failed_is_kept_in_the_state(engine: Engine) -> None:
     with pytest.raises(Aborted) as failure:
         engine.create(TOKEN, {"name": "one", "size": 14})
     details = failure.value.kept()
@@ -198,7 +173,7 @@ def test_what_exists_but_failed_is_not_lost(engine: Engine) -> None:
     assert from_struct(details.inputs) == {"name": "one", "size": 14}
 
 
-def test_what_was_made_but_cannot_be_read_is_not_lost_and_its_secrets_stay_secret(
+def test_a_new_resource_that_cannot_be_read_is_kept_and_its_secrets_stay_secret(
     engine: Engine, toys: ToyProvider
 ) -> None:
     toys.closed = True
@@ -219,7 +194,7 @@ def test_an_update_previews_what_it_may_change(engine: Engine) -> None:
     assert engine.update(TOKEN, "one", state, old, new) == {**state, "size": 2, "version": 2}
 
 
-def test_what_was_changed_but_cannot_be_read_is_kept_as_it_is_now(engine: Engine, toys: ToyProvider) -> None:
+def test_an_updated_resource_that_cannot_be_read_is_kept_with_its_new_inputs(engine: Engine, toys: ToyProvider) -> None:
     old = {"name": "one", "size": 1, "password": Secret("x")}
     new = {**old, "size": 2}
     _, state = engine.create(TOKEN, old)
@@ -233,9 +208,9 @@ def test_what_was_changed_but_cannot_be_read_is_kept_as_it_is_now(engine: Engine
     assert from_struct(details.properties) == {**state, **new}
 
 
-def test_an_update_of_what_is_gone_fails(engine: Engine) -> None:
+def test_an_update_of_a_deleted_resource_fails(engine: Engine) -> None:
     inputs = {"name": "one", "size": 1}
-    with pytest.raises(Aborted, match="vanished while it was being changed"):
+    with pytest.raises(Aborted, match="disappeared during its update"):
         engine.update(TOKEN, "one", inputs, inputs, inputs)
 
 
@@ -249,7 +224,7 @@ def test_a_refresh_finds_no_change_drift_and_absence(engine: Engine, toys: ToyPr
     assert engine.read(TOKEN, "one", state, inputs)[0] == ""
 
 
-def test_the_program_is_compared_with_what_the_state_has_not_with_what_it_said_before(engine: Engine) -> None:
+def test_the_program_is_compared_with_the_state_not_with_its_last_inputs(engine: Engine) -> None:
     inputs = {"name": "one", "size": 1}
     response = engine.diff(TOKEN, inputs, inputs, {**inputs, "size": 9, "lid": True, "version": 1})
     assert list(response.diffs) == ["size"]

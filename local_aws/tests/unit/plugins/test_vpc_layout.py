@@ -1,14 +1,13 @@
-"""The component's addresses and inputs."""
+"""The awsx component's addresses and inputs."""
 
+from typing import Any
+
+import pulumi
 import pytest
-from pulumi.runtime.proto import provider_pb2
 
+from local_aws.plugins.awsx.__main__ import AwsxProvider
 from local_aws.plugins.awsx.layout import lay_out
-from local_aws.plugins.awsx.servicer import ComponentServicer
-from local_aws.plugins.awsx.vpc import failures
-from local_aws.plugins.framework.errors import ProviderError
-from local_aws.plugins.framework.values import UNKNOWN, to_struct
-from local_aws.tests.unit.plugins.playing import Aborted, call
+from local_aws.plugins.awsx.vpc import TOKEN, failures
 
 ZONES = ("a", "b")
 INPUTS = {
@@ -17,6 +16,7 @@ INPUTS = {
     "natGateways": {"strategy": "None"},
     "subnetStrategy": "Auto",
 }
+UNKNOWN = pulumi.output.UNKNOWN
 
 
 def blocks(cidr_block: str, zones: tuple[str, ...] = ZONES) -> dict[str, str]:
@@ -41,42 +41,46 @@ def test_a_large_vpc_is_not_used_up() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cidr_block", "reason"),
-    [("10.0.0.0/26", "each zone gets a /27"), ("10.0.0.1/16", "'10.0.0.1/16' is no IPv4 network")],
-)
-def test_what_does_not_fit_is_said(cidr_block: str, reason: str) -> None:
-    with pytest.raises(ProviderError, match=reason):
-        blocks(cidr_block)
-
-
-@pytest.mark.parametrize(
     ("inputs", "path", "reason"),
     [
         ({"numberOfAvailabilityZones": 2}, "numberOfAvailabilityZones", "there is no such property"),
         ({"subnetStrategy": "Legacy"}, "subnetStrategy", "'Legacy' is not one of Auto"),
         ({"subnetStrategy": None}, "subnetStrategy", "it is required and missing"),
         ({"natGateways": {"strategy": "Single"}}, "natGateways.strategy", "'Single' is not one of None"),
-        ({"cidrBlock": UNKNOWN}, "cidrBlock", "it must be known before"),
-        ({"natGateways": {"strategy": UNKNOWN}}, "natGateways", "it must be known before"),
+        ({"cidrBlock": UNKNOWN}, "cidrBlock", "it must be known"),
+        ({"availabilityZoneNames": ["a", UNKNOWN]}, "availabilityZoneNames", "it must be known"),
+        ({"natGateways": {"strategy": UNKNOWN}}, "natGateways", "it must be known"),
     ],
 )
-def test_inputs_that_cannot_be_are_named(inputs: dict[str, object], path: str, reason: str) -> None:
+def test_wrong_inputs_are_named(inputs: dict[str, object], path: str, reason: str) -> None:
     found = failures({key: value for key, value in {**INPUTS, **inputs}.items() if value is not None})
     assert [failure.path for failure in found] == [path]
     assert reason in found[0].reason
 
 
-def test_unknown_tags_are_fine() -> None:
+def test_tags_may_be_unknown() -> None:
     assert failures({**INPUTS, "tags": {"a": UNKNOWN}}) == []
 
 
-def test_other_components_and_bad_inputs_are_refused_by_name() -> None:
-    servicer = ComponentServicer()
-    for type_, inputs, reason in (
-        ("awsx:ecs:FargateService", {}, "does not know awsx:ecs:FargateService; it knows awsx:ec2:Vpc"),
-        ("awsx:ec2:Vpc", {**INPUTS, "colour": 1}, "awsx:ec2:Vpc it: property colour: there is no such property"),
-    ):
-        request = provider_pb2.ConstructRequest(type=type_, name="it", inputs=to_struct(inputs))
-        with pytest.raises(Aborted) as failure:
-            call(servicer.Construct, request)
-        assert reason in failure.value.details
+@pytest.mark.parametrize(
+    ("token", "inputs", "path", "reason"),
+    [
+        ("awsx:ecs:FargateService", {}, None, "does not know awsx:ecs:FargateService; it knows awsx:ec2:Vpc"),
+        (TOKEN, {**INPUTS, "colour": 1}, "colour", "awsx:ec2:Vpc it"),
+    ],
+)
+def test_other_components_and_wrong_inputs_are_refused_by_name(
+    token: str, inputs: dict[str, Any], path: str | None, reason: str
+) -> None:
+    with pytest.raises(pulumi.InputPropertiesError, match=reason) as failure:
+        AwsxProvider("1.0.0").construct("it", token, inputs)
+    assert [error["property_path"] for error in failure.value.errors or []] == ([path] if path else [])
+
+
+@pytest.mark.parametrize(
+    ("cidr_block", "reason"),
+    [("10.0.0.0/26", "each zone gets a /27"), ("10.0.0.1/16", "10.0.0.1/16 has host bits set")],
+)
+def test_addresses_that_do_not_fit_are_named(cidr_block: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        blocks(cidr_block)
