@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from jsonata.functions import Functions as JsonataFunctions
+from jsonata.timebox import Timebox
 from ministack import app
 from ministack.core import iam_actions, lambda_runtime
 from ministack.services import dynamodb, ec2, ecs, eventbridge, lambda_svc
@@ -19,7 +20,7 @@ from local_aws.emulator.aws_behaviour import (
     event_targets,
     execution_role,
     fargate_quota,
-    jsonata_numbers,
+    jsonata_engine,
     lambda_functions,
     lambda_interfaces,
     lambda_versions,
@@ -221,7 +222,13 @@ def _states() -> list[Correction]:
                 Patch(app, "SERVICE_HANDLERS", around(states_machines.redrive, executions), "states"),
             ),
         ),
-        _one("jsonata_numbers", JsonataFunctions.Encoder, "encode", jsonata_numbers.encoding),
+        _one("jsonata_engine.numbers", JsonataFunctions.Encoder, "encode", jsonata_engine.encoding),
+        _one(
+            "jsonata_engine.time_limit",
+            Timebox,
+            "current_milli_time",
+            instead(staticmethod(jsonata_engine.processor_milliseconds)),
+        ),
     ]
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 from jsonata.functions import Functions
 
-from local_aws.emulator.aws_behaviour import jsonata_numbers
+from local_aws.emulator.aws_behaviour import jsonata_engine
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,6 @@ from local_aws.emulator.aws_behaviour import jsonata_numbers
     [(1795486942613374, "1795486942613374"), (1795486942613374.0, "1795486942613374"), (1.5, "1.5"), (True, "true")],
 )
 def test_whole_numbers_become_text_in_full(value: float, text: str) -> None:
-    encode, encoder = jsonata_numbers.encoding(Functions.Encoder.encode), Functions.Encoder()
+    encode, encoder = jsonata_engine.encoding(Functions.Encoder.encode), Functions.Encoder()
     assert encode(encoder, value) == text
     assert json.loads(encode(encoder, [value])) == [value]
