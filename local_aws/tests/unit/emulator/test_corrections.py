@@ -101,10 +101,10 @@ def test_a_correction_is_needed_where_a_test_fails_without_it(without: Outcome, 
 def test_each_correction_is_left_out_in_turn(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    runs = {"": Outcome(9, None), "event_targets": Outcome(1, "test_it"), "jsonata_engine": Outcome(1, None)}
+    runs = {"": Outcome(9, None), "event_targets": Outcome(1, "test_it"), "ecs_events": Outcome(1, None)}
     monkeypatch.setattr(corrections, "run_tests", lambda _module, left_out="": runs[left_out])
     assert corrections.main(["event_targets"]) == 0
-    assert corrections.main(["event_targets", "jsonata_engine"]) == 1
+    assert corrections.main(["event_targets", "ecs_events"]) == 1
     runs[""] = Outcome(3, "test_other")
     assert corrections.main([]) == 2
     assert "with all corrections, this fails: test_other" in capsys.readouterr().out
