@@ -6,42 +6,65 @@ import re
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ecs_kit.automation.cli.e2e import main
 from local_aws.pulumi_cli import default_cache_dir
 
 ROOT = Path(__file__).resolve().parents[4]
 SAMPLE = json.loads((ROOT / "specs" / "workflow_specs_pattern_1.json").read_text(encoding="utf-8"))
 
 
-def refused(folder: Path, *arguments: str, **more: str) -> str:
-    """Run the driver with bad input in an empty folder and home; its message."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PULUMI_", "KIT_"))}
-    environment = {
-        **kept,
+Refused = Callable[..., str]
+"""Gives the driver bad input in an empty folder and home, and returns its message."""
+
+
+@pytest.fixture
+def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Refused:
+    def run(*arguments: str, **environment: str) -> str:
+        for name, value in {**surroundings(tmp_path), **environment}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.chdir(tmp_path)
+        return checked(tmp_path, main(arguments), capsys.readouterr().err)
+
+    return run
+
+
+def surroundings(folder: Path) -> dict[str, str]:
+    """The environment of the driver, besides that of the tests."""
+    cache = str(default_cache_dir().parent)
+    return {
         "HOME": str(folder),
-        "XDG_CACHE_HOME": str(default_cache_dir().parent),
+        "XDG_CACHE_HOME": cache,
         "AWS_EC2_METADATA_DISABLED": "true",
         "DOCKER_HOST": "unix:///none",
-        **more,
     }
+
+
+def checked(folder: Path, status: int, message: str) -> str:
+    assert status == 2, message
+    assert "Nothing was created." in message
+    assert not list(folder.glob("reports/*/report.json"))
+    return message
+
+
+def refused_by_process(folder: Path, *arguments: str) -> str:
+    """The same by the command that users type."""
     done = subprocess.run(
         [sys.executable, str(ROOT / "automation" / "e2e.py"), *arguments],
         cwd=folder,
-        env=environment,
+        env={**os.environ, **surroundings(folder)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 2, done.stderr
-    assert "Nothing was created." in done.stderr
     assert "Traceback" not in done.stderr
-    assert not list(folder.glob("reports/*/report.json"))
-    return done.stderr
+    return checked(folder, done.returncode, done.stderr)
 
 
 def spec(**changes: Any) -> str:
@@ -59,7 +82,6 @@ TASK = {"taskName": "a", "objectKey": "k"}
         (f"--target aws --faults {ROOT}/specs/faults.example.json", {}, ["--faults is for --target local"]),
         ("--config taskMemory=7", {}, ["configuration: ", "taskMemory", "7"]),
         ("--config taskMemry=512", {}, ["taskMemry"]),
-        ("--container-runtime docker", {}, ["--container-runtime docker", "--container-runtime process"]),
         ("--target aws", AWS_KEYS, ["no AWS region found. Set AWS_REGION"]),
         ("--target aws", {"AWS_REGION": "eu-west-1"}, ["no AWS credentials found", "AWS_PROFILE"]),
         (
@@ -78,9 +100,9 @@ TASK = {"taskName": "a", "objectKey": "k"}
     ],
 )
 def test_options_config_and_aws_settings(
-    tmp_path: Path, arguments: str, environment: dict[str, str], says: list[str]
+    refused: Refused, arguments: str, environment: dict[str, str], says: list[str]
 ) -> None:
-    message = refused(tmp_path, *arguments.split(), **environment)
+    message = refused(*arguments.split(), **environment)
 
     assert all(text in message for text in says), message
 
@@ -102,19 +124,19 @@ def test_options_config_and_aws_settings(
         ("--report-dir", "", "--report-dir .*/file: is not a folder"),
     ],
 )
-def test_files(tmp_path: Path, option: str, content: str | None, says: str) -> None:
+def test_files(refused: Refused, tmp_path: Path, option: str, content: str | None, says: str) -> None:
     if content is not None:
         (tmp_path / "file").write_text(content)
 
-    assert re.search(says, refused(tmp_path, option, "file"))
+    assert re.search(says, refused(option, "file"))
 
 
-def test_folders(tmp_path: Path) -> None:
+def test_folders(refused: Refused, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    message = refused(tmp_path, "--report-dir", "file/reports")
+    message = refused("--report-dir", "file/reports")
     assert f"--report-dir {tmp_path}/file/reports: cannot be written to: Not a directory" in message
-    assert f"--json {tmp_path}: is a folder. Name a file" in refused(tmp_path, "--json", ".")
+    assert f"--json {tmp_path}: is a folder. Name a file" in refused("--json", ".")
 
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
@@ -123,15 +145,19 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
         taken.listen()
         port = str(taken.getsockname()[1])
 
-        assert f"port {port}" in refused(tmp_path, "--emulator-port", port, "--container-runtime", "process")
+        message = refused_by_process(tmp_path, "--emulator-port", port, "--container-runtime", "process")
+    assert f"port {port}" in message
 
 
-def test_aws_that_cannot_be_reached(tmp_path: Path) -> None:
+def test_docker_that_does_not_answer(tmp_path: Path) -> None:
+    assert "--container-runtime docker cannot be used" in refused_by_process(tmp_path, "--container-runtime", "docker")
+
+
+def test_aws_that_cannot_be_reached(refused: Refused) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
     message = refused(
-        tmp_path,
         *("--target", "aws", "--plugins", "bundled", "--yes"),
         AWS_REGION="us-east-1",
         AWS_ACCESS_KEY_ID="a",
