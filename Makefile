@@ -43,11 +43,11 @@ acceptance: $(SETUP) ## the tests that take minutes: every injected fault, whole
 
 .PHONY: soak
 soak: $(SETUP) ## fifty runs with injected faults on one deployed stack: all reach a terminal state (ARGS="--runs 6 --seed 2 …")
-	@$(BIN)/python -m automation.cli.soak $(ARGS)
+	@$(BIN)/python -m tools.soak $(ARGS)
 
 .PHONY: deployments
 deployments: $(SETUP) ## deploy and destroy a hundred times on a busy machine: every deployment is complete (ARGS="--count 10 …")
-	@$(BIN)/python -m automation.cli.deployments $(ARGS)
+	@$(BIN)/python -m tools.deployments $(ARGS)
 
 .PHONY: lint
 lint: $(SETUP) ## ruff, mypy strict, import contracts

@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -15,7 +15,6 @@ from ecs_kit.automation.host.log_file import tolerant_stderr
 
 if TYPE_CHECKING:
     from ecs_kit.automation.journeys.scenario import Plan, Scenario
-    from ecs_kit.automation.journeys.spec_files import Document
     from ecs_kit.automation.stacks.target import Target
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -85,36 +84,6 @@ def check_folders(report_dir: Path, work_dir: Path) -> None:
     """
     writable.folder(report_dir, name="--report-dir", advice="Name a folder that can be written to")
     writable.folder(work_dir.parent, name="the work folder", advice=f"Make room, and make {ROOT / '.kit'} writable")
-
-
-def local_plan(
-    name: str, documents: "Mapping[int, Document]", *, config: Mapping[str, str], report_dir: Path | None, **more: Any
-) -> "tuple[Plan, Target]":
-    """The plan of a journey that runs the kit's own specs on this machine, and its deployment target.
-
-    The stack is called `name`, and so begin the names of its folders; `documents` has the spec of each pattern.
-
-    Raises:
-        BadInput: a folder cannot be written to.
-    """
-    from ecs_kit.automation.journeys.scenario import Plan, SpecFile
-    from ecs_kit.automation.journeys.spec_files import sample_path
-    from ecs_kit.automation.stacks.local import LocalTarget
-    from ecs_kit.components.program import check_config
-
-    report_dir, work_dir = run_folders(f"{name}-", report_dir)
-    os.chdir(ROOT)
-    check_folders(report_dir, work_dir)
-    plan = Plan(
-        stack_name=name,
-        specs={pattern: SpecFile(sample_path(ROOT, pattern), document) for pattern, document in documents.items()},
-        config=config,
-        root=ROOT,
-        work_dir=work_dir,
-        report_dir=report_dir,
-        **more,
-    )
-    return plan, LocalTarget(work_dir=work_dir, container_runtime="process", base_image=check_config(config).base_image)
 
 
 def run_journey(

@@ -15,8 +15,12 @@ from ecs_kit.automation.host import processes
 from ecs_kit.automation.host.interruption import LOOK_SECONDS
 from ecs_kit.automation.journeys import runs, tables, verify
 from ecs_kit.automation.journeys.scenario import Scenario
-from ecs_kit.automation.journeys.soak.plan import ABORT, MISSING, SoakRun
-from ecs_kit.automation.journeys.soak.verdict import (
+from ecs_kit.automation.journeys.spec_files import Document
+from ecs_kit.automation.stacks.clients import AwsClients
+from ecs_kit.automation.stacks.lifecycle import Stack
+from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
+from tools.soak.plan import ABORT, MISSING, SoakRun
+from tools.soak.verdict import (
     TASK_ATTEMPTS,
     TOLERATED_PERCENTAGE,
     Left,
@@ -24,10 +28,6 @@ from ecs_kit.automation.journeys.soak.verdict import (
     faults_table,
     judge,
 )
-from ecs_kit.automation.journeys.spec_files import Document
-from ecs_kit.automation.stacks.clients import AwsClients
-from ecs_kit.automation.stacks.lifecycle import Stack
-from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
 
 POLL_SECONDS = 1.0
 RUN_TIMEOUT_SECONDS = 900

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from ecs_kit.automation.cli.deployments import parse
 from ecs_kit.automation.errors import BadOption, StackOperationFailed
-from ecs_kit.automation.journeys.deployments import Deployments, busy_machine, incomplete
 from ecs_kit.automation.stacks.lifecycle import Changes
 from tests.unit.automation.journeys.fakes import Journey
+from tools.deployments import Deployments, busy_machine, incomplete, parse
 
 
 def test_a_complete_deployment_made_what_was_announced_and_has_every_output() -> None:

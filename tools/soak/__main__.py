@@ -1,4 +1,4 @@
-"""`python -m automation.cli.soak`: deploy both patterns on this machine, run many runs with faults in them, destroy."""
+"""`python -m tools.soak`: deploy both patterns on this machine, run many runs with faults in them, destroy."""
 
 import argparse
 import sys
@@ -9,9 +9,10 @@ from ecs_kit.automation.cli import entry_point
 from ecs_kit.automation.cli.entry_point import ROOT, Parser, absolute, whole_number
 from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.automation.journeys import spec_files
-from ecs_kit.automation.journeys.soak.journey import CONFIG, RUN_TIMEOUT_SECONDS, Soak
-from ecs_kit.automation.journeys.soak.plan import plan as planned
 from ecs_kit.runtime.contract.patterns import PATTERNS
+from tools.local_plan import local_plan
+from tools.soak.journey import CONFIG, RUN_TIMEOUT_SECONDS, Soak
+from tools.soak.plan import plan as planned
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -22,7 +23,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """
     number = whole_number("a number from 1")
     parser = Parser(
-        prog="python -m automation.cli.soak",
+        prog="python -m tools.soak",
         description="Many runs with faults of every kind in them, on the local target, and whether each ended as it "
         "should: no run open, no row that is not final, no container running.",
         epilog="exit status: 0 every run did and everything was destroyed; 1 not so; 2 the input cannot be used",
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _soak(options: argparse.Namespace, interruption: Interruption) -> int:
     samples = {pattern: spec_files.load(spec_files.sample_path(ROOT, pattern)) for pattern in options.patterns}
-    plan, target = entry_point.local_plan(
+    plan, target = local_plan(
         "soak",
         {pattern: spec_files.with_tasks(document, options.tasks) for pattern, document in samples.items()},
         config={**CONFIG, "patterns": options.pattern},

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -12,15 +13,15 @@ from typing import Any
 import pytest
 from botocore.exceptions import ConnectionClosedError
 
-from ecs_kit.automation.cli import soak as command
 from ecs_kit.automation.errors import BadOption
-from ecs_kit.automation.journeys.soak.journey import settle, sweep, working_for
-from ecs_kit.automation.journeys.soak.plan import ABORT, FAULT_KINDS, MISSING, FaultKind, plan, rule_of
-from ecs_kit.automation.journeys.soak.verdict import Left, RunOutcome, faults_table, judge
 from ecs_kit.runtime.contract.ecs_task import EcsTask
 from ecs_kit.runtime.contract.environment import Attempt, override
 from local_aws.emulator.faults import Call, FaultPlan, parse_rules
 from tests.unit.automation.journeys.fakes import facts, row
+from tools.soak import __main__ as command
+from tools.soak.journey import settle, sweep, working_for
+from tools.soak.plan import ABORT, FAULT_KINDS, MISSING, FaultKind, plan, rule_of
+from tools.soak.verdict import Left, RunOutcome, faults_table, judge
 
 FIFTY = plan(runs=50, tasks=10, patterns=(1, 2), seed=1)
 
@@ -218,17 +219,18 @@ def test_a_sweep_fails_where_the_function_raises_or_gives_no_answer(answer: Any,
 
 
 def test_processes_are_found_by_the_workflow_in_their_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KIT_WORKFLOW_NAME", "soak-of-this-test.")
+    workflows = f"soak-of-{os.getpid()}."
+    monkeypatch.setenv("KIT_WORKFLOW_NAME", workflows)
     sleeper = subprocess.Popen(
         [sys.executable, "-c", "print(flush=True); input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     assert sleeper.stdout is not None
     sleeper.stdout.readline()  # right after exec, the kernel has no environment of it to show yet
     try:
-        assert [line.split()[0] for line in working_for("soak-of-this-test.")] == [str(sleeper.pid)]
+        assert [line.split()[0] for line in working_for(workflows)] == [str(sleeper.pid)]
     finally:
         sleeper.communicate(b"\n")
-    assert working_for("soak-of-this-test.") == []
+    assert working_for(workflows) == []
 
 
 def test_options_have_defaults_and_paths_are_absolute_because_it_changes_its_folder() -> None:
