@@ -245,9 +245,7 @@ class _CleanAws:
         here, resources = target.identity, stack.resources()
         self._progress.say(f"stack {name}: {len(resources)} resources, left by {describe(held)}")
         self._progress.say(f"account {here.account}, region {here.region}, as {here.arn}")
-        if any(resource.type.startswith("docker:") for resource in resources):
-            target.use_docker()
-            stack = self._open(held.folder, name, target) or stack
+        stack.use_docker(target)
         if self._options.yes or self._progress.ask("Destroy this?"):
             self._destroy(stack, target, held.folder)
         else:

@@ -219,6 +219,7 @@ class Scenario:
         for pattern, spec in self.plan.specs.items():
             if f"pattern{pattern}" in outputs:
                 self._render(spec, outputs[f"pattern{pattern}"])
+        stack.use_docker(self.target)
         if found := len(stack.resources()):
             what = "brings them up to date and keeps them" if self.plan.keep else "updates and then destroys them"
             self.progress.say(f"stack {stack.name} holds {found} resources from an earlier run: this one {what}")

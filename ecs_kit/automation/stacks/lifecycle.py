@@ -18,6 +18,7 @@ from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackN
 from ecs_kit.automation.errors import NotYourStack, StackOperationFailed
 from ecs_kit.automation.host.processes import is_running
 from ecs_kit.automation.stacks.pulumi_process import PulumiProcess
+from ecs_kit.automation.stacks.target import Target
 
 _PROJECT_FILE = "Pulumi.yaml"
 _LOCK_OWNER = re.compile(r"created by \S+?@(\S+) \(pid (\d+)\)")
@@ -225,6 +226,16 @@ class Stack:
         with _translated("stack export", self.name):
             deployment: Mapping[str, Any] = self._stack.export_stack().deployment or {}
         return physical_resources(deployment)
+
+    def use_docker(self, target: Target) -> None:
+        """Make the plugins use the docker CLI's engine if the stack has an image; deleting one needs an engine, too.
+
+        Raises:
+            BadInput: no engine answers.
+        """
+        if any(resource.type.startswith("docker:") for resource in self.resources()):
+            target.use_docker()
+            self._pulumi.environment.update(target.environment)
 
     def destroy(self, *, on_resource: OnResource | None = None) -> Changes:
         """Delete every resource of the stack. The lock of a killed command of this process is broken first."""

@@ -89,6 +89,13 @@ class Target(ABC):
             BadInput: something is missing on this machine.
         """
 
+    def use_docker(self) -> None:  # noqa: B027  a target without Docker has nothing to do
+        """Make the plugins use the docker CLI's engine, where they would use another.
+
+        Raises:
+            BadInput: no engine answers there, or it cannot build the image.
+        """
+
     @abstractmethod
     def stop(self) -> None:
         """Stop what `start` started; a second call does nothing."""

@@ -158,9 +158,8 @@ class LeftOnAws:
 
     identity = Identity("123456789012", "eu-west-1", "arn")
 
-    def __init__(self, type_token: str) -> None:
+    def __init__(self) -> None:
         self.asked: list[str] = []
-        self._resource = PhysicalResource(type_token, "urn", "id", {}, {})
 
     def check(self) -> None:
         self.asked.append("check")
@@ -168,17 +167,17 @@ class LeftOnAws:
     def start(self, _say: Say) -> None:
         self.asked.append("start")
 
-    def use_docker(self) -> None:
+    def use_docker(self, _target: object) -> None:
         self.asked.append("docker")
 
     def resources(self) -> list[PhysicalResource]:
         self.asked.append("resources")
-        return [self._resource]
+        return [PhysicalResource("docker:index/image:Image", "urn", "id", {}, {})]
 
 
 @pytest.fixture
-def left(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> LeftOnAws:
-    made = LeftOnAws(getattr(request, "param", "aws:s3/bucket:Bucket"))
+def left(monkeypatch: pytest.MonkeyPatch) -> LeftOnAws:
+    made = LeftOnAws()
     monkeypatch.setattr(clean, "AwsTarget", lambda **_: made)
     monkeypatch.setattr(clean._CleanAws, "_open", lambda *_: made)
     return made
@@ -208,16 +207,8 @@ def test_a_kept_stack_is_removed_on_request_alone(
     assert (kept.exists(), left.asked) == (True, [])
 
 
-@pytest.mark.parametrize(
-    ("left", "asked"),
-    [
-        ("aws:s3/bucket:Bucket", ["check", "start", "resources"]),
-        ("docker:index/image:Image", ["check", "start", "resources", "docker"]),
-    ],
-    indirect=["left"],
-)
-def test_a_stack_needs_docker_only_for_an_image_of_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: LeftOnAws, asked: list[str]
+def test_a_stack_s_image_needs_docker_before_it_is_destroyed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: LeftOnAws
 ) -> None:
     stdin = io.StringIO("n\n")
     monkeypatch.setattr(stdin, "isatty", lambda: True)
@@ -226,7 +217,7 @@ def test_a_stack_needs_docker_only_for_an_image_of_its_own(
 
     assert run(tmp_path, "--target aws") == 1
 
-    assert left.asked == asked
+    assert left.asked == ["check", "start", "resources", "docker"]
 
 
 def test_where_there_is_nothing_to_destroy_the_revisions_of_a_plain_destroy_are_mentioned(

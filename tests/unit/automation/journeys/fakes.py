@@ -119,12 +119,14 @@ class Journey:
         keep: bool = False,
         answer: bool = True,
         with_faults: bool = False,
+        is_kept: bool = False,
         make: Callable[..., scenario.Scenario] = scenario.Scenario,
     ) -> None:
         self.calls: list[str] = []
         self.trouble: dict[str, list[BaseException | Callable[[], object]]] = {}
         self.stray: tuple[str, ...] = ()
         self.left: tuple[str, ...] = ()
+        self.is_kept = is_kept
         self.interruption = Interruption()
         self.progress = Said(answer)
         self.folder = folder
@@ -169,7 +171,8 @@ class Journey:
         stack = SimpleNamespace(
             name="e2e",
             create=self._call("create"),
-            open=self._call("open", False),
+            open=self._call("open", self.is_kept),
+            use_docker=self._call("docker"),
             outputs=dict,
             preview=self._call("preview", changes),
             deploy=self._call("deploy", Deployment(changes, {"pattern1": {"s3BucketName": "b"}})),

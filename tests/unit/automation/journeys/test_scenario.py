@@ -214,6 +214,15 @@ def test_aws_is_shown_what_and_where_and_asked(make: Make) -> None:
     assert expected <= set(journey.progress.said)
 
 
+def test_a_stack_of_an_earlier_run_gets_docker_s_engine_before_it_is_updated(make: Make) -> None:
+    journey = make(target="aws", is_kept=True)
+
+    assert journey.go()[:4] == ["start", "open", "docker", "resources"]
+    assert "stack e2e holds 1 resources from an earlier run: this one updates and then destroys them" in (
+        journey.progress.said
+    )
+
+
 def test_a_no_deploys_nothing(make: Make) -> None:
     journey = make(target="aws", answer=False)
 

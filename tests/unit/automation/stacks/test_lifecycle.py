@@ -1,6 +1,7 @@
 """The engine's events, errors and state, as the driver reads them."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from ecs_kit.automation.errors import NotYourStack, StackOperationFailed
 from ecs_kit.automation.stacks import lifecycle
 from ecs_kit.automation.stacks.lifecycle import (
     Changes,
+    PhysicalResource,
     ResourceStep,
     config_value,
     dead_owner,
@@ -66,6 +68,27 @@ def test_errors_are_collected_once_in_plain_text_with_their_resource() -> None:
 )
 def test_no_change_means_every_resource_is_the_same(counts: dict[str, int], nothing: bool) -> None:
     assert Changes(counts, ()).nothing is nothing
+
+
+@pytest.mark.parametrize(
+    ("resource", "environment"),
+    [
+        ("docker:index/image:Image", {"KIT_RUN": "work", "DOCKER_HOST": "unix:///mine"}),
+        ("aws:s3/bucket:Bucket", {"KIT_RUN": "work"}),
+    ],
+)
+def test_a_stack_with_an_image_gets_docker_s_engine_also_where_none_is_built(
+    monkeypatch: pytest.MonkeyPatch, resource: str, environment: dict[str, str]
+) -> None:
+    found: dict[str, str] = {}
+    target = SimpleNamespace(environment=found, use_docker=lambda: found.update(DOCKER_HOST="unix:///mine"))
+    stack = lifecycle.Stack.__new__(lifecycle.Stack)
+    stack._pulumi = SimpleNamespace(environment={"KIT_RUN": "work"})  # type: ignore[assignment]
+    monkeypatch.setattr(stack, "resources", lambda: [PhysicalResource(resource, "urn", "id", {}, {})])
+
+    stack.use_docker(target)  # type: ignore[arg-type]
+
+    assert stack._pulumi.environment == environment
 
 
 def test_resources_whose_creation_did_not_end_are_part_of_the_state() -> None:
