@@ -126,7 +126,7 @@ class Aws:
         return f"{reference.repository_name}@{image.digest}"
 
 
-def ask_until(ask: Callable[[], T | None], seconds: float = 20.0) -> T:
+def ask_until(ask: Callable[[], T | None], seconds: float = 60.0) -> T:
     """Ask until there is an answer."""
     deadline = time.monotonic() + seconds
     while (answer := ask()) is None:
@@ -260,14 +260,14 @@ class StateMachines:
         """Start an execution; answers with its ARN."""
         return self.client.start_execution(stateMachineArn=machine, input=json.dumps(value or {}))["executionArn"]
 
-    def end(self, execution: str) -> Any:
+    def end(self, execution: str, seconds: float = 60.0) -> Any:
         """The execution once it has ended."""
 
         def ask() -> Any:
             described = self.client.describe_execution(executionArn=execution)
             return None if described["status"] == "RUNNING" else described
 
-        return ask_until(ask)
+        return ask_until(ask, seconds)
 
     def run(self, states: dict[str, Any], start: str, role: str, value: Any = None, **definition: Any) -> Any:
         """Run states until the execution has ended."""

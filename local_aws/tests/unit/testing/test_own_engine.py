@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import docker_engine
+from local_aws.testing import docker_engine
 
 ENGINE = Path("/tmp/docker-x")
 
