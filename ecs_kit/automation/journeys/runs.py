@@ -16,6 +16,7 @@ from ecs_kit.automation.journeys.run_state import RunKey, read
 from ecs_kit.automation.journeys.tables import Item, deciding_attempts, summary_item
 from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.automation.stacks.lifecycle import PhysicalResource
+from ecs_kit.runtime.contract import waits
 from ecs_kit.runtime.contract.ecs_task import EcsTask, to_ecs_task
 from ecs_kit.runtime.contract.run_ids import run_id
 from ecs_kit.runtime.contract.statuses import TaskStatus
@@ -73,9 +74,7 @@ class Counts:
 
 def waiting(summary: Item) -> str | None:
     """Since when the run of a summary item has waited for capacity, and why; None where it does not wait."""
-    if not summary.get("waiting_since"):
-        return None
-    return f"waiting for capacity since {summary['waiting_since']}: {summary['waiting_reason']}"
+    return waits.capacity_wait(summary.get("waiting_since"), summary.get("waiting_reason")) or None
 
 
 def count(status: str, total: int, details: Iterable[Item]) -> Counts:
