@@ -138,6 +138,21 @@ class TestRecords:
         assert row.error == "ECS.InvalidParameterException: ECS did not start the task: TaskDefinition is inactive"
         assert row.expires_at == w.summary().expires_at is not None
 
+    @pytest.mark.parametrize(
+        "code",
+        [
+            *("AccessDeniedException", "AuthFailure", "ClientException", "ExpiredTokenException", "InvalidAction"),
+            *("IncompleteSignature", "InvalidClientTokenId", "InvalidParameterException", "NotAuthorized"),
+            *("InvalidSignatureException", "MalformedHttpRequestException", "MissingAuthenticationToken"),
+            *("OptInRequired", "SubscriptionRequiredException", "UnknownOperationException"),
+            *("UnrecognizedClientException", "ValidationException", "ValidationError"),
+        ],
+    )
+    def test_an_error_that_ecs_does_not_declare_is_refused_where_its_code_is_definite(self, w: Any, code: str) -> None:
+        cause = f"No. (Service: AmazonECS; Status Code: 400; Error Code: {code}; Request ID: 01ab)"
+        assert not failed(w, "ECS.AmazonECSException", cause)["again"]
+        assert w.rows()[0].error == f"ECS.AmazonECSException: ECS did not start the task: {cause}"
+
     def test_a_time_out_is_recorded_by_the_next_poll(self, registered: Any) -> None:
         w = registered(taskAttempts=2)
         assert failed(w, "States.Timeout", "")["again"] is True
@@ -229,6 +244,9 @@ BUSY = [
     ("ECS.InvalidParameterException", "Request limit exceeded. (ErrorCode: RequestLimitExceeded)"),
     ("ECS.LimitExceededException", "no more"),
     ("ECS.ThrottlingException", ""),
+    ("ECS.AmazonECSException", "Request limit exceeded. (Service: AmazonECS; Error Code: ClientException)"),
+    ("ECS.AmazonECSException", "A code of later. (Service: AmazonECS; Status Code: 400; Error Code: NewException)"),
+    ("ECS.AmazonECSException", "Not authorized. (Service: Ecs, Status Code: 400, Request ID: 01ab)"),
     ("AmazonECS.Unknown", not_placed("RESOURCE:MEMORY")),
     ("AmazonECS.Unknown", not_placed("AGENT")),
     ("AmazonECS.Unknown", not_placed("Capacity is unavailable at this time")),
