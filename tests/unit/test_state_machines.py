@@ -372,14 +372,14 @@ FAILED = AslError("States.TaskFailed", "a cause")
 BUSY = AslError("ECS.AmazonECSException", "Rate exceeded")
 
 
-def again(attempt: int = 2, infrastructure: int = 0, wait: int = 3, waited: int = 0, waits: int = 0) -> dict[str, Any]:
+def again(attempt: int = 2, infrastructure: int = 0, wait: int = 3, waited: int = 0, turn: int = 0) -> dict[str, Any]:
     return {
         "again": True,
         "waitSeconds": wait,
         "attempt": attempt,
         "infrastructureFailures": infrastructure,
         "waitedSeconds": waited,
-        "waits": waits,
+        "turn": turn,
     }
 
 
@@ -409,11 +409,11 @@ class TestSpot:
         other.run(2, spec(2, tasks=4))
         assert [call["Overrides"] for call in aws.of("ecs")] == [call["Overrides"] for call in other.of("ecs")]
 
-    def test_spot_and_on_demand_capacity_alternate_from_wait_to_wait(self) -> None:
+    def test_the_turn_decides_between_spot_and_on_demand_capacity(self) -> None:
         full = AslError("ECS.ClientException", "Capacity is unavailable at this time")
-        aws = Aws(failures=[again(1, 0, 10, 10, 1), again(1, 0, 10, 20, 2)])
-        run_one(aws, full, full, spot_share=100)
-        assert providers(aws) == ["FARGATE_SPOT", "FARGATE", "FARGATE_SPOT"]
+        aws = Aws(failures=[again(1, 0, 10, 10, turn) for turn in (0, 1, 2)])
+        run_one(aws, full, full, full, spot_share=100)
+        assert providers(aws) == ["FARGATE_SPOT", "FARGATE_SPOT", "FARGATE", "FARGATE_SPOT"]
 
     def test_a_task_that_lost_its_spot_capacity_runs_on_demand(self) -> None:
         aws = Aws(failures=[again(2, 1)])
@@ -437,7 +437,7 @@ class TestFailuresOfPattern2:
             "attempt": 1,
             "infrastructureFailures": 0,
             "waitedSeconds": 0,
-            "waits": 0,
+            "turn": 0,
             "retries": 0,
             "error": "States.TaskFailed",
             "cause": "a cause",

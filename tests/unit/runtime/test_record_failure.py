@@ -62,7 +62,7 @@ def failed(w: Any, error: str, cause: str, **changes: Any) -> Any:
         "attempt": 1,
         "infrastructureFailures": 0,
         "waitedSeconds": 0,
-        "waits": 0,
+        "turn": 0,
         "retries": 0,
         "error": error,
         "cause": cause,
@@ -300,7 +300,15 @@ class TestCapacity:
         w.summaries.count_events(w.summary(), 20_000)
         wait = failed(w, *BUSY[0], index=index)["waitSeconds"]
         assert 5 <= wait <= 11 if is_short else 1_000 < wait <= 21_600
-        assert failed(w, *BUSY[0], index=index, waits=1, waitedSeconds=10)["waitSeconds"] > 1_000
+        assert failed(w, *BUSY[0], index=index, waitedSeconds=10)["waitSeconds"] > 1_000
+
+    @pytest.mark.parametrize("turn", [0, 1])
+    @pytest.mark.parametrize(("error", "cause"), BUSY)
+    def test_lack_of_capacity_changes_the_turn_and_throttling_does_not(
+        self, w: Any, error: str, cause: str, turn: int
+    ) -> None:
+        lacks = any(word in cause for word in ("Capacity", "RESOURCE", "AGENT", "limit on"))
+        assert failed(w, error, cause, turn=turn)["turn"] == turn + lacks
 
     def test_the_run_waits_for_the_last_of_its_tasks(self, registered: Any) -> None:
         w = registered(runTimeoutSeconds=21_600)
