@@ -113,14 +113,15 @@ class Launcher(Function):
     ) -> tuple[_Work, list[Launch]]:
         """Record that the run waits for capacity, or no longer does.
 
-        Calls after a wait use other client tokens. So tasks that an unanswered call started, also one of an earlier
-        invocation, are recorded first: they must not be started again.
+        Later calls may use other client tokens: after a wait, and where ECS forgets one that it answered with
+        `failures[]`. So tasks that an unanswered call started, before a wait also one of an earlier invocation, are
+        recorded first: they must not be started again.
 
         Returns:
             The work, updated, and the launches without room.
         """
         summary = registration.summary
-        if work.lacks_capacity or work.was_overtaken:
+        if work.lacks_capacity or work.was_overtaken or work.is_uncertain:
             is_uncertain = work.is_uncertain or bool(without_room)
             found = self._record_found(registration, [*work.left, *without_room], is_uncertain=is_uncertain)
             left = tuple(launch for launch in work.left if launch not in found)

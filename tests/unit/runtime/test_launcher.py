@@ -348,8 +348,9 @@ class TestFaults:
         self, world: Any
     ) -> None:
         w = world(maxConcurrency=1)
-        w.ecs.answers, w.ecs.lost_answers = [None], [DROPPED]
-        w.launch(3, left=lambda: 10.0)
+        w.ecs.lost_answers = [RuntimeError("killed")]
+        with pytest.raises(RuntimeError):
+            w.launch(3)
         assert len(w.ecs.tasks) == 1 and w.rows() == []
         plan = w.launcher._plan
 
@@ -362,6 +363,19 @@ class TestFaults:
         w.launch(3)
         assert [row.ecs_task_id for row in w.rows()] == list(w.ecs.tasks)
         assert w.summary().capacity_waits == 1
+
+    @pytest.mark.parametrize("share", [0, 100])
+    @pytest.mark.parametrize("remembers", [True, False])
+    def test_a_launch_without_an_answer_that_is_left_is_found_whatever_ecs_knows_of_older_tokens(
+        self, world: Any, remembers: bool, share: int
+    ) -> None:
+        w = world(spotShare=share)
+        w.ecs.remembers_failures = remembers
+        w.ecs.answers, w.ecs.lost_answers = [[{"reason": QUOTA}], None], [None, DROPPED]
+        time_left = iter([300.0, 300.0])
+        assert w.launch(1, left=lambda: next(time_left, 10.0))["remaining"] == 0
+        w.launch(1)
+        assert [row.ecs_task_id for row in w.rows()] == list(w.ecs.tasks) and len(w.ecs.tasks) == 1
 
     def test_calls_that_all_fail_end_in_failed_rows_with_the_reason(self, w: Any) -> None:
         w.ecs.answers = [DROPPED] * EVER
