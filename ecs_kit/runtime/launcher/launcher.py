@@ -41,7 +41,6 @@ class _Pending:
     tries: int = field(default=0, compare=False)
     launch_try: int = field(default=0, compare=False)
     uncertain_tries: int = field(default=0, compare=False)
-    lacks_capacity: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +165,7 @@ class Launcher(Function):
         waiting = registration.summary.waiting_since is not None
         retry_for = waits.CAPACITY_RETRY_WHILE_WAITING_SECONDS if waiting else waits.CAPACITY_RETRY_SECONDS
         newest: TaskRow | None = None
+        refusal = ""
         while True:
             summary = self.summaries.get(registration.spec.workflow_name, registration.summary.workflow_run_id)
             if summary is None or summary.status is not RunStatus.RUNNING:
@@ -181,8 +181,8 @@ class Launcher(Function):
             pause = max((item.due - self.clock.now()).total_seconds(), 0)
             if launched + item.tries > 0 and remaining_seconds() - pause < waits.RESERVE_SECONDS:
                 return _left(launched, [item, *pending])
-            if item.lacks_capacity and (self.clock.now() - last_start).total_seconds() >= retry_for:
-                return _left(launched, [item, *pending], item.lacks_capacity)
+            if refusal and (self.clock.now() - last_start).total_seconds() >= retry_for:
+                return replace(_left(launched, [item, *pending]), lacks_capacity=refusal)
             if pause > 0:  # then check the run again: it may end meanwhile
                 heapq.heappush(pending, item)
                 self.clock.sleep(pause)
@@ -191,8 +191,10 @@ class Launcher(Function):
             answer = self._run_task(registration, item)
             item.tries += 1
             item.uncertain_tries += answer.outcome is Outcome.UNCERTAIN
-            item.lacks_capacity = answer.reason if answer.outcome in (Outcome.BUSY, Outcome.NOT_PLACED) else ""
+            if answer.outcome in (Outcome.BUSY, Outcome.NOT_PLACED):
+                refusal = answer.reason
             if answer.outcome is Outcome.STARTED:
+                refusal = ""
                 newest = self._record_started(registration, item.launch, answer.ecs_task_arn)
                 launched += 1
                 last_start = self.clock.now()
@@ -338,6 +340,6 @@ def _attempt(registration: Registration, launch: Launch) -> Attempt:
     return registration.summary.attempt(launch.entry.name, launch.attempt, launch.entry.bucket, launch.entry.key)
 
 
-def _left(launched: int, items: Sequence[_Pending], lacks_capacity: str = "") -> _Work:
-    launches, is_uncertain = tuple(item.launch for item in items), any(item.uncertain_tries for item in items)
-    return _Work(launched, launches, lacks_capacity, is_uncertain)
+def _left(launched: int, items: Sequence[_Pending]) -> _Work:
+    is_uncertain = any(item.uncertain_tries for item in items)
+    return _Work(launched, tuple(item.launch for item in items), is_uncertain=is_uncertain)

@@ -459,6 +459,20 @@ class TestCapacity:
         assert summary.waiting_since == w.now and summary.capacity_waits == 1 and QUOTA in summary.waiting_reason
         assert not summary.launching_ended
 
+    def test_a_call_of_a_waiting_run_does_not_ask_for_the_whole_list(self, world: Any) -> None:
+        w = world(runTimeoutSeconds=21600)
+        w.ecs.answers = [QUOTA_ERROR] * EVER
+        w.launch(300)
+        w.clock.advance(60)
+        w.ecs.calls, w.clock.slept = [], []
+        assert w.launch(300)["remaining"] == 300
+        assert len(w.ecs.calls) <= 121 and sum(w.clock.slept) < 6
+
+    def test_calls_without_an_answer_after_a_start_are_no_lack_of_capacity(self, w: Any) -> None:
+        w.ecs.answers = [QUOTA_ERROR, None, *[DROPPED] * EVER]
+        assert w.launch(2)["remaining"] == 0
+        assert [row.status for row in w.rows()] == [TaskStatus.FAILED, TaskStatus.SUBMITTED]
+
     def test_waits_grow_to_a_quarter_of_an_hour(self, world: Any) -> None:
         w = world(runTimeoutSeconds=21600)
         w.ecs.answers = [[{"reason": QUOTA}]] * 100_000
