@@ -51,6 +51,7 @@ class _Work:
         launched: number of attempts that ECS started.
         left: launches for a later call.
         lacks_capacity: what ECS said, where they are left for lack of capacity.
+        asked: when RunTask was last called.
         is_uncertain: whether a RunTask call for one of them was not answered.
         was_overtaken: whether a concurrent call has begun a wait, after which other client tokens are used.
     """
@@ -58,6 +59,7 @@ class _Work:
     launched: int
     left: tuple[Launch, ...] = ()
     lacks_capacity: str = ""
+    asked: str = ""
     is_uncertain: bool = False
     was_overtaken: bool = False
 
@@ -152,6 +154,7 @@ class Launcher(Function):
             summary,
             to_iso(now),
             work.lacks_capacity,
+            launch_asked=work.asked,
             launch_after=to_iso(now + pause),
             on_demand_first=summary.on_demand_first != changes_turn,
         )
@@ -165,7 +168,7 @@ class Launcher(Function):
         waiting = registration.summary.waiting_since is not None
         retry_for = waits.CAPACITY_RETRY_WHILE_WAITING_SECONDS if waiting else waits.CAPACITY_RETRY_SECONDS
         newest: TaskRow | None = None
-        refusal = ""
+        refusal = asked = ""
         while True:
             summary = self.summaries.get(registration.spec.workflow_name, registration.summary.workflow_run_id)
             if summary is None or summary.status is not RunStatus.RUNNING:
@@ -182,12 +185,13 @@ class Launcher(Function):
             if launched + item.tries > 0 and remaining_seconds() - pause < waits.RESERVE_SECONDS:
                 return _left(launched, [item, *pending])
             if refusal and (self.clock.now() - last_start).total_seconds() >= retry_for:
-                return replace(_left(launched, [item, *pending]), lacks_capacity=refusal)
+                return replace(_left(launched, [item, *pending]), lacks_capacity=refusal, asked=asked)
             if pause > 0:  # then check the run again: it may end meanwhile
                 heapq.heappush(pending, item)
                 self.clock.sleep(pause)
                 continue
             rate_limiter.wait()
+            asked = to_iso(self.clock.now())
             answer = self._run_task(registration, item)
             item.tries += 1
             item.uncertain_tries += answer.outcome is Outcome.UNCERTAIN

@@ -335,7 +335,7 @@ class TestFaults:
 
         def wait_meanwhile(seconds: float) -> None:
             w.clock.sleep = sleep
-            w.summaries.wait_for_capacity(w.summary(), w.now, "full", launch_after=w.now)
+            w.summaries.wait_for_capacity(w.summary(), w.now, "full", launch_asked=w.now, launch_after=w.now)
             sleep(seconds)
 
         w.clock.sleep = wait_meanwhile
@@ -516,7 +516,9 @@ class TestCapacity:
 
     def test_a_concurrent_call_stops_where_the_first_postponed_the_rest(self, w: Any) -> None:
         later = to_iso(w.clock.now() + timedelta(seconds=10))
-        w.ecs.after_run_task = lambda _: w.summaries.wait_for_capacity(w.summary(), w.now, "full", launch_after=later)
+        w.ecs.after_run_task = lambda _: w.summaries.wait_for_capacity(
+            w.summary(), w.now, "full", launch_asked=w.now, launch_after=later
+        )
         result = w.launch(3)
         assert (result["launched"], result["remaining"]) == (1, 2)
         assert not w.launch(3)["again"]
@@ -532,6 +534,35 @@ class TestCapacity:
         assert w.poll()["relaunch"]
         w.ecs.answers = []
         assert w.launch(3)["launched"] == 2
+
+    @pytest.mark.parametrize(("frees_after", "calls"), [(0, 1), (45, 3), (1_000, 4)])
+    def test_what_an_attempt_that_ended_frees_is_asked_for_until_ecs_has_stopped_it(
+        self, world: Any, frees_after: int, calls: int
+    ) -> None:
+        """At most once a poll: the history of the execution has room for that."""
+        w = world(runTimeoutSeconds=21600)
+        w.ecs.answers = [None, *[QUOTA_ERROR] * EVER]
+        w.launch(2)
+        w.clock.advance(1200)
+        w.launch(2)
+        w.end_tasks()
+        free, called = w.clock.now() + timedelta(seconds=frees_after), []
+        w.ecs.answers, w.ecs.refuses = [], lambda _: None if w.clock.now() >= free else QUOTA_ERROR
+        for _ in range(30):
+            called.append(w.poll()["relaunch"])
+            w.clock.advance(w.launch(2)["waitSeconds"] if called[-1] else 16)
+        assert called == [True] * calls + [False] * (30 - calls)
+
+    def test_an_attempt_that_ecs_refused_frees_nothing(self, w: Any) -> None:
+        w.ecs.answers = [client_error("AccessDeniedException"), *[QUOTA_ERROR] * EVER]
+        w.launch(3)
+        assert len(w.rows()) == 1 and not w.poll()["relaunch"]
+
+    def test_the_last_call_of_run_task_counts_not_the_wait_after_it(self, w: Any) -> None:
+        asked = []
+        w.ecs.refuses = lambda _: asked.append(w.now) or QUOTA_ERROR
+        w.launch(3)
+        assert w.summary().launch_asked == asked[-1] < w.now
 
     def test_the_job_of_an_older_task_that_begins_does_not(self, w: Any) -> None:
         w.ecs.answers = [None, *[QUOTA_ERROR] * EVER]
