@@ -284,6 +284,7 @@ class TestPattern2:
         (update,) = aws.of("update")
         assert update["Key"] == {"workflow_name": {"S": "copying"}, "workflow_run_id": {"N": RUN_ID}}
         assert update["ExpressionAttributeValues"] == {":ended": {"BOOL": True}}
+        assert update["ConditionExpression"] == "attribute_exists(workflow_name)"
 
     def test_run_task_gets_what_the_registration_and_the_spec_say(self) -> None:
         aws = Aws(monitor=[registered(subnets=["subnet-1"]), polled()])
@@ -350,6 +351,11 @@ class TestPattern2:
         result = aws.run(2)
         assert (result.status, result.error, result.cause) == ("FAILED", "RunNotFound", "the row is gone")
         assert (len(aws.of("ecs")), len(aws.of("monitor")), len(aws.of("update"))) == (3, 1, 1)
+
+    def test_a_map_that_fails_ends_launching_and_does_not_fail_the_branch(self) -> None:
+        aws = Aws(monitor=[registered(), polled(succeeded=False)], failures=[{}], ecs=Failures(FAILED))
+        assert aws.run(2).error == "TasksFailed"
+        assert len(aws.of("update")) == len(aws.of("monitor")) == 1
 
     def test_a_table_that_refuses_the_end_of_launching_does_not_fail_the_branch(self) -> None:
         aws = Aws(monitor=[registered(), polled()], updates=refuse("DynamoDB.ProvisionedThroughputExceededException"))

@@ -141,6 +141,10 @@ class TestLaunching:
         assert rows[0].target_uri == f"s3://kit-1/copies/copying/{w.run_id}/task_01/1.txt"
         assert rows[0].log_stream == "ecs/app/" + rows[0].ecs_task_id.rsplit("/", 1)[-1]
 
+    def test_calls_run_task_no_faster_than_ecs_allows(self, w: Any) -> None:
+        w.launch(60)
+        assert len(w.ecs.tasks) == 60 and sum(w.clock.slept) == pytest.approx(2.0, abs=0.06)
+
     def test_requests_what_the_spec_and_the_stack_say(self, w: Any) -> None:
         w.launch(1, subnetIdLiteral="subnet-2")
         (call,) = w.ecs.calls
@@ -322,6 +326,25 @@ class TestFaults:
         (row,) = w.rows()
         assert row.status is TaskStatus.SUBMITTED and row.was_started
 
+    def test_a_task_is_found_that_has_stopped_before_any_answer_came(self, w: Any) -> None:
+        started_without_an_answer(w, DROPPED)
+        sleep = w.clock.sleep
+        w.clock.sleep = lambda seconds: (sleep(seconds), [w.ecs.end(arn) for arn in w.ecs.tasks])
+        assert w.launch(1)["launched"] == 1
+        assert [row.ecs_task_id for row in w.rows()] == list(w.ecs.tasks)
+
+    def test_a_task_is_found_that_ecs_does_not_list_at_once(self, w: Any) -> None:
+        started_without_an_answer(w, client_error("AccessDeniedException"))
+        seen = w.ecs.seen
+
+        def seen_later(arn: str) -> Any:
+            is_listed = w.clock.now() >= w.ecs.tasks[arn]["createdAt"] + timedelta(seconds=1.5)
+            return seen(arn) if is_listed else None
+
+        w.ecs.seen = seen_later
+        assert w.launch(1)["launched"] == 1
+        assert [row.ecs_task_id for row in w.rows()] == list(w.ecs.tasks)
+
     @pytest.mark.parametrize("then", [client_error("AccessDeniedException", "the policy has changed"), QUOTA_ERROR])
     def test_a_refusal_does_not_hide_a_task_that_an_earlier_call_started(self, w: Any, then: Exception) -> None:
         started_without_an_answer(w, then)
@@ -373,7 +396,7 @@ class TestFaults:
         w.ecs.remembers_failures = remembers
         w.ecs.answers, w.ecs.lost_answers = [[{"reason": QUOTA}], None], [None, DROPPED]
         time_left = iter([300.0, 300.0])
-        assert w.launch(1, left=lambda: next(time_left, 10.0))["remaining"] == 0
+        w.launch(1, left=lambda: next(time_left, 10.0))
         w.launch(1)
         assert [row.ecs_task_id for row in w.rows()] == list(w.ecs.tasks) and len(w.ecs.tasks) == 1
 
