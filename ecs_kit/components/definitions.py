@@ -128,7 +128,7 @@ def _run_branch(settings: StateMachineSettings) -> State:
                     "attempt": 1,
                     "infrastructureFailures": 0,
                     "waitedSeconds": 0,
-                    "waits": 0,
+                    "turn": 0,
                 },
                 "MaxConcurrency": settings.max_concurrency or waits.INLINE_MAP_CONCURRENCY,
                 "ItemProcessor": {
@@ -300,14 +300,14 @@ def _run_task_arguments(settings: StateMachineSettings) -> dict[str, Any]:
 
 
 def _capacity(settings: StateMachineSettings) -> dict[str, Any]:
-    """The capacity provider, chosen for each task. Spot and on-demand capacity alternate from wait to wait, because ECS
-    does not fall back from one to the other."""
+    """The capacity provider, chosen for each task. Spot and on-demand capacity take turns where one is full, because
+    ECS does not fall back from one to the other."""
     if settings.spot_share == 0:
         return {"LaunchType": "FARGATE"}
     index, share = "$states.input.index", settings.spot_share
     is_share = f"$floor(({index} + 1) * {share} / 100) > $floor({index} * {share} / 100)"
     provider = _in_braces(
-        f"$states.input.attempt = 1 and $states.input.waits % 2 = 0 and {is_share} ? 'FARGATE_SPOT' : 'FARGATE'"
+        f"$states.input.attempt = 1 and $states.input.turn % 2 = 0 and {is_share} ? 'FARGATE_SPOT' : 'FARGATE'"
     )
     return {"CapacityProviderStrategy": [{"CapacityProvider": provider, "Weight": 1}]}
 
@@ -409,7 +409,7 @@ _SOURCE_BUCKET = (
 
 _RUN = {"workflowName": "{% $run.workflowName %}", "runId": "{% $run.runId %}"}
 
-_ATTEMPT = ("index", "attempt", "infrastructureFailures", "waitedSeconds", "waits", "retries", "error", "cause")
+_ATTEMPT = ("index", "attempt", "infrastructureFailures", "waitedSeconds", "turn", "retries", "error", "cause")
 
 _FAILED_ATTEMPT = {
     "task": "{% $states.input.task %}",

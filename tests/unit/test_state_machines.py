@@ -284,6 +284,7 @@ class TestPattern2:
         (update,) = aws.of("update")
         assert update["Key"] == {"workflow_name": {"S": "copying"}, "workflow_run_id": {"N": RUN_ID}}
         assert update["ExpressionAttributeValues"] == {":ended": {"BOOL": True}}
+        assert update["ConditionExpression"] == "attribute_exists(workflow_name)"
 
     def test_run_task_gets_what_the_registration_and_the_spec_say(self) -> None:
         aws = Aws(monitor=[registered(subnets=["subnet-1"]), polled()])
@@ -351,6 +352,11 @@ class TestPattern2:
         assert (result.status, result.error, result.cause) == ("FAILED", "RunNotFound", "the row is gone")
         assert (len(aws.of("ecs")), len(aws.of("monitor")), len(aws.of("update"))) == (3, 1, 1)
 
+    def test_a_map_that_fails_ends_launching_and_does_not_fail_the_branch(self) -> None:
+        aws = Aws(monitor=[registered(), polled(succeeded=False)], failures=[{}], ecs=Failures(FAILED))
+        assert aws.run(2).error == "TasksFailed"
+        assert len(aws.of("update")) == len(aws.of("monitor")) == 1
+
     def test_a_table_that_refuses_the_end_of_launching_does_not_fail_the_branch(self) -> None:
         aws = Aws(monitor=[registered(), polled()], updates=refuse("DynamoDB.ProvisionedThroughputExceededException"))
         assert aws.run(2).status == "SUCCEEDED"
@@ -372,14 +378,14 @@ FAILED = AslError("States.TaskFailed", "a cause")
 BUSY = AslError("ECS.AmazonECSException", "Rate exceeded")
 
 
-def again(attempt: int = 2, infrastructure: int = 0, wait: int = 3, waited: int = 0, waits: int = 0) -> dict[str, Any]:
+def again(attempt: int = 2, infrastructure: int = 0, wait: int = 3, waited: int = 0, turn: int = 0) -> dict[str, Any]:
     return {
         "again": True,
         "waitSeconds": wait,
         "attempt": attempt,
         "infrastructureFailures": infrastructure,
         "waitedSeconds": waited,
-        "waits": waits,
+        "turn": turn,
     }
 
 
@@ -409,11 +415,11 @@ class TestSpot:
         other.run(2, spec(2, tasks=4))
         assert [call["Overrides"] for call in aws.of("ecs")] == [call["Overrides"] for call in other.of("ecs")]
 
-    def test_spot_and_on_demand_capacity_alternate_from_wait_to_wait(self) -> None:
+    def test_the_turn_decides_between_spot_and_on_demand_capacity(self) -> None:
         full = AslError("ECS.ClientException", "Capacity is unavailable at this time")
-        aws = Aws(failures=[again(1, 0, 10, 10, 1), again(1, 0, 10, 20, 2)])
-        run_one(aws, full, full, spot_share=100)
-        assert providers(aws) == ["FARGATE_SPOT", "FARGATE", "FARGATE_SPOT"]
+        aws = Aws(failures=[again(1, 0, 10, 10, turn) for turn in (0, 1, 2)])
+        run_one(aws, full, full, full, spot_share=100)
+        assert providers(aws) == ["FARGATE_SPOT", "FARGATE_SPOT", "FARGATE", "FARGATE_SPOT"]
 
     def test_a_task_that_lost_its_spot_capacity_runs_on_demand(self) -> None:
         aws = Aws(failures=[again(2, 1)])
@@ -437,7 +443,7 @@ class TestFailuresOfPattern2:
             "attempt": 1,
             "infrastructureFailures": 0,
             "waitedSeconds": 0,
-            "waits": 0,
+            "turn": 0,
             "retries": 0,
             "error": "States.TaskFailed",
             "cause": "a cause",

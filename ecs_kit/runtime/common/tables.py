@@ -178,6 +178,7 @@ class SummaryTable(_Table[Summary]):
         now: str,
         reason: str,
         *,
+        launch_asked: str = "",
         launch_after: str = "",
         on_demand_first: bool = False,
         events: int = 0,
@@ -188,6 +189,7 @@ class SummaryTable(_Table[Summary]):
             summary: the run.
             now: the time; `waiting_since` unless the run was waiting already.
             reason: what ECS said.
+            launch_asked: pattern 1: when the launcher last called RunTask.
             launch_after: pattern 1: when the launcher retries.
             on_demand_first: pattern 1: whether it then tries on-demand capacity first.
             events: pattern 2: history events that this wait uses.
@@ -195,7 +197,8 @@ class SummaryTable(_Table[Summary]):
         values: dict[str, object] = {"waiting_since": now, "update_time": now}
         values["waiting_reason"] = reason[:LONGEST_WAITING_REASON]
         if launch_after:
-            values |= {"launch_asked": now, "launch_after": launch_after, "on_demand_first": on_demand_first}
+            values |= {"launch_asked": launch_asked, "launch_after": launch_after}
+            values["on_demand_first"] = on_demand_first
         added = {"capacity_waits": 1, "wait_events": events}
         return self._write(summary, values, keep=("waiting_since",), add=added)
 

@@ -62,6 +62,15 @@ TRANSIENT_ECS_ERRORS = ("ECS.AmazonECSException", "ECS.SdkClientException", "ECS
 and errors of the service itself. Source:
 https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html"""
 
+_DEFINITE_CODE = re.compile(
+    r"Error ?Code: ?(AccessDenied|AuthFailure|ClientException|ExpiredToken|IncompleteSignature|InvalidAction"
+    r"|InvalidClientTokenId|InvalidParameter|InvalidSignature|Malformed|Missing|NotAuthorized|OptInRequired"
+    r"|SubscriptionRequired|UnknownOperation|UnrecognizedClient|Validation)"
+)
+"""Definite error codes, by their beginning: in the cause of a transient error they say that it is none. Sources:
+https://docs.aws.amazon.com/AmazonECS/latest/APIReference/CommonErrors.html,
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html (`AuthFailure` and the like)."""
+
 _NOT_PLACED = ("AmazonECS.Unknown", "ECS.Unknown")
 """Step Functions' error names for a RunTask that answered with `failures[]`."""
 
@@ -134,7 +143,9 @@ def of_state(error: str, cause: str) -> StateFailure:
         )
         return StateFailure(_kind(failure.code, failure.stop_code, failure.stopped_reason), failure, arn)
     not_placed = error in _NOT_PLACED
-    is_busy = error in TRANSIENT_ECS_ERRORS or (BUSY_FAILURE if not_placed else BUSY_TEXT).search(f"{error} {cause}")
+    is_busy = (BUSY_FAILURE if not_placed else BUSY_TEXT).search(f"{error} {cause}") or (
+        error in TRANSIENT_ECS_ERRORS and not _DEFINITE_CODE.search(cause)
+    )
     kind = FailureKind.BUSY if is_busy else FailureKind.INFRASTRUCTURE if not_placed else FailureKind.REFUSED
     why = _text_of("Reason", cause) or cause[:800]
     return StateFailure(kind, Failure(error or "Unknown", f"ECS did not start the task: {why}"))

@@ -71,6 +71,8 @@ FIRST_CAPACITY_WAIT_SECONDS = 10
 LONGEST_CAPACITY_WAIT_SECONDS = 900
 # Pattern 2: from the end of a task's capacity wait until its next one: the retrier of `RunTask` takes up to 2 minutes.
 ASKED_AGAIN_WITHIN = timedelta(seconds=150)
+# Pattern 1: from a task's terminal row, which it writes itself, until ECS has stopped it and its capacity is free.
+CAPACITY_FREED_WITHIN = timedelta(seconds=60)
 # Pattern 2: a failed task that its state machine has not retried within this time is not retried.
 RETRY_EXPECTED_WITHIN = timedelta(minutes=15)
 # Iterations of an inline Map at once: https://docs.aws.amazon.com/step-functions/latest/dg/state-map-inline.html

@@ -41,7 +41,6 @@ class _Pending:
     tries: int = field(default=0, compare=False)
     launch_try: int = field(default=0, compare=False)
     uncertain_tries: int = field(default=0, compare=False)
-    lacks_capacity: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +51,7 @@ class _Work:
         launched: number of attempts that ECS started.
         left: launches for a later call.
         lacks_capacity: what ECS said, where they are left for lack of capacity.
+        asked: when RunTask was last called.
         is_uncertain: whether a RunTask call for one of them was not answered.
         was_overtaken: whether a concurrent call has begun a wait, after which other client tokens are used.
     """
@@ -59,6 +59,7 @@ class _Work:
     launched: int
     left: tuple[Launch, ...] = ()
     lacks_capacity: str = ""
+    asked: str = ""
     is_uncertain: bool = False
     was_overtaken: bool = False
 
@@ -113,14 +114,15 @@ class Launcher(Function):
     ) -> tuple[_Work, list[Launch]]:
         """Record that the run waits for capacity, or no longer does.
 
-        Calls after a wait use other client tokens. So tasks that an unanswered call started, also one of an earlier
-        invocation, are recorded first: they must not be started again.
+        Later calls may use other client tokens: after a wait, and where ECS forgets one that it answered with
+        `failures[]`. So tasks that an unanswered call started, before a wait also one of an earlier invocation, are
+        recorded first: they must not be started again.
 
         Returns:
             The work, updated, and the launches without room.
         """
         summary = registration.summary
-        if work.lacks_capacity or work.was_overtaken:
+        if work.lacks_capacity or work.was_overtaken or work.is_uncertain:
             is_uncertain = work.is_uncertain or bool(without_room)
             found = self._record_found(registration, [*work.left, *without_room], is_uncertain=is_uncertain)
             left = tuple(launch for launch in work.left if launch not in found)
@@ -152,6 +154,7 @@ class Launcher(Function):
             summary,
             to_iso(now),
             work.lacks_capacity,
+            launch_asked=work.asked,
             launch_after=to_iso(now + pause),
             on_demand_first=summary.on_demand_first != changes_turn,
         )
@@ -165,6 +168,7 @@ class Launcher(Function):
         waiting = registration.summary.waiting_since is not None
         retry_for = waits.CAPACITY_RETRY_WHILE_WAITING_SECONDS if waiting else waits.CAPACITY_RETRY_SECONDS
         newest: TaskRow | None = None
+        refusal = asked = ""
         while True:
             summary = self.summaries.get(registration.spec.workflow_name, registration.summary.workflow_run_id)
             if summary is None or summary.status is not RunStatus.RUNNING:
@@ -180,18 +184,21 @@ class Launcher(Function):
             pause = max((item.due - self.clock.now()).total_seconds(), 0)
             if launched + item.tries > 0 and remaining_seconds() - pause < waits.RESERVE_SECONDS:
                 return _left(launched, [item, *pending])
-            if item.lacks_capacity and (self.clock.now() - last_start).total_seconds() >= retry_for:
-                return _left(launched, [item, *pending], item.lacks_capacity)
+            if refusal and (self.clock.now() - last_start).total_seconds() >= retry_for:
+                return replace(_left(launched, [item, *pending]), lacks_capacity=refusal, asked=asked)
             if pause > 0:  # then check the run again: it may end meanwhile
                 heapq.heappush(pending, item)
                 self.clock.sleep(pause)
                 continue
             rate_limiter.wait()
+            asked = to_iso(self.clock.now())
             answer = self._run_task(registration, item)
             item.tries += 1
             item.uncertain_tries += answer.outcome is Outcome.UNCERTAIN
-            item.lacks_capacity = answer.reason if answer.outcome in (Outcome.BUSY, Outcome.NOT_PLACED) else ""
+            if answer.outcome in (Outcome.BUSY, Outcome.NOT_PLACED):
+                refusal = answer.reason
             if answer.outcome is Outcome.STARTED:
+                refusal = ""
                 newest = self._record_started(registration, item.launch, answer.ecs_task_arn)
                 launched += 1
                 last_start = self.clock.now()
@@ -337,6 +344,6 @@ def _attempt(registration: Registration, launch: Launch) -> Attempt:
     return registration.summary.attempt(launch.entry.name, launch.attempt, launch.entry.bucket, launch.entry.key)
 
 
-def _left(launched: int, items: Sequence[_Pending], lacks_capacity: str = "") -> _Work:
-    launches, is_uncertain = tuple(item.launch for item in items), any(item.uncertain_tries for item in items)
-    return _Work(launched, launches, lacks_capacity, is_uncertain)
+def _left(launched: int, items: Sequence[_Pending]) -> _Work:
+    is_uncertain = any(item.uncertain_tries for item in items)
+    return _Work(launched, tuple(item.launch for item in items), is_uncertain=is_uncertain)

@@ -15,7 +15,7 @@ from ecs_kit.runtime.contract.attempts import awaits_ecs, is_of_share
 from ecs_kit.runtime.contract.clock import from_iso, to_iso
 from ecs_kit.runtime.contract.ecs_task import EcsTask
 from ecs_kit.runtime.contract.errors import PayloadInvalid, RunIdInUse, RunNotFound, SpecRefused, TasksStillRunning
-from ecs_kit.runtime.contract.failures import Code, FailureKind
+from ecs_kit.runtime.contract.failures import LACKS_CAPACITY, Code, FailureKind
 from ecs_kit.runtime.contract.records import Counts, Failure, Summary, TaskRow, new_row
 from ecs_kit.runtime.contract.run_ids import from_milliseconds, run_id
 from ecs_kit.runtime.contract.settings import Settings
@@ -103,12 +103,12 @@ class Monitor(Function):
 
         Args:
             payload: `execution`, `workflowName`, `runId` (text), `task` (the entry of `taskList`), `sourceBucket`,
-                `index`, `attempt`, `infrastructureFailures`, `waitedSeconds`, `waits` and `retries` (numbers), `error`,
+                `index`, `attempt`, `infrastructureFailures`, `waitedSeconds`, `turn` and `retries` (numbers), `error`,
                 `cause`.
 
         Returns:
-            `again`, `waitSeconds`, and for the next `RunTask` `attempt`, `infrastructureFailures`, and its capacity
-            waits so far, `waitedSeconds` and `waits`.
+            `again`, `waitSeconds`, and for the next `RunTask` `attempt`, `infrastructureFailures`, `waitedSeconds` (how
+            long it has waited for capacity) and `turn` (how often capacity lacked; odd: Spot's turn is on demand).
 
         Raises:
             RunNotFound: the summary row is gone.
@@ -125,12 +125,13 @@ class Monitor(Function):
         of_retries = waits.EVENTS_PER_RETRY * int(payload["retries"])
         answer = {"again": True, "attempt": attempt, "infrastructureFailures": infrastructure}
         if found.kind is FailureKind.BUSY:
-            waited, times = int(payload["waitedSeconds"]), int(payload["waits"])
+            waited, turn = int(payload["waitedSeconds"]), int(payload["turn"])
+            turn += bool(LACKS_CAPACITY.search(error))
             # The limit of the task list includes a first wait on Spot: on-demand capacity may be free.
-            is_rationed = times > 0 or attempt > 1 or not is_of_share(int(payload["index"]), settings.spot_share)
+            is_rationed = waited > 0 or attempt > 1 or not is_of_share(int(payload["index"]), settings.spot_share)
             events = waits.EVENTS_PER_ATTEMPT + of_retries
             wait = self._wait_for_capacity(summary, settings, error, waited, events=events, is_rationed=is_rationed)
-            return {**answer, "waitSeconds": wait, "waitedSeconds": waited + wait, "waits": times + 1}
+            return {**answer, "waitSeconds": wait, "waitedSeconds": waited + wait, "turn": turn}
         infrastructure += found.kind is FailureKind.INFRASTRUCTURE
         if found.failure.code != Code.TIMED_OUT:
             task, bucket = payload["task"], str(payload["sourceBucket"])
@@ -161,7 +162,7 @@ class Monitor(Function):
             "infrastructureFailures": infrastructure,
             "waitSeconds": 1 + int(self.rng.random() * waits.retry_wait_seconds(attempt)),
             "waitedSeconds": 0,
-            "waits": 0,
+            "turn": 0,
         }
 
     def _has_room(self, summary: Summary, settings: Settings, of_retries: int) -> bool:

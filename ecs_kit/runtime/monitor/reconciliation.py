@@ -46,7 +46,7 @@ class Reconciliation:
         relaunch: pattern 1: the launcher has something to launch.
         wait_seconds: how long to wait before the next poll.
         has_capacity: whether the run waited for capacity and no longer does.
-        freed_capacity: pattern 1: whether an attempt has ended since the last RunTask: the launcher need not wait.
+        freed_capacity: pattern 1: whether attempts that ended may have freed capacity: the launcher need not wait.
     """
 
     updates: list[TaskRow]
@@ -280,11 +280,11 @@ class Run:
         return any(task.created_at is not None and task.created_at > since for task in ecs.tasks.values())
 
     def _freed_capacity(self, rows: Iterable[TaskRow]) -> bool:
-        """Whether an attempt has ended since the launcher's last RunTask."""
+        """Whether an attempt has ended since the last RunTask, or so shortly before it that ECS still ran the task."""
         if self.summary.launch_after is None or self.summary.launch_asked is None:
             return False
-        asked = from_iso(self.summary.launch_asked)
-        return any(row.status.is_final and from_iso(row.update_time) > asked for row in rows)
+        since = from_iso(self.summary.launch_asked) - waits.CAPACITY_FREED_WITHIN
+        return any(row.was_started and row.status.is_final and from_iso(row.update_time) > since for row in rows)
 
     def _launcher_has_work(self, states: Sequence[TaskState]) -> bool:
         """Whether to call pattern 1's launcher: something is to be launched, there is room for it, no wait is on."""

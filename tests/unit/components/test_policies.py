@@ -138,6 +138,36 @@ def test_the_state_machine_of_pattern_1_touches_no_task():
     )
 
 
+RECORDS = [ONE.table_arn(ONE.details_table), ONE.table_arn(ONE.summary_table)]
+KEEP_RECORDS = {(action, table) for action in ("GetItem", "PutItem", "Query", "UpdateItem") for table in RECORDS}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("task", {("GetItem", RECORDS[0]), ("UpdateItem", RECORDS[0])}),
+        ("task execution", set()),
+        ("launcher", KEEP_RECORDS),
+        ("monitor 1", KEEP_RECORDS | {("Scan", f"{RECORDS[1]}/index/open_runs")}),
+        ("state machine 1", set()),
+        ("state machine 2", {("UpdateItem", TWO.table_arn(TWO.summary_table))}),
+    ],
+)
+def test_each_does_with_the_tables_what_it_must_and_nothing_else(name, expected):
+    assert expected == {
+        (action.removeprefix("dynamodb:"), resource)
+        for statement in DOCUMENTS[name]["Statement"]
+        for action in statement["Action"]
+        for resource in statement["Resource"]
+        if action.startswith("dynamodb:")
+    }
+
+
+def test_tasks_are_run_by_one_caller_in_each_pattern():
+    callers = [name for name, document in DOCUMENTS.items() if granted(document, "ecs:RunTask")]
+    assert callers == ["launcher", "state machine 2"]
+
+
 def test_a_task_writes_below_the_target_prefix_only_and_reads_the_listed_buckets_only():
     (write,) = granted(DOCUMENTS["task"], "s3:PutObject")
     assert write["Resource"] == [f"{ONE.bucket_arn}/copies/*"]

@@ -46,7 +46,7 @@ steps: st.SearchStrategy[Step] = st.one_of(
     st.builds(lambda row: lambda _, details: details.put_new(row), rows),
     st.builds(lambda row: lambda _, details: details.explain(row), rows),
     st.builds(lambda row: lambda _, details: details.record_failure(row), rows),
-    st.just(lambda summaries, _: summaries.wait_for_capacity(RUN, NOW, "full", launch_after=NOW)),
+    st.just(lambda summaries, _: summaries.wait_for_capacity(RUN, NOW, "full", launch_asked=NOW, launch_after=NOW)),
     st.builds(
         lambda until: (
             lambda summaries, _: summaries.wait_until(summaries.wait_for_capacity(RUN, NOW, "full", events=15), until)

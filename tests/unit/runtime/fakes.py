@@ -58,7 +58,12 @@ def client_error(
 
 
 class EcsApi:
-    """The API of an ECS cluster in memory. RunTask honours client tokens, as ECS does."""
+    """The API of an ECS cluster in memory. RunTask honours client tokens, as ECS does.
+
+    Whether ECS `remembers_failures`, and replays `failures[]` for the same token, is on no page.
+    """
+
+    remembers_failures = True
 
     def __init__(self, clock: Any) -> None:
         self.clock = clock
@@ -88,7 +93,10 @@ class EcsApi:
         if token not in self._by_token:
             failures = self.refuse(request)
             started = [] if failures else [self.start(request)]
-            self._by_token[token] = {"tasks": started, "failures": failures or []}
+            answer = {"tasks": started, "failures": failures or []}
+            if failures and not self.remembers_failures:
+                return answer
+            self._by_token[token] = answer
         return self._by_token[token]
 
     def describe_tasks(self, *, cluster: str, tasks: list[str]) -> dict[str, Any]:
@@ -142,7 +150,7 @@ class FakeEcs(EcsApi):
     def __init__(self, clock: FakeClock) -> None:
         super().__init__(clock)
         self.answers: list[Any] = []
-        self.lost_answers: list[Exception] = []
+        self.lost_answers: list[Exception | None] = []
         self.calls: list[dict[str, Any]] = []
         self.stopped: list[tuple[str, str]] = []
         self.after_run_task: Callable[[str], object] | None = None
@@ -151,8 +159,8 @@ class FakeEcs(EcsApi):
     def run_task(self, **request: Any) -> dict[str, Any]:
         self.calls.append(request)
         result = super().run_task(**request)
-        if self.lost_answers:
-            raise self.lost_answers.pop(0)
+        if self.lost_answers and (lost := self.lost_answers.pop(0)):
+            raise lost
         if self.after_run_task and result["tasks"]:
             self.after_run_task(result["tasks"][0]["taskArn"])
         return result

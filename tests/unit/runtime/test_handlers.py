@@ -46,7 +46,7 @@ class TestLauncher:
 class TestMonitor:
     def test_registers_and_records_failures(self, deployed: Any) -> None:
         run = monitor.handler({**LAUNCH, "action": "register"}, FakeContext())
-        numbers = dict.fromkeys(("index", "infrastructureFailures", "waitedSeconds", "waits", "retries"), 0)
+        numbers = dict.fromkeys(("index", "infrastructureFailures", "waitedSeconds", "turn", "retries"), 0)
         failure = {"task": LAUNCH["spec"]["taskList"][0], "sourceBucket": "b", "attempt": 1, "error": "x", "cause": ""}
         payload = {**run, **numbers, **failure, "action": "record_failure", "execution": execution()}
         assert not monitor.handler(payload, FakeContext())["again"]

@@ -141,6 +141,10 @@ class TestLaunching:
         assert rows[0].target_uri == f"s3://kit-1/copies/copying/{w.run_id}/task_01/1.txt"
         assert rows[0].log_stream == "ecs/app/" + rows[0].ecs_task_id.rsplit("/", 1)[-1]
 
+    def test_calls_run_task_no_faster_than_ecs_allows(self, w: Any) -> None:
+        w.launch(60)
+        assert len(w.ecs.tasks) == 60 and sum(w.clock.slept) == pytest.approx(2.0, abs=0.06)
+
     def test_requests_what_the_spec_and_the_stack_say(self, w: Any) -> None:
         w.launch(1, subnetIdLiteral="subnet-2")
         (call,) = w.ecs.calls
@@ -322,6 +326,25 @@ class TestFaults:
         (row,) = w.rows()
         assert row.status is TaskStatus.SUBMITTED and row.was_started
 
+    def test_a_task_is_found_that_has_stopped_before_any_answer_came(self, w: Any) -> None:
+        started_without_an_answer(w, DROPPED)
+        sleep = w.clock.sleep
+        w.clock.sleep = lambda seconds: (sleep(seconds), [w.ecs.end(arn) for arn in w.ecs.tasks])
+        assert w.launch(1)["launched"] == 1
+        assert [row.ecs_task_id for row in w.rows()] == list(w.ecs.tasks)
+
+    def test_a_task_is_found_that_ecs_does_not_list_at_once(self, w: Any) -> None:
+        started_without_an_answer(w, client_error("AccessDeniedException"))
+        seen = w.ecs.seen
+
+        def seen_later(arn: str) -> Any:
+            is_listed = w.clock.now() >= w.ecs.tasks[arn]["createdAt"] + timedelta(seconds=1.5)
+            return seen(arn) if is_listed else None
+
+        w.ecs.seen = seen_later
+        assert w.launch(1)["launched"] == 1
+        assert [row.ecs_task_id for row in w.rows()] == list(w.ecs.tasks)
+
     @pytest.mark.parametrize("then", [client_error("AccessDeniedException", "the policy has changed"), QUOTA_ERROR])
     def test_a_refusal_does_not_hide_a_task_that_an_earlier_call_started(self, w: Any, then: Exception) -> None:
         started_without_an_answer(w, then)
@@ -335,7 +358,7 @@ class TestFaults:
 
         def wait_meanwhile(seconds: float) -> None:
             w.clock.sleep = sleep
-            w.summaries.wait_for_capacity(w.summary(), w.now, "full", launch_after=w.now)
+            w.summaries.wait_for_capacity(w.summary(), w.now, "full", launch_asked=w.now, launch_after=w.now)
             sleep(seconds)
 
         w.clock.sleep = wait_meanwhile
@@ -348,8 +371,9 @@ class TestFaults:
         self, world: Any
     ) -> None:
         w = world(maxConcurrency=1)
-        w.ecs.answers, w.ecs.lost_answers = [None], [DROPPED]
-        w.launch(3, left=lambda: 10.0)
+        w.ecs.lost_answers = [RuntimeError("killed")]
+        with pytest.raises(RuntimeError):
+            w.launch(3)
         assert len(w.ecs.tasks) == 1 and w.rows() == []
         plan = w.launcher._plan
 
@@ -362,6 +386,19 @@ class TestFaults:
         w.launch(3)
         assert [row.ecs_task_id for row in w.rows()] == list(w.ecs.tasks)
         assert w.summary().capacity_waits == 1
+
+    @pytest.mark.parametrize("share", [0, 100])
+    @pytest.mark.parametrize("remembers", [True, False])
+    def test_a_launch_without_an_answer_that_is_left_is_found_whatever_ecs_knows_of_older_tokens(
+        self, world: Any, remembers: bool, share: int
+    ) -> None:
+        w = world(spotShare=share)
+        w.ecs.remembers_failures = remembers
+        w.ecs.answers, w.ecs.lost_answers = [[{"reason": QUOTA}], None], [None, DROPPED]
+        time_left = iter([300.0, 300.0])
+        w.launch(1, left=lambda: next(time_left, 10.0))
+        w.launch(1)
+        assert [row.ecs_task_id for row in w.rows()] == list(w.ecs.tasks) and len(w.ecs.tasks) == 1
 
     def test_calls_that_all_fail_end_in_failed_rows_with_the_reason(self, w: Any) -> None:
         w.ecs.answers = [DROPPED] * EVER
@@ -445,6 +482,20 @@ class TestCapacity:
         assert summary.waiting_since == w.now and summary.capacity_waits == 1 and QUOTA in summary.waiting_reason
         assert not summary.launching_ended
 
+    def test_a_call_of_a_waiting_run_does_not_ask_for_the_whole_list(self, world: Any) -> None:
+        w = world(runTimeoutSeconds=21600)
+        w.ecs.answers = [QUOTA_ERROR] * EVER
+        w.launch(300)
+        w.clock.advance(60)
+        w.ecs.calls, w.clock.slept = [], []
+        assert w.launch(300)["remaining"] == 300
+        assert len(w.ecs.calls) <= 121 and sum(w.clock.slept) < 6
+
+    def test_calls_without_an_answer_after_a_start_are_no_lack_of_capacity(self, w: Any) -> None:
+        w.ecs.answers = [QUOTA_ERROR, None, *[DROPPED] * EVER]
+        assert w.launch(2)["remaining"] == 0
+        assert [row.status for row in w.rows()] == [TaskStatus.FAILED, TaskStatus.SUBMITTED]
+
     def test_waits_grow_to_a_quarter_of_an_hour(self, world: Any) -> None:
         w = world(runTimeoutSeconds=21600)
         w.ecs.answers = [[{"reason": QUOTA}]] * 100_000
@@ -488,7 +539,9 @@ class TestCapacity:
 
     def test_a_concurrent_call_stops_where_the_first_postponed_the_rest(self, w: Any) -> None:
         later = to_iso(w.clock.now() + timedelta(seconds=10))
-        w.ecs.after_run_task = lambda _: w.summaries.wait_for_capacity(w.summary(), w.now, "full", launch_after=later)
+        w.ecs.after_run_task = lambda _: w.summaries.wait_for_capacity(
+            w.summary(), w.now, "full", launch_asked=w.now, launch_after=later
+        )
         result = w.launch(3)
         assert (result["launched"], result["remaining"]) == (1, 2)
         assert not w.launch(3)["again"]
@@ -504,6 +557,35 @@ class TestCapacity:
         assert w.poll()["relaunch"]
         w.ecs.answers = []
         assert w.launch(3)["launched"] == 2
+
+    @pytest.mark.parametrize(("frees_after", "calls"), [(0, 1), (45, 3), (1_000, 4)])
+    def test_what_an_attempt_that_ended_frees_is_asked_for_until_ecs_has_stopped_it(
+        self, world: Any, frees_after: int, calls: int
+    ) -> None:
+        """At most once a poll: the history of the execution has room for that."""
+        w = world(runTimeoutSeconds=21600)
+        w.ecs.answers = [None, *[QUOTA_ERROR] * EVER]
+        w.launch(2)
+        w.clock.advance(1200)
+        w.launch(2)
+        w.end_tasks()
+        free, called = w.clock.now() + timedelta(seconds=frees_after), []
+        w.ecs.answers, w.ecs.refuses = [], lambda _: None if w.clock.now() >= free else QUOTA_ERROR
+        for _ in range(30):
+            called.append(w.poll()["relaunch"])
+            w.clock.advance(w.launch(2)["waitSeconds"] if called[-1] else 16)
+        assert called == [True] * calls + [False] * (30 - calls)
+
+    def test_an_attempt_that_ecs_refused_frees_nothing(self, w: Any) -> None:
+        w.ecs.answers = [client_error("AccessDeniedException"), *[QUOTA_ERROR] * EVER]
+        w.launch(3)
+        assert len(w.rows()) == 1 and not w.poll()["relaunch"]
+
+    def test_the_last_call_of_run_task_counts_not_the_wait_after_it(self, w: Any) -> None:
+        asked = []
+        w.ecs.refuses = lambda _: asked.append(w.now) or QUOTA_ERROR
+        w.launch(3)
+        assert w.summary().launch_asked == asked[-1] < w.now
 
     def test_the_job_of_an_older_task_that_begins_does_not(self, w: Any) -> None:
         w.ecs.answers = [None, *[QUOTA_ERROR] * EVER]

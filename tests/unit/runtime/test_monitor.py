@@ -128,6 +128,13 @@ class TestPolls:
         assert (len(w.ecs.stopped), w.rows()[0].exit_code) == (1, 143)
         assert w.rows()[0].error.startswith("TaskTimedOut: timed out")
 
+    def test_a_task_over_its_limit_has_its_row_before_it_is_stopped(self, w: Any) -> None:
+        w.launch(1)
+        w.clock.advance(611)
+        seen = before_each_stop(w, lambda: w.rows()[0].status)
+        w.poll()
+        assert seen == [FAILED]
+
     @pytest.mark.parametrize("tasks", [1, 3])
     def test_rows_that_change_while_they_are_reconciled_count_as_written(
         self, w: Any, monkeypatch: pytest.MonkeyPatch, tasks: int
@@ -200,6 +207,13 @@ class TestPattern2WithoutRows:
         assert w2.poll()["status"] == "Failed"
         (row,) = w2.rows()
         assert (row.ecs_task_id, row.exit_code) == (arn, 137)
+
+    def test_a_task_that_stops_between_the_two_listings_is_found(self, w2: Any) -> None:
+        self.ended(w2, 1)
+        arn, list_tasks = w2.run_task("task_01"), w2.ecs.list_tasks
+        w2.ecs.list_tasks = lambda **request: (list_tasks(**request), w2.ecs.end(arn, 137))[0]
+        w2.poll()
+        assert [(row.ecs_task_id, row.exit_code) for row in w2.rows()] == [(arn, 137)]
 
     def test_a_task_that_ecs_does_not_know_has_no_record(self, w2: Any) -> None:
         self.ended(w2, 2)

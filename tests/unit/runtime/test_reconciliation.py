@@ -306,11 +306,12 @@ class TestTasksWithoutRow:
         ("of_c", "expected"),
         [
             ([row("c", COMPLETED, 2)], True),
+            ([row("c", FAILED), row("c", FAILED, ecs_task_id="arn:task/again"), row("c", COMPLETED, 3)], True),
             ([row("c", FAILED, error="JobFailed: x")], True),
             ([row("c", FAILED, error="JobFailed: x"), row("c", FAILED, 2, error="JobFailed: x")], False),
             ([row("c", FAILED, error="RunTaskRefused: x")], False),
         ],
-        ids=["gap", "no last", "whole", "refused"],
+        ids=["gap", "gap beside a double", "no last", "whole", "refused"],
     )
     def test_are_looked_for_in_pattern_2_where_an_attempt_is_missing(self, of_c: list[TaskRow], expected: bool) -> None:
         assert self.needs_listing([*self.ROWS, *of_c], pattern=2, taskAttempts=2) is expected

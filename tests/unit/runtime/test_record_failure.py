@@ -62,7 +62,7 @@ def failed(w: Any, error: str, cause: str, **changes: Any) -> Any:
         "attempt": 1,
         "infrastructureFailures": 0,
         "waitedSeconds": 0,
-        "waits": 0,
+        "turn": 0,
         "retries": 0,
         "error": error,
         "cause": cause,
@@ -137,6 +137,21 @@ class TestRecords:
         assert not answer["again"] and row.ecs_task_id == "not-started/task_01/1"
         assert row.error == "ECS.InvalidParameterException: ECS did not start the task: TaskDefinition is inactive"
         assert row.expires_at == w.summary().expires_at is not None
+
+    @pytest.mark.parametrize(
+        "code",
+        [
+            *("AccessDeniedException", "AuthFailure", "ClientException", "ExpiredTokenException", "InvalidAction"),
+            *("IncompleteSignature", "InvalidClientTokenId", "InvalidParameterException", "NotAuthorized"),
+            *("InvalidSignatureException", "MalformedHttpRequestException", "MissingAuthenticationToken"),
+            *("OptInRequired", "SubscriptionRequiredException", "UnknownOperationException"),
+            *("UnrecognizedClientException", "ValidationException", "ValidationError"),
+        ],
+    )
+    def test_an_error_that_ecs_does_not_declare_is_refused_where_its_code_is_definite(self, w: Any, code: str) -> None:
+        cause = f"No. (Service: AmazonECS; Status Code: 400; Error Code: {code}; Request ID: 01ab)"
+        assert not failed(w, "ECS.AmazonECSException", cause)["again"]
+        assert w.rows()[0].error == f"ECS.AmazonECSException: ECS did not start the task: {cause}"
 
     def test_a_time_out_is_recorded_by_the_next_poll(self, registered: Any) -> None:
         w = registered(taskAttempts=2)
@@ -229,6 +244,9 @@ BUSY = [
     ("ECS.InvalidParameterException", "Request limit exceeded. (ErrorCode: RequestLimitExceeded)"),
     ("ECS.LimitExceededException", "no more"),
     ("ECS.ThrottlingException", ""),
+    ("ECS.AmazonECSException", "Request limit exceeded. (Service: AmazonECS; Error Code: ClientException)"),
+    ("ECS.AmazonECSException", "A code of later. (Service: AmazonECS; Status Code: 400; Error Code: NewException)"),
+    ("ECS.AmazonECSException", "Not authorized. (Service: Ecs, Status Code: 400, Request ID: 01ab)"),
     ("AmazonECS.Unknown", not_placed("RESOURCE:MEMORY")),
     ("AmazonECS.Unknown", not_placed("AGENT")),
     ("AmazonECS.Unknown", not_placed("Capacity is unavailable at this time")),
@@ -282,7 +300,15 @@ class TestCapacity:
         w.summaries.count_events(w.summary(), 20_000)
         wait = failed(w, *BUSY[0], index=index)["waitSeconds"]
         assert 5 <= wait <= 11 if is_short else 1_000 < wait <= 21_600
-        assert failed(w, *BUSY[0], index=index, waits=1, waitedSeconds=10)["waitSeconds"] > 1_000
+        assert failed(w, *BUSY[0], index=index, waitedSeconds=10)["waitSeconds"] > 1_000
+
+    @pytest.mark.parametrize("turn", [0, 1])
+    @pytest.mark.parametrize(("error", "cause"), BUSY)
+    def test_lack_of_capacity_changes_the_turn_and_throttling_does_not(
+        self, w: Any, error: str, cause: str, turn: int
+    ) -> None:
+        lacks = any(word in cause for word in ("Capacity", "RESOURCE", "AGENT", "limit on"))
+        assert failed(w, error, cause, turn=turn)["turn"] == turn + lacks
 
     def test_the_run_waits_for_the_last_of_its_tasks(self, registered: Any) -> None:
         w = registered(runTimeoutSeconds=21_600)

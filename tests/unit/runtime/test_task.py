@@ -248,6 +248,7 @@ class TestOutcomes:
             (ValueError("bad"), "ValueError: bad"),
             (SystemExit(3), "the job called sys.exit(3)"),
             (SystemExit("no"), "the job called sys.exit('no')"),
+            (SystemExit(""), "the job called sys.exit('')"),
         ],
     )
     def test_a_failed_job_is_recorded_and_exits_1(self, work: Work, error: BaseException, text: str) -> None:
