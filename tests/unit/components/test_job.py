@@ -22,6 +22,7 @@ from tests.unit.components.recorder import PROJECT, TARGET, Deployment, deployme
 
 EXAMPLE = PROJECT / "examples" / "word-count"
 SECRET = f"arn:aws:secretsmanager:{TARGET.region}:{TARGET.account}:secret:word-list-AbCdEf"
+DOCUMENT = f"arn:aws:ssm:{TARGET.region}:{TARGET.account}:document/x"
 PARAMETER = f"arn:aws:ssm:{TARGET.region}:{TARGET.account}:parameter/word/top"
 ECR_IMAGE = f"{TARGET.account}.dkr.ecr.{TARGET.region}.amazonaws.com/team/words"
 REPOSITORY = f"arn:aws:ecr:{TARGET.region}:{TARGET.account}:repository/team/words"
@@ -30,6 +31,16 @@ REFERENCES = {"ALL": SECRET, "OLD": f"{SECRET}:list:AWSPREVIOUS:", "TOP": PARAME
 SECRETS = {"jobSecrets": json.dumps(dict(reversed(REFERENCES.items())))}
 ALLOW = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "arn:aws:sqs:eu-central-1:1:words"}
 POLICY: dict[str, Any] = {"Version": "2012-10-17", "Statement": [ALLOW]}
+OF_ONE_STATEMENT = POLICY | {"Statement": ALLOW}
+OWN_JOB = {
+    **SECRETS,
+    "jobContext": "examples/word-count/image",
+    "jobFunction": "word_count:run",
+    "jobEntryPoint": '["python3", "-m", "ecs_kit.runtime.task"]',
+    "jobCommand": '["--fast"]',
+    "jobEnvironment": '{"JOB_TOP": "5", "TZ": "UTC"}',
+    "jobPolicy": json.dumps(OF_ONE_STATEMENT),
+}
 
 
 def problems(**raw: str) -> dict[str, str]:
@@ -71,7 +82,11 @@ def test_reserved_names_are_refused(key: str, name: str) -> None:
         ("jobSecrets", '{"TOKEN": "word-list"}', "ARNs of Secrets Manager secrets or SSM parameters"),
         ("jobSecrets", json.dumps({"TOKEN": "arn:aws:s3:::bucket"}), "ARNs of Secrets Manager"),
         ("jobSecrets", json.dumps({"TOKEN": f"{SECRET}:key"}), "ARNs of Secrets Manager"),
-        ("jobSecrets", json.dumps({"TOKEN": PARAMETER.replace(":parameter/", ":document/")}), "ARNs of Secrets Manager"),
+        (
+            "jobSecrets",
+            json.dumps({"TOKEN": DOCUMENT}),
+            "ARNs of Secrets Manager",
+        ),
         ("jobFunction", "word_count.run", "module:function"),
         ("jobFunction", "word count:run", "module:function"),
         ("jobCommand", '["a", ""]', "none of them empty"),
@@ -196,7 +211,7 @@ def test_a_context_is_staged_with_the_kits_library_beside_it(tmp_path: Path, mon
 
 
 def test_the_image_is_built_from_the_context_and_tagged_by_it() -> None:
-    image = deployment(patterns="1", jobContext="examples/word-count/image").the("Image").inputs
+    image = deployment(patterns="1", **OWN_JOB).the("Image").inputs
     context = stage_job_context(EXAMPLE / "image", "Dockerfile")
     assert image["build"]["context"] == context.path.as_posix()
     assert image["build"]["dockerfile"] == f"{context.path.as_posix()}/Dockerfile"
@@ -231,13 +246,7 @@ def test_a_ready_image_is_pulled_and_nothing_is_built(image: str, nat_gateways: 
 
 
 def test_command_entry_point_function_and_environment_are_the_containers() -> None:
-    deployed = deployment(
-        patterns="1",
-        jobFunction="word_count:run",
-        jobEntryPoint='["python3", "-m", "ecs_kit.runtime.task"]',
-        jobCommand='["--fast"]',
-        jobEnvironment='{"JOB_TOP": "5", "TZ": "UTC"}',
-    )
+    deployed = deployment(patterns="1", **OWN_JOB)
     assert deployed.container()["entryPoint"] == ["python3", "-m", "ecs_kit.runtime.task"]
     assert deployed.container()["command"] == ["--fast"]
     assert deployed.environment() == {
@@ -249,7 +258,7 @@ def test_command_entry_point_function_and_environment_are_the_containers() -> No
 
 
 def test_secrets_come_from_ecs_and_only_the_execution_role_may_read_them() -> None:
-    deployed = deployment(patterns="1", **SECRETS)
+    deployed = deployment(patterns="1", **OWN_JOB)
     assert deployed.container()["secrets"] == [
         {"name": name, "valueFrom": reference} for name, reference in REFERENCES.items()
     ]
@@ -268,7 +277,7 @@ def test_secrets_bring_the_endpoints_that_they_need_without_a_nat_gateway() -> N
         return sorted(endpoint.inputs["serviceName"].rsplit(".", 1)[1] for endpoint in found)
 
     only = {"jobSecrets": json.dumps({"TOP": PARAMETER})}
-    assert services(**SECRETS) == sorted([*services(), "secretsmanager", "ssm"])
+    assert services(**OWN_JOB) == sorted([*services(), "secretsmanager", "ssm"])
     assert services(**only) == sorted([*services(), "ssm"])
     assert services(**SECRETS, natGateways="single") == services()
     configured = json.dumps(["ssm", "ecs", "ecr.api", "ecr.dkr", "logs", "states"])
@@ -276,10 +285,9 @@ def test_secrets_bring_the_endpoints_that_they_need_without_a_nat_gateway() -> N
 
 
 def test_further_permissions_are_a_policy_of_their_own_that_exists_before_the_task_definition() -> None:
-    policy = POLICY | {"Statement": ALLOW}
-    deployed = deployment(patterns="1", jobPolicy=json.dumps(policy))
+    deployed = deployment(patterns="1", **OWN_JOB)
     own = deployed.the("RolePolicy", "-task-job")
-    assert own.document("policy") == policy
+    assert own.document("policy") == OF_ONE_STATEMENT
     role = "amazon-ecs-starter-kit-pattern-1-task"
     assert (own.inputs["role"], own.inputs["name"]) == (role, f"{role}-job")
     assert own.urn in deployed.the("TaskDefinition").dependencies

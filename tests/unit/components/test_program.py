@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from ecs_kit.components import errors, program
-from tests.unit.components.recorder import PROJECT, deployment, run
+from tests.unit.components.recorder import PROJECT, configured, deployment, run
 
 TABLE = json.loads((PROJECT / "tests/expected_resources.json").read_text())
 ROWS = [
@@ -52,12 +52,11 @@ def test_every_resource_is_a_child_of_its_pattern_named_for_it_and_not_protected
 
 
 def test_everything_that_takes_tags_has_the_kits_and_the_users_own():
-    for resource in deployment(tags='{"team": "data"}').resources:
+    for pattern, resource in ((number, resource) for number in (1, 2) for resource in configured(number).resources):
         if resource.type.startswith("kit:") or resource.type.rsplit(":", 1)[1] in WITHOUT_TAGS:
             assert "tags" not in resource.inputs
             continue
         tags = resource.inputs["tags"]
-        pattern = "2" if "pattern-2" in resource.name or "pattern_2" in resource.name else "1"
         assert tags["kit:workflow"] == f"amazon_ecs_starter_kit-pattern-{pattern}", resource.urn
         assert (tags["kit:stack"], tags["team"]) == ("test", "data")
 

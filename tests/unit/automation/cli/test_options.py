@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ecs_kit.automation.cli import command_options, e2e, e2e_options
+from ecs_kit.automation.cli import command_options, e2e
 from ecs_kit.automation.cli.e2e_options import parse
 from ecs_kit.automation.journeys import spec_files
 from tests.unit.automation.journeys.fakes import ROOT

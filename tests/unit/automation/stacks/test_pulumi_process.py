@@ -1,7 +1,6 @@
 """Signals reach the Pulumi CLI only through the driver."""
 
 import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
