@@ -27,6 +27,7 @@ from local_aws.pulumi_cli import default_cache_dir
 ROOT = Path(__file__).resolve().parents[2]
 NAMESPACE = "ecs-step-functions-kit"
 COPIED = ("ecs_kit", "specs", "__main__.py", "Pulumi.yaml")
+E2E = (str(ROOT / "automation" / "e2e.py"),)
 DRIVER_SECONDS = 600.0
 """How long a driver may take on a busy machine; less than what its test may."""
 
@@ -44,9 +45,7 @@ def copy_project(project: Path, names: Iterable[str] = COPIED) -> None:
             shutil.copy(source, project / name)
 
 
-def start(
-    folder: Path, *arguments: str, script: Path = ROOT / "automation" / "e2e.py", **more: str
-) -> "subprocess.Popen[str]":
+def start(folder: Path, *arguments: str, command: Iterable[str] = E2E, **more: str) -> "subprocess.Popen[str]":
     """Start a driver as a terminal would: in a process group of its own, from some folder.
 
     Its environment has no AWS or Pulumi settings but `more`, and the CLI that is cached on this machine.
@@ -54,7 +53,7 @@ def start(
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PULUMI_", "KIT_"))}
     own = {"HOME": str(folder), "XDG_CACHE_HOME": str(default_cache_dir().parent), "PYTHONFAULTHANDLER": "1"}
     return subprocess.Popen(
-        [sys.executable, str(script), *arguments],
+        [sys.executable, *command, *arguments],
         cwd=folder,
         env={**kept, **own, **more},
         stdin=subprocess.DEVNULL,

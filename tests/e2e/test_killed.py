@@ -33,7 +33,7 @@ class Project:
         copy_project(self.root, (*COPIED, "automation", "local_aws", "tools"))
 
     def start(self, *arguments: str, **more: str) -> "subprocess.Popen[str]":
-        self.started.append(start(self.home, *arguments, script=self.root / "ecs_kit/automation/e2e.py", **more))
+        self.started.append(start(self.home, *arguments, command=[f"{self.root}/ecs_kit/automation/e2e.py"], **more))
         return self.started[-1]
 
     def run(self, *arguments: str, **more: str) -> tuple[int, str, str]:

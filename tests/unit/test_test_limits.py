@@ -22,14 +22,14 @@ def test_after_it():
 """
 
 
-def run(folder: Path, test: str, *options: str) -> str:
-    """What pytest prints with this project's settings for two files of tests."""
-    for name, content in (("test_one.py", test), ("test_other.py", "def test_it(): pass")):
-        (folder / name).write_text(content)
+def test_a_test_that_stands_still_fails_with_its_stack_and_a_worker_that_dies_ends_the_run(tmp_path: Path) -> None:
+    """pytest with this project's settings, for one file whose first test waits and one whose first test dies."""
+    (tmp_path / "test_one.py").write_text(WAITS)
+    (tmp_path / "test_other.py").write_text(DIES)
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(folder)),
-            *("-p", "no:cacheprovider", "--numprocesses", "1", "--dist", "loadfile", *options, str(folder)),
+            *(sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(tmp_path)),
+            *("-p", "no:cacheprovider", "--numprocesses", "1", "--dist", "loadfile", "--timeout", "1", str(tmp_path)),
         ],
         env={name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COVERAGE_"))},
         capture_output=True,
@@ -38,17 +38,6 @@ def run(folder: Path, test: str, *options: str) -> str:
         check=False,
     )
     assert done.returncode == 1, done.stdout + done.stderr
-    return done.stdout
-
-
-def test_a_test_that_stands_still_fails_with_its_stack_and_the_others_go_on(tmp_path: Path) -> None:
-    shown = run(tmp_path, WAITS, "--timeout", "1")
-
-    assert "threading.Event().wait()" in shown and "Timeout (>1.0s)" in shown
-    assert "1 failed, 2 passed" in shown
-
-
-def test_a_worker_that_dies_ends_the_run(tmp_path: Path) -> None:
-    shown = run(tmp_path, DIES)
-
-    assert "crashed while running" in shown and "test_that_dies" in shown
+    assert "threading.Event().wait()" in done.stdout and "Timeout (>1.0s)" in done.stdout
+    assert "crashed while running" in done.stdout and "test_that_dies" in done.stdout
+    assert "2 failed, 1 passed" in done.stdout

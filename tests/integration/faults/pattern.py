@@ -80,13 +80,10 @@ class Pattern:
         self.aws.client("s3").create_bucket(Bucket=self.bucket)
         create_table(self.aws.client("dynamodb"), self.summary_table, "workflow_summary")
         create_table(self.aws.client("dynamodb"), self.details_table, "workflow_details")
-        everything = allow("s3:*", "dynamodb:*", "ecs:*", "states:*", "logs:*", "iam:PassRole")
         self.aws.policy(self.fargate.task_role.rsplit("/", 1)[-1], allow(*task_actions))
         self.definition = self._task_definition(image_tag, stop_timeout_seconds).rsplit("/", 1)[-1]
-        self._everything = everything
-        self.functions = {
-            name: self._function(name) for name in (("launcher", "monitor") if pattern == 1 else ("monitor",))
-        }
+        names = ("launcher", "monitor") if pattern == 1 else ("monitor",)
+        self.functions = {name: self._function(name) for name in names}
         self._state_machine()
         self._rule()
 
@@ -134,8 +131,12 @@ class Pattern:
         )
 
     def _function(self, name: Any) -> str:
-        role = self.aws.role(name, "lambda.amazonaws.com", self._everything)
+        everything = allow("s3:*", "dynamodb:*", "ecs:*", "states:*", "logs:*", "iam:PassRole")
+        role = self.aws.role(name, "lambda.amazonaws.com", everything)
         package = {path: data.decode() for path, data in lambda_package.contents(name, ROOT).items()}
+        settings = settings_json(
+            self.pattern, infrastructure=self.attributes, stateMachineArn=self.state_machine_arn, **self.options
+        )
         arn: str = self.aws.client("lambda").create_function(
             FunctionName=f"{name}-{self.suffix}",
             Runtime="python3.13",
@@ -143,16 +144,7 @@ class Pattern:
             Handler=f"ecs_kit.runtime.{name}.handler.handler",
             Timeout=300,
             Code={"ZipFile": zip_of(package)},
-            Environment={
-                "Variables": {
-                    "KIT_SETTINGS": settings_json(
-                        self.pattern,
-                        infrastructure=self.attributes,
-                        stateMachineArn=self.state_machine_arn,
-                        **self.options,
-                    )
-                }
-            },
+            Environment={"Variables": {"KIT_SETTINGS": settings}},
         )["FunctionArn"]
         return arn
 
@@ -178,19 +170,12 @@ class Pattern:
 
     def _rule(self) -> None:
         events, functions = self.aws.client("events"), self.aws.client("lambda")
-        arn = events.put_rule(
-            Name=f"kit-{self.suffix}",
-            EventPattern=json.dumps(
-                {
-                    "source": ["aws.states"],
-                    "detail-type": ["Step Functions Execution Status Change"],
-                    "detail": {
-                        "stateMachineArn": [self.state_machine_arn],
-                        "status": ["FAILED", "TIMED_OUT", "ABORTED"],
-                    },
-                }
-            ),
-        )["RuleArn"]
+        ended = {
+            "source": ["aws.states"],
+            "detail-type": ["Step Functions Execution Status Change"],
+            "detail": {"stateMachineArn": [self.state_machine_arn], "status": ["FAILED", "TIMED_OUT", "ABORTED"]},
+        }
+        arn = events.put_rule(Name=f"kit-{self.suffix}", EventPattern=json.dumps(ended))["RuleArn"]
         functions.add_permission(
             FunctionName=self.functions["monitor"],
             StatementId="events",
@@ -232,8 +217,8 @@ class Pattern:
         own = [item for item in items if item["workflow_name"] == workflow]
         return sorted(own, key=lambda row: (row["task_name"], row["attempt"]))
 
-    def ecs_tasks(self, workflow: str) -> list[dict[str, Any]]:
-        """A workflow's ECS tasks, stopped ones too, by their creation."""
+    def ecs_tasks(self, workflow: str, run_id: int | None) -> list[dict[str, Any]]:
+        """A run's ECS tasks, stopped ones too, by their creation."""
         ecs, cluster = self.aws.client("ecs"), self.fargate.cluster
         arns = [
             arn
@@ -246,13 +231,13 @@ class Pattern:
             for first in range(0, len(arns), 100)
             for task in ecs.describe_tasks(cluster=cluster, tasks=arns[first : first + 100])["tasks"]
         }
-        own = {"name": "KIT_WORKFLOW_NAME", "value": workflow}
-        tasks = [t for t in found.values() if own in t["overrides"]["containerOverrides"][0]["environment"]]
+        own = {"KIT_WORKFLOW_NAME": workflow, "KIT_WORKFLOW_RUN_ID": str(run_id)}.items()
+        variables = {
+            arn: {pair["name"]: pair["value"] for pair in task["overrides"]["containerOverrides"][0]["environment"]}
+            for arn, task in found.items()
+        }
+        tasks = [task for arn, task in found.items() if own <= variables[arn].items()]
         return sorted(tasks, key=lambda task: task["createdAt"])
-
-    def running_tasks(self, workflow: str) -> list[str]:
-        """ARNs of a workflow's ECS tasks that have not stopped."""
-        return [task["taskArn"] for task in self.ecs_tasks(workflow) if task["desiredStatus"] != "STOPPED"]
 
     def copies(self, workflow: str) -> dict[str, str]:
         s3 = self.aws.client("s3")

@@ -87,14 +87,20 @@ class Outcome:
         """ECS tasks that have not stopped."""
         return [task["taskArn"] for task in self.tasks if task["lastStatus"] != "STOPPED"]
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of the run runs and nothing is open: its summary gets its `end_time` last."""
+        finals = set(self.each("status")) <= {"Completed", "Failed"}
+        return bool(self.summary.get("end_time")) and finals and not self.unstopped
+
 
 class Run:
     """One run of a scenario on one pattern."""
 
-    def __init__(self, pattern: Pattern, scenario: Scenario, name: str) -> None:
+    def __init__(self, pattern: Pattern, scenario: Scenario, name: str, workflow: str = "") -> None:
         self.p = pattern
         self.scenario = scenario
-        self.workflow = f"{name[:60]}.{uuid.uuid4().hex[:8]}"
+        self.workflow = workflow or f"{name[:60]}.{uuid.uuid4().hex[:8]}"
         self.execution_arn = ""
         self._outcome: Outcome | None = None
         self._problem: BaseException | None = None
@@ -104,8 +110,6 @@ class Run:
     def emulator(self) -> Emulator:
         """What it runs on."""
         return self.p.aws.emulator
-
-    # --- faults --------------------------------------------------------------------------------------------------
 
     def narrow(self, rule: Rule) -> dict[str, Any]:
         """Make a rule this run's own.
@@ -128,8 +132,6 @@ class Run:
     def met(self) -> list[int]:
         """How many calls each of this run's rules has hit."""
         return [each["met"] for each in self.emulator.injected_faults(self.workflow)]
-
-    # --- life ----------------------------------------------------------------------------------------------------
 
     def start(self) -> Run:
         """Start it, its faults first."""
@@ -166,27 +168,33 @@ class Run:
     def read(self, execution: dict[str, Any] | None = None) -> Outcome:
         """The run's state now."""
         described = self.p.aws.client("stepfunctions").describe_execution(executionArn=self.execution_arn)
-        summaries = self.p.summaries(self.workflow)
-        assert len(summaries) <= 1, summaries
+        found = self.p.summaries(self.workflow)
+        summary = next((item for item in found if item["execution_arn"] == self.execution_arn), {})
+        run_id = summary.get("workflow_run_id")
         return Outcome(
             execution=execution or described,
-            summary=summaries[0] if summaries else {},
-            rows=self.p.rows(self.workflow),
-            tasks=self.p.ecs_tasks(self.workflow),
+            summary=summary,
+            rows=[row for row in self.p.rows(self.workflow) if row["workflow_run_id"] == run_id],
+            tasks=self.p.ecs_tasks(self.workflow, run_id),
             met=self.met(),
         )
 
-    def stop(self, cause: str = "enough") -> None:
+    def stop(self) -> None:
         """Stop the execution."""
-        self.p.aws.client("stepfunctions").stop_execution(executionArn=self.execution_arn, cause=cause)
+        self.p.aws.client("stepfunctions").stop_execution(executionArn=self.execution_arn, cause="enough")
 
-    def conclude(self) -> None:
-        """Wait until the monitor has ended the run: its row gets its `end_time` last."""
-        self.until(lambda: "end_time" in self.read().summary)
+    def conclude(self, seconds: float = END_SECONDS) -> Outcome:
+        """Wait until the monitor has ended the run, its rows and its ECS tasks."""
+        self.until(lambda: self.read().is_over, seconds)
+        return self.read()
 
     def until(self, ask: Callable[[], Any], seconds: float = END_SECONDS) -> Any:
         """Ask until there is an answer."""
         return self.p.until(ask, seconds)
+
+    def until_statuses(self, *statuses: str) -> None:
+        """Wait until the rows have these statuses."""
+        self.until(lambda: self.read().each("status") == list(statuses))
 
     def history(self) -> list[dict[str, Any]]:
         """The execution's events."""

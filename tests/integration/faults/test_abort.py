@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.faults.stage import KEYS, Outcome, Run, Scenario, Stage
+from tests.integration.faults.stage import KEYS, Run, Scenario, Stage
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.integration]
 
@@ -18,23 +18,6 @@ SETTINGS = {"stop_timeout_seconds": 10}
 """The usual time from SIGTERM to SIGKILL, which is part of those 30 s."""
 ENDLESS = ("waiting/1", "hanging/2", "deaf/3")
 """Tasks that wait for SIGTERM, and one that does not listen to it."""
-
-
-def when_statuses(run: Run, *statuses: str) -> None:
-    """Wait until the rows have these statuses."""
-    run.until(lambda: run.read().each("status") == list(statuses))
-
-
-def is_over(left: Outcome) -> bool:
-    """Whether nothing of a run runs and nothing is open."""
-    finals = {row["status"] for row in left.rows} <= {"Completed", "Failed"}
-    return bool(left.summary.get("end_time")) and finals and not left.unstopped
-
-
-def over(run: Run) -> Outcome:
-    """What is left of a run that was stopped, once nothing of it runs: 30 s at most."""
-    run.until(lambda: is_over(run.read()), DEADLINE_SECONDS)
-    return run.read()
 
 
 def sweep(run: Run) -> list[str]:
@@ -48,23 +31,13 @@ def sweep(run: Run) -> list[str]:
     return found
 
 
-class Stop:
-    """Stop a run once its rows have these statuses, and keep what is left of it in the end."""
-
-    def __init__(self, *statuses: str) -> None:
-        self._statuses = statuses
-
-    def __call__(self, run: Run) -> None:
-        when_statuses(run, *self._statuses)
-        run.stop()
-        over(run)
+def stop_while_its_tasks_run(run: Run) -> None:
+    run.until_statuses("Completed", "Completed", "Running", "Running", "Running")
+    run.stop()
+    run.conclude(DEADLINE_SECONDS)
 
 
-@scenario(
-    keys=(*KEYS[:2], *ENDLESS),
-    settings=SETTINGS,
-    during=Stop("Completed", "Completed", "Running", "Running", "Running"),
-)
+@scenario(keys=(*KEYS[:2], *ENDLESS), settings=SETTINGS, during=stop_while_its_tasks_run)
 def test_a_run_that_is_stopped_while_its_tasks_run(run: Run) -> None:
     left = run.outcome()
     assert (left.status, left.counts) == ("ABORTED", ("Aborted", 5, 2, 3, 0))
@@ -77,9 +50,10 @@ def test_a_run_that_is_stopped_while_its_tasks_run(run: Run) -> None:
 
 
 def stop_while_it_is_registered(run: Run) -> None:
-    run.until(lambda: run.met() == [1])
+    run.until(lambda: sum(run.met()) > 0)
     run.stop()
-    over(run)
+    run.conclude(DEADLINE_SECONDS)
+    run.inject()
     function = "launcher" if run.p.pattern == 1 else "monitor"
     registered = f'"executionArn": "{run.execution_arn}"'
     # The call that was delayed has to have come to its end: what it would have launched would be there.
@@ -88,22 +62,30 @@ def stop_while_it_is_registered(run: Run) -> None:
 
 @scenario(
     keys=KEYS[:3],
-    faults=[{"service": "dynamodb", "operation": "PutItem", "first": 1, "effect": {"delaySeconds": 8}}],
+    faults=[
+        {
+            "service": "dynamodb",
+            "operation": "PutItem",
+            "caller": "launcher",
+            "effect": {"error": "ProvisionedThroughputExceededException"},
+        },
+        {"service": "dynamodb", "operation": "PutItem", "first": 1, "effect": {"delaySeconds": 8}},
+    ],
     during=stop_while_it_is_registered,
 )
 def test_a_run_that_is_stopped_before_it_is_registered_launches_nothing(run: Run) -> None:
     left = run.outcome()
     assert (left.status, left.counts) == ("ABORTED", ("Aborted", 3, 0, 3, 0))
-    assert (left.rows, run.p.ecs_tasks(run.workflow)) == ([], [])
+    assert (left.rows, left.tasks) == ([], [])
 
 
 def stop_while_it_launches(run: Run) -> None:
     run.until(lambda: run.met()[0] >= 1)
     run.stop()
-    over(run)
+    run.conclude(DEADLINE_SECONDS)
     if run.p.pattern == 1:
         # The launcher's active call ends once it has read the summary again.
-        run.until(lambda: run.met() == [len(run.p.ecs_tasks(run.workflow))] and is_over(run.read()))
+        run.until(lambda: run.met() == [len(run.read().tasks)] and run.read().is_over)
 
 
 @scenario(
@@ -117,7 +99,7 @@ def test_a_run_that_is_stopped_while_its_tasks_are_launched(run: Run, pattern: i
     assert set(left.each("status")) <= {"Failed"} and left.unstopped == []
     assert len(left.tasks) == left.met[0]
     if pattern == 1:
-        assert left.met[0] < 8, "the launcher went on"
+        assert left.met[0] < 8, "the launcher continued"
 
 
 # --- the event is lost -----------------------------------------------------------------------------------------------
@@ -133,16 +115,16 @@ def without_events(stage: Stage, name: str, **given: Any) -> Run:
 
 def test_a_run_whose_event_is_lost_is_ended_by_the_sweep(stage: Stage) -> None:
     run = without_events(stage, "unheard", keys=(KEYS[0], *ENDLESS))
-    when_statuses(run, "Completed", "Running", "Running", "Running")
+    run.until_statuses("Completed", "Running", "Running", "Running")
     assert sweep(run) == []
     run.stop()
     assert run.p.end(run.execution_arn)["status"] == "ABORTED"
     before = run.read()
     assert before.summary["status"] == "Running"
     if stage.pattern == 1:  # in pattern 2 Step Functions stops the tasks itself
-        assert len(run.p.running_tasks(run.workflow)) == 3
+        assert len(before.unstopped) == 3
     assert sweep(run) == [str(before.summary["workflow_run_id"])]
-    left = over(run)
+    left = run.conclude(DEADLINE_SECONDS)
     assert left.counts == ("Aborted", 4, 1, 3, 0)
     assert left.attempts == [(f"task_{n:02}", 1, "Completed" if n == 1 else "Failed") for n in range(1, 5)]
     assert sweep(run) == []

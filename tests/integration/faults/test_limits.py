@@ -30,7 +30,7 @@ def handler(event, context):
 def over(run: Run) -> Outcome:
     """What is left of a run whose execution has ended, once it is over."""
     execution = run.outcome().execution
-    run.until(lambda: run.read().summary.get("end_time") and not run.read().unstopped)
+    run.conclude()
     return run.read(execution)
 
 

@@ -33,18 +33,8 @@ def assert_all_were_hit(left_met: list[int], pattern: int) -> None:
     assert met.pop(absent) == 0 and all(met.values()), met
 
 
-@scenario(faults=of_all(THROTTLED))
-def test_throttled_writes_lose_nothing(run: Run, pattern: int) -> None:
-    left = run.outcome()
-    assert_all_were_hit(left.met, pattern)
-    assert (left.status, left.counts) == ("SUCCEEDED", ("Completed", 10, 10, 0, 0))
-    assert left.attempts == [(f"task_{n:02}", 1, "Completed") for n in range(1, 11)]
-    assert left.each("ecs_task_id") and set(left.each("ecs_task_id")) == {task["taskArn"] for task in left.tasks}
-    assert len(left.tasks) == len(run.p.copies(run.workflow)) == 10
-
-
 @scenario(keys=(*GONE, *KEYS[3:]), settings={"taskAttempts": 2}, faults=of_all(THROTTLED))
-def test_throttled_writes_lose_no_failure_either(run: Run, pattern: int) -> None:
+def test_throttled_writes_lose_no_completion_and_no_failure(run: Run, pattern: int) -> None:
     left = run.outcome()
     assert_all_were_hit(left.met, pattern)
     assert (left.status, left.counts) == ("FAILED", ("Failed", 10, 7, 3, 0))
@@ -52,7 +42,8 @@ def test_throttled_writes_lose_no_failure_either(run: Run, pattern: int) -> None
     assert left.attempts == failed + [(f"task_{n:02}", 1, "Completed") for n in range(4, 11)]
     for row in left.rows[:6]:
         assert row["error"].startswith("JobFailed: NoSuchKey") and row["exit_code"] == 1, row
-    assert len(left.tasks) == 13
+    assert set(left.each("ecs_task_id")) == {task["taskArn"] for task in left.tasks}
+    assert (len(left.tasks), len(run.p.copies(run.workflow))) == (13, 7)
 
 
 @scenario(keys=(*GONE, *KEYS[3:]), faults=of_all({"drop": "after"}))

@@ -62,25 +62,19 @@ class TestMissingObjects:
 
 
 class TestContainers:
-    @scenario(keys=ONE, faults=[{**WRITES, "effect": {"kill": "before"}}])
-    def test_one_killed_before_its_first_write_is_recorded(self, run: Run) -> None:
+    @pytest.mark.parametrize(
+        "hits",
+        [
+            pytest.param([1], marks=scenario(keys=ONE, faults=[{**WRITES, "effect": {"kill": "before"}}]), id="before"),
+            pytest.param([1], marks=scenario(keys=ONE, faults=[{**WRITES, "effect": {"kill": "after"}}]), id="after"),
+            pytest.param([], marks=scenario(keys=["exiting/x"]), id="by-itself"),
+        ],
+    )
+    def test_one_that_is_killed_around_its_first_write_or_exits_is_recorded(self, run: Run, hits: list[int]) -> None:
         (row,) = failed_alone(run)
         assert row["error"] == "ContainerExited: the container exited with code 137"
-        assert (row["exit_code"], run.outcome().met) == (137, [1])
-        assert row["source_uri"] == f"s3://{run.p.bucket}/{ONE[0]}" and run.p.copies(run.workflow) == {}
-
-    @scenario(keys=ONE, faults=[{**WRITES, "effect": {"kill": "after"}}])
-    def test_one_killed_after_its_first_write_is_recorded(self, run: Run) -> None:
-        (row,) = failed_alone(run)
-        assert row["error"] == "ContainerExited: the container exited with code 137"
-        assert (row["exit_code"], run.outcome().met) == (137, [1])
-        assert run.p.copies(run.workflow) == {}
-
-    @scenario(keys=["exiting/x"])
-    def test_one_that_exits_with_137_is_recorded(self, run: Run) -> None:
-        (row,) = failed_alone(run)
-        assert row["error"] == "ContainerExited: the container exited with code 137"
-        assert row["exit_code"] == 137
+        assert (row["exit_code"], run.outcome().met) == (137, hits)
+        assert row["source_uri"] == f"s3://{run.p.bucket}/{run.scenario.keys[0]}" and run.p.copies(run.workflow) == {}
 
     @scenario(keys=["waiting/x"], settings={"taskTimeoutSeconds": 6})
     def test_one_that_reaches_its_limit_ends_itself(self, run: Run) -> None:
@@ -143,11 +137,6 @@ class TestFurtherAttempts:
             (4, "Completed", None),
         ]
         assert len(left.tasks) == 4 and len(run.p.copies(run.workflow)) == 1
-
-    @scenario(keys=["gone/x"], settings={"taskAttempts": 2})
-    def test_a_job_that_fails_is_tried_as_often_as_the_stack_says(self, run: Run) -> None:
-        rows = failed_alone(run, attempts=2)
-        assert [row["exit_code"] for row in rows] == [1, 1]
 
     @scenario(
         keys=["gone/x"],

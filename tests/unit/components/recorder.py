@@ -184,6 +184,34 @@ def run(body: Callable[[], Any], config: Mapping[str, str] | None = None) -> Dep
 
 _deployments: dict[str, Deployment] = {}
 
+OTHER_VALUES = {
+    "targetPrefix": "out/here",
+    "sourceBuckets": '["in-1"]',
+    "tableBilling": "PAY_PER_REQUEST",
+    "taskCpu": "1024",
+    "taskMemory": "4096",
+    "taskEphemeralStorage": "100",
+    "taskRootFileSystem": "writable",
+    "spotShare": "50",
+    "cpuArchitecture": "ARM64",
+    "baseImage": "python:3.13",
+    "stopTimeoutSeconds": "45",
+    "taskAttempts": "3",
+    "taskTimeoutSeconds": "90",
+    "runTimeoutSeconds": "120",
+    "toleratedFailurePercentage": "30",
+    "maxConcurrency": "7",
+    "recordRetentionDays": "9",
+    "logRetentionDays": "30",
+    "tags": '{"team": "data"}',
+}
+"""Another value than the default for each key that changes no number of resources."""
+
+
+def configured(pattern: int) -> Deployment:
+    """A pattern with `OTHER_VALUES`."""
+    return deployment(patterns=str(pattern), **OTHER_VALUES)
+
 
 def deployment(**config: str) -> Deployment:
     """The whole program under a configuration; the same configuration is run once in a test session."""

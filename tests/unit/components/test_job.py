@@ -15,19 +15,32 @@ import yaml
 from ecs_kit.components import build_folder
 from ecs_kit.components.config import KitConfig
 from ecs_kit.components.errors import ConfigError
-from ecs_kit.components.job import JobArgs, ecr_repository, policy_problems, secret_arn
+from ecs_kit.components.job import JobArgs
 from ecs_kit.components.patterns import Pattern, PatternArgs, TaskSubmissionFromLambda, TaskSubmissionFromStepFunctions
 from ecs_kit.components.task_image import image_tag, stage_job_context
 from tests.unit.components.recorder import PROJECT, TARGET, Deployment, deployment, run
 
 EXAMPLE = PROJECT / "examples" / "word-count"
 SECRET = f"arn:aws:secretsmanager:{TARGET.region}:{TARGET.account}:secret:word-list-AbCdEf"
+DOCUMENT = f"arn:aws:ssm:{TARGET.region}:{TARGET.account}:document/x"
 PARAMETER = f"arn:aws:ssm:{TARGET.region}:{TARGET.account}:parameter/word/top"
 ECR_IMAGE = f"{TARGET.account}.dkr.ecr.{TARGET.region}.amazonaws.com/team/words"
+REPOSITORY = f"arn:aws:ecr:{TARGET.region}:{TARGET.account}:repository/team/words"
 DIGEST = "@sha256:" + "1" * 64
-SECRETS = {"jobSecrets": json.dumps({"WORDS": f"{SECRET}:list::", "TOP": PARAMETER, "ALL": SECRET})}
+REFERENCES = {"ALL": SECRET, "OLD": f"{SECRET}:list:AWSPREVIOUS:", "TOP": PARAMETER, "WORDS": f"{SECRET}:list::"}
+SECRETS = {"jobSecrets": json.dumps(dict(reversed(REFERENCES.items())))}
 ALLOW = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "arn:aws:sqs:eu-central-1:1:words"}
 POLICY: dict[str, Any] = {"Version": "2012-10-17", "Statement": [ALLOW]}
+OF_ONE_STATEMENT = POLICY | {"Statement": ALLOW}
+OWN_JOB = {
+    **SECRETS,
+    "jobContext": "examples/word-count/image",
+    "jobFunction": "word_count:run",
+    "jobEntryPoint": '["python3", "-m", "ecs_kit.runtime.task"]',
+    "jobCommand": '["--fast"]',
+    "jobEnvironment": '{"JOB_TOP": "5", "TZ": "UTC"}',
+    "jobPolicy": json.dumps(OF_ONE_STATEMENT),
+}
 
 
 def problems(**raw: str) -> dict[str, str]:
@@ -69,6 +82,11 @@ def test_reserved_names_are_refused(key: str, name: str) -> None:
         ("jobSecrets", '{"TOKEN": "word-list"}', "ARNs of Secrets Manager secrets or SSM parameters"),
         ("jobSecrets", json.dumps({"TOKEN": "arn:aws:s3:::bucket"}), "ARNs of Secrets Manager"),
         ("jobSecrets", json.dumps({"TOKEN": f"{SECRET}:key"}), "ARNs of Secrets Manager"),
+        (
+            "jobSecrets",
+            json.dumps({"TOKEN": DOCUMENT}),
+            "ARNs of Secrets Manager",
+        ),
         ("jobFunction", "word_count.run", "module:function"),
         ("jobFunction", "word count:run", "module:function"),
         ("jobCommand", '["a", ""]', "none of them empty"),
@@ -162,10 +180,6 @@ def test_a_document_that_is_no_identity_policy_is_refused(change: dict[str, Any]
     assert says in problems(jobPolicy=json.dumps(POLICY | change))["jobPolicy"]
 
 
-def test_a_policy_may_have_one_statement_instead_of_a_list() -> None:
-    assert list(policy_problems(POLICY | {"Statement": ALLOW})) == []
-
-
 def test_the_default_stack_has_nothing_of_a_job() -> None:
     deployed = deployment(patterns="1")
     assert not deployed.container().keys() & {"entryPoint", "command", "secrets"}
@@ -197,7 +211,7 @@ def test_a_context_is_staged_with_the_kits_library_beside_it(tmp_path: Path, mon
 
 
 def test_the_image_is_built_from_the_context_and_tagged_by_it() -> None:
-    image = deployment(patterns="1", jobContext="examples/word-count/image").the("Image").inputs
+    image = deployment(patterns="1", **OWN_JOB).the("Image").inputs
     context = stage_job_context(EXAMPLE / "image", "Dockerfile")
     assert image["build"]["context"] == context.path.as_posix()
     assert image["build"]["dockerfile"] == f"{context.path.as_posix()}/Dockerfile"
@@ -206,31 +220,33 @@ def test_the_image_is_built_from_the_context_and_tagged_by_it() -> None:
     assert "word_count.py" in {path.name for path in context.path.iterdir()}
 
 
-@pytest.mark.parametrize("suffix", [":1.2", DIGEST, f":1.2{DIGEST}"])
-def test_a_ready_image_is_pulled_and_nothing_is_built(suffix: str) -> None:
-    deployed = deployment(patterns="2", jobImage=ECR_IMAGE + suffix)
+@pytest.mark.parametrize(
+    ("image", "nat_gateways", "repository"),
+    [
+        *((ECR_IMAGE + suffix, "none", REPOSITORY) for suffix in (":1.2", DIGEST, f":1.2{DIGEST}")),
+        (
+            f"210987654321.dkr.ecr.us-west-2.amazonaws.com/x{DIGEST}",
+            "single",
+            "arn:aws:ecr:us-west-2:210987654321:repository/x",
+        ),
+        ("public.ecr.aws/docker/library/python:3", "single", None),
+        ("python:3.13-slim", "single", None),
+    ],
+)
+def test_a_ready_image_is_pulled_and_nothing_is_built(image: str, nat_gateways: str, repository: str | None) -> None:
+    deployed = deployment(patterns="2", jobImage=image, natGateways=nat_gateways)
     assert not deployed.of("Image") and not deployed.of("Repository") and not deployed.of("LifecyclePolicy")
-    assert deployed.container()["image"] == ECR_IMAGE + suffix
-    assert statements(deployed, "-execution")["PullImage"]["Resource"] == [
-        f"arn:aws:ecr:{TARGET.region}:{TARGET.account}:repository/team/words"
-    ]
     outputs = deployed.outputs["pattern2"]
-    assert outputs["imageUri"] == ECR_IMAGE + suffix and "repositoryUrl" not in outputs
-
-
-def test_an_image_outside_of_ecr_needs_no_permission_but_a_nat_gateway() -> None:
-    deployed = deployment(patterns="2", jobImage="python:3.13-slim", natGateways="single")
-    assert set(statements(deployed, "-execution")) == {"WriteLog"}
+    assert deployed.container()["image"] == outputs["imageUri"] == image and "repositoryUrl" not in outputs
+    found = statements(deployed, "-execution")
+    if repository is None:
+        assert set(found) == {"WriteLog"}
+    else:
+        assert found["PullImage"]["Resource"] == [repository]
 
 
 def test_command_entry_point_function_and_environment_are_the_containers() -> None:
-    deployed = deployment(
-        patterns="1",
-        jobFunction="word_count:run",
-        jobEntryPoint='["python3", "-m", "ecs_kit.runtime.task"]',
-        jobCommand='["--fast"]',
-        jobEnvironment='{"JOB_TOP": "5", "TZ": "UTC"}',
-    )
+    deployed = deployment(patterns="1", **OWN_JOB)
     assert deployed.container()["entryPoint"] == ["python3", "-m", "ecs_kit.runtime.task"]
     assert deployed.container()["command"] == ["--fast"]
     assert deployed.environment() == {
@@ -242,11 +258,9 @@ def test_command_entry_point_function_and_environment_are_the_containers() -> No
 
 
 def test_secrets_come_from_ecs_and_only_the_execution_role_may_read_them() -> None:
-    deployed = deployment(patterns="1", **SECRETS)
+    deployed = deployment(patterns="1", **OWN_JOB)
     assert deployed.container()["secrets"] == [
-        {"name": "ALL", "valueFrom": SECRET},
-        {"name": "TOP", "valueFrom": PARAMETER},
-        {"name": "WORDS", "valueFrom": f"{SECRET}:list::"},
+        {"name": name, "valueFrom": reference} for name, reference in REFERENCES.items()
     ]
     found = statements(deployed, "-execution")
     read = found["ReadSecrets"], found["ReadParameters"]
@@ -263,46 +277,17 @@ def test_secrets_bring_the_endpoints_that_they_need_without_a_nat_gateway() -> N
         return sorted(endpoint.inputs["serviceName"].rsplit(".", 1)[1] for endpoint in found)
 
     only = {"jobSecrets": json.dumps({"TOP": PARAMETER})}
-    assert services(**SECRETS) == sorted([*services(), "secretsmanager", "ssm"])
+    assert services(**OWN_JOB) == sorted([*services(), "secretsmanager", "ssm"])
     assert services(**only) == sorted([*services(), "ssm"])
     assert services(**SECRETS, natGateways="single") == services()
     configured = json.dumps(["ssm", "ecs", "ecr.api", "ecr.dkr", "logs", "states"])
     assert services(**only, interfaceEndpoints=configured).count("ssm") == 1
 
 
-@pytest.mark.parametrize(
-    ("reference", "arn"),
-    [
-        (SECRET, SECRET),
-        (f"{SECRET}:key:AWSCURRENT:", SECRET),
-        (f"{SECRET}:::", SECRET),
-        (PARAMETER, PARAMETER),
-        (f"{SECRET}:key", None),
-        ("/word/top", None),
-        ("arn:aws:ssm:eu-central-1:123456789012:document/x", None),
-    ],
-)
-def test_secrets_are_in_policies_without_key_and_version(reference: str, arn: str | None) -> None:
-    assert secret_arn(reference) == arn
-
-
-@pytest.mark.parametrize(
-    ("image", "arn"),
-    [
-        (f"{ECR_IMAGE}:1", f"arn:aws:ecr:{TARGET.region}:{TARGET.account}:repository/team/words"),
-        (f"210987654321.dkr.ecr.us-west-2.amazonaws.com/x{DIGEST}", "arn:aws:ecr:us-west-2:210987654321:repository/x"),
-        ("public.ecr.aws/docker/library/python:3", None),
-        ("python", None),
-    ],
-)
-def test_an_images_repository_is_read_from_its_name(image: str, arn: str | None) -> None:
-    assert ecr_repository(image, "aws") == arn
-
-
 def test_further_permissions_are_a_policy_of_their_own_that_exists_before_the_task_definition() -> None:
-    deployed = deployment(patterns="1", jobPolicy=json.dumps(POLICY))
+    deployed = deployment(patterns="1", **OWN_JOB)
     own = deployed.the("RolePolicy", "-task-job")
-    assert own.document("policy") == POLICY
+    assert own.document("policy") == OF_ONE_STATEMENT
     role = "amazon-ecs-starter-kit-pattern-1-task"
     assert (own.inputs["role"], own.inputs["name"]) == (role, f"{role}-job")
     assert own.urn in deployed.the("TaskDefinition").dependencies

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import subprocess
-import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -14,7 +12,6 @@ import pytest
 
 from ecs_kit.components import build_folder, lambda_package
 from ecs_kit.components.errors import SourcesMissing
-from tests.unit.components.recorder import PROJECT
 
 FILES = {"a/b.py": (0o644, b"1"), "c.py": (0o644, b"2")}
 
@@ -82,21 +79,6 @@ def test_a_validator_that_is_not_installed_is_an_error_with_its_name(project, mo
     monkeypatch.setattr(lambda_package, "VENDORED", "no_such_package")
     with pytest.raises(SourcesMissing, match=r"no_such_package not found.*requirements\.lock"):
         lambda_package.build("launcher", project)
-
-
-@pytest.mark.parametrize("function", ["launcher", "monitor"])
-def test_the_handler_can_be_imported_from_its_package_alone(function, tmp_path):
-    zipfile.ZipFile(io.BytesIO(lambda_package.archive(lambda_package.contents(function, PROJECT)))).extractall(tmp_path)
-    code = (
-        f"import ecs_kit.runtime.{function}.handler as h, fastjsonschema as f\n"
-        "print(h.__file__, f.__file__, callable(h.handler))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    handler, validator, is_callable = done.stdout.split()
-    assert handler.startswith(str(tmp_path)) and validator.startswith(str(tmp_path)) and is_callable == "True"
 
 
 def test_a_file_is_replaced_atomically_and_readable_by_all(tmp_path):

@@ -11,10 +11,9 @@ import pytest
 from ecs_kit.components import definitions
 from ecs_kit.runtime.contract.records import OPEN_RUNS_INDEX
 from ecs_kit.runtime.contract.settings import from_json
-from tests.unit.components.recorder import TARGET, Deployment, deployment
+from tests.unit.components.recorder import TARGET, Deployment, configured, deployment
 
 BASE = "amazon-ecs-starter-kit-pattern-1"
-ARM = {"taskCpu": "1024", "taskMemory": "4096", "cpuArchitecture": "ARM64", "taskEphemeralStorage": "100"}
 CLOSED = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
 ENCRYPTED = {"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}}
 OPEN_RUNS = {
@@ -67,7 +66,7 @@ def test_inputs(kind: str, name: str, inputs: dict[str, Any]):
 
 
 def test_size_processor_and_log_retention_follow_the_configuration():
-    deployed = deployment(patterns="1", logRetentionDays="30", **ARM)
+    deployed = configured(1)
     assert {group.inputs["retentionInDays"] for group in deployed.of("LogGroup")} == {30}
     inputs = deployed.the("TaskDefinition").inputs
     assert (inputs["cpu"], inputs["memory"], inputs["ephemeralStorage"]) == ("1024", "4096", {"sizeInGib": 100})
@@ -83,7 +82,7 @@ def test_the_state_machine_logs_its_errors():
 
 
 def test_tables_billed_by_request_have_no_capacity():
-    for table in deployment(patterns="1", tableBilling="PAY_PER_REQUEST").of("Table"):
+    for table in configured(1).of("Table"):
         assert table.inputs["billingMode"] == "PAY_PER_REQUEST"
         for inputs in (table.inputs, *table.inputs.get("globalSecondaryIndexes", [])):
             assert not {"readCapacity", "writeCapacity"} & set(inputs)
@@ -117,21 +116,20 @@ def test_the_container_is_read_only_and_without_capabilities():
             "awslogs-stream-prefix": "ecs",
         },
     }
-    config = {"taskRootFileSystem": "writable", "stopTimeoutSeconds": "45"}
-    changed = deployment(patterns="1", **config).container()
+    changed = configured(1).container()
     assert (definition["stopTimeout"], changed["stopTimeout"]) == (10, 45)
     assert changed["readonlyRootFilesystem"] is False
 
 
 def test_the_containers_environment_names_what_the_stack_deployed():
-    assert deployment(patterns="1", targetPrefix="out/here").environment() == {
+    assert configured(1).environment() == {
         "KIT_CONTAINER_NAME": "amazon-ecs-starter-kit",
         "KIT_DETAILS_TABLE": "workflow_details_pattern_1",
         "KIT_LOG_STREAM_PREFIX": "ecs",
-        "KIT_STOP_TIMEOUT_SECONDS": "10",
+        "KIT_STOP_TIMEOUT_SECONDS": "45",
         "KIT_TARGET_BUCKET": "123456789012-ecs-starter-kit-pattern-1-bucket",
         "KIT_TARGET_PREFIX": "out/here",
-        "KIT_TASK_TIMEOUT_SECONDS": "3600",
+        "KIT_TASK_TIMEOUT_SECONDS": "90",
     }
 
 
@@ -171,18 +169,7 @@ def settings(deployed: Deployment, function: str = "monitor") -> str:
 
 @pytest.mark.parametrize("pattern", [1, 2])
 def test_the_functions_settings_name_what_the_stack_deployed(pattern):
-    config = {
-        "targetPrefix": "out",
-        "sourceBuckets": '["in-1"]',
-        "taskAttempts": "3",
-        "taskTimeoutSeconds": "60",
-        "runTimeoutSeconds": "120",
-        "toleratedFailurePercentage": "30",
-        "spotShare": "50",
-        "maxConcurrency": "7",
-        "recordRetentionDays": "9",
-    }
-    deployed = deployment(patterns=str(pattern), **config)
+    deployed = configured(pattern)
     found = from_json(settings(deployed))
     base = f"amazon-ecs-starter-kit-pattern-{pattern}"
     assert found.infrastructure == {
@@ -202,8 +189,8 @@ def test_the_functions_settings_name_what_the_stack_deployed(pattern):
     }
     assert (found.pattern, found.launch_type) == (pattern, "FARGATE")
     assert found.state_machine_arn == f"arn:aws:states:eu-central-1:123456789012:stateMachine:{base}"
-    assert (found.target_prefix, found.task_attempts, found.source_buckets) == ("out", 3, ("in-1",))
-    assert (found.task_timeout_seconds, found.run_timeout_seconds, found.spot_share) == (60, 120, 50)
+    assert (found.target_prefix, found.task_attempts, found.source_buckets) == ("out/here", 3, ("in-1",))
+    assert (found.task_timeout_seconds, found.run_timeout_seconds, found.spot_share) == (90, 120, 50)
     assert (found.tolerated_failure_percentage, found.max_concurrency, found.record_retention_days) == (30, 7, 9)
     functions = {1: ["monitor", "launcher"], 2: ["monitor"]}[pattern]
     assert found.security_group_ids == tuple(f"{base}-{workload}-id" for workload in ["tasks", *functions])
@@ -212,7 +199,8 @@ def test_the_functions_settings_name_what_the_stack_deployed(pattern):
 
 def test_the_longest_settings_fit_into_the_environment_of_a_function():
     buckets = json.dumps([f"{number:02}" + "b" * 61 for number in range(20)])
-    document = settings(deployment(sourceBuckets=buckets, nameSuffix="a" * 12, targetPrefix="p" * 200), "1-monitor")
+    longest = {"sourceBuckets": buckets, "nameSuffix": "a" * 12, "targetPrefix": "p" * 200}
+    document = settings(deployment(patterns="1", **longest))
     longer_ids = 6 * len("subnet-0123456789abcdef0")
     assert len("KIT_SETTINGS") + len(document) + longer_ids <= 4096
 
@@ -227,18 +215,16 @@ def test_the_state_machine_is_created_after_its_policy_and_what_it_calls(pattern
 
 
 def test_the_definition_follows_the_configuration():
-    config = {"maxConcurrency": "7", "taskTimeoutSeconds": "90", "runTimeoutSeconds": "100", "spotShare": "50"}
     expected = definitions.StateMachineSettings(
         monitor_function_arn=TARGET.arn("lambda", "function:amazon-ecs-starter-kit-pattern-2-ecs-task-monitor:3"),
         summary_table="workflow_summary_pattern_2",
         container_name="amazon-ecs-starter-kit",
-        run_timeout_seconds=100,
+        run_timeout_seconds=120,
         task_timeout_seconds=90,
         max_concurrency=7,
         spot_share=50,
     )
-    deployed = deployment(patterns="2", **config)
-    assert deployed.the("StateMachine").document("definition") == definitions.pattern_2(expected)
+    assert configured(2).the("StateMachine").document("definition") == definitions.pattern_2(expected)
 
 
 @pytest.mark.parametrize("pattern", [1, 2])

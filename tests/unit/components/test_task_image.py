@@ -20,7 +20,7 @@ from ecs_kit.components.task_image import (
     pushed_digest,
     stage_context,
 )
-from tests.unit.components.recorder import PROJECT, deployment
+from tests.unit.components.recorder import PROJECT, configured, deployment
 
 JOB = "ecs_kit/runtime/task/task.py"
 
@@ -101,7 +101,7 @@ def test_images_expire_only_after_more_pushes_than_an_active_run_outlives():
 
 
 def test_the_image_is_built_for_the_configured_processor_on_the_configured_base():
-    build = deployment(patterns="1", cpuArchitecture="ARM64", baseImage="python:3.13").the("Image").inputs["build"]
+    build = configured(1).the("Image").inputs["build"]
     assert (build["platform"], build["args"]) == ("linux/arm64", {"BASE_IMAGE": "python:3.13"})
 
 

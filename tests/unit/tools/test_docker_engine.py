@@ -1,4 +1,4 @@
-"""A command with a Docker engine: its environment, its exit status, its wheels, and errors with advice."""
+"""A command with a Docker engine: its environment, exit status and wheels, and an engine that is started for it."""
 
 from __future__ import annotations
 

@@ -20,11 +20,12 @@ SAMPLE = json.loads((ROOT / "specs" / "workflow_specs_pattern_1.json").read_text
 
 
 Refused = Callable[..., str]
-"""Gives the driver bad input in an empty folder and home, and returns its message."""
 
 
 @pytest.fixture
 def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Refused:
+    """Gives the driver bad input in an empty folder and home, and returns its message."""
+
     def run(*arguments: str, **environment: str) -> str:
         for name, value in {**surroundings(tmp_path), **environment}.items():
             monkeypatch.setenv(name, value)
@@ -52,21 +53,6 @@ def checked(folder: Path, status: int, message: str) -> str:
     return message
 
 
-def refused_by_process(folder: Path, *arguments: str) -> str:
-    """The same by the command that users type."""
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "automation" / "e2e.py"), *arguments],
-        cwd=folder,
-        env={**os.environ, **surroundings(folder)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr
-    return checked(folder, done.returncode, done.stderr)
-
-
 def spec(**changes: Any) -> str:
     return json.dumps({**SAMPLE, **changes})
 
@@ -78,8 +64,6 @@ TASK = {"taskName": "a", "objectKey": "k"}
 @pytest.mark.parametrize(
     ("arguments", "environment", "says"),
     [
-        ("--bogus", {}, ["--bogus", "--help"]),
-        (f"--target aws --faults {ROOT}/specs/faults.example.json", {}, ["--faults is for --target local"]),
         ("--config taskMemory=7", {}, ["configuration: ", "taskMemory", "7"]),
         ("--config taskMemry=512", {}, ["taskMemry"]),
         ("--target aws", AWS_KEYS, ["no AWS region found. Set AWS_REGION"]),
@@ -112,9 +96,7 @@ def test_options_config_and_aws_settings(
     [
         ("--specs", "{oops", "/file: is not JSON: .* line 1, column 2"),
         ("--specs", spec(taskList=[TASK, TASK]), r"/file is not a valid spec:\n.*\$\.taskList\[1\]\.taskName"),
-        ("--specs", spec(workflowName="mine"), "--pattern 1 or --pattern 2"),
-        ("--faults", None, "--faults .*/file: No such file"),
-        ("--faults", "{oops", "--faults .*/file: not JSON"),
+        ("--specs", None, "/file: cannot be read: No such file"),
         (
             "--faults",
             '[{"service": "ecs", "effect": {"drop": "now"}}]',
@@ -139,18 +121,28 @@ def test_folders(refused: Refused, tmp_path: Path) -> None:
     assert f"--json {tmp_path}: is a folder. Name a file" in refused("--json", ".")
 
 
-def test_a_port_that_is_taken(tmp_path: Path) -> None:
+def test_a_port_that_is_taken(refused: Refused) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
 
-        message = refused_by_process(tmp_path, "--emulator-port", port, "--container-runtime", "process")
-    assert f"port {port}" in message
+        assert f"port {port}" in refused("--emulator-port", port, "--container-runtime", "process")
 
 
 def test_docker_that_does_not_answer(tmp_path: Path) -> None:
-    assert "--container-runtime docker cannot be used" in refused_by_process(tmp_path, "--container-runtime", "docker")
+    """By the command that users type."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "automation" / "e2e.py"), "--container-runtime", "docker"],
+        cwd=tmp_path,
+        env={**os.environ, **surroundings(tmp_path)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    assert "--container-runtime docker cannot be used" in checked(tmp_path, done.returncode, done.stderr)
 
 
 def test_aws_that_cannot_be_reached(refused: Refused) -> None:

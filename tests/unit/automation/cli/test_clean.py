@@ -4,6 +4,7 @@ import io
 import signal
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -81,18 +82,36 @@ def test_clean_says_what_it_removed_and_what_it_left(tmp_path: Path, capsys: pyt
     assert clean_runs(tmp_path, capsys, "--kept") == (0, ["nothing to clean"])
 
 
-def test_processes_that_do_not_end_are_a_failure_and_their_folder_is_not_removed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("module", "name", "error", "says"),
+    [
+        (processes, "end", DriverError("engine 7 does not end"), "engine 7 does not end"),
+        (
+            *(local_aws, "remove_containers", local_aws.ContainersStay("label=emulator-a", "permission denied")),
+            "containers with the label label=emulator-a could not be removed: permission denied. "
+            "See that Docker works, and run `clean` again.",
+        ),
+    ],
+    ids=["processes", "containers"],
+)
+def test_what_cannot_be_ended_is_a_failure_and_its_folder_is_not_removed(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    module: ModuleType,
+    name: str,
+    error: Exception,
+    says: str,
 ) -> None:
-    def end(path: Path) -> list[Process]:
-        raise DriverError("engine 7 does not end")
+    def fail(_what: object) -> None:
+        raise error
 
-    monkeypatch.setattr(processes, "end", end)
-    killed = folder(tmp_path, "1", KILLED)
+    monkeypatch.setattr(module, name, fail)
+    killed = folder(tmp_path, "1", replace(KILLED, emulator_name="emulator-a"))
 
     status, said = clean_runs(tmp_path, capsys)
 
-    assert (status, said[-1], killed.exists()) == (1, "engine 7 does not end", True)
+    assert (status, said[-1], killed.exists()) == (1, says, True)
 
 
 def test_the_containers_of_every_emulator_are_removed(
@@ -106,24 +125,6 @@ def test_the_containers_of_every_emulator_are_removed(
 
     assert sorted(asked) == ["emulator-a", "emulator-b"]
     assert "removed 4 containers" in said
-
-
-def test_containers_that_are_not_removed_are_a_failure_and_their_folder_is_not_removed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def remove(emulator: str) -> int:
-        raise local_aws.ContainersStay(f"label={emulator}", "permission denied")
-
-    monkeypatch.setattr(local_aws, "remove_containers", remove)
-    killed = folder(tmp_path, "1", replace(KILLED, emulator_name="emulator-a"))
-
-    status, said = clean_runs(tmp_path, capsys)
-
-    assert status == 1 and killed.exists()
-    assert said[-1] == (
-        "containers with the label label=emulator-a could not be removed: permission denied. "
-        "See that Docker works, and run `clean` again."
-    )
 
 
 def test_a_run_cleans_up_first_and_stops_an_engine_that_outlived_its_driver(

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.automation.journeys import run_state, tables
 from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.runtime.contract.ecs_task import EcsTask
+from tests.unit.automation.journeys.fakes import RUN, create_tables, put_item, row
 
-KEY_TYPES = {"workflow_name": "S", "workflow_run_id": "N", "ecs_task_id": "S"}
 ROLE = "arn:aws:iam::123456789012:role/states"
 
 
@@ -26,29 +27,17 @@ class World:
         self.aws = aws
         self.capsys = capsys
         self.said = ""
-        self.cluster = aws.ecs.create_cluster(clusterName="kit")["cluster"]["clusterName"]
+        aws.ecs.create_cluster(clusterName="kit")
+        create_tables(aws)
         machine = aws.stepfunctions.create_state_machine(name="kit", definition="{}", roleArn=ROLE)
         self.deployed = {
-            "ddbTableNameWFSummary": self._table("summary", "workflow_name", "workflow_run_id"),
-            "ddbTableNameWFDetails": self._table("details", "workflow_run_id", "ecs_task_id"),
-            "clusterName": self.cluster,
+            **RUN.deployed,
+            "clusterName": "kit",
             "taskDefinition": "kit:1",
             "stateMachineArn": machine["stateMachineArn"],
-            "taskLogGroup": "/ecs/kit",
             "workflowName": "w",
         }
         self.stack = DeployedStack("dev", {1: self.deployed}, aws)
-
-    def _table(self, name: str, *keys: str) -> str:
-        self.aws.dynamodb.create_table(
-            TableName=name,
-            KeySchema=[
-                {"AttributeName": key, "KeyType": kind} for key, kind in zip(keys, ("HASH", "RANGE"), strict=True)
-            ],
-            AttributeDefinitions=[{"AttributeName": key, "AttributeType": KEY_TYPES[key]} for key in keys],  # type: ignore[typeddict-item]
-            BillingMode="PAY_PER_REQUEST",
-        )
-        return name
 
     def execution(self, **spec: Any) -> str:
         arn: str = self.aws.stepfunctions.start_execution(
@@ -57,32 +46,14 @@ class World:
         return arn
 
     def summary(self, run_id: int, status: str, *, arn: str = "", workflow: str = "w", **more: int | str) -> None:
-        numbers = {"number_of_tasks": 2, "completed_tasks": 0, "failed_tasks": 0, "running_tasks": 0, **more}
-        self.aws.dynamodb.put_item(
-            TableName="summary",
-            Item={
-                "workflow_name": {"S": workflow},
-                "workflow_run_id": {"N": str(run_id)},
-                "status": {"S": status},
-                "start_time": {"S": f"2026-11-24T08:00:{run_id:02}.000Z"},
-                "update_time": {"S": "2026-11-24T08:30:00.000Z"},
-                "execution_arn": {"S": arn},
-                **{name: {"S" if isinstance(value, str) else "N": str(value)} for name, value in numbers.items()},
-            },
-        )
+        numbers = {"number_of_tasks": 2, "completed_tasks": 0, "failed_tasks": 0, "running_tasks": 0}
+        times = {"start_time": f"2026-11-24T08:00:{run_id:02}.000Z", "update_time": "2026-11-24T08:30:00.000Z"}
+        run = replace(RUN, workflow_name=workflow, run_id=run_id)
+        put_item(self.aws, "summary", run, **{**numbers, **times, "status": status, "execution_arn": arn, **more})
 
     def row(self, run_id: int, task: str, status: str, *, workflow: str = "w") -> None:
-        self.aws.dynamodb.put_item(
-            TableName="details",
-            Item={
-                "workflow_run_id": {"N": str(run_id)},
-                "ecs_task_id": {"S": f"arn:{task}"},
-                "workflow_name": {"S": workflow},
-                "task_name": {"S": task},
-                "attempt": {"N": "1"},
-                "status": {"S": status},
-            },
-        )
+        run = replace(RUN, workflow_name=workflow, run_id=run_id)
+        put_item(self.aws, "details", run, **row(task, status))
 
     def do(self, command: str) -> tuple[int, list[str]]:
         """Exit status and standard output of a command."""

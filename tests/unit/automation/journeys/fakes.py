@@ -1,6 +1,7 @@
 """A journey among fakes, and a run: what the tests of journeys share."""
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from ecs_kit.automation.stacks import faults, leftovers
 from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.automation.stacks.lifecycle import Changes, Deployment, PhysicalResource
 from ecs_kit.automation.stacks.target import Identity, PulumiInstallation
+from tests.unit.model.dynamodb import create_table
 
 ROOT = Path(__file__).resolve().parents[4]
 BUCKET, SOURCE_KEY, LOG_GROUP = "kit-bucket", "sample/sample.txt", "/ecs/kit"
@@ -62,26 +64,15 @@ def facts(
 
 def create_tables(aws: AwsClients) -> None:
     """Both tables in a mocked AWS."""
-    for table, keys in (("summary", "workflow_name workflow_run_id"), ("details", "workflow_run_id ecs_task_id")):
-        aws.dynamodb.create_table(
-            TableName=table,
-            KeySchema=[
-                {"AttributeName": key, "KeyType": kind}
-                for key, kind in zip(keys.split(), ("HASH", "RANGE"), strict=True)
-            ],  # type: ignore[misc]
-            AttributeDefinitions=[
-                {"AttributeName": key, "AttributeType": "N" if key == "workflow_run_id" else "S"}
-                for key in keys.split()
-            ],
-            BillingMode="PAY_PER_REQUEST",
-        )
+    for table in ("summary", "details"):
+        create_table(aws.dynamodb, table, f"workflow_{table}")
 
 
-def put_item(aws: AwsClients, table: str, run: Run, **attributes: str) -> None:
+def put_item(aws: AwsClients, table: str, run: Run, **attributes: str | int) -> None:
     """Put an item of a run."""
-    keys = {"workflow_name": {"S": run.workflow_name}, "workflow_run_id": {"N": str(run.run_id)}}
-    item = {name: {"S": value} for name, value in attributes.items()}
-    aws.dynamodb.put_item(TableName=table, Item={**keys, **item})  # type: ignore[typeddict-item]
+    values = {"workflow_name": run.workflow_name, "workflow_run_id": run.run_id, **attributes}
+    item: Any = {name: {"S" if isinstance(value, str) else "N": str(value)} for name, value in values.items()}
+    aws.dynamodb.put_item(TableName=table, Item=item)
 
 
 class Said(Progress):
@@ -105,7 +96,8 @@ class Journey:
 
     Attributes:
         calls: what was called.
-        trouble: by call, what happens at each of its first calls: an error is raised, a function called.
+        trouble: by call, what happens at each of its first calls: an error is raised, a signal arrives, a function is
+            called.
         stray: objects that no task should have written.
         left: what the services still have.
     """
@@ -123,7 +115,7 @@ class Journey:
         make: Callable[..., scenario.Scenario] = scenario.Scenario,
     ) -> None:
         self.calls: list[str] = []
-        self.trouble: dict[str, list[BaseException | Callable[[], object]]] = {}
+        self.trouble: dict[str, list[BaseException | signal.Signals | Callable[[], object]]] = {}
         self.stray: tuple[str, ...] = ()
         self.left: tuple[str, ...] = ()
         self.is_kept = is_kept
@@ -159,7 +151,9 @@ class Journey:
         trouble = self.trouble[what].pop(0) if self.trouble.get(what) else None
         if isinstance(trouble, BaseException):
             raise trouble
-        if trouble is not None:
+        if isinstance(trouble, signal.Signals):
+            self.interruption.handle(trouble)
+        elif trouble is not None:
             trouble()
         return answer
 

@@ -1,20 +1,17 @@
 """What the user sees, also of a destroy that waits."""
 
 import io
-import threading
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from ecs_kit.automation.journeys import slow_deletions
 from ecs_kit.automation.journeys.progress import LiveProgress, Progress
 from ecs_kit.automation.journeys.runs import Counts
 from ecs_kit.automation.journeys.slow_deletions import SlowDeletions
 from ecs_kit.automation.stacks.lifecycle import ResourceStep
 
 CLUSTER = "aws:ecs/cluster:Cluster"
-SUBNET, GROUP = "aws:ec2/subnet:Subnet", "aws:ec2/securityGroup:SecurityGroup"
 
 
 @pytest.fixture
@@ -86,79 +83,42 @@ def test_the_live_view_ends_each_step_with_a_line_and_logs_plain_ones(stream: io
     assert "== deploy" in logged and "created aws:ecs:Cluster kit" in logged
 
 
-def deletion(type_: str, name: str, state: str = "started") -> ResourceStep:
-    return ResourceStep("delete", type_, name, state=state)
+def deletion(name: str, state: str = "started", kind: str = "subnet:Subnet", operation: str = "delete") -> ResourceStep:
+    return ResourceStep(operation, f"aws:ec2/{kind}", name, state=state)
 
 
-@pytest.fixture
-def deletions() -> SlowDeletions:
-    return SlowDeletions()
-
-
-def test_open_deletions_are_said_when_none_ended_for_30_seconds(deletions: SlowDeletions) -> None:
-    deletions.note(deletion(GROUP, "monitor"), 5.0)
-    deletions.note(deletion(SUBNET, "private-1"), 10.0)
-    deletions.note(deletion(SUBNET, "private-2"), 11.0)
-    deletions.note(deletion(SUBNET, "private-2", "done"), 20.0)
-    assert deletions.due(49.9) is None
-    assert deletions.due(50.0) == (
-        "still being deleted:\n  aws:ec2:SecurityGroup monitor, for 45 s\n  aws:ec2:Subnet private-1, for 40 s"
-    )
-
-
-def test_open_deletions_are_said_again_after_five_minutes_unless_one_ended(deletions: SlowDeletions) -> None:
-    deletions.note(deletion(SUBNET, "private-1"), 0.0)
-    deletions.note(deletion(SUBNET, "private-2"), 0.0)
-    assert deletions.due(30.0) is not None
-    assert deletions.due(329.0) is None
-    assert deletions.due(330.0) == (
-        "still being deleted:\n  aws:ec2:Subnet private-1, for 6 min\n  aws:ec2:Subnet private-2, for 6 min"
-    )
-    deletions.note(deletion(SUBNET, "private-1", "done"), 340.0)
-    assert deletions.due(369.0) is None
-    assert deletions.due(370.0) == "still being deleted:\n  aws:ec2:Subnet private-2, for 6 min"
-
-
-def test_nothing_is_said_without_open_deletions(deletions: SlowDeletions) -> None:
-    deletions.note(ResourceStep("create", SUBNET, "private-1", state="started"), 0.0)
-    deletions.note(deletion(SUBNET, "private-2"), 1.0)
-    deletions.note(deletion(SUBNET, "private-2", "failed"), 2.0)
-    assert deletions.due(1000.0) is None
-
-
-def test_many_open_deletions_are_counted(deletions: SlowDeletions) -> None:
-    for number in range(8):
-        deletions.note(deletion(SUBNET, f"private-{number}"), float(number))
-    said = str(deletions.due(60.0)).splitlines()
-    assert said[-2:] == ["  aws:ec2:Subnet private-5, for 55 s", "  and 2 more"]
-
-
-class FakeTime(threading.Event):
-    """An event whose waiting takes no time, and a clock that it drives."""
-
-    seconds = 0.0
-
-    def wait(self, timeout: float | None = None) -> bool:
-        self.seconds += timeout or 0.0
-        return super().wait(0)
-
-
-def test_open_deletions_are_said_until_the_destroy_ends_or_fails() -> None:
-    told, ended = threading.Event(), FakeTime()
-    said: list[str] = []
-    steps: list[ResourceStep] = []
-
-    def say(line: str) -> None:
-        said.append(line)
-        told.set()
-
-    with (
-        pytest.raises(RuntimeError),
-        slow_deletions.reported(say, steps.append, clock=lambda: ended.seconds, ended=ended) as on_resource,
-    ):
-        on_resource(deletion(SUBNET, "private-1"))
-        assert told.wait(30)
-        raise RuntimeError
-    assert steps == [deletion(SUBNET, "private-1")]
-    assert said[0].startswith("still being deleted:\n  aws:ec2:Subnet private-1, for 3")
-    assert ended.is_set()
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        (
+            [
+                (5, deletion("monitor", kind="securityGroup:SecurityGroup")),
+                *((10, deletion("1")), (11, deletion("2")), (20, deletion("2", "done"))),
+            ],
+            {49.9: None, 50: "aws:ec2:SecurityGroup monitor, for 45 s|aws:ec2:Subnet 1, for 40 s"},
+        ),
+        (
+            [(0, deletion("1")), (0, deletion("2"))],
+            {30: "aws:ec2:Subnet 1, for 30 s|aws:ec2:Subnet 2, for 30 s", 329: None}
+            | {330: "aws:ec2:Subnet 1, for 6 min|aws:ec2:Subnet 2, for 6 min"},
+        ),
+        (
+            [(0, deletion("1")), (0, deletion("2")), (340, deletion("1", "done"))],
+            {369: None, 370: "aws:ec2:Subnet 2, for 6 min"},
+        ),
+        ([(0, deletion("1", operation="create")), (1, deletion("2")), (2, deletion("2", "failed"))], {1000: None}),
+        (
+            [(number, deletion(str(number))) for number in range(8)],
+            {60: "|".join([*(f"aws:ec2:Subnet {number}, for {60 - number} s" for number in range(6)), "and 2 more"])},
+        ),
+    ],
+    ids=["none ended for 30 s", "again after five minutes", "one ended", "none is open", "many are counted"],
+)
+def test_open_deletions_are_said_where_none_ends(
+    steps: list[tuple[float, ResourceStep]], said: dict[float, str | None]
+) -> None:
+    deletions = SlowDeletions()
+    for now, step in steps:
+        deletions.note(step, now)
+    for now, each in said.items():
+        assert deletions.due(now) == (each and "\n  ".join(["still being deleted:", *each.split("|")]))

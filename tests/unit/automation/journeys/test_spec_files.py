@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from ecs_kit.automation.cli import e2e, e2e_options
-from ecs_kit.automation.errors import SpecForOnePattern, SpecInvalid, SpecPatternUnknown, SpecUnreadable
+from ecs_kit.automation.errors import SpecInvalid
 from ecs_kit.automation.journeys import spec_files
 from tests.unit.automation.journeys.fakes import ROOT
 
@@ -57,11 +56,6 @@ def test_the_summary_table_s_name_tells_the_pattern_else_the_workflow_s_does(
     assert spec_files.pattern_of(PATH, document) == pattern
 
 
-def test_a_spec_that_does_not_tell_its_pattern_is_refused() -> None:
-    with pytest.raises(SpecPatternUnknown, match="--pattern 1 or --pattern 2"):
-        spec_files.pattern_of(PATH, {"workflowName": "mine"})
-
-
 def test_placeholders_are_filled_in_and_fitting_values_kept(tmp_path: Path) -> None:
     own = {
         "clusterName": NAME,
@@ -106,10 +100,6 @@ def test_an_input_that_step_functions_would_refuse_is_refused_here() -> None:
     ("change", "says"),
     [
         ({"clusterName": None}, "clusterName"),
-        ({"colour": "red"}, "unknown attribute colour"),
-        ({"taskList": []}, "$.taskList: is empty"),
-        ({"taskList": [{"taskName": "a", "objectKey": "k"}] * 2}, "$.taskList[1].taskName"),
-        ({"taskList": "all"}, "$.taskList"),
         ({"region": "<nowhere>"}, "placeholder <nowhere> has no value"),
     ],
 )
@@ -121,13 +111,6 @@ def test_a_bad_spec_is_refused_with_path_and_reason(tmp_path: Path, change: dict
         spec_files.load(path)
 
     assert str(path) in str(refused.value) and says in str(refused.value)
-
-
-def test_an_unreadable_file_is_refused_with_the_reason(tmp_path: Path) -> None:
-    with pytest.raises(SpecUnreadable, match="line 2, column 2"):
-        spec_files.load(written(tmp_path, '{"region": \n oops}'))
-    with pytest.raises(SpecUnreadable, match="No such file or directory"):
-        spec_files.load(tmp_path / "none.json")
 
 
 @pytest.mark.parametrize("number", [1, 3, 10, 11, 25])
@@ -144,20 +127,3 @@ def test_repeated_names_stay_valid_and_distinct() -> None:
     names = [task["taskName"] for task in spec_files.with_tasks(document, 5)["taskList"]]
 
     assert names == ["a", "a-2", "a-2-2", "a-3", "a-2-3"]
-
-
-def files(path: Path, *options: str) -> list[int]:
-    """The patterns in which the command runs a spec."""
-    return list(e2e._spec_files(e2e_options.parse(["--specs", str(path), *options])))
-
-
-def test_a_spec_runs_in_the_patterns_that_are_asked_for_else_in_its_own() -> None:
-    of_no_pattern = ROOT / "examples" / "word-count" / "spec.json"
-    for given, patterns in (("1", [1]), ("2", [2]), ("all", [1, 2])):
-        assert files(of_no_pattern, "--pattern", given) == patterns
-    with pytest.raises(SpecPatternUnknown):
-        files(of_no_pattern)
-    of_pattern_2 = spec_files.sample_path(ROOT, 2)
-    assert files(of_pattern_2) == [2]
-    with pytest.raises(SpecForOnePattern, match="is for pattern 2: leave --pattern all out"):
-        files(of_pattern_2, "--pattern", "all")

@@ -15,7 +15,6 @@ from ecs_kit.automation.stacks import leftovers
 from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.automation.stacks.lifecycle import OnResource, PhysicalResource, ResourceStep
 from tests.unit.automation.journeys.fakes import Said
-from tests.unit.automation.journeys.test_progress import FakeTime
 
 INSIGHTS = "/aws/ecs/containerinsights/kit/performance"
 RESOURCES = [
@@ -123,13 +122,28 @@ def test_a_log_group_that_ecs_makes_anew_is_deleted_as_often_as_it_comes_back(
     assert groups == [f"{INSIGHTS}-of-another"]
 
 
-def test_a_slow_destroy_says_what_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
+class FakeTime(threading.Event):
+    """An event whose waiting takes no time, and a clock that it drives."""
+
+    seconds = 0.0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.seconds += timeout or 0.0
+        return super().wait(0)
+
+
+@pytest.mark.parametrize("failure", [None, DriverError("it stays")])
+def test_a_slow_destroy_says_what_it_waits_for_until_it_ends_or_fails(
+    monkeypatch: pytest.MonkeyPatch, failure: DriverError | None
+) -> None:
     told, ended = threading.Event(), FakeTime()
 
     class SlowStack(FakeStack):
         def destroy(self, *, on_resource: OnResource) -> None:
             on_resource(ResourceStep("delete", "aws:ec2/subnet:Subnet", "private-1", state="started"))
             assert told.wait(30)
+            on_resource(ResourceStep("delete", "aws:ec2/subnet:Subnet", "private-1", state="failed"))
+            super().destroy(on_resource=on_resource)
 
     class Listening(Said):
         def say(self, line: str) -> None:
@@ -142,5 +156,6 @@ def test_a_slow_destroy_says_what_it_waits_for(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(slow_deletions, "reported", reported)
     progress = Listening()
 
-    assert of(SlowStack(), None, progress).destroy()
-    assert "still being deleted:" in progress.said
+    assert of(SlowStack(failure), None, progress).destroy() == (failure is None)
+    assert {"still being deleted:", "FAILED to delete aws:ec2:Subnet private-1"} <= set(progress.said)
+    assert ended.is_set()

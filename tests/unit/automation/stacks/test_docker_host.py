@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from ecs_kit.automation.stacks.target import PulumiInstallation, Target
 from ecs_kit.components.program import check_config
 
 COLIMA = "unix:///home/me/.colima/docker.sock"
+REMOTE = "tcp://host:2376"
+VERIFIED = {"DOCKER_HOST": REMOTE, "DOCKER_TLS_VERIFY": "1"}
 TLS = ("ca.pem", "cert.pem", "key.pem")
 BUILDER = """Name:          default
 Driver:        docker
@@ -41,7 +43,7 @@ def context(host: str, files: tuple[str, ...] = (), *, skip: bool = False) -> di
 
 
 class Docker:
-    """A `docker` on PATH that answers from files, and notes what it was asked, and for which engine."""
+    """A `docker` on PATH that answers from files, fails without one, and notes what it was asked for which engine."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -57,11 +59,10 @@ class Docker:
 
     def answers(self, **answers: Any) -> None:
         for command, answer in answers.items():
-            text = answer if isinstance(answer, str) else json.dumps(answer)
-            (self._folder / command).write_text(text)
-
-    def fails(self, command: str) -> None:
-        (self._folder / command).unlink()
+            if answer is None:
+                (self._folder / command).unlink()
+            else:
+                (self._folder / command).write_text(answer if isinstance(answer, str) else json.dumps(answer))
 
     @property
     def asked(self) -> list[str]:
@@ -76,87 +77,69 @@ def docker(tmp_path: Path) -> Docker:
     return Docker(tmp_path)
 
 
-def test_the_context_s_engine_is_checked_and_handed_on(docker: Docker) -> None:
-    assert docker_host.engine_environment(docker.environment()) == {"DOCKER_HOST": COLIMA}
-    assert docker.asked == ["context inspect none", f"version --format {COLIMA}"]
+@pytest.mark.parametrize(
+    ("environment", "given", "added"),
+    [
+        ({}, context(COLIMA), {"DOCKER_HOST": COLIMA}),
+        ({"DOCKER_CONTEXT": "colima"}, context(COLIMA), {"DOCKER_HOST": COLIMA, "DOCKER_CONTEXT": ""}),
+        ({}, context("ssh://me@host"), {"DOCKER_HOST": "ssh://me@host"}),
+        ({}, context("tcp://host:2375"), {"DOCKER_HOST": "tcp://host:2375"}),
+        (
+            {},
+            context(REMOTE, TLS),
+            {"DOCKER_HOST": REMOTE, "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": "/c/tls/1/docker"},
+        ),
+        ({"DOCKER_HOST": "unix:///mine", "DOCKER_CONTEXT": "colima"}, None, {"DOCKER_CONTEXT": ""}),
+        ({"DOCKER_HOST": REMOTE}, None, {}),
+        (VERIFIED, None, {"DOCKER_CERT_PATH": "/home/me/.docker"}),
+        ({**VERIFIED, "DOCKER_CONFIG": "/c"}, None, {"DOCKER_CERT_PATH": "/c"}),
+        ({**VERIFIED, "DOCKER_CERT_PATH": "/certs"}, None, {}),
+    ],
+)
+def test_the_engine_of_host_or_context_is_checked_and_becomes_variables(
+    docker: Docker, environment: dict[str, str], given: Any, added: dict[str, str]
+) -> None:
+    """`DOCKER_HOST` goes before contexts."""
+    docker.answers(context=[given])
+    assert docker_host.engine_environment(docker.environment(**environment)) == added
+    looks = [] if given is None else ["context inspect none"]
+    assert docker.asked == [*looks, f"version --format {({**environment, **added})['DOCKER_HOST']}"]
 
 
-def test_docker_host_goes_before_contexts(docker: Docker) -> None:
-    environment = docker.environment(DOCKER_HOST="unix:///mine", DOCKER_CONTEXT="colima")
-    assert docker_host.engine_environment(environment) == {"DOCKER_CONTEXT": ""}
-    assert docker.asked == ["version --format unix:///mine"]
-
-
-def test_docker_context_is_resolved_once(docker: Docker) -> None:
-    added = docker_host.engine_environment(docker.environment(DOCKER_CONTEXT="colima"))
-    assert added == {"DOCKER_HOST": COLIMA, "DOCKER_CONTEXT": ""}
-
-
-@pytest.mark.parametrize("command", ["context", "version"])
-def test_a_docker_that_does_not_answer_is_named(docker: Docker, command: str) -> None:
-    docker.fails(command)
-    with pytest.raises(DockerNeeded, match=f"docker: {command} does not work"):
-        docker_host.engine_environment(docker.environment())
+@pytest.mark.parametrize(
+    ("environment", "given", "reason"),
+    [
+        ({}, context(""), "'mine'.*names no engine.*`docker context use`"),
+        ({}, context(REMOTE, ("ca.pem",)), "'mine'.*without all of ca.pem, cert.pem, key.pem.*`docker context use`"),
+        ({}, context(REMOTE, TLS, skip=True), "'mine'.*TLS without checking.*`docker context use`"),
+        ({"DOCKER_HOST": REMOTE, "DOCKER_CERT_PATH": "/certs"}, None, "DOCKER_TLS_VERIFY is not: set it to 1"),
+    ],
+    ids=["nothing", "a part", "unchecked", "certificates that only one would use"],
+)
+def test_what_the_plugin_cannot_use_is_refused(
+    docker: Docker, environment: dict[str, str], given: Any, reason: str
+) -> None:
+    docker.answers(context=[given])
+    with pytest.raises(DockerEndpointUnusable, match=reason):
+        docker_host.engine_environment(docker.environment(**environment))
 
 
 @pytest.mark.parametrize(
     ("command", "answer", "reason"),
     [
+        ("context", None, "docker: context does not work"),
+        ("version", None, "docker: version does not work"),
         ("version", "null", "names no server"),
         ("version", "Server: 28", "printed no JSON"),
         ("context", "[]", "names no context"),
     ],
 )
-def test_an_answer_that_is_not_docker_s_is_named(docker: Docker, command: str, answer: str, reason: str) -> None:
+def test_a_docker_that_gives_no_answer_of_its_own_is_named(
+    docker: Docker, command: str, answer: str | None, reason: str
+) -> None:
     docker.answers(**{command: answer})
     with pytest.raises(DockerNeeded, match=reason):
         docker_host.engine_environment(docker.environment())
-
-
-def test_no_docker_at_all(tmp_path: Path) -> None:
-    with pytest.raises(DockerNeeded, match="no `docker` on PATH"):
-        docker_host.engine_environment({"PATH": str(tmp_path)})
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        (context("ssh://me@host"), {"DOCKER_HOST": "ssh://me@host"}),
-        (context("tcp://host:2375"), {"DOCKER_HOST": "tcp://host:2375"}),
-        (
-            context("tcp://host:2376", TLS),
-            {"DOCKER_HOST": "tcp://host:2376", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": "/c/tls/1/docker"},
-        ),
-    ],
-    ids=["ssh", "plain", "tls"],
-)
-def test_remote_contexts_become_variables(given: Mapping[str, Any], expected: dict[str, str]) -> None:
-    assert docker_host.context_environment(given) == expected
-
-
-@pytest.mark.parametrize(
-    ("given", "reason"),
-    [
-        (context(""), "names no engine"),
-        (context("tcp://host:2376", ("ca.pem",)), "without all of ca.pem, cert.pem, key.pem"),
-        (context("tcp://host:2376", TLS, skip=True), "TLS without checking"),
-    ],
-    ids=["nothing", "a part", "unchecked"],
-)
-def test_a_context_that_variables_cannot_express_is_refused(given: Mapping[str, Any], reason: str) -> None:
-    with pytest.raises(DockerEndpointUnusable, match=rf"'mine'.*{reason}.*`docker context use`"):
-        docker_host.context_environment(given)
-
-
-def test_a_host_s_certificates_are_the_same_for_both() -> None:
-    remote = {"HOME": "/home/me", "DOCKER_HOST": "tcp://host:2376"}
-    assert docker_host.host_environment(remote) == {}
-    verified = {**remote, "DOCKER_TLS_VERIFY": "1"}
-    assert docker_host.host_environment(verified) == {"DOCKER_CERT_PATH": "/home/me/.docker"}
-    assert docker_host.host_environment({**verified, "DOCKER_CONFIG": "/c"}) == {"DOCKER_CERT_PATH": "/c"}
-    assert docker_host.host_environment({**verified, "DOCKER_CERT_PATH": "/certs"}) == {}
-    with pytest.raises(DockerEndpointUnusable, match="DOCKER_TLS_VERIFY is not: set it to 1"):
-        docker_host.host_environment({**remote, "DOCKER_CERT_PATH": "/certs"})
 
 
 def test_an_image_for_another_processor_than_the_engine_s_needs_an_emulator(docker: Docker) -> None:
@@ -168,7 +151,7 @@ def test_an_image_for_another_processor_than_the_engine_s_needs_an_emulator(dock
     docker.answers(buildx=BUILDER.replace(", linux/arm64*", ""))
     with pytest.raises(BadInput, match=r"for linux/arm64.* is linux/amd64 without .*binfmt --install arm64`"):
         docker_host.engine_environment(docker.environment(), "linux/arm64")
-    docker.fails("buildx")
+    docker.answers(buildx=None)
     with pytest.raises(BadInput, match="set cpuArchitecture"):
         docker_host.engine_environment(docker.environment(), "linux/arm64")
 

@@ -1,125 +1,101 @@
 """Signals reach the Pulumi CLI only through the driver."""
 
 import os
-import signal
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from pulumi.automation.errors import CommandError, ConcurrentUpdateError
 
-from ecs_kit.automation.host.interruption import Interruption
+from ecs_kit.automation.host.interruption import Interrupted, InterruptedAgain, Interruption
 from ecs_kit.automation.stacks.pulumi_process import FINISHING, PulumiProcess
 
-ROOT = Path(__file__).resolve().parents[4]
-
-DRIVER = f"""
-import sys
-sys.path.insert(0, {str(ROOT)!r})
-from contextlib import nullcontext
-from functools import partial
-from pathlib import Path
-from ecs_kit.automation.host.interruption import Interrupted, InterruptedAgain, Interruption
-from ecs_kit.automation.stacks.pulumi_process import PulumiProcess
-
-interruption, say = Interruption(), partial(print, flush=True)
-pulumi = PulumiProcess(Path(sys.argv[1]), version="3.259.0", environment={{}}, interruption=interruption, say=say)
-with interruption.installed():
-    try:
-        with interruption.breakable() if sys.argv[2] == "breakable" else nullcontext():
-            pulumi.run(["up"], ".", {{}})
-        say("returned")
-    except InterruptedAgain:
-        say("interrupted again")
-    except Interrupted:
-        say("interrupted")
-"""
-
-ENGINE = """
-import os, signal, sys
+SIGNALLING = """
+import os, signal, sys, time
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-print(f"leads its session: {os.getsid(0) == os.getpid()}", file=open(sys.argv[0] + ".out", "w"))
+if os.getsid(0) != os.getpid():
+    sys.exit("the engine is in the driver's session, and gets the terminal's signals")
+time.sleep(0.2)  # the driver notices that it has started the engine
+os.kill(os.getppid(), signal.SIGINT)
 """
-HEEDS_SIGINT = ENGINE + "signal.sigwait([signal.SIGINT]); "
+"""An engine that sends the signals of the terminal to its driver, the process of this test."""
+
+Make = Callable[[str], PulumiProcess]
 
 
-def executable(path: Path, source: str) -> Path:
-    path.write_text(f"#!{sys.executable}\n{source}", encoding="utf-8")
-    path.chmod(0o755)
-    return path
+@pytest.fixture
+def interruption() -> Interruption:
+    return Interruption()
 
 
-def start(engine: Path, mode: str) -> "subprocess.Popen[str]":
-    """A driver that runs an engine, once that has begun."""
-    out = engine.with_name("pulumi.out")
-    os.mkfifo(out)
-    driver = subprocess.Popen(
-        [sys.executable, "-c", DRIVER, str(engine), mode], stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
-    assert out.read_text() == "leads its session: True\n"
-    return driver
+@pytest.fixture
+def said() -> list[str]:
+    return []
 
 
-def test_a_signal_to_the_whole_terminal_lets_the_engine_finish(tmp_path: Path) -> None:
-    fifo = tmp_path / "pulumi.in"
-    os.mkfifo(fifo)
-    engine = HEEDS_SIGINT + "open(sys.argv[0] + '.in').read(); sys.exit(1)"
-    with start(executable(tmp_path / "pulumi", engine), "breakable") as driver:
-        os.killpg(driver.pid, signal.SIGINT)
+@pytest.fixture
+def make(tmp_path: Path, interruption: Interruption, said: list[str]) -> Make:
+    """Makes a process with a CLI of this source."""
 
-        assert driver.stdout is not None and driver.stdout.readline() == f"{FINISHING}\n"
-        fifo.write_text("finish")
-        assert driver.stdout.read() == "interrupted\n"
-    assert driver.returncode == 0
+    def made(source: str) -> PulumiProcess:
+        executable = tmp_path / "pulumi"
+        executable.write_text(f"#!{sys.executable} -IS\n{source}", encoding="utf-8")
+        executable.chmod(0o755)
+        return PulumiProcess(
+            executable,
+            version="v3.259.0",
+            environment={"GIVEN": "by the target", "FOLDER": str(tmp_path)},
+            interruption=interruption,
+            log_file=tmp_path / "pulumi.log",
+            say=said.append,
+        )
 
-
-def test_the_engine_of_a_destroy_is_not_interrupted(tmp_path: Path) -> None:
-    fifo = tmp_path / "pulumi.in"
-    os.mkfifo(fifo)
-    engine = ENGINE + "open(sys.argv[0] + '.in').read(); sys.exit(bool(signal.sigpending()))"
-    with start(executable(tmp_path / "pulumi", engine), "unbreakable") as driver:
-        os.killpg(driver.pid, signal.SIGINT)
-        fifo.write_text("finish")
-
-        assert driver.communicate() == ("returned\n", None)
-    assert driver.returncode == 0
+    return made
 
 
-def test_a_second_signal_ends_the_command(tmp_path: Path) -> None:
-    with start(executable(tmp_path / "pulumi", HEEDS_SIGINT), "unbreakable") as driver:
-        os.killpg(driver.pid, signal.SIGTERM)
-        os.killpg(driver.pid, signal.SIGINT)
+def test_a_signal_lets_the_engine_finish(make: Make, interruption: Interruption, said: list[str]) -> None:
+    finishes = "signal.sigwait([signal.SIGINT]); time.sleep(0.2); print('finished'); sys.exit(1)"
+    pulumi = make(SIGNALLING + finishes)
 
-        assert driver.communicate() == ("interrupted again\n", None)
-    assert driver.returncode == 0
+    with interruption.installed(), pytest.raises(Interrupted) as raised, interruption.breakable():
+        pulumi.run(["up"], ".", {})
 
-
-def run(engine: Path, tmp_path: Path) -> PulumiProcess:
-    return PulumiProcess(
-        engine,
-        version="v3.259.0",
-        environment={"GIVEN": "by the target"},
-        interruption=Interruption(),
-        log_file=tmp_path / "pulumi.log",
-    )
+    assert not isinstance(raised.value, InterruptedAgain) and said == [FINISHING]
+    assert "finished" in (Path(pulumi.environment["FOLDER"]) / "pulumi.log").read_text()
 
 
-def test_environment_and_arguments(tmp_path: Path) -> None:
-    engine = 'import os, sys\nprint(sys.argv[1:], os.environ["GIVEN"], os.environ["MORE"], "HOME" in os.environ)'
-    pulumi = run(executable(tmp_path / "pulumi", engine), tmp_path)
+def test_the_engine_of_a_destroy_is_not_interrupted(make: Make, interruption: Interruption) -> None:
+    with interruption.installed():
+        make(SIGNALLING + "sys.exit(bool(signal.sigtimedwait([signal.SIGINT], 0.5)))").run(["destroy"], ".", {})
 
-    result = pulumi.run(["stack", "ls"], str(tmp_path), {"MORE": "by the workspace"})
+    with pytest.raises(Interrupted):
+        interruption.raise_noted()
 
-    assert result.stdout == "['--non-interactive', 'stack', 'ls'] by the target by the workspace False"
+
+def test_a_second_signal_ends_the_command(make: Make, interruption: Interruption) -> None:
+    ends = "os.kill(os.getppid(), signal.SIGTERM); signal.sigwait([signal.SIGINT])\n"
+    pulumi = make(f"{SIGNALLING}{ends}open(os.environ['FOLDER'] + '/ended', 'w')")
+
+    with interruption.installed(), pytest.raises(InterruptedAgain):
+        pulumi.run(["destroy"], ".", {})
+
+    assert (Path(pulumi.environment["FOLDER"]) / "ended").exists()
+
+
+def test_environment_and_arguments(make: Make) -> None:
+    pulumi = make('import os, sys\nprint(sys.argv[1:], *map(os.environ.get, ("GIVEN", "MORE", "HOME")))')
+
+    result = pulumi.run(["stack", "ls"], os.sep, {"MORE": "by the workspace"})
+
+    assert result.stdout == "['--non-interactive', 'stack', 'ls'] by the target by the workspace None"
     assert str(pulumi.version) == "3.259.0"
 
 
-def test_what_fails_is_logged_and_raised_as_the_sdk_does(tmp_path: Path) -> None:
-    engine = (
+def test_what_fails_is_logged_and_raised_as_the_sdk_does(make: Make, tmp_path: Path) -> None:
+    pulumi = make(
         'import sys\nprint("out")\nprint("the stack is currently locked by 1 lock", file=sys.stderr)\nsys.exit(255)'
     )
-    pulumi = run(executable(tmp_path / "pulumi", engine), tmp_path)
 
     with pytest.raises(ConcurrentUpdateError):
         pulumi.run(["up"], str(tmp_path), {})
@@ -129,10 +105,10 @@ def test_what_fails_is_logged_and_raised_as_the_sdk_does(tmp_path: Path) -> None
     assert not pulumi.died
 
 
-def test_a_command_that_was_killed_may_have_left_a_lock(tmp_path: Path) -> None:
-    pulumi = run(executable(tmp_path / "pulumi", "import os\nos.kill(os.getpid(), 9)"), tmp_path)
+def test_a_command_that_was_killed_may_have_left_a_lock(make: Make) -> None:
+    pulumi = make("import os\nos.kill(os.getpid(), 9)")
 
     with pytest.raises(CommandError):
-        pulumi.run(["up"], str(tmp_path), {})
+        pulumi.run(["up"], os.sep, {})
 
     assert pulumi.died

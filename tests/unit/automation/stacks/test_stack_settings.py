@@ -51,8 +51,3 @@ def test_what_cannot_be_used_is_refused_with_the_reason(tmp_path: Path, text: st
     with pytest.raises(StackSettingsUnusable) as refused:
         stack_settings.read(written(tmp_path, text))
     assert says in str(refused.value)
-
-
-def test_a_file_that_does_not_exist_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StackSettingsUnusable, match="No such file"):
-        stack_settings.read(tmp_path / "Pulumi.dev.yaml")

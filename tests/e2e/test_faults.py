@@ -1,41 +1,25 @@
 """The two commands that make faults, from outside: `e2e.py --faults` and `make soak`."""
 
-from __future__ import annotations
-
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from local_aws.pulumi_cli import default_cache_dir
+from tests.e2e.conftest import E2E, ROOT, finish, start
 
-pytestmark = pytest.mark.acceptance
-
-ROOT = Path(__file__).resolve().parents[3]
+pytestmark = [pytest.mark.e2e, pytest.mark.acceptance]
 
 
-def driven(folder: Path, *arguments: str) -> tuple[dict[str, Any], str]:
+def driven(folder: Path, *arguments: str, command: tuple[str, ...] = E2E) -> tuple[dict[str, Any], str]:
     """Run a command of the driver to its good end; its report, and what it showed."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PULUMI_", "KIT_"))}
-    done = subprocess.run(
-        [sys.executable, *arguments, "--report-dir", str(folder / "report")],
-        cwd=ROOT,
-        env={**kept, "HOME": str(folder), "XDG_CACHE_HOME": str(default_cache_dir().parent)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads((folder / "report" / "report.json").read_text(encoding="utf-8")), done.stderr
+    driver = start(folder, *arguments, "--report-dir", "report", command=command, PYTHONPATH=str(ROOT))
+    shown = finish(driver)[1]
+    assert driver.returncode == 0, shown
+    return json.loads((folder / "report" / "report.json").read_text(encoding="utf-8")), shown
 
 
-def test_e2e_makes_the_faults_of_a_file_while_its_runs_are_on_and_tells_what_they_met(tmp_path: Path) -> None:
+def test_e2e_makes_the_faults_of_a_file_while_its_runs_are_active_and_tells_what_they_met(tmp_path: Path) -> None:
     rules = [
         {
             "name": "throttled",
@@ -51,8 +35,7 @@ def test_e2e_makes_the_faults_of_a_file_while_its_runs_are_on_and_tells_what_the
 
     report, shown = driven(
         tmp_path,
-        *("automation/e2e.py", "--pattern", "1", "--tasks", "3", "--container-runtime", "process"),
-        *("--faults", str(tmp_path / "faults.json")),
+        *("--pattern", "1", "--tasks", "3", "--container-runtime", "process", "--faults", "faults.json"),
     )
 
     # Two calls are throttled, one starts a task and loses the answer, and each task is started by a last one.
@@ -66,7 +49,8 @@ def test_e2e_makes_the_faults_of_a_file_while_its_runs_are_on_and_tells_what_the
 
 
 def test_a_soak_ends_with_nothing_open_and_tells_what_it_did(tmp_path: Path) -> None:
-    report, shown = driven(tmp_path, "-m", "automation.cli.soak", "--runs", "6", "--tasks", "4", "--at-once", "3")
+    soak = ("-m", "tools.soak")
+    report, shown = driven(tmp_path, "--runs", "6", "--tasks", "4", "--at-once", "3", command=soak)
 
     assert (report["passed"], report["problems"], report["destroyed"], report["leftovers"]) == (True, [], True, [])
     assert [run["number"] for run in report["runs"]] == [1, 2, 3, 4, 5, 6]

@@ -1,0 +1,124 @@
+"""The command lines of `e2e.py` and of its commands."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecs_kit.automation.cli import command_options, e2e
+from ecs_kit.automation.cli.e2e_options import parse
+from ecs_kit.automation.journeys import spec_files
+from tests.unit.automation.journeys.fakes import ROOT
+
+RUNS = {"stack": None, "pattern": None, "workflow": None}
+CLEAN = {"target": "local", "stack": None, "plugins": None, "kept": False, "yes": False}
+OF_NO_PATTERN = ROOT / "examples" / "word-count" / "spec.json"
+OF_PATTERN_2 = spec_files.sample_path(ROOT, 2)
+PATHS = ("specs", "json", "report_dir", "faults", "stack_config", "sources")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        ("status", {**RUNS, "run": None, "json": False}),
+        (
+            "watch --stack dev --pattern 2 --workflow w --run 1795510747476181 --json",
+            {"stack": "dev", "pattern": 2, "workflow": "w", "run": 1795510747476181, "json": True},
+        ),
+        ("abort --cause unwanted", {**RUNS, "run": None, "cause": "unwanted"}),
+        ("runs --last 3", {**RUNS, "json": False, "last": 3}),
+        ("clean", CLEAN),
+        (
+            "clean --target aws --stack e2e --plugins bundled --kept --yes",
+            {"target": "aws", "stack": "e2e", "plugins": "bundled", "kept": True, "yes": True},
+        ),
+    ],
+)
+def test_the_options_of_each_command(arguments: str, options: dict[str, object]) -> None:
+    command, *more = arguments.split()
+    assert vars(command_options.parse([command, *more])) == {"command": command, **options}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        ("", {"target": "local", "pattern": None, "plugins": "bundled", "container_runtime": "auto", "expect": None}),
+        ("--target aws", {"plugins": "published"}),
+        ("--config tags={} --config targetPrefix=a=b", {"config": {"tags": "{}", "targetPrefix": "a=b"}}),
+        # Paths are absolute, because the driver changes its folder.
+        (
+            " ".join(f"--{name.replace('_', '-')} docs" for name in PATHS),
+            dict.fromkeys(PATHS, Path.cwd() / "docs"),
+        ),
+    ],
+)
+def test_the_options_of_the_main_job(arguments: str, options: dict[str, Any]) -> None:
+    assert options.items() <= vars(parse(arguments.split())).items()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "patterns"),
+    [
+        ("", [1, 2]),
+        ("--pattern all", [1, 2]),
+        ("--pattern 2", [2]),
+        (f"--specs {OF_PATTERN_2}", [2]),
+        (f"--specs {OF_NO_PATTERN} --pattern 1", [1]),
+        (f"--specs {OF_NO_PATTERN} --pattern 2", [2]),
+        (f"--specs {OF_NO_PATTERN} --pattern all", [1, 2]),
+    ],
+)
+def test_a_spec_runs_in_the_patterns_that_are_asked_for_else_in_its_own(arguments: str, patterns: list[int]) -> None:
+    assert list(e2e._spec_files(parse(arguments.split()))) == patterns
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ("--bogus", "--bogus"),
+        ("--pat 1", "--pat"),
+        ("--sources nowhere", "--sources nowhere: there is no such folder"),
+        ("--expect miracles", "--expect miracles: give copy, exists, or a Python file"),
+        ("--pattern 3", "--pattern: invalid choice: '3'"),
+        ("--target moon", "--target: invalid choice: 'moon'"),
+        ("--container-runtime podman", "--container-runtime: invalid choice"),
+        ("--plugins own", "--plugins: invalid choice"),
+        ("--tasks 0", "--tasks: '0' is not a number of tasks: give 1 or more"),
+        ("--tasks -1", "--tasks"),
+        ("--tasks many", "--tasks: 'many' is not a number of tasks"),
+        ("--emulator-port 0", "--emulator-port: '0' is not a port: give 1 to 65535"),
+        ("--emulator-port 65536", "'65536' is not a port"),
+        ("--config taskMemory", "--config taskMemory: expected KEY=VALUE"),
+        ("--config aws:region=us-east-1", "without a namespace"),
+        ("--config patterns=1", "choose patterns with --pattern"),
+        ("--target aws --container-runtime docker", "--container-runtime is for --target local"),
+        ("--target aws --emulator-port 4566", "--emulator-port is for --target local"),
+        ("--target aws --faults f.json", "--faults is for --target local: only the emulator makes faults"),
+        (f"--specs {OF_NO_PATTERN}", "--pattern 1 or --pattern 2"),
+        (f"--specs {OF_PATTERN_2} --pattern all", "is for pattern 2: leave --pattern all out"),
+        ("statsu", "statsu: there is no such command. There are status, watch, abort, runs, clean.\n"),
+        ("status --run latest", "'latest' is not a workflow_run_id"),
+        ("status --pattern 3", "invalid choice"),
+        ("runs --last 0", "'0' is not a number of runs"),
+        ("runs --run 1", "unrecognized arguments"),
+        ("clean --yes", "--yes is for clean --target aws"),
+        ("clean --stack e2e", "--stack is for clean --target aws"),
+        ("clean --target aws --stack ../../specs", "give a stack's plain name"),
+        ("clean --target aws --stack=", "give a stack's plain name"),
+    ],
+)
+def test_bad_options_are_refused_with_exit_status_2(
+    capsys: pytest.CaptureFixture[str], arguments: str, says: str
+) -> None:
+    assert e2e.main(arguments.split()) == 2
+    said = capsys.readouterr().err
+    assert says in said and ("Nothing was created." in said) == arguments.startswith("-")
+
+
+def test_help_names_every_option_and_the_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(["--help"])
+
+    shown = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert all(f"--{name.replace('_', '-')}" in shown for name in vars(parse([]))) and "130" in shown
