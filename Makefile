@@ -57,7 +57,7 @@ lint: $(SETUP) ## ruff, mypy strict, import contracts
 	@$(BIN)/lint-imports --no-logo > .lint-imports.log 2>&1 || { cat .lint-imports.log; rm -f .lint-imports.log; exit 1; }; rm -f .lint-imports.log
 
 .PHONY: config
-config: $(SETUP) ## write the configuration keys of components/config.py into Pulumi.yaml and the README
+config: $(SETUP) ## write the configuration keys of the components into Pulumi.yaml and the README
 	@$(BIN)/python -m tools.config_pages
 
 .PHONY: format

@@ -48,7 +48,7 @@ class Deployments(Scenario):
                     self.complete += 1
                 else:
                     self.problems.append(f"deployment {number}: {problem}")
-                self.progress.say(f"deployment {number}: {problem or 'whole'}")
+                self.progress.say(f"deployment {number}: {problem or 'complete'}")
                 stack.destroy()
 
     def _deploy(self, stack: Stack) -> str | None:
@@ -65,7 +65,7 @@ class Deployments(Scenario):
         return {
             "passed": self.passed,
             "deployments": self.number,
-            "whole": self.complete,
+            "complete": self.complete,
             "problems": self.problems,
             **self.ending(),
         }
@@ -73,7 +73,7 @@ class Deployments(Scenario):
     def show_report(self) -> None:
         """Show how many deployments were complete."""
         rows = [[str(self.complete), str(self.number)]]
-        self.progress.table("passed" if self.passed else "FAILED", ["whole", "deployments"], rows)
+        self.progress.table("passed" if self.passed else "FAILED", ["complete", "deployments"], rows)
 
 
 def incomplete(announced: Changes, made: Changes, missing_outputs: Sequence[str]) -> str | None:

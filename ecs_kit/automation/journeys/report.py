@@ -136,7 +136,7 @@ class Report:
     def faults_table(self) -> tuple[Sequence[str], list[list[str]]]:
         """Header and rows of how many calls each fault rule matched and hit."""
         rows = [[str(each[key]) for key in ("name", "matched", "met")] for each in self.faults or []]
-        return ["fault", "calls that matched", "calls it met"], rows
+        return ["fault", "calls that matched", "calls it hit"], rows
 
 
 def _cell(value: object) -> str:

@@ -137,9 +137,13 @@ def start(aws: AwsClients, *, pattern: int, spec: Mapping[str, Any], deployed: M
 
 
 def look(aws: AwsClients, run: Run) -> Counts:
-    """How far a run is at the moment; its status is that of the execution."""
+    """How far a run is at the moment; its status is that of the execution.
+
+    DescribeExecution is eventually consistent: an execution that it does not know yet is about to run.
+    """
     state = read(aws, run, run.deployed)
-    counts = count(str((state.execution or {})["status"]), len(run.tasks), state.details)
+    status = RUNNING if state.execution is None else str(state.execution["status"])
+    counts = count(status, len(run.tasks), state.details)
     return replace(counts, waiting=waiting(state.summary or {})) if counts.status == RUNNING else counts
 
 
@@ -195,13 +199,14 @@ def open_executions(aws: AwsClients, machine: str) -> list[str]:
 
 def stop_open_executions(aws: AwsClients, resources: Iterable[PhysicalResource]) -> list[str]:
     """Stop the open executions of a stack's state machines, so that nothing starts ECS tasks. Returns their ARNs."""
-    machines = _ids(resources, "aws:sfn/stateMachine:StateMachine")
-    found = [arn for machine in machines for arn in open_executions(aws, machine)]
-    for arn in found:
-        aws.stepfunctions.stop_execution(
-            executionArn=arn, error="StackDestroyed", cause="The stack is being destroyed."
-        )
-    return found
+    stopped = []
+    for machine in _ids(resources, "aws:sfn/stateMachine:StateMachine"):
+        for arn in open_executions(aws, machine):
+            aws.stepfunctions.stop_execution(
+                executionArn=arn, error="StackDestroyed", cause="The stack is being destroyed."
+            )
+            stopped.append(arn)
+    return stopped
 
 
 def stop_ecs_tasks(aws: AwsClients, resources: Iterable[PhysicalResource]) -> list[str]:

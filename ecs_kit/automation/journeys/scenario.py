@@ -292,8 +292,10 @@ class Scenario:
         shown = list(verdict.problems[:SHOWN_PROBLEMS])
         if more := len(verdict.problems) - len(shown):
             shown.append(f"and {more} more problems, all of them in the report")
+        for line in shown:
+            self.progress.say(f"pattern {run.pattern}: {line}")
         verdict.failed_tasks = self._failed_tasks(run, facts.state.details)
-        for line in (*shown, *failed_tasks.lines(verdict.failed_tasks)):
+        for line in failed_tasks.lines(verdict.failed_tasks):
             self.progress.say(f"pattern {run.pattern}: {line}")
         verdict.verify_seconds = time.monotonic() - began
 

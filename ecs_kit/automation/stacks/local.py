@@ -62,13 +62,12 @@ class LocalTarget(Target):
         """`start` finds out everything as early."""
 
     def start(self, say: Say) -> None:
-        """Find the Pulumi CLI, write the plugins and start the emulator.
+        """Start the emulator, find the Pulumi CLI and write the plugins.
 
         Raises:
             BadInput: there is no CLI, no Docker although it was asked for, or the emulator does not start.
         """
         (self._work_dir / "state").mkdir(parents=True, exist_ok=True)
-        self.pulumi = get_pulumi(self._bin_dir, self._plugins, say)
         try:
             self._emulator.start()
         except local_aws.DockerUnavailable as error:
@@ -81,6 +80,8 @@ class LocalTarget(Target):
         self.container_runtime = self._emulator.container_runtime
         if self._emulator.container_runtime_reason:
             say(f"container runtime: {self.container_runtime} ({self._emulator.container_runtime_reason})")
+        # After the emulator, which refuses options at once: a CLI may have to be built first.
+        self.pulumi = get_pulumi(self._bin_dir, self._plugins, say)
         self._use_emulator()
 
     def _use_emulator(self) -> None:

@@ -37,8 +37,16 @@ def test_a_failed_deployment_is_counted_and_the_next_one_follows(
 
     journey.go()
 
-    assert journey.report.keys() == {"passed", "deployments", "whole", "problems", "destroyed", "leftovers", "seconds"}
-    assert (journey.report["passed"], journey.report["deployments"], journey.report["whole"]) == (False, 3, 2)
+    assert journey.report.keys() == {
+        "passed",
+        "deployments",
+        "complete",
+        "problems",
+        "destroyed",
+        "leftovers",
+        "seconds",
+    }
+    assert (journey.report["passed"], journey.report["deployments"], journey.report["complete"]) == (False, 3, 2)
     assert journey.report["problems"] == ["deployment 2: pulumi up failed:\n  Vpc: refused"]
     assert journey.report["destroyed"] and journey.report["leftovers"] == []
 

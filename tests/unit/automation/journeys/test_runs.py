@@ -1,5 +1,6 @@
 """Starting, watching and stopping runs."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -95,6 +96,11 @@ def test_a_look_counts_tasks_and_says_why_an_active_run_waits(aws: AwsClients, r
     assert runs.look(aws, run) == runs.Counts("RUNNING", total=2, submitted=1, running=1, waiting=since)
     aws.stepfunctions.stop_execution(executionArn=run.execution_arn)
     assert runs.look(aws, run) == runs.Counts("ABORTED", total=2, submitted=1, running=1)
+
+
+def test_an_execution_that_step_functions_does_not_know_yet_is_active(aws: AwsClients, run: runs.Run) -> None:
+    unknown = replace(run, execution_arn=f"{run.execution_arn}-new")
+    assert runs.look(aws, unknown) == runs.Counts("RUNNING", total=2)
 
 
 @pytest.mark.parametrize(("ends_after", "looks"), [(2, 2), (9, 3)])
