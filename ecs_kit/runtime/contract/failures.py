@@ -62,12 +62,13 @@ TRANSIENT_ECS_ERRORS = ("ECS.AmazonECSException", "ECS.SdkClientException", "ECS
 and errors of the service itself. Source:
 https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html"""
 
-_DEFINITE_CODE = re.compile(
+_NON_RETRYABLE_CODE = re.compile(
     r"Error ?Code: ?(AccessDenied|AuthFailure|ClientException|ExpiredToken|IncompleteSignature|InvalidAction"
     r"|InvalidClientTokenId|InvalidParameter|InvalidSignature|Malformed|Missing|NotAuthorized|OptInRequired"
-    r"|SubscriptionRequired|UnknownOperation|UnrecognizedClient|Validation)"
+    r"|SubscriptionRequired|Unauthorized|UnknownOperation|UnrecognizedClient|Validation|Blocked|PendingVerification)"
 )
-"""Definite error codes, by their beginning: in the cause of a transient error they say that it is none. Sources:
+"""Prefixes of client errors' codes that no retry changes: with one in its cause, an error of `TRANSIENT_ECS_ERRORS` is
+refused. Causes of the SDK's version 2 name no code, and stay busy. Sources:
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/CommonErrors.html,
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html (`AuthFailure` and the like)."""
 
@@ -144,7 +145,7 @@ def of_state(error: str, cause: str) -> StateFailure:
         return StateFailure(_kind(failure.code, failure.stop_code, failure.stopped_reason), failure, arn)
     not_placed = error in _NOT_PLACED
     is_busy = (BUSY_FAILURE if not_placed else BUSY_TEXT).search(f"{error} {cause}") or (
-        error in TRANSIENT_ECS_ERRORS and not _DEFINITE_CODE.search(cause)
+        error in TRANSIENT_ECS_ERRORS and not _NON_RETRYABLE_CODE.search(cause)
     )
     kind = FailureKind.BUSY if is_busy else FailureKind.INFRASTRUCTURE if not_placed else FailureKind.REFUSED
     why = _text_of("Reason", cause) or cause[:800]

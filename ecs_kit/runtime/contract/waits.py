@@ -86,7 +86,7 @@ CAPACITY_RETRY_WHILE_WAITING_SECONDS = 5.0  # the same in a run that has waited 
 # For which launches are retried in turn while none starts. After that, those with the most tries come first: else, with
 # hundreds unanswered, none would reach `MOST_UNCERTAIN_TRIES` within one call.
 ROUND_ROBIN_SECONDS = 60.0
-RESERVE_SECONDS = 45.0  # for the current call of RunTask (25 s at most) and the writes after it
+RESERVE_SECONDS = 45.0  # for the current call of RunTask (25 s at most), the look into ECS and the writes after it
 LISTED_WITHIN_SECONDS = 2.0  # ListTasks is eventually consistent
 
 # The end of a run.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -53,6 +52,7 @@ class _Work:
         lacks_capacity: what ECS said, where they are left for lack of capacity.
         asked: when RunTask was last called.
         is_uncertain: whether a RunTask call for one of them was not answered.
+        repeats_token: whether that was after `failures[]`: a later call begins with the token that got these.
         was_overtaken: whether a concurrent call has begun a wait, after which other client tokens are used.
     """
 
@@ -61,6 +61,7 @@ class _Work:
     lacks_capacity: str = ""
     asked: str = ""
     is_uncertain: bool = False
+    repeats_token: bool = False
     was_overtaken: bool = False
 
 
@@ -114,15 +115,14 @@ class Launcher(Function):
     ) -> tuple[_Work, list[Launch]]:
         """Record that the run waits for capacity, or no longer does.
 
-        Later calls may use other client tokens: after a wait, and where ECS forgets one that it answered with
-        `failures[]`. So tasks that an unanswered call started, before a wait also one of an earlier invocation, are
-        recorded first: they must not be started again.
+        RunTask may be repeated with another client token: after a wait, or where ECS has forgotten a token that it
+        answered with `failures[]`. Before that, the tasks that unanswered calls started are found and recorded.
 
         Returns:
             The work, updated, and the launches without room.
         """
         summary = registration.summary
-        if work.lacks_capacity or work.was_overtaken or work.is_uncertain:
+        if work.lacks_capacity or work.was_overtaken or work.repeats_token:
             is_uncertain = work.is_uncertain or bool(without_room)
             found = self._record_found(registration, [*work.left, *without_room], is_uncertain=is_uncertain)
             left = tuple(launch for launch in work.left if launch not in found)
@@ -168,7 +168,8 @@ class Launcher(Function):
         waiting = registration.summary.waiting_since is not None
         retry_for = waits.CAPACITY_RETRY_WHILE_WAITING_SECONDS if waiting else waits.CAPACITY_RETRY_SECONDS
         newest: TaskRow | None = None
-        refusal = asked = ""
+        asked = refusal = ""
+        refused_by: set[str] = set()  # capacity providers, since the last start
         while True:
             summary = self.summaries.get(registration.spec.workflow_name, registration.summary.workflow_run_id)
             if summary is None or summary.status is not RunStatus.RUNNING:
@@ -180,29 +181,35 @@ class Launcher(Function):
             newest = None
             if not pending:
                 return _Work(launched)
-            item = self._take(pending, last_start)
+            candidates = pending
+            if refused_by and (self.clock.now() - last_start).total_seconds() >= retry_for:
+                # Spot and on-demand capacity have quotas of their own: where one is full, the other may not be.
+                candidates = [each for each in pending if _provider(registration, each) not in refused_by]
+            if not candidates:
+                return replace(_left(launched, pending), lacks_capacity=refusal, asked=asked)
+            item = self._next(candidates, last_start)
             pause = max((item.due - self.clock.now()).total_seconds(), 0)
             if launched + item.tries > 0 and remaining_seconds() - pause < waits.RESERVE_SECONDS:
-                return _left(launched, [item, *pending])
-            if refusal and (self.clock.now() - last_start).total_seconds() >= retry_for:
-                return replace(_left(launched, [item, *pending]), lacks_capacity=refusal, asked=asked)
+                return _left(launched, pending)
             if pause > 0:  # then check the run again: it may end meanwhile
-                heapq.heappush(pending, item)
                 self.clock.sleep(pause)
                 continue
             rate_limiter.wait()
-            asked = to_iso(self.clock.now())
+            asked, provider = to_iso(self.clock.now()), _provider(registration, item)
             answer = self._run_task(registration, item)
             item.tries += 1
             item.uncertain_tries += answer.outcome is Outcome.UNCERTAIN
             if answer.outcome in (Outcome.BUSY, Outcome.NOT_PLACED):
                 refusal = answer.reason
+                refused_by.add(provider)
             if answer.outcome is Outcome.STARTED:
-                refusal = ""
+                refused_by.clear()
+                pending.remove(item)
                 newest = self._record_started(registration, item.launch, answer.ecs_task_arn)
                 launched += 1
                 last_start = self.clock.now()
             elif answer.outcome is Outcome.REFUSED or item.uncertain_tries >= MOST_UNCERTAIN_TRIES:
+                pending.remove(item)
                 # An earlier RunTask, also of an interrupted call of this function, may have started it.
                 found = self._record_found(registration, [item.launch], is_uncertain=item.uncertain_tries > 0)
                 launched += len(found)
@@ -211,18 +218,13 @@ class Launcher(Function):
             else:
                 item.launch_try += answer.outcome is Outcome.NOT_PLACED
                 item.due = self.clock.now() + timedelta(seconds=waits.backoff_seconds(item.tries, self.rng))
-                heapq.heappush(pending, item)
 
-    def _take(self, pending: list[_Pending], last_start: datetime) -> _Pending:
-        """Remove the next launch from the heap and return it."""
+    def _next(self, candidates: Sequence[_Pending], last_start: datetime) -> _Pending:
         now = self.clock.now()
-        due = [item for item in pending if item.due <= now]
+        due = [item for item in candidates if item.due <= now]
         if not due or (now - last_start).total_seconds() < waits.ROUND_ROBIN_SECONDS:
-            return heapq.heappop(pending)
-        item = max(due, key=lambda each: each.tries)
-        pending.remove(item)
-        heapq.heapify(pending)
-        return item
+            return min(candidates)
+        return max(due, key=lambda each: each.tries)
 
     def _run_task(self, registration: Registration, item: _Pending) -> Answer:
         settings, spec, launch = registration.settings, registration.spec, item.launch
@@ -230,9 +232,8 @@ class Launcher(Function):
         variables = environment.override(_attempt(registration, launch), registration.deadline)
         # ECS replays `failures[]` for the same token, so each capacity wait changes the tokens. The turn is part of the
         # token, so that a repeated call requests the same provider.
-        turn = (item.launch_try + registration.summary.on_demand_first) % 2
-        launch_try = (registration.summary.capacity_waits, item.launch_try, turn)
-        provider = launch.capacity_provider(settings.spot_share, turn)
+        launch_try = (registration.summary.capacity_waits, item.launch_try, _turn(registration, item))
+        provider = _provider(registration, item)
         capacity: dict[str, Any] = {"launchType": settings.launch_type}
         if settings.spot_share > 0:  # one provider per call, since each call starts one task
             capacity = {"capacityProviderStrategy": [{"capacityProvider": provider, "weight": 1}]}
@@ -344,6 +345,18 @@ def _attempt(registration: Registration, launch: Launch) -> Attempt:
     return registration.summary.attempt(launch.entry.name, launch.attempt, launch.entry.bucket, launch.entry.key)
 
 
+def _turn(registration: Registration, item: _Pending) -> int:
+    return (item.launch_try + registration.summary.on_demand_first) % 2
+
+
+def _provider(registration: Registration, item: _Pending) -> str:
+    return item.launch.capacity_provider(registration.settings.spot_share, _turn(registration, item))
+
+
 def _left(launched: int, items: Sequence[_Pending]) -> _Work:
-    is_uncertain = any(item.uncertain_tries for item in items)
-    return _Work(launched, tuple(item.launch for item in items), is_uncertain=is_uncertain)
+    return _Work(
+        launched,
+        tuple(item.launch for item in sorted(items)),
+        is_uncertain=any(item.uncertain_tries for item in items),
+        repeats_token=any(item.uncertain_tries and item.launch_try for item in items),
+    )

@@ -108,7 +108,8 @@ class Monitor(Function):
 
         Returns:
             `again`, `waitSeconds`, and for the next `RunTask` `attempt`, `infrastructureFailures`, `waitedSeconds` (how
-            long it has waited for capacity) and `turn` (how often capacity lacked; odd: Spot's turn is on demand).
+            long it has waited for capacity) and `turn` (how often ECS had no capacity; odd: request on-demand capacity
+            instead of Spot).
 
         Raises:
             RunNotFound: the summary row is gone.
@@ -127,8 +128,9 @@ class Monitor(Function):
         if found.kind is FailureKind.BUSY:
             waited, turn = int(payload["waitedSeconds"]), int(payload["turn"])
             turn += bool(LACKS_CAPACITY.search(error))
-            # The limit of the task list includes a first wait on Spot: on-demand capacity may be free.
-            is_rationed = waited > 0 or attempt > 1 or not is_of_share(int(payload["index"]), settings.spot_share)
+            # The limit of the task list includes a first wait for lack of Spot: on-demand capacity may be free.
+            on_spot = attempt == 1 and is_of_share(int(payload["index"]), settings.spot_share)
+            is_rationed = not (on_spot and turn == 1 and LACKS_CAPACITY.search(error))
             events = waits.EVENTS_PER_ATTEMPT + of_retries
             wait = self._wait_for_capacity(summary, settings, error, waited, events=events, is_rationed=is_rationed)
             return {**answer, "waitSeconds": wait, "waitedSeconds": waited + wait, "turn": turn}

@@ -491,6 +491,36 @@ class TestCapacity:
         assert w.launch(300)["remaining"] == 300
         assert len(w.ecs.calls) <= 121 and sum(w.clock.slept) < 6
 
+    def test_launches_on_spot_start_while_the_on_demand_quota_before_them_is_full(self, world: Any) -> None:
+        w = world(runTimeoutSeconds=21600, spotShare=2)
+        room: set[str] = set()
+
+        def refuses(request: dict[str, Any]) -> Exception | None:
+            w.clock.advance(0.4)  # of a real call
+            provider = request["capacityProviderStrategy"][0]["capacityProvider"]
+            return None if provider in room else QUOTA_ERROR
+
+        w.ecs.refuses = refuses
+        w.launch(100)
+        room.add("FARGATE_SPOT")
+        launched = 0
+        for _ in range(2):
+            w.clock.advance(900)
+            launched += w.launch(100)["launched"]
+        assert launched == 2
+
+    def test_an_ecs_that_answers_nothing_at_all_is_tried_again_by_a_later_call(self, world: Any) -> None:
+        w = world(runTimeoutSeconds=21600)
+        end = w.clock.now() + timedelta(seconds=300)
+
+        def never(*_: Any, **__: Any) -> Any:
+            w.clock.advance(25)
+            raise ReadTimeoutError(endpoint_url="https://ecs")
+
+        w.ecs.refuses = w.ecs.list_tasks = never
+        answer = w.launch(40, left=lambda: (end - w.clock.now()).total_seconds())
+        assert (answer["again"], answer["remaining"]) == (True, 40) and w.clock.now() < end
+
     def test_calls_without_an_answer_after_a_start_are_no_lack_of_capacity(self, w: Any) -> None:
         w.ecs.answers = [QUOTA_ERROR, None, *[DROPPED] * EVER]
         assert w.launch(2)["remaining"] == 0

@@ -293,14 +293,15 @@ class TestCapacity:
     @pytest.mark.parametrize(
         ("share", "index", "is_short"), [(0, 0, False), (100, 0, True), (50, 0, False), (50, 1, True)]
     )
-    def test_only_the_first_wait_for_spot_is_not_rationed(
+    def test_only_the_first_wait_for_lack_of_spot_is_not_rationed(
         self, registered: Any, share: int, index: int, is_short: bool
     ) -> None:
         w = registered(runTimeoutSeconds=21_600, spotShare=share)
         w.summaries.count_events(w.summary(), 20_000)
-        wait = failed(w, *BUSY[0], index=index)["waitSeconds"]
+        assert failed(w, *BUSY[0], index=index)["waitSeconds"] > 1_000, "throttling"
+        wait = failed(w, *BUSY[1], index=index, waitedSeconds=10)["waitSeconds"]
         assert 5 <= wait <= 11 if is_short else 1_000 < wait <= 21_600
-        assert failed(w, *BUSY[0], index=index, waitedSeconds=10)["waitSeconds"] > 1_000
+        assert failed(w, *BUSY[1], index=index, waitedSeconds=20, turn=1)["waitSeconds"] > 1_000
 
     @pytest.mark.parametrize("turn", [0, 1])
     @pytest.mark.parametrize(("error", "cause"), BUSY)
