@@ -13,6 +13,7 @@ from ecs_kit.components.task_image import stage_context
 from local_aws.emulator.runtimes import selection
 from local_aws.emulator.runtimes.docker_janitor import call
 from local_aws.testing import docker_images
+from tests.unit.model.dynamodb import create_table
 
 pytestmark = [pytest.mark.integration, pytest.mark.docker]
 
@@ -96,16 +97,10 @@ def test_an_unchanged_input_builds_the_same_image(image: str, client: Any) -> No
 
 
 def test_a_copy_takes_less_than_a_second_of_cpu(aws: Any, fargate: Any) -> None:
-    dynamodb, s3, bucket, table = aws.client("dynamodb"), aws.client("s3"), aws.name("bucket"), aws.name("details")
+    s3, bucket, table = aws.client("s3"), aws.name("bucket"), aws.name("details")
     s3.create_bucket(Bucket=bucket)
     s3.put_object(Bucket=bucket, Key="in/object.txt", Body=b"content")
-    keys = {"workflow_run_id": ("N", "HASH"), "ecs_task_id": ("S", "RANGE")}
-    dynamodb.create_table(
-        TableName=table,
-        KeySchema=[{"AttributeName": name, "KeyType": kind} for name, (_, kind) in keys.items()],
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": each} for name, (each, _) in keys.items()],
-        BillingMode="PAY_PER_REQUEST",
-    )
+    create_table(aws.client("dynamodb"), table, "workflow_details")
     aws.policy(aws.name("task"), {"Effect": "Allow", "Action": ["s3:*", "dynamodb:*"], "Resource": "*"})
     settings = {
         "KIT_DETAILS_TABLE": table,

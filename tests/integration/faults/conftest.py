@@ -18,7 +18,10 @@ from collections.abc import Iterator
 import pytest
 
 from local_aws import Emulator
-from tests.integration.faults.stage import Run, Runs, Scenario, Stage, started
+from tests.integration.faults.stage import Run, Scenario, Stage
+
+Runs = dict[tuple[int, str], Run]
+"""Runs by pattern and test."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -48,8 +51,14 @@ def stage(stages: dict[int, Stage], pattern: int) -> Stage:
 @pytest.fixture(scope="module")
 def runs(request: pytest.FixtureRequest, stages: dict[int, Stage], emulator: Emulator) -> Iterator[Runs]:
     """The started runs of this module's tests on one container runtime, by pattern and test."""
-    with started(stages, _scenarios(request.session.items, request.path, emulator.container_runtime)) as running:
-        yield running
+    runs: Runs = {}
+    try:
+        for pattern, name, scenario in _scenarios(request.session.items, request.path, emulator.container_runtime):
+            runs[pattern, name] = stages[pattern].run(name, scenario)
+        yield runs
+    finally:
+        for run in runs.values():
+            run.inject()
 
 
 @pytest.fixture

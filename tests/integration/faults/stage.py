@@ -6,7 +6,7 @@ import contextlib
 import json
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -245,23 +245,6 @@ class Stage:
     def run(self, name: str, scenario: Scenario) -> Run:
         """Start a run."""
         return Run(self.deploy(scenario.settings, alone=scenario.alone), scenario, name).start()
-
-
-Runs = dict[tuple[int, str], Run]
-"""Runs by pattern and test."""
-
-
-@contextlib.contextmanager
-def started(stages: Mapping[int, Stage], scenarios: Iterable[tuple[int, str, Scenario]]) -> Iterator[Runs]:
-    """Start all of them, each named by its pattern and its test; end their faults afterwards."""
-    runs: Runs = {}
-    try:
-        for pattern, name, scenario in scenarios:
-            runs[pattern, name] = stages[pattern].run(name, scenario)
-        yield runs
-    finally:
-        for run in runs.values():
-            run.inject()
 
 
 pattern_1 = pytest.mark.parametrize("pattern", [1], indirect=True, ids=["pattern1"], scope="module")

@@ -7,8 +7,7 @@ from collections import Counter
 
 import pytest
 
-from ecs_kit.components import errors, program
-from tests.unit.components.recorder import PROJECT, configured, deployment, run
+from tests.unit.components.recorder import PROJECT, configured, deployment
 
 TABLE = json.loads((PROJECT / "tests/expected_resources.json").read_text())
 ROWS = [
@@ -93,9 +92,3 @@ def test_a_name_suffix_is_in_every_physical_name():
     deployed = deployment(nameSuffix="blue")
     names = [r.inputs[key] for r in deployed.resources for key in ("name", "family", "bucket") if key in r.inputs]
     assert len(names) > 20 and all("blue" in name for name in names)
-
-
-def test_with_a_wrong_configuration_nothing_is_created(monkeypatch):
-    monkeypatch.setattr(program.aws, "get_region", lambda: pytest.fail("the configuration was not checked first"))
-    with pytest.raises(errors.ConfigError, match="taskCpu"):
-        run(program.program, {"taskCpu": "3"})

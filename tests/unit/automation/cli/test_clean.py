@@ -22,24 +22,6 @@ KILLED = Record(17, "2026-11-24T09:20:09Z", ("e2e.py",), "local", "e2e", "bundle
 KEPT = replace(KILLED, kept=True, use=("export AWS_ENDPOINT_URL=http://127.0.0.1:1",))
 
 
-@pytest.mark.parametrize(
-    ("record", "empty", "decision"),
-    [(KILLED, False, "remove"), (KEPT, False, "keep"), (None, False, "unknown"), (None, True, "remove")],
-)
-def test_killed_runs_are_removed_kept_and_unknown_ones_on_request(
-    record: Record | None, empty: bool, decision: str
-) -> None:
-    assert clean.decision(record, empty=empty, kept_too=False) == decision
-    assert clean.decision(record, empty=empty, kept_too=True) == "remove"
-
-
-def test_processes_are_counted() -> None:
-    ended = [Process(1, "plugin"), Process(2, "plugin"), Process(3, "emulator"), Process(4, "process")]
-
-    assert clean.counted(ended) == "1 emulator, 2 plugins, 1 process"
-    assert clean.counted([Process(1, "process"), Process(2, "process")]) == "2 processes"
-
-
 def folder(root: Path, name: str, record: Record | None, target: str = "runs") -> Path:
     path = root / ".kit" / target / name
     (path / "state").mkdir(parents=True)
@@ -64,6 +46,8 @@ def test_clean_says_what_it_removed_and_what_it_left(tmp_path: Path, capsys: pyt
     killed, kept, unknown = (
         folder(tmp_path, name, record) for name, record in (("1", KILLED), ("2", KEPT), ("3", None))
     )
+    empty = killed.with_name("4")
+    empty.mkdir()
 
     assert clean_runs(tmp_path, capsys) == (
         0,
@@ -74,6 +58,8 @@ def test_clean_says_what_it_removed_and_what_it_left(tmp_path: Path, capsys: pyt
             "kept: 2 (process 17, started 2026-11-24T09:20:09Z; kept by --keep); its emulator has ended",
             "`clean --kept` removes it",
             f"left alone, as it has no record: {unknown}; `clean --kept` removes it",
+            "removing what is left of e2e 4 (it has no record)",
+            f"removed {empty}",
         ],
     )
     assert (killed.exists(), kept.exists(), unknown.exists()) == (False, True, True)
@@ -114,17 +100,20 @@ def test_what_cannot_be_ended_is_a_failure_and_its_folder_is_not_removed(
     assert (status, said[-1], killed.exists()) == (1, says, True)
 
 
-def test_the_containers_of_every_emulator_are_removed(
+def test_the_processes_and_the_containers_of_every_emulator_are_removed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
+    kinds = ("plugin", "plugin", "emulator", "process", "process")
+    ended = [Process(number, kind) for number, kind in enumerate(kinds, 1)]  # type: ignore[arg-type]
+    monkeypatch.setattr(processes, "end", lambda _folder: ended)
     monkeypatch.setattr(clean, "remove_containers", lambda emulator: asked.append(emulator) or 2)
     (folder(tmp_path, "1", replace(KILLED, emulator_name="emulator-a")) / "emulator" / "emulator-b").mkdir(parents=True)
 
     _, said = clean_runs(tmp_path, capsys)
 
     assert sorted(asked) == ["emulator-a", "emulator-b"]
-    assert "removed 4 containers" in said
+    assert {"ended 1 emulator, 2 plugins, 2 processes (1, 2, 3, 4, 5)", "removed 4 containers"} <= set(said)
 
 
 def test_a_run_cleans_up_first_and_stops_an_engine_that_outlived_its_driver(

@@ -1,4 +1,4 @@
-"""What Ctrl-C does to the driver at each moment."""
+"""What Ctrl-C does to the driver at each moment; `stacks/test_pulumi_process.py` has what it does to a command."""
 
 import signal
 
@@ -34,28 +34,6 @@ def test_a_noted_signal_keeps_a_breakable_block_from_beginning() -> None:
 
     with pytest.raises(Interrupted), interruption.breakable():
         pytest.fail("the block began")
-
-
-def test_a_running_command_is_told_and_the_signal_raised_after_it() -> None:
-    interruption = Interruption()
-    told: list[str] = []
-
-    with pytest.raises(Interrupted), interruption.breakable():
-        with interruption.passing_on(lambda: told.append("stop")):
-            interruption.handle(signal.SIGINT)
-        interruption.check()
-
-    assert told == ["stop"]
-
-
-def test_a_command_of_the_destroy_is_not_told() -> None:
-    interruption = Interruption()
-
-    with interruption.passing_on(lambda: pytest.fail("it was told")):
-        interruption.handle(signal.SIGINT)
-
-    with pytest.raises(Interrupted):
-        interruption.raise_noted()
 
 
 def test_the_second_signal_interrupts_everything_and_the_handlers_are_restored() -> None:

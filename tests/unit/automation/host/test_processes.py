@@ -27,28 +27,19 @@ EMULATOR = f"{FOLDER}/emulator/emulator-x"
         ("process", ["docker", "build", "."], {"KIT_RUN": FOLDER}),
         ("task", ["python", "-m", "ecs_kit.runtime.task"], {"HOME": f"{EMULATOR}/containers/1"}),
         ("function", ["python", "-I", "-S", "/kit/lambda_bootstrap.py"], {"TMPDIR": f"{EMULATOR}/functions/tmp"}),
+        # A user's shell on a kept stack, somebody who reads along, another run whose name begins alike.
+        (None, ["vim", "x"], {"PULUMI_BACKEND_URL": f"file://{FOLDER}/state", "PULUMI_HOME": f"{FOLDER}/pulumi"}),
+        (None, ["tail", "-f", f"{FOLDER}/emulator.log"], {}),
+        (None, ["ls", EMULATOR], {}),
+        (None, ["/cache/bin/pulumi", "up"], {"KIT_RUN": "/kit/.kit/runs/11"}),
+        (None, ["python", f"--folder={FOLDER}1/emulator/emulator-x"], {}),
+        (None, ["python", "-I", "-S", "/kit/local_aws/emulator/janitor.py", f"{FOLDER}1/emulator/emulator-x"], {}),
+        (None, ["python", "-m", "ecs_kit.runtime.task"], {"HOME": f"{FOLDER}1/emulator/x"}),
+        (None, [], {}),
     ],
 )
-def test_what_belongs_to_a_run(what: str, arguments: list[str], environment: dict[str, str]) -> None:
+def test_what_belongs_to_a_run(what: str | None, arguments: list[str], environment: dict[str, str]) -> None:
     assert belongs(FOLDER, arguments, environment) == what
-
-
-@pytest.mark.parametrize(
-    ("arguments", "environment"),
-    [
-        (["vim", "x"], {"PULUMI_BACKEND_URL": f"file://{FOLDER}/state", "PULUMI_HOME": f"{FOLDER}/pulumi"}),
-        (["tail", "-f", f"{FOLDER}/emulator.log"], {}),
-        (["ls", EMULATOR], {}),
-        (["/cache/bin/pulumi", "up"], {"KIT_RUN": "/kit/.kit/runs/11"}),
-        (["python", f"--folder={FOLDER}1/emulator/emulator-x"], {}),
-        (["python", "-I", "-S", "/kit/local_aws/emulator/janitor.py", f"{FOLDER}1/emulator/emulator-x"], {}),
-        (["python", "-m", "ecs_kit.runtime.task"], {"HOME": f"{FOLDER}1/emulator/x"}),
-        ([], {}),
-    ],
-)
-def test_what_does_not_belong_to_it(arguments: list[str], environment: dict[str, str]) -> None:
-    """A user's shell on a kept stack, somebody who reads along, another run whose name begins alike."""
-    assert belongs(FOLDER, arguments, environment) is None
 
 
 def started(folder: Path, body: str) -> "subprocess.Popen[str]":

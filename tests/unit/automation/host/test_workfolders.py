@@ -94,14 +94,6 @@ def test_a_folder_that_is_removed_before_it_is_locked_is_skipped_or_created_agai
     assert removed and (tmp_path / "a").is_dir()
 
 
-def test_an_existing_folder_is_not_discarded(tmp_path: Path) -> None:
-    (tmp_path / "a").mkdir()
-    held = workfolders.hold(tmp_path / "a")
-    held.discard_new()
-    assert held.is_there
-    held.close()
-
-
 def test_a_record_is_written_changed_and_replaced_by_its_predecessor(tmp_path: Path) -> None:
     folder = tmp_path / "a"
     held = workfolders.hold(folder)

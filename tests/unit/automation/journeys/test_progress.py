@@ -54,12 +54,6 @@ def test_counts_are_a_line_only_when_they_change(stream: io.StringIO) -> None:
     ]
 
 
-def test_columns_are_aligned(stream: io.StringIO) -> None:
-    Progress(stream, clock=lambda: 0.0).table("passed", ["pattern", "x"], [["1", "a"], ["2", "bb"]])
-
-    assert [line[11:] for line in stream.getvalue().splitlines()[1:]] == ["pattern  x", "1        a", "2        bb"]
-
-
 def test_the_live_view_ends_each_step_with_a_line_and_logs_plain_ones(stream: io.StringIO, tmp_path: Path) -> None:
     log = tmp_path / "e2e.log"
     progress = LiveProgress(log=log, console=Console(file=stream, width=120, force_terminal=False))

@@ -14,24 +14,14 @@ from ecs_kit.automation.stacks.lifecycle import PhysicalResource
 from tests.unit.automation.journeys.fakes import BUCKET, RUN, create_tables, put_item, row
 
 
-def test_tasks_are_counted_not_attempts() -> None:
-    details = [
-        row("a", "Failed"),
-        row("a", "Running", 2),
-        row("b", "Completed"),
-        row("c", "Submitted"),
-        row("d", "Failed"),
-    ]
+@pytest.mark.parametrize("order", [1, -1], ids=["as they began", "in the order of their tasks' ARNs"])
+def test_tasks_are_counted_not_attempts_and_one_that_completed_once_is_completed(order: int) -> None:
+    rows = [row("a", "Failed"), row("a", "Running", 2), row("b", "Completed"), row("b", "Failed", 2)]
+    rows += [row("c", "Submitted"), row("d", "Failed")]
 
-    assert runs.count("RUNNING", 5, details) == runs.Counts(
+    assert runs.count("RUNNING", 5, rows[::order]) == runs.Counts(
         status="RUNNING", total=5, submitted=4, running=1, completed=1, failed=1
     )
-
-
-def test_a_task_that_completed_once_is_completed_whatever_its_other_attempts() -> None:
-    details = [row("a", "Completed"), row("a", "Failed", 2)]
-    assert runs.count("RUNNING", 1, details).completed == 1
-    assert runs.count("RUNNING", 1, details[::-1]).completed == 1, "rows come in the order of their tasks' ARNs"
 
 
 def test_missing_sources_are_put_into_the_kit_s_bucket_once(aws: AwsClients, tmp_path: Path) -> None:

@@ -77,11 +77,6 @@ def test_the_task_definition_is_named_by_its_family_for_a_run_right_after_an_upd
     assert spec_files.render(PATH, sample(), DEPLOYED)["taskDefinition"] == NAME
 
 
-def test_a_wrong_value_is_refused_with_the_expected_one() -> None:
-    with pytest.raises(SpecInvalid, match=rf"\$.clusterName.*expected '{NAME}'"):
-        spec_files.render(PATH, {**sample(), "clusterName": "another"}, DEPLOYED)
-
-
 def test_objects_of_other_buckets_need_the_bucket_in_the_config() -> None:
     tasks = [{"taskName": "a", "s3BucketName": "other-bucket", "objectKey": "k"}]
     document = {**sample(), "taskList": tasks}

@@ -198,16 +198,13 @@ def test_an_expectation_gets_the_bytes_of_source_and_result(kit: AwsClients) -> 
     assert verify.gather(kit, NO_EXECUTION, lambda *_: "").results["a"] == ""
 
 
-def test_a_task_without_a_log_has_no_last_lines(aws: AwsClients) -> None:
-    assert verify.log_tail(aws, LOG_GROUP, {"task_name": "a"}) == []
-    assert verify.log_tail(aws, LOG_GROUP, {"task_name": "a", "log_stream": "ecs/kit/1"}) == []
-
-
-def test_a_log_s_last_lines(aws: AwsClients) -> None:
+def test_a_task_s_log_is_shown_by_its_last_lines(aws: AwsClients) -> None:
+    of_stream = (aws, LOG_GROUP, {"log_stream": "ecs/kit/1"})
+    assert verify.log_tail(aws, LOG_GROUP, {"task_name": "a"}) == verify.log_tail(*of_stream) == []
     aws.logs.create_log_group(logGroupName=LOG_GROUP)
     aws.logs.create_log_stream(logGroupName=LOG_GROUP, logStreamName="ecs/kit/1")
     now = int(time.time() * 1000)
     events = [{"timestamp": now + number, "message": f"line {number}"} for number in range(3)]
     aws.logs.put_log_events(logGroupName=LOG_GROUP, logStreamName="ecs/kit/1", logEvents=events)  # type: ignore[arg-type]
 
-    assert verify.log_tail(aws, LOG_GROUP, {"log_stream": "ecs/kit/1"}) == ["line 0", "line 1", "line 2"]
+    assert verify.log_tail(*of_stream) == ["line 0", "line 1", "line 2"]

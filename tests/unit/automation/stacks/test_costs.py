@@ -67,15 +67,13 @@ def test_what_costs_by_the_hour_is_listed_and_added_up(resources: Any, shown: li
     ids=["x86", "arm", "unknown size"],
 )
 def test_a_task_costs_while_it_runs_by_its_architecture(definition: dict[str, Any], shown: list[str]) -> None:
-    assert lines((TASK, definition)) == ["$0.0000/h  in all while the stack exists", *shown, TRACES]
+    disabled = (CLUSTER, {"settings": [{"name": "containerInsights", "value": "disabled"}]})
+    assert lines((TASK, definition), disabled) == ["$0.0000/h  in all while the stack exists", *shown, TRACES]
 
 
 def test_prices_by_use_are_those_of_what_the_stack_has() -> None:
-    insights: dict[str, Any] = {"settings": [{"name": "containerInsights", "value": "enhanced"}]}
-    disabled: dict[str, Any] = {"settings": [{"name": "containerInsights", "value": "disabled"}]}
-
-    assert lines((CLUSTER, disabled))[1:] == [TRACES]
-    assert lines(interface(["a"]), ("aws:ec2/natGateway:NatGateway", {}), (CLUSTER, insights))[3:] == [
+    insights = (CLUSTER, {"settings": [{"name": "containerInsights", "value": "enhanced"}]})
+    assert lines(interface(["a"]), ("aws:ec2/natGateway:NatGateway", {}), insights)[3:] == [
         TRACES,
         "$0.01/GB through interface endpoints",
         "$0.045/GB through NAT gateways, beside data transfer",
