@@ -1,4 +1,4 @@
-"""Refusals and events that tests expect."""
+"""Refusals and events that tests expect, and the end of tasks."""
 
 from __future__ import annotations
 
@@ -34,3 +34,11 @@ def events_of(aws: Any, pattern: dict[str, Any]) -> Callable[[], list[dict[str, 
         return [json.loads(message["Body"])["detail"] for message in messages]
 
     return read
+
+
+def stop(fargate: Any, *tasks: str) -> None:
+    """Stop tasks, and return when all have stopped."""
+    for arn in tasks:
+        fargate.ecs.stop_task(cluster=fargate.cluster, task=arn)
+    for arn in tasks:
+        fargate.when(arn, "STOPPED")

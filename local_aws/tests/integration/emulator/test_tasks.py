@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from local_aws.testing.aws import ask_until
-from local_aws.tests.integration.emulator.expectations import events_of, refused
+from local_aws.tests.integration.emulator.expectations import events_of, refused, stop
 
 pytestmark = [
     pytest.mark.integration,
@@ -76,15 +76,30 @@ def test_a_deregistered_revision_keeps_its_running_task_but_starts_none(fargate:
     with refused("ClientException", "TaskDefinition is inactive"):
         fargate.run(definition)
     assert fargate.describe(arn)["lastStatus"] == "RUNNING"
-    fargate.ecs.stop_task(cluster=fargate.cluster, task=arn)
-    fargate.when(arn, "STOPPED")
+    stop(fargate, arn)
 
 
-def test_a_task_definition_is_described_in_ecs_s_normal_form(fargate: Any) -> None:
-    definition = fargate.define("", linuxParameters={"capabilities": {"drop": ["ALL"]}})
+def test_a_task_definition_is_described_with_what_ecs_fills_in(fargate: Any) -> None:
+    """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html."""
+    definition = fargate.define(
+        image="x",
+        portMappings=[{"containerPort": 80}],
+        healthCheck={"command": ["true"], "timeout": 9},
+        linuxParameters={"initProcessEnabled": True, "capabilities": {"drop": ["ALL"]}},
+    )
     described = fargate.ecs.describe_task_definition(taskDefinition=definition)["taskDefinition"]
     (container,) = described["containerDefinitions"]
-    assert container["linuxParameters"] == {"capabilities": {"add": [], "drop": ["ALL"]}}
+    assert container.pop("logConfiguration")["logDriver"] == "awslogs"
+    assert container == {
+        "name": "app",
+        "image": "x",
+        "cpu": 0,
+        "essential": True,
+        **{name: [] for name in ("environment", "mountPoints", "volumesFrom", "systemControls")},
+        "portMappings": [{"containerPort": 80, "hostPort": 80, "protocol": "tcp"}],
+        "healthCheck": {"command": ["true"], "interval": 30, "timeout": 9, "retries": 3},
+        "linuxParameters": {"initProcessEnabled": True, "capabilities": {"add": [], "drop": ["ALL"]}},
+    }
     assert (described["volumes"], described["placementConstraints"]) == ([], [])
     assert not {"ipcMode", "pidMode", "proxyConfiguration"} & described.keys()
 
@@ -224,8 +239,7 @@ def test_each_container_keeps_its_own_exit_code_and_only_an_essential_one_ends_t
     ask_until(lambda: True if codes()["side"] is not None else None)
     assert codes() == {"app": None, "side": 4}
     assert fargate.when(arn, "RUNNING")["desiredStatus"] == "RUNNING"
-    fargate.ecs.stop_task(cluster=fargate.cluster, task=arn)
-    fargate.when(arn, "STOPPED")
+    stop(fargate, arn)
     assert codes() == {"app": 143, "side": 4}
 
 
@@ -334,9 +348,7 @@ def test_tasks_are_listed_by_who_started_them_and_by_family(aws: Any, fargate: A
     assert {first, *rest["taskArns"]} == {mine, other} and "nextToken" not in rest
     assert listed(family=aws.name("family")) == {mine, other}
     assert listed(desiredStatus="STOPPED") == set()
-    for arn in (mine, other):
-        fargate.ecs.stop_task(cluster=fargate.cluster, task=arn)
-        fargate.when(arn, "STOPPED")
+    stop(fargate, mine, other)
     assert listed(family=aws.name("family"), desiredStatus="STOPPED") == {mine, other}
     assert listed(family=aws.name("another"), desiredStatus="STOPPED") == set()
     assert listed() == listed(startedBy="me") == set()
