@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from local_aws.testing.aws import ask_until
-from local_aws.tests.integration.emulator.expectations import events_of, refused, stop
+from local_aws.tests.integration.emulator.expectations import events_of, gone, refused, stop
 
 pytestmark = [
     pytest.mark.integration,
@@ -167,12 +167,16 @@ def test_a_client_token_is_the_same_task_and_with_other_parameters_a_conflict(fa
 
 def test_a_container_gets_its_own_environment_and_nothing_of_the_emulators(aws: Any, fargate: Any) -> None:
     definition = fargate.define(
-        "import os, json; print(json.dumps(dict(os.environ)))",
+        "import os, json, sys\n"
+        "print(json.dumps(os.path.isdir(os.environ['HOME'])), file=sys.stderr, flush=True)\n"
+        "print(json.dumps(dict(os.environ)))",
         environment=[{"name": "GIVEN", "value": "in the definition"}, {"name": "BOTH", "value": "definition"}],
     )
     override = {"name": "app", "environment": [{"name": "BOTH", "value": "override"}]}
     task = fargate.finish(definition, overrides={"containerOverrides": [override]})
-    variables = json.loads(fargate.log(task["taskArn"])[0])
+    has_home, variables = map(json.loads, fargate.log(task["taskArn"]))
+    assert has_home
+    ask_until(lambda: not Path(variables["HOME"]).exists() or None)
     assert (variables["GIVEN"], variables["BOTH"], variables["FROM_IMAGE"]) == ("in the definition", "override", "yes")
     assert variables["AWS_REGION"] == aws.region
     assert variables["AWS_ENDPOINT_URL"] == aws.emulator.endpoint_url
@@ -257,15 +261,7 @@ def test_a_container_ends_with_everything_it_started(fargate: Any) -> None:
     )
     task = fargate.finish(definition)
     child = int(fargate.log(task["taskArn"])[0])
-    assert not alive(child)
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that ended and waits to be collected does not."""
-    try:
-        return " Z " not in Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return False
+    assert gone(child)
 
 
 # --- StopTask --------------------------------------------------------------------------------------------------------
