@@ -64,13 +64,6 @@ def test_capabilities_without_a_name_are_not_kept() -> None:
 @pytest.mark.parametrize(
     ("action", "request_", "resources"),
     [
-        ("RunTask", {"taskDefinition": "family:3"}, [f"{PREFIX}:task-definition/family:3"]),
-        ("StopTask", {"cluster": "c", "task": "t"}, [f"{PREFIX}:task/c/t"]),
-        (
-            "DescribeTasks",
-            {"cluster": "c", "tasks": ["t", f"{PREFIX}:task/c/u"]},
-            [f"{PREFIX}:task/c/t", f"{PREFIX}:task/c/u"],
-        ),
         ("ListTasks", {"cluster": "c"}, [f"{PREFIX}:container-instance/c/*"]),
         ("RegisterTaskDefinition", {"family": "f"}, [f"{PREFIX}:task-definition/f:*"]),
         ("DeregisterTaskDefinition", {"taskDefinition": "f:1"}, ["*"]),
