@@ -93,19 +93,15 @@ def test_the_digest_of_the_task_is_the_one_that_was_pushed(fargate: Any) -> None
     assert fargate.finish(definition)["containers"][0]["imageDigest"] == pushed
 
 
-def test_a_push_to_a_tag_that_is_another_image_is_refused_with_what_to_do(aws: Any) -> None:
+def test_a_refused_push_says_what_to_do(aws: Any) -> None:
     """https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html."""
-    name = aws.name("immutable")
+    name, config = aws.name("immutable"), {"Entrypoint": ["python"], "WorkingDir": "/app"}
     aws.client("ecr").create_repository(repositoryName=name, imageTagMutability="IMMUTABLE")
-    config = {"Entrypoint": ["python"], "WorkingDir": "/app"}
     aws.push(name, "one", {"app/job.py": "print(1)"}, config)
     with pytest.raises(RegistryError, match=r"docker push was refused: .*push under another tag"):
         aws.push(name, "one", {"app/job.py": "print(2)"}, config)
-
-
-def test_a_push_to_a_repository_that_is_not_there_is_refused_with_what_to_do(aws: Any) -> None:
     with pytest.raises(RegistryError, match=r"docker push was refused: .*create the repository first"):
-        aws.push(aws.name("nowhere"), "one", {"app/job.py": ""}, {"Entrypoint": ["python"], "WorkingDir": "/app"})
+        aws.push(aws.name("nowhere"), "one", {"app/job.py": ""}, config)
 
 
 @pytest.mark.usefixtures("container_runtime")

@@ -36,6 +36,7 @@ def invoke_state(functions: Any, **more: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.correction(name="lambda_versions")
 def test_a_function_acts_as_its_execution_role_and_with_another_from_the_next_invocation_on(
     functions: Any, aws: Any
 ) -> None:

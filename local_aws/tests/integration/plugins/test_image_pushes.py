@@ -8,12 +8,9 @@ import pytest
 import requests
 
 from local_aws.plugins.docker.image import Image
-from local_aws.plugins.framework.provider import Provider
-from local_aws.plugins.framework.servicer import ProviderServicer
-from local_aws.plugins.framework.values import UNKNOWN, Secret
+from local_aws.plugins.framework.values import UNKNOWN
 from local_aws.testing.docker_images import REGISTRY
-from local_aws.tests.integration.plugins.harness import Engine
-from local_aws.tests.unit.plugins.playing import Aborted
+from local_aws.tests.unit.plugins.playing import Aborted, Engine, image_engine, image_inputs
 
 pytestmark = pytest.mark.integration
 
@@ -22,7 +19,7 @@ TOKEN = Image.token
 
 @pytest.fixture
 def engine() -> Engine:
-    return Engine(ProviderServicer(Provider("docker", [Image()]), "4.11.2"))
+    return image_engine()
 
 
 @pytest.fixture
@@ -31,14 +28,7 @@ def program(aws: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[s
     aws.client("ecr").create_repository(repositoryName=aws.name("repository"), imageTagMutability="IMMUTABLE")
     monkeypatch.setenv("AWS_ENDPOINT_URL", aws.emulator.endpoint_url)
     monkeypatch.chdir(tmp_path)
-    Path("app").mkdir()
-    Path("app/Dockerfile").write_text("FROM python\nCOPY job.py /app/\n")
-    Path("app/job.py").write_text("print(1)\n")
-    return {
-        "imageName": f"{REGISTRY}/{aws.name('repository')}:one",
-        "build": {"context": "app", "platform": "linux/amd64"},
-        "registry": {"server": f"https://{REGISTRY}", "username": "AWS", "password": Secret("hush")},
-    }
+    return image_inputs(tmp_path, REGISTRY, aws.name("repository"))
 
 
 def digests(aws: Any) -> dict[str, str]:

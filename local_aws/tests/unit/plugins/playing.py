@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
 import grpc
 from pulumi.runtime.proto import provider_pb2, status_pb2
 
+from local_aws.plugins.docker.image import Image
+from local_aws.plugins.framework.provider import Provider
 from local_aws.plugins.framework.servicer import ProviderServicer
-from local_aws.plugins.framework.values import Properties, from_struct, to_struct
+from local_aws.plugins.framework.values import Properties, Secret, from_struct, to_struct
 
 
 class Aborted(Exception):
@@ -102,3 +105,21 @@ class Engine:
     def invoke(self, token: str, arguments: Properties) -> tuple[Properties, list[str]]:
         response = call(self.servicer.Invoke, provider_pb2.InvokeRequest(tok=token, args=to_struct(arguments)))
         return from_struct(getattr(response, "return")), [failure.property for failure in response.failures]
+
+
+def image_engine() -> Engine:
+    """The engine with the `docker` plugin."""
+    return Engine(ProviderServicer(Provider("docker", [Image()]), "4.11.2"))
+
+
+def image_inputs(folder: Path, host: str, repository: str) -> Properties:
+    """A program's image, whose context is `app` in a folder, the current one."""
+    app = folder / "app"
+    app.mkdir()
+    (app / "Dockerfile").write_text("FROM python\nCOPY job.py /app/\n")
+    (app / "job.py").write_text("print(1)\n")
+    return {
+        "imageName": f"{host}/{repository}:one",
+        "build": {"context": "app", "platform": "linux/amd64"},
+        "registry": {"server": f"https://{host}", "username": "AWS", "password": Secret("hush")},
+    }

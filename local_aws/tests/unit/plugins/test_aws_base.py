@@ -55,16 +55,13 @@ def test_nested_settings_come_as_json() -> None:
     assert made.default_tags == {"owner": "me"}
 
 
-def test_the_environment_fills_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_and_a_profile_fill_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config").write_text("[profile work]\nregion = sa-east-1\n")
+    assert configured(profile="work").region == "sa-east-1"
     monkeypatch.setenv("AWS_REGION", "eu-north-1")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     made = configured()
     assert (made.region, made.client("logs").meta.endpoint_url) == ("eu-north-1", "http://127.0.0.1:9")
-
-
-def test_a_profile_gives_the_region(tmp_path: Path) -> None:
-    (tmp_path / "config").write_text("[profile work]\nregion = sa-east-1\n")
-    assert configured(profile="work").region == "sa-east-1"
 
 
 @pytest.mark.parametrize(
@@ -133,6 +130,9 @@ def answering(*answers: Any) -> Callable[[], Any]:
     return call
 
 
+ROLE = Retry("role {role}", ("NotYet",), 60, ("role",))
+
+
 @pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     wait = Operation.wait
@@ -141,19 +141,12 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-ROLE = Retry("role {role}", ("NotYet",), 60, ("role",))
-
-
 @pytest.mark.usefixtures("no_pauses")
-def test_a_refusal_that_passes_is_retried_and_shown_once() -> None:
+def test_a_refusal_that_passes_is_retried_and_shown_once_and_no_other_is_retried() -> None:
     said: list[str] = []
     call = answering(error("NotYet", "role not seen"), error("NotYet", "Role not seen"), "done")
     assert ROLE.call(operation(say=said.append), call, {"role": "one"}) == "done"
     assert said == ["waiting for role one: AWS answered CreateThing with NotYet: role not seen"]
-
-
-@pytest.mark.usefixtures("no_pauses")
-def test_other_errors_and_other_messages_are_not_retried() -> None:
     for failure in (error("Denied"), error("NotYet", "you may not")):
         with pytest.raises(ClientError):
             ROLE.call(operation(), answering(failure), {"role": "one"})

@@ -13,10 +13,8 @@ from local_aws.plugins.docker.errors import BuildFailed, RegistryError
 from local_aws.plugins.docker.image import Image, builds_with_engine
 from local_aws.plugins.docker.registry import Reference, address_of, push
 from local_aws.plugins.framework.errors import ProviderError
-from local_aws.plugins.framework.provider import Provider
-from local_aws.plugins.framework.servicer import ProviderServicer
 from local_aws.plugins.framework.values import UNKNOWN, Secret, reveal
-from local_aws.tests.unit.plugins.playing import Aborted, Engine
+from local_aws.tests.unit.plugins.playing import Aborted, Engine, image_engine, image_inputs
 
 ECR = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
 TOKEN = Image.token
@@ -25,20 +23,13 @@ DIGEST = "sha256:" + "a" * 64
 
 @pytest.fixture
 def engine() -> Engine:
-    return Engine(ProviderServicer(Provider("docker", [Image()]), "4.11.2"))
+    return image_engine()
 
 
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "app").mkdir()
-    (tmp_path / "app" / "Dockerfile").write_text("FROM python\nCOPY job.py /app/\n")
-    (tmp_path / "app" / "job.py").write_text("print(1)\n")
-    return {
-        "imageName": f"{ECR}/repository:one",
-        "build": {"context": "app", "platform": "linux/amd64"},
-        "registry": {"server": f"https://{ECR}", "username": "AWS", "password": Secret("hush")},
-    }
+    return image_inputs(tmp_path, ECR, "repository")
 
 
 def test_an_unreachable_registry_is_named() -> None:
