@@ -1,10 +1,11 @@
-"""Refusals and events that tests expect."""
+"""Refusals and events that tests expect, and the end of tasks and processes."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,3 +35,19 @@ def events_of(aws: Any, pattern: dict[str, Any]) -> Callable[[], list[dict[str, 
         return [json.loads(message["Body"])["detail"] for message in messages]
 
     return read
+
+
+def stop(fargate: Any, *tasks: str) -> None:
+    """Stop tasks, and return when all have stopped."""
+    for arn in tasks:
+        fargate.ecs.stop_task(cluster=fargate.cluster, task=arn)
+    for arn in tasks:
+        fargate.when(arn, "STOPPED")
+
+
+def gone(pid: int) -> bool:
+    """Whether a process ended; one that waits to be collected has."""
+    try:
+        return " Z " in Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return True

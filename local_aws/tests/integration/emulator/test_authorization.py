@@ -10,9 +10,10 @@ import json
 from typing import Any
 
 import pytest
+from botocore import xform_name
 
-from local_aws.testing.aws import allow, zip_of
-from local_aws.tests.integration.emulator.expectations import refused
+from local_aws.testing.aws import allow
+from local_aws.tests.integration.emulator.expectations import refused, stop
 
 pytestmark = [pytest.mark.integration, pytest.mark.correction(name="request_authorization")]
 
@@ -118,9 +119,7 @@ def test_stop_and_describe_are_authorized_on_each_task(fargate: Any, caller: Cal
     with refused("AccessDeniedException", f"ecs:StopTask on resource: {other}"):
         client.stop_task(cluster=fargate.cluster, task=other)
     client.stop_task(cluster=fargate.cluster, task=mine)
-    fargate.ecs.stop_task(cluster=fargate.cluster, task=other)
-    for arn in (mine, other):
-        fargate.when(arn, "STOPPED")
+    stop(fargate, mine, other)
 
 
 def test_list_tasks_is_authorized_on_the_cluster_by_condition(fargate: Any, caller: Caller) -> None:
@@ -138,11 +137,7 @@ def test_list_tasks_is_authorized_on_the_cluster_by_condition(fargate: Any, call
         ("stepfunctions", "states:CreateStateMachine", {"name": "m", "definition": "{}", "roleArn": "ROLE"}),
         ("stepfunctions", "states:UpdateStateMachine", {"stateMachineArn": "MACHINE", "roleArn": "ROLE"}),
         ("lambda", "lambda:UpdateFunctionConfiguration", {"FunctionName": "f", "Role": "ROLE"}),
-        (
-            "lambda",
-            "lambda:CreateFunction",
-            {"FunctionName": "f", "Role": "ROLE", "Code": {"ZipFile": zip_of({"f.py": ""})}},
-        ),
+        ("lambda", "lambda:CreateFunction", {"FunctionName": "f", "Role": "ROLE", "Code": {"ImageUri": "x"}}),
         ("events", "events:PutTargets", {"Rule": "r", "Targets": [{"Id": "1", "Arn": "MACHINE", "RoleArn": "ROLE"}]}),
     ],
     ids=lambda value: value.partition(":")[2] if isinstance(value, str) and ":" in value else "",
@@ -151,17 +146,11 @@ def test_calls_that_hand_a_role_to_a_service_need_pass_role(
     aws: Any, caller: Caller, service: str, action: str, request_: dict[str, Any]
 ) -> None:
     role = aws.role("handed", f"{action.partition(':')[0]}.amazonaws.com")
-    names = {"ROLE": role, "MACHINE": f"arn:aws:states:{aws.region}:{aws.account}:stateMachine:none"}
-
-    def named(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: named(each) for key, each in value.items()}
-        return [named(each) for each in value] if isinstance(value, list) else names.get(value, value)
-
+    machine = f"arn:aws:states:{aws.region}:{aws.account}:stateMachine:none"
+    parameters = json.loads(json.dumps(request_).replace("ROLE", role).replace("MACHINE", machine))
     client = caller.client(service, allow(action))
-    operation = "".join(f"_{each.lower()}" if each.isupper() else each for each in action.partition(":")[2])
     with refused("AccessDeniedException", f"iam:PassRole on resource: {role}"):
-        getattr(client, operation.strip("_"))(**named(request_))
+        getattr(client, xform_name(action.partition(":")[2]))(**parameters)
 
 
 def test_a_bucket_that_denies_plain_transport_is_reached(aws: Any, caller: Caller) -> None:

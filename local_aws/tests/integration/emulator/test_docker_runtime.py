@@ -1,12 +1,9 @@
-"""The docker runtime: limits, the registry's refusals, what is left, and an engine that is lost."""
+"""The docker runtime: limits, the registry's refusals, and what is left."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +13,9 @@ from local_aws.emulator import Emulator
 from local_aws.emulator.runtimes import selection
 from local_aws.emulator.runtimes.docker import LABEL, OUT_OF_MEMORY
 from local_aws.emulator.runtimes.docker_janitor import call
+from local_aws.plugins.docker.engine import Engine
 from local_aws.plugins.docker.errors import BuildFailed, EngineUnavailable, RegistryError
-from local_aws.testing import docker_engine, docker_images
+from local_aws.testing import docker_images
 from local_aws.testing.aws import Aws, Fargate, ask_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.docker]
@@ -95,19 +93,15 @@ def test_the_digest_of_the_task_is_the_one_that_was_pushed(fargate: Any) -> None
     assert fargate.finish(definition)["containers"][0]["imageDigest"] == pushed
 
 
-def test_a_push_to_a_tag_that_is_another_image_is_refused_with_what_to_do(aws: Any) -> None:
+def test_a_refused_push_says_what_to_do(aws: Any) -> None:
     """https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html."""
-    name = aws.name("immutable")
+    name, config = aws.name("immutable"), {"Entrypoint": ["python"], "WorkingDir": "/app"}
     aws.client("ecr").create_repository(repositoryName=name, imageTagMutability="IMMUTABLE")
-    config = {"Entrypoint": ["python"], "WorkingDir": "/app"}
     aws.push(name, "one", {"app/job.py": "print(1)"}, config)
     with pytest.raises(RegistryError, match=r"docker push was refused: .*push under another tag"):
         aws.push(name, "one", {"app/job.py": "print(2)"}, config)
-
-
-def test_a_push_to_a_repository_that_is_not_there_is_refused_with_what_to_do(aws: Any) -> None:
     with pytest.raises(RegistryError, match=r"docker push was refused: .*create the repository first"):
-        aws.push(aws.name("nowhere"), "one", {"app/job.py": ""}, {"Entrypoint": ["python"], "WorkingDir": "/app"})
+        aws.push(aws.name("nowhere"), "one", {"app/job.py": ""}, config)
 
 
 @pytest.mark.usefixtures("container_runtime")
@@ -140,45 +134,7 @@ def test_nothing_is_left_of_an_emulator_that_ended(
         ask_until(lambda: not names() or None)
 
 
-@pytest.fixture
-def own_engine(container_runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """An engine for this test alone."""
-    if os.geteuid() != 0 or shutil.which("dockerd") is None:
-        pytest.skip("an engine of one's own takes root and dockerd")
-    docker_images.engine()
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none")
-    with docker_engine.engine() as socket_path:
-        monkeypatch.setenv("DOCKER_HOST", f"unix://{socket_path}")
-        yield socket_path
-
-
-def test_tasks_of_an_engine_that_goes_away_stop_as_those_of_a_lost_host(own_engine: str, tmp_path: Path) -> None:
-    """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html."""
-    with Emulator(tmp_path, container_runtime="docker") as emulator:
-        fargate = Fargate(Aws(emulator))
-        definition = fargate.define(WAITING)
-        arn = fargate.start(definition)
-        until_ready(fargate, arn)
-        name = call(own_engine, "GET", "/info")["Name"]
-        (listed,) = containers_of(emulator, own_engine)
-        process = call(own_engine, "GET", f"/containers/{listed['Id']}/json")["State"]["Pid"]
-        os.kill(int(Path(own_engine).with_name("dockerd.pid").read_text()), signal.SIGKILL)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
-        task = fargate.when(arn, "STOPPED")
-        assert (task["stopCode"], task["stoppedReason"]) == (
-            "TerminationNotice",
-            f"Host EC2 (instance {name}) terminated.",
-        )
-        assert "exitCode" not in task["containers"][0]
-        later = fargate.finish(definition)
-        assert later["stopCode"] == "TaskFailedToStart"
-        assert later["stoppedReason"].startswith("CannotPullContainerError")
-
-
 def test_a_push_through_an_engine_that_is_gone_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none")
-    from local_aws.plugins.docker.engine import Engine
-
     with pytest.raises(EngineUnavailable, match="no engine answers"):
         Engine()

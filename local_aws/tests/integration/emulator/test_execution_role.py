@@ -55,22 +55,6 @@ def test_output_that_the_role_may_not_put_is_lost(aws: Any, fargate: Any) -> Non
     assert fargate.log(task["taskArn"]) == []
 
 
-def test_a_missing_log_group_keeps_a_task_from_starting(aws: Any, fargate: Any) -> None:
-    definition = fargate.define("")
-    aws.client("logs").delete_log_group(logGroupName=fargate.log_group)
-    task = fargate.finish(definition)
-    assert "The specified log group does not exist" in task["stoppedReason"]
-
-
-def test_a_missing_image_keeps_a_task_from_starting(aws: Any, fargate: Any) -> None:
-    name = f"{aws.account}.dkr.ecr.{aws.region}.amazonaws.com/{fargate.repository}:no-such-tag"
-    task = fargate.finish(fargate.define(image=name))
-    assert task["stopCode"] == "TaskFailedToStart"
-    assert task["stoppedReason"].startswith("CannotPullContainerError: ")
-    assert task["stoppedReason"].endswith(f"{name}: not found")
-    assert task["containers"][0]["reason"] == task["stoppedReason"]
-
-
 def make_secret(aws: Any) -> tuple[str, str, str]:
     secret = json.dumps({"word": "swordfish"})
     arn = aws.client("secretsmanager").create_secret(Name=aws.name("secret"), SecretString=secret)["ARN"]
@@ -96,9 +80,23 @@ def test_secrets_and_parameters_are_read_with_the_execution_role_and_decrypted(
     assert fargate.log(fargate.finish(definition)["taskArn"]) == ["swordfish"]
 
 
-def test_a_secret_that_is_not_there_keeps_a_task_from_starting(aws: Any, fargate: Any) -> None:
-    missing = f"arn:aws:ssm:{aws.region}:{aws.account}:parameter/missing"
-    aws.policy(aws.name("execution"), *fargate.execution_statements, allow("ssm:GetParameters", on=missing))
-    task = fargate.finish(fargate.define("", secrets=[{"name": "WORD", "valueFrom": missing}]))
+@pytest.mark.parametrize("missing", ["log group", "image", "parameter"])
+def test_what_is_missing_keeps_a_task_from_starting(aws: Any, fargate: Any, missing: str) -> None:
+    image = f"{aws.account}.dkr.ecr.{aws.region}.amazonaws.com/{fargate.repository}:no-such-tag"
+    parameter = f"arn:aws:ssm:{aws.region}:{aws.account}:parameter/missing"
+    aws.policy(aws.name("execution"), *fargate.execution_statements, allow("ssm:GetParameters", on=parameter))
+    if missing == "log group":
+        aws.client("logs").delete_log_group(logGroupName=fargate.log_group)
+    definition, start, end = {
+        "log group": ({}, "ResourceInitializationError: ", "The specified log group does not exist."),
+        "image": ({"image": image}, "CannotPullContainerError: ", f"{image}: not found"),
+        "parameter": (
+            {"secrets": [{"name": "WORD", "valueFrom": parameter}]},
+            "ResourceInitializationError: ",
+            parameter,
+        ),
+    }[missing]
+    task = fargate.finish(fargate.define(**definition))
     assert task["stopCode"] == "TaskFailedToStart"
-    assert missing in task["stoppedReason"]
+    assert task["stoppedReason"].startswith(start) and end in task["stoppedReason"]
+    assert missing != "image" or task["containers"][0]["reason"] == task["stoppedReason"]

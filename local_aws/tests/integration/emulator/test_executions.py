@@ -215,14 +215,22 @@ def test_a_field_that_an_operation_does_not_have_is_an_error(aws: Any, machines:
     assert "'Tabel' is not supported" in end["cause"]
 
 
+def status_events(aws: Any, machine: str) -> Any:
+    """Reads the machine's status events from now on."""
+    return events_of(aws, {"source": ["aws.states"], "detail": {"stateMachineArn": [machine]}})
+
+
 CATCH_ALL = [{"ErrorEquals": ["States.ALL"], "Next": "Caught"}]
-TOO_MUCH = branch(Big=end_pass({"text": "{% $states.input.text & $states.input.text %}"}))
+TOO_MUCH = branch(Big=end_pass({"text": "x" * 270_000}))
+WAITING = {"Type": "Wait", "Seconds": 60, "End": True}
+LAST_EVENTS = {"TIMED_OUT": "ExecutionTimedOut", "FAILED": "ExecutionFailed", "ABORTED": "ExecutionAborted"}
 
 
 @pytest.mark.parametrize(
     ("state", "ended"),
     [
-        ({"Type": "Wait", "Seconds": 60, "End": True}, ("TIMED_OUT", "States.Timeout", None)),
+        (WAITING, ("TIMED_OUT", "States.Timeout", None)),
+        (WAITING, ("ABORTED", "E", "C")),
         (
             {"Type": "Parallel", "Branches": [TOO_MUCH], "Catch": CATCH_ALL, "End": True},
             ("FAILED", "States.DataLimitExceeded", ANY),
@@ -236,46 +244,27 @@ TOO_MUCH = branch(Big=end_pass({"text": "{% $states.input.text & $states.input.t
             ("FAILED", "E", "because of this"),
         ),
     ],
-    ids=["time limit", "output over 256 KiB", "no choice", "Fail"],
+    ids=["time limit", "stopped", "output over 256 KiB", "no choice", "Fail"],
 )
-def test_an_execution_that_ends_badly_says_why(
-    machines: Any, role: str, state: dict[str, Any], ended: tuple[str, str, Any]
-) -> None:
-    given = {"why": "of this", "text": "x" * 200_000}
-    end = machines.run({"A": state, "Caught": {"Type": "Succeed"}}, "A", role, given, TimeoutSeconds=2)
-    assert (end["status"], end["error"], end.get("cause")) == ended
-    kind = {"TIMED_OUT": "ExecutionTimedOut", "FAILED": "ExecutionFailed"}[end["status"]]
-    assert machines.history(end["executionArn"])[-1]["type"] == kind
-
-
-@pytest.mark.parametrize(
-    ("state", "stopped", "ended"),
-    [
-        ({"Type": "Wait", "Seconds": 60, "End": True}, True, ("ABORTED", "E", "C")),
-        ({"Type": "Fail", "Error": "E", "Cause": "C"}, False, ("FAILED", "E", "C")),
-        ({"Type": "Wait", "Seconds": 60, "End": True}, False, ("TIMED_OUT", "States.Timeout", None)),
-    ],
-)
-def test_every_change_of_status_is_an_event_with_the_error_of_every_bad_end(
-    aws: Any, machines: Any, role: str, state: dict[str, Any], stopped: bool, ended: tuple[str, str, str | None]
+def test_an_execution_that_ends_badly_says_why_in_its_description_its_history_and_its_events(
+    aws: Any, machines: Any, role: str, state: dict[str, Any], ended: tuple[str, str, Any]
 ) -> None:
     """https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html."""
-    machine = machines.create({"A": state}, "A", role, TimeoutSeconds=30 if stopped else 1)
+    stopped, given = ended[0] == "ABORTED", {"why": "of this"}
+    states = {"A": state, "Caught": {"Type": "Succeed"}}
+    machine = machines.create(states, "A", role, TimeoutSeconds=30 if stopped else 2)
     read = status_events(aws, machine)
-    execution = machines.start(machine, {"a": 1})
+    execution = machines.start(machine, given)
     if stopped:
         machines.client.stop_execution(executionArn=execution, error="E", cause="C")
+    end = machines.end(execution)
+    assert (end["status"], end["error"], end.get("cause")) == ended
+    assert machines.history(execution)[-1]["type"] == LAST_EVENTS[end["status"]]
     seen: list[dict[str, Any]] = []
     ask_until(lambda: seen.extend(read()) or len(seen) == 2 or None)
-    last = max(seen, key=lambda event: event["status"] != "RUNNING")
-    assert {each["status"] for each in seen} == {"RUNNING", ended[0]}
-    assert (last["status"], last["error"], last["cause"]) == ended
-    assert (last["executionArn"], json.loads(last["input"])) == (execution, {"a": 1})
-
-
-def status_events(aws: Any, machine: str) -> Any:
-    """Reads the machine's status events from now on."""
-    return events_of(aws, {"source": ["aws.states"], "detail": {"stateMachineArn": [machine]}})
+    first, last = sorted(seen, key=lambda event: event["status"] != "RUNNING")
+    assert (first["status"], last["status"], last["error"], last["cause"]) == ("RUNNING", *ended)
+    assert (last["executionArn"], json.loads(last["input"])) == (execution, given)
 
 
 def test_a_redriven_execution_continues_with_the_state_that_failed_and_knows_it(machines: Any, role: str) -> None:
@@ -300,7 +289,7 @@ def test_a_redriven_execution_continues_with_the_state_that_failed_and_knows_it(
 
 
 def test_an_execution_that_was_stopped_can_be_redriven_again_and_again(machines: Any, role: str) -> None:
-    machine = machines.create({"Wait": {"Type": "Wait", "Seconds": 60, "End": True}}, "Wait", role)
+    machine = machines.create({"Wait": WAITING}, "Wait", role)
     arn = machines.start(machine)
     for count in (1, 2):
         machines.client.stop_execution(executionArn=arn)
@@ -319,7 +308,7 @@ def test_an_execution_that_does_not_exist_is_refused(machines: Any, aws: Any, ca
 
 def test_a_name_again_is_the_same_execution_while_it_runs(machines: Any, role: str) -> None:
     """https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html."""
-    machine = machines.create({"Wait": {"Type": "Wait", "Seconds": 60, "End": True}}, "Wait", role)
+    machine = machines.create({"Wait": WAITING}, "Wait", role)
     start = machines.client.start_execution
     first = start(stateMachineArn=machine, name="same", input="{}")["executionArn"]
     assert start(stateMachineArn=machine, name="same", input="{}")["executionArn"] == first
@@ -374,7 +363,7 @@ def test_the_role_of_a_machine_has_to_be_assumable_when_it_is_created_and_update
 
 
 def test_deleting_a_machine_ends_its_executions(machines: Any, role: str, aws: Any) -> None:
-    machine = machines.create({"Wait": {"Type": "Wait", "Seconds": 60, "End": True}}, "Wait", role)
+    machine = machines.create({"Wait": WAITING}, "Wait", role)
     read = status_events(aws, machine)
     machines.start(machine)
     machines.client.delete_state_machine(stateMachineArn=machine)

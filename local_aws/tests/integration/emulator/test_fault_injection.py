@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError, HTTPClientError
 from local_aws.emulator import Emulator
 from local_aws.emulator.faults import BadFaultRule
 from local_aws.testing.aws import Functions, allow, ask_until
-from local_aws.tests.integration.emulator.expectations import refused
+from local_aws.tests.integration.emulator.expectations import refused, stop
 
 pytestmark = [
     pytest.mark.integration,
@@ -164,13 +164,10 @@ def test_tasks_beyond_the_quota_of_vcpus_are_failures_until_others_have_stopped(
     for _ in range(2):
         answer = fargate.run(definition, clientToken=fargate.cluster)
         assert (answer["tasks"], answer["failures"]) == ([], reached)
-    fargate.ecs.stop_task(cluster=fargate.cluster, task=first)
-    fargate.when(first, "STOPPED")
+    stop(fargate, first)
     assert fargate.run(definition, clientToken=fargate.cluster)["failures"] == reached, "the token replays its answer"
     third = fargate.run(definition, clientToken=fargate.cluster + "-2")["tasks"][0]["taskArn"]
-    for task in (second, third):
-        fargate.ecs.stop_task(cluster=fargate.cluster, task=task)
-        fargate.when(task, "STOPPED")
+    stop(fargate, second, third)
 
 
 def test_a_set_of_rules_is_replaced_without_touching_the_others(faults: Emulator, aws: Any) -> None:

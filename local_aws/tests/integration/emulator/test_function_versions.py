@@ -85,15 +85,13 @@ def test_a_version_is_described_as_it_was_published(two_versions: Any) -> None:
     assert "Tags" not in found
     described = client.get_function_configuration(FunctionName=f"{arn}:1")
     assert described == {**found["Configuration"], "ResponseMetadata": described["ResponseMetadata"]}
-    assert described["FunctionArn"] == f"{arn}:1"
-    assert described["Version"] == "1"
-    assert described["Environment"]["Variables"] == {"SETTING": "a"}
-    assert (described["State"], described["LastUpdateStatus"]) == ("Active", "Successful")
+    expected = {"FunctionArn": f"{arn}:1", "Version": "1", "State": "Active", "LastUpdateStatus": "Successful"}
+    assert {**expected, "Environment": {"Variables": {"SETTING": "a"}}}.items() <= described.items()
     latest = client.get_function_configuration(FunctionName=name)
     assert (latest["FunctionArn"], latest["Version"]) == (arn, "$LATEST")
     versions = client.list_versions_by_function(FunctionName=name)["Versions"]
-    assert [version["FunctionArn"] for version in versions] == [f"{arn}:$LATEST", f"{arn}:1", f"{arn}:2"]
-    assert [version["Version"] for version in versions] == ["$LATEST", "1", "2"]
+    found = [(version["FunctionArn"], version["Version"]) for version in versions]
+    assert found == [(f"{arn}:{version}", version) for version in ("$LATEST", "1", "2")]
 
 
 def test_a_version_that_does_not_exist_is_named(two_versions: Any) -> None:
@@ -146,10 +144,7 @@ def test_an_invocation_ends_with_the_code_it_began_with(functions: Any, aws: Any
     """https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html."""
     bucket, s3 = aws.name("bucket"), aws.client("s3")
     s3.create_bucket(Bucket=bucket)
-    aws.policy(
-        aws.name("function"),
-        {"Effect": "Allow", "Action": ["s3:*", "logs:*"], "Resource": "*"},
-    )
+    aws.policy(aws.name("function"), allow("s3:*", "logs:*"))
     slow = (
         "import boto3, time\n"
         "def handler(event, context):\n"
@@ -170,18 +165,6 @@ def test_an_invocation_ends_with_the_code_it_began_with(functions: Any, aws: Any
     s3.put_object(Bucket=bucket, Key="go")
     ask_until(lambda: True if len(s3.list_objects_v2(Bucket=bucket)["Contents"]) == 3 else None)
     assert functions.invoke() == "new"
-
-
-def test_another_role_is_that_of_the_next_invocation(functions: Any, aws: Any) -> None:
-    functions.create(
-        "import boto3\ndef handler(event, context):\n    return boto3.client('sts').get_caller_identity()['Arn']\n",
-        Timeout=30,
-    )
-    assert f"/{aws.name('function')}/" in functions.invoke()
-    other = aws.role("other", "lambda.amazonaws.com")
-    functions.client.update_function_configuration(FunctionName=functions.name, Role=other)
-    functions.settle()
-    assert f"/{aws.name('other')}/" in functions.invoke()
 
 
 def test_reserved_concurrency_is_shared_by_all_versions(two_versions: Any) -> None:
@@ -207,14 +190,9 @@ def test_a_call_is_authorized_on_the_arn_with_the_version(
 ) -> None:
     role = aws.role("caller", None, allow("lambda:InvokeFunction", on=granted.format(arn=two_versions.arn)))
     client = aws.client("lambda", role)
-    if not qualifier:
-        ways = [{"FunctionName": two_versions.arn}, {"FunctionName": two_versions.name}]
-    else:
-        ways = [
-            {"FunctionName": f"{two_versions.arn}:{qualifier}"},
-            {"FunctionName": two_versions.name, "Qualifier": qualifier},
-        ]
-    for way in ways:
+    arn = f"{two_versions.arn}:{qualifier}".rstrip(":")
+    parameter = {"Qualifier": qualifier} if qualifier else {}
+    for way in ({"FunctionName": arn}, {"FunctionName": two_versions.name, **parameter}):
         if allowed:
             assert client.invoke(**way)["ExecutedVersion"] == (qualifier or "$LATEST")
         else:

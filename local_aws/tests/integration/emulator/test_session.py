@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import boto3
@@ -64,6 +66,17 @@ def test_start_prints_an_environment_that_leads_a_shell_to_it(folder: Path, caps
     assert not folder.exists()
     assert command.main(["env"]) == 2
     assert "start it with" in capsys.readouterr().err
+
+
+def test_of_two_at_once_one_starts_it_and_the_other_waits_and_takes_that_one(folder: Path) -> None:
+    said: list[str] = []
+    with ThreadPoolExecutor(2) as threads:
+        start = functools.partial(session.start, folder, container_runtime="process", say=said.append)
+        started = [threads.submit(start) for _ in range(2)]
+        first, second = (each.result() for each in started)
+    assert first == second
+    assert f"another process starts or stops the local AWS in {folder}: waiting for it" in said
+    assert f"the local AWS runs already at {first.endpoint_url}" in said
 
 
 def test_stopping_what_does_not_run_succeeds(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

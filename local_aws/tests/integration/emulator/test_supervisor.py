@@ -8,23 +8,18 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from local_aws.emulator import Emulator, EmulatorDied, PortInUse
-from local_aws.testing.aws import ask_until
+from local_aws.emulator import Emulator, EmulatorDied, supervisor
+from local_aws.testing.aws import Aws, Fargate, ask_until
+from local_aws.tests.integration.emulator.expectations import gone
 
 pytestmark = pytest.mark.integration
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-
-
-def gone(pid: int) -> bool:
-    """Whether a process ended; one that waits to be collected has."""
-    try:
-        return " Z " in Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return True
 
 
 def answers(url: str) -> bool:
@@ -44,14 +39,7 @@ def test_two_run_at_once_each_on_a_port_of_its_own(emulator: Emulator, tmp_path:
     assert not answers(other.endpoint_url)
 
 
-def test_a_port_that_is_taken_is_named(emulator: Emulator, tmp_path: Path) -> None:
-    with pytest.raises(PortInUse, match=str(emulator.port)):
-        Emulator(tmp_path, port=emulator.port).start()
-
-
 def test_a_process_that_ends_at_start_shows_its_last_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import local_aws.emulator.supervisor as supervisor
-
     (tmp_path / "local_aws").mkdir()
     (tmp_path / "local_aws" / "__init__.py").write_text("raise RuntimeError('broken on purpose')")
     monkeypatch.setattr(supervisor, "_REPOSITORY", tmp_path)
@@ -66,6 +54,8 @@ def test_it_is_not_in_its_drivers_process_group(emulator: Emulator) -> None:
 DRIVER = """
 import sys, time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from local_aws.emulator import Emulator
 emulator = Emulator(Path(sys.argv[1]), detached=sys.argv[2] == "detached")
 emulator.start()
@@ -110,13 +100,8 @@ def test_a_detached_emulator_outlives_its_driver_until_it_is_told_to_end(tmp_pat
 
 def start_container(url: str) -> int:
     """Run a task there that never ends; returns its process id."""
-    from local_aws.testing.aws import Aws, Fargate, ask_until
-
-    class There:
-        endpoint_url = url
-        container_runtime = "process"
-
-    fargate = Fargate(Aws(There()))  # type: ignore[arg-type]
+    there: Any = SimpleNamespace(endpoint_url=url, container_runtime="process")
+    fargate = Fargate(Aws(there))
     definition = fargate.define("import os, time; print(os.getpid(), flush=True); time.sleep(600)")
     arn = fargate.start(definition)
     fargate.when(arn, "RUNNING")

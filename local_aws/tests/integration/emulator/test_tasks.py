@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from local_aws.testing.aws import ask_until
-from local_aws.tests.integration.emulator.expectations import events_of, refused
+from local_aws.tests.integration.emulator.expectations import events_of, gone, refused, stop
 
 pytestmark = [
     pytest.mark.integration,
@@ -76,15 +76,30 @@ def test_a_deregistered_revision_keeps_its_running_task_but_starts_none(fargate:
     with refused("ClientException", "TaskDefinition is inactive"):
         fargate.run(definition)
     assert fargate.describe(arn)["lastStatus"] == "RUNNING"
-    fargate.ecs.stop_task(cluster=fargate.cluster, task=arn)
-    fargate.when(arn, "STOPPED")
+    stop(fargate, arn)
 
 
-def test_a_task_definition_is_described_in_ecs_s_normal_form(fargate: Any) -> None:
-    definition = fargate.define("", linuxParameters={"capabilities": {"drop": ["ALL"]}})
+def test_a_task_definition_is_described_with_what_ecs_fills_in(fargate: Any) -> None:
+    """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html."""
+    definition = fargate.define(
+        image="x",
+        portMappings=[{"containerPort": 80}],
+        healthCheck={"command": ["true"], "timeout": 9},
+        linuxParameters={"initProcessEnabled": True, "capabilities": {"drop": ["ALL"]}},
+    )
     described = fargate.ecs.describe_task_definition(taskDefinition=definition)["taskDefinition"]
     (container,) = described["containerDefinitions"]
-    assert container["linuxParameters"] == {"capabilities": {"add": [], "drop": ["ALL"]}}
+    assert container.pop("logConfiguration")["logDriver"] == "awslogs"
+    assert container == {
+        "name": "app",
+        "image": "x",
+        "cpu": 0,
+        "essential": True,
+        **{name: [] for name in ("environment", "mountPoints", "volumesFrom", "systemControls")},
+        "portMappings": [{"containerPort": 80, "hostPort": 80, "protocol": "tcp"}],
+        "healthCheck": {"command": ["true"], "interval": 30, "timeout": 9, "retries": 3},
+        "linuxParameters": {"initProcessEnabled": True, "capabilities": {"add": [], "drop": ["ALL"]}},
+    }
     assert (described["volumes"], described["placementConstraints"]) == ([], [])
     assert not {"ipcMode", "pidMode", "proxyConfiguration"} & described.keys()
 
@@ -152,12 +167,16 @@ def test_a_client_token_is_the_same_task_and_with_other_parameters_a_conflict(fa
 
 def test_a_container_gets_its_own_environment_and_nothing_of_the_emulators(aws: Any, fargate: Any) -> None:
     definition = fargate.define(
-        "import os, json; print(json.dumps(dict(os.environ)))",
+        "import os, json, sys\n"
+        "print(json.dumps(os.path.isdir(os.environ['HOME'])), file=sys.stderr, flush=True)\n"
+        "print(json.dumps(dict(os.environ)))",
         environment=[{"name": "GIVEN", "value": "in the definition"}, {"name": "BOTH", "value": "definition"}],
     )
     override = {"name": "app", "environment": [{"name": "BOTH", "value": "override"}]}
     task = fargate.finish(definition, overrides={"containerOverrides": [override]})
-    variables = json.loads(fargate.log(task["taskArn"])[0])
+    has_home, variables = map(json.loads, fargate.log(task["taskArn"]))
+    assert has_home
+    ask_until(lambda: not Path(variables["HOME"]).exists() or None)
     assert (variables["GIVEN"], variables["BOTH"], variables["FROM_IMAGE"]) == ("in the definition", "override", "yes")
     assert variables["AWS_REGION"] == aws.region
     assert variables["AWS_ENDPOINT_URL"] == aws.emulator.endpoint_url
@@ -224,8 +243,7 @@ def test_each_container_keeps_its_own_exit_code_and_only_an_essential_one_ends_t
     ask_until(lambda: True if codes()["side"] is not None else None)
     assert codes() == {"app": None, "side": 4}
     assert fargate.when(arn, "RUNNING")["desiredStatus"] == "RUNNING"
-    fargate.ecs.stop_task(cluster=fargate.cluster, task=arn)
-    fargate.when(arn, "STOPPED")
+    stop(fargate, arn)
     assert codes() == {"app": 143, "side": 4}
 
 
@@ -243,15 +261,7 @@ def test_a_container_ends_with_everything_it_started(fargate: Any) -> None:
     )
     task = fargate.finish(definition)
     child = int(fargate.log(task["taskArn"])[0])
-    assert not alive(child)
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that ended and waits to be collected does not."""
-    try:
-        return " Z " not in Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return False
+    assert gone(child)
 
 
 # --- StopTask --------------------------------------------------------------------------------------------------------
@@ -334,9 +344,7 @@ def test_tasks_are_listed_by_who_started_them_and_by_family(aws: Any, fargate: A
     assert {first, *rest["taskArns"]} == {mine, other} and "nextToken" not in rest
     assert listed(family=aws.name("family")) == {mine, other}
     assert listed(desiredStatus="STOPPED") == set()
-    for arn in (mine, other):
-        fargate.ecs.stop_task(cluster=fargate.cluster, task=arn)
-        fargate.when(arn, "STOPPED")
+    stop(fargate, mine, other)
     assert listed(family=aws.name("family"), desiredStatus="STOPPED") == {mine, other}
     assert listed(family=aws.name("another"), desiredStatus="STOPPED") == set()
     assert listed() == listed(startedBy="me") == set()

@@ -30,8 +30,7 @@ class Case:
         token: its type.
         inputs: what the program gives.
         changed: inputs that can change in place, with their new values; `None` removes one.
-        drift: service, operation and parameters of somebody else's change.
-        drifted: the input that shows that change.
+        drift: somebody else's change.
         outlives_itself: a setting of another resource, which exists afterwards, too.
     """
 
@@ -39,7 +38,6 @@ class Case:
     inputs: dict[str, Any]
     changed: dict[str, Any] = field(default_factory=dict)
     drift: tuple[str, str, dict[str, Any]] | None = None
-    drifted: str = ""
     outlives_itself: bool = False
 
 
@@ -51,6 +49,12 @@ def resolved(value: Any, ids: dict[str, Any]) -> Any:
     if isinstance(value, dict):
         return {key: resolved(item, ids) for key, item in value.items()}
     return [resolved(item, ids) for item in value] if isinstance(value, list) else value
+
+
+def by_hand(call: str, **parameters: Any) -> tuple[str, str, dict[str, Any]]:
+    """Somebody else's call, `service.operation` as boto3 has them."""
+    service, _, operation = call.partition(".")
+    return service, operation, parameters
 
 
 def policy(action: str, resource: str = "*", **more: Any) -> str:
@@ -137,15 +141,13 @@ CASES: tuple[Case, ...] = (
         "aws:cloudwatch/logGroup:LogGroup",
         {"name": "/plugins/group", "retentionInDays": 7, "tags": TAGS},
         {"retentionInDays": 14, "tags": OTHER_TAGS},
-        ("logs", "put_retention_policy", {"logGroupName": ID, "retentionInDays": 30}),
-        "retentionInDays",
+        by_hand("logs.put_retention_policy", logGroupName=ID, retentionInDays=30),
     ),
     Case(
         "aws:cloudwatch/eventRule:EventRule",
         {"name": "plugins-rule", "description": "one", "eventPattern": '{"source": ["aws.states"]}', "tags": TAGS},
         {"description": "two", "eventPattern": '{"source": ["aws.ecs"]}', "tags": OTHER_TAGS},
-        ("events", "put_rule", {"Name": ID, "EventPattern": '{"source": ["other"]}'}),
-        "eventPattern",
+        by_hand("events.put_rule", Name=ID, EventPattern='{"source": ["other"]}'),
     ),
     Case(
         "aws:cloudwatch/eventTarget:EventTarget",
@@ -157,12 +159,7 @@ CASES: tuple[Case, ...] = (
             "retryPolicy": {"maximumEventAgeInSeconds": 600, "maximumRetryAttempts": 2},
         },
         {"input": '{"action": "other"}'},
-        (
-            "events",
-            "put_targets",
-            {"Rule": "plugins-world", "Targets": [{"Id": "monitor", "Arn": CALLEE, "Input": "{}"}]},
-        ),
-        "input",
+        by_hand("events.put_targets", Rule="plugins-world", Targets=[{"Id": "monitor", "Arn": CALLEE, "Input": "{}"}]),
     ),
     Case(
         "aws:dynamodb/table:Table",
@@ -182,16 +179,12 @@ CASES: tuple[Case, ...] = (
             "ttl": {"attributeName": "expires", "enabled": True},
             "tags": OTHER_TAGS,
         },
-        (
-            "dynamodb",
-            "update_table",
-            {
-                "TableName": ID,
-                "BillingMode": "PROVISIONED",
-                "ProvisionedThroughput": {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1},
-            },
+        by_hand(
+            "dynamodb.update_table",
+            TableName=ID,
+            BillingMode="PROVISIONED",
+            ProvisionedThroughput={"ReadCapacityUnits": 1, "WriteCapacityUnits": 1},
         ),
-        "billingMode",
     ),
     Case(
         "aws:dynamodb/table:Table",
@@ -208,29 +201,24 @@ CASES: tuple[Case, ...] = (
             "globalSecondaryIndexes": [index("open", "state", "KEYS_ONLY", read=2), index("kinds", "kind", "ALL")],
             "ttl": {"attributeName": "expires", "enabled": True},
         },
-        (
-            "dynamodb",
-            "update_table",
-            {
-                "TableName": ID,
-                "GlobalSecondaryIndexUpdates": [
-                    {
-                        "Update": {
-                            "IndexName": "open",
-                            "ProvisionedThroughput": {"ReadCapacityUnits": 5, "WriteCapacityUnits": 1},
-                        }
+        by_hand(
+            "dynamodb.update_table",
+            TableName=ID,
+            GlobalSecondaryIndexUpdates=[
+                {
+                    "Update": {
+                        "IndexName": "open",
+                        "ProvisionedThroughput": {"ReadCapacityUnits": 5, "WriteCapacityUnits": 1},
                     }
-                ],
-            },
+                }
+            ],
         ),
-        "globalSecondaryIndexes",
     ),
     Case(
         "aws:ec2/vpc:Vpc",
         {"cidrBlock": "10.88.0.0/16", "enableDnsHostnames": True, "tags": TAGS},
         {"enableDnsHostnames": False, "tags": OTHER_TAGS},
-        ("ec2", "modify_vpc_attribute", {"VpcId": ID, "EnableDnsSupport": {"Value": False}}),
-        "enableDnsSupport",
+        by_hand("ec2.modify_vpc_attribute", VpcId=ID, EnableDnsSupport={"Value": False}),
     ),
     Case(
         "aws:ec2/subnet:Subnet",
@@ -244,22 +232,19 @@ CASES: tuple[Case, ...] = (
             "tags": TAGS,
         },
         {"mapPublicIpOnLaunch": False, "assignIpv6AddressOnCreation": False, "tags": OTHER_TAGS},
-        ("ec2", "modify_subnet_attribute", {"SubnetId": ID, "MapPublicIpOnLaunch": {"Value": True}}),
-        "mapPublicIpOnLaunch",
+        by_hand("ec2.modify_subnet_attribute", SubnetId=ID, MapPublicIpOnLaunch={"Value": True}),
     ),
     Case(
         "aws:ec2/internetGateway:InternetGateway",
         {"vpcId": Ref("other vpc"), "tags": TAGS},
         {"tags": OTHER_TAGS},
-        ("ec2", "create_tags", {"Resources": [ID], "Tags": [{"Key": "stray", "Value": "x"}]}),
-        "tags",
+        by_hand("ec2.create_tags", Resources=[ID], Tags=[{"Key": "stray", "Value": "x"}]),
     ),
     Case(
         "aws:ec2/routeTable:RouteTable",
         {"vpcId": VPC, "tags": TAGS},
         {"tags": OTHER_TAGS},
-        ("ec2", "delete_tags", {"Resources": [ID], "Tags": [{"Key": "added"}]}),
-        "tags",
+        by_hand("ec2.delete_tags", Resources=[ID], Tags=[{"Key": "added"}]),
     ),
     Case(
         "aws:ec2/routeTableAssociation:RouteTableAssociation",
@@ -273,8 +258,7 @@ CASES: tuple[Case, ...] = (
         "aws:ec2/eip:Eip",
         {"tags": TAGS},
         {"tags": OTHER_TAGS},
-        ("ec2", "create_tags", {"Resources": [ID], "Tags": [{"Key": "stray", "Value": "x"}]}),
-        "tags",
+        by_hand("ec2.create_tags", Resources=[ID], Tags=[{"Key": "stray", "Value": "x"}]),
     ),
     Case(
         "aws:ec2/natGateway:NatGateway",
@@ -291,8 +275,7 @@ CASES: tuple[Case, ...] = (
             "tags": TAGS,
         },
         {"routeTableIds": TABLES, "tags": OTHER_TAGS},
-        ("ec2", "modify_vpc_endpoint", {"VpcEndpointId": ID, "RemoveRouteTableIds": [Ref("tables#0")]}),
-        "routeTableIds",
+        by_hand("ec2.modify_vpc_endpoint", VpcEndpointId=ID, RemoveRouteTableIds=[Ref("tables#0")]),
     ),
     Case(
         "aws:ec2/vpcEndpoint:VpcEndpoint",
@@ -306,8 +289,7 @@ CASES: tuple[Case, ...] = (
             "tags": TAGS,
         },
         {"securityGroupIds": [Ref("groups#1")], "subnetIds": [Ref("subnets#0")], "privateDnsEnabled": False},
-        ("ec2", "modify_vpc_endpoint", {"VpcEndpointId": ID, "AddSecurityGroupIds": [Ref("groups#0")]}),
-        "securityGroupIds",
+        by_hand("ec2.modify_vpc_endpoint", VpcEndpointId=ID, AddSecurityGroupIds=[Ref("groups#0")]),
     ),
     Case(
         "aws:ec2/securityGroup:SecurityGroup",
@@ -320,16 +302,21 @@ CASES: tuple[Case, ...] = (
             "tags": TAGS,
         },
         {
-            "ingress": [rule(443, securityGroups=GROUPS), rule(0, "-1", cidrBlocks=["10.0.0.0/8"])],
+            "ingress": [
+                rule(443, securityGroups=GROUPS),
+                rule(0, "-1", toPort=65535, cidrBlocks=["10.0.0.0/8", "192.168.0.0/16"]),
+            ],
             "egress": [],
             "tags": OTHER_TAGS,
         },
-        (
-            "ec2",
-            "authorize_security_group_ingress",
-            {"GroupId": ID, "IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "CidrIp": "192.0.2.0/24"},
+        by_hand(
+            "ec2.authorize_security_group_ingress",
+            GroupId=ID,
+            IpProtocol="tcp",
+            FromPort=22,
+            ToPort=22,
+            CidrIp="192.0.2.0/24",
         ),
-        "ingress",
     ),
     Case(
         "aws:ecr/repository:Repository",
@@ -341,30 +328,19 @@ CASES: tuple[Case, ...] = (
             "tags": TAGS,
         },
         {"imageTagMutability": "MUTABLE", "imageScanningConfiguration": None, "tags": OTHER_TAGS},
-        ("ecr", "put_image_tag_mutability", {"repositoryName": ID, "imageTagMutability": "IMMUTABLE"}),
-        "imageTagMutability",
+        by_hand("ecr.put_image_tag_mutability", repositoryName=ID, imageTagMutability="IMMUTABLE"),
     ),
     Case(
         "aws:ecr/lifecyclePolicy:LifecyclePolicy",
         {"repository": "plugins-world", "policy": lifecycle(20)},
         {"policy": lifecycle(10)},
-        ("ecr", "put_lifecycle_policy", {"repositoryName": ID, "lifecyclePolicyText": lifecycle(3)}),
-        "policy",
+        by_hand("ecr.put_lifecycle_policy", repositoryName=ID, lifecyclePolicyText=lifecycle(3)),
     ),
     Case(
         "aws:ecs/cluster:Cluster",
-        {
-            "name": "plugins-cluster",
-            "settings": [{"name": "containerInsights", "value": "enabled"}],
-            "tags": TAGS,
-        },
+        {"name": "plugins-cluster", "settings": [{"name": "containerInsights", "value": "enabled"}], "tags": TAGS},
         {"settings": [{"name": "containerInsights", "value": "disabled"}], "tags": OTHER_TAGS},
-        (
-            "ecs",
-            "update_cluster",
-            {"cluster": ID, "settings": [{"name": "containerInsights", "value": "enhanced"}]},
-        ),
-        "settings",
+        by_hand("ecs.update_cluster", cluster=ID, settings=[{"name": "containerInsights", "value": "enhanced"}]),
     ),
     Case(
         "aws:ecs/clusterCapacityProviders:ClusterCapacityProviders",
@@ -387,38 +363,23 @@ CASES: tuple[Case, ...] = (
             "tags": TAGS,
         },
         {"tags": OTHER_TAGS},
-        (
-            "ecs",
-            "untag_resource",
-            {
-                "resourceArn": "arn:aws:ecs:us-east-1:000000000000:task-definition/plugins-family:1",
-                "tagKeys": ["added"],
-            },
+        by_hand(
+            "ecs.untag_resource",
+            resourceArn="arn:aws:ecs:us-east-1:000000000000:task-definition/plugins-family:1",
+            tagKeys=["added"],
         ),
-        "tags",
     ),
     Case(
         "aws:iam/role:Role",
-        {
-            "name": "plugins-role",
-            "assumeRolePolicy": trust("lambda.amazonaws.com"),
-            "description": "one",
-            "tags": TAGS,
-        },
+        {"name": "plugins-role", "assumeRolePolicy": trust("lambda.amazonaws.com"), "description": "one", "tags": TAGS},
         {"assumeRolePolicy": trust("states.amazonaws.com"), "description": "two", "tags": OTHER_TAGS},
-        ("iam", "update_assume_role_policy", {"RoleName": ID, "PolicyDocument": trust("ec2.amazonaws.com")}),
-        "assumeRolePolicy",
+        by_hand("iam.update_assume_role_policy", RoleName=ID, PolicyDocument=trust("ec2.amazonaws.com")),
     ),
     Case(
         "aws:iam/rolePolicy:RolePolicy",
         {"name": "plugins", "role": "plugins-lambda", "policy": policy("s3:GetObject")},
         {"policy": policy("s3:PutObject")},
-        (
-            "iam",
-            "put_role_policy",
-            {"RoleName": "plugins-lambda", "PolicyName": "plugins", "PolicyDocument": policy("s3:*")},
-        ),
-        "policy",
+        by_hand("iam.put_role_policy", RoleName="plugins-lambda", PolicyName="plugins", PolicyDocument=policy("s3:*")),
     ),
     Case(
         "aws:lambda/function:Function",
@@ -431,8 +392,7 @@ CASES: tuple[Case, ...] = (
             "vpcConfig": {"subnetIds": [Ref("subnets#0")], "securityGroupIds": GROUPS},
             "tags": OTHER_TAGS,
         },
-        ("lambda", "update_function_configuration", {"FunctionName": ID, "Timeout": 60}),
-        "timeout",
+        by_hand("lambda.update_function_configuration", FunctionName=ID, Timeout=60),
     ),
     Case(
         "aws:lambda/permission:Permission",
@@ -448,8 +408,7 @@ CASES: tuple[Case, ...] = (
         "aws:s3/bucket:Bucket",
         {"bucket": "plugins-bucket", "forceDestroy": True, "tags": TAGS},
         {"tags": OTHER_TAGS},
-        ("s3", "put_bucket_tagging", {"Bucket": ID, "Tagging": {"TagSet": [{"Key": "stray", "Value": "x"}]}}),
-        "tags",
+        by_hand("s3.put_bucket_tagging", Bucket=ID, Tagging={"TagSet": [{"Key": "stray", "Value": "x"}]}),
     ),
     Case(
         "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
@@ -461,35 +420,25 @@ CASES: tuple[Case, ...] = (
             "restrictPublicBuckets": True,
         },
         {"ignorePublicAcls": False},
-        (
-            "s3",
-            "put_public_access_block",
-            {"Bucket": ID, "PublicAccessBlockConfiguration": {"BlockPublicAcls": False}},
-        ),
-        "blockPublicAcls",
+        by_hand("s3.put_public_access_block", Bucket=ID, PublicAccessBlockConfiguration={"BlockPublicAcls": False}),
     ),
     Case(
         "aws:s3/bucketPolicy:BucketPolicy",
         {"bucket": "plugins-world-bucket", "policy": bucket_policy("one")},
         {"policy": bucket_policy("two")},
-        ("s3", "put_bucket_policy", {"Bucket": ID, "Policy": bucket_policy("three")}),
-        "policy",
+        by_hand("s3.put_bucket_policy", Bucket=ID, Policy=bucket_policy("three")),
     ),
     Case(
         "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
         {"bucket": "plugins-world-bucket", "rules": upload_rules(1)},
         {"rules": upload_rules(3)},
-        (
-            "s3",
-            "put_bucket_lifecycle_configuration",
-            {
-                "Bucket": ID,
-                "LifecycleConfiguration": {
-                    "Rules": [{"ID": "x", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 3}}]
-                },
+        by_hand(
+            "s3.put_bucket_lifecycle_configuration",
+            Bucket=ID,
+            LifecycleConfiguration={
+                "Rules": [{"ID": "x", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 3}}]
             },
         ),
-        "rules",
     ),
     Case(
         "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
@@ -516,7 +465,6 @@ CASES: tuple[Case, ...] = (
             "tags": TAGS,
         },
         {"definition": machine("two"), "tracingConfiguration": {"enabled": False}, "tags": OTHER_TAGS},
-        ("stepfunctions", "update_state_machine", {"stateMachineArn": ID, "definition": machine("three")}),
-        "definition",
+        by_hand("stepfunctions.update_state_machine", stateMachineArn=ID, definition=machine("three")),
     ),
 )

@@ -1,7 +1,6 @@
 """What a program can ask of the plugins under the real engine: tags, ignored changes, errors."""
 
 import gc
-from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
@@ -49,39 +48,23 @@ class Options:
         pulumi.export("tags", group.tags_all)
 
 
-@dataclass(frozen=True)
-class Life:
-    """The results of a deployment, a preview, a refresh and a changed deployment."""
-
-    stack: auto.Stack
-    program: Options
-    first: auto.UpResult
-    preview: auto.PreviewResult
-    refresh: auto.RefreshResult
-    second: auto.UpResult
-
-
-@pytest.fixture(scope="module")
-def life(world: World, make_stack: MakeStack) -> Life:
-    program = Options(world)
+def test_a_program_changes_only_what_it_should_and_corrects_drift(world: World, make_stack: MakeStack) -> None:
+    program, logs = Options(world), world.client("logs")
     stack = make_stack("options", program)
-    first = stack.up()
-    preview = stack.preview()
-    refresh = stack.refresh()
+    tags = stack.up().outputs["tags"].value
+    assert tags == {"owner": "everybody", "kind": "own"}, "default tags are on everything"
+    assert (changes(stack.preview()), changes(stack.refresh())) == ({}, {}), "an unchanged program changes nothing"
     program.days = 30
-    return Life(stack, program, first, preview, refresh, stack.up())
+    assert changes(stack.up()) == {}, "ignored changes are not deployed"
 
-
-def test_an_unchanged_program_changes_nothing(life: Life) -> None:
-    assert (changes(life.preview), changes(life.refresh)) == ({}, {})
-
-
-def test_default_tags_are_on_everything(life: Life) -> None:
-    assert life.first.outputs["tags"].value == {"owner": "everybody", "kind": "own"}
-
-
-def test_ignored_changes_are_not_deployed(life: Life) -> None:
-    assert changes(life.second) == {}
+    logs.put_retention_policy(logGroupName="/by-hand/changed", retentionInDays=30)
+    logs.delete_log_group(logGroupName="/by-hand/removed")
+    assert changes(stack.refresh()) == {"update": 1, "delete": 1}
+    assert changes(stack.up()) == {"update": 1, "create": 1}
+    found = logs.describe_log_groups(logGroupNamePrefix="/by-hand/")["logGroups"]
+    assert [group["retentionInDays"] for group in found] == [3, 3]
+    program.name = "/replaced"
+    assert changes(stack.up()) == {"replace": 1}
 
 
 def test_a_new_resource_that_cannot_be_read_stays_in_the_state_until_it_is_destroyed(
@@ -103,18 +86,6 @@ def test_a_new_resource_that_cannot_be_read_stays_in_the_state_until_it_is_destr
     assert logs.describe_log_groups(logGroupNamePrefix="/unread")["logGroups"]
     assert changes(stack.destroy())["delete"] == 2, "with the stack itself"
     assert not logs.describe_log_groups(logGroupNamePrefix="/unread")["logGroups"]
-
-
-def test_drift_is_corrected(life: Life, world: World) -> None:
-    logs = world.client("logs")
-    logs.put_retention_policy(logGroupName="/by-hand/changed", retentionInDays=30)
-    logs.delete_log_group(logGroupName="/by-hand/removed")
-    assert changes(life.stack.refresh()) == {"update": 1, "delete": 1}
-    assert changes(life.stack.up()) == {"update": 1, "create": 1}
-    found = logs.describe_log_groups(logGroupNamePrefix="/by-hand/")["logGroups"]
-    assert [group["retentionInDays"] for group in found] == [3, 3]
-    life.program.name = "/replaced"
-    assert changes(life.stack.up()) == {"replace": 1}
 
 
 def unknown_type() -> None:

@@ -1,12 +1,10 @@
 """Functions that publish versions, as in the published provider (`internal/service/lambda/function.go`)."""
 
-from typing import Any
-
 import pulumi
 import pulumi_aws as aws
 import pytest
 
-from local_aws.plugins.framework.values import UNKNOWN, Properties
+from local_aws.plugins.framework.values import UNKNOWN
 from local_aws.testing import MakeStack
 from local_aws.testing.stacks import changes
 from local_aws.tests.integration.plugins.cases import FUNCTION, OTHER_TAGS, machine
@@ -18,82 +16,53 @@ TOKEN = "aws:lambda/function:Function"
 OF_A_VERSION = ("version", "qualifiedArn", "qualifiedInvokeArn")
 
 
-class Published:
-    """A function that publishes versions, and its state."""
+def test_a_version_is_published_with_each_change_of_code_or_configuration_while_the_program_says_so(
+    engine: Engine, world: World
+) -> None:
+    program = {**world.resolved(FUNCTION), "name": "publish", "publish": True}
+    inputs = engine.check(TOKEN, program)
+    name, state = engine.create(TOKEN, inputs)
 
-    def __init__(self, engine: Engine, world: World, name: str, **more: Any) -> None:
-        self.engine = engine
-        self.world = world
-        self.name = name
-        self.program = {**world.resolved(FUNCTION), "name": name, "publish": True, **more}
-        self.inputs = engine.check(TOKEN, self.program)
-        _, self.state = engine.create(TOKEN, self.inputs)
+    def published() -> str:
+        """The number in all outputs about the version."""
+        arn, version = state["arn"], state["version"]
+        invoked = state["invokeArn"].replace(arn, f"{arn}:{version}")
+        assert [state[each] for each in OF_A_VERSION] == [version, f"{arn}:{version}", invoked]
+        return str(version)
 
-    def update(self, **change: Any) -> Properties:
-        """Change inputs; returns what the preview of it shows."""
-        self.program = {key: value for key, value in {**self.program, **change}.items() if value is not None}
-        new = self.engine.check(TOKEN, self.program)
-        foreseen = self.engine.update(TOKEN, self.name, self.state, self.inputs, new, preview=True)
-        self.state = self.engine.update(TOKEN, self.name, self.state, self.inputs, new)
-        self.inputs = new
-        return foreseen
-
-    @property
-    def version(self) -> tuple[str, str, str]:
-        """The outputs about the version."""
-        return (self.state["version"], self.state["qualifiedArn"], self.state["qualifiedInvokeArn"])
-
-    def expected(self, version: str) -> tuple[str, str, str]:
-        """Their values for a version."""
-        arn = self.state["arn"]
-        return (version, f"{arn}:{version}", self.state["invokeArn"].replace(arn, f"{arn}:{version}"))
-
-
-def test_creating_one_publishes_its_first_version(engine: Engine, world: World) -> None:
-    function = Published(engine, world, "publish-created")
-    assert function.version == function.expected("1")
-    assert function.state["arn"].endswith(":function:publish-created")
-
-
-@pytest.mark.parametrize("change", ["code", "configuration", "both"])
-def test_each_update_of_code_or_configuration_publishes_one(engine: Engine, world: World, change: str) -> None:
-    function = Published(engine, world, f"publish-{change}")
-    changed = {"code": {"code": world.ids["other code"]}, "configuration": {"environment": {"variables": {"A": "2"}}}}
-    foreseen = function.update(**(changed["code"] | changed["configuration"] if change == "both" else changed[change]))
-    assert {foreseen[name] for name in OF_A_VERSION} == {UNKNOWN}, "what uses the version shows as changing"
-    assert foreseen["arn"] == function.state["arn"]
-    assert function.version == function.expected("2")
-
-
-def test_tags_publish_none(engine: Engine, world: World) -> None:
-    function = Published(engine, world, "publish-tags")
-    before = function.version
-    foreseen = function.update(tags=OTHER_TAGS)
-    assert tuple(foreseen[name] for name in OF_A_VERSION) == before
-    assert function.version == before
-
-
-def test_publishing_can_be_turned_on_and_off(engine: Engine, world: World) -> None:
-    function = Published(engine, world, "publish-later", publish=None)
-    assert function.version == function.expected("$LATEST")
-    function.update(memorySize=512)
-    assert function.version == function.expected("$LATEST")
-    assert function.update(publish=True)["version"] is UNKNOWN
-    assert function.version == function.expected("1")
-    function.update(publish=None, memorySize=1024)
-    assert function.version == function.expected("1"), "the newest there is"
+    assert (published(), state["arn"].endswith(":function:publish")) == ("1", True)
+    variables = [{"environment": {"variables": {"A": value}}} for value in ("2", "3")]
+    for change, version in (
+        ({"code": world.ids["other code"]}, "2"),
+        (variables[0], "3"),
+        ({"code": world.ids["code"], **variables[1]}, "4"),
+        ({"tags": OTHER_TAGS}, "4"),
+        # The newest there is.
+        ({"publish": None, "memorySize": 1024}, "4"),
+        ({"publish": True}, "5"),
+    ):
+        before = {each: state[each] for each in ("arn", *OF_A_VERSION)}
+        program = {key: value for key, value in {**program, **change}.items() if value is not None}
+        new = engine.check(TOKEN, program)
+        foreseen = engine.update(TOKEN, name, state, inputs, new, preview=True)
+        unknown = dict.fromkeys(OF_A_VERSION, UNKNOWN) if version != before["version"] else {}
+        assert {each: foreseen[each] for each in before} == {**before, **unknown}, "what uses the version changes, too"
+        state, inputs = engine.update(TOKEN, name, state, inputs, new), new
+        assert published() == version
 
 
 @pytest.mark.acceptance
 def test_the_newest_of_many_versions_is_found(engine: Engine, world: World) -> None:
-    function = Published(engine, world, "publish-many")
+    inputs = engine.check(TOKEN, {**world.resolved(FUNCTION), "name": "publish-many"})
+    name, state = engine.create(TOKEN, inputs)
+    assert state["version"] == "$LATEST"
     client = world.client("lambda")
     for timeout in range(31, 86):
-        client.update_function_configuration(FunctionName=function.name, Timeout=timeout)
-        client.get_waiter("function_updated_v2").wait(FunctionName=function.name, WaiterConfig={"Delay": 0})
-        client.publish_version(FunctionName=function.name)
-    _, state, _ = engine.read(TOKEN, function.name, function.state, function.inputs)
-    assert state["version"] == "56", "ListVersionsByFunction gives 50 at once"
+        client.update_function_configuration(FunctionName=name, Timeout=timeout)
+        client.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 0})
+        client.publish_version(FunctionName=name)
+    _, state, _ = engine.read(TOKEN, name, state, inputs)
+    assert state["version"] == "55", "ListVersionsByFunction gives 50 at once"
 
 
 @pytest.mark.acceptance

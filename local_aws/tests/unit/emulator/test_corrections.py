@@ -33,33 +33,6 @@ def test_the_record_is_what_is_installed() -> None:
     assert "missing" not in found["names"].values()
 
 
-def test_the_names_used_are_those_imported_and_their_attributes() -> None:
-    source = """
-from ministack.core.responses import get_region
-from ministack.services import stepfunctions as states
-from elsewhere import other
-
-def work():
-    from ministack import app
-    return states._add_event(other.name, app.SERVICE_HANDLERS["ecs"])
-"""
-    assert set(corrections.names_used(source)) == {
-        "ministack.app",
-        "ministack.app.SERVICE_HANDLERS",
-        "ministack.core.responses.get_region",
-        "ministack.services.stepfunctions",
-        "ministack.services.stepfunctions._add_event",
-    }
-
-
-def test_a_signature_is_what_a_call_has_to_fit() -> None:
-    def call(first: str, *, second: int = 5) -> None: ...
-
-    assert corrections.signature(call) == "(first, *, second=...)"
-    assert corrections.signature(Outcome) == "class (passed, failed)"
-    assert corrections.signature({}) == "dict"
-
-
 def test_what_changed_is_told_with_its_signature_before_and_now() -> None:
     before = {"version": "1.0.0", "names": {"a": "(x)", "b": "dict", "c": "(y)"}}
     now = {"version": "1.1.0", "names": {"a": "(x)", "b": "missing", "d": "(z)"}}
@@ -85,26 +58,26 @@ def test_a_run_of_tests_is_read_from_its_report(body: str, found: Outcome) -> No
     assert corrections.outcome(f"<testsuites><testsuite>{body}</testsuite></testsuites>") == found
 
 
-@pytest.mark.parametrize(
-    ("without", "needed", "told"),
-    [
-        (Outcome(2, "test_it"), True, "x: needed by test_it"),
-        (Outcome(0, None), False, "x: no test names it"),
-        (Outcome(2, None), False, "x: no test fails without it: superfluous with MiniStack 1.0.0, or untested"),
-    ],
-)
-def test_a_correction_is_needed_where_a_test_fails_without_it(without: Outcome, needed: bool, told: str) -> None:
-    found, line = corrections.verdict("x", without, "1.0.0")
-    assert found is needed and line.startswith(told)
-
-
-def test_each_correction_is_left_out_in_turn(
+def test_each_correction_is_left_out_in_turn_and_is_needed_where_a_test_fails_without_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    runs = {"": Outcome(9, None), "event_targets": Outcome(1, "test_it"), "ecs_events": Outcome(1, None)}
+    runs = {
+        "": Outcome(9, None),
+        "event_targets": Outcome(1, "test_it"),
+        "ecs_events": Outcome(1, None),
+        "execution_role": Outcome(0, None),
+    }
     monkeypatch.setattr(corrections, "run_tests", lambda _module, left_out="": runs[left_out])
     assert corrections.main(["event_targets"]) == 0
-    assert corrections.main(["event_targets", "ecs_events"]) == 1
+    capsys.readouterr()
+    assert corrections.main(["event_targets", "ecs_events", "execution_role"]) == 1
+    _, *told, counted = capsys.readouterr().out.splitlines()
+    assert sorted(line.partition(" with MiniStack")[0] for line in told) == [
+        "ecs_events: no test fails without it: superfluous",
+        "event_targets: needed by test_it",
+        "execution_role: no test names it",
+    ]
+    assert counted == "1 of 3 corrections are needed"
     runs[""] = Outcome(3, "test_other")
     assert corrections.main([]) == 2
     assert "with all corrections, this fails: test_other" in capsys.readouterr().out

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import socketserver
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, ClassVar
-from urllib.parse import unquote
+from typing import Any
 
 import pytest
 
@@ -19,49 +13,19 @@ from local_aws import ContainersStay, remove_containers
 from local_aws.emulator.runtimes import docker_janitor
 
 RUNNING, STUCK = "a" * 64, "b" * 64
-ANSWERS: dict[str, tuple[int, Any]] = {
-    f"/containers/{RUNNING}": (204, None),
-    f"/containers/{STUCK}": (500, {"message": "driver failed to remove root filesystem"}),
-    "/images/used": (409, {"message": "conflict: unable to remove repository reference"}),
-    "/images/gone": (404, {"message": "No such image: gone"}),
-}
-
-
-class Engine(BaseHTTPRequestHandler):
-    """An engine with two containers, one of which it does not remove."""
-
-    asked: ClassVar[list[str]] = []
-
-    def _answer(self, status: int, answer: Any) -> None:
-        content = b"" if answer is None else json.dumps(answer).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def do_GET(self) -> None:
-        self.asked.append(unquote(self.path))
-        self._answer(200, [{"Id": RUNNING}, {"Id": STUCK}])
-
-    def do_DELETE(self) -> None:
-        self._answer(*ANSWERS[self.path.partition("?")[0]])
-
-    def address_string(self) -> str:
-        return "socket"
-
-    def log_message(self, *_arguments: Any) -> None:
-        pass
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[str]:
-    path = str(tmp_path / "docker.sock")
-    with socketserver.ThreadingUnixStreamServer(path, Engine) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield path
-        server.shutdown()
-        thread.join()
+def engine(fake_engine: Any, docker_host: Path) -> str:
+    """The socket of an engine with two containers, one of which it does not remove."""
+    fake_engine.answers = {
+        "GET ": (200, [{"Id": RUNNING}, {"Id": STUCK}]),
+        f"DELETE /containers/{RUNNING}": (204, None),
+        f"DELETE /containers/{STUCK}": (500, {"message": "driver failed to remove root filesystem"}),
+        "DELETE /images/used": (409, {"message": "conflict: unable to remove repository reference"}),
+        "DELETE /images/gone": (404, {"message": "No such image: gone"}),
+    }
+    return str(docker_host)
 
 
 def test_what_the_engine_does_not_remove_is_told(engine: str) -> None:
@@ -86,15 +50,14 @@ def test_a_removal_that_is_under_way_is_a_removal() -> None:
     assert docker_janitor.refusal(409, answer) is None
 
 
-def test_an_emulators_containers_are_found_by_their_label_and_one_that_stays_is_an_error(
-    engine: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{engine}")
+@pytest.mark.usefixtures("engine")
+def test_an_emulators_containers_are_found_by_their_label_and_one_that_stays_is_an_error(fake_engine: Any) -> None:
     with pytest.raises(ContainersStay, match=r"label local-aws\.emulator=one could not be removed: container b+: 500"):
         remove_containers("one")
-    assert '{"label": ["local-aws.emulator=one"]}' in Engine.asked[-1]
+    (listing,) = (each for each in fake_engine.asked if each.startswith("GET "))
+    assert '{"label": ["local-aws.emulator=one"]}' in listing
 
 
-def test_without_an_engine_no_container_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none")
+@pytest.mark.usefixtures("docker_host")
+def test_without_an_engine_no_container_is_removed() -> None:
     assert remove_containers("one") == 0

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from local_aws.emulator.runtimes import ContainerSpec, Exit, PulledImage
-from local_aws.emulator.runtimes.docker import OUT_OF_MEMORY, DockerContainer, create_arguments, exit_of, host_lost
+from local_aws.emulator.runtimes import ContainerSpec, Exit, ImageNotFound, ImageReference, PulledImage
+from local_aws.emulator.runtimes.docker import (
+    OUT_OF_MEMORY,
+    DockerContainer,
+    DockerRuntime,
+    create_arguments,
+    exit_of,
+    host_lost,
+)
 
 IMAGE = PulledImage("sha256:" + "a" * 64, "sha256:" + "b" * 64)
 
@@ -60,6 +68,15 @@ def test_a_container_whose_engine_is_gone_has_no_exit_code_and_can_still_be_stop
     container.stop(0)
     container.remove()
     assert list(container.output()) == []
+
+
+def test_an_image_of_an_engine_that_is_gone_is_not_found(fake_engine: Any, docker_host: Path) -> None:
+    fake_engine.answers = {"GET /version": (200, {"ApiVersion": "1.43"}), "GET /v1.43/info": (200, {"Name": "h"})}
+    runtime = DockerRuntime(str(docker_host), 1, Path("folder"))
+    docker_host.unlink()
+    with pytest.raises(ImageNotFound, match="job: "):
+        runtime.pull(ImageReference("job", "123456789012", "eu-west-1", "team/job", "v1"))
+    runtime.close()
 
 
 class Talking:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import tarfile
@@ -13,6 +12,7 @@ import pytest
 
 from local_aws.emulator.runtimes import ImageNotFound, ImageReference
 from local_aws.emulator.runtimes.images import ImageStore, apply_layer, parse_config, parse_reference
+from local_aws.plugins.docker.build import digest_of
 
 NAME = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/job"
 DIGEST = "sha256:" + "a" * 64
@@ -88,38 +88,32 @@ def test_the_configuration_says_how_to_run() -> None:
 
 
 class Registry:
-    """A registry in memory that counts what is read."""
+    """A registry in memory, by digest and tag, that counts the blobs that are read."""
 
     def __init__(self) -> None:
-        self.manifests: dict[str, bytes] = {}
-        self.blobs: dict[str, bytes] = {}
+        self.content: dict[str, bytes] = {}
         self.reads = 0
 
-    def put(self, data: bytes) -> str:
-        digest = "sha256:" + hashlib.sha256(data).hexdigest()
-        self.blobs[digest] = data
+    def put(self, data: bytes, tag: str = "") -> str:
+        digest = digest_of(data)
+        self.content |= {digest: data, tag or digest: data}
         return digest
 
-    def put_manifest(self, document: dict[str, Any], tag: str = "") -> str:
-        raw = json.dumps(document).encode()
-        digest = "sha256:" + hashlib.sha256(raw).hexdigest()
-        self.manifests[digest] = raw
-        if tag:
-            self.manifests[tag] = raw
-        return digest
+    def put_document(self, document: dict[str, Any], tag: str = "") -> str:
+        return self.put(json.dumps(document).encode(), tag)
 
     def image(self, tag: str, text: str) -> str:
-        config = self.put(json.dumps({"config": {"WorkingDir": "/app"}}).encode())
+        config = self.put_document({"config": {"WorkingDir": "/app"}})
         layer = self.put(tar_of(("file", text)))
-        return self.put_manifest({"config": {"digest": config}, "layers": [{"digest": layer}]}, tag)
+        return self.put_document({"config": {"digest": config}, "layers": [{"digest": layer}]}, tag)
 
     def manifest(self, image: ImageReference) -> tuple[str, bytes] | None:
-        raw = self.manifests.get(image.reference)
-        return None if raw is None else ("sha256:" + hashlib.sha256(raw).hexdigest(), raw)
+        raw = self.content.get(image.reference)
+        return None if raw is None else (digest_of(raw), raw)
 
     def blob(self, _image: ImageReference, digest: str) -> bytes | None:
         self.reads += 1
-        return self.blobs.get(digest)
+        return self.content.get(digest)
 
 
 def reference(tag: str) -> ImageReference:
@@ -131,7 +125,7 @@ def reference(tag: str) -> ImageReference:
 def test_an_image_is_unpacked_once_per_digest(tmp_path: Path) -> None:
     registry = Registry()
     digest = registry.image("one", "same")
-    registry.manifests["two"] = registry.manifests["one"]
+    registry.content["two"] = registry.content["one"]
     store = ImageStore(tmp_path, registry)
     first = store.pull(reference("one"))
     reads = registry.reads
@@ -148,9 +142,9 @@ def test_an_index_is_resolved_to_this_platform(tmp_path: Path) -> None:
         {"digest": arm, "platform": {"os": "linux", "architecture": "arm64"}},
         {"digest": amd, "platform": {"os": "linux", "architecture": "amd64"}},
     ]
-    registry.put_manifest({"manifests": entries}, "many")
+    registry.put_document({"manifests": entries}, "many")
     assert (ImageStore(tmp_path, registry).pull(reference("many")).root / "file").read_text() == "amd"
-    registry.put_manifest({"manifests": entries[:1]}, "one")
+    registry.put_document({"manifests": entries[:1]}, "one")
     with pytest.raises(ImageNotFound, match="linux/amd64"):
         ImageStore(tmp_path, registry).pull(reference("one"))
 
@@ -160,6 +154,6 @@ def test_a_tag_or_a_layer_that_is_not_there_is_not_found(tmp_path: Path) -> None
     with pytest.raises(ImageNotFound, match="absent: not found"):
         ImageStore(tmp_path, registry).pull(reference("absent"))
     registry.image("holed", "x")
-    registry.blobs = {key: data for key, data in registry.blobs.items() if b"WorkingDir" in data}
+    del registry.content[digest_of(tar_of(("file", "x")))]
     with pytest.raises(ImageNotFound, match="blob sha256:"):
         ImageStore(tmp_path, registry).pull(reference("holed"))

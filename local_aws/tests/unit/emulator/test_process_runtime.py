@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from local_aws.emulator.children import Children
 from local_aws.emulator.runtimes import ContainerSpec, ContainerStartError, PulledImage
 from local_aws.emulator.runtimes.images import ImageConfig, UnpackedImage
-from local_aws.emulator.runtimes.process import ProcessRuntime, command_line, container_environment
+from local_aws.emulator.runtimes.process import command_line, container_environment
 
 IMAGE = PulledImage("sha256:0", "sha256:0")
 
@@ -57,40 +55,3 @@ def test_the_environment_is_the_images_and_what_is_given(tmp_path: Path) -> None
     assert variables["PYTHONPATH"] == f"{tmp_path / 'packages'}:/none"
     assert "/usr/bin" in variables["PATH"]
     assert "/x" not in variables["PATH"].split(":")
-
-
-class NoRegistry:
-    """Nothing to pull."""
-
-    def manifest(self, _image: object) -> None:
-        return None
-
-    def blob(self, _image: object, _digest: str) -> None:
-        return None
-
-
-@pytest.fixture
-def runtime(tmp_path: Path) -> Iterator[ProcessRuntime]:
-    folder = tmp_path / "state"
-    folder.mkdir()
-    root = tmp_path / "root"
-    root.mkdir()
-    made = ProcessRuntime(folder, NoRegistry(), Children(folder))
-    made._images._unpacked["sha256:0"] = image(root)
-    yield made
-    made.close()
-
-
-def test_a_containers_home_is_its_own_and_removed_with_it(runtime: ProcessRuntime) -> None:
-    container = runtime.start(spec(command=["sh", "-c", "echo $HOME; echo err >&2; exit 4"]))
-    home, error = container.output()
-    assert (container.wait().code, error) == (4, "err")
-    assert Path(home).is_dir()
-    container.remove()
-    assert not Path(home).exists()
-
-
-def test_closing_ends_what_still_runs(runtime: ProcessRuntime) -> None:
-    container = runtime.start(spec(command=["sleep", "600"]))
-    runtime.close()
-    assert container.wait().code == 137

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import socket
-import socketserver
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
 from local_aws.emulator import DockerUnavailable
 from local_aws.emulator.runtimes import selection
-
-
-@pytest.fixture
-def docker_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the engine's socket would be."""
-    path = tmp_path / "docker.sock"
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
-    return path
 
 
 def test_without_a_daemon_docker_is_refused_and_auto_is_process_with_the_reason(docker_host: Path) -> None:
@@ -65,51 +52,25 @@ def test_an_engine_has_to_share_this_machines_loopback(info: dict[str, Any], pro
     assert found is None if problem is None else problem in (found or "")
 
 
-class Engine(BaseHTTPRequestHandler):
-    """An engine that answers what it was given, by the beginning of the path."""
-
-    answers: ClassVar[dict[str, Any]] = {}
-
-    def do_GET(self) -> None:
-        found = next((answer for path, answer in self.answers.items() if self.path.startswith(path)), {})
-        body = json.dumps(found).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_arguments: Any) -> None:
-        pass
-
-    def address_string(self) -> str:
-        return "client"
-
-
-@pytest.fixture
-def answers(docker_host: Path) -> Iterator[dict[str, Any]]:
-    """What an engine answers."""
-    Engine.answers = {"/info": {"OSType": "linux"}}
-    with socketserver.UnixStreamServer(str(docker_host), Engine) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield Engine.answers
-        server.shutdown()
-
-
 @pytest.mark.parametrize(
     ("path", "answer"),
-    [("images/python%3A3/json", {"Id": "sha256:1"}), ("distribution/python%3A3/json", {"Descriptor": {"digest": "x"}})],
+    [("images/python:3/json", {"Id": "sha256:1"}), ("distribution/python:3/json", {"Descriptor": {"digest": "x"}})],
     ids=["is there", "can be pulled"],
 )
 def test_auto_takes_docker_where_the_base_image_is_there_or_can_be_pulled(
-    answers: dict[str, Any], docker_host: Path, path: str, answer: dict[str, Any]
+    fake_engine: Any, docker_host: Path, path: str, answer: dict[str, Any]
 ) -> None:
-    answers[f"/{path}"] = answer
+    fake_engine.answers = {"GET /info": (200, {"OSType": "linux"}), f"GET /{path}": (200, answer)}
     choice = selection.choose("auto", "python:3")
     assert (choice.runtime, choice.docker_socket) == ("docker", str(docker_host))
 
 
-def test_without_its_base_image_docker_is_refused_and_auto_is_process(answers: dict[str, Any]) -> None:
-    answers["/distribution/python%3A3/json"] = {"message": "no route to the registry"}
+def test_without_its_base_image_docker_is_refused_and_auto_is_process(fake_engine: Any) -> None:
+    missing = {"message": "no route to the registry"}
+    fake_engine.answers = {
+        "GET /info": (200, {"OSType": "linux"}),
+        "GET /distribution/python:3/json": (200, missing),
+    }
     choice = selection.choose("auto", "python:3")
     assert choice.runtime == "process"
     assert "base image python:3 is not there and cannot be pulled: no route to the registry" in choice.reason

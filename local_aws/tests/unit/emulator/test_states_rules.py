@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from ministack.services.stepfunctions import _ExecutionError
 
-from local_aws.emulator.aws_behaviour import states_engine, states_integrations, states_machines
-from local_aws.emulator.aws_behaviour.calls import Refused
+from local_aws.emulator.aws_behaviour import states_engine, states_integrations
 from local_aws.emulator.aws_behaviour.states_scope import Cancelled, Scope
 
 
@@ -80,14 +79,6 @@ def test_a_stopped_task_fails_its_state_unless_every_container_ended_with_0() ->
     for exits, failed in (([0], False), ([0, 1], True), ([None], True), ([0, None], True)):
         containers = [{} if code is None else {"ExitCode": code} for code in exits]
         assert states_integrations.task_failed({"Containers": containers}) is failed
-
-
-def test_run_task_has_no_started_by_wherever_the_state_is() -> None:
-    run = {"Type": "Task", "Resource": "arn:aws:states:::ecs:runTask.sync", "Arguments": {"StartedBy": "me"}}
-    inner = {"StartAt": "Run", "States": {"Run": run}}
-    definition = {"States": {"Each": {"Type": "Map", "ItemProcessor": inner}}}
-    with pytest.raises(Refused, match="at /States/Each/ItemProcessor/States/Run/Arguments"):
-        states_machines.check_definition(definition)
 
 
 def test_a_scopes_children_end_with_it_but_not_it_with_them() -> None:

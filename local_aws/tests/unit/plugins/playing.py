@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
 import grpc
 from pulumi.runtime.proto import provider_pb2, status_pb2
 
+from local_aws.plugins.docker.image import Image
+from local_aws.plugins.framework.provider import Provider
 from local_aws.plugins.framework.servicer import ProviderServicer
-from local_aws.plugins.framework.values import Properties, from_struct, to_struct
+from local_aws.plugins.framework.values import Properties, Secret, from_struct, to_struct
 
 
 class Aborted(Exception):
@@ -55,67 +58,68 @@ class Engine:
 
     servicer: ProviderServicer[Any]
 
-    def check_failures(self, token: str, news: Mapping[str, Any], name: str = "it") -> tuple[Properties, list[str]]:
-        request = provider_pb2.CheckRequest(urn=urn(token, name), news=to_struct(news))
-        response = call(self.servicer.Check, request)
+    def send(self, method: str, token: str, name: str = "it", **members: Any) -> Any:
+        """A call about a resource; the request's property bags are given as mappings."""
+        given = {key: to_struct(each) if isinstance(each, Mapping) else each for key, each in members.items()}
+        request = getattr(provider_pb2, f"{method}Request")(urn=urn(token, name), **given)
+        return call(getattr(self.servicer, method), request)
+
+    def check_failures(self, token: str, news: Properties, name: str = "it") -> tuple[Properties, list[str]]:
+        response = self.send("Check", token, name, news=news)
         return from_struct(response.inputs), [failure.reason for failure in response.failures]
 
-    def check(self, token: str, news: Mapping[str, Any]) -> Properties:
+    def check(self, token: str, news: Properties) -> Properties:
         inputs, failures = self.check_failures(token, news)
         assert failures == []
         return inputs
 
-    def diff(
-        self, token: str, old: Mapping[str, Any], new: Mapping[str, Any], state: Mapping[str, Any] | None = None
-    ) -> provider_pb2.DiffResponse:
-        request = provider_pb2.DiffRequest(
-            id="id",
-            urn=urn(token),
-            olds=to_struct(state or {}),
-            old_inputs=to_struct(old),
-            news=to_struct(new),
-        )
-        response: provider_pb2.DiffResponse = call(self.servicer.Diff, request)
-        return response
+    def diff(self, token: str, old: Properties, new: Properties, state: Properties | None = None) -> Any:
+        return self.send("Diff", token, id="id", olds=state or {}, old_inputs=old, news=new)
 
-    def create(self, token: str, inputs: Mapping[str, Any], *, preview: bool = False) -> tuple[str, Properties]:
-        request = provider_pb2.CreateRequest(urn=urn(token), properties=to_struct(inputs), preview=preview)
-        response = call(self.servicer.Create, request)
+    def create(self, token: str, inputs: Properties, *, preview: bool = False) -> tuple[str, Properties]:
+        response = self.send("Create", token, properties=inputs, preview=preview)
         return response.id, from_struct(response.properties)
 
     def read(
-        self, token: str, resource_id: str, state: Mapping[str, Any], inputs: Mapping[str, Any]
+        self, token: str, resource_id: str, state: Properties, inputs: Properties
     ) -> tuple[str, Properties, Properties]:
-        request = provider_pb2.ReadRequest(
-            id=resource_id, urn=urn(token), properties=to_struct(state), inputs=to_struct(inputs)
-        )
-        response = call(self.servicer.Read, request)
+        response = self.send("Read", token, id=resource_id, properties=state, inputs=inputs)
         return response.id, from_struct(response.properties), from_struct(response.inputs)
 
     def update(
         self,
         token: str,
         resource_id: str,
-        state: Mapping[str, Any],
-        old_inputs: Mapping[str, Any],
-        news: Mapping[str, Any],
+        state: Properties,
+        old: Properties,
+        new: Properties,
         *,
         preview: bool = False,
     ) -> Properties:
-        request = provider_pb2.UpdateRequest(
-            id=resource_id,
-            urn=urn(token),
-            olds=to_struct(state),
-            old_inputs=to_struct(old_inputs),
-            news=to_struct(news),
-            preview=preview,
-        )
-        return from_struct(call(self.servicer.Update, request).properties)
+        members = {"olds": state, "old_inputs": old, "news": new}
+        return from_struct(self.send("Update", token, id=resource_id, preview=preview, **members).properties)
 
-    def delete(self, token: str, resource_id: str, state: Mapping[str, Any]) -> None:
-        request = provider_pb2.DeleteRequest(id=resource_id, urn=urn(token), properties=to_struct(state))
-        call(self.servicer.Delete, request)
+    def delete(self, token: str, resource_id: str, state: Properties) -> None:
+        self.send("Delete", token, id=resource_id, properties=state)
 
-    def invoke(self, token: str, arguments: Mapping[str, Any]) -> tuple[Properties, list[str]]:
+    def invoke(self, token: str, arguments: Properties) -> tuple[Properties, list[str]]:
         response = call(self.servicer.Invoke, provider_pb2.InvokeRequest(tok=token, args=to_struct(arguments)))
         return from_struct(getattr(response, "return")), [failure.property for failure in response.failures]
+
+
+def image_engine() -> Engine:
+    """The engine with the `docker` plugin."""
+    return Engine(ProviderServicer(Provider("docker", [Image()]), "4.11.2"))
+
+
+def image_inputs(folder: Path, host: str, repository: str) -> Properties:
+    """A program's image, whose context is `app` in a folder, the current one."""
+    app = folder / "app"
+    app.mkdir()
+    (app / "Dockerfile").write_text("FROM python\nCOPY job.py /app/\n")
+    (app / "job.py").write_text("print(1)\n")
+    return {
+        "imageName": f"{host}/{repository}:one",
+        "build": {"context": "app", "platform": "linux/amd64"},
+        "registry": {"server": f"https://{host}", "username": "AWS", "password": Secret("hush")},
+    }

@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ParamValidationError
 
-from local_aws.plugins.aws.base import Retry, tag_changes, tolerating
-from local_aws.plugins.aws.functions import Function, zip_of
+from local_aws.plugins.aws.base import Retry, tolerating
+from local_aws.plugins.aws.functions import zip_of
 from local_aws.plugins.aws.provider import AwsProvider
 from local_aws.plugins.aws.registry import provider
-from local_aws.plugins.aws.security_groups import Rule, expand, from_permissions
-from local_aws.plugins.aws.shapes import from_aws, input_of, tags_of, to_aws
+from local_aws.plugins.aws.shapes import tags_of
 from local_aws.plugins.framework.errors import ProviderError
 from local_aws.plugins.framework.resource import Operation
 from local_aws.plugins.framework.values import UNKNOWN, Archive
@@ -56,16 +55,13 @@ def test_nested_settings_come_as_json() -> None:
     assert made.default_tags == {"owner": "me"}
 
 
-def test_the_environment_fills_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_and_a_profile_fill_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config").write_text("[profile work]\nregion = sa-east-1\n")
+    assert configured(profile="work").region == "sa-east-1"
     monkeypatch.setenv("AWS_REGION", "eu-north-1")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     made = configured()
     assert (made.region, made.client("logs").meta.endpoint_url) == ("eu-north-1", "http://127.0.0.1:9")
-
-
-def test_a_profile_gives_the_region(tmp_path: Path) -> None:
-    (tmp_path / "config").write_text("[profile work]\nregion = sa-east-1\n")
-    assert configured(profile="work").region == "sa-east-1"
 
 
 @pytest.mark.parametrize(
@@ -134,6 +130,9 @@ def answering(*answers: Any) -> Callable[[], Any]:
     return call
 
 
+ROLE = Retry("role {role}", ("NotYet",), 60, ("role",))
+
+
 @pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     wait = Operation.wait
@@ -142,19 +141,12 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-ROLE = Retry("role {role}", ("NotYet",), 60, ("role",))
-
-
 @pytest.mark.usefixtures("no_pauses")
-def test_a_refusal_that_passes_is_retried_and_shown_once() -> None:
+def test_a_refusal_that_passes_is_retried_and_shown_once_and_no_other_is_retried() -> None:
     said: list[str] = []
     call = answering(error("NotYet", "role not seen"), error("NotYet", "Role not seen"), "done")
     assert ROLE.call(operation(say=said.append), call, {"role": "one"}) == "done"
     assert said == ["waiting for role one: AWS answered CreateThing with NotYet: role not seen"]
-
-
-@pytest.mark.usefixtures("no_pauses")
-def test_other_errors_and_other_messages_are_not_retried() -> None:
     for failure in (error("Denied"), error("NotYet", "you may not")):
         with pytest.raises(ClientError):
             ROLE.call(operation(), answering(failure), {"role": "one"})
@@ -172,65 +164,6 @@ def test_a_retry_that_times_out_shows_the_last_answer() -> None:
 def test_tags_of_aws_itself_are_left_out() -> None:
     assert tags_of([{"Key": "a", "Value": "1"}, {"Key": "aws:cloudformation:stack-id", "Value": "x"}]) == {"a": "1"}
     assert tags_of(None) == {}
-
-
-def test_only_differing_tags_change() -> None:
-    old, new = {"tagsAll": {"a": "1", "b": "1", "c": "1"}}, {"tags": {"a": "1", "b": "2", "d": "1"}}
-    assert tag_changes(old, new) == ({"b": "2", "d": "1"}, ["c"])
-
-
-def test_inline_rules_are_many_single_ones() -> None:
-    peers = {"cidrBlocks": ["10.0.0.0/8", "192.168.0.0/16"], "securityGroups": ["sg-2"]}
-    single = expand(
-        [
-            {"protocol": "tcp", "fromPort": 443, "toPort": 443, **peers, "description": "why"},
-            {"protocol": "-1", "fromPort": 0, "toPort": 65535, "cidrBlocks": ["0.0.0.0/0"]},
-        ]
-    )
-    assert {(rule.protocol, rule.from_port, rule.peer) for rule in single} == {
-        ("tcp", 443, "10.0.0.0/8"),
-        ("tcp", 443, "192.168.0.0/16"),
-        ("tcp", 443, "sg-2"),
-        ("-1", 0, "0.0.0.0/0"),
-    }
-    assert from_permissions([rule.permission() for rule in single]) == single
-    assert expand([rule.inline() for rule in single]) == single
-    assert Rule("tcp", 1, 2, "cidrBlocks", "10.0.0.0/8", "why").permission() == {
-        "IpProtocol": "tcp",
-        "FromPort": 1,
-        "ToPort": 2,
-        "IpRanges": [{"CidrIp": "10.0.0.0/8", "Description": "why"}],
-    }
-
-
-def test_properties_are_parameters_by_the_service_model() -> None:
-    made = configured(region="us-east-1")
-    given: dict[str, Any] = {
-        "name": "one",
-        "memorySize": 256,
-        "vpcConfig": {"subnetIds": ["b", "a"], "securityGroupIds": UNKNOWN},
-        "environment": {"variables": {"camelCase": "1"}},
-        "tags": {"a": "1"},
-        "publish": None,
-        "replaceSecurityGroupsOnDestroy": True,
-    }
-    sent = {
-        "FunctionName": "one",
-        "MemorySize": 256,
-        "VpcConfig": {"SubnetIds": ["b", "a"], "SecurityGroupIds": UNKNOWN},
-        "Environment": {"Variables": {"camelCase": "1"}},
-        "Tags": {"a": "1"},
-    }
-    assert to_aws(input_of(made.client("lambda"), "CreateFunction"), given, Function.renamed) == sent
-    answer = {**sent, "VpcConfig": {**sent["VpcConfig"], "SecurityGroupIds": ["c"], "VpcId": "v"}, "Description": ""}
-    found = {**given, "vpcConfig": {"subnetIds": ["a", "b"], "securityGroupIds": ["c"]}}
-    assert from_aws(Function().table, answer, Function.renamed) == {
-        name: found[name] for name in ("name", "memorySize", "vpcConfig", "environment", "tags")
-    }
-    pairs = input_of(made.client("ecs"), "CreateCluster")
-    assert to_aws(pairs, {"tags": {"b": "2", "a": "1"}}) == {
-        "tags": [{"key": "a", "value": "1"}, {"key": "b", "value": "2"}]
-    }
 
 
 def test_code_that_is_no_zip_is_named(tmp_path: Path) -> None:

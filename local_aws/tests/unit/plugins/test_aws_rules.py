@@ -20,7 +20,15 @@ def engine() -> Engine:
     return Engine(ProviderServicer(configured, "1.0.0"))
 
 
-CONTAINERS = json.dumps([{"name": "main", "image": "x", "environment": [{"name": "A", "value": "1"}]}])
+TABLE, TASK_DEFINITION = "aws:dynamodb/table:Table", "aws:ecs/taskDefinition:TaskDefinition"
+A, B = {"name": "A", "value": "1"}, {"name": "B", "value": "2"}
+EMPTY: dict[str, Any] = {"mountPoints": [], "volumesFrom": [], "portMappings": []}
+
+
+def containers(*definitions: dict[str, Any]) -> dict[str, Any]:
+    return {"containerDefinitions": json.dumps(definitions)}
+
+
 INDEX = {
     "name": "by-run",
     "keySchemas": [{"attributeName": "workflow_run_id", "keyType": "HASH"}],
@@ -75,10 +83,14 @@ UNIQUE = (
 """Types with a unique name, so that the old one has to be deleted before the new one is created."""
 
 
+def checked(engine: Engine, token: str, **changed: Any) -> dict[str, Any]:
+    """The checked inputs of the type's case, with changes."""
+    return engine.check(token, {**BASE[token], **changed})
+
+
 @pytest.mark.parametrize("token", BASE)
 def test_nothing_changed_is_no_change(engine: Engine, token: str) -> None:
-    inputs = engine.check(token, BASE[token])
-    assert not engine.diff(token, inputs, engine.check(token, BASE[token])).diffs
+    assert not engine.diff(token, checked(engine, token), checked(engine, token)).diffs
 
 
 @pytest.mark.parametrize("make", RESOURCES, ids=lambda make: make.token)
@@ -89,10 +101,8 @@ def test_replacements_are_the_published_provider_s(make: type[AwsResource]) -> N
 
 
 def test_another_type_of_a_key_replaces_the_table(engine: Engine) -> None:
-    token = "aws:dynamodb/table:Table"
-    old = engine.check(token, BASE[token])
-    others = [{**item, "type": "B"} for item in BASE[token]["attributes"]]
-    response = engine.diff(token, old, engine.check(token, {**BASE[token], "attributes": others}))
+    others = [{**item, "type": "B"} for item in BASE[TABLE]["attributes"]]
+    response = engine.diff(TABLE, checked(engine, TABLE), checked(engine, TABLE, attributes=others))
     assert (list(response.replaces), response.deleteBeforeReplace) == (["attributes"], True)
 
 
@@ -100,36 +110,12 @@ def test_another_type_of_a_key_replaces_the_table(engine: Engine) -> None:
     ("token", "one", "other"),
     [
         (
-            "aws:ecs/taskDefinition:TaskDefinition",
-            {"containerDefinitions": CONTAINERS},
-            {
-                "containerDefinitions": json.dumps(
-                    [
-                        {
-                            "environment": [{"value": "1", "name": "A"}],
-                            "name": "main",
-                            "image": "x",
-                            "essential": True,
-                            "cpu": 0,
-                            "mountPoints": [],
-                            "volumesFrom": [],
-                            "portMappings": [],
-                        }
-                    ]
-                )
-            },
-        ),
-        (
-            "aws:ecs/taskDefinition:TaskDefinition",
-            {
-                "containerDefinitions": '[{"name": "b", "image": "x", "secrets": []},'
-                ' {"name": "a", "environment": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}, {}]}]'
-            },
-            {
-                "containerDefinitions": '[{"name": "a", "systemControls": [],'
-                ' "environment": [{"name": "B", "value": "2"}, {"name": "A", "value": "1"}]},'
-                ' {"name": "b", "image": "x"}]'
-            },
+            TASK_DEFINITION,
+            containers({"name": "b", "image": "x", "secrets": []}, {"name": "a", "environment": [A, B, {}]}),
+            containers(
+                {"environment": [B, A], "name": "a", "systemControls": [], "essential": True, "cpu": 0, **EMPTY},
+                {"image": "x", "name": "b"},
+            ),
         ),
         (
             "aws:sfn/stateMachine:StateMachine",
@@ -141,11 +127,7 @@ def test_another_type_of_a_key_replaces_the_table(engine: Engine) -> None:
             {"code": Archive(path="/one/place.zip", hash="1")},
             {"code": Archive(path="/another/place.zip", hash="1")},
         ),
-        (
-            "aws:ec2/vpcEndpoint:VpcEndpoint",
-            {"subnetIds": ["a", "b"]},
-            {"subnetIds": ["b", "a"]},
-        ),
+        ("aws:ec2/vpcEndpoint:VpcEndpoint", {"subnetIds": ["a", "b"]}, {"subnetIds": ["b", "a"]}),
     ],
 )
 def test_another_spelling_of_the_same_is_no_change(
@@ -166,57 +148,36 @@ def test_another_spelling_of_the_same_is_no_change(
 )
 def test_what_ecs_fills_in_further_down_is_another_task_definition(engine: Engine, filled_in: dict[str, Any]) -> None:
     """The published provider's comparison empties the container's own lists alone."""
-    token = "aws:ecs/taskDefinition:TaskDefinition"
     given = {"linuxParameters": {"capabilities": {"drop": ["ALL"]}}, "logConfiguration": {"logDriver": "awslogs"}}
     old, new = (
-        engine.check(token, {**BASE[token], "containerDefinitions": json.dumps([{"name": "a", "image": "x", **each}])})
+        checked(engine, TASK_DEFINITION, **containers({"name": "a", "image": "x", **each}))
         for each in (given, {**given, **filled_in})
     )
-    assert list(engine.diff(token, old, new).replaces) == ["containerDefinitions"]
+    assert list(engine.diff(TASK_DEFINITION, old, new).replaces) == ["containerDefinitions"]
 
 
 @pytest.mark.parametrize(
     ("token", "changed", "reason"),
     [
-        ("aws:cloudwatch/logGroup:LogGroup", {"namePrefix": "x"}, "property namePrefix: there is no such property"),
-        (
-            "aws:cloudwatch/logGroup:LogGroup",
-            {"retentionInDays": "soon"},
-            "property retentionInDays: it must be a whole number",
-        ),
         ("aws:cloudwatch/logGroup:LogGroup", {"name": ""}, "AWS would refuse CreateLogGroup"),
+        (TABLE, {"rangeKey": "c"}, "property attributes: it declares ['workflow_name', 'workflow_run_id'], but"),
+        (TABLE, {"readCapacity": None}, "property readCapacity: readCapacity must be at least 1"),
+        (TABLE, {"billingMode": "PAY_PER_REQUEST"}, "readCapacity cannot be set where billingMode is"),
         (
-            "aws:dynamodb/table:Table",
-            {"rangeKey": "c"},
-            "property attributes: it declares ['workflow_name', 'workflow_run_id'], but",
-        ),
-        ("aws:dynamodb/table:Table", {"readCapacity": None}, "property readCapacity: readCapacity must be at least 1"),
-        (
-            "aws:dynamodb/table:Table",
-            {"billingMode": "PAY_PER_REQUEST"},
-            "readCapacity cannot be set where billingMode is",
-        ),
-        (
-            "aws:dynamodb/table:Table",
+            TABLE,
             {"globalSecondaryIndexes": [{**INDEX, "readCapacity": None}]},
             "by-run: readCapacity must be at least 1",
         ),
-        (
-            "aws:dynamodb/table:Table",
-            {"ttl": {"enabled": True}},
-            "property ttl.attributeName: it is required and missing",
-        ),
-        ("aws:ec2/vpc:Vpc", {"cidrBlock": None}, "property cidrBlock: it is required"),
+        (TABLE, {"ttl": {"enabled": True}}, "property ttl.attributeName: it is required and missing"),
         ("aws:ec2/route:Route", {"gatewayId": None}, "exactly one of it and natGatewayId"),
         ("aws:ec2/natGateway:NatGateway", {"allocationId": None}, "property allocationId: it is required"),
         ("aws:ec2/vpcEndpoint:VpcEndpoint", {"vpcEndpointType": "Other"}, "'Other' is not one of Gateway, Interface"),
         ("aws:ec2/securityGroup:SecurityGroup", {"ingress": [{"protocol": "tcp"}]}, "property ingress[0].fromPort"),
-        ("aws:ecs/taskDefinition:TaskDefinition", {"memory": None}, "property memory: it is required"),
-        ("aws:ecs/taskDefinition:TaskDefinition", {"networkMode": "host"}, "'host' is not one of awsvpc"),
-        ("aws:ecs/taskDefinition:TaskDefinition", {"containerDefinitions": "{}"}, "it must be a JSON list"),
-        ("aws:ecs/taskDefinition:TaskDefinition", {"containerDefinitions": '[{"memory": "x"}]'}, "AWS would refuse"),
+        (TASK_DEFINITION, {"memory": None}, "property memory: it is required"),
+        (TASK_DEFINITION, {"networkMode": "host"}, "'host' is not one of awsvpc"),
+        (TASK_DEFINITION, {"containerDefinitions": "{}"}, "it must be a JSON list"),
+        (TASK_DEFINITION, {"containerDefinitions": '[{"memory": "x"}]'}, "AWS would refuse"),
         ("aws:iam/role:Role", {"assumeRolePolicy": "{"}, "it is not a JSON document"),
-        ("aws:lambda/function:Function", {"handler": None}, "property handler: it is required"),
         ("aws:sfn/stateMachine:StateMachine", {"type": "FAST"}, "'FAST' is not one of STANDARD, EXPRESS"),
     ],
 )
@@ -237,14 +198,14 @@ def test_a_preview_with_nothing_known_is_not_refused(engine: Engine, token: str)
         for key in BASE[token]
         if key not in ("readCapacity", "writeCapacity", "billingMode", "networkMode")
     }
-    inputs = engine.check(token, {**BASE[token], **unknown})
+    inputs = checked(engine, token, **unknown)
     assert all(inputs[key] is UNKNOWN for key in unknown)
-    assert engine.diff(token, engine.check(token, BASE[token]), inputs).diffs
+    assert engine.diff(token, checked(engine, token), inputs).diffs
 
 
 def test_secrets_stay_secret(engine: Engine) -> None:
-    token = "aws:lambda/function:Function"
-    inputs = engine.check(token, {**BASE[token], "environment": {"variables": {"PASSWORD": Secret("hush")}}})
+    secret = {"variables": {"PASSWORD": Secret("hush")}}
+    inputs = checked(engine, "aws:lambda/function:Function", environment=secret)
     assert inputs["environment"] == Secret({"variables": {"PASSWORD": "hush"}})
 
 
@@ -252,18 +213,13 @@ def test_secrets_stay_secret(engine: Engine) -> None:
     "changed", [[], [{**INDEX, "projectionType": "ALL"}], [INDEX, {**INDEX, "name": "second"}]], ids=len
 )
 def test_indexes_are_neither_added_nor_removed_nor_rebuilt(engine: Engine, changed: list[dict[str, Any]]) -> None:
-    token = "aws:dynamodb/table:Table"
-    old = engine.check(token, {**BASE[token], "globalSecondaryIndexes": [INDEX]})
-    new = engine.check(token, {**BASE[token], "globalSecondaryIndexes": changed})
+    old = checked(engine, TABLE, globalSecondaryIndexes=[INDEX])
+    new = checked(engine, TABLE, globalSecondaryIndexes=changed)
     with pytest.raises(Aborted, match="cannot add, remove or rebuild indexes of table plugins_table"):
-        engine.update(token, "plugins_table", {**old, "arn": "x"}, old, new)
+        engine.update(TABLE, "plugins_table", {**old, "arn": "x"}, old, new)
 
 
 def test_an_index_that_the_program_no_longer_has_is_kept(engine: Engine) -> None:
     """`global_secondary_index` is optional and computed in the published provider: absent means as it is."""
-    token = "aws:dynamodb/table:Table"
-    before, after = (
-        engine.check(token, {**BASE[token], "globalSecondaryIndexes": [INDEX]}),
-        engine.check(token, BASE[token]),
-    )
-    assert list(engine.diff(token, before, after).diffs) == []
+    before = checked(engine, TABLE, globalSecondaryIndexes=[INDEX])
+    assert not engine.diff(TABLE, before, checked(engine, TABLE)).diffs

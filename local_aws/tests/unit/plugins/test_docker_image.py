@@ -1,143 +1,43 @@
-"""`docker:index/image:Image`: against a small registry of our own, and with an engine."""
+"""`docker:index/image:Image`: its inputs, and what is asked of registries and engines."""
 
-import base64
-import hashlib
 import itertools
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from local_aws.plugins.docker.build import MANIFEST_TYPE
 from local_aws.plugins.docker.build import Image as BuiltImage
 from local_aws.plugins.docker.engine import buildkit_command, pushed_digest, registry_host
 from local_aws.plugins.docker.errors import BuildFailed, RegistryError
 from local_aws.plugins.docker.image import Image, builds_with_engine
 from local_aws.plugins.docker.registry import Reference, address_of, push
 from local_aws.plugins.framework.errors import ProviderError
-from local_aws.plugins.framework.provider import Provider
-from local_aws.plugins.framework.servicer import ProviderServicer
 from local_aws.plugins.framework.values import UNKNOWN, Secret, reveal
-from local_aws.tests.unit.plugins.playing import Aborted, Engine
+from local_aws.tests.unit.plugins.playing import Aborted, Engine, image_engine, image_inputs
 
 ECR = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
 TOKEN = Image.token
 DIGEST = "sha256:" + "a" * 64
 
 
-class SmallRegistry(ThreadingHTTPServer):
-    """Keeps blobs and manifests; its tags are immutable."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.blobs: dict[str, bytes] = {}
-        self.tags: dict[str, str] = {}
-        self.requests: list[tuple[str, str]] = []
-        self.url = f"http://127.0.0.1:{self.server_port}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: SmallRegistry
-
-    def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def handle_any(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.server.requests.append((self.headers["Host"], self.headers.get("Authorization", "")))
-        last = self.path.split("?")[0].rsplit("/", 1)[-1]
-        digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
-        if "/missing/" in self.path:
-            self.answer(404, b'{"errors": [{"code": "NAME_UNKNOWN", "message": "no such repository"}]}')
-        elif self.command == "POST":
-            self.answer(202, Location=f"{self.path}one?state=x")
-        elif "/blobs/uploads/" in self.path:
-            assert self.path.endswith(f"one?state=x&digest={digest.replace(':', '%3A')}")
-            self.server.blobs[digest] = body
-            self.answer(201)
-        elif self.command == "HEAD":
-            self.answer(200 if last in self.server.blobs else 404)
-        elif self.server.tags.get(last, digest) != digest:
-            self.answer(400, b'{"errors": [{"code": "TAG_INVALID", "message": "the tag is immutable"}]}')
-        else:
-            assert self.headers["Content-Type"] == MANIFEST_TYPE
-            self.server.tags[last] = digest
-            self.answer(201)
-
-    do_HEAD = do_POST = do_PUT = handle_any
-
-    def log_message(self, *args: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallRegistry]:
-    with SmallRegistry() as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
-        yield server
-        server.shutdown()
-        thread.join()
-
-
 @pytest.fixture
 def engine() -> Engine:
-    return Engine(ProviderServicer(Provider("docker", [Image()]), "4.11.2"))
+    return image_engine()
 
 
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "app").mkdir()
-    (tmp_path / "app" / "Dockerfile").write_text("FROM python\nCOPY job.py /app/\n")
-    (tmp_path / "app" / "job.py").write_text("print(1)\n")
-    return {
-        "imageName": f"{ECR}/repository:one",
-        "build": {"context": "app", "platform": "linux/amd64"},
-        "registry": {"server": f"https://{ECR}", "username": "AWS", "password": Secret("hush")},
-    }
-
-
-def test_an_image_is_pushed_with_the_program_s_credentials(
-    engine: Engine, program: dict[str, Any], registry: SmallRegistry
-) -> None:
-    resource_id, state = engine.create(TOKEN, engine.check(TOKEN, program))
-    assert resource_id == f"{ECR}/repository:one"
-    assert state["repoDigest"] == f"{ECR}/repository@{registry.tags['one']}"
-    assert (state["registryServer"], state["context"]) == (f"https://{ECR}", "app")
-    assert state["dockerfile"] == "app/Dockerfile"
-    assert len(registry.blobs) == 2
-    assert set(registry.requests) == {(ECR, "Basic " + base64.b64encode(b"AWS:hush").decode())}
-
-
-def test_an_image_that_is_built_again_is_another_one_and_refused(
-    engine: Engine, program: dict[str, Any], registry: SmallRegistry
-) -> None:
-    inputs = engine.check(TOKEN, program)
-    engine.create(TOKEN, inputs)
-    with pytest.raises(Aborted, match="TAG_INVALID the tag is immutable; the tag is another image already"):
-        engine.create(TOKEN, inputs)
-
-
-def test_a_refusal_names_the_repository(engine: Engine, program: dict[str, Any], registry: SmallRegistry) -> None:
-    inputs = engine.check(TOKEN, {**program, "imageName": f"{ECR}/missing:one"})
-    with pytest.raises(Aborted, match=r"missing: POST /v2/missing/blobs/uploads/ was refused with 404: NAME_UNKNOWN"):
-        engine.create(TOKEN, inputs)
+    return image_inputs(tmp_path, ECR, "repository")
 
 
 def test_an_unreachable_registry_is_named() -> None:
-    with SmallRegistry() as closed:
-        address = closed.url
-    with pytest.raises(RegistryError, match=f"the registry at {address} cannot be reached"):
-        push(BuiltImage(b"{}", {}), Reference.parse(f"{ECR}/repository"), address)
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        with pytest.raises(RegistryError, match=f"the registry at {address} cannot be reached"):
+            push(BuiltImage(b"{}", {}), Reference.parse(f"{ECR}/repository"), address)
 
 
 def test_credentials_are_kept_secret_and_not_compared(engine: Engine, program: dict[str, Any]) -> None:
@@ -150,21 +50,6 @@ def test_credentials_are_kept_secret_and_not_compared(engine: Engine, program: d
     ):
         new = engine.check(TOKEN, {**program, "registry": registry})
         assert list(engine.diff(TOKEN, old, new).diffs) == differing
-
-
-def test_a_changed_file_is_an_update_that_pushes_again(
-    engine: Engine, program: dict[str, Any], registry: SmallRegistry, tmp_path: Path
-) -> None:
-    old = engine.check(TOKEN, program)
-    _, state = engine.create(TOKEN, old)
-    (tmp_path / "app" / "job.py").write_text("print(2)\n")
-    response = engine.diff(TOKEN, old, engine.check(TOKEN, program))
-    assert (list(response.detailedDiff), list(response.replaces)) == (["build"], [])
-    new = engine.check(TOKEN, {**program, "imageName": f"{ECR}/repository:two"})
-    assert engine.update(TOKEN, "x", state, old, new, preview=True)["repoDigest"] is UNKNOWN
-    updated = engine.update(TOKEN, "x", state, old, new)
-    assert updated["repoDigest"] == f"{ECR}/repository@{registry.tags['two']}"
-    assert registry.tags["one"] != registry.tags["two"]
 
 
 def test_an_image_without_a_push_has_the_engine_s_id_and_a_refresh_changes_nothing(

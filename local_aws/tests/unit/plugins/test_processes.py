@@ -39,6 +39,11 @@ def process(request: pytest.FixtureRequest, bin_dir: Path) -> Iterator[tuple[sub
     started.communicate()
 
 
+def assert_ends_quietly(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGINT)
+    assert (process.communicate(timeout=30)[1], process.returncode) == ("", 0)
+
+
 def test_installing_twice_is_fine(bin_dir: Path) -> None:
     install(bin_dir)
     assert sorted(item.name for item in bin_dir.iterdir()) == sorted(f"pulumi-resource-{name}" for name in PACKAGES)
@@ -51,10 +56,7 @@ def test_a_plugin_serves_and_ends_quietly(process: tuple[subprocess.Popen[str], 
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         info = provider_pb2_grpc.ResourceProviderStub(channel).GetPluginInfo(empty_pb2.Empty())
     assert info.version in VERSIONS.values()
-    started.send_signal(signal.SIGINT)
-    assert started.wait(timeout=30) == 0
-    assert started.stderr is not None
-    assert started.stderr.read() == ""
+    assert_ends_quietly(started)
 
 
 @pytest.mark.parametrize("process", ["pulumi-language-python"], indirect=True)
@@ -67,10 +69,7 @@ def test_the_language_host_serves_and_ends_quietly(process: tuple[subprocess.Pop
         assert stub.About(language_pb2.AboutRequest()).executable
         assert not stub.GetRequiredPackages(language_pb2.GetRequiredPackagesRequest()).packages
         stub.Cancel(empty_pb2.Empty())
-    started.send_signal(signal.SIGINT)
-    assert started.wait(timeout=30) == 0
-    assert started.stderr is not None
-    assert started.stderr.read() == ""
+    assert_ends_quietly(started)
 
 
 @pytest.mark.parametrize("name", [*(f"pulumi-resource-{name}" for name in PACKAGES), "pulumi-language-python"])

@@ -4,12 +4,14 @@ import os
 import select
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from local_aws import pulumi_cli
 from local_aws.pulumi_cli import PULUMI_VERSION, PulumiCli, PulumiUnavailable, add_language_host, ensure
+from local_aws.testing.aws import ask_until
 
 SAYS_VERSION = f"echo v{PULUMI_VERSION}"
 
@@ -50,17 +52,13 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     return made
 
 
-def test_a_cli_on_path_is_used_if_it_is_new_enough(machine: Machine) -> None:
+def test_a_cli_on_path_is_used_if_it_is_new_enough_and_else_the_one_in_the_cache(machine: Machine) -> None:
+    cached = executable(machine.root / "bin" / "pulumi", SAYS_VERSION)
     found = machine.on_path("pulumi", "echo v3.300.1")
     assert machine.ensure() == PulumiCli(found, "path", "3.300.1")
-    assert machine.lines == []
-
-
-def test_the_cache_is_next(machine: Machine) -> None:
     machine.on_path("pulumi", "echo v3.100.0")
-    cached = executable(machine.root / "bin" / "pulumi", SAYS_VERSION)
     cli = machine.ensure()
-    assert (cli, cli.root) == (PulumiCli(cached, "cache", PULUMI_VERSION), machine.root)
+    assert (cli, cli.root, machine.lines) == (PulumiCli(cached, "cache", PULUMI_VERSION), machine.root, [])
 
 
 @pytest.mark.parametrize(
@@ -170,32 +168,17 @@ def test_a_command_that_takes_too_long_is_killed(machine: Machine, monkeypatch: 
     assert not list(machine.cache.glob(".new-*"))
 
 
-def test_two_at_once_make_one(tmp_path: Path) -> None:
-    """The second finds the lock taken, waits, and finds the first one's work in the cache."""
-    program = """
-import sys
-from pathlib import Path
-from local_aws import pulumi_cli
-def install_command(root):
-    return ["/bin/sh", "-c", f"read go < {sys.argv[2]} && mkdir {root}/bin && cp {sys.argv[3]} {root}/bin/pulumi"]
-pulumi_cli.install_command = install_command
-def say(line):
-    print(line, flush=True)
-cli = pulumi_cli.ensure(Path(sys.argv[1]), progress=say, environment={"PATH": "/usr/bin:/bin"})
-print(cli.origin)
-"""
-    os.mkfifo(tmp_path / "go")
-    new = executable(tmp_path / "new", SAYS_VERSION)
-    arguments = [sys.executable, "-c", program, str(tmp_path / "cache"), str(tmp_path / "go"), str(new)]
-    first = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
-    assert first.stdout is not None
-    assert "getting version" in first.stdout.readline()
-    second = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
-    assert second.stdout is not None
-    assert "Another process is getting the Pulumi CLI" in second.stdout.readline()
-    (tmp_path / "go").write_text("go\n")
-    assert first.communicate(timeout=60)[0].split()[-1] == "download"
-    assert second.communicate(timeout=60)[0].split()[-1] == "cache"
+def test_of_two_at_once_one_downloads_it_and_the_other_finds_it_in_the_cache(machine: Machine) -> None:
+    go = machine.folder / "go"
+    os.mkfifo(go)
+    new = executable(machine.folder / "new", SAYS_VERSION)
+    machine.download(f"read go < {go} && mkdir {{root}}/bin && cp {new} {{root}}/bin/pulumi")
+    with ThreadPoolExecutor(2) as threads:
+        both = [threads.submit(machine.ensure) for _ in range(2)]
+        waiting = "Another process is getting the Pulumi CLI: waiting for it."
+        ask_until(lambda: waiting in machine.lines or None)
+        go.write_text("go\n")
+    assert sorted(each.result().origin for each in both) == ["cache", "download"]
 
 
 def test_the_wait_for_another_process_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

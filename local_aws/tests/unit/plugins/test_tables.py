@@ -2,17 +2,20 @@
 
 import importlib
 import inspect
+import typing
 from typing import Any
 
+import pulumi_awsx
 import pulumi_docker
 import pytest
+from pulumi import _types
 
 from local_aws.plugins.aws.base import AwsResource
 from local_aws.plugins.aws.lookups import FUNCTIONS
 from local_aws.plugins.aws.registry import RESOURCES
 from local_aws.plugins.awsx import vpc
 from local_aws.plugins.docker.image import Image
-from local_aws.plugins.framework.schema import ListOf, MapOf, Object, SetOf, Shape, Table
+from local_aws.plugins.framework.schema import ListOf, MapOf, Object, SetOf, Table
 
 ADDED = {"contextDigest"}
 """What the published docker plugin adds to the inputs itself."""
@@ -25,11 +28,7 @@ def names_of(cls: type) -> set[str]:
 
 
 def required_of(cls: Any) -> set[str]:
-    wire = {
-        name: member.fget._pulumi_name
-        for name, member in inspect.getmembers(cls, lambda item: isinstance(item, property))
-        if hasattr(member.fget, "_pulumi_name")
-    }
+    wire = _types.input_type_py_to_pulumi_names(cls)
     parameters = inspect.signature(cls.__init__).parameters.values()
     return {wire[item.name] for item in parameters if item.name in wire and item.default is inspect.Parameter.empty}
 
@@ -43,69 +42,38 @@ def published(token: str) -> tuple[type, type]:
     return getattr(package, member), arguments
 
 
-def nested(shape: Shape) -> Table | None:
-    """The table of what a list, set or map holds, or of an object."""
-    while isinstance(shape, (ListOf, SetOf, MapOf)):
-        shape = shape.item
-    return shape.properties if isinstance(shape, Object) else None
+def nested_class(annotation: Any) -> Any:
+    """The class of arguments that an annotation has, within optional values, outputs and lists."""
+    if _types.is_input_type(annotation):
+        return annotation
+    return next(filter(None, map(nested_class, typing.get_args(annotation))), None)
 
 
-def check_nested(table: Table, cls: type, module: Any) -> None:
-    """Every member of every nested table is one of the class that the published package has for it."""
-    classes = [item for name, item in inspect.getmembers(module, inspect.isclass) if name.endswith("Args")]
+def check_table(table: Table, cls: type) -> None:
+    """Every property of a table, and of those within it, is one of the published class's."""
+    assert table.keys() - ADDED <= names_of(cls), cls
+    annotations = _types.input_type_types(cls)
     for name, row in table.items():
-        inner = nested(row.shape)
-        if inner is not None and not name.startswith("_"):
-            suffix = name[0].upper() + name[1:]
-            stem = f"{cls.__name__.removesuffix('Args')}{suffix}"
-            fitting = [item for item in classes if item.__name__ in (f"{stem}Args", f"{stem.removesuffix('s')}Args")]
-            if not fitting and stem.endswith("ies"):
-                fitting = [item for item in classes if item.__name__ == f"{stem.removesuffix('ies')}yArgs"]
-            if not fitting and stem.endswith("xes"):
-                fitting = [item for item in classes if item.__name__ == f"{stem.removesuffix('es')}Args"]
-            if fitting:
-                assert inner.keys() <= names_of(fitting[0]), stem
-                check_nested(inner, fitting[0], module)
+        shape = row.shape
+        while isinstance(shape, (ListOf, SetOf, MapOf)):
+            shape = shape.item
+        if isinstance(shape, Object):
+            check_table(shape.properties, nested_class(annotations[name]))
 
 
 @pytest.mark.parametrize("make", RESOURCES, ids=lambda make: make.token)
-def test_inputs_and_outputs_are_the_published_ones(make: type[AwsResource]) -> None:
-    resource = make()
-    published_resource, published_args = published(make.token)
-    assert resource.table.keys() <= names_of(published_args)
+def test_a_resource_type_has_the_published_inputs_outputs_and_tags(make: type[AwsResource]) -> None:
+    resource, (published_resource, published_args) = make(), published(make.token)
+    check_table(resource.table, published_args)
+    assert {name for name, row in resource.table.items() if row.required} >= required_of(published_args)
     assert set(make.outputs) <= names_of(published_resource)
-    module = importlib.import_module(published_args.__module__.rsplit(".", 1)[0])
-    check_nested(resource.properties, published_args, importlib.import_module(f"{module.__name__}._inputs"))
+    assert make.tagged == ("tags" in names_of(published_args)) == ("tagsAll" in make.outputs)
 
 
-@pytest.mark.parametrize("make", RESOURCES, ids=lambda make: make.token)
-def test_required_inputs_are_the_published_ones(make: type[AwsResource]) -> None:
-    rows = make().table
-    assert {name for name, row in rows.items() if row.required} >= required_of(published(make.token)[1])
-
-
-@pytest.mark.parametrize("make", RESOURCES, ids=lambda make: make.token)
-def test_tags_are_where_the_published_ones_have_them(make: type[AwsResource]) -> None:
-    assert make.tagged == ("tags" in names_of(published(make.token)[1]))
-    assert ("tagsAll" in make.outputs) == make.tagged
-
-
-def test_the_image_is_the_published_one() -> None:
-    assert Image.properties.keys() <= names_of(pulumi_docker.ImageArgs)
+def test_the_image_and_the_vpc_have_the_published_inputs_and_outputs() -> None:
+    check_table(Image.properties, pulumi_docker.ImageArgs)
     assert set(Image.outputs) <= names_of(pulumi_docker.Image)
-    build, registry = nested(Image.properties["build"].shape), nested(Image.properties["registry"].shape)
-    assert build is not None
-    assert registry is not None
-    assert build.keys() - ADDED <= names_of(pulumi_docker.DockerBuildArgs)
-    assert registry.keys() == names_of(pulumi_docker.RegistryArgs)
-
-
-def test_the_component_s_inputs_are_the_published_ones() -> None:
-    awsx = importlib.import_module("pulumi_awsx.ec2")
-    assert vpc.PROPERTIES.keys() <= names_of(awsx.VpcArgs)
-    inner = nested(vpc.PROPERTIES["natGateways"].shape)
-    assert inner is not None
-    assert inner.keys() <= names_of(awsx.NatGatewayConfigurationArgs)
+    check_table(vpc.PROPERTIES, pulumi_awsx.ec2.VpcArgs)
 
 
 @pytest.mark.parametrize("token", FUNCTIONS)

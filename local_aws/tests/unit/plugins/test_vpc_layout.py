@@ -23,21 +23,15 @@ def blocks(cidr_block: str, zones: tuple[str, ...] = ZONES) -> dict[str, str]:
     return {subnet.name: subnet.cidr_block for subnet in lay_out("net", cidr_block, zones)}
 
 
-def test_two_zones_get_a_private_half_and_a_public_quarter_each_and_the_public_one_comes_first() -> None:
+def test_each_zone_gets_a_private_half_and_a_public_quarter_of_its_share_and_the_public_one_comes_first() -> None:
     assert list(blocks("10.110.0.0/16").items()) == [
         ("net-public-1", "10.110.64.0/19"),
         ("net-private-1", "10.110.0.0/18"),
         ("net-public-2", "10.110.192.0/19"),
         ("net-private-2", "10.110.128.0/18"),
     ]
-
-
-def test_three_zones_get_a_share_of_four() -> None:
-    assert blocks("10.0.0.0/16", ("a", "b", "c"))["net-private-3"] == "10.0.128.0/19"
-
-
-def test_a_large_vpc_is_not_used_up() -> None:
-    assert blocks("10.0.0.0/8", ("a",))["net-private-1"] == "10.0.0.0/17"
+    assert blocks("10.0.0.0/16", ("a", "b", "c"))["net-private-3"] == "10.0.128.0/19", "a share of four"
+    assert blocks("10.0.0.0/8", ("a",))["net-private-1"] == "10.0.0.0/17", "a large VPC is not used up"
 
 
 @pytest.mark.parametrize(
