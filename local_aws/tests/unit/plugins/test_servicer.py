@@ -26,6 +26,7 @@ class ShopError(Exception):
 
 class ToyProvider(Provider):
     call_errors = (ShopError,)
+    replaced_by = ("colour",)
 
     def __init__(self) -> None:
         super().__init__(
@@ -119,9 +120,12 @@ def test_the_handshake_accepts_secrets(servicer: ProviderServicer[Any]) -> None:
     assert call(servicer.GetPluginInfo, empty_pb2.Empty()).version == "1.2.3"
 
 
-def test_configuration_is_checked_and_taken(servicer: ProviderServicer[Any], toys: ToyProvider) -> None:
+def test_configuration_is_checked_compared_and_taken(servicer: ProviderServicer[Any], toys: ToyProvider) -> None:
     refused = call(servicer.CheckConfig, provider_pb2.CheckRequest(news=to_struct({"colour": "red"})))
     assert [item.reason for item in refused.failures] == ["provider: property colour: it must not be red"]
+    for old, new, replaces in (("a", "b", ["colour"]), ("a", "a", []), ("", "b", [])):
+        request = provider_pb2.DiffRequest(old_inputs=to_struct({"colour": old}), news=to_struct({"colour": new}))
+        assert list(call(servicer.DiffConfig, request).replaces) == replaces
     answer = call(
         servicer.Configure,
         provider_pb2.ConfigureRequest(
