@@ -138,6 +138,8 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[P]):
         changes = compare(resource.table, old, new, request.ignoreChanges)
         forced = frozenset(resource.replaced_by(old, new))
         changes = {name: Change(change.kind, change.replaces or name in forced) for name, change in changes.items()}
+        if not any(change.replaces for change in changes.values()):
+            resource.check_change(old, new, set(changes))
         return _diff_response(changes, deletes_before_replace=resource.deletes_before_replace)
 
     @_answering("creating")
