@@ -250,7 +250,7 @@ CASES: tuple[Case, ...] = (
     Case(
         "aws:ec2/internetGateway:InternetGateway",
         {"vpcId": Ref("other vpc"), "tags": TAGS},
-        {"tags": OTHER_TAGS},
+        {"vpcId": Ref("third vpc"), "tags": OTHER_TAGS},
         ("ec2", "create_tags", {"Resources": [ID], "Tags": [{"Key": "stray", "Value": "x"}]}),
         "tags",
     ),
@@ -264,6 +264,7 @@ CASES: tuple[Case, ...] = (
     Case(
         "aws:ec2/routeTableAssociation:RouteTableAssociation",
         {"routeTableId": Ref("tables#0"), "subnetId": Ref("subnets#0")},
+        {"routeTableId": Ref("tables#1")},
     ),
     Case(
         "aws:ec2/route:Route",

@@ -31,7 +31,7 @@ INDEX = {
 
 
 IDS: dict[str, Any] = {
-    **{name: name for name in ("vpc", "other vpc", "gateway", "address")},
+    **{name: name for name in ("vpc", "other vpc", "third vpc", "gateway", "address")},
     **{f"role/{service}": "arn:aws:iam::000000000000:role/one" for service in ("lambda", "ecs-tasks", "states")},
     **{name: ["one", "two"] for name in ("subnets", "groups", "tables")},
     "code": Archive(path="code.zip", hash="1"),
