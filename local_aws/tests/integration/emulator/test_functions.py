@@ -118,10 +118,11 @@ def test_the_context_tells_the_function_about_itself(functions: Any) -> None:
     functions.create(
         "def handler(event, context):\n"
         "    return [context.function_name, context.invoked_function_arn, context.log_group_name,\n"
-        "            0 < context.get_remaining_time_in_millis() <= 7000, len(context.aws_request_id)]\n",
+        "            0 < context.get_remaining_time_in_millis() <= 7000, len(context.aws_request_id),\n"
+        "            context.identity, context.client_context]\n",
         Timeout=7,
     )
-    assert functions.invoke() == [functions.name, functions.arn, f"/aws/lambda/{functions.name}", True, 36]
+    assert functions.invoke() == [functions.name, functions.arn, f"/aws/lambda/{functions.name}", True, 36, None, None]
 
 
 def test_the_log_is_written_only_where_the_role_allows_it(functions: Any, aws: Any) -> None:
