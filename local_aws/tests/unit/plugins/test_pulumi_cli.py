@@ -117,7 +117,7 @@ def test_if_no_way_works_all_are_named(machine: Machine) -> None:
     for text in (
         f"PATH: {machine.folder / 'path' / 'pulumi'} is version 2.0.0, {PULUMI_VERSION} or a later 3 is needed",
         f"cache: {machine.root / 'bin' / 'pulumi'} does not say its version",
-        "download: the download ended with 1: Downloading / error: no network",
+        "download: the installer ended with 1: Downloading / error: no network",
         "build: go build ended with 1: go: no such module",
         "put it on PATH",
     ):
@@ -163,11 +163,22 @@ def test_a_command_that_takes_too_long_is_killed(machine: Machine, monkeypatch: 
 
     monkeypatch.setattr(pulumi_cli.time, "monotonic", monotonic)
     descriptor = alive(machine.folder)
-    with pytest.raises(PulumiUnavailable, match="download: the download did not end within 5 min"):
+    with pytest.raises(PulumiUnavailable, match="download: the installer did not end within 5 min"):
         machine.ensure()
     assert_ended(descriptor)
     assert "Still getting the Pulumi CLI (1 s)…" in machine.lines
     assert not list(machine.cache.glob(".new-*"))
+
+
+def test_a_command_that_has_ended_meanwhile_needs_no_kill(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def follow(_what: str, process: "subprocess.Popen[bytes]", *_: object) -> None:
+        process.wait()
+        raise pulumi_cli._NotThisWay("too late")
+
+    monkeypatch.setattr(pulumi_cli, "_follow", follow)
+    machine.environment["PATH"] = str(machine.folder / "path")
+    with pytest.raises(PulumiUnavailable, match="download: too late"):
+        machine.ensure()
 
 
 def test_two_at_once_make_one(tmp_path: Path) -> None:
