@@ -215,7 +215,7 @@ def build_command(go: str, root: Path) -> list[str]:
 def _by_download(root: Path, environment: Mapping[str, str], progress: Progress) -> PulumiCli:
     progress("Downloading the official release…")
     with _fresh(root.parent) as new:
-        _run("the download", install_command(new), new, environment, progress, _DOWNLOAD_TIMEOUT_SECONDS)
+        _run("the installer", install_command(new), new, environment, progress, _DOWNLOAD_TIMEOUT_SECONDS)
         _take(new, root, environment)
     return PulumiCli(root / "bin" / "pulumi", "download", PULUMI_VERSION)
 
@@ -281,7 +281,8 @@ def _run(
         try:
             _follow(what, process, progress, limit)
         except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             raise
     if process.returncode != 0:
         lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]

@@ -31,7 +31,7 @@ class EmulatorDied(EmulatorError):
 
 
 class EmulatorTimeout(EmulatorError):
-    """The emulator's process lives but does not answer."""
+    """The emulator's process runs but does not answer."""
 
     def __init__(self, seconds: float, log_file: Path, last_lines: str) -> None:
         super().__init__(

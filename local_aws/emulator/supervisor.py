@@ -115,8 +115,9 @@ class Emulator:
         """Start it and wait until it answers; raises an `EmulatorError` where it cannot be started or does not."""
         choice = choose(self._wanted_runtime, base_image=self._base_image)
         self.container_runtime, self.container_runtime_reason = choice.runtime, choice.reason
+        self.folder.mkdir(mode=0o700, parents=True)
         for name in ("tmp", "s3", "home"):
-            (self.folder / name).mkdir(parents=True)
+            (self.folder / name).mkdir()
         with self.log_file.open("wb") as log:
             self._process = self._spawn(choice.docker_socket, log)
         try:

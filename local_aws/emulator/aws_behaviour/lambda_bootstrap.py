@@ -24,6 +24,9 @@ END_OF_LOG = "\x04"
 class Context:
     """The handler's second argument (https://docs.aws.amazon.com/lambda/latest/dg/python-context.html)."""
 
+    identity = None
+    client_context = None
+
     def __init__(self, environment: dict[str, Any], invocation: dict[str, Any]) -> None:
         self.function_name = environment["functionName"]
         self.function_version = environment["version"]

@@ -140,7 +140,8 @@ class Executions:
         """The RedriveExecution call: an execution that did not succeed continues from the state that did not.
 
         https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html. Not as on AWS: all branches and
-        items of a Parallel or Map state run again.
+        items of a Parallel or Map state run again, the history has no `ExecutionRedriven`, `clientToken` is ignored,
+        and DescribeExecution has no `redriveDate` and no `redriveStatus`.
         """
         execution = require_execution(request)
         with self._lock:
@@ -267,7 +268,7 @@ class Executions:
         processor = state["ItemProcessor"]
         if processor.get("ProcessorConfig", {}).get("Mode") == "DISTRIBUTED":
             raise _ExecutionError("States.Runtime", "Distributed Map states are not supported by this emulator")
-        items = states._jsonata_state_field(state, "Items", "array", value, context)
+        items = states._jsonata_state_field({"Items": "{% $states.input %}", **state}, "Items", "array", value, context)
         iterations = []
         for index, item in enumerate(items):
             inner = inner_context(context)
@@ -419,8 +420,10 @@ def require_size(value: Any, name: str) -> None:
 def publish_status(execution: Execution) -> None:
     """Publish "Step Functions Execution Status Change" for an execution as it is now.
 
-    https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
+    https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html. StartSyncExecution has none.
     """
+    if execution.get("sync"):
+        return
     detail = {
         **{name: execution.get(name) for name in ("executionArn", "stateMachineArn", "name", "status")},
         "startDate": states._iso_to_epoch_ms(execution.get("startDate")),

@@ -75,6 +75,17 @@ class Table(AwsResource):
         keys = {new.get("hashKey"), new.get("rangeKey")} & before.keys()
         return ["attributes"] if any(before[key] != after.get(key) for key in keys) else []
 
+    def check_change(self, old: Properties, new: Properties, changed: set[str]) -> None:
+        """Of an index, the capacity alone can change."""
+        if contains_unknown([new["attributes"], new.get("globalSecondaryIndexes")]):
+            return
+        before, after = (
+            {sort_key({**_index(index), "ProvisionedThroughput": None}) for index in _indexes(each)}
+            for each in (old, new)
+        )
+        if "attributes" in changed or ("globalSecondaryIndexes" in changed and before != after):
+            raise ProviderError(f"this plugin cannot add, remove or rebuild indexes of table {new['name']}")
+
     def request(self, provider: AwsProvider, inputs: Properties) -> dict[str, Any]:
         """CreateTable."""
         types = sorted(_types(inputs).items())
@@ -142,12 +153,6 @@ class Table(AwsResource):
     def change(self, operation: Aws, resource_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
         """UpdateTable of billing and capacity, UpdateTimeToLive."""
         if changed - {"ttl"}:
-            before, after = (
-                {sort_key({**_index(index), "ProvisionedThroughput": None}) for index in _indexes(each)}
-                for each in (old, new)
-            )
-            if "attributes" in changed or ("globalSecondaryIndexes" in changed and before != after):
-                raise ProviderError(f"this plugin cannot add, remove or rebuild indexes of table {resource_id}")
             updates = [
                 {"Update": {"IndexName": index["name"], **_throughput(index)}}
                 for index in _indexes(new)

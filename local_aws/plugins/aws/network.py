@@ -107,11 +107,19 @@ class InternetGateway(Ec2Resource):
     def create(self, operation: Aws, inputs: Properties) -> str:
         """CreateInternetGateway, AttachInternetGateway."""
         gateway_id = super().create(operation, inputs)
+        self._attach(operation, gateway_id, inputs)
+        return gateway_id
+
+    def _attach(self, operation: Aws, gateway_id: str, inputs: Properties) -> None:
         parameters = {"InternetGatewayId": gateway_id, "VpcId": inputs["vpcId"]}
         Retry("{InternetGatewayId} to be visible", self.gone, READY_SECONDS).call(
             operation, lambda: self.client(operation).attach_internet_gateway(**parameters), parameters
         )
-        return gateway_id
+
+    def _detach(self, operation: Aws, gateway_id: str, state: Properties) -> None:
+        if state.get("vpcId"):
+            with tolerating("Gateway.NotAttached", *Vpc.gone):
+                self.client(operation).detach_internet_gateway(InternetGatewayId=gateway_id, VpcId=state["vpcId"])
 
     def describe(self, operation: Aws, resource_id: str) -> dict[str, Any] | None:
         """A gateway, with the VPC that it is attached to."""
@@ -119,10 +127,14 @@ class InternetGateway(Ec2Resource):
         attachment = first((gateway or {}).get("Attachments") or []) or {}
         return gateway and {**gateway, "VpcId": attachment.get("VpcId")}
 
+    def change(self, operation: Aws, resource_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
+        """DetachInternetGateway, AttachInternetGateway."""
+        self.when_free(operation, resource_id, lambda: self._detach(operation, resource_id, old))
+        self._attach(operation, resource_id, new)
+
     def remove(self, operation: Aws, resource_id: str, state: Properties) -> None:
         """DetachInternetGateway, DeleteInternetGateway."""
-        with tolerating("Gateway.NotAttached", *Vpc.gone):
-            self.client(operation).detach_internet_gateway(InternetGatewayId=resource_id, VpcId=state["vpcId"])
+        self._detach(operation, resource_id, state)
         super().remove(operation, resource_id, state)
 
 
@@ -169,9 +181,19 @@ class RouteTableAssociation(_OfRouteTable):
         association = self.part(operation, state, "Associations", SubnetId=state["subnetId"])
         return association and self.found(association)
 
+    def _call(self, operation: Aws, name: str, state: Properties, **parameters: str) -> None:
+        # By subnet, as ReplaceRouteTableAssociation gives it another id than the engine's.
+        association = self.part(operation, state, "Associations", SubnetId=state["subnetId"])
+        if association:
+            self.call(operation, name, {"AssociationId": association["RouteTableAssociationId"], **parameters})
+
+    def change(self, operation: Aws, resource_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
+        """ReplaceRouteTableAssociation."""
+        self._call(operation, "ReplaceRouteTableAssociation", old, RouteTableId=new["routeTableId"])
+
     def remove(self, operation: Aws, resource_id: str, state: Properties) -> None:
         """DisassociateRouteTable."""
-        self.client(operation).disassociate_route_table(AssociationId=resource_id)
+        self._call(operation, "DisassociateRouteTable", state)
 
 
 class Route(_OfRouteTable):

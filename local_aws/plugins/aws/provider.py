@@ -16,18 +16,19 @@ from local_aws.plugins.aws import shapes
 from local_aws.plugins.framework.errors import CheckFailure, ProviderError
 from local_aws.plugins.framework.provider import Function, Provider
 from local_aws.plugins.framework.resource import Resource
-from local_aws.plugins.framework.schema import BOOLEAN, STRING, ListOf, MapOf, Object, Property, Table, check
+from local_aws.plugins.framework.schema import BOOLEAN, INTEGER, STRING, ListOf, MapOf, Object, Property, Table, check
 from local_aws.plugins.framework.values import Properties
 
 CONNECTIONS: Final = 64
 """Connections kept open to an endpoint: as many as the plugin's workers."""
-_ATTEMPTS: Final = 9
+_RETRIES: Final = 8
 _SETTINGS: Final[Table] = {
     "region": Property(STRING),
     "accessKey": Property(STRING),
     "secretKey": Property(STRING),
     "token": Property(STRING),
     "profile": Property(STRING),
+    "maxRetries": Property(INTEGER),
     "endpoints": Property(ListOf(MapOf(STRING))),
     "s3UsePathStyle": Property(BOOLEAN),
     "skipCredentialsValidation": Property(BOOLEAN),
@@ -44,6 +45,7 @@ class AwsProvider(Provider):
     """One session, and one client per service, created when first needed."""
 
     call_errors = (ClientError, BotoCoreError)
+    replaced_by = ("region",)
 
     def __init__(
         self, resources: Iterable[Resource[Any]] = (), functions: Mapping[str, Function] | None = None
@@ -112,7 +114,7 @@ class AwsProvider(Provider):
         endpoints: dict[str, str] = (self._settings.get("endpoints") or [{}])[0]
         config = Config(
             max_pool_connections=CONNECTIONS,
-            retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+            retries={"mode": "standard", "total_max_attempts": self._settings.get("maxRetries", _RETRIES) + 1},
             s3={"addressing_style": "path"} if self._settings.get("s3UsePathStyle") else None,
         )
         make: Any = self._session.client

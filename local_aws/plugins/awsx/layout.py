@@ -28,9 +28,12 @@ def lay_out(vpc_name: str, cidr_block: str, zones: Sequence[str]) -> list[Subnet
     A private subnet takes half of its zone's share and a public one the quarter after it; the rest stays free.
 
     Raises:
-        ValueError: there are too few addresses.
+        ValueError: `cidr_block` is no IPv4 network, or has too few addresses.
     """
-    vpc = ipaddress.IPv4Network(cidr_block)
+    try:
+        vpc = ipaddress.IPv4Network(cidr_block)
+    except ValueError as error:
+        raise ValueError(f"cidrBlock {cidr_block!r} is no IPv4 network: {error}") from error
     share = vpc.prefixlen + math.ceil(math.log2(len(zones)))
     if share > _LONGEST_ZONE_PREFIX:
         raise ValueError(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from docker.utils.build import exclude_paths
+from docker.utils.build import PatternMatcher
 
 from local_aws.plugins.framework.errors import ProviderError
 
@@ -21,7 +21,7 @@ class Entry:
 
 
 def read(folder: Path, dockerfile: Path) -> dict[str, Entry]:
-    """All entries of a context by path, relative and with slashes.
+    """The entries of a context that are not excluded, by path, relative and with slashes.
 
     The patterns are those of `<Dockerfile>.dockerignore`, or else of `.dockerignore`.
 
@@ -34,7 +34,9 @@ def read(folder: Path, dockerfile: Path) -> dict[str, Entry]:
     text = next((path.read_text() for path in lists if path.is_file()), "")
     lines = [line.strip() for line in text.splitlines()]
     patterns = [line for line in lines if line and not line.startswith("#")]
-    return {path: _entry(folder / path) for path in sorted(exclude_paths(str(folder), patterns))}
+    matcher = PatternMatcher(patterns)
+    matcher.patterns.pop()  # docker-py's own: it keeps an ignored .dockerignore.
+    return {path: _entry(folder / path) for path in sorted(matcher.walk(str(folder)))}
 
 
 def _entry(path: Path) -> Entry:

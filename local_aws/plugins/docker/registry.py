@@ -13,7 +13,7 @@ from local_aws.plugins.docker.build import MANIFEST_TYPE, Image
 from local_aws.plugins.docker.errors import RegistryError
 
 Login = tuple[str, str]
-"""A user name and a password; an empty name is nobody's."""
+"""A user name and a password; an empty name is anonymous."""
 
 _REFERENCE: Final = re.compile(
     r"(?P<host>[^/]+[.:][^/]*|localhost)/(?P<repository>[a-z0-9][a-z0-9._/-]*)(?::(?P<tag>[\w.-]+))?"

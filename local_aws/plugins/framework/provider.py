@@ -24,6 +24,7 @@ class Provider:
 
     Attributes:
         call_errors: exceptions of the client library that the user is told.
+        replaced_by: settings whose change replaces the provider, and so its resources.
         package: its name, the first part of its tokens.
         resources: its resource types by token.
         functions: its functions by token.
@@ -31,6 +32,7 @@ class Provider:
     """
 
     call_errors: ClassVar[tuple[type[Exception], ...]] = ()
+    replaced_by: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self, package: str, resources: Iterable[Resource[Any]], functions: Mapping[str, Function] | None = None

@@ -103,6 +103,13 @@ class Resource(ABC, Generic[ProviderT]):
         """Top-level properties that replace the resource, although the table does not say so."""
         return ()
 
+    def check_change(self, old: Properties, new: Properties, changed: set[str]) -> None:
+        """Refuse what `update` cannot change; `new` may hold unknowns.
+
+        Raises:
+            ProviderError: it names the resource and the change.
+        """
+
     def changing(self, new: Properties, changed: set[str]) -> Iterable[str]:
         """Outputs that an update to the inputs `new` may change; `changed` names the top-level inputs that differ."""
         return self.volatile

@@ -8,7 +8,7 @@ import grpc
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
-from local_aws.plugins.framework.diff import Change, compare
+from local_aws.plugins.framework.diff import Change, Kind, compare
 from local_aws.plugins.framework.errors import CheckFailure, ProviderError
 from local_aws.plugins.framework.provider import Provider
 from local_aws.plugins.framework.resource import Operation, Resource, foreseen, foreseen_update, merged, named
@@ -94,6 +94,16 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[P]):
         failures = self._provider.check_configuration(reveal(news))
         return provider_pb2.CheckResponse(inputs=to_struct(news), failures=_failures(failures, "provider"))
 
+    @_answering("checking")
+    def DiffConfig(self, request: provider_pb2.DiffRequest) -> provider_pb2.DiffResponse:
+        """Return which changed settings replace the provider."""
+        old, new = reveal(from_struct(request.old_inputs)), reveal(from_struct(request.news))
+        names = [
+            each for each in self._provider.replaced_by if old.get(each) and new.get(each) not in (None, old[each])
+        ]
+        changes = {name: Change(Kind.UPDATE, replaces=True) for name in names}
+        return _diff_response(changes, deletes_before_replace=False)
+
     @_answering("configuring", "")
     def Configure(self, request: provider_pb2.ConfigureRequest) -> provider_pb2.ConfigureResponse:
         """Take the provider's configuration."""
@@ -128,6 +138,8 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[P]):
         changes = compare(resource.table, old, new, request.ignoreChanges)
         forced = frozenset(resource.replaced_by(old, new))
         changes = {name: Change(change.kind, change.replaces or name in forced) for name, change in changes.items()}
+        if not any(change.replaces for change in changes.values()):
+            resource.check_change(old, new, set(changes))
         return _diff_response(changes, deletes_before_replace=resource.deletes_before_replace)
 
     @_answering("creating")

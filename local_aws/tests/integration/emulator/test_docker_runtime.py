@@ -1,9 +1,12 @@
-"""The docker runtime: limits, the registry's refusals, and what is left."""
+"""The docker runtime: limits, the registry's refusals, what is left, and an engine that is lost."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ from local_aws.emulator.runtimes.docker import LABEL, OUT_OF_MEMORY
 from local_aws.emulator.runtimes.docker_janitor import call
 from local_aws.plugins.docker.engine import Engine
 from local_aws.plugins.docker.errors import BuildFailed, EngineUnavailable, RegistryError
-from local_aws.testing import docker_images
+from local_aws.testing import docker_engine, docker_images
 from local_aws.testing.aws import Aws, Fargate, ask_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.docker]
@@ -132,6 +135,42 @@ def test_nothing_is_left_of_an_emulator_that_ended(
             return [name for name in found if name.startswith(registry)]
 
         ask_until(lambda: not names() or None)
+
+
+@pytest.fixture
+def own_engine(container_runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An engine for this test alone."""
+    if os.geteuid() != 0 or shutil.which("dockerd") is None:
+        pytest.skip("an engine of one's own takes root and dockerd")
+    docker_images.engine()
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none")
+    with docker_engine.engine() as socket_path:
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{socket_path}")
+        yield socket_path
+
+
+def test_tasks_of_an_engine_that_goes_away_stop_as_those_of_a_lost_host(own_engine: str, tmp_path: Path) -> None:
+    """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html."""
+    with Emulator(tmp_path, container_runtime="docker") as emulator:
+        fargate = Fargate(Aws(emulator))
+        definition = fargate.define(WAITING)
+        arn = fargate.start(definition)
+        until_ready(fargate, arn)
+        name = call(own_engine, "GET", "/info")["Name"]
+        (listed,) = containers_of(emulator, own_engine)
+        process = call(own_engine, "GET", f"/containers/{listed['Id']}/json")["State"]["Pid"]
+        os.kill(int(Path(own_engine).with_name("dockerd.pid").read_text()), signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+        task = fargate.when(arn, "STOPPED")
+        assert (task["stopCode"], task["stoppedReason"]) == (
+            "TerminationNotice",
+            f"Host EC2 (instance {name}) terminated.",
+        )
+        assert "exitCode" not in task["containers"][0]
+        later = fargate.finish(definition)
+        assert later["stopCode"] == "TaskFailedToStart"
+        assert later["stoppedReason"].startswith("CannotPullContainerError")
 
 
 def test_a_push_through_an_engine_that_is_gone_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,9 +87,22 @@ EVERY_FIELD = {
             [2, 1],
         ),
         (EVERY_FIELD, [2, 2, "0a", "1b"]),
+        (
+            {
+                "Give": {"Type": "Pass", "Output": [["a"]], "Next": "Each"},
+                "Each": {"Type": "Map", "ItemProcessor": branch(Show=end_pass("{% $states.input %}")), "End": True},
+            },
+            [["a"]],
+        ),
         ({"Show": end_pass("{% $string($states.input.id) %}")}, "1795486942613374"),
     ],
-    ids=["variables of branches", "simultaneous assignment", "fields of Parallel and Map", "16 digits"],
+    ids=[
+        "variables of branches",
+        "simultaneous assignment",
+        "fields of Parallel and Map",
+        "a Map without Items",
+        "16 digits",
+    ],
 )
 def test_states_make_this_output(machines: Any, role: str, states: dict[str, Any], output: Any) -> None:
     end = machines.run(states, next(iter(states)), role, {"n": 1, "id": 1795486942613374})
@@ -236,6 +249,10 @@ LAST_EVENTS = {"TIMED_OUT": "ExecutionTimedOut", "FAILED": "ExecutionFailed", "A
             ("FAILED", "States.DataLimitExceeded", ANY),
         ),
         (
+            {"Type": "Map", "ItemProcessor": TOO_MUCH, "End": True},
+            ("FAILED", "States.QueryEvaluationError", ANY),
+        ),
+        (
             {"Type": "Choice", "Choices": [{"Condition": "{% false %}", "Next": "Caught"}]},
             ("FAILED", "States.NoChoiceMatched", ANY),
         ),
@@ -244,7 +261,7 @@ LAST_EVENTS = {"TIMED_OUT": "ExecutionTimedOut", "FAILED": "ExecutionFailed", "A
             ("FAILED", "E", "because of this"),
         ),
     ],
-    ids=["time limit", "stopped", "output over 256 KiB", "no choice", "Fail"],
+    ids=["time limit", "stopped", "output over 256 KiB", "no array to map", "no choice", "Fail"],
 )
 def test_an_execution_that_ends_badly_says_why_in_its_description_its_history_and_its_events(
     aws: Any, machines: Any, role: str, state: dict[str, Any], ended: tuple[str, str, Any]

@@ -65,12 +65,13 @@ def test_a_function_finds_what_lambda_gives_it_and_nothing_of_the_emulators(func
         "    left = context.get_remaining_time_in_millis()\n"
         "    names = [context.function_name, context.invoked_function_arn, context.log_group_name]\n"
         "    modules = [name for name in ('boto3', 'pulumi', 'ministack') if importlib.util.find_spec(name)]\n"
+        "    names += [context.identity, context.client_context]\n"
         "    return [names, [0 < left <= 7000, len(context.aws_request_id)], modules, dict(os.environ)]\n",
         Timeout=7,
         Environment={"Variables": {"OWN": "yes"}},
     )
     names, limits, modules, variables = functions.invoke()
-    assert names == [functions.name, functions.arn, f"/aws/lambda/{functions.name}"]
+    assert names == [functions.name, functions.arn, f"/aws/lambda/{functions.name}", None, None]
     assert (limits, modules) == ([True, 36], ["boto3"])
     expected = {"OWN": "yes", "AWS_LAMBDA_FUNCTION_NAME": functions.name, "AWS_REGION": aws.region}
     assert expected.items() <= variables.items()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,7 @@ def test_two_run_at_once_each_on_a_port_of_its_own(emulator: Emulator, tmp_path:
         assert answers(emulator.endpoint_url)
         folder = other.folder
         assert folder.parent == tmp_path
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700, "its state is private"
     assert not folder.exists()
     assert not answers(other.endpoint_url)
 

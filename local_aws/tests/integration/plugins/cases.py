@@ -237,7 +237,7 @@ CASES: tuple[Case, ...] = (
     Case(
         "aws:ec2/internetGateway:InternetGateway",
         {"vpcId": Ref("other vpc"), "tags": TAGS},
-        {"tags": OTHER_TAGS},
+        {"vpcId": Ref("third vpc"), "tags": OTHER_TAGS},
         by_hand("ec2.create_tags", Resources=[ID], Tags=[{"Key": "stray", "Value": "x"}]),
     ),
     Case(
@@ -249,6 +249,7 @@ CASES: tuple[Case, ...] = (
     Case(
         "aws:ec2/routeTableAssociation:RouteTableAssociation",
         {"routeTableId": Ref("tables#0"), "subnetId": Ref("subnets#0")},
+        {"routeTableId": Ref("tables#1")},
     ),
     Case(
         "aws:ec2/route:Route",

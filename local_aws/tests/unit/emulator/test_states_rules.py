@@ -64,6 +64,11 @@ def test_a_status_event_leaves_out_an_input_that_does_not_fit(
     assert (sent[0]["input"], sent[0]["inputDetails"]) == (given if included else None, {"included": included})
 
 
+def test_an_execution_that_is_waited_for_has_no_status_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(states_engine, "publish_event", lambda *_: pytest.fail("an event"))
+    states_engine.publish_status({"sync": True})
+
+
 def test_a_history_has_25000_events_at_most() -> None:
     """https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html."""
     executions = states_engine.Executions(states_integrations.Integrations())

@@ -44,6 +44,7 @@ def test_nested_settings_come_as_json() -> None:
         accessKey="key",
         secretKey="secret",
         s3UsePathStyle="true",
+        maxRetries="3",
         endpoints=json.dumps([{"sfn": "http://127.0.0.1:1", "s3": "http://127.0.0.1:2"}]),
         defaultTags=json.dumps({"tags": {"owner": "me"}}),
     )
@@ -52,6 +53,7 @@ def test_nested_settings_come_as_json() -> None:
     assert buckets.meta.endpoint_url == "http://127.0.0.1:2"
     assert buckets.meta.config.s3["addressing_style"] == "path"
     assert made.client("stepfunctions") is machines
+    assert buckets.meta.config.retries["total_max_attempts"] == 4
     assert made.default_tags == {"owner": "me"}
 
 

@@ -115,7 +115,7 @@ def test_if_no_way_works_all_are_named(machine: Machine) -> None:
     for text in (
         f"PATH: {machine.folder / 'path' / 'pulumi'} is version 2.0.0, {PULUMI_VERSION} or a later 3 is needed",
         f"cache: {machine.root / 'bin' / 'pulumi'} does not say its version",
-        "download: the download ended with 1: Downloading / error: no network",
+        "download: the installer ended with 1: Downloading / error: no network",
         "build: go build ended with 1: go: no such module",
         "put it on PATH",
     ):
@@ -161,7 +161,7 @@ def test_a_command_that_takes_too_long_is_killed(machine: Machine, monkeypatch: 
 
     monkeypatch.setattr(pulumi_cli.time, "monotonic", monotonic)
     descriptor = alive(machine.folder)
-    with pytest.raises(PulumiUnavailable, match="download: the download did not end within 5 min"):
+    with pytest.raises(PulumiUnavailable, match="download: the installer did not end within 5 min"):
         machine.ensure()
     assert_ended(descriptor)
     assert "Still getting the Pulumi CLI (1 s)…" in machine.lines
@@ -179,6 +179,17 @@ def test_of_two_at_once_one_downloads_it_and_the_other_finds_it_in_the_cache(mac
         ask_until(lambda: waiting in machine.lines or None)
         go.write_text("go\n")
     assert sorted(each.result().origin for each in both) == ["cache", "download"]
+
+
+def test_a_command_that_has_ended_meanwhile_needs_no_kill(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def follow(_what: str, process: "subprocess.Popen[bytes]", *_: object) -> None:
+        process.wait()
+        raise pulumi_cli._NotThisWay("too late")
+
+    monkeypatch.setattr(pulumi_cli, "_follow", follow)
+    machine.environment["PATH"] = str(machine.folder / "path")
+    with pytest.raises(PulumiUnavailable, match="download: too late"):
+        machine.ensure()
 
 
 def test_the_wait_for_another_process_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ class ShopError(Exception):
 
 class ToyProvider(Provider):
     call_errors = (ShopError,)
+    replaced_by = ("colour",)
 
     def __init__(self) -> None:
         number: Table = {"number": Property(INTEGER, required=True)}
@@ -101,9 +102,12 @@ def test_the_handshake_accepts_secrets(engine: Engine) -> None:
     assert call(engine.servicer.GetPluginInfo, empty_pb2.Empty()).version == "1.2.3"
 
 
-def test_configuration_is_checked_and_taken(engine: Engine, toys: ToyProvider) -> None:
+def test_configuration_is_checked_compared_and_taken(engine: Engine, toys: ToyProvider) -> None:
     refused = call(engine.servicer.CheckConfig, provider_pb2.CheckRequest(news=to_struct({"colour": "red"})))
     assert [item.reason for item in refused.failures] == ["provider: property colour: it must not be red"]
+    for old, new, replaces in (("a", "b", ["colour"]), ("a", "a", []), ("", "b", [])):
+        compared = provider_pb2.DiffRequest(old_inputs=to_struct({"colour": old}), news=to_struct({"colour": new}))
+        assert list(call(engine.servicer.DiffConfig, compared).replaces) == replaces
     request = provider_pb2.ConfigureRequest(
         variables={"toys:config:colour": "old", "toys:config:shape": "cube"},
         args=to_struct({"colour": Secret("blue"), "later": UNKNOWN}),
