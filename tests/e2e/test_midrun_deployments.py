@@ -43,7 +43,7 @@ def edit(kit: Deployed, path: str, *changes: tuple[str, str]) -> None:
 def rename_payload(kit: Deployed) -> None:
     """State machine and functions have other names for the run and the spec from now on."""
     run_id = ('"runId": "{% $run.runId %}"', '"identifier": "{% $run.runId %}"')
-    edit(kit, "components/definitions.py", run_id, ('"spec": "{%', '"document": "{%'))
+    edit(kit, "components/definitions.py", run_id, ('spec="{%', 'document="{%'))
     own_id = ('payload.get("runId")', 'payload.get("identifier")')
     edit(kit, "runtime/monitor/monitor.py", own_id, ('"spec": document', '"document": document'))
     edit(kit, "runtime/functions/registration.py", ('payload.get("spec")', 'payload.get("document")'))
