@@ -123,17 +123,9 @@ class Monitor(Function):
         log.info("RunTask failed", taskName=payload["task"]["taskName"], attempt=attempt, kind=found.kind, error=error)
         if summary.status.is_final:
             return {"again": False}
-        of_retries = waits.EVENTS_PER_RETRY * int(payload["retries"])
-        answer = {"again": True, "attempt": attempt, "infrastructureFailures": infrastructure}
         if found.kind is FailureKind.BUSY:
-            waited, turn = int(payload["waitedSeconds"]), int(payload["turn"])
-            turn += bool(LACKS_CAPACITY.search(error))
-            # The limit of the task list includes a first wait for lack of Spot: on-demand capacity may be free.
-            on_spot = attempt == 1 and is_of_share(int(payload["index"]), settings.spot_share)
-            is_rationed = not (on_spot and turn == 1 and LACKS_CAPACITY.search(error))
-            events = waits.EVENTS_PER_ATTEMPT + of_retries
-            wait = self._wait_for_capacity(summary, settings, error, waited, events=events, is_rationed=is_rationed)
-            return {**answer, "waitSeconds": wait, "waitedSeconds": waited + wait, "turn": turn}
+            return self._retry_after_wait(summary, settings, payload, error)
+        of_retries = waits.EVENTS_PER_RETRY * int(payload["retries"])
         infrastructure += found.kind is FailureKind.INFRASTRUCTURE
         if found.failure.code != Code.TIMED_OUT:
             task, bucket = payload["task"], str(payload["sourceBucket"])
@@ -179,13 +171,19 @@ class Monitor(Function):
         log.warning("the task is not retried: the history of the execution has no room for it")
         return False
 
-    def _wait_for_capacity(
-        self, summary: Summary, settings: Settings, reason: str, waited: int, *, events: int, is_rationed: bool
-    ) -> int:
-        """Record that a task of the run waits for capacity, and return for how many seconds.
+    def _retry_after_wait(
+        self, summary: Summary, settings: Settings, payload: Mapping[str, Any], reason: str
+    ) -> dict[str, Any]:
+        """Record that a task of the run waits for capacity, and request the same attempt again after that.
 
         The task's own waiting time decides, not the run's: starts of other tasks say little about this one.
         """
+        attempt, waited, turn = int(payload["attempt"]), int(payload["waitedSeconds"]), int(payload["turn"])
+        lacks_capacity = bool(LACKS_CAPACITY.search(reason))
+        events = waits.EVENTS_PER_ATTEMPT + waits.EVENTS_PER_RETRY * int(payload["retries"])
+        # The limit of the task list includes a first wait for lack of Spot: on-demand capacity may be free.
+        on_spot = attempt == 1 and is_of_share(int(payload["index"]), settings.spot_share)
+        is_rationed = not (on_spot and lacks_capacity and turn == 0)
         now = self.clock.now()
         summary = self.summaries.wait_for_capacity(summary, to_iso(now), reason, events=events)
         wait = 1 + int(waits.capacity_wait_seconds(waited) * self.rng.uniform(0.5, 1))
@@ -193,7 +191,14 @@ class Monitor(Function):
             remaining = max(0.0, (deadline_of(summary, settings) - now).total_seconds())
             wait = waits.rationed_wait_seconds(wait, settings, summary, events=events, remaining_seconds=remaining)
         self.summaries.wait_until(summary, to_iso(now + timedelta(seconds=wait)))
-        return wait
+        return {
+            "again": True,
+            "attempt": attempt,
+            "infrastructureFailures": int(payload["infrastructureFailures"]),
+            "waitSeconds": wait,
+            "waitedSeconds": waited + wait,
+            "turn": turn + lacks_capacity,
+        }
 
     def finalize_from_event(self, event: Mapping[str, Any], remaining_seconds: Callable[[], float]) -> dict[str, Any]:
         """End the run of an execution that failed, timed out or was stopped.
