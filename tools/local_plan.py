@@ -10,7 +10,7 @@ from ecs_kit.automation.journeys.scenario import Plan, SpecFile
 from ecs_kit.automation.journeys.spec_files import Document, sample_path
 from ecs_kit.automation.stacks.local import LocalTarget
 from ecs_kit.automation.stacks.target import Target
-from ecs_kit.components.program import check_config
+from ecs_kit.components.program import KitConfig
 
 
 def local_plan(
@@ -35,4 +35,6 @@ def local_plan(
         report_dir=report_dir,
         **more,
     )
-    return plan, LocalTarget(work_dir=work_dir, container_runtime="process", base_image=check_config(config).base_image)
+    return plan, LocalTarget(
+        work_dir=work_dir, container_runtime="process", base_image=KitConfig.parse(config).base_image
+    )

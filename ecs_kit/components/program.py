@@ -10,13 +10,10 @@ from ecs_kit.components.errors import ConfigError
 from ecs_kit.components.names import DeploymentTarget
 from ecs_kit.components.patterns import COMPONENTS, PatternArgs
 
-__all__ = ["ConfigError", "KIT_VERSION", "KitConfig", "NAMESPACE", "check_config", "program"]
+__all__ = ["ConfigError", "KIT_VERSION", "KitConfig", "NAMESPACE", "program"]
 
 KIT_VERSION = "0.1.0"
 """The kit's version, a stack output."""
-
-check_config = KitConfig.parse
-"""Checks raw configuration values before a deployment."""
 
 
 def program() -> None:

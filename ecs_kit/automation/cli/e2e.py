@@ -87,12 +87,12 @@ def _prepare(options: argparse.Namespace, interruption: Interruption) -> Callabl
 
 def _configuration(options: argparse.Namespace, patterns: Collection[int]) -> "tuple[dict[str, str], KitConfig]":
     from ecs_kit.automation.stacks import stack_settings
-    from ecs_kit.components.program import ConfigError, check_config
+    from ecs_kit.components.program import ConfigError, KitConfig
 
     settings = stack_settings.read(options.stack_config) if options.stack_config else {}
     values = {**settings, **options.config, "patterns": "all" if len(patterns) > 1 else str(next(iter(patterns)))}
     try:
-        return values, check_config(values)
+        return values, KitConfig.parse(values)
     except ConfigError as error:
         raise BadInput(f"configuration: {error}") from error
 

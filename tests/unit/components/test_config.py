@@ -12,7 +12,7 @@ import yaml
 
 from ecs_kit.components.config import FARGATE_MEMORY, NAMESPACE, KitConfig, declarations
 from ecs_kit.components.errors import ConfigError
-from ecs_kit.components.program import KIT_VERSION, check_config
+from ecs_kit.components.program import KIT_VERSION
 from tests.unit.components.recorder import PROJECT
 from tools import config_pages
 
@@ -21,7 +21,7 @@ FILE = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())
 
 def problems(**raw: str) -> dict[str, str]:
     with pytest.raises(ConfigError) as refused:
-        check_config(raw)
+        KitConfig.parse(raw)
     return {problem.key: problem.allowed for problem in refused.value.problems}
 
 
@@ -90,7 +90,7 @@ def test_a_value_out_of_range_is_refused_with_its_key_and_what_is_allowed(key):
 
 def test_every_problem_is_reported_at_once():
     with pytest.raises(ValueError) as refused:
-        check_config({"patterns": "3", "taskCpu": "1", "taskMemory": "513", "tags": "x", "zzz": "a"})
+        KitConfig.parse({"patterns": "3", "taskCpu": "1", "taskMemory": "513", "tags": "x", "zzz": "a"})
     message = str(refused.value)
     for part in ("patterns = '3': must be one of all, 1, 2", "taskCpu = '1'", "tags = 'x'", "zzz = 'a'"):
         assert part in message
@@ -113,21 +113,21 @@ def sizes() -> Iterator[tuple[int, int, bool]]:
 def test_memory_is_one_that_fargate_offers_for_the_cpu(cpu, memory, is_offered):
     raw = {"taskCpu": str(cpu), "taskMemory": str(memory)}
     if is_offered:
-        assert check_config(raw).task_memory == memory
+        assert KitConfig.parse(raw).task_memory == memory
     else:
         assert ", ".join(map(str, FARGATE_MEMORY[cpu])) in problems(**raw)["taskMemory"]
 
 
 def test_a_run_may_not_end_before_its_tasks_may():
     assert "at least taskTimeoutSeconds, which is 3600" in problems(runTimeoutSeconds="3599")["runTimeoutSeconds"]
-    assert check_config({"runTimeoutSeconds": "3600"}).run_timeout_seconds == 3600
+    assert KitConfig.parse({"runTimeoutSeconds": "3600"}).run_timeout_seconds == 3600
 
 
 def test_only_ecs_agent_may_be_dropped_from_the_endpoints_unless_there_is_a_nat_gateway():
     required = ["ecs", "ecr.api", "ecr.dkr", "logs", "states"]
-    assert check_config({"interfaceEndpoints": json.dumps(required)}).interface_endpoints == tuple(required)
+    assert KitConfig.parse({"interfaceEndpoints": json.dumps(required)}).interface_endpoints == tuple(required)
     assert "with states too" in problems(interfaceEndpoints=json.dumps(required[:-1]))["interfaceEndpoints"]
-    assert check_config({"interfaceEndpoints": "[]", "natGateways": "single"}).interface_endpoints == ()
+    assert KitConfig.parse({"interfaceEndpoints": "[]", "natGateways": "single"}).interface_endpoints == ()
     assert "without s3" in problems(interfaceEndpoints=json.dumps([*required, "s3"]))["interfaceEndpoints"]
 
 

@@ -13,7 +13,7 @@ from ecs_kit.automation.errors import BadInput, DockerEndpointUnusable, DockerNe
 from ecs_kit.automation.stacks import docker_host
 from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.automation.stacks.target import PulumiInstallation, Target
-from ecs_kit.components.program import check_config
+from ecs_kit.components.program import KitConfig
 
 COLIMA = "unix:///home/me/.colima/docker.sock"
 REMOTE = "tcp://host:2376"
@@ -166,7 +166,7 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, aws: AwsClients) -> C
     def made(path: str, **config: str) -> Target:
         monkeypatch.setenv("PATH", path)
         options = e2e_options.parse(["--target", "aws", "--yes"])
-        target = e2e._target(options, tmp_path, check_config(config))
+        target = e2e._target(options, tmp_path, KitConfig.parse(config))
         target.check()
         return target
 
