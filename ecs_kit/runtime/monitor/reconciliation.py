@@ -301,11 +301,12 @@ class Run:
 def _limit_counts_from(row: TaskRow, task: EcsTask) -> datetime | None:
     """Return when a task's time limit starts: at its row's `start_time`, from which the task itself counts.
 
-    ECS's `startedAt` is earlier by the interpreter's start, which takes long on a busy host. The allowance bounds the
-    effect of a wrong clock in the task.
+    ECS's `startedAt` is earlier by the interpreter's start, which takes long on a busy host. The allowance bounds that
+    start, and the effect of a wrong clock in the task.
     """
     if task.started_at is None:
         return task.created_at + waits.START_ALLOWANCE if task.created_at else None
+    latest = task.started_at + waits.START_ALLOWANCE
     if row.status is not TaskStatus.RUNNING:
-        return task.started_at
-    return max(task.started_at, min(from_iso(row.start_time), task.started_at + waits.START_ALLOWANCE))
+        return latest
+    return max(task.started_at, min(from_iso(row.start_time), latest))

@@ -121,7 +121,7 @@ class TestPolls:
 
     def test_a_task_over_its_limit_is_stopped_and_recorded(self, w: Any) -> None:
         w.launch(1)
-        w.clock.advance(611)
+        w.clock.advance(911)
         assert w.poll()["running"] == 1
         assert len(w.ecs.stopped) == 1 and w.rows()[0].error.startswith("TaskTimedOut: timed out")
         assert w.poll()["failed"] == 1
@@ -130,7 +130,7 @@ class TestPolls:
 
     def test_a_task_over_its_limit_has_its_row_before_it_is_stopped(self, w: Any) -> None:
         w.launch(1)
-        w.clock.advance(611)
+        w.clock.advance(911)
         seen = before_each_stop(w, lambda: w.rows()[0].status)
         w.poll()
         assert seen == [FAILED]
