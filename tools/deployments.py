@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from ecs_kit.automation.cli import entry_point
-from ecs_kit.automation.cli.entry_point import ROOT, Parser, absolute, whole_number
+from ecs_kit.automation.cli.entry_point import Parser, absolute, whole_number
 from ecs_kit.automation.errors import DriverError
 from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.automation.journeys import spec_files
@@ -122,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _deployments(options: argparse.Namespace, interruption: Interruption) -> int:
-    samples = {pattern: spec_files.load(spec_files.sample_path(ROOT, pattern)) for pattern in PATTERNS}
+    samples = {pattern: spec_files.load(spec_files.sample_path(pattern)) for pattern in PATTERNS}
     plan, target = local_plan(
         "deployments", samples, config={"patterns": "all"}, report_dir=options.report_dir, limit_seconds=0.0
     )

@@ -28,7 +28,7 @@ def local_plan(
     check_folders(report_dir, work_dir)
     plan = Plan(
         stack_name=name,
-        specs={pattern: SpecFile(sample_path(ROOT, pattern), document) for pattern, document in documents.items()},
+        specs={pattern: SpecFile(sample_path(pattern), document) for pattern, document in documents.items()},
         config=config,
         root=ROOT,
         work_dir=work_dir,

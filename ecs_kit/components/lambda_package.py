@@ -18,7 +18,7 @@ FunctionName = Literal["launcher", "monitor"]
 VENDORED = "fastjsonschema"
 """The one dependency that AWS's Python runtime lacks: a JSON Schema validator in pure Python."""
 
-SCHEMA = "workflow_specs.schema.json"
+SCHEMA = f"{build_folder.KIT_FOLDER}/specs/workflow_specs.schema.json"
 
 _TIME = (1980, 1, 1, 0, 0, 0)
 _REGULAR_FILE = 0o100644
@@ -42,10 +42,10 @@ def contents(function: FunctionName, project: Path) -> dict[str, bytes]:
         SourcesMissing: As for `build`.
     """
     files = build_folder.library(project, ("contract", "common", "functions", function))
-    schema = project / "specs" / SCHEMA
+    schema = project / SCHEMA
     if not schema.is_file():
         raise SourcesMissing(SCHEMA, str(schema), "check the file out again")
-    files[f"{build_folder.RUNTIME}/functions/{SCHEMA}"] = schema
+    files[SCHEMA] = schema
     files.update({f"{VENDORED}/{path}": file for path, file in _vendored().items()})
     return {path: files[path].read_bytes() for path in sorted(files)}
 

@@ -95,7 +95,7 @@ def no_coverage_of_whole_runs() -> Iterator[None]:
 
 def sample(pattern: int) -> spec_files.Document:
     """The spec that comes with the kit."""
-    return spec_files.load(spec_files.sample_path(ROOT, pattern))
+    return spec_files.load(spec_files.sample_path(pattern))
 
 
 @dataclass

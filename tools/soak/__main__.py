@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from ecs_kit.automation.cli import entry_point
-from ecs_kit.automation.cli.entry_point import ROOT, Parser, absolute, whole_number
+from ecs_kit.automation.cli.entry_point import Parser, absolute, whole_number
 from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.automation.journeys import spec_files
 from ecs_kit.runtime.contract.patterns import PATTERNS
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _soak(options: argparse.Namespace, interruption: Interruption) -> int:
-    samples = {pattern: spec_files.load(spec_files.sample_path(ROOT, pattern)) for pattern in options.patterns}
+    samples = {pattern: spec_files.load(spec_files.sample_path(pattern)) for pattern in options.patterns}
     plan, target = local_plan(
         "soak",
         {pattern: spec_files.with_tasks(document, options.tasks) for pattern, document in samples.items()},

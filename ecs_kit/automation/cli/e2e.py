@@ -101,7 +101,7 @@ def _spec_files(options: argparse.Namespace) -> dict[int, tuple[Path, spec_files
     """The specs to run: pattern -> file and content."""
     wanted = tuple(PATTERNS) if options.pattern in (None, "all") else (int(options.pattern),)
     if options.specs is None:
-        paths = {pattern: spec_files.sample_path(ROOT, pattern) for pattern in wanted}
+        paths = {pattern: spec_files.sample_path(pattern) for pattern in wanted}
         files = {pattern: (path, spec_files.load(path)) for pattern, path in paths.items()}
     else:
         document = spec_files.load(options.specs)

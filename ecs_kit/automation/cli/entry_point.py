@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from ecs_kit.automation.journeys.scenario import Plan, Scenario
     from ecs_kit.automation.stacks.target import Target
 
-ROOT = Path(__file__).resolve().parents[3]
+_CHECKOUT = Path(__file__).resolve().parents[3]
+ROOT = _CHECKOUT if (_CHECKOUT / "Pulumi.yaml").is_file() else Path.cwd()
+"""The Pulumi project's folder: the kit's checkout, or where the kit is installed the folder that it is called in."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -65,6 +67,13 @@ def exit_status(act: Callable[[Interruption], int], *, creates: bool = True) -> 
             if error.exit_status == EXIT_BAD_INPUT and creates:
                 print("Nothing was created.", file=sys.stderr)
             return error.exit_status
+        except ModuleNotFoundError as error:
+            if error.name != "local_aws":
+                raise
+            print(
+                "The driver needs the package pulumi-local-aws: install the kit's folder local_aws/.", file=sys.stderr
+            )
+            return EXIT_BAD_INPUT
         except Interrupted as signal:
             print(signal, file=sys.stderr)
             return interruption.exit_status

@@ -27,9 +27,9 @@ FILLED_IN = (*INFRASTRUCTURE_ATTRIBUTES, "workflowName", "separator")
 _NUMBERS = "|".join(map(str, PATTERNS))
 
 
-def sample_path(root: Path, pattern: int) -> Path:
+def sample_path(pattern: int) -> Path:
     """The spec file that comes with the kit."""
-    return root / "specs" / f"workflow_specs_pattern_{pattern}.json"
+    return spec_check.SCHEMA.with_name(f"workflow_specs_pattern_{pattern}.json")
 
 
 def load(path: Path) -> Document:

@@ -15,7 +15,8 @@ from ecs_kit.runtime.contract.errors import Problem, SpecRefused
 from ecs_kit.runtime.contract.run_ids import LARGEST_RUN_ID
 from ecs_kit.runtime.contract.specs import INFRASTRUCTURE_ATTRIBUTES, Deployed, Spec, TaskEntry
 
-SCHEMA_FILE_NAME = "workflow_specs.schema.json"
+SCHEMA = Path(__file__).resolve().parents[2] / "specs" / "workflow_specs.schema.json"
+"""The spec's JSON Schema, in a checkout and in a Lambda package."""
 
 _PLACEHOLDER = re.compile(r"<([A-Za-z0-9_]+)>")
 
@@ -94,11 +95,7 @@ def render(document: Any, values: Mapping[str, Any]) -> Any:
 
 @functools.cache
 def _validator() -> Callable[[object], object]:
-    """The schema is beside this module in a Lambda, in `specs/` in a checkout."""
-    here = Path(__file__).resolve().parent
-    paths = (here / SCHEMA_FILE_NAME, here.parents[2] / "specs" / SCHEMA_FILE_NAME)
-    path = next((path for path in paths if path.is_file()), paths[-1])
-    schema = json.loads(path.read_text(encoding="utf-8"))
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     validator: Callable[[object], object] = fastjsonschema.compile(schema, use_default=False, fast_fail=False)
     return validator
 

@@ -19,7 +19,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folders = ("contract", "common", "functions", "launcher", "monitor", "task")
     sources = [f"ecs_kit/runtime/{folder}/{folder}.py" for folder in folders]
     sources += ["ecs_kit/__init__.py", "ecs_kit/runtime/__init__.py", "ecs_kit/runtime/task/Dockerfile"]
-    for path in (*sources, "specs/workflow_specs.schema.json"):
+    for path in (*sources, "ecs_kit/specs/workflow_specs.schema.json"):
         file = tmp_path / "project" / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(path)

@@ -26,7 +26,7 @@ def test_a_package_holds_the_function_the_shared_modules_the_schema_and_the_vali
         "ecs_kit/__init__.py",
         "ecs_kit/runtime/__init__.py",
         *(f"ecs_kit/runtime/{folder}/{folder}.py" for folder in ("common", "contract", "functions", "launcher")),
-        "ecs_kit/runtime/functions/workflow_specs.schema.json",
+        "ecs_kit/specs/workflow_specs.schema.json",
     }
     assert {"fastjsonschema/__init__.py", "fastjsonschema/LICENSE"} <= paths
     assert {Path(path).suffix for path in paths} <= {".py", ".json", "", ".typed"}, "nothing is compiled"
@@ -68,7 +68,9 @@ def test_entries_have_fixed_times_and_modes_in_order_and_are_stored():
     ]
 
 
-@pytest.mark.parametrize("missing", ["specs/workflow_specs.schema.json", "ecs_kit/runtime/launcher/launcher.py"])
+@pytest.mark.parametrize(
+    "missing", ["ecs_kit/specs/workflow_specs.schema.json", "ecs_kit/runtime/launcher/launcher.py"]
+)
 def test_missing_sources_are_an_error_with_their_path(project, missing):
     (project / missing).unlink()
     with pytest.raises(SourcesMissing, match=r"not found at .*check"):

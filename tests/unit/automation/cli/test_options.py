@@ -13,7 +13,7 @@ from tests.unit.automation.journeys.fakes import ROOT
 RUNS = {"stack": None, "pattern": None, "workflow": None}
 CLEAN = {"target": "local", "stack": None, "plugins": None, "kept": False, "yes": False}
 OF_NO_PATTERN = ROOT / "examples" / "word-count" / "spec.json"
-OF_PATTERN_2 = spec_files.sample_path(ROOT, 2)
+OF_PATTERN_2 = spec_files.sample_path(2)
 PATHS = ("specs", "json", "report_dir", "faults", "stack_config", "sources")
 
 

@@ -8,7 +8,6 @@ import pytest
 
 from ecs_kit.automation.errors import SpecInvalid
 from ecs_kit.automation.journeys import spec_files
-from tests.unit.automation.journeys.fakes import ROOT
 
 NAME = "amazon-ecs-starter-kit-pattern-1"
 DEPLOYED: dict[str, Any] = {
@@ -33,7 +32,7 @@ PATH = Path("spec.json")
 
 
 def sample(pattern: int = 1) -> spec_files.Document:
-    return spec_files.load(spec_files.sample_path(ROOT, pattern))
+    return spec_files.load(spec_files.sample_path(pattern))
 
 
 def written(folder: Path, document: Any) -> Path:
