@@ -1,5 +1,10 @@
-"""Entry point for `pulumi up`."""
+"""Entry point for `pulumi up`, and for the component package, which Pulumi calls with the engine's address."""
 
-from ecs_kit.components.program import program
+import sys
 
-program()
+if sys.argv[1:]:
+    from ecs_kit.package.__main__ import main
+else:
+    from ecs_kit.components.program import program as main
+
+main()

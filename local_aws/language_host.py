@@ -2,16 +2,19 @@
 
 It serves the engine's `LanguageRuntime` protocol on a loopback port, prints the port, and runs `__main__.py` in this
 interpreter, as the published one's `pulumi-language-python-exec` does. That is enough for `pulumi preview`, `up`,
-`refresh` and `destroy`. It installs nothing and creates no virtual environment: the project's packages are this
-interpreter's, and the engine loads a plugin when the program first uses it.
+`refresh` and `destroy`, and for plugins that are a folder with a `PulumiPlugin.yaml`. It installs nothing and creates
+no virtual environment: the project's packages are this interpreter's, and the engine loads a plugin when the program
+first uses it.
 """
 
 import asyncio
 import logging
 import os
 import runpy
+import subprocess
 import sys
 import traceback
+from collections.abc import Iterator
 from concurrent import futures
 from pathlib import Path
 from typing import Final
@@ -90,6 +93,27 @@ class ProgramHost(language_pb2_grpc.LanguageRuntimeServicer):
         # The engine has the error already and would show it twice.
         return language_pb2.RunResponse(bail=True)
 
+    def InstallDependencies(
+        self, _request: language_pb2.InstallDependenciesRequest, _context: grpc.ServicerContext
+    ) -> Iterator[language_pb2.InstallDependenciesResponse]:
+        """None: the packages are this interpreter's."""
+        yield language_pb2.InstallDependenciesResponse()
+
+    def RunPlugin(
+        self, request: language_pb2.RunPluginRequest, context: grpc.ServicerContext
+    ) -> Iterator[language_pb2.RunPluginResponse]:
+        """Run a plugin's folder in a process of its own, which ends with the call."""
+        command = [sys.executable, request.info.program_directory, *request.args]
+        environment = {**os.environ, **dict(variable.split("=", 1) for variable in request.env)}
+        with subprocess.Popen(
+            command, cwd=request.pwd or None, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as process:
+            context.add_callback(process.terminate)
+            assert process.stdout is not None
+            for line in process.stdout:
+                yield language_pb2.RunPluginResponse(stdout=line)
+        yield language_pb2.RunPluginResponse(exitcode=process.returncode)
+
     def Cancel(self, _request: empty_pb2.Empty, _context: grpc.ServicerContext) -> empty_pb2.Empty:
         """Nothing: the engine ends this process next."""
         return empty_pb2.Empty()
@@ -117,6 +141,7 @@ def run_program(entry: Path) -> None:
     if not entry.is_file():
         raise RunError(f"there is no program {entry}")
     sys.path.insert(0, str(entry.parent))
+    sys.argv = [str(entry)]
     try:
         runpy.run_path(str(entry), run_name="__main__")
     except SystemExit as end:

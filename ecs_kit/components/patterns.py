@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import pulumi
+import pulumi_aws as aws
 
 from ecs_kit.components import definitions, function_settings, policies, zones
 from ecs_kit.components.bucket import PrivateBucket
@@ -27,13 +28,22 @@ from ecs_kit.components.task_image import TaskImage, TaskImageArgs, stage_contex
 from ecs_kit.runtime.contract.specs import INFRASTRUCTURE_ATTRIBUTES
 
 
+def provider_target(opts: pulumi.InvokeOptions | None = None) -> DeploymentTarget:
+    """Partition, account and region of the `aws` provider: the default one, or that of the options."""
+    return DeploymentTarget(
+        partition=aws.get_partition(opts=opts).partition,
+        account=aws.get_caller_identity(opts=opts).account_id,
+        region=aws.get_region(opts=opts).region,
+    )
+
+
 @dataclass(frozen=True)
 class PatternArgs:
     """Arguments of a pattern.
 
     Args:
-        config: The stack's configuration.
-        target: Where it is deployed.
+        config: Its configuration.
+        target: Where it is deployed; by default, where the default `aws` provider deploys.
         stack: The stack's name, for the tag `kit:stack`.
         job: The user's own job; it replaces the configured one.
 
@@ -41,9 +51,9 @@ class PatternArgs:
         ConfigError: With every invalid argument.
     """
 
-    config: KitConfig
-    target: DeploymentTarget
-    stack: str
+    config: KitConfig = field(default_factory=KitConfig)
+    target: DeploymentTarget = field(default_factory=provider_target)
+    stack: str = field(default_factory=pulumi.get_stack)
     job: JobArgs | None = None
 
     def __post_init__(self) -> None:

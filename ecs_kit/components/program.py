@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import pulumi
-import pulumi_aws as aws
 
 from ecs_kit.components.config import NAMESPACE, KitConfig
 from ecs_kit.components.errors import ConfigError
-from ecs_kit.components.names import DeploymentTarget
 from ecs_kit.components.patterns import COMPONENTS, PatternArgs
 
 __all__ = ["ConfigError", "KIT_VERSION", "KitConfig", "NAMESPACE", "program"]
@@ -25,14 +23,9 @@ def program() -> None:
         ConfigError: The configuration cannot be used; nothing has been created.
     """
     config = KitConfig.read()
-    target = DeploymentTarget(
-        partition=aws.get_partition().partition,
-        account=aws.get_caller_identity().account_id,
-        region=aws.get_region().region,
-    )
-    args = PatternArgs(config=config, target=target, stack=pulumi.get_stack())
+    args = PatternArgs(config)
     for number in config.deployed_patterns:
         pulumi.export(f"pattern{number}", dict(COMPONENTS[number](f"pattern-{number}", args).outputs))
     pulumi.export("kitVersion", KIT_VERSION)
-    pulumi.export("account", target.account)
-    pulumi.export("region", target.region)
+    pulumi.export("account", args.target.account)
+    pulumi.export("region", args.target.region)

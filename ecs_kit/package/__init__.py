@@ -1,0 +1,1 @@
+"""The component package: the patterns for programs in all of Pulumi's languages."""
