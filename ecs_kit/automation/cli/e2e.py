@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecs_kit.automation.cli import command_options, e2e_options
-from ecs_kit.automation.cli.entry_point import ROOT, check_folders, exit_status, run_folders, run_journey
+from ecs_kit.automation.cli.entry_point import ROOT, check_folders, check_project, exit_status, run_folders, run_journey
 from ecs_kit.automation.errors import BadInput, BadOption, SpecForOnePattern, SpecPatternUnknown
 from ecs_kit.automation.host import writable
 from ecs_kit.automation.host.interruption import Interruption
@@ -33,6 +33,7 @@ def _do_command(arguments: Sequence[str], interruption: Interruption) -> int:
     if arguments[0] not in command_options.NAMES:
         raise BadOption(f"{arguments[0]}: there is no such command. There are {', '.join(command_options.NAMES)}.")
     options = command_options.parse(arguments)
+    check_project()
     # The libraries are loaded after the options have been read: help and errors come at once.
     from ecs_kit.automation.cli import commands
 
@@ -41,7 +42,9 @@ def _do_command(arguments: Sequence[str], interruption: Interruption) -> int:
 
 def _do_main_job(arguments: Sequence[str], interruption: Interruption) -> int:
     with interruption.breakable():
-        journey_of = _prepare(e2e_options.parse(arguments), interruption)
+        options = e2e_options.parse(arguments)
+        check_project()
+        journey_of = _prepare(options, interruption)
     return journey_of()
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ecs_kit.automation.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_PASSED, BadOption, DriverError
+from ecs_kit.automation.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_PASSED, BadInput, BadOption, DriverError
 from ecs_kit.automation.host import writable
 from ecs_kit.automation.host.interruption import Interrupted, InterruptedAgain, Interruption
 from ecs_kit.automation.host.log_file import tolerant_stderr
@@ -20,6 +20,16 @@ if TYPE_CHECKING:
 _CHECKOUT = Path(__file__).resolve().parents[3]
 ROOT = _CHECKOUT if (_CHECKOUT / "Pulumi.yaml").is_file() else Path.cwd()
 """The Pulumi project's folder: the kit's checkout, or where the kit is installed the folder that it is called in."""
+
+
+def check_project() -> None:
+    """Check that there is a program to deploy.
+
+    Raises:
+        BadInput: there is none.
+    """
+    if not (ROOT / "Pulumi.yaml").is_file():
+        raise BadInput(f"{ROOT} holds no Pulumi.yaml: call ecs-kit in the folder of your Pulumi program.")
 
 
 class Parser(argparse.ArgumentParser):

@@ -1,0 +1,91 @@
+"""The kit as an installed package: a program elsewhere deploys it, without this checkout."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from local_aws.pulumi_cli import default_cache_dir
+from tests.e2e.conftest import DRIVER_SECONDS, copy_project
+
+pytestmark = [pytest.mark.e2e, pytest.mark.acceptance]
+
+PROGRAM = """\
+import pulumi
+from ecs_kit import KitConfig, PatternArgs, TaskSubmissionFromLambda, TaskSubmissionFromStepFunctions
+
+args = PatternArgs(KitConfig(task_timeout_seconds=120, tags={"team": "data"}))
+pulumi.export("pattern1", dict(TaskSubmissionFromLambda("jobs", args).outputs))
+pulumi.export("pattern2", dict(TaskSubmissionFromStepFunctions("more-jobs", args).outputs))
+"""
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The wheels of the kit and of the local AWS."""
+    sources, made = tmp_path_factory.mktemp("sources"), tmp_path_factory.mktemp("wheels")
+    copy_project(sources, ("ecs_kit", "local_aws", "pyproject.toml", "README.md", "LICENSE"))
+    pip = (sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check")
+    folders = (str(sources), str(sources / "local_aws"))
+    command = (*pip, "--no-deps", "--no-build-isolation", "--wheel-dir", str(made), *folders)
+    subprocess.run(command, check=True, timeout=DRIVER_SECONDS)
+    return sorted(made.iterdir())
+
+
+@pytest.fixture(scope="module")
+def executable(wheels: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`ecs-kit` in a virtual environment with the wheels, and otherwise with the packages of this interpreter."""
+    folder = tmp_path_factory.mktemp("environment")
+    subprocess.run((sys.executable, "-m", "venv", "--without-pip", str(folder)), check=True)
+    python = folder / "bin" / "python"
+    pip = (sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--disable-pip-version-check")
+    subprocess.run((*pip, "--no-deps", *map(str, wheels)), check=True, timeout=DRIVER_SECONDS)
+    (site_packages,) = (folder / "lib").glob("python*/site-packages")
+    (site_packages / "further.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    return folder / "bin" / "ecs-kit"
+
+
+def test_a_wheel_holds_one_package(wheels: list[Path]) -> None:
+    for wheel, package in zip(wheels, ("ecs_kit", "local_aws"), strict=True):
+        names = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+        assert {name for name in names if not name.endswith(".dist-info")} == {package}
+
+
+def test_a_program_in_a_folder_of_its_own_deploys_and_runs_both_patterns(executable: Path, tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: my-jobs\nruntime: python\n")
+    (tmp_path / "__main__.py").write_text(PROGRAM)
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PULUMI_", "KIT_", "PYTHON"))
+    }
+    environment = {**kept, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(default_cache_dir().parent)}
+    done = subprocess.run(
+        (executable, "--json", "report.json", "--tasks", "3"),
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=DRIVER_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert [(each["pattern"], each["copies"], each["problems"]) for each in report["patterns"]] == [
+        (1, 3, []),
+        (2, 3, []),
+    ]
+    assert (report["destroyed"], report["leftovers"]) == (True, [])
+
+
+def test_a_folder_without_a_program_is_named(executable: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        (executable,), cwd=tmp_path, capture_output=True, text=True, timeout=DRIVER_SECONDS, check=False
+    )
+    assert done.returncode == 2
+    assert f"{tmp_path} holds no Pulumi.yaml" in done.stderr
+    assert not shutil.os.listdir(tmp_path)
