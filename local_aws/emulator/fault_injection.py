@@ -15,7 +15,7 @@ from typing import Any
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime, router
 
 from local_aws.emulator.aws_behaviour.ecs_api import injected_failures, vcpu_quota
-from local_aws.emulator.aws_behaviour.ecs_tasks import TaskLives
+from local_aws.emulator.aws_behaviour.ecs_tasks import lives
 from local_aws.emulator.aws_behaviour.request_authorization import Handler, HttpAnswer
 from local_aws.emulator.errors import EmulatorError
 from local_aws.emulator.faults import Call, Effect, FaultPlans, parse_rules
@@ -38,10 +38,9 @@ class ConnectionDropped(BaseException):
 
 
 class FaultInjector:
-    """Stands between the network and the services; `lives` are the ECS tasks, whose containers can be killed."""
+    """Stands between the network and the services."""
 
-    def __init__(self, lives: TaskLives) -> None:
-        self._lives = lives
+    def __init__(self) -> None:
         self._plans = FaultPlans()
 
     async def handle(
@@ -97,7 +96,7 @@ class FaultInjector:
 
     def kill(self, call: Call) -> None:
         """Kill the ECS task's containers, or the function's environment, that a call comes from."""
-        if self._lives.kill(_session(call)):
+        if lives.kill(_session(call)):
             return
         for environments in list(lambda_runtime._workers.values()):
             for environment in list(environments):
@@ -105,7 +104,7 @@ class FaultInjector:
 
     async def _interrupt(self, call: Call) -> None:
         """Interrupt the ECS task that a call comes from, and wait for its end: it hears of nothing else."""
-        while self._lives.interrupt(_session(call)):
+        while lives.interrupt(_session(call)):
             await asyncio.sleep(_POLL_SECONDS)
 
     async def serve(self, inner: Application, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:

@@ -17,11 +17,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from local_aws.emulator.aws_behaviour.patching import LEFT_OUT
 from local_aws.emulator.errors import EmulatorDied, EmulatorTimeout, PortInUse
 from local_aws.emulator.faults import parse_rules
 from local_aws.emulator.runtimes.selection import Chosen, Wanted, choose
 
+LEFT_OUT = "LOCAL_AWS_WITHOUT"
+"""The environment variable with the names of the corrections that an emulator leaves out, with commas between them."""
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
 _LAST_LINES = 20

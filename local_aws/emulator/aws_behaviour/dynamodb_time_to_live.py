@@ -15,6 +15,7 @@ from ministack.core.responses import get_account_id, get_region
 from ministack.services import dynamodb
 
 from local_aws.emulator.aws_behaviour.calls import Call, Refused, Request
+from local_aws.emulator.aws_behaviour.patching import around
 
 PROCESSING_SECONDS = 3600.0
 
@@ -40,6 +41,7 @@ def refusal(current: Mapping[str, Any], wanted: Mapping[str, Any], since_seconds
     return None
 
 
+@around("dynamodb_time_to_live", dynamodb, "_update_ttl")
 def update(original: Call, request: Request) -> Any:
     """Wrap MiniStack's UpdateTimeToLive, which takes any change at any time."""
     name = dynamodb._normalize_table_name(request.get("TableName"))

@@ -21,8 +21,10 @@ from ministack.core.concurrency import resource_lock
 from ministack.core.responses import now_iso, request_scope
 from ministack.services import ecs, ecs_metadata
 
-from local_aws.emulator.aws_behaviour import ecs_events, execution_role, permissions
+from local_aws.emulator.aws_behaviour import ecs_api, ecs_events, execution_role, permissions
+from local_aws.emulator.aws_behaviour.calls import Answer, Refused, Request, succeed
 from local_aws.emulator.aws_behaviour.execution_role import ExecutionRole, LogStream, StartFailure
+from local_aws.emulator.aws_behaviour.patching import instead
 from local_aws.emulator.runtimes import (
     Container,
     ContainerRuntime,
@@ -57,14 +59,15 @@ class Stopped(Exception):
 
 
 class TaskLives:
-    """The tasks that have not stopped, each led by a thread of its own."""
+    """The tasks that have not stopped, each in a thread of its own; `runtime` is set when the emulator starts."""
 
-    def __init__(self, runtime: ContainerRuntime) -> None:
-        self.runtime = runtime
+    runtime: ContainerRuntime
+
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._lives: dict[str, TaskLife] = {}
 
-    def lead(
+    def run(
         self,
         task: dict[str, Any],
         definition: dict[str, Any],
@@ -73,7 +76,7 @@ class TaskLives:
         account: str,
         region: str,
     ) -> None:
-        """Lead a task through its life; returns when it stopped. Has the signature of MiniStack's own worker."""
+        """Run a task until it has stopped. Has the signature of MiniStack's own worker."""
         life = TaskLife(task, definition, overrides, self.runtime, region)
         with self._lock:
             self._lives[task["taskArn"]] = life
@@ -365,3 +368,28 @@ class TaskLife:
         self._helpers.append(helper)
         helper.start()
         return helper
+
+
+lives = TaskLives()
+instead("ecs_tasks", ecs, "_run_task_worker")(lives.run)
+
+
+@instead("ecs_tasks", ecs, "_get_docker")
+def engine() -> TaskLives:
+    """What MiniStack takes for a Docker engine: without one it would not start tasks."""
+    return lives
+
+
+@instead("ecs_tasks", ecs, "_maybe_mark_stopped")
+def leave_running(_task: dict[str, Any], _client: object = None) -> None:
+    """A task stops when its containers have ended, and not when MiniStack finds no engine's container."""
+
+
+@instead("ecs_tasks", ecs, "_ACTION_MAP", "StopTask")
+def stop_task(request: Request) -> Answer:
+    """The StopTask call: it returns the task, still `RUNNING`, with `STOPPED` desired."""
+    task = ecs_api.find_task(request.get("task", ""), ecs_api.require_cluster(request))
+    if task is None:
+        raise Refused("InvalidParameterException", "The referenced task was not found.")
+    lives.stop(task, request.get("reason") or "Task stopped by user", "UserInitiated")
+    return succeed({"task": ecs_api.described(task)})

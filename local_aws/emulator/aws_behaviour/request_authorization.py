@@ -9,16 +9,19 @@ cluster's container instances, all with `ecs:cluster`. Calls that hand a role to
 
 from __future__ import annotations
 
+import functools
 import json
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, NamedTuple
 
+from ministack import app
 from ministack.core import iam_actions, iam_evaluator, router
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import ecs
 
 from local_aws.emulator.aws_behaviour import ecs_api
+from local_aws.emulator.aws_behaviour.patching import around
 
 HttpAnswer = tuple[int, dict[str, str], bytes]
 Handler = Callable[[str, str, dict[str, str], bytes, dict[str, Any]], Awaitable[HttpAnswer]]
@@ -129,6 +132,7 @@ FURTHER_CHECKS: dict[str, Callable[[str, dict[str, Any], str, str], Iterator[Che
 }
 
 
+@around("request_authorization.resources", iam_actions, "extract_resource_arn")
 def resource_arn(
     original: Callable[..., str],
     service: str,
@@ -160,6 +164,7 @@ def qualified(function_arn: str, query_params: dict[str, Any]) -> str:
     return f"{function_arn}:{qualifier}" if qualifier and function_arn.count(":") == _COLONS else function_arn
 
 
+@around("request_authorization.condition_keys", iam_actions, "request_tag_context")
 def request_context(
     original: Callable[..., dict[str, Any]], service: str, iam_action: str, body: bytes, params: dict[str, Any]
 ) -> dict[str, Any]:
@@ -170,6 +175,7 @@ def request_context(
     return keys
 
 
+@around("request_authorization.secure_transport", app, "pin_request_origin")
 def note_origin(original: Callable[[str, bool], None], source_ip: str, _secure_transport: bool) -> None:
     """Wrap MiniStack's noting of where a request comes from: the loopback address stands for AWS's TLS endpoints.
 
@@ -179,6 +185,7 @@ def note_origin(original: Callable[[str, bool], None], source_ip: str, _secure_t
     original(source_ip, True)
 
 
+@around("request_authorization.messages", iam_actions, "access_denied_response")
 def denial_answer(
     original: Callable[..., HttpAnswer], service: str, action: str, principal_arn: str, request_id: str, **details: Any
 ) -> HttpAnswer:
@@ -214,3 +221,9 @@ async def authorize(
             )
             return answer
     return await handler(method, path, headers, body, query_params)
+
+
+for _service in FURTHER_CHECKS:
+    around("request_authorization.further_checks", app, "SERVICE_HANDLERS", _service)(
+        functools.partial(authorize, _service)
+    )

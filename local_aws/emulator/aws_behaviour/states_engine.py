@@ -26,9 +26,10 @@ from ministack.core.responses import now_iso
 from ministack.services import stepfunctions as states
 from ministack.services.stepfunctions import _ExecutionError
 
-from local_aws.emulator.aws_behaviour import states_scope
+from local_aws.emulator.aws_behaviour import states_integrations, states_scope
 from local_aws.emulator.aws_behaviour.calls import Answer, Refused, Request, publish_event, succeed
-from local_aws.emulator.aws_behaviour.states_integrations import Integrations, TaskCall
+from local_aws.emulator.aws_behaviour.patching import instead
+from local_aws.emulator.aws_behaviour.states_integrations import TaskCall
 from local_aws.emulator.aws_behaviour.states_scope import Cancelled, Scope
 
 logger = logging.getLogger("emulator.states")
@@ -51,8 +52,7 @@ UNSUCCESSFUL = ("FAILED", "TIMED_OUT", "ABORTED")
 class Executions:
     """The active executions, and how each of them ends. Each ends once."""
 
-    def __init__(self, integrations: Integrations) -> None:
-        self._integrations = integrations
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._scopes: dict[str, Scope] = {}
 
@@ -250,7 +250,7 @@ class Executions:
                 deadline=None if limit is None else time.monotonic() + limit,
                 note=functools.partial(self.note, execution),
             )
-            result = self._integrations.call(call)
+            result = states_integrations.result_of(call)
             require_size(result, name)
         except _ExecutionError as error:
             event = "TaskTimedOut" if error.error == "States.Timeout" else "TaskFailed"
@@ -321,6 +321,12 @@ class Executions:
         return results
 
 
+executions = Executions()
+instead("states_engine.executions", states, "_run_execution")(executions.run)
+instead("states_engine.executions", states, "_stop_execution")(executions.stop)
+instead("states_engine.executions", states, "_scaled_sleep")(states_scope.sleep_in_scope)
+
+
 def with_retry_and_catch(
     state: State, value: Any, context: Context, attempt: Callable[[], tuple[Any, str | None]]
 ) -> tuple[Any, str | None]:
@@ -373,6 +379,7 @@ def inner_context(context: Context) -> Context:
     return {**context, "variables": dict(context["variables"])}
 
 
+@instead("states_engine.assign", states, "_apply_state_assign")
 def assign(state: State, value: Any, context: Context, result: Any = None, error_output: Any = None) -> None:
     """Evaluate a state's `Assign`: all of it with the values from before, then all of it at once."""
     assigned = {

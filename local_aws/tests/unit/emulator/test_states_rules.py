@@ -71,7 +71,7 @@ def test_an_execution_that_is_waited_for_has_no_status_event(monkeypatch: pytest
 
 def test_a_history_has_25000_events_at_most() -> None:
     """https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html."""
-    executions = states_engine.Executions(states_integrations.Integrations())
+    executions = states_engine.Executions()
     execution = {"events": [{}] * (states_engine.MAXIMUM_EVENTS - 3)}
     context = {"QueryLanguage": "JSONata", "variables": {}}
     with pytest.raises(_ExecutionError, match="25000") as error:
