@@ -39,7 +39,7 @@ INDEX = {
 
 
 IDS: dict[str, Any] = {
-    **{name: name for name in ("vpc", "other vpc", "third vpc", "gateway", "address")},
+    **{name: name for name in ("vpc", "other vpc", "gateway", "address")},
     **{f"role/{service}": "arn:aws:iam::000000000000:role/one" for service in ("lambda", "ecs-tasks", "states")},
     **{name: ["one", "two"] for name in ("subnets", "groups", "tables")},
     "code": Archive(path="code.zip", hash="1"),
@@ -170,6 +170,7 @@ def test_what_ecs_fills_in_further_down_is_another_task_definition(engine: Engin
         ),
         (TABLE, {"ttl": {"enabled": True}}, "property ttl.attributeName: it is required and missing"),
         ("aws:ec2/route:Route", {"gatewayId": None}, "exactly one of it and natGatewayId"),
+        ("aws:ec2/subnet:Subnet", {"ipv6CidrBlock": "2001:db8::/64"}, "'2001:db8::/64' is not one of"),
         ("aws:ec2/natGateway:NatGateway", {"allocationId": None}, "property allocationId: it is required"),
         ("aws:ec2/vpcEndpoint:VpcEndpoint", {"vpcEndpointType": "Other"}, "'Other' is not one of Gateway, Interface"),
         ("aws:ec2/securityGroup:SecurityGroup", {"ingress": [{"protocol": "tcp"}]}, "property ingress[0].fromPort"),
