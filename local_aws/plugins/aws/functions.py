@@ -96,7 +96,7 @@ class Function(AwsResource):
     def create(self, operation: Aws, inputs: Properties) -> str:
         """CreateFunction when Lambda can use the role, and wait until it is active."""
         parameters = {**self.request(operation.provider, inputs), "Code": {"ZipFile": zip_of(inputs["code"])}}
-        self.when_accepted(operation, inputs, lambda: self.client(operation).create_function(**parameters))
+        self.not_yet.call(operation, lambda: self.call(operation, self.creates, parameters), inputs)
         operation.created = str(inputs["name"])
         self._wait(operation, operation.created)
         return operation.created

@@ -242,9 +242,7 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[P]):
         )
 
     def _operation(self, urn: str, timeout_seconds: float) -> Operation[P]:
-        return Operation(
-            self._provider, urn, timeout_seconds, self._provider.cancelled, lambda line: self._say(urn, line)
-        )
+        return Operation(self._provider, timeout_seconds, self._provider.cancelled, lambda line: self._say(urn, line))
 
     def _say(self, urn: str, line: str) -> None:
         if self._engine is not None:

@@ -160,14 +160,6 @@ def test_what_ecs_fills_in_further_down_is_another_task_definition(engine: Engin
     ("token", "changed", "reason"),
     [
         ("aws:cloudwatch/logGroup:LogGroup", {"name": ""}, "AWS would refuse CreateLogGroup"),
-        (TABLE, {"rangeKey": "c"}, "property attributes: it declares ['workflow_name', 'workflow_run_id'], but"),
-        (TABLE, {"readCapacity": None}, "property readCapacity: readCapacity must be at least 1"),
-        (TABLE, {"billingMode": "PAY_PER_REQUEST"}, "readCapacity cannot be set where billingMode is"),
-        (
-            TABLE,
-            {"globalSecondaryIndexes": [{**INDEX, "readCapacity": None}]},
-            "by-run: readCapacity must be at least 1",
-        ),
         (TABLE, {"ttl": {"enabled": True}}, "property ttl.attributeName: it is required and missing"),
         ("aws:ec2/route:Route", {"gatewayId": None}, "exactly one of it and natGatewayId"),
         ("aws:ec2/subnet:Subnet", {"ipv6CidrBlock": "2001:db8::/64"}, "'2001:db8::/64' is not one of"),
@@ -194,11 +186,7 @@ def test_wrong_inputs_are_refused_with_type_name_and_property(
 
 @pytest.mark.parametrize("token", BASE)
 def test_a_preview_with_nothing_known_is_not_refused(engine: Engine, token: str) -> None:
-    unknown = {
-        key: UNKNOWN
-        for key in BASE[token]
-        if key not in ("readCapacity", "writeCapacity", "billingMode", "networkMode")
-    }
+    unknown = dict.fromkeys(BASE[token], UNKNOWN)
     inputs = checked(engine, token, **unknown)
     assert all(inputs[key] is UNKNOWN for key in unknown)
     assert engine.diff(token, checked(engine, token), inputs).diffs
