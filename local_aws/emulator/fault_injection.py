@@ -18,7 +18,7 @@ from local_aws.emulator.aws_behaviour.ecs_api import injected_failures, vcpu_quo
 from local_aws.emulator.aws_behaviour.ecs_tasks import lives
 from local_aws.emulator.aws_behaviour.request_authorization import Handler, HttpAnswer
 from local_aws.emulator.errors import EmulatorError
-from local_aws.emulator.faults import Call, Effect, FaultPlans, parse_rules
+from local_aws.emulator.faults import Call, Effect, FaultPlan, parse_rules
 
 logger = logging.getLogger("emulator.faults")
 
@@ -38,10 +38,10 @@ class ConnectionDropped(BaseException):
 
 
 class FaultInjector:
-    """Stands between the network and the services."""
+    """Stands between the network and the services, with a plan for each set of rules, by its name."""
 
     def __init__(self) -> None:
-        self._plans = FaultPlans()
+        self._plans: dict[str, FaultPlan] = {}
 
     async def handle(
         self,
@@ -55,7 +55,7 @@ class FaultInjector:
     ) -> HttpAnswer:
         """Wrap a service's handler."""
         proceed = functools.partial(handler, method, path, headers, body, query_params)
-        if self._plans.empty:
+        if not self._plans:
             return await proceed()
         named = iam_actions.extract_iam_action(service, method, path, headers, body, query_params) or ":"
         call = Call(
@@ -65,7 +65,8 @@ class FaultInjector:
             request=f"{path} {body.decode('utf-8', errors='replace')}",
             access_key_id=router.extract_access_key_id(headers, query_params) or "",
         )
-        effect = self._plans.decide(call)
+        # Where several sets have something for a call, the one that came first.
+        effect = next((found for plan in list(self._plans.values()) if (found := plan.decide(call))), None)
         if effect is None:
             return await proceed()
         logger.info("%s %s by %s: %s", service, call.operation, call.caller, effect.kind)
@@ -121,10 +122,13 @@ class FaultInjector:
 
     async def _control(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         name = urllib.parse.parse_qs(scope["query_string"].decode()).get("set", [""])[0]
-        status, answer = 200, json.dumps(self._plans.report(name))
+        plan = self._plans.get(name)
+        status, answer = 200, json.dumps(plan.report() if plan else [])
         if scope["method"] == "PUT":
             try:
-                self._plans.replace(name, parse_rules(json.loads(await _body(receive))))
+                rules = parse_rules(json.loads(await _body(receive)))
+                others = {other: plan for other, plan in self._plans.items() if other != name}
+                self._plans = {**others, name: FaultPlan(rules)} if rules else others
                 answer = "[]"
             except (EmulatorError, ValueError) as error:
                 status, answer = 400, str(error)

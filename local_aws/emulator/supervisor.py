@@ -36,21 +36,15 @@ class Emulator:
     It is not in this process's group: Ctrl-C in a terminal does not reach it.
 
     Args:
-        work_dir: its state is kept in a folder made below, and deleted when it stops.
+        work_dir: its state is kept in a folder made below, `folder`, and deleted when it stops.
         port: on 127.0.0.1; any free one where None.
-        container_runtime: where ECS tasks run; `auto` takes Docker where it can be used.
+        container_runtime: where ECS tasks run; `auto` takes Docker where it can be used. What was chosen is an
+            attribute then, and `container_runtime_reason` says why, in one line.
         region: of calls that name none.
         account: the account of the root credentials.
         log_file: where its log goes; `<name of its folder>.log` in `work_dir` where None.
         detached: it keeps running when this process ends, until `local_aws.session.stop` ends it.
         base_image: what images will be built on, which decides about Docker, too; None where none is built.
-
-    Attributes:
-        port: its port on 127.0.0.1, once started.
-        folder: where its state is.
-        log_file: where its log is.
-        container_runtime: what was chosen.
-        container_runtime_reason: why, in one line.
     """
 
     def __init__(
