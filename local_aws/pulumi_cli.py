@@ -92,8 +92,7 @@ def ensure(
 
     It is kept in `cache_dir`, by default `default_cache_dir`; `progress` is told what is being done, a line each.
 
-    Raises:
-        PulumiUnavailable: no way worked; the message says what was tried and what to do.
+    `PulumiUnavailable`: no way worked; the message says what was tried and what to do.
     """
     cache_dir = cache_dir or default_cache_dir(environment)
     root = cache_dir / f"pulumi-{PULUMI_VERSION}"

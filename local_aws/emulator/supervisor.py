@@ -124,8 +124,7 @@ class Emulator:
     def inject_faults(self, rules: Sequence[Mapping[str, Any]], name: str = "") -> None:
         """Replace the set of fault rules of that name; no rules end it. `local_aws.emulator.faults` defines a rule.
 
-        Raises:
-            BadFaultRule: a rule is not understood; nothing changed.
+        `BadFaultRule`: a rule is not understood; nothing changed.
         """
         parse_rules(list(rules))
         self._faults("PUT", name, json.dumps(list(rules)).encode())

@@ -17,8 +17,7 @@ class ContainersStay(EmulatorError):
 def remove_containers(emulator: str) -> int:
     """Remove the containers of the emulator with that folder's name; returns how many, 0 where no engine answers.
 
-    Raises:
-        ContainersStay: the engine does not remove them.
+    `ContainersStay`: the engine does not remove them.
     """
     if docker_problem() is not None:
         return 0

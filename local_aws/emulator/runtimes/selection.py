@@ -81,8 +81,7 @@ def base_image_problem(socket_path: str, base_image: str) -> str | None:
 def choose(wanted: Wanted, base_image: str | None = None) -> Choice:
     """Choose a runtime; `base_image` is what images will be built on, None where none is built.
 
-    Raises:
-        DockerUnavailable: `docker` was asked for and cannot be used.
+    `DockerUnavailable`: `docker` was asked for and cannot be used.
     """
     if wanted == "process":
         return Choice("process", "the process runtime was asked for")

@@ -188,11 +188,7 @@ def _publishes(new: Properties, changed: set[str]) -> bool:
 
 
 def zip_of(code: Archive) -> bytes:
-    """The bytes of an archive that is a zip file.
-
-    Raises:
-        ProviderError: it is none.
-    """
+    """The bytes of an archive that is a zip file; `ProviderError`: it is none."""
     if not zipfile.is_zipfile(code.path):
         raise ProviderError(f"{code.path} is no zip file (looked for it from {Path.cwd()})")
     return Path(code.path).read_bytes()

@@ -27,8 +27,7 @@ def lay_out(vpc_name: str, cidr_block: str, zones: Sequence[str]) -> list[Subnet
 
     A private subnet takes half of its zone's share and a public one the quarter after it; the rest stays free.
 
-    Raises:
-        ValueError: `cidr_block` is no IPv4 network, or has too few addresses.
+    `ValueError`: `cidr_block` is no IPv4 network, or has too few addresses.
     """
     try:
         vpc = ipaddress.IPv4Network(cidr_block)

@@ -123,11 +123,7 @@ class Builder:
         self._stages: list[Stage] = []
 
     def build(self, text: str) -> Image:
-        """The image of the last stage.
-
-        Raises:
-            DockerfileError: a line that cannot be followed.
-        """
+        """The image of the last stage; `DockerfileError`: a line that cannot be followed."""
         for line, keyword, rest in instructions(text):
             try:
                 self._follow(keyword, rest)

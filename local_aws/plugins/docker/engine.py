@@ -36,8 +36,7 @@ def _answering() -> Iterator[None]:
 class Engine:
     """The engine that `DOCKER_HOST` names, or the machine's own.
 
-    Raises:
-        EngineUnavailable: no daemon answers, here and in all calls.
+    `EngineUnavailable`: no daemon answers, here and in all calls.
     """
 
     def __init__(self) -> None:
@@ -56,8 +55,7 @@ class Engine:
             context: the context's folder.
             dockerfile: the Dockerfile.
 
-        Raises:
-            BuildFailed: a step failed.
+        `BuildFailed`: a step failed.
         """
         with _BUILDING, _answering():
             if has_buildkit():
@@ -79,8 +77,7 @@ class Engine:
             address: the registry's URL.
             login: who pushes.
 
-        Raises:
-            RegistryError: the push was refused.
+        `RegistryError`: the push was refused.
         """
         repository = f"{registry_host(address)}/{reference.repository}"
         auth = {"username": login[0], "password": login[1]} if login[0] else None
@@ -159,8 +156,7 @@ def registry_host(address: str) -> str:
 def pushed_digest(answers: Iterable[Mapping[str, Any]], name: str) -> str:
     """The manifest's digest from the engine's messages about a push of the image `name`.
 
-    Raises:
-        RegistryError: the registry refused, or there is no digest.
+    `RegistryError`: the registry refused, or there is no digest.
     """
     digest = ""
     for answer in answers:

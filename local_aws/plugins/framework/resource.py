@@ -43,8 +43,7 @@ class Operation(Generic[ProviderT]):
     ) -> T:
         """Poll `probe` until it returns a value; the pauses double up to 5 s.
 
-        Raises:
-            ProviderError: the time is up (`default_seconds` if the program sets none), or the engine cancelled.
+        `ProviderError`: the time is up (`default_seconds` if the program sets none), or the engine cancelled.
         """
         limit = self.timeout_seconds or default_seconds
         deadline = time.monotonic() + limit

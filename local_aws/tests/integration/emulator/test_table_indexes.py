@@ -1,9 +1,8 @@
-"""Sparse global secondary indexes, and the time to live of items.
+"""Sparse global secondary indexes.
 
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html,
-https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-indexes-general-sparse-indexes.html,
-https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazondynamodb.html and
-https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateTimeToLive.html
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-indexes-general-sparse-indexes.html and
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazondynamodb.html
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import pytest
 from local_aws.testing.aws import allow
 from local_aws.tests.integration.emulator.expectations import refused
 
-pytestmark = [pytest.mark.integration, pytest.mark.correction(name="dynamodb_time_to_live")]
+pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
@@ -73,17 +72,3 @@ def test_an_index_holds_the_items_that_have_its_key_and_needs_permission_of_its_
     assert {name for item in items for name in item} == {"id", "open", "note"}
     root.update_item(TableName=table, Key={"id": {"S": "1"}}, UpdateExpression="REMOVE #o", **NAMES)
     assert [item["id"]["S"] for item in answer()["Items"]] == ["2"]
-
-
-def test_the_time_to_live_is_changed_once_an_hour_on_one_attribute(aws: Any, table: str) -> None:
-    client = aws.client("dynamodb")
-
-    def set_to(enabled: bool) -> None:
-        specification = {"AttributeName": "expires", "Enabled": enabled}
-        client.update_time_to_live(TableName=table, TimeToLiveSpecification=specification)
-
-    set_to(True)
-    told = client.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
-    assert told == {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires"}
-    with refused("ValidationException", "Time to live has been modified multiple times within a fixed interval"):
-        set_to(False)
