@@ -208,13 +208,7 @@ def _pump(stream: Any, lines: queue.Queue[Any]) -> None:
 
 
 class Functions:
-    """How functions are run: as processes, with their code below a folder.
-
-    Attributes:
-        children: starts the processes.
-        folder: where code is unpacked.
-        packages: the folder with what the runtime brings.
-    """
+    """How functions are run: as processes, with code below `folder` and what the runtime brings in `packages`."""
 
     children: Children
     folder: Path

@@ -26,6 +26,12 @@ from local_aws.emulator.aws_behaviour.patching import around
 HttpAnswer = tuple[int, dict[str, str], bytes]
 Handler = Callable[[str, str, dict[str, str], bytes, dict[str, Any]], Awaitable[HttpAnswer]]
 
+_PASSED_ROLES = {
+    "RegisterTaskDefinition": (ecs_api.ECS_TASKS, "taskRoleArn", "executionRoleArn"),
+    **dict.fromkeys(("CreateFunction", "UpdateFunctionConfiguration"), ("lambda.amazonaws.com", "Role")),
+    **dict.fromkeys(("CreateStateMachine", "UpdateStateMachine"), ("states.amazonaws.com", "roleArn")),
+}
+"""Calls that hand roles to a service: the service, and the members with the roles."""
 _CLUSTER_KEY_ACTIONS = ("RunTask", "StopTask", "DescribeTasks", "ListTasks")
 _COLONS = "arn:partition:lambda:region:account:function:name".count(":")
 
@@ -81,13 +87,16 @@ def ecs_keys(action: str, request: dict[str, Any], region: str, account: str) ->
     return keys
 
 
-def ecs_further_checks(action: str, request: dict[str, Any], region: str, account: str) -> Iterator[Check]:
-    """What an ECS call needs besides its own action on its first resource."""
-    keys = ecs_keys(action, request, region, account)
-    for resource in (ecs_resources(action, request, region, account) or [])[1:]:
-        yield Check(f"ecs:{action}", resource, keys)
-    if action == "RegisterTaskDefinition":
-        yield from pass_roles(request, ecs_api.ECS_TASKS, "taskRoleArn", "executionRoleArn")
+def further_checks(service: str, action: str, request: dict[str, Any], region: str, account: str) -> Iterator[Check]:
+    """What a call needs besides its own action on its first resource."""
+    if action in _PASSED_ROLES:
+        yield from pass_roles(request, *_PASSED_ROLES[action])
+    if action == "PutTargets":
+        for target in request.get("Targets") or []:
+            yield from pass_roles(target, "events.amazonaws.com", "RoleArn")
+    if service == "ecs":
+        for resource in (ecs_resources(action, request, region, account) or [])[1:]:
+            yield Check(f"ecs:{action}", resource, ecs_keys(action, request, region, account))
     if action == "RunTask":
         definition = ecs._task_defs.get(ecs_api.resolve_task_definition(request.get("taskDefinition", ""))) or {}
         roles = {**definition, **request.get("overrides", {})}
@@ -103,33 +112,6 @@ def pass_roles(request: dict[str, Any], service: str, *members: str) -> Iterator
     for member in members:
         if request.get(member):
             yield Check("iam:PassRole", request[member], {"iam:PassedToService": service})
-
-
-def lambda_further_checks(action: str, request: dict[str, Any], _region: str, _account: str) -> Iterator[Check]:
-    """The execution role of a function that is created or updated."""
-    if action in ("CreateFunction", "UpdateFunctionConfiguration"):
-        yield from pass_roles(request, "lambda.amazonaws.com", "Role")
-
-
-def states_further_checks(action: str, request: dict[str, Any], _region: str, _account: str) -> Iterator[Check]:
-    """The role of a state machine that is created or updated."""
-    if action in ("CreateStateMachine", "UpdateStateMachine"):
-        yield from pass_roles(request, "states.amazonaws.com", "roleArn")
-
-
-def events_further_checks(action: str, request: dict[str, Any], _region: str, _account: str) -> Iterator[Check]:
-    """The roles with which EventBridge calls targets."""
-    if action == "PutTargets":
-        for target in request.get("Targets") or []:
-            yield from pass_roles(target, "events.amazonaws.com", "RoleArn")
-
-
-FURTHER_CHECKS: dict[str, Callable[[str, dict[str, Any], str, str], Iterator[Check]]] = {
-    "ecs": ecs_further_checks,
-    "lambda": lambda_further_checks,
-    "states": states_further_checks,
-    "events": events_further_checks,
-}
 
 
 @around("request_authorization.resources", iam_actions, "extract_resource_arn")
@@ -205,7 +187,7 @@ async def authorize(
     """Wrap a service's handler: it is reached only when every further check of the call is passed."""
     named = iam_actions.extract_iam_action(service, method, path, headers, body, query_params) or ":"
     key, region = router.extract_access_key_id(headers, query_params), get_region()
-    for check in FURTHER_CHECKS[service](named.split(":", 1)[1], read_json(body), region, get_account_id()):
+    for check in further_checks(service, named.split(":", 1)[1], read_json(body), region, get_account_id()):
         denied = iam_evaluator.enforce(
             key, check.action, service, region, resource_arn=check.resource, service_context=check.keys
         )
@@ -223,7 +205,7 @@ async def authorize(
     return await handler(method, path, headers, body, query_params)
 
 
-for _service in FURTHER_CHECKS:
+for _service in ("ecs", "lambda", "states", "events"):
     around("request_authorization.further_checks", app, "SERVICE_HANDLERS", _service)(
         functools.partial(authorize, _service)
     )

@@ -64,12 +64,9 @@ _ERROR_NAMES = {
 
 @dataclass(frozen=True)
 class TaskCall:
-    """One attempt at a Task state.
+    """One attempt at a Task state, with evaluated arguments and the machine's role.
 
     Attributes:
-        resource: its `Resource`.
-        arguments: evaluated.
-        role_arn: of the state machine.
         scope: ends with the state, its branch or its execution.
         deadline: `time.monotonic()` at which the state times out, None for never.
         note: records a history event.

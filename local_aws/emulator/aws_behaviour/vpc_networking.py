@@ -115,11 +115,6 @@ def endpoint_xml(record: Record) -> str:
     """A VPC endpoint in the EC2 API's XML."""
     identity, interface = record["VpcEndpointId"], record["VpcEndpointType"] == "Interface"
     groups = record["SecurityGroupIds"]
-    service, region = record["ServiceName"].rsplit(".", 1)[-1], get_region()
-    dns = {
-        "dnsName": f"{identity}-{_derived('', identity, 8)}.{service}.{region}.vpce.amazonaws.com",
-        "hostedZoneId": _derived("Z", identity, 20).upper(),
-    }
     described = {
         **_members(record, "VpcEndpointId", "VpcEndpointType", "VpcId", "ServiceName", "State", "OwnerId"),
         **_members(record, "PolicyDocument", "PrivateDnsEnabled"),
@@ -128,7 +123,6 @@ def endpoint_xml(record: Record) -> str:
         "groupSet": [{"groupId": each, "groupName": ec2._security_groups[each]["GroupName"]} for each in groups],
         "requesterManaged": False,
         "networkInterfaceIdSet": [_interface_id(identity, each) for each in record["SubnetIds"] if interface],
-        "dnsEntrySet": [dns] if interface else [],
     }
     return to_xml(described) + str(ec2._tag_set_xml(identity))
 

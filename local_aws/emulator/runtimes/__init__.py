@@ -62,11 +62,9 @@ class ContainerSpec:
 
 @dataclass(frozen=True)
 class Exit:
-    """How a container ended.
+    """How a container ended: an exit code (128 + n where signal n ended it, None where its host was lost).
 
-    Attributes:
-        code: exit code; 128 + n where signal n ended it; None where its host was lost.
-        reason: what ECS reports with it (`OutOfMemoryError: …`), None for an ordinary exit.
+    `reason` is what ECS reports with it (`OutOfMemoryError: …`), None for an ordinary exit.
     """
 
     code: int | None

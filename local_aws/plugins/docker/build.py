@@ -95,14 +95,9 @@ class Stage:
 
 
 class Builder:
-    """Follows a Dockerfile.
+    """Follows the Dockerfile `path`, with a build context and build arguments.
 
-    Args:
-        path: the Dockerfile's name, for errors.
-        context: the build context.
-        arguments: build arguments.
-        platform: `os/architecture[/variant]`.
-        created: when, in the form of RFC 3339; a part of the image, and so of its digest.
+    `platform` is `os/architecture[/variant]`. The time `created`, in the form of RFC 3339, is a part of the image.
     """
 
     def __init__(

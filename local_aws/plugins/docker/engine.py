@@ -45,17 +45,9 @@ class Engine:
             self._client.ping()
 
     def build(self, name: str, build: Mapping[str, Any], context: str, dockerfile: str) -> None:
-        """Build an image and tag it with `name`.
+        """Build an image and tag it with `name`; `build` is that of the resource. `BuildFailed`: a step failed.
 
         One build at a time: of two with the same context, the second takes the layers of the first.
-
-        Args:
-            name: of the image, with its tag.
-            build: `args` and `platform` as the resource's `build` has them.
-            context: the context's folder.
-            dockerfile: the Dockerfile.
-
-        `BuildFailed`: a step failed.
         """
         with _BUILDING, _answering():
             if has_buildkit():
@@ -69,13 +61,7 @@ class Engine:
             return str(self._client.images.get(name).id)
 
     def push(self, name: str, reference: Reference, address: str, login: Login = ("", "")) -> str:
-        """Push an image; answers with the digest of the pushed manifest.
-
-        Args:
-            name: of the image in the engine.
-            reference: its name in the registry.
-            address: the registry's URL.
-            login: who pushes.
+        """Push the image `name` of the engine to a registry's URL; answers with the digest of the pushed manifest.
 
         `RegistryError`: the push was refused.
         """

@@ -45,12 +45,9 @@ class Reference:
 
 
 def address_of(reference: Reference, server: str, environment: Mapping[str, str] = os.environ) -> str:
-    """The registry's URL: for an ECR name the endpoint of all AWS services, if one is set.
+    """The registry's URL: for an ECR name the endpoint of ECR or of all AWS services, if one is set.
 
-    Args:
-        reference: the image's name.
-        server: `registry.server` of the program.
-        environment: where `AWS_ENDPOINT_URL_ECR` and `AWS_ENDPOINT_URL` are looked up.
+    `server` is the program's `registry.server`.
     """
     if _ECR_HOST.fullmatch(reference.host):
         endpoint = environment.get("AWS_ENDPOINT_URL_ECR") or environment.get("AWS_ENDPOINT_URL")

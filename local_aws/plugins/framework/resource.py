@@ -25,7 +25,6 @@ class Operation(Generic[ProviderT]):
     """One call of the engine about one resource.
 
     Attributes:
-        provider: the configured provider.
         timeout_seconds: the program's `customTimeouts` for this call; 0 if it has none.
         cancelled: set when the engine cancels what is in progress.
         say: shows the user what this resource is waiting for, until the resource is done.
@@ -62,7 +61,6 @@ class Resource(ABC, Generic[ProviderT]):
     """A resource type. Subclasses fill in the tables and the calls.
 
     Attributes:
-        token: the type token, `package:module/member:Member`.
         properties: the inputs.
         outputs: the outputs besides the inputs.
         volatile: outputs that an update may change, so that a preview of one does not know them.

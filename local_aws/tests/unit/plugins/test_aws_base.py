@@ -86,11 +86,6 @@ def test_a_setting_that_is_no_json_is_named() -> None:
         provider().check_configuration({"endpoints": "[{"})
 
 
-@pytest.mark.parametrize(("region", "partition"), [("us-east-1", "aws"), ("cn-north-1", "aws-cn")])
-def test_the_partition_follows_from_the_region(region: str, partition: str) -> None:
-    assert configured(region=region).partition == partition
-
-
 @pytest.mark.parametrize(
     ("failure", "text"),
     [

@@ -121,13 +121,6 @@ def test_if_no_way_works_all_are_named(machine: Machine) -> None:
         assert text in str(failure.value)
 
 
-def test_without_go_there_is_no_build(machine: Machine) -> None:
-    machine.on_path("pulumi", "exit 3")
-    machine.environment["PATH"] = str(machine.folder / "path")
-    with pytest.raises(PulumiUnavailable, match="build: there is no go on PATH"):
-        machine.ensure()
-
-
 def alive(folder: Path) -> int:
     """Waits for the script of `hanging` in a thread of the test's; its end closes the returned descriptor's pipe."""
     return os.open(folder / "alive", os.O_RDONLY | os.O_NONBLOCK)
