@@ -10,9 +10,7 @@ import contextvars
 import copy
 import json
 import threading
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -29,10 +27,6 @@ MAXIMUM_OVERRIDES_CHARACTERS = 8192
 MAXIMUM_TASKS_PER_CALL = 10
 MAXIMUM_DESCRIBED_TASKS = 100
 MAXIMUM_CHARACTERS = {"startedBy": 128, "clientToken": 64}
-CLIENT_TOKEN_SECONDS = 24 * 3600.0
-AFTER_LIFE_SECONDS = 3600.0
-"""A client token is remembered for 24 hours, or the task's life and one hour more, whichever ends first
-(https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html)."""
 
 ECS_TASKS = "ecs-tasks.amazonaws.com"
 
@@ -161,27 +155,9 @@ def _check_network(request: Request, definition: dict[str, Any]) -> None:
         raise _invalid("The provided subnets and security groups are not all in the same VPC.")
 
 
-@dataclass(frozen=True)
-class _Remembered:
-    request: Request
-    answer: dict[str, Any]
-    made: float
-
-    @property
-    def task_arns(self) -> list[str]:
-        return [task["taskArn"] for task in self.answer["tasks"]]
-
-    @property
-    def expired(self) -> bool:
-        now = time.time()
-        ends = [ecs._ts_to_epoch(ecs._tasks.get(arn, {}).get("stoppedAt")) for arn in self.task_arns]
-        ended = bool(ends) and all(end is not None and now - end > AFTER_LIFE_SECONDS for end in ends)
-        return ended or now - self.made > CLIENT_TOKEN_SECONDS
-
-
 _lock = threading.Lock()
-_remembered: dict[tuple[str, str, str], _Remembered] = {}
-"""RunTask calls by account, region and client token."""
+_remembered: dict[tuple[str, str, str], tuple[Request, dict[str, Any]]] = {}
+"""RunTask requests and their answers by account, region and client token, for as long as the emulator runs."""
 
 
 @around("ecs_api.run_task", ecs, "_ACTION_MAP", "RunTask")
@@ -193,24 +169,24 @@ def run_task(original: Call, request: Request) -> Answer:
     cluster = require_cluster(request)
     key = (get_account_id(), get_region(), request.get("clientToken") or "")
     with _lock:
-        remembered = _remembered.get(key)
-        if remembered is not None and not remembered.expired:
-            return succeed(_replay(remembered, request))
+        if key in _remembered:
+            return succeed(_replay(*_remembered[key], request))
         answer = _run(original, request, cluster)
         if key[2]:
-            _remembered[key] = _Remembered(copy.deepcopy(request), answer, time.time())
+            _remembered[key] = copy.deepcopy(request), answer
         return succeed(answer)
 
 
-def _replay(remembered: _Remembered, request: Request) -> dict[str, Any]:
-    if remembered.request != request:
+def _replay(first_request: Request, answer: dict[str, Any], request: Request) -> dict[str, Any]:
+    task_arns = [task["taskArn"] for task in answer["tasks"]]
+    if request != first_request:
         raise Refused(
             "ConflictException",
             "The request parameters do not match those of the request that first used this client token.",
-            resourceIds=remembered.task_arns,
+            resourceIds=task_arns,
         )
-    tasks = [described(ecs._tasks[arn]) for arn in remembered.task_arns if arn in ecs._tasks]
-    return {"tasks": tasks, "failures": remembered.answer["failures"]}
+    tasks = [described(ecs._tasks[arn]) for arn in task_arns if arn in ecs._tasks]
+    return {"tasks": tasks, "failures": answer["failures"]}
 
 
 def _run(original: Call, request: Request, cluster: str) -> dict[str, Any]:

@@ -10,10 +10,8 @@ exit codes, a container that never ran has none, StopTask sends SIGTERM and afte
 from __future__ import annotations
 
 import contextvars
-import hashlib
 import logging
 import threading
-import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -165,7 +163,6 @@ class TaskLife:
 
     def run(self) -> None:
         """Start, watch, stop."""
-        self._attach("PRECREATED")
         ecs_events.task_changed(self._task)
         try:
             self._start()
@@ -190,7 +187,6 @@ class TaskLife:
         for record, each, image in zip(self._task["containers"], definitions, images, strict=True):
             self._require_not_stopped()
             self._start_container(record, each, image)
-        self._attach("ATTACHED")
         self._enter("RUNNING", startedAt=now_iso())
 
     def _pull(self, record: dict[str, Any], container: dict[str, Any]) -> PulledImage:
@@ -316,7 +312,6 @@ class TaskLife:
         for helper in self._helpers:
             helper.join(timeout=_LOG_DRAIN_SECONDS)
         self._enter("DEPROVISIONING", always=True, executionStoppedAt=now_iso())
-        self._attach("DELETED")
         for token in self._tokens:
             ecs_metadata.unregister_token(token)
         for _record, _definition, container in self._containers:
@@ -328,18 +323,6 @@ class TaskLife:
                 record["lastStatus"] = "STOPPED"
             self._set(lastStatus="STOPPED", stoppedAt=now_iso())
         ecs_events.task_changed(self._task)
-
-    def _attach(self, status: str) -> None:
-        subnet = self._task.get("_subnet")
-        if not subnet:
-            return
-        interface = hashlib.sha256(self._arn.encode()).hexdigest()
-        details = [
-            {"name": "subnetId", "value": subnet},
-            {"name": "networkInterfaceId", "value": f"eni-{interface[:17]}"},
-        ]
-        attachment = {"type": "ElasticNetworkInterface", "status": status, "details": details}
-        self._change(attachments=[{"id": str(uuid.UUID(interface[:32])), **attachment}])
 
     def _enter(self, status: str, *, always: bool = False, **fields: str) -> None:
         """Enter a status; unless `always`, only where the task is not to be stopped."""

@@ -78,13 +78,7 @@ def ecs_keys(action: str, request: dict[str, Any], region: str, account: str) ->
     if action not in _CLUSTER_KEY_ACTIONS:
         return {}
     cluster = ecs._cluster_name_from_arn(request.get("cluster") or "default")
-    keys: dict[str, Any] = {"ecs:cluster": f"arn:aws:ecs:{region}:{account}:cluster/{cluster}"}
-    if action == "RunTask":
-        keys["ecs:enable-execute-command"] = str(bool(request.get("enableExecuteCommand"))).lower()
-        providers = [item.get("capacityProvider") for item in request.get("capacityProviderStrategy") or []]
-        if providers:
-            keys["ecs:capacity-provider"] = providers
-    return keys
+    return {"ecs:cluster": f"arn:aws:ecs:{region}:{account}:cluster/{cluster}"}
 
 
 def further_checks(service: str, action: str, request: dict[str, Any], region: str, account: str) -> Iterator[Check]:

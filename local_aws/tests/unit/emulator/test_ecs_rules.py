@@ -77,14 +77,11 @@ def test_calls_are_authorized_on_the_resources_of_the_reference(
     assert request_authorization.ecs_resources(action, request_, *SCOPE) == resources
 
 
-def test_calls_on_tasks_carry_their_cluster_and_run_task_its_capacity_providers() -> None:
-    strategy = [{"capacityProvider": "FARGATE_SPOT"}, {"capacityProvider": "FARGATE"}]
+def test_calls_on_tasks_carry_their_cluster() -> None:
     for action in ("RunTask", "StopTask", "DescribeTasks", "ListTasks"):
         keys = request_authorization.ecs_keys(action, {"cluster": "c"}, *SCOPE)
-        assert keys["ecs:cluster"] == f"{PREFIX}:cluster/c"
-        assert "ecs:capacity-provider" not in keys
-    keys = request_authorization.ecs_keys("RunTask", {"cluster": "c", "capacityProviderStrategy": strategy}, *SCOPE)
-    assert keys["ecs:capacity-provider"] == ["FARGATE_SPOT", "FARGATE"]
+        assert keys == {"ecs:cluster": f"{PREFIX}:cluster/c"}
+    assert request_authorization.ecs_keys("CreateCluster", {"cluster": "c"}, *SCOPE) == {}
 
 
 def test_a_quota_of_vcpus_counts_what_has_not_stopped_on_demand_and_spot_apart() -> None:
