@@ -137,23 +137,20 @@ def test_another_spelling_of_the_same_is_no_change(
     assert not engine.diff(token, old, new).diffs
 
 
-@pytest.mark.parametrize(
-    "filled_in",
-    [
+def test_what_ecs_fills_in_further_down_is_another_task_definition(engine: Engine) -> None:
+    """The published provider's comparison empties the container's own lists alone."""
+    given = {"linuxParameters": {"capabilities": {"drop": ["ALL"]}}, "logConfiguration": {"logDriver": "awslogs"}}
+    for filled_in in (
         {"linuxParameters": {"capabilities": {"add": [], "drop": ["ALL"]}}},
         {"logConfiguration": {"logDriver": "awslogs", "secretOptions": []}},
         {"readonlyRootFilesystem": False},
         {"dockerLabels": {}},
-    ],
-)
-def test_what_ecs_fills_in_further_down_is_another_task_definition(engine: Engine, filled_in: dict[str, Any]) -> None:
-    """The published provider's comparison empties the container's own lists alone."""
-    given = {"linuxParameters": {"capabilities": {"drop": ["ALL"]}}, "logConfiguration": {"logDriver": "awslogs"}}
-    old, new = (
-        checked(engine, TASK_DEFINITION, **containers({"name": "a", "image": "x", **each}))
-        for each in (given, {**given, **filled_in})
-    )
-    assert list(engine.diff(TASK_DEFINITION, old, new).replaces) == ["containerDefinitions"]
+    ):
+        old, new = (
+            checked(engine, TASK_DEFINITION, **containers({"name": "a", "image": "x", **each}))
+            for each in (given, {**given, **filled_in})
+        )
+        assert list(engine.diff(TASK_DEFINITION, old, new).replaces) == ["containerDefinitions"]
 
 
 @pytest.mark.parametrize(
