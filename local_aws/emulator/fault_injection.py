@@ -104,7 +104,7 @@ class FaultInjector:
                 environment.kill_caller(call.access_key_id)
 
     async def _interrupt(self, call: Call) -> None:
-        """Interrupt the ECS task that a call comes from, and wait for its end: it hears of nothing else."""
+        """Interrupt the ECS task that a call comes from, and wait until it has stopped: the call is not answered."""
         while lives.interrupt(_session(call)):
             await asyncio.sleep(_POLL_SECONDS)
 

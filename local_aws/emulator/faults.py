@@ -172,7 +172,7 @@ class _Count:
     began: float
     chance: random.Random
     matched: int = 0
-    met: int = 0
+    hit: int = 0
 
 
 class FaultPlan:
@@ -206,11 +206,11 @@ class FaultPlan:
             hit = count.matched in given["calls"]
         elif "share" in given:
             hit = count.chance.random() < given["share"]
-        if "limit" in given and count.met >= given["limit"]:
+        if "limit" in given and count.hit >= given["limit"]:
             hit = False
         if "forSeconds" in given and self._clock() - count.began >= given["forSeconds"]:
             hit = False
-        count.met += hit
+        count.hit += hit
         return hit
 
     def report(self) -> list[dict[str, Any]]:
@@ -219,7 +219,7 @@ class FaultPlan:
             told: list[dict[str, Any]] = [{"name": rule.name, "matched": 0, "met": 0} for rule in self._rules]
             for (index, _caller), count in self._counts.items():
                 told[index]["matched"] += count.matched
-                told[index]["met"] += count.met
+                told[index]["met"] += count.hit
         return told
 
 

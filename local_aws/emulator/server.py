@@ -1,7 +1,7 @@
 """The emulator's own process: MiniStack with its differences from AWS corrected, on one loopback port.
 
-Started by `Emulator`. It takes the port before MiniStack is loaded, so nobody else can; reports on standard output, in
-one line of JSON, how it went; and ends when its standard input ends, with whatever it started.
+Started by `Emulator`. It takes the port before MiniStack is loaded. It reports on standard output, in one line of JSON,
+whether it has started. It ends when its standard input ends, with whatever it started.
 """
 
 from __future__ import annotations

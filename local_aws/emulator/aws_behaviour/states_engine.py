@@ -99,7 +99,7 @@ class Executions:
             },
             "StateMachine": {"Id": execution["stateMachineArn"], "Name": started_with["name"]},
         }
-        start, value, context["variables"] = execution.get("cameTo") or (definition["StartAt"], execution_input, {})
+        start, value, context["variables"] = execution.get("entered") or (definition["StartAt"], execution_input, {})
         timer = threading.Timer(
             definition.get("TimeoutSeconds", threading.TIMEOUT_MAX),
             contextvars.copy_context().run,
@@ -180,8 +180,7 @@ class Executions:
     ) -> Any:
         """Run states from one to a terminal one; returns the last one's output.
 
-        Where the states are the execution's own, and not those of a branch or an item, a redrive continues from the
-        one they came to.
+        The `outermost` states are the execution's own: a redrive continues from the one that was entered last.
         """
         name: str | None = start
         while name is not None:
@@ -192,7 +191,7 @@ class Executions:
                     f"The execution reached the maximum number of history events ({MAXIMUM_EVENTS}).",
                 )
             if outermost:
-                execution["cameTo"] = (name, value, dict(context["variables"]))
+                execution["entered"] = (name, value, dict(context["variables"]))
             value, name = self._run_state(name, all_states[name], value, execution, context)
         return value
 

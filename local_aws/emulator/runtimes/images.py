@@ -9,7 +9,7 @@ import tarfile
 import tempfile
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
@@ -24,26 +24,21 @@ _WHITEOUT = ".wh."
 
 
 @dataclass(frozen=True)
-class ImageConfig:
-    """What an image says about running it (OCI image configuration, `config`)."""
-
-    entry_point: tuple[str, ...] = ()
-    command: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
-    working_directory: str = "/"
-
-
-@dataclass(frozen=True)
 class UnpackedImage:
-    """An image on disk: its manifest's digest, the folder with its root file system, and how to run it."""
+    """An image on disk: its manifest's digest, the folder with its root file system, and its OCI `config`."""
 
     digest: str
     root: Path
-    config: ImageConfig
+    config: Mapping[str, Any]
+
+    @property
+    def working_directory(self) -> str:
+        """Where its command runs."""
+        return str(self.config.get("WorkingDir") or "/")
 
 
 class Registry(Protocol):
-    """Where manifests and layers are; None stands for what is not there."""
+    """Where manifests and layers are; None for what is not there."""
 
     def manifest(self, image: ImageReference) -> tuple[str, bytes] | None:
         """The digest and the bytes of the manifest."""
@@ -100,7 +95,7 @@ class ImageStore:
                 raise ImageNotFound(f"{image.name}: blob {of}: not found")
             return data
 
-        config = parse_config(json.loads(blob(manifest["config"]["digest"])))
+        config = json.loads(blob(manifest["config"]["digest"])).get("config") or {}
         self._folder.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(dir=self._folder, prefix="partial-"))
         for layer in manifest["layers"]:
@@ -109,7 +104,6 @@ class ImageStore:
                     archive.extractall(partial, filter=_checked)
             except tarfile.TarError as error:
                 raise ImageNotFound(f"{image.name}: {error}; the docker container runtime may have it") from error
-        (partial / config.working_directory.lstrip("/")).mkdir(parents=True, exist_ok=True)
         root = self._folder / digest.replace(":", "-")
         partial.rename(root)
         return UnpackedImage(digest=digest, root=root, config=config)
@@ -120,14 +114,3 @@ def _checked(member: tarfile.TarInfo, root: str) -> tarfile.TarInfo | None:
     if PurePosixPath(member.name).name.startswith(_WHITEOUT):
         raise tarfile.ReadError(f"{member.name} removes a file of another layer")
     return tarfile.data_filter(member, root)
-
-
-def parse_config(document: Mapping[str, Any]) -> ImageConfig:
-    """The `config` of an OCI image configuration."""
-    config = document.get("config") or {}
-    return ImageConfig(
-        entry_point=tuple(config.get("Entrypoint") or ()),
-        command=tuple(config.get("Cmd") or ()),
-        environment=dict(entry.split("=", 1) for entry in config.get("Env") or () if "=" in entry),
-        working_directory=config.get("WorkingDir") or "/",
-    )

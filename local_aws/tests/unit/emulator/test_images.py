@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from local_aws.emulator.runtimes import ImageNotFound, ImageReference
-from local_aws.emulator.runtimes.images import ImageStore, parse_config, parse_reference
+from local_aws.emulator.runtimes.images import ImageStore, parse_reference
 from local_aws.plugins.docker.build import digest_of
 
 NAME = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/job"
@@ -40,12 +40,6 @@ def test_an_image_in_ecr_is_known_by_its_tag_or_digest(name: str, reference: str
 @pytest.mark.parametrize("name", ["python:3.13", "localhost:5000/x", f"{NAME}:", ""])
 def test_other_images_are_not_in_ecr(name: str) -> None:
     assert parse_reference(name) is None
-
-
-def test_the_configuration_says_how_to_run() -> None:
-    config = parse_config({"config": {"Entrypoint": ["a"], "Cmd": ["b"], "Env": ["X=1=2", "Y="], "WorkingDir": "/w"}})
-    assert (config.entry_point, config.command, config.working_directory) == (("a",), ("b",), "/w")
-    assert config.environment == {"X": "1=2", "Y": ""}
 
 
 class Registry:
@@ -97,7 +91,7 @@ def test_an_image_is_unpacked_once_per_digest_a_later_layer_over_an_earlier_one(
         "new",
         "kept",
     )
-    assert (first.root / "app").is_dir()
+    assert first.working_directory == "/app"
 
 
 @pytest.mark.parametrize(
