@@ -1,8 +1,7 @@
 """Stops a run: its execution first; then the monitor ends its rows and its ECS tasks, which is waited for."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any
 
 from ecs_kit.automation.cli import run_views
 from ecs_kit.automation.errors import DriverError
@@ -38,15 +37,13 @@ class Look:
         return run_views.is_over(self.state) and counted and not self.ecs_tasks
 
 
-def abort(
-    aws: AwsClients, key: RunKey, deployed: Mapping[str, Any], *, reason: str, say: Say, poll_seconds: float
-) -> None:
+def abort(aws: AwsClients, key: RunKey, *, reason: str, say: Say, poll_seconds: float) -> None:
     """Stop a run and wait until it is quiet.
 
     Raises:
         DriverError: it is not within `LIMIT_SECONDS`.
     """
-    now = look(aws, key, deployed)
+    now = look(aws, key)
     status = (now.state.execution or {}).get("status", "not known to Step Functions")
     if status in ("RUNNING", "PENDING_REDRIVE"):
         cause = f"stopped with `abort` by {aws.sts.get_caller_identity()['Arn']}" + (f": {reason}" if reason else "")
@@ -62,7 +59,7 @@ def abort(
     running = set(now.ecs_tasks)
     quiet_looks, told = 0, 0.0
     for waited in looks(LIMIT_SECONDS, poll_seconds):
-        now = look(aws, key, deployed)
+        now = look(aws, key)
         running |= set(now.ecs_tasks)
         quiet_looks = quiet_looks + 1 if now.is_quiet else 0
         if quiet_looks == QUIET_LOOKS:
@@ -96,12 +93,12 @@ def done(state: RunState, stopped: Collection[str]) -> list[str]:
     return [*lines, f"{state.key}: {run_views.status_of(state)}; {counts}; none of its ECS tasks runs"]
 
 
-def look(aws: AwsClients, key: RunKey, deployed: Mapping[str, Any]) -> Look:
+def look(aws: AwsClients, key: RunKey) -> Look:
     """What there is of a run now."""
     # Rows first: ECS tasks that were launched before the rows became terminal are found in ECS afterwards.
-    state = read(aws, key, deployed)
-    ecs_tasks = EcsTasks(aws.ecs, str(deployed["clusterName"]))
-    family = str(deployed["taskDefinition"]).partition(":")[0]
+    state = read(aws, key)
+    ecs_tasks = EcsTasks(aws.ecs, str(key.deployed["clusterName"]))
+    family = str(key.deployed["taskDefinition"]).partition(":")[0]
     found = ecs_tasks.running_of_run(PATTERNS[key.pattern], key.run_id, key.workflow_name)
     found |= ecs_tasks.stopped_of_run(family, key.run_id, key.workflow_name)
     return Look(state, tuple(sorted(arn for arn, task in found.items() if not task.is_stopped)))

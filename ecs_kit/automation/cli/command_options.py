@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 
 from ecs_kit.automation.cli.entry_point import Parser, whole_number
-from ecs_kit.automation.errors import BadOption
+from ecs_kit.automation.errors import BadInput
 from ecs_kit.runtime.contract.patterns import PATTERNS
 
 DESCRIPTION = """\
@@ -91,15 +91,15 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the command line of a command; the attributes are `command` and the options of its `--help`.
 
     Raises:
-        BadOption: an option is unknown, has a value that is not allowed, or does not go with another.
+        BadInput: an option is unknown, has a value that is not allowed, or does not go with another.
     """
     given = parser().parse_args(arguments)
     if given.command == "clean" and given.target == "local":
         for option in ("stack", "plugins", "yes"):
             if getattr(given, option):
-                raise BadOption(f"--{option} is for clean --target aws. Leave it out, or add --target aws.")
+                raise BadInput(f"--{option} is for clean --target aws. Leave it out, or add --target aws.")
     elif given.command == "clean" and given.stack is not None and not _STACK_NAME.fullmatch(given.stack):
-        raise BadOption(f"--stack {given.stack}: give a stack's plain name, such as e2e.")
+        raise BadInput(f"--stack {given.stack}: give a stack's plain name, such as e2e.")
     return given
 
 

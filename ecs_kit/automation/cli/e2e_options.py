@@ -2,10 +2,9 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from ecs_kit.automation.cli.entry_point import Parser, absolute, whole_number
-from ecs_kit.automation.errors import BadOption
+from ecs_kit.automation.errors import BadInput
 from ecs_kit.automation.journeys import expectations
 from ecs_kit.runtime.contract.patterns import PATTERNS
 
@@ -28,12 +27,6 @@ _LOCAL_ONLY = {
     "emulator_port": "--emulator-port is for --target local. Set AWS_ENDPOINT_URL to use a running emulator.",
     "faults": "--faults is for --target local: only the emulator makes faults on purpose. Leave it out.",
 }
-
-
-def _folder(text: str) -> Path:
-    if not Path(text).is_dir():
-        raise BadOption(f"--sources {text}: there is no such folder")
-    return absolute(text)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -85,7 +78,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add(
         "--sources",
-        type=_folder,
+        type=absolute,
         metavar="DIR",
         help="source objects: what is missing in the kit's bucket is put from DIR/<objectKey> (else a sample text is)",
     )
@@ -111,13 +104,15 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the command line; the attributes are the options of `--help`, `config` a mapping.
 
     Raises:
-        BadOption: an option is unknown, has a value that is not allowed, or does not go with another.
+        BadInput: an option is unknown, has a value that is not allowed, or does not go with another.
     """
     given = parser().parse_args(arguments)
     if given.target == "aws":
         for name, reason in _LOCAL_ONLY.items():
             if getattr(given, name) is not None:
-                raise BadOption(reason)
+                raise BadInput(reason)
+    if given.sources is not None and not given.sources.is_dir():
+        raise BadInput(f"--sources {given.sources}: there is no such folder")
     given.container_runtime = given.container_runtime or "auto"
     given.plugins = given.plugins or ("published" if given.target == "aws" else "bundled")
     given.config = dict(_config_value(pair) for pair in given.config)
@@ -127,9 +122,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 def _config_value(pair: str) -> tuple[str, str]:
     key, equals, value = pair.partition("=")
     if not equals or not key:
-        raise BadOption(f"--config {pair}: expected KEY=VALUE, like --config taskMemory=1024")
+        raise BadInput(f"--config {pair}: expected KEY=VALUE, like --config taskMemory=1024")
     if key == "patterns":
-        raise BadOption(f"--config {pair}: choose patterns with --pattern 1, 2 or all")
+        raise BadInput(f"--config {pair}: choose patterns with --pattern 1, 2 or all")
     if ":" in key:
-        raise BadOption(f"--config {pair}: give the kit's own keys, without a namespace")
+        raise BadInput(f"--config {pair}: give the kit's own keys, without a namespace")
     return key, value

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ecs_kit.automation.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_PASSED, BadOption, DriverError
+from ecs_kit.automation.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_PASSED, BadInput, DriverError
 from ecs_kit.automation.host import writable
 from ecs_kit.automation.host.interruption import Interrupted, InterruptedAgain, Interruption
 from ecs_kit.automation.host.log_file import tolerant_stderr
@@ -30,9 +30,9 @@ class Parser(argparse.ArgumentParser):
         """Refuse the command line.
 
         Raises:
-            BadOption: always.
+            BadInput: always.
         """
-        raise BadOption(f"{message}. Try `{self.prog} --help`.")
+        raise BadInput(f"{message}. Try `{self.prog} --help`.")
 
 
 def absolute(text: str) -> Path:
@@ -104,11 +104,11 @@ def run_journey(
     from ecs_kit.automation.host.workfolders import Record
     from ecs_kit.automation.journeys.progress import shown
 
-    record = Record.of_this_process(target=target.name, stack=plan.stack_name, plugins=plugins)
+    record = Record.of_this_process(stack=plan.stack_name, plugins=plugins)
     runs = plan.root / ".kit" / "runs"
     with (
         shown(plan.report_dir / log) as progress,
-        clean.work_folder(plan.work_dir, record, runs=runs, interruption=interruption, say=progress.say) as held,
+        clean.work_folder(target.work_dir, record, runs=runs, interruption=interruption, say=progress.say) as held,
     ):
         journey = make(plan=plan, target=target, interruption=interruption, progress=progress, held=held)
         try:

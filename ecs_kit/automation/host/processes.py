@@ -27,15 +27,13 @@ _STARTED_BY_ENGINES = {
 
 @dataclass(frozen=True)
 class Process:
-    """A process that belongs to a run.
-
-    Attributes:
-        pid: its id.
-        what: `emulator`, `engine`, `program`, `plugin`, `janitor`, `function`, `task` or `process`.
-    """
+    """A process of a run: `emulator`, `engine`, `program`, `plugin`, `janitor`, `function`, `task` or `process`."""
 
     pid: int
     what: str
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.pid}"
 
 
 def belongs(folder: str, arguments: list[str], environment: Mapping[str, str]) -> str | None:
@@ -94,7 +92,7 @@ def end(folder: Path) -> list[Process]:
                 asked.add(process.pid)
                 tell(process.pid, signal.SIGTERM)
     if left := find(folder):
-        named = ", ".join(f"{process.what} {process.pid}" for process in left)
+        named = ", ".join(map(str, left))
         raise DriverError(f"{folder}: processes of this run do not end: {named}. End them, and run `clean` again.")
     return list(ended.values())
 

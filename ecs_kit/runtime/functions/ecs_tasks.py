@@ -49,6 +49,10 @@ class EcsTasks:
         """
         return self._list({} if started_by is None else {"startedBy": started_by})
 
+    def all(self) -> dict[str, EcsTask]:
+        """Return the cluster's tasks by ARN; stopped ones, too."""
+        return self.describe([*self.running(), *self._list({"desiredStatus": "STOPPED"})])[0]
+
     def running_of_run(self, pattern: Pattern, run_id: int, workflow_name: str) -> dict[str, EcsTask]:
         """Return a run's tasks that have not been told to stop, by ARN."""
         return self._of_run(self.running(pattern.started_by(run_id)), run_id, workflow_name)

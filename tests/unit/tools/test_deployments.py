@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ecs_kit.automation.errors import BadOption, StackOperationFailed
+from ecs_kit.automation.errors import BadInput, DriverError
 from ecs_kit.automation.stacks.lifecycle import Changes
 from tests.unit.automation.journeys.fakes import Journey
 from tools.deployments import Deployments, busy_machine, incomplete, parse
@@ -33,7 +33,7 @@ def test_a_failed_deployment_is_counted_and_the_next_one_follows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journey = Journey(tmp_path, monkeypatch, make=partial(Deployments, 3, busy=1))
-    journey.trouble["deploy"] = [lambda: None, lambda: None, StackOperationFailed("up", ["Vpc: refused"])]
+    journey.trouble["deploy"] = [lambda: None, lambda: None, DriverError("pulumi up failed:\n  Vpc: refused")]
 
     journey.go()
 
@@ -60,5 +60,5 @@ def test_the_machine_is_busy_only_meanwhile() -> None:
 def test_the_options(tmp_path: Path) -> None:
     assert vars(parse([])) == {"count": 100, "busy": 4, "report_dir": None}
     assert parse(["--count", "3", "--busy", "1", "--report-dir", str(tmp_path)]).report_dir == tmp_path
-    with pytest.raises(BadOption):
+    with pytest.raises(BadInput):
         parse(["--count", "none"])

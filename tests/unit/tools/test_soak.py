@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ConnectionClosedError
 
-from ecs_kit.automation.errors import BadOption
+from ecs_kit.automation.errors import BadInput
 from ecs_kit.runtime.contract.ecs_task import EcsTask
 from ecs_kit.runtime.contract.environment import Attempt, override
 from local_aws.emulator.faults import Call, FaultPlan, parse_rules
@@ -240,7 +240,7 @@ def test_options_have_defaults_and_paths_are_absolute_because_it_changes_its_fol
 
 @pytest.mark.parametrize("arguments", [["--runs", "0"], ["--tasks", "many"], ["--pattern", "3"], ["--bogus"]])
 def test_bad_options_are_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(BadOption, match=arguments[0]):
+    with pytest.raises(BadInput, match=arguments[0]):
         command.parse(arguments)
     assert command.main(arguments) == 2
     assert "Nothing was created." in capsys.readouterr().err

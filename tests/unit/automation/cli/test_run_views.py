@@ -8,7 +8,7 @@ from ecs_kit.automation.cli.abort import Look, done
 from ecs_kit.automation.journeys.run_state import RunKey, RunState
 from tests.unit.automation.journeys.fakes import row
 
-KEY = RunKey(1, "w", 1795510747476181, "arn:execution")
+KEY = RunKey(1, "w", 1795510747476181, "arn:execution", {})
 SUMMARY = {
     "workflow_name": "w",
     "workflow_run_id": KEY.run_id,

@@ -1,13 +1,12 @@
 """Faults for the runs of a journey: a file of rules, and how long they are injected."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ecs_kit.automation.errors import DriverError, FaultsUnusable
+from ecs_kit.automation.errors import BadInput, DriverError
 from ecs_kit.automation.stacks import faults
 from local_aws.emulator.faults import Call, FaultPlan, parse_rules
 
@@ -15,10 +14,6 @@ ROOT = Path(__file__).resolve().parents[4]
 RULE = {"service": "ecs", "operation": "RunTask", "effect": {"drop": "after"}}
 DRIVER = "arn:aws:iam::000000000000:root"
 LAUNCHER = "arn:aws:sts::000000000000:assumed-role/kit-launcher/kit-launcher"
-
-
-def read(path: Path) -> tuple[Mapping[str, Any], ...]:
-    return faults.read(path, parse_rules)
 
 
 def written(folder: Path, content: Any) -> Path:
@@ -31,7 +26,7 @@ def written(folder: Path, content: Any) -> Path:
 def test_a_rule_applies_to_the_stack_s_calls_and_not_the_driver_s_unless_it_names_a_caller(
     tmp_path: Path, wrap: Any
 ) -> None:
-    rules = read(written(tmp_path, wrap([RULE, {**RULE, "operation": "ListTasks", "caller": "*"}])))
+    rules = faults.read(written(tmp_path, wrap([RULE, {**RULE, "operation": "ListTasks", "caller": "*"}])))
     plan = FaultPlan(parse_rules(list(rules)))
 
     def met(caller: str, operation: str) -> bool:
@@ -53,20 +48,20 @@ def test_a_rule_applies_to_the_stack_s_calls_and_not_the_driver_s_unless_it_name
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_with_place_and_advice(tmp_path: Path, content: Any, says: str) -> None:
-    with pytest.raises(FaultsUnusable, match=f"--faults {tmp_path}/faults.json: {says}.*docs/faults.md"):
-        read(written(tmp_path, content))
+    with pytest.raises(BadInput, match=f"--faults {tmp_path}/faults.json: {says}.*docs/faults.md"):
+        faults.read(written(tmp_path, content))
 
 
 def test_a_file_that_does_not_exist_or_is_no_text_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FaultsUnusable, match="No such file"):
-        read(tmp_path / "none.json")
+    with pytest.raises(BadInput, match="No such file"):
+        faults.read(tmp_path / "none.json")
     (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(FaultsUnusable, match="not a text in UTF-8"):
-        read(tmp_path / "binary.json")
+    with pytest.raises(BadInput, match="not a text in UTF-8"):
+        faults.read(tmp_path / "binary.json")
 
 
 def test_the_example_can_be_used() -> None:
-    assert len(read(ROOT / "specs" / "faults.example.json")) == 5
+    assert len(faults.read(ROOT / "specs" / "faults.example.json")) == 5
 
 
 class Recorder:
