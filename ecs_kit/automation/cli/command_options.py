@@ -88,11 +88,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Read the command line of a command; the attributes are `command` and the options of its `--help`.
-
-    Raises:
-        BadInput: an option is unknown, has a value that is not allowed, or does not go with another.
-    """
+    """Read the command line of a command; the attributes are `command` and the options of its `--help`."""
     given = parser().parse_args(arguments)
     if given.command == "clean" and given.target == "local":
         for option in ("stack", "plugins", "yes"):

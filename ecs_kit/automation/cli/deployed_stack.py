@@ -36,11 +36,9 @@ class DeployedStack:
 
 
 def choose(listed: Sequence[Mapping[str, Any]], wanted: str | None) -> str:
-    """The name of the stack that is meant.
+    """The name of the stack that is `wanted`; None takes the selected stack, or the only one.
 
-    Args:
-        listed: what `pulumi stack ls --json` prints: of each stack its `name` and whether it is `current`.
-        wanted: the user's choice; None takes the selected stack, or the only one.
+    `listed` is what `pulumi stack ls --json` prints: of each stack its `name` and whether it is `current`.
 
     Raises:
         BadInput: there is no such stack, or none is selected and there is not just one.

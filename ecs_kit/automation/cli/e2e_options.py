@@ -101,11 +101,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Read the command line; the attributes are the options of `--help`, `config` a mapping.
-
-    Raises:
-        BadInput: an option is unknown, has a value that is not allowed, or does not go with another.
-    """
+    """Read the command line; the attributes are the options of `--help`, `config` a mapping."""
     given = parser().parse_args(arguments)
     if given.target == "aws":
         for name, reason in _LOCAL_ONLY.items():

@@ -21,17 +21,13 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises errors, so that one function writes messages and ends the process. Options cannot be abbreviated."""
+    """Raises `BadInput`, so that one function writes messages and ends the process. No option can be abbreviated."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(allow_abbrev=False, **settings)
 
     def error(self, message: str) -> NoReturn:
-        """Refuse the command line.
-
-        Raises:
-            BadInput: always.
-        """
+        """Refuse the command line."""
         raise BadInput(f"{message}. Try `{self.prog} --help`.")
 
 

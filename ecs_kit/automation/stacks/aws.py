@@ -41,11 +41,7 @@ class AwsTarget(Target):
         self._endpoint_url = self._environ.get("AWS_ENDPOINT_URL") or None
 
     def check(self) -> None:
-        """Check credentials, region, plugins, Docker, and that somebody can confirm.
-
-        Raises:
-            BadInput: one of them is missing.
-        """
+        """Check credentials, region, plugins, Docker, and that somebody can confirm."""
         if self._plugins == "bundled" and self._endpoint_url is None:
             raise BadInput(
                 "--plugins bundled: the bundled provider plugins are made for the emulator. Leave --plugins out to use "
@@ -93,11 +89,7 @@ class AwsTarget(Target):
         self._additions |= {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
 
     def use_docker(self) -> None:
-        """Make the published plugins use the docker CLI's engine. They need one to delete an image's resource, too.
-
-        Raises:
-            BadInput: no engine answers there, or it cannot build the image.
-        """
+        """Make the published plugins use the docker CLI's engine. They need one to delete an image's resource, too."""
         if self._plugins == "published":
             self._additions |= docker_host.engine_environment(self._environ, self._build_platform)
 

@@ -46,14 +46,11 @@ class Target(ABC):
     """Where the kit is deployed to. Everything that it writes goes below `work_dir`; the Pulumi CLI inherits `environ`.
 
     Attributes:
-        name: the value of `--target`.
         container_runtime: what runs the ECS tasks, once started: `process`, `docker` or `fargate`.
         asks_before_deploying: whether a deployment costs money, so that the user has to confirm it.
         injector: what injects faults, where anything does.
-        identity: account and region, once checked.
-        aws: clients of that account, once started.
-        pulumi: the CLI, once started.
-        config: config of the `aws` provider, full keys, once started.
+        identity: once checked; clients of that account, the Pulumi CLI and the `config` of the `aws` provider, with
+            full keys, once started.
     """
 
     name: Literal["local", "aws"]
@@ -79,19 +76,11 @@ class Target(ABC):
 
     @abstractmethod
     def check(self) -> None:
-        """Refuse what cannot work before anything is created.
-
-        Raises:
-            BadInput: with what to do about it.
-        """
+        """Refuse what cannot work, as `BadInput`, before anything is created."""
 
     @abstractmethod
     def start(self, say: Say) -> None:
-        """Get ready to deploy. Creates nothing in AWS.
-
-        Raises:
-            BadInput: something is missing on this machine.
-        """
+        """Get ready to deploy. Creates nothing in AWS; raises `BadInput` where this machine lacks something."""
 
     def use_docker(self) -> None:  # noqa: B027  a target without Docker has nothing to do
         """Make the plugins use the docker CLI's engine, where they would use another.

@@ -1,7 +1,5 @@
 """The check of specs, which editors, the driver, the launcher and the monitor share."""
 
-from __future__ import annotations
-
 import functools
 import json
 import re
@@ -34,11 +32,7 @@ def parse(text: str) -> Any:
 
 
 def check(document: object, *, deployed: Deployed | None) -> Spec:
-    """Check a spec.
-
-    Args:
-        document: the JSON document.
-        deployed: the deployed resources; None skips the checks that need a stack.
+    """Check a spec; without `deployed` the checks that need a stack are skipped.
 
     Raises:
         SpecRefused: with every problem found, each with its JSON path.
@@ -60,14 +54,9 @@ def check_deployed(spec: Spec, deployed: Deployed) -> None:
 
 
 def render(document: Any, values: Mapping[str, Any]) -> Any:
-    """Fill in a spec's placeholders, such as `<region>`, at any depth.
+    """Return a spec with its placeholders, such as `<region>`, filled in at any depth.
 
-    Args:
-        document: the JSON document with placeholders.
-        values: value by placeholder, without the angle brackets.
-
-    Returns:
-        A new document; other strings are unchanged.
+    `values` are by placeholder, without the angle brackets; other strings are unchanged.
 
     Raises:
         SpecRefused: a placeholder has no value; with every such path.

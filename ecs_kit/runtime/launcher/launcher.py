@@ -47,7 +47,6 @@ class _Work:
     """What one call of the launcher did.
 
     Args:
-        launched: number of attempts that ECS started.
         left: launches for a later call.
         lacks_capacity: what ECS said, where they are left for lack of capacity.
         asked: when RunTask was last called.
@@ -74,15 +73,8 @@ class Launcher(Function):
     def launch(self, payload: Mapping[str, Any], remaining_seconds: Callable[[], float]) -> dict[str, Any]:
         """Register the run and launch what is due.
 
-        A repeated call continues after the recorded rows, also when an earlier one was interrupted.
-
-        Args:
-            payload: `execution` and `spec`.
-            remaining_seconds: how long this call may still take.
-
-        Returns:
-            `runId` (text), `workflowName`, `numberOfTasks`, `launched`, `remaining`, `again` (whether to call at once
-            for the rest), `waitSeconds`, `deadline`.
+        A repeated call continues after the recorded rows, also when an earlier one was interrupted. The payload has
+        `execution` and `spec`; `again` in the answer is whether to call at once for the rest.
         """
         registration = register(payload, settings=self.settings, summaries=self.summaries, clock=self.clock)
         if registration.summary.status.is_final:
@@ -113,13 +105,10 @@ class Launcher(Function):
     def _note_capacity(
         self, registration: Registration, work: _Work, without_room: list[Launch]
     ) -> tuple[_Work, list[Launch]]:
-        """Record that the run waits for capacity, or no longer does.
+        """Record that the run waits for capacity, or no longer does; return what is left of work and launches.
 
         RunTask may be repeated with another client token: after a wait, or where ECS has forgotten a token that it
         answered with `failures[]`. Before that, the tasks that unanswered calls started are found and recorded.
-
-        Returns:
-            The work, updated, and the launches without room.
         """
         summary = registration.summary
         if work.lacks_capacity or work.was_overtaken or work.repeats_token:

@@ -1,7 +1,5 @@
 """Configuration is read once, checked as a whole, and refused with every reason."""
 
-from __future__ import annotations
-
 import json
 import tomllib
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The user's own job: which arguments are refused, and what the others change in a deployed pattern."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable

