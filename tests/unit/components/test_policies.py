@@ -101,11 +101,6 @@ def test_a_document_fits_into_an_inline_policy_and_grants_no_whole_service(name)
     assert len(json.dumps(DOCUMENTS[name])) < 10_240
 
 
-def test_patterns_meet_only_where_a_string_fits_both():
-    assert meet("arn:table/a", "arn:table/*") and meet("group:a:*", "group:*:stream:*") and meet("*/*", "eni/*")
-    assert not meet("arn:table/a", "arn:cluster/*") and not meet("task/c/*", "task-definition/*")
-
-
 def granted(document: dict, action: str) -> list[dict]:
     return [s for s in document["Statement"] if s["Effect"] == "Allow" and action in s["Action"]]
 

@@ -113,12 +113,3 @@ def test_bad_options_are_refused_with_exit_status_2(
     assert e2e.main(arguments.split()) == 2
     said = capsys.readouterr().err
     assert says in said and ("Nothing was created." in said) == arguments.startswith("-")
-
-
-def test_help_names_every_option_and_the_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        parse(["--help"])
-
-    shown = capsys.readouterr().out
-    assert ended.value.code == 0
-    assert all(f"--{name.replace('_', '-')}" in shown for name in vars(parse([]))) and "130" in shown

@@ -47,10 +47,6 @@ def test_a_run_is_over_when_its_row_is_terminal_whatever_its_execution_is() -> N
     assert run_views.is_over(REFUSED) and run_views.is_over(FORGOTTEN)
 
 
-def test_a_run_without_a_row_has_the_status_that_follows_from_its_execution() -> None:
-    assert run_views.status_of(UNREGISTERED) == "NotRegistered"
-
-
 def test_the_document_of_an_active_run() -> None:
     failed = row("c", "Failed", error="E", exit_code=1, stopped_reason="R", log_stream="s")
     waiting = {"waiting_since": "2026-11-24T09:00:00.000Z", "waiting_reason": "full"}
