@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from ecs_kit.automation.cli.entry_point import Parser, absolute, exit_status, whole_number
+from ecs_kit.automation.cli.entry_point import exit_status
+from ecs_kit.automation.cli.options import Parser, absolute, whole_number
 from ecs_kit.automation.errors import DriverError
 from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.automation.journeys.scenario import Scenario

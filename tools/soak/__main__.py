@@ -5,7 +5,8 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
-from ecs_kit.automation.cli.entry_point import Parser, absolute, exit_status, whole_number
+from ecs_kit.automation.cli.entry_point import exit_status
+from ecs_kit.automation.cli.options import Parser, absolute, whole_number
 from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.runtime.contract.patterns import PATTERNS
 from tools import local_plan

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecs_kit.automation.cli import command_options, e2e_options
+from ecs_kit.automation.cli import options as command_line
 from ecs_kit.automation.cli.entry_point import ROOT, check_folders, exit_status, run_folders, run_journey
 from ecs_kit.automation.errors import BadInput
 from ecs_kit.automation.host import writable
@@ -32,9 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _do_command(arguments: Sequence[str], interruption: Interruption) -> int:
-    if arguments[0] not in command_options.NAMES:
-        raise BadInput(f"{arguments[0]}: there is no such command. There are {', '.join(command_options.NAMES)}.")
-    options = command_options.parse(arguments)
+    if arguments[0] not in command_line.NAMES:
+        raise BadInput(f"{arguments[0]}: there is no such command. There are {', '.join(command_line.NAMES)}.")
+    options = command_line.parse_command(arguments)
     # The libraries are loaded after the options have been read: help and errors come at once.
     from ecs_kit.automation.cli import commands
 
@@ -43,7 +43,7 @@ def _do_command(arguments: Sequence[str], interruption: Interruption) -> int:
 
 def _do_main_job(arguments: Sequence[str], interruption: Interruption) -> int:
     with interruption.breakable():
-        journey_of = _prepare(e2e_options.parse(arguments), interruption)
+        journey_of = _prepare(command_line.parse(arguments), interruption)
     return journey_of()
 
 

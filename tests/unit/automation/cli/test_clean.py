@@ -9,7 +9,8 @@ from types import ModuleType
 import pytest
 
 import local_aws
-from ecs_kit.automation.cli import clean, command_options
+from ecs_kit.automation.cli import clean
+from ecs_kit.automation.cli import options as command_line
 from ecs_kit.automation.errors import BadInput, DriverError
 from ecs_kit.automation.host import processes, workfolders
 from ecs_kit.automation.host.interruption import Interruption
@@ -33,7 +34,7 @@ def folder(root: Path, name: str, record: Record | None, target: str = "runs") -
 
 
 def run(root: Path, arguments: str = "") -> int:
-    options = command_options.parse(["clean", *arguments.split()])
+    options = command_line.parse_command(["clean", *arguments.split()])
     return clean.clean(options, root=root, interruption=Interruption())
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from ecs_kit.automation.cli import abort, command_options, commands
+from ecs_kit.automation.cli import abort, commands
+from ecs_kit.automation.cli import options as command_line
 from ecs_kit.automation.cli.deployed_stack import DeployedStack
 from ecs_kit.automation.errors import BadInput, DriverError
 from ecs_kit.automation.host.interruption import Interruption
@@ -57,7 +58,7 @@ class World:
 
     def do(self, command: str) -> tuple[int, list[str]]:
         """Exit status and standard output of a command."""
-        options = command_options.parse(shlex.split(command))
+        options = command_line.parse_command(shlex.split(command))
         status = commands.run(options, root=Path("/kit"), interruption=Interruption())
         printed = self.capsys.readouterr()
         self.said = printed.err

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from ecs_kit.automation.cli import command_options, e2e
-from ecs_kit.automation.cli.e2e_options import parse
+from ecs_kit.automation.cli import e2e
+from ecs_kit.automation.cli.options import parse, parse_command
 from ecs_kit.automation.journeys import spec_files
 from tests.unit.automation.journeys.fakes import ROOT
 
@@ -36,7 +36,7 @@ PATHS = ("specs", "json", "report_dir", "faults", "stack_config", "sources")
 )
 def test_the_options_of_each_command(arguments: str, options: dict[str, object]) -> None:
     command, *more = arguments.split()
-    assert vars(command_options.parse([command, *more])) == {"command": command, **options}
+    assert vars(parse_command([command, *more])) == {"command": command, **options}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from ecs_kit.automation.cli import e2e, e2e_options
+from ecs_kit.automation.cli import e2e
+from ecs_kit.automation.cli.options import parse
 from ecs_kit.automation.errors import BadInput
 from ecs_kit.automation.stacks import docker_host
 from ecs_kit.automation.stacks.clients import AwsClients
@@ -165,7 +166,7 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, aws: AwsClients) -> C
 
     def made(path: str, **config: str) -> Target:
         monkeypatch.setenv("PATH", path)
-        options = e2e_options.parse(["--target", "aws", "--yes"])
+        options = parse(["--target", "aws", "--yes"])
         target = e2e._target(options, tmp_path, KitConfig.parse(config))
         target.check()
         return target
