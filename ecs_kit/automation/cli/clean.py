@@ -129,7 +129,7 @@ def await_engine(folder: Path, say: Say) -> None:
         if new := sorted(engines - told):
             told.update(new)
             for pid in new:
-                processes.tell(pid, signal.SIGINT)
+                processes.send_signal(pid, signal.SIGINT)
             say(f"telling its engine ({', '.join(map(str, new))}) to stop; it finishes what it has begun")
     raise DriverError(
         f"the Pulumi engine of an earlier run has not ended within {ENGINE_SECONDS:.0f} s. See what it waits for, or "

@@ -72,7 +72,7 @@ def _watch(stack: DeployedStack, options: argparse.Namespace, progress: Progress
 
 def _abort(stack: DeployedStack, options: argparse.Namespace, progress: Progress) -> int:
     keys = selected_runs(stack, options)
-    active = [key for key in keys if not abort.look(stack.aws, key).is_quiet]
+    active = [key for key in keys if not abort.look(stack.aws, key).has_ended]
     if len(active) > 1:
         raise _several_runs("abort", active)
     for key in active or keys:

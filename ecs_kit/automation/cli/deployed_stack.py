@@ -16,7 +16,7 @@ from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.automation.stacks.local import find_pulumi
 from ecs_kit.automation.stacks.pulumi_process import PulumiProcess
-from ecs_kit.automation.stacks.target import Identity, Say, check_place, has_backend, own_backend
+from ecs_kit.automation.stacks.target import Identity, Say, check_account, has_backend, own_backend
 from ecs_kit.runtime.contract.patterns import PATTERNS
 
 _WHERE_STACKS_ARE = (
@@ -117,7 +117,7 @@ def find(root: Path, *, stack: str | None, pattern: int | None, interruption: In
             f"stack {name} was found, but AWS cannot be asked about it: {error}. "
             "Set the credentials (and AWS_ENDPOINT_URL, where it is an emulator's) that it was deployed with."
         ) from error
-    check_place(name, outputs, Identity(caller["Account"], region, caller["Arn"]))
+    check_account(name, outputs, Identity(caller["Account"], region, caller["Arn"]))
     return DeployedStack(name, patterns, aws)
 
 

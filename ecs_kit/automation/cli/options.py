@@ -159,7 +159,7 @@ _COMMANDS = {
         "2 there is no such stack or run; 130 ended by Ctrl-C, which leaves the run alone.",
     ),
     "abort": (
-        "stop a run: its execution, then its ECS tasks and rows, and wait until all is quiet",
+        "stop a run: its execution, then its ECS tasks and rows, and wait until all have ended",
         f"{_STACK}Exit status: 0 the run is final and none of its ECS tasks runs; 1 it is not so in time; "
         "2 there is no such stack or run.",
     ),

@@ -87,10 +87,10 @@ def end(folder: Path) -> list[Process]:
         for process in left:
             ended.setdefault(process.pid, process)
             if process.what not in ("emulator", "janitor") or waited > END_SECONDS / 2:
-                tell(process.pid, signal.SIGKILL)
+                send_signal(process.pid, signal.SIGKILL)
             elif process.what == "emulator" and process.pid not in asked:
                 asked.add(process.pid)
-                tell(process.pid, signal.SIGTERM)
+                send_signal(process.pid, signal.SIGTERM)
     if left := find(folder):
         named = ", ".join(map(str, left))
         raise DriverError(f"{folder}: processes of this run do not end: {named}. End them, and run `clean` again.")
@@ -108,7 +108,7 @@ def is_running(pid: int) -> bool:
     return True
 
 
-def tell(pid: int, number: signal.Signals) -> None:
+def send_signal(pid: int, number: signal.Signals) -> None:
     """Send a signal to a process, if it exists and is this user's."""
     with suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)

@@ -94,7 +94,7 @@ class AwsTarget(Target):
             self._additions |= docker_host.engine_environment(self._environ, self._build_platform)
 
     def start(self, say: Say) -> None:
-        """Find the Pulumi CLI, and a place for its state."""
+        """Find the Pulumi CLI, and a backend for its state."""
         self.pulumi = get_pulumi(self._bin_dir, self._plugins, say)
         if not has_backend(self._environ):
             self._state_dir.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ from ecs_kit.automation.errors import BadInput, DriverError, NotYourStack
 from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.automation.host.processes import RUN_VARIABLE, is_running
 from ecs_kit.automation.stacks.pulumi_process import PulumiProcess
-from ecs_kit.automation.stacks.target import Say, Target, check_place
+from ecs_kit.automation.stacks.target import Say, Target, check_account
 
 _PROJECT_FILE = "Pulumi.yaml"
 _LOCK_OWNER = re.compile(r"created by \S+?@(\S+) \(pid (\d+)\)")
@@ -208,7 +208,7 @@ class Stack:
                 f"Pulumi's backend cannot be used: {error}\n"
                 "Run `pulumi login`, or set PULUMI_BACKEND_URL (and PULUMI_CONFIG_PASSPHRASE) to another one."
             ) from error
-        check_place(self.name, outputs or {}, target.identity)
+        check_account(self.name, outputs or {}, target.identity)
         return outputs
 
     def configure(self, values: Mapping[str, str]) -> None:

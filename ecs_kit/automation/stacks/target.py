@@ -115,7 +115,7 @@ class Target(ABC):
         return os.pathsep.join([str(self._bin_dir), str(self.pulumi.executable.parent), rest])
 
 
-def check_place(stack: str, outputs: Mapping[str, Any], here: Identity) -> None:
+def check_account(stack: str, outputs: Mapping[str, Any], here: Identity) -> None:
     """Check that an existing stack is in this account and region; one without outputs was never deployed as a whole.
 
     Raises:

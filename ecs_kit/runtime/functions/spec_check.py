@@ -160,20 +160,17 @@ def _infrastructure_problems(document: Mapping[str, Any], deployed: Deployed) ->
     problems = []
     for name in INFRASTRUCTURE_ATTRIBUTES:
         given, expected = document[name], deployed.attributes[name]
-        allowed: tuple[str, ...] = (expected,)
         if name in ("subnetIdLiteral", "securityGroupId"):
             own, ids = _split(expected, deployed.separator), _split(given, document["separator"])
             allowed = own if name == "subnetIdLiteral" else (*own, *deployed.security_group_ids)
-            unknown = [item for item in ids if item not in allowed]
-            if unknown or not ids:
-                shown = document["separator"].join(own)
-                reason = f"names {', '.join(unknown) or 'nothing'}, which this stack did not deploy; expected {shown}"
-                problems.append(Problem(f"$.{name}", reason))
-            continue
-        if name == "taskDefinition":
-            allowed = (expected, expected.partition(":")[0])
-        if given not in allowed:
-            reason = f"is {given!r}, which this stack did not deploy; expected {expected!r}"
+            wrong = ", ".join(item for item in ids if item not in allowed) if ids else "nothing"
+            verb, shown = "names", document["separator"].join(own)
+        else:
+            family = expected.partition(":")[0] if name == "taskDefinition" else expected
+            wrong = "" if given in (expected, family) else repr(given)
+            verb, shown = "is", repr(expected)
+        if wrong:
+            reason = f"{verb} {wrong}, which this stack did not deploy; expected {shown}"
             problems.append(Problem(f"$.{name}", reason))
     buckets = (deployed.attributes["s3BucketName"], *deployed.source_buckets)
     for index, entry in enumerate(document["taskList"]):

@@ -216,51 +216,15 @@ class Launcher(Function):
         return max(due, key=lambda each: each.tries)
 
     def _run_task(self, registration: Registration, item: _Pending) -> Answer:
-        settings, spec, launch = registration.settings, registration.spec, item.launch
-        run_id = registration.summary.workflow_run_id
-        variables = environment.override(_attempt(registration, launch), registration.deadline)
-        # ECS replays `failures[]` for the same token, so each capacity wait changes the tokens. The turn is part of the
-        # token, so that a repeated call requests the same provider.
-        launch_try = (registration.summary.capacity_waits, item.launch_try, _turn(registration, item))
-        provider = _provider(registration, item)
-        capacity: dict[str, Any] = {"launchType": settings.launch_type}
-        if settings.spot_share > 0:  # one provider per call, since each call starts one task
-            capacity = {"capacityProviderStrategy": [{"capacityProvider": provider, "weight": 1}]}
-        request: dict[str, Any] = {
-            "cluster": settings.cluster,
-            "taskDefinition": settings.task_definition,
-            **capacity,
-            "count": 1,
-            "startedBy": settings.capabilities.started_by(run_id),
-            "group": f"run-{run_id}",
-            "clientToken": answers.client_token(
-                spec.workflow_name, run_id, launch.entry.name, launch.attempt, launch_try
-            ),
-            "networkConfiguration": {
-                "awsvpcConfiguration": {
-                    "subnets": list(spec.subnet_ids),
-                    "securityGroups": list(spec.security_group_ids),
-                    "assignPublicIp": "DISABLED",
-                }
-            },
-            "overrides": {
-                "containerOverrides": [
-                    {
-                        "name": settings.container_name,
-                        "environment": [{"name": name, "value": value} for name, value in variables.items()],
-                    }
-                ]
-            },
-        }
         try:
-            answer = answers.of_response(self.run_task_client.run_task(**request))
+            answer = answers.of_response(self.run_task_client.run_task(**_request(registration, item)))
         except (ClientError, BotoCoreError) as error:
             answer = answers.of_error(error)
         if answer.outcome is not Outcome.STARTED:
             log.warning(
                 "RunTask did not start a task",
-                taskName=launch.entry.name,
-                attempt=launch.attempt,
+                taskName=item.launch.entry.name,
+                attempt=item.launch.attempt,
                 outcome=answer.outcome,
                 reason=answer.reason,
             )
@@ -332,6 +296,44 @@ class Launcher(Function):
 
 def _attempt(registration: Registration, launch: Launch) -> Attempt:
     return registration.summary.attempt(launch.entry.name, launch.attempt, launch.entry.bucket, launch.entry.key)
+
+
+def _request(registration: Registration, item: _Pending) -> dict[str, Any]:
+    """The arguments of RunTask."""
+    settings, spec, launch = registration.settings, registration.spec, item.launch
+    run_id = registration.summary.workflow_run_id
+    variables = environment.override(_attempt(registration, launch), registration.deadline)
+    # ECS replays `failures[]` for the same token, so each capacity wait changes the tokens. The turn is part of the
+    # token, so that a repeated call requests the same provider.
+    launch_try = (registration.summary.capacity_waits, item.launch_try, _turn(registration, item))
+    provider = _provider(registration, item)
+    capacity: dict[str, Any] = {"launchType": settings.launch_type}
+    if settings.spot_share > 0:  # one provider per call, since each call starts one task
+        capacity = {"capacityProviderStrategy": [{"capacityProvider": provider, "weight": 1}]}
+    return {
+        "cluster": settings.cluster,
+        "taskDefinition": settings.task_definition,
+        **capacity,
+        "count": 1,
+        "startedBy": settings.capabilities.started_by(run_id),
+        "group": f"run-{run_id}",
+        "clientToken": answers.client_token(spec.workflow_name, run_id, launch.entry.name, launch.attempt, launch_try),
+        "networkConfiguration": {
+            "awsvpcConfiguration": {
+                "subnets": list(spec.subnet_ids),
+                "securityGroups": list(spec.security_group_ids),
+                "assignPublicIp": "DISABLED",
+            }
+        },
+        "overrides": {
+            "containerOverrides": [
+                {
+                    "name": settings.container_name,
+                    "environment": [{"name": name, "value": value} for name, value in variables.items()],
+                }
+            ]
+        },
+    }
 
 
 def _turn(registration: Registration, item: _Pending) -> int:

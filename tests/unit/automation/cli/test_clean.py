@@ -131,7 +131,7 @@ def test_a_run_cleans_up_first_and_stops_an_engine_that_outlived_its_driver(
     monkeypatch.setattr(processes, "end", lambda _folder: [])
     monkeypatch.setattr(processes, "find", lambda _folder: engines.pop(0))
     told: list[tuple[int, signal.Signals]] = []
-    monkeypatch.setattr(processes, "tell", lambda pid, number: told.append((pid, number)))
+    monkeypatch.setattr(processes, "send_signal", lambda pid, number: told.append((pid, number)))
 
     clean.before_a_run(stack, runs=killed.parent, say=said.append)
 

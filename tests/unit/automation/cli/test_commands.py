@@ -192,7 +192,7 @@ def test_abort_stops_the_execution_and_waits_for_rows_and_ecs_tasks(
     assert "Aborted; 1 of 2 tasks completed, 1 failed; none of its ECS tasks runs" in world.said
 
 
-def test_a_run_that_does_not_become_quiet_is_a_failure(world: World, passing: Any) -> None:
+def test_a_run_that_does_not_end_is_a_failure(world: World, passing: Any) -> None:
     world.summary(7, "Running", running_tasks=2)
     key = run_state.RunKey(1, "w", 7, "", world.deployed)
 

@@ -123,13 +123,13 @@ def test_past_runs_are_listed_newest_first_over_patterns_and_workflows() -> None
     ]
 
 
-def test_a_stopped_run_is_quiet_only_when_rows_counts_and_ecs_tasks_agree() -> None:
+def test_a_stopped_run_has_ended_only_when_rows_counts_and_ecs_tasks_agree() -> None:
     aborted = state({"status": "ABORTED"}, status="Aborted", running_tasks=0)
     uncounted = state({"status": "ABORTED"}, status="Aborted", running_tasks=2)
 
-    assert Look(aborted, ()).is_quiet and Look(REFUSED, ()).is_quiet
+    assert Look(aborted, ()).has_ended and Look(REFUSED, ()).has_ended
     for active in (Look(aborted, ("arn:task",)), Look(uncounted, ()), Look(state(), ())):
-        assert not active.is_quiet
+        assert not active.has_ended
 
 
 def test_a_stopped_run_names_ten_of_its_ecs_tasks() -> None:
