@@ -21,9 +21,6 @@ INFRASTRUCTURE_ATTRIBUTES = (
 )
 """Attributes of a spec that must name what the stack deployed."""
 
-SPEC_ATTRIBUTES = (*INFRASTRUCTURE_ATTRIBUTES, "separator", "workflowName", "taskList")
-"""Attributes that every spec has."""
-
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
