@@ -2,9 +2,6 @@
 
 import io
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -16,7 +13,7 @@ from ecs_kit.runtime.contract.ecs_task import EcsTask
 from ecs_kit.runtime.contract.environment import Attempt, override
 from local_aws.emulator.faults import Call, FaultPlan, parse_rules
 from tests.unit.automation.journeys.fakes import facts, row
-from tools.soak.journey import settle, sweep, working_for
+from tools.soak.journey import settle, sweep
 from tools.soak.plan import ABORT, FAULT_KINDS, MISSING, FaultKind, plan, rule_of
 from tools.soak.verdict import Left, RunOutcome, faults_table, judge
 
@@ -200,18 +197,3 @@ def test_a_sweep_fails_where_the_function_raises_or_gives_no_answer(answer: Any,
     said = sweep(Functions(), "kit-monitor")
 
     assert said.startswith(failure) and bool(said) == bool(failure)
-
-
-def test_processes_are_found_by_the_workflow_in_their_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    workflows = f"soak-of-{os.getpid()}."
-    monkeypatch.setenv("KIT_WORKFLOW_NAME", workflows)
-    sleeper = subprocess.Popen(
-        [sys.executable, "-ISc", "print(flush=True); input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert sleeper.stdout is not None
-    sleeper.stdout.readline()  # right after exec, the kernel has no environment of it to show yet
-    try:
-        assert [line.split()[0] for line in working_for(workflows)] == [str(sleeper.pid)]
-    finally:
-        sleeper.communicate(b"\n")
-    assert working_for(workflows) == []

@@ -18,7 +18,10 @@ LAUNCHER = "arn:aws:sts::000000000000:assumed-role/kit-launcher/kit-launcher"
 
 def written(folder: Path, content: Any) -> Path:
     path = folder / "faults.json"
-    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
     return path
 
 
@@ -39,6 +42,8 @@ def test_a_rule_applies_to_the_stack_s_calls_and_not_the_driver_s_unless_it_name
 @pytest.mark.parametrize(
     ("content", "says"),
     [
+        (None, "No such file"),
+        (b"\xff\xfe\x00", "it is not a text in UTF-8"),
         ("{oops", "not JSON: .* in line 1, column 2"),
         ([], "it has no rules"),
         ({"rule": [RULE]}, "it has no rules"),
@@ -50,14 +55,6 @@ def test_a_rule_applies_to_the_stack_s_calls_and_not_the_driver_s_unless_it_name
 def test_a_file_that_cannot_be_used_is_refused_with_place_and_advice(tmp_path: Path, content: Any, says: str) -> None:
     with pytest.raises(BadInput, match=f"--faults {tmp_path}/faults.json: {says}.*docs/faults.md"):
         faults.read(written(tmp_path, content))
-
-
-def test_a_file_that_does_not_exist_or_is_no_text_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="No such file"):
-        faults.read(tmp_path / "none.json")
-    (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(BadInput, match="not a text in UTF-8"):
-        faults.read(tmp_path / "binary.json")
 
 
 def test_the_example_can_be_used() -> None:
