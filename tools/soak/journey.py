@@ -216,12 +216,8 @@ def settle(
 ) -> tuple[Left, list[str], list[str]]:
     """Look at a run until it violates no invariant; where that takes too long, call the sweep, and look again.
 
-    Args:
-        look: returns what is left and the violated invariants.
-        sweep: returns why it failed, with nothing if it did not.
-
-    Returns:
-        What is left, the violated invariants, and what each sweep returned.
+    A look returns what is left and the violated invariants, a sweep why it failed, with nothing if it did not. Returns
+    the last look, and what each sweep returned.
     """
     sweeps: list[str] = []
     while True:

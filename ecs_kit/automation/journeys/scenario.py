@@ -43,13 +43,10 @@ class Plan:
     """Everything that was decided before anything was created.
 
     Attributes:
-        specs: the spec to run, by pattern.
         config: the kit's own config, keys without namespace, `patterns` among them.
         root: the project's folder.
-        report_dir: reports, inputs and logs.
         limit_seconds: the run's own time limit.
         json: a second file for the report.
-        source_buckets: other buckets that tasks may read from.
         sources: folder with the source objects, by key.
         expectation: of each result, None for a copy of its source.
     """
