@@ -1,7 +1,5 @@
 """The two patterns, each from its network to its state machine."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -29,13 +27,7 @@ from ecs_kit.runtime.contract.specs import INFRASTRUCTURE_ATTRIBUTES
 
 @dataclass(frozen=True)
 class PatternArgs:
-    """Arguments of a pattern.
-
-    Args:
-        config: The stack's configuration.
-        target: Where it is deployed.
-        stack: The stack's name, for the tag `kit:stack`.
-        job: The user's own job; it replaces the configured one.
+    """Arguments of a pattern. `stack` is the stack's name, for the tag `kit:stack`; `job` replaces the configured one.
 
     Raises:
         ConfigError: With every invalid argument.

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ecs_kit.runtime.contract.errors import SpecRefused
-from ecs_kit.runtime.contract.specs import INFRASTRUCTURE_ATTRIBUTES, SPEC_ATTRIBUTES, Deployed, Spec
+from ecs_kit.runtime.contract.specs import INFRASTRUCTURE_ATTRIBUTES, Deployed, Spec
 from ecs_kit.runtime.functions import spec_check
 from tests.unit.runtime.fakes import infrastructure, spec
 
@@ -84,7 +84,7 @@ class TestRefusals:
     def test_what_is_no_object(self, document: object) -> None:
         assert refusal(document)[0].startswith("$: must be an object, not ")
 
-    @pytest.mark.parametrize("name", SPEC_ATTRIBUTES)
+    @pytest.mark.parametrize("name", [*INFRASTRUCTURE_ATTRIBUTES, "separator", "workflowName", "taskList"])
     def test_a_missing_attribute(self, name: str) -> None:
         assert refusal(spec(**{name: None})) == [f"$: misses attribute {name}"]
 
