@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
 from hypothesis import strategies as st
 
 from ecs_kit.components.definitions import StateMachineSettings, pattern_1, pattern_2
@@ -27,7 +27,7 @@ from ecs_kit.runtime.launcher.launcher import Launcher
 from ecs_kit.runtime.monitor.monitor import Monitor
 from ecs_kit.runtime.monitor.reconciliation import final_status
 from ecs_kit.runtime.task import interruptions
-from tests.unit.model.dynamodb import DynamoDb, Item, lost_answer
+from tests.unit.model.dynamodb import DynamoDb, Item
 from tests.unit.model.ecs import Ecs, Task
 from tests.unit.model.scheduler import Activity, Choices, Killed, Scheduler
 from tests.unit.runtime.asl import AslError, Interpreter
@@ -426,10 +426,10 @@ class World:
         if self.choices.fault("table error", 4):
             raise client_error("ProvisionedThroughputExceededException", "slow down", operation)
 
-    def after_call(self, operation: str, again: Callable[[], object] | None) -> None:
+    def after_call(self, again: Callable[[], object]) -> None:
         if self.choices.fault("table answer lost", 3):
-            raise lost_answer()
-        if again is not None and self.choices.fault("write twice", 8):
+            raise ReadTimeoutError(endpoint_url="https://dynamodb.example")
+        if self.choices.fault("write twice", 8):
             again()  # the client had no answer and repeated the call
         self.scheduler.call()
 
