@@ -15,7 +15,7 @@ from statelint.linter import Linter
 from ecs_kit.components.definitions import StateMachineSettings, pattern_1, pattern_2
 from ecs_kit.runtime.contract import environment, waits
 from ecs_kit.runtime.contract.environment import Attempt
-from tests.unit.runtime.asl import AslError, Interpreter, Result
+from tests.unit.runtime.asl import AslError, Machine, Result
 from tests.unit.runtime.fakes import EXECUTION, spec
 
 SETTINGS = StateMachineSettings(
@@ -33,21 +33,21 @@ RUN_ID = "1795492244120123"
 TASK_ARN = "arn:aws:ecs:eu-central-1:111122223333:task/kit-2/0123abcd"
 
 
-Machine = Mapping[str, Any]
+Definition = Mapping[str, Any]
 
 
-def inner_machines(state: Mapping[str, Any]) -> list[Machine]:
+def inner_machines(state: Mapping[str, Any]) -> list[Definition]:
     return [*state.get("Branches", []), *([state["ItemProcessor"]] if "ItemProcessor" in state else [])]
 
 
-def all_states(machine: Machine) -> Iterator[tuple[str, dict[str, Any]]]:
+def all_states(machine: Definition) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, state in machine["States"].items():
         yield name, state
         for inner in inner_machines(state):
             yield from all_states(inner)
 
 
-def handlers(machine: Machine, kind: str) -> Iterator[list[dict[str, Any]]]:
+def handlers(machine: Definition, kind: str) -> Iterator[list[dict[str, Any]]]:
     """The retriers or catchers of each state that has some; `kind` is `Retry` or `Catch`."""
     return (state[kind] for _, state in all_states(machine) if kind in state)
 
@@ -76,26 +76,15 @@ class Aws:
     updates: Callable[[Any], Any] = lambda _: {}
     calls: list[tuple[str, Any]] = field(default_factory=list)
 
-    def run(self, pattern: int, document: Any = None, redrive_count: int = 0, **settings: Any) -> Result:
+    def run(self, pattern: int, document: Any = None, redrive_count: int | None = 0, **settings: Any) -> Result:
         machine = {1: pattern_1, 2: pattern_2}[pattern](replace(SETTINGS, **settings))
-        self.interpreter = Interpreter(
-            machine,
-            {
-                "arn:aws:states:::lambda:invoke": self._invoke,
-                "arn:aws:states:::ecs:runTask.sync": lambda arguments: self._note("ecs", arguments, self.ecs),
-                "arn:aws:states:::dynamodb:updateItem": lambda arguments: self._note("update", arguments, self.updates),
-            },
-            {
-                "Execution": {
-                    "Id": EXECUTION,
-                    "Name": "one",
-                    "StartTime": "2026-11-24T03:50:44.120Z",
-                    "Input": spec(2) if document is None else document,
-                    "RedriveCount": redrive_count,
-                }
-            },
-        )
-        return self.interpreter.run()
+        handlers = {
+            "arn:aws:states:::lambda:invoke": self._invoke,
+            "arn:aws:states:::ecs:runTask.sync": lambda arguments: self._note("ecs", arguments, self.ecs),
+            "arn:aws:states:::dynamodb:updateItem": lambda arguments: self._note("update", arguments, self.updates),
+        }
+        self.machine = Machine(machine, handlers, redrive_count)
+        return self.machine.run(spec(2) if document is None else document)
 
     def _note(self, kind: str, arguments: Any, answer: Callable[[Any], Any]) -> Any:
         self.calls.append((kind, arguments))
@@ -157,7 +146,7 @@ GONE = lambda_failure("RunNotFound", "the row is gone")
 
 @pytest.mark.parametrize("machine", [*MACHINES.values()], ids=[*MACHINES])
 class TestForm:
-    def test_statelint_finds_nothing_and_the_definition_is_far_below_the_limit_of_a_megabyte(self, machine: Machine):
+    def test_statelint_finds_nothing_and_the_definition_is_far_below_the_limit_of_a_megabyte(self, machine: Definition):
         document = json.loads(json.dumps(machine))
         assert len(json.dumps(document)) < 20_000
         for _, state in all_states(document):
@@ -167,19 +156,19 @@ class TestForm:
                 state["Seconds"] = 1
         assert Linter.validate(document) == []
 
-    def test_it_has_a_time_limit_and_uses_jsonata_everywhere(self, machine: Machine):
+    def test_it_has_a_time_limit_and_uses_jsonata_everywhere(self, machine: Definition):
         assert (machine["TimeoutSeconds"], machine["QueryLanguage"]) == (21600, "JSONata")
         assert not any("QueryLanguage" in state for _, state in all_states(machine))
 
-    def test_every_expression_can_be_parsed_and_parses_no_json(self, machine: Machine):
+    def test_every_expression_can_be_parsed_and_parses_no_json(self, machine: Definition):
         found = list(expressions(machine))
         assert len(found) > 10
         for expression in found:
             jsonata.Jsonata.jsonata(expression)
             assert "$parse" not in expression, "a truncated text would fail the execution"
 
-    def test_variables_that_are_used_are_assigned_and_not_again_in_an_inner_scope(self, machine: Machine):
-        def check(inner: Machine, outer: set[str]) -> set[str]:
+    def test_variables_that_are_used_are_assigned_and_not_again_in_an_inner_scope(self, machine: Definition):
+        def check(inner: Definition, outer: set[str]) -> set[str]:
             own = {name for state in inner["States"].values() for name in assigned(state)}
             assert not own & outer
             below = [check(each, own | outer) for state in inner["States"].values() for each in inner_machines(state)]
@@ -192,20 +181,20 @@ class TestForm:
             assert not local & names
             assert set(re.findall(r"\$(\w+)", expression)) - functions - local - {"states"} <= names
 
-    def test_every_retry_has_full_jitter_and_a_bound(self, machine: Machine):
+    def test_every_retry_has_full_jitter_and_a_bound(self, machine: Definition):
         for retriers in handlers(machine, "Retry"):
             for retrier in retriers:
                 if retrier["MaxAttempts"]:
                     assert retrier["JitterStrategy"] == "FULL"
                     assert retrier["IntervalSeconds"] < retrier["MaxDelaySeconds"]
 
-    def test_states_all_is_the_only_error_of_the_last_handler(self, machine: Machine):
+    def test_states_all_is_the_only_error_of_the_last_handler(self, machine: Definition):
         for found in (*handlers(machine, "Retry"), *handlers(machine, "Catch")):
             for handler in found:
                 if "States.ALL" in handler["ErrorEquals"]:
                     assert handler["ErrorEquals"] == ["States.ALL"] and handler is found[-1]
 
-    def test_calls_of_functions_are_retried_after_errors_of_lambda_itself(self, machine: Machine):
+    def test_calls_of_functions_are_retried_after_errors_of_lambda_itself(self, machine: Definition):
         for _, state in all_states(machine):
             if state.get("Resource") == "arn:aws:states:::lambda:invoke":
                 assert {
@@ -220,16 +209,14 @@ class TestPattern1:
         result = aws.run(1)
         assert result.status == "SUCCEEDED" and result.output["message"]
         assert [kind for kind, _ in aws.calls] == ["launch", "monitor", "monitor"]
-        assert aws.interpreter.waits == [1, 7]
+        assert aws.machine.waits == [1, 7]
         assert aws.of("launch") == [{"action": "launch", "execution": CALL_OF_EXECUTION, "spec": spec(2)}]
         poll = {"action": "monitor", "execution": CALL_OF_EXECUTION, "workflowName": "copying", "runId": RUN_ID}
         assert aws.of("monitor") == [poll] * 2
 
     def test_a_context_without_redrive_count_counts_none(self) -> None:
         aws = Aws(launcher=[launched()], monitor=[polled()])
-        context = {"Execution": {"Id": "x", "Name": "n", "StartTime": "t", "Input": {}}}
-        interpreter = Interpreter(pattern_1(SETTINGS), {"arn:aws:states:::lambda:invoke": aws._invoke}, context)
-        assert interpreter.run().status == "SUCCEEDED"
+        assert aws.run(1, redrive_count=None).status == "SUCCEEDED"
         assert aws.of("launch")[0]["execution"]["redriveCount"] == 0
 
     @pytest.mark.parametrize(
@@ -280,7 +267,7 @@ class TestPattern2:
         result = aws.run(2)
         assert (result.status, result.output["done"]) == ("SUCCEEDED", True)
         assert len(aws.of("ecs")) == 3 and len(aws.of("monitor")) == 2
-        assert aws.interpreter.waits == [1, 7]
+        assert aws.machine.waits == [1, 7]
         (update,) = aws.of("update")
         assert update["Key"] == {"workflow_name": {"S": "copying"}, "workflow_run_id": {"N": RUN_ID}}
         assert update["ExpressionAttributeValues"] == {":ended": {"BOOL": True}}
@@ -311,10 +298,10 @@ class TestPattern2:
         aws = Aws(monitor=[registered(), polled()])
         assert aws.run(2, spec(2, tasks=100)).status == "SUCCEEDED"
         # The execution's own input is the only thing that may be larger; it is no state's output.
-        assert aws.interpreter.largest_output <= 32 * 1024
+        assert aws.machine.largest_output <= 32 * 1024
         aws = Aws(monitor=[registered(), polled(succeeded=False)], ecs=fail, failures=[{"again": False}])
         aws.run(2, spec(2, tasks=100))
-        assert aws.interpreter.largest_output <= 32 * 1024 and len(aws.of("record_failure")) == 100
+        assert aws.machine.largest_output <= 32 * 1024 and len(aws.of("record_failure")) == 100
 
     def test_concurrency_and_time_limits_follow_the_settings(self) -> None:
         states = dict(all_states(pattern_2(replace(SETTINGS, max_concurrency=5))))
@@ -344,7 +331,7 @@ class TestPattern2:
         failure = lambda_failure("RuntimeError", "no")
         aws = Aws(monitor=[registered(), *[failure] * 12, polled()])
         assert aws.run(2).status == "SUCCEEDED"
-        assert aws.interpreter.waits == [1, 20, 20]
+        assert aws.machine.waits == [1, 20, 20]
 
     def test_a_run_whose_row_was_deleted_fails_once_its_tasks_have_ended(self) -> None:
         aws = Aws(monitor=[registered(), GONE], updates=refuse("DynamoDB.ConditionalCheckFailedException"))
@@ -454,7 +441,7 @@ class TestFailuresOfPattern2:
         calls = run_one(aws, *[FAILED] * 4)
         assert [call["waitedSeconds"] for call in calls] == [0, 0, 400, 0]
         assert [(call["attempt"], call["infrastructureFailures"]) for call in calls] == [(1, 0), (2, 1), (2, 1), (3, 2)]
-        assert [wait for wait in aws.interpreter.waits if wait != 1] == [7, 400, 9]
+        assert [wait for wait in aws.machine.waits if wait != 1] == [7, 400, 9]
         attempts = [
             variable["Value"]
             for call in aws.of("ecs")
@@ -481,7 +468,7 @@ class TestFailuresOfPattern2:
     def test_a_monitor_that_fails_is_called_again_until_it_answers(self) -> None:
         aws = Aws(failures=[*[lambda_failure("RuntimeError", "no")] * 8, again()])
         run_one(aws, FAILED)
-        assert len(aws.of("ecs")) == 2 and 60 in aws.interpreter.waits
+        assert len(aws.of("ecs")) == 2 and 60 in aws.machine.waits
 
     @pytest.mark.parametrize("error", ["RunNotFound", "RunIdInUse", "RedriveRefused"])
     def test_a_refusal_ends_the_task(self, error: str) -> None:

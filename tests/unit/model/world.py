@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from ecs_kit.components.definitions import StateMachineSettings, pattern_1, pattern_2
 from ecs_kit.runtime.common.tables import DetailsTable, SummaryTable
-from ecs_kit.runtime.contract.clock import to_iso
 from ecs_kit.runtime.contract.errors import KitError
 from ecs_kit.runtime.contract.patterns import STEP_FUNCTIONS
 from ecs_kit.runtime.contract.records import Counts, Summary, TaskRow, from_item
@@ -27,10 +26,12 @@ from ecs_kit.runtime.launcher.launcher import Launcher
 from ecs_kit.runtime.monitor.monitor import Monitor
 from ecs_kit.runtime.monitor.reconciliation import final_status
 from ecs_kit.runtime.task import interruptions
+from local_aws.emulator.aws_behaviour.states_engine import retry_delay
 from tests.unit.model.dynamodb import DynamoDb, Item
 from tests.unit.model.ecs import Ecs, Task
 from tests.unit.model.scheduler import Activity, Choices, Killed, Scheduler
-from tests.unit.runtime.asl import AslError, Interpreter
+from tests.unit.runtime import asl
+from tests.unit.runtime.asl import AslError
 from tests.unit.runtime.fakes import EXECUTION, START, STATE_MACHINE, client_error, settings_json, spec
 
 FUNCTION_SECONDS = 300.0
@@ -73,27 +74,26 @@ class Violated(AssertionError):
     """An invariant is violated."""
 
 
-class Machine(Interpreter):
+class Machine(asl.Machine):
     """The state machine with time that passes, and branches side by side."""
 
     world: World
-    timeouts: list[float]
 
-    def wait(self, seconds: int) -> None:
+    def sleep(self, seconds: float) -> None:
         self.world.scheduler.sleep(seconds)
 
-    def before_retry(self, retrier: Mapping[str, Any], retry: int) -> None:
-        longest = min(retrier["IntervalSeconds"] * 2 ** (retry - 1), retrier["MaxDelaySeconds"])
-        self.world.scheduler.sleep(longest * self.world.choices.pick(8) / 8)
+    def retry_delay(self, retrier: Any, count: int, chance: float) -> float:
+        return retry_delay(retrier, count, self.world.choices.pick(8) / 8)
 
-    def side_by_side(self, machines: list[tuple[Mapping[str, Any], Any]], variables: Mapping[str, Any]) -> list[Any]:
+    def _run_together(self, runs: Any, at_once: int, execution: Any) -> list[Any]:
         scheduler, parent = self.world.scheduler, self.world.scheduler.current
         assert parent is not None
 
-        def start(machine: Mapping[str, Any], given: Any) -> Activity:
-            return scheduler.spawn("branch", lambda: self._machine(machine, given, variables), may_fail=True)
+        def start(machine: Mapping[str, Any], given: Any, context: Any) -> Activity:
+            states, first = machine["States"], machine["StartAt"]
+            return scheduler.spawn("branch", lambda: self.run_states(states, first, given, execution, context), may_fail=True)
 
-        branches = [start(machine, given) for machine, given in machines]
+        branches = [start(*each) for each in runs]
         parent.children += branches
         scheduler.until(lambda: all(branch.done for branch in branches) or any(branch.error for branch in branches))
         for branch in branches:
@@ -103,9 +103,9 @@ class Machine(Interpreter):
                 raise branch.error
         return [branch.result for branch in branches]
 
-    def _attempt(self, state: Mapping[str, Any], given: Any, variables: Mapping[str, Any]) -> Any:
+    def _task(self, state: dict[str, Any], *more: Any) -> Any:
         self.world.time_limit = float(state.get("TimeoutSeconds", 10**6))
-        return super()._attempt(state, given, variables)
+        return super()._task(state, *more)
 
 
 class World:
@@ -226,22 +226,9 @@ class World:
                 "arn:aws:states:::ecs:runTask.sync": self._run_task,
                 "arn:aws:states:::dynamodb:updateItem": self._update_item,
             },
-            {
-                "Execution": {
-                    "Id": EXECUTION,
-                    "Name": "one",
-                    "StartTime": to_iso(START),
-                    "Input": self.spec,
-                    "RedriveCount": 0,
-                }
-            },
-            functions={
-                "now": lambda: to_iso(self.scheduler.now()),
-                "random": lambda: self.choices.pick(100) / 100,
-            },
         )
         machine.world = self
-        result = machine.run()
+        result = machine.run(self.spec)
         self._end(result.status, result.error, result.cause)
 
     def _end(self, status: str, error: str = "", cause: str = "") -> None:
@@ -385,10 +372,10 @@ class World:
         if task.lives:
             self.ecs.stop_softly(task, "the state timed out")
             raise AslError("States.Timeout")
-        described = _pascal(task.description)
-        if described["Containers"][0].get("ExitCode") == 0:
-            return described
-        raise AslError("States.TaskFailed", json.dumps(described, default=str))
+        cause = json.dumps(_pascal(task.description), default=str)
+        if task.description["containers"][0].get("exitCode") == 0:
+            return json.loads(cause)
+        raise AslError("States.TaskFailed", cause)
 
     def _update_item(self, arguments: Mapping[str, Any]) -> Any:
         try:
