@@ -42,8 +42,6 @@ def run(job, s3):
     if kind == "held":
         while "Contents" not in s3.list_objects_v2(Bucket=job.source.bucket, Prefix=job.source.key):
             time.sleep(0.2)
-    if kind == "verbose":
-        raise ValueError("x" * 300_000)
     _copy(job, s3)
 """
 """The first part of the source's key is the behaviour of the job; one that is held waits for its source object."""
@@ -137,7 +135,7 @@ class Pattern:
         settings = settings_json(
             self.pattern, infrastructure=self.attributes, stateMachineArn=self.state_machine_arn, **self.options
         )
-        arn: str = self.aws.client("lambda").create_function(
+        return self.aws.client("lambda").create_function(
             FunctionName=f"{name}-{self.suffix}",
             Runtime="python3.13",
             Role=role,
@@ -146,7 +144,6 @@ class Pattern:
             Code={"ZipFile": zip_of(package)},
             Environment={"Variables": {"KIT_SETTINGS": settings}},
         )["FunctionArn"]
-        return arn
 
     def _state_machine(self) -> None:
         settings = StateMachineSettings(
@@ -195,18 +192,16 @@ class Pattern:
         return {**self.attributes, "separator": "$", "workflowName": workflow, "taskList": tasks, **changes}
 
     def start(self, document: Any) -> str:
-        arn: str = self.aws.client("stepfunctions").start_execution(
+        return self.aws.client("stepfunctions").start_execution(
             stateMachineArn=self.state_machine_arn, input=json.dumps(document)
         )["executionArn"]
-        return arn
 
     def end(self, execution: str, seconds: float = 60) -> dict[str, Any]:
         def ask() -> dict[str, Any] | None:
-            found: dict[str, Any] = self.aws.client("stepfunctions").describe_execution(executionArn=execution)
+            found = self.aws.client("stepfunctions").describe_execution(executionArn=execution)
             return None if found["status"] == "RUNNING" else found
 
-        found: dict[str, Any] = self.until(ask, seconds)
-        return found
+        return self.until(ask, seconds)
 
     def summaries(self, workflow: str) -> list[dict[str, Any]]:
         items = map(_plain, self.aws.client("dynamodb").scan(TableName=self.summary_table)["Items"])

@@ -107,13 +107,6 @@ def test_a_quota_that_holds_two_tasks_is_waited_for_by_the_others(run: Run) -> N
     assert completed(run).met[0] > 10
 
 
-@scenario(settings={"maxConcurrency": 2})
-def test_no_more_than_max_concurrency_run_at_once(run: Run) -> None:
-    jobs = completed(run).each("start_time", "update_time")
-    for began, _ in jobs:
-        assert sum(other_began <= began < other_ended for other_began, other_ended in jobs) <= 2
-
-
 @scenario(faults=[{**RUN_TASK, "effect": {"error": "InvalidParameterException", "message": "No subnets left"}}])
 def test_calls_that_are_refused_are_made_once(run: Run) -> None:
     errors = {

@@ -137,12 +137,3 @@ class TestFurtherAttempts:
             (4, "Completed", None),
         ]
         assert len(left.tasks) == 4 and len(run.p.copies(run.workflow)) == 1
-
-    @scenario(
-        keys=["gone/x"],
-        settings={"taskAttempts": 2},
-        faults=[{**CALLS_S3, "limit": 1, "effect": {"interrupt": "before"}}],
-    )
-    def test_an_interruption_does_not_count_as_an_attempt_of_the_job(self, run: Run) -> None:
-        rows = failed_alone(run, attempts=3)
-        assert [row["exit_code"] for row in rows] == [143, 1, 1]

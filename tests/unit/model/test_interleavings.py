@@ -21,19 +21,28 @@ pytestmark = pytest.mark.no_cover  # it would count no line that other tests do 
 EXAMPLES = os.environ.get("KIT_MODEL_EXAMPLES")
 
 
-@settings(
-    max_examples=int(EXAMPLES or 30),
-    derandomize=EXAMPLES is None,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    print_blob=True,
-    # The search for the smallest example takes minutes.
-    phases=list(Phase) if EXAMPLES else [Phase.generate],
-)
-@given(world=runs)
+def check(pattern: int, examples: int, is_random: bool = False) -> None:
+    """Run so many examples: others each time, if they are random."""
+
+    @settings(
+        max_examples=examples,
+        derandomize=not is_random,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        print_blob=True,
+        # The search for the smallest example takes minutes.
+        phases=list(Phase) if is_random else [Phase.generate],
+    )
+    @given(world=runs)
+    def every_run_ends(world: World) -> None:
+        world.run(pattern)
+
+    every_run_ends()
+
+
 @pytest.mark.parametrize("pattern", [1, 2])
-def test_every_run_ends_and_no_invariant_is_violated(pattern: int, world: World) -> None:
-    world.run(pattern)
+def test_every_run_ends_and_no_invariant_is_violated(pattern: int) -> None:
+    check(pattern, int(EXAMPLES or 30), is_random=EXAMPLES is not None)
 
 
 def test_the_number_of_examples_is_kept_of_the_kit_s_environment() -> None:

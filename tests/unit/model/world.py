@@ -91,7 +91,9 @@ class Machine(asl.Machine):
 
         def start(machine: Mapping[str, Any], given: Any, context: Any) -> Activity:
             states, first = machine["States"], machine["StartAt"]
-            return scheduler.spawn("branch", lambda: self.run_states(states, first, given, execution, context), may_fail=True)
+            return scheduler.spawn(
+                "branch", lambda: self.run_states(states, first, given, execution, context), may_fail=True
+            )
 
         branches = [start(*each) for each in runs]
         parent.children += branches
