@@ -9,10 +9,11 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from ecs_kit.automation.host.interruption import Interruption
@@ -84,6 +85,12 @@ def finish(driver: "subprocess.Popen[str]", seconds: float = DRIVER_SECONDS) -> 
         pytest.fail(f"the driver did not end within {seconds:g} s\n{out}\n{err}")
 
 
+def client(service: str, endpoint_url: str) -> Any:
+    """A client of an emulator's account root."""
+    session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
+    return session.client(service, endpoint_url=endpoint_url)  # type: ignore[call-overload]
+
+
 @pytest.fixture(scope="module", autouse=True)
 def no_coverage_of_whole_runs() -> Iterator[None]:
     """Processes are not traced here: smaller tests cover what whole runs execute, in half the time."""
@@ -100,27 +107,14 @@ def sample(pattern: int) -> spec_files.Document:
 
 @dataclass
 class Deployed:
-    """Both patterns, deployed on the local target.
-
-    Attributes:
-        project: the folder of the program.
-        work_dir: where the stack's settings are.
-        target: the local target.
-        stack: the stack.
-        outputs: its outputs after the first deployment.
-        resources: number of resources by type after the first deployment.
-    """
+    """Both patterns on the local target; `outputs` and number of `resources` by type are as first deployed."""
 
     project: Path
     work_dir: Path
     target: LocalTarget
     stack: Stack
-    outputs: Mapping[str, Any] = field(default_factory=dict)
-    resources: Mapping[str, int] = field(default_factory=dict)
-
-    def pattern(self, number: int) -> dict[str, Any]:
-        """The outputs of one pattern."""
-        return dict(self.outputs[f"pattern{number}"])
+    outputs: Mapping[str, Any]
+    resources: Mapping[str, int]
 
     def configure(self, **values: Any) -> None:
         """Set the kit's own config."""

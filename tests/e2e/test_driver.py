@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from local_aws import Emulator
-from tests.e2e.conftest import finish, read_until, sample, start
+from tests.e2e.conftest import client, finish, read_until, sample, start
 
 pytestmark = [pytest.mark.e2e, pytest.mark.acceptance]
 
@@ -114,8 +113,7 @@ def test_the_same_flow_on_whatever_the_aws_endpoint_is(tmp_path: Path) -> None:
         ):
             assert line in shown
         assert list((tmp_path / "reports").glob("*/report.json"))
-        session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
-        assert session.client("ecs", endpoint_url=emulator.endpoint_url).list_clusters()["clusterArns"] == []
+        assert client("ecs", emulator.endpoint_url).list_clusters()["clusterArns"] == []
 
 
 def test_ctrl_c_in_the_middle_of_the_deployment_destroys_what_was_made(tmp_path: Path) -> None:

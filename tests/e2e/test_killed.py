@@ -7,14 +7,12 @@ import subprocess
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import boto3
 import pytest
 
 from ecs_kit.automation.host import processes, workfolders
 from local_aws import Emulator
-from tests.e2e.conftest import COPIED, copy_project, finish, read_until, start
+from tests.e2e.conftest import COPIED, client, copy_project, finish, read_until, start
 
 pytestmark = [pytest.mark.e2e, pytest.mark.acceptance]
 
@@ -101,21 +99,6 @@ def test_clean_removes_what_a_killed_driver_left_and_leaves_a_living_one_alone(p
     assert "nothing to clean" in project.passes("clean")
 
 
-def test_the_next_run_ends_the_emulator_that_was_to_be_kept_and_says_so(project: Project) -> None:
-    """An emulator for --keep is not tied to its driver: it outlives one that is killed."""
-    killed = project.kill_at(DEPLOYING, "--keep", "--pattern", "1", *LOCAL)
-    left = project.folder_of(killed)
-    record = workfolders.read(left)
-    assert record is not None and not record.kept
-    assert processes.is_running(record.emulator_pid)
-
-    said = project.passes("--pattern", "2", "--tasks", "1", *LOCAL)
-
-    assert f"removing what is left of e2e {left.name}" in said
-    assert re.search(r"ended 1 emulator.*\b" + str(record.emulator_pid) + r"\b", said), said
-    assert processes.find(left) == [] and project.folders() == []
-
-
 def test_a_kept_stack_is_looked_at_stopped_and_removed_by_commands(project: Project) -> None:
     said = project.passes("--keep", "--tasks", "2", *LOCAL, "--report-dir", "reports")
     (kept,) = project.folders()
@@ -173,11 +156,6 @@ def start_run(project: Project, shell: dict[str, str], pattern: int, *, tasks: i
     machine = f"arn:aws:states:us-east-1:000000000000:stateMachine:amazon-ecs-starter-kit-pattern-{pattern}"
     stepfunctions = client("stepfunctions", shell["AWS_ENDPOINT_URL"])
     return str(stepfunctions.start_execution(stateMachineArn=machine, input=json.dumps(spec))["executionArn"])
-
-
-def client(service: str, endpoint_url: str) -> Any:
-    session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
-    return session.client(service, endpoint_url=endpoint_url)  # type: ignore[call-overload]
 
 
 def in_aws(emulator: Emulator) -> list[str]:
