@@ -14,14 +14,14 @@ from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 from ecs_kit.runtime.contract import waits
 from ecs_kit.runtime.contract.attempts import Launch
 from ecs_kit.runtime.contract.clock import from_iso, to_iso
-from ecs_kit.runtime.contract.errors import PayloadInvalid, RedriveRefused, RunIdInUse, SpecRefused
-from ecs_kit.runtime.contract.records import Counts, TaskRow
+from ecs_kit.runtime.contract.errors import PayloadInvalid, RedriveRefused, SpecRefused
+from ecs_kit.runtime.contract.records import Counts
 from ecs_kit.runtime.contract.specs import TaskEntry
 from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
 from ecs_kit.runtime.launcher import answers
 from ecs_kit.runtime.launcher.answers import Outcome
 from ecs_kit.runtime.launcher.rate_limiter import RateLimiter
-from tests.unit.runtime.fakes import EXECUTION, FakeClock, client_error, execution, infrastructure, spec
+from tests.unit.runtime.fakes import FakeClock, client_error, execution, infrastructure, spec
 
 THROTTLED = client_error("ThrottlingException", "Rate exceeded")
 QUOTA = "You've reached the limit on the number of vCPUs you can run concurrently"
@@ -162,11 +162,6 @@ class TestLaunching:
         assert (before.number_of_tasks, before.status, before.launching_ended) == (1, RunStatus.RUNNING, False)
         assert w.summary().launching_ended
 
-    def test_launches_nothing_twice(self, w: Any) -> None:
-        w.launch()
-        assert w.launch()["launched"] == 0
-        assert len(w.ecs.tasks) == 3
-
     def test_continues_after_a_crash_between_the_call_and_its_row(self, w: Any, monkeypatch: Any) -> None:
         def crash(_: object) -> None:
             raise RuntimeError("killed")
@@ -177,14 +172,6 @@ class TestLaunching:
         w.launch()
         assert len(w.ecs.tasks) == len(w.rows()) == 3
 
-    def test_keeps_the_row_of_a_task_that_was_faster(self, w: Any) -> None:
-        def complete(arn: str) -> None:
-            w.details.write(TaskRow(w.run_id, arn, "copying", "task_01", 1, TaskStatus.COMPLETED, w.now, w.now))
-
-        w.ecs.after_run_task = complete
-        w.launch(2)
-        assert {row.status for row in w.rows()} == {TaskStatus.COMPLETED}
-
     def test_leaves_the_rest_for_another_call_when_time_runs_out(self, w: Any) -> None:
         first = w.launch(5, left=lambda: 300 if len(w.ecs.calls) < 2 else 44)
         assert (first["launched"], first["remaining"], first["again"]) == (2, 3, True)
@@ -192,9 +179,6 @@ class TestLaunching:
         second = w.launch(5)
         assert (second["launched"], second["remaining"]) == (3, 0)
         assert len(w.ecs.tasks) == 5
-
-    def test_makes_progress_however_little_time_there_is(self, w: Any) -> None:
-        assert w.launch(2, left=lambda: 0)["launched"] == 1
 
     def test_a_failed_task_is_launched_again_and_launching_is_open_meanwhile(self, world: Any) -> None:
         w = world(taskAttempts=2)
@@ -292,39 +276,12 @@ class TestSpot:
         assert providers(w) == ["FARGATE"] * 3
         assert w.ecs.calls[1] == w.ecs.calls[2]
 
-    def test_a_repeated_call_requests_the_same_capacity_with_the_same_token(self, world: Any) -> None:
-        w = world(spotShare=100)
-        w.ecs.answers = [FULL] * EVER
-        w.launch(1)
-        w.clock.advance(60)
-        w.ecs.answers, w.ecs.lost_answers = [], [DROPPED]
-        w.launch(1)
-        first, second = w.ecs.calls[-2:]
-        assert first == second and len(w.ecs.tasks) == 1
-
-
 class TestFaults:
-    def test_throttling_of_the_first_twenty_calls_is_outlasted(self, w: Any) -> None:
-        w.ecs.answers = [THROTTLED] * 20
-        w.launch(10)
-        assert [row.status for row in w.rows()] == [TaskStatus.SUBMITTED] * 10
-
-    def test_a_call_whose_answer_is_lost_starts_nothing_twice(self, w: Any) -> None:
-        w.ecs.lost_answers = [DROPPED] * 7
-        w.launch(10)
-        assert len(w.ecs.tasks) == len(w.rows()) == 10
-
     def test_the_token_changes_only_after_a_definite_failure(self, w: Any) -> None:
         w.ecs.answers = [THROTTLED, [{"reason": "RESOURCE:CPU"}], None]
         w.launch(1)
         tokens = [call["clientToken"] for call in w.ecs.calls]
         assert len(tokens) == 3 and tokens[0] == tokens[1] != tokens[2]
-
-    def test_a_task_is_found_even_if_no_answer_ever_came(self, w: Any) -> None:
-        w.ecs.lost_answers = [DROPPED] * 8
-        assert w.launch(1)["launched"] == 1
-        (row,) = w.rows()
-        assert row.status is TaskStatus.SUBMITTED and row.was_started
 
     def test_a_task_is_found_that_has_stopped_before_any_answer_came(self, w: Any) -> None:
         started_without_an_answer(w, DROPPED)
@@ -411,12 +368,6 @@ class TestFaults:
         assert all(row.error.startswith(reason) for row in rows)
         assert len(w.ecs.calls) == 80 and sum(w.clock.slept) < 120
 
-    def test_what_ecs_refuses_is_not_requested_again(self, w: Any) -> None:
-        w.ecs.answers = [client_error("ClientException", "TaskDefinition is inactive")]
-        w.launch(1)
-        reason = "ECS did not start the task after 1 call: ClientException: TaskDefinition is inactive"
-        assert [row.error for row in w.rows()] == [f"RunTaskRefused: {reason}"]
-
     @pytest.mark.no_cover  # thousands of calls: to count their lines takes as long again
     def test_unanswered_launches_of_more_tasks_than_fit_one_call_end_failed(self, w: Any, monkeypatch: Any) -> None:
         w.ecs.answers = [DROPPED] * 10_000
@@ -456,19 +407,6 @@ class TestEndedRuns:
         monkeypatch.setattr(w.clock, "sleep", lambda seconds: (sleep(seconds), self.end(w)))
         result = w.launch(1)
         assert (result["launched"], result["remaining"], len(w.ecs.calls), w.ecs.stopped) == (0, 0, 1, [])
-
-    def test_nothing_is_launched_after_the_end(self, w: Any) -> None:
-        w.launch(1)
-        self.end(w)
-        result = w.launch(1)
-        assert (result["launched"], result["remaining"], len(w.ecs.calls)) == (0, 0, 1)
-
-    def test_nothing_is_launched_if_the_run_ends_in_between(self, w: Any, monkeypatch: Any) -> None:
-        plan = w.launcher._plan
-        monkeypatch.setattr(w.launcher, "_plan", lambda registration: (self.end(w), plan(registration))[1])
-        w.launch(1)
-        assert w.ecs.calls == [] and w.ecs.stopped == []
-
 
 class TestCapacity:
     """ECS has no room for a while: the run waits, at most until its deadline."""
@@ -668,11 +606,6 @@ class TestDeployments:
         assert call["networkConfiguration"]["awsvpcConfiguration"]["subnets"] == ["subnet-1", "subnet-2"]
         assert after.rows()[1].target_uri == f"s3://kit-1/copies/copying/{after.run_id}/task_01/1.txt"
 
-    def test_a_new_run_needs_the_new_revision(self, world: Any) -> None:
-        with pytest.raises(SpecRefused, match="kit-1:8"):
-            world(infrastructure=self.NEW).launch(1)
-
-
 class TestRefusals:
     def test_a_bad_spec_leaves_no_trace(self, w: Any) -> None:
         with pytest.raises(SpecRefused):
@@ -683,12 +616,6 @@ class TestRefusals:
         with pytest.raises(RedriveRefused, match="start a new execution"):
             w.launch(execution=execution(redrive_count=1))
         assert list(w.summaries.unfinished()) == []
-
-    def test_an_id_that_another_execution_used_launches_nothing(self, w: Any) -> None:
-        w.launch(1, workflowRunId="100001")
-        with pytest.raises(RunIdInUse):
-            w.launch(2, execution=execution(EXECUTION + "2"), workflowRunId=100001)
-        assert len(w.ecs.calls) == 1 and w.summaries.get("copying", 100001).number_of_tasks == 1
 
     @pytest.mark.parametrize("given", [None, {}, {"arn": "x"}, {"arn": "x", "startTime": "then"}, "x"])
     def test_a_payload_without_its_execution(self, w: Any, given: object) -> None:

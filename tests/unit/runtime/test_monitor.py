@@ -74,10 +74,6 @@ class TestRegistering:
         w = world(2, recordRetentionDays=2)
         assert w.register()["expiresAt"] == str(w.summary().expires_at) == "1795668644"
 
-    def test_may_be_repeated(self, w2: Any) -> None:
-        assert w2.register() == w2.register()
-
-
 class TestPolls:
     def test_an_active_run(self, w: Any) -> None:
         w.launch()
@@ -111,13 +107,6 @@ class TestPolls:
             "first failure: task task_02, attempt 1: JobFailed: NoSuchKey: no; source s3://kit-1/in/2.txt, log stream "
             f"{w.rows()[1].log_stream}. all of them: table workflow_details_pattern_1, workflow_run_id {w.run_id}."
         )
-
-    def test_a_container_that_died_before_its_first_write(self, w: Any) -> None:
-        w.launch(1)
-        w.ecs.end(w.rows()[0].ecs_task_id, 137, "Essential container in task exited")
-        assert w.poll()["status"] == "Failed"
-        (row,) = w.rows()
-        assert (row.status, row.exit_code, row.stopped_reason) == (FAILED, 137, "Essential container in task exited")
 
     def test_a_task_over_its_limit_is_stopped_and_recorded(self, w: Any) -> None:
         w.launch(1)
@@ -153,15 +142,6 @@ class TestPolls:
         assert (result["status"], result["completed"], result["failed"]) == ("Completed", tasks, 0)
         assert {row.status for row in w.rows()} == {COMPLETED}
 
-    def test_the_launcher_is_called_for_a_retry(self, world: Any) -> None:
-        w = world(taskAttempts=2)
-        w.launch(1)
-        w.end_tasks(FAILED, error="JobFailed: x")
-        assert not w.poll()["relaunch"]
-        w.clock.advance(2)
-        result = w.poll()
-        assert (result["relaunch"], result["done"], result["running"]) == (True, False, 1)
-
     def test_an_interrupted_task_is_explained_by_ecs(self, w: Any) -> None:
         w.launch(1)
         w.end_tasks(FAILED, error="Terminated: SIGTERM", exit_code=143)
@@ -172,13 +152,6 @@ class TestPolls:
         assert w.rows()[0].stopped_reason == "Your Spot Task was interrupted."
         w.clock.advance(2)
         assert w.poll()["relaunch"] is True
-
-    def test_rows_of_other_workflows_are_not_seen(self, w: Any) -> None:
-        w.launch(1)
-        other = replace(w.rows()[0], workflow_name="other", ecs_task_id="arn:task/other", status=RUNNING)
-        w.details.put_new(other)
-        w.end_tasks(COMPLETED, "task_01")
-        assert w.poll()["status"] == "Completed"
 
     def test_refusals(self, w: Any) -> None:
         with pytest.raises(RunNotFound, match="has no row for workflow copying"):
@@ -199,14 +172,6 @@ class TestPattern2WithoutRows:
     def ended(self, w: Any, tasks: int) -> None:
         w.register(tasks)
         w.summaries.set_launching_ended(w.summary(), True, w.now)
-
-    def test_a_task_that_ran_but_never_wrote_is_failed_with_ecs_s_reason(self, w2: Any) -> None:
-        self.ended(w2, 1)
-        arn = w2.run_task("task_01")
-        w2.ecs.end(arn, 137)
-        assert w2.poll()["status"] == "Failed"
-        (row,) = w2.rows()
-        assert (row.ecs_task_id, row.exit_code) == (arn, 137)
 
     def test_a_task_that_stops_between_the_two_listings_is_found(self, w2: Any) -> None:
         self.ended(w2, 1)
@@ -229,11 +194,6 @@ class TestPattern2WithoutRows:
         result = w2.poll()
         assert (result["failed"], result["total"]) == (100, 100)
         assert len(w2.rows()) == 100
-
-    def test_before_launching_has_ended_nothing_is_missing(self, w2: Any) -> None:
-        w2.register()
-        assert w2.poll()["running"] == 3 and w2.rows() == []
-
 
 class TestDeployments:
     """A run keeps what it was registered with; events and the sweep call the newest code."""
@@ -322,17 +282,6 @@ class TestEnding:
         monkeypatch.setattr(w2.monitor.ecs_tasks, "running_of_run", late)
         finalize(w2)
         assert len(w2.ecs.stopped) == 1 and len(calls) == 4
-
-    @pytest.mark.parametrize("status", ["FAILED", "ABORTED", "TIMED_OUT"])
-    def test_a_terminal_run_keeps_its_status(self, w: Any, status: str) -> None:
-        w.launch()
-        w.end_tasks(FAILED, error="JobFailed: x")
-        w.poll()
-        before = w.summary()
-        finalize(w, status)
-        after = w.summary()
-        assert (after.status, after.failed_tasks, after.end_time) == (before.status, 3, before.end_time)
-        assert {row.error for row in w.rows()} == {"JobFailed: x"}
 
     def test_a_row_that_completes_meanwhile_counts(self, w: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         w.launch(1)

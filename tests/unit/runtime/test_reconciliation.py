@@ -94,10 +94,6 @@ class TestCountsAndVerdicts:
         outcome = reconcile(rows, answer(running("b"), running("c")))
         assert (outcome.counts, outcome.verdict) == (counts, verdict)
 
-    def test_a_task_that_will_be_retried_counts_as_running(self) -> None:
-        outcome = reconcile([row("a", FAILED)], run=summary(1), taskAttempts=2)
-        assert outcome.counts == Counts(0, 0, 1) and outcome.verdict is None
-
     @pytest.mark.parametrize(
         ("tolerated", "verdict"),
         [(0, RunStatus.FAILED), (29, RunStatus.FAILED), (30, RunStatus.COMPLETED_WITH_FAILURES)],
@@ -282,10 +278,6 @@ class TestRetries:
         assert reconcile(rows, pattern=2, after=900).verdict is None
         outcome = reconcile(rows, pattern=2, after=901)
         assert outcome.verdict is RunStatus.FAILED and outcome.counts == Counts(1, 2, 0)
-
-    def test_pattern_2_needs_nothing_more_once_all_completed(self) -> None:
-        assert reconcile([row(n, COMPLETED) for n in NAMES], pattern=2).verdict is RunStatus.COMPLETED
-
 
 class TestTasksWithoutRow:
     ENDED = summary(launching_ended=True)
