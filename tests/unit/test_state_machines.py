@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -31,6 +32,8 @@ MACHINES = {1: pattern_1(SETTINGS), 2: pattern_2(SETTINGS), 3: pattern_2(replace
 """The two patterns, and pattern 2 with tasks on Fargate Spot."""
 RUN_ID = "1795492244120123"
 TASK_ARN = "arn:aws:ecs:eu-central-1:111122223333:task/kit-2/0123abcd"
+MESSAGE = "3 of 10 tasks failed, and so on."
+NO_MESSAGE = "The run failed; the details table says how each task ended."
 
 
 Definition = Mapping[str, Any]
@@ -125,8 +128,7 @@ def registered(**changes: Any) -> dict[str, Any]:
 
 
 def polled(done: bool = True, succeeded: bool = True, relaunch: bool = False) -> dict[str, Any]:
-    message = "3 of 10 tasks failed, and so on."
-    return {"done": done, "succeeded": succeeded, "relaunch": relaunch, "waitSeconds": 7, "message": message}
+    return {"done": done, "succeeded": succeeded, "relaunch": relaunch, "waitSeconds": 7, "message": MESSAGE}
 
 
 def lambda_failure(error: str, message: str) -> AslError:
@@ -149,16 +151,13 @@ class TestForm:
     def test_statelint_finds_nothing_and_the_definition_is_far_below_the_limit_of_a_megabyte(self, machine: Definition):
         document = json.loads(json.dumps(machine))
         assert len(json.dumps(document)) < 20_000
+        assert (machine["TimeoutSeconds"], machine["QueryLanguage"]) == (21600, "JSONata")
         for _, state in all_states(document):
             if state["Type"] == "Wait":
                 # statelint 3.1 does not know that a JSONata Wait may compute its seconds, as AWS documents.
                 assert state["Seconds"] == 60 or state["Seconds"].startswith("{%")
                 state["Seconds"] = 1
         assert Linter.validate(document) == []
-
-    def test_it_has_a_time_limit_and_uses_jsonata_everywhere(self, machine: Definition):
-        assert (machine["TimeoutSeconds"], machine["QueryLanguage"]) == (21600, "JSONata")
-        assert not any("QueryLanguage" in state for _, state in all_states(machine))
 
     def test_every_expression_can_be_parsed_and_parses_no_json(self, machine: Definition):
         found = list(expressions(machine))
@@ -181,15 +180,13 @@ class TestForm:
             assert not local & names
             assert set(re.findall(r"\$(\w+)", expression)) - functions - local - {"states"} <= names
 
-    def test_every_retry_has_full_jitter_and_a_bound(self, machine: Definition):
-        for retriers in handlers(machine, "Retry"):
-            for retrier in retriers:
-                if retrier["MaxAttempts"]:
-                    assert retrier["JitterStrategy"] == "FULL"
-                    assert retrier["IntervalSeconds"] < retrier["MaxDelaySeconds"]
-
-    def test_states_all_is_the_only_error_of_the_last_handler(self, machine: Definition):
-        for found in (*handlers(machine, "Retry"), *handlers(machine, "Catch")):
+    def test_every_retry_has_full_jitter_and_a_bound_and_states_all_is_alone_and_last(self, machine: Definition):
+        retries, catches = list(handlers(machine, "Retry")), list(handlers(machine, "Catch"))
+        for retrier in itertools.chain(*retries):
+            if retrier["MaxAttempts"]:
+                assert retrier["JitterStrategy"] == "FULL"
+                assert retrier["IntervalSeconds"] < retrier["MaxDelaySeconds"]
+        for found in (*retries, *catches):
             for handler in found:
                 if "States.ALL" in handler["ErrorEquals"]:
                     assert handler["ErrorEquals"] == ["States.ALL"] and handler is found[-1]
@@ -201,6 +198,29 @@ class TestForm:
                     *("Lambda.ServiceException", "Lambda.AWSLambdaException"),
                     *("Lambda.SdkClientException", "Lambda.TooManyRequestsException"),
                 } <= set(state["Retry"][1]["ErrorEquals"])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "first", "poll", "error", "cause"),
+    [
+        (1, launched(), polled(succeeded=False), "TasksFailed", MESSAGE),
+        (1, launched(), GONE, "RunNotFound", "the row is gone"),
+        (1, AslError("SpecRefused", "plain"), None, "SpecRefused", "plain"),
+        (1, lambda_failure("SpecRefused", "no $.region"), None, "SpecRefused", "no $.region"),
+        (1, lambda_failure("RunIdInUse", "used"), None, "RunIdInUse", "used"),
+        (1, lambda_failure("RedriveRefused", "again"), None, "RedriveRefused", "again"),
+        (2, registered(), polled(succeeded=False), "TasksFailed", MESSAGE),
+        (2, registered(), {"done": True, "succeeded": False, "waitSeconds": 1}, "TasksFailed", NO_MESSAGE),
+        (2, lambda_failure("SpecRefused", "no $.region"), None, "SpecRefused", "no $.region"),
+    ],
+)
+def test_a_failed_run_fails_with_the_functions_message_and_a_refused_one_runs_nothing(
+    pattern: int, first: Any, poll: Any, error: str, cause: str
+) -> None:
+    aws = Aws(launcher=[first], monitor=[first, poll][pattern == 1 :])
+    result = aws.run(pattern)
+    assert (result.status, result.error, result.cause) == ("FAILED", error, cause)
+    assert (len(aws.calls) == 1) is (poll is None)
 
 
 class TestPattern1:
@@ -237,28 +257,9 @@ class TestPattern1:
         aws = Aws(launcher=[*[pending] * 12, launched()], monitor=[failure, failure, failure, polled()])
         assert aws.run(1).status == "SUCCEEDED"
 
-    @pytest.mark.parametrize("error", ["SpecRefused", "RunIdInUse", "RedriveRefused"])
-    def test_a_refusal_is_the_execution_s_error_with_its_plain_message(self, error: str) -> None:
-        aws = Aws(launcher=[lambda_failure(error, 'say "no" to $.region: ü')], monitor=[polled()])
-        result = aws.run(1)
-        assert (result.status, result.error) == ("FAILED", error)
-        assert json.loads(f'"{result.cause}"'.replace('"no"', '\\"no\\"')) == 'say "no" to $.region: ü'
-        assert len(aws.calls) == 1
-
-    @pytest.mark.parametrize(
-        ("launch", "poll", "error", "cause"),
-        [
-            (launched(), polled(succeeded=False), "TasksFailed", "3 of 10 tasks failed, and so on."),
-            (launched(), GONE, "RunNotFound", "the row is gone"),
-            (AslError("SpecRefused", "plain"), polled(), "SpecRefused", "plain"),
-        ],
-        ids=["failed tasks", "deleted row", "refusal without JSON"],
-    )
-    def test_a_failed_run_fails_with_the_functions_message(
-        self, launch: Any, poll: Any, error: str, cause: str
-    ) -> None:
-        result = Aws(launcher=[launch], monitor=[poll]).run(1)
-        assert (result.status, result.error, result.cause) == ("FAILED", error, cause)
+    def test_a_refusal_s_message_is_shown_as_it_is(self) -> None:
+        cause = Aws(launcher=[lambda_failure("SpecRefused", 'say "no" to $.region: ü')]).run(1).cause
+        assert json.loads(f'"{cause}"'.replace('"no"', '\\"no\\"')) == 'say "no" to $.region: ü'
 
 
 class TestPattern2:
@@ -307,25 +308,6 @@ class TestPattern2:
         states = dict(all_states(pattern_2(replace(SETTINGS, max_concurrency=5))))
         assert states["RunTasks"]["MaxConcurrency"] == 5
         assert states["RunTask"]["TimeoutSeconds"] == 600 + waits.START_ALLOWANCE.total_seconds() == 900
-
-    @pytest.mark.parametrize(
-        ("poll", "cause"),
-        [
-            (polled(succeeded=False), "3 of 10 tasks failed, and so on."),
-            (
-                {"done": True, "succeeded": False, "waitSeconds": 1},
-                "The run failed; the details table says how each task ended.",
-            ),
-        ],
-    )
-    def test_a_failed_run_fails_with_the_monitor_s_message_or_one_of_its_own(self, poll: Any, cause: str) -> None:
-        result = Aws(monitor=[registered(), poll]).run(2)
-        assert (result.error, result.cause) == ("TasksFailed", cause)
-
-    def test_a_refusal_runs_nothing(self) -> None:
-        aws = Aws(monitor=[lambda_failure("SpecRefused", "the spec is refused: $.region")])
-        result = aws.run(2)
-        assert (result.error, result.cause, aws.of("ecs")) == ("SpecRefused", "the spec is refused: $.region", [])
 
     def test_repeated_failures_of_the_monitor_do_not_stop_the_tasks(self) -> None:
         failure = lambda_failure("RuntimeError", "no")
@@ -449,10 +431,6 @@ class TestFailuresOfPattern2:
             if variable["Name"] == "KIT_ATTEMPT"
         ]
         assert attempts == ["1", "2", "2", "3"]
-
-    def test_an_attempt_that_succeeds_ends_the_task(self) -> None:
-        aws = Aws(failures=[again()])
-        assert len(run_one(aws, FAILED)) == 1 and len(aws.of("ecs")) == 2
 
     @pytest.mark.parametrize("error", ["ECS.ServerException", "ECS.AmazonECSException", "ECS.SdkClientException"])
     def test_transient_errors_are_retried_by_step_functions_alone(self, error: str) -> None:

@@ -276,6 +276,7 @@ class TestSpot:
         assert providers(w) == ["FARGATE"] * 3
         assert w.ecs.calls[1] == w.ecs.calls[2]
 
+
 class TestFaults:
     def test_the_token_changes_only_after_a_definite_failure(self, w: Any) -> None:
         w.ecs.answers = [THROTTLED, [{"reason": "RESOURCE:CPU"}], None]
@@ -407,6 +408,7 @@ class TestEndedRuns:
         monkeypatch.setattr(w.clock, "sleep", lambda seconds: (sleep(seconds), self.end(w)))
         result = w.launch(1)
         assert (result["launched"], result["remaining"], len(w.ecs.calls), w.ecs.stopped) == (0, 0, 1, [])
+
 
 class TestCapacity:
     """ECS has no room for a while: the run waits, at most until its deadline."""
@@ -605,6 +607,7 @@ class TestDeployments:
         assert call["taskDefinition"] == "kit-1:7"
         assert call["networkConfiguration"]["awsvpcConfiguration"]["subnets"] == ["subnet-1", "subnet-2"]
         assert after.rows()[1].target_uri == f"s3://kit-1/copies/copying/{after.run_id}/task_01/1.txt"
+
 
 class TestRefusals:
     def test_a_bad_spec_leaves_no_trace(self, w: Any) -> None:

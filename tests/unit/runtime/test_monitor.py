@@ -74,6 +74,7 @@ class TestRegistering:
         w = world(2, recordRetentionDays=2)
         assert w.register()["expiresAt"] == str(w.summary().expires_at) == "1795668644"
 
+
 class TestPolls:
     def test_an_active_run(self, w: Any) -> None:
         w.launch()
@@ -108,21 +109,15 @@ class TestPolls:
             f"{w.rows()[1].log_stream}. all of them: table workflow_details_pattern_1, workflow_run_id {w.run_id}."
         )
 
-    def test_a_task_over_its_limit_is_stopped_and_recorded(self, w: Any) -> None:
-        w.launch(1)
-        w.clock.advance(911)
-        assert w.poll()["running"] == 1
-        assert len(w.ecs.stopped) == 1 and w.rows()[0].error.startswith("TaskTimedOut: timed out")
-        assert w.poll()["failed"] == 1
-        assert (len(w.ecs.stopped), w.rows()[0].exit_code) == (1, 143)
-        assert w.rows()[0].error.startswith("TaskTimedOut: timed out")
-
-    def test_a_task_over_its_limit_has_its_row_before_it_is_stopped(self, w: Any) -> None:
+    def test_a_task_over_its_limit_is_recorded_and_then_stopped(self, w: Any) -> None:
         w.launch(1)
         w.clock.advance(911)
         seen = before_each_stop(w, lambda: w.rows()[0].status)
-        w.poll()
+        assert w.poll()["running"] == 1
         assert seen == [FAILED]
+        assert w.poll()["failed"] == 1
+        assert (len(w.ecs.stopped), w.rows()[0].exit_code) == (1, 143)
+        assert w.rows()[0].error.startswith("TaskTimedOut: timed out")
 
     @pytest.mark.parametrize("tasks", [1, 3])
     def test_rows_that_change_while_they_are_reconciled_count_as_written(
@@ -195,6 +190,7 @@ class TestPattern2WithoutRows:
         assert (result["failed"], result["total"]) == (100, 100)
         assert len(w2.rows()) == 100
 
+
 class TestDeployments:
     """A run keeps what it was registered with; events and the sweep call the newest code."""
 
@@ -204,18 +200,13 @@ class TestDeployments:
         after = world(2, infrastructure=attributes, runTimeoutSeconds=120).register()
         assert before["taskDefinition"] == "kit-2:7" and after == before
 
-    @pytest.mark.parametrize("pattern", [1, 2])
-    def test_a_failed_task_has_the_attempts_of_its_run(self, world: Any, pattern: int) -> None:
-        w = world(pattern, taskAttempts=2)
-        if pattern == 1:
-            w.launch(1)
-            w.end_tasks(FAILED, error="JobFailed: x")
-        else:
-            w.register(1)
-            w.record("arn:task/1", "task_01", FAILED, error="JobFailed: x")
+    def test_a_failed_task_has_the_attempts_of_its_run(self, world: Any) -> None:
+        w = world(taskAttempts=2)
+        w.launch(1)
+        w.end_tasks(FAILED, error="JobFailed: x")
         w.clock.advance(5)
-        result = world(pattern, taskAttempts=1).poll()
-        assert (result["done"], result["running"], result["relaunch"]) == (False, 1, pattern == 1)
+        result = world(taskAttempts=1).poll()
+        assert (result["done"], result["running"], result["relaunch"]) == (False, 1, True)
 
     @pytest.mark.parametrize("is_orphan", [False, True])
     def test_rows_of_unrecorded_tasks_name_the_run_s_own_target(self, world: Any, is_orphan: bool) -> None:
