@@ -28,6 +28,6 @@ def injected(pattern: int, kind: str, after: int) -> set[str]:
     """The faults of a run in which, after some decisions, one kind always happens, and the one it comes with."""
     cause = {"late write": "task killed", "event lost": "abort", "event twice": "abort", "stop lost": "abort"}
     choices = Choices(bytes(after) + b"\xff" * 40, frozenset({kind, cause.get(kind, kind)}))
-    world = World(tasks=2, task_attempts=1, tolerated=0, run_timeout_seconds=3600, choices=choices)
+    world = World(tasks=2, choices=choices)
     world.run(pattern)
     return set(choices.made)

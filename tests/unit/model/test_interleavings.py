@@ -58,7 +58,7 @@ def test_the_number_of_examples_is_kept_of_the_kit_s_environment() -> None:
 
 @pytest.mark.parametrize("pattern", [1, 2])
 def test_a_run_without_any_fault_completes(pattern: int) -> None:
-    world = World(tasks=3, task_attempts=1, tolerated=0, run_timeout_seconds=3600, choices=Choices(b"", frozenset()))
+    world = World(tasks=3, choices=Choices(b"", frozenset()))
     world.run(pattern)
     assert world.status == "SUCCEEDED"
     assert world.summary is not None and world.summary.completed_tasks == 3

@@ -7,6 +7,7 @@ import json
 import logging
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import patch
@@ -40,33 +41,10 @@ SWEEPS_TO_THE_END = 3
 TASK_TIMEOUT_SECONDS = 120
 
 FAULTS = (
-    "abort",
-    "call twice",
-    "deaf",
-    "ecs error",
-    "event lost",
-    "event twice",
-    "failures",
-    "full",
-    "function crashes",
-    "function error",
-    "hangs",
-    "is late",
-    "job fails",
-    "late write",
-    "lost answer",
-    "lost call",
-    "never started",
-    "refused",
-    "server error",
-    "stale",
-    "stall",
-    "stop lost",
-    "table error",
-    "table answer lost",
-    "task killed",
-    "throttled",
-    "write twice",
+    *("abort", "call twice", "deaf", "ecs error", "event lost", "event twice", "failures", "full", "function crashes"),
+    *("function error", "hangs", "is late", "job fails", "late write", "lost answer", "lost call", "never started"),
+    *("refused", "server error", "stale", "stall", "stop lost", "table error", "table answer lost", "task killed"),
+    *("throttled", "write twice"),
 )
 
 
@@ -110,36 +88,25 @@ class Machine(asl.Machine):
         return super()._task(state, *more)
 
 
+@dataclass
 class World:
     """One run until it has ended; `tolerated` is the percentage of tasks that may fail."""
 
-    def __init__(
-        self,
-        *,
-        tasks: int,
-        task_attempts: int,
-        tolerated: int,
-        run_timeout_seconds: int,
-        choices: Choices,
-        max_concurrency: int = 0,
-    ) -> None:
-        self.max_concurrency = max_concurrency
-        self.number_of_tasks, self.task_attempts, self.tolerated = tasks, task_attempts, tolerated
-        self.run_timeout_seconds = run_timeout_seconds
-        self.choices = choices
-        self.scheduler = Scheduler(choices)
-        self.dynamodb = DynamoDb(self)
-        self.pattern = 0
-        self.status = "RUNNING"
-        self.ended_at: datetime | None = None
-        self.final_at: datetime | None = None
-        self.time_limit = 0.0
-        self.surprises: list[str] = []
-        self._fair_sweeps = 0
-        self._events_open = 0
-        self._ending = ("", "")
-        self._root: Activity | None = None
-        self._aborted = False
+    tasks: int
+    choices: Choices
+    task_attempts: int = 1
+    tolerated: int = 0
+    run_timeout_seconds: int = 3600
+    max_concurrency: int = 0
+
+    status: str = "RUNNING"
+    ended_at: datetime | None = None
+    final_at: datetime | None = None
+    time_limit: float = 0.0
+    _fair_sweeps: int = 0
+    _events_open: int = 0
+    _ending: tuple[str, str] = ("", "")
+    _aborted: bool = False
 
     def run(self, pattern: int) -> None:
         """Run a pattern until the run has ended, and check the invariants; `NeverEnds` where it does not end."""
@@ -159,19 +126,19 @@ class World:
 
     def story(self) -> str:
         """What happened, for a reader of a failure."""
+        tasks = (
+            f"{task.arn} {task.environment['KIT_TASK_NAME']} {task.description['lastStatus']}, {task.ended}"
+            for task in self.ecs.tasks.values()
+        )
         lines = [
             f"pattern {self.pattern}, faults {self.choices.made}",
             f"{self.scheduler.steps} steps until {self.scheduler.time}, the execution is {self.status}",
-            *map(str, [self.summary, *self.rows]),
+            *map(str, [self.summary, *self.rows, *tasks]),
         ]
-        for task in self.ecs.tasks.values():
-            lines.append(
-                f"{task.arn} {task.environment['KIT_TASK_NAME']} {task.description['lastStatus']}, {task.ended}"
-            )
         return "\n".join(lines)
 
     def _deploy(self, pattern: int) -> None:
-        self.pattern = pattern
+        self.pattern, self.spec = pattern, spec(pattern, self.tasks)
         self.settings = from_json(
             settings_json(
                 pattern,
@@ -182,31 +149,31 @@ class World:
                 maxConcurrency=self.max_concurrency,
             )
         )
-        self.ecs = Ecs(
-            self.scheduler,
-            self.call,
-            self.dynamodb,
-            details_table=self.settings.details_table,
-            task_timeout_seconds=TASK_TIMEOUT_SECONDS,
-        )
-        self.spec = spec(pattern, self.number_of_tasks)
+        self.scheduler, self.dynamodb = Scheduler(self.choices), DynamoDb(self)
+        self.ecs = Ecs(self.scheduler, self.call, self.dynamodb, self.settings)
+        self.surprises: list[str] = []
+        self._of_functions: dict[str, Any] = {
+            "settings": self.settings,
+            "summaries": SummaryTable(self.dynamodb, self.settings.summary_table),
+            "details": DetailsTable(self.dynamodb, self.settings.details_table),
+            "ecs_tasks": EcsTasks(self.ecs, self.settings.cluster),
+            "clock": self.scheduler,
+        }
 
     def _run(self) -> None:
         self._root = self.scheduler.spawn("state machine", self._execute)
         self.scheduler.at(self.run_timeout_seconds, lambda: self._end("TIMED_OUT"))
-        self._sweep_later()
+        self.scheduler.spawn("sweep", self._sweep, after=SWEEP_SECONDS)
         self.scheduler.run(self._settled, self._from_outside)
         self._check_end()
 
     @property
     def summary(self) -> Summary | None:
-        """The run's item."""
         found = [from_item(Summary, item) for item in self.dynamodb.items("workflow_summary")]
         return found[0] if found else None
 
     @property
     def rows(self) -> list[TaskRow]:
-        """The rows of its attempts."""
         return [from_item(TaskRow, item) for item in self.dynamodb.items("workflow_details")]
 
     # --- Step Functions ---------------------------------------------------------------------------------------------
@@ -237,7 +204,7 @@ class World:
         if self.status != "RUNNING":
             return
         self.status, self.ended_at, self._ending = status, self.scheduler.time, (error, cause)
-        if self._root is not self.scheduler.current and self._root is not None:
+        if self._root is not self.scheduler.current:
             self._root.kill()
         if status == "SUCCEEDED":
             return
@@ -259,11 +226,8 @@ class World:
         self._asynchronously(lambda monitor, left: monitor.finalize_from_event({"detail": detail}, left))
         self._events_open -= 1
 
-    def _sweep_later(self) -> None:
-        self.scheduler.spawn("sweep", self._sweep, after=SWEEP_SECONDS)
-
     def _sweep(self) -> None:
-        self._sweep_later()
+        self.scheduler.spawn("sweep", self._sweep, after=SWEEP_SECONDS)
         ended = self.status != "RUNNING"
         self._asynchronously(lambda monitor, left: monitor.sweep(left))
         if ended and self.choices.fair:
@@ -282,7 +246,6 @@ class World:
             self.scheduler.sleep(pause)
 
     def describe_execution(self, *, executionArn: str) -> dict[str, Any]:
-        """DescribeExecution."""
         self.call()
         assert executionArn == EXECUTION
         return {"status": self.status, "input": json.dumps(self.spec)}
@@ -298,9 +261,9 @@ class World:
 
         def work(left: Callable[[], float]) -> Any:
             if payload["action"] == "launch":
-                return self._launcher().launch(payload, left)
-            act = {"register": "register", "monitor": "monitor", "record_failure": "record_failure"}[payload["action"]]
-            return getattr(self._monitor(), act)(payload)
+                launcher = Launcher(run_task_client=self.ecs, rng=random.Random(1), **self._of_functions)
+                return launcher.launch(payload, left)
+            return getattr(self._monitor(), payload["action"])(payload)
 
         if self.choices.fault("function error", 5):
             raise AslError("Lambda.ServiceException", "try again")
@@ -387,20 +350,8 @@ class World:
         except BotoCoreError as error:
             raise AslError("DynamoDB.SdkClientException", str(error)) from error
 
-    def _shared(self) -> dict[str, Any]:
-        return {
-            "settings": self.settings,
-            "summaries": SummaryTable(self.dynamodb, self.settings.summary_table),  # type: ignore[arg-type]
-            "details": DetailsTable(self.dynamodb, self.settings.details_table),  # type: ignore[arg-type]
-            "ecs_tasks": EcsTasks(self.ecs, self.settings.cluster),  # type: ignore[arg-type]
-            "clock": self.scheduler,
-        }
-
     def _monitor(self) -> Monitor:
-        return Monitor(stepfunctions=self, rng=random.Random(1), **self._shared())  # type: ignore[arg-type]
-
-    def _launcher(self) -> Launcher:
-        return Launcher(run_task_client=self.ecs, rng=random.Random(1), **self._shared())  # type: ignore[arg-type]
+        return Monitor(stepfunctions=self, rng=random.Random(1), **self._of_functions)
 
     # --- around calls -----------------------------------------------------------------------------------------------
 
@@ -457,8 +408,8 @@ class World:
 
     def _check_summary(self, before: Summary | None, after: Summary) -> None:
         counts = (after.completed_tasks, after.failed_tasks, after.running_tasks)
-        if sum(counts) != self.number_of_tasks or min(counts) < 0 or after.number_of_tasks != self.number_of_tasks:
-            raise Violated(f"{counts} do not add up to {self.number_of_tasks}")
+        if sum(counts) != self.tasks or min(counts) < 0 or after.number_of_tasks != self.tasks:
+            raise Violated(f"{counts} do not add up to {self.tasks}")
         if before is not None and before.status.is_final and before.status != after.status:
             raise Violated(f"a terminal summary changed: {before} became {after}")
         if after.status.is_final and (before is None or not before.status.is_final):
@@ -523,10 +474,10 @@ class World:
                 raise Violated(f"a row is not terminal: {row}")
         completed = {row.task_name for row in rows if row.status is TaskStatus.COMPLETED}
         counts = (summary.completed_tasks, summary.failed_tasks, summary.running_tasks)
-        if counts != (len(completed), self.number_of_tasks - len(completed), 0):
+        if counts != (len(completed), self.tasks - len(completed), 0):
             raise Violated(f"the counts {counts} are not what the rows say: {len(completed)} completed")
         # An active call of the monitor may have ended the run while its execution was stopped.
-        own = final_status(Counts(*counts), self.number_of_tasks, self.tolerated)
+        own = final_status(Counts(*counts), self.tasks, self.tolerated)
         from_execution = {EXECUTION_STATUSES[self.status]} if self.status in EXECUTION_STATUSES else set()
         if summary.status not in {own} | from_execution or (summary.status.is_success and self.status == "FAILED"):
             raise Violated(
