@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from ecs_kit.automation.host.interruption import Interruption
@@ -83,12 +82,6 @@ def finish(driver: "subprocess.Popen[str]", seconds: float = DRIVER_SECONDS) -> 
         driver.send_signal(signal.SIGABRT)
         out, err = driver.communicate(timeout=60)
         pytest.fail(f"the driver did not end within {seconds:g} s\n{out}\n{err}")
-
-
-def client(service: str, endpoint_url: str) -> Any:
-    """A client of an emulator's account root."""
-    session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
-    return session.client(service, endpoint_url=endpoint_url)  # type: ignore[call-overload]
 
 
 @pytest.fixture(scope="module", autouse=True)

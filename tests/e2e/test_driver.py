@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from local_aws import Emulator
-from tests.e2e.conftest import client, finish, read_until, sample, start
+from local_aws.testing.aws import root_client
+from tests.e2e.conftest import finish, read_until, sample, start
 
 pytestmark = [pytest.mark.e2e, pytest.mark.acceptance]
 
@@ -113,7 +114,7 @@ def test_the_same_flow_on_whatever_the_aws_endpoint_is(tmp_path: Path) -> None:
         ):
             assert line in shown
         assert list((tmp_path / "reports").glob("*/report.json"))
-        assert client("ecs", emulator.endpoint_url).list_clusters()["clusterArns"] == []
+        assert root_client(emulator.endpoint_url, "ecs").list_clusters()["clusterArns"] == []
 
 
 def test_ctrl_c_in_the_middle_of_the_deployment_destroys_what_was_made(tmp_path: Path) -> None:

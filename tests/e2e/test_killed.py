@@ -12,7 +12,8 @@ import pytest
 
 from ecs_kit.automation.host import processes, workfolders
 from local_aws import Emulator
-from tests.e2e.conftest import COPIED, client, copy_project, finish, read_until, start
+from local_aws.testing.aws import root_client
+from tests.e2e.conftest import COPIED, copy_project, finish, read_until, start
 
 pytestmark = [pytest.mark.e2e, pytest.mark.acceptance]
 
@@ -136,7 +137,7 @@ def test_a_kept_stack_is_looked_at_stopped_and_removed_by_commands(project: Proj
     assert run["execution"]["cause"] == "stopped with `abort` by arn:aws:iam::000000000000:root: no longer wanted"
     assert run["summary"]["running_tasks"] == 0
     assert run["summary"]["completed_tasks"] + run["summary"]["failed_tasks"] == 400
-    ecs = client("ecs", shell["AWS_ENDPOINT_URL"])
+    ecs = root_client(shell["AWS_ENDPOINT_URL"], "ecs")
     assert ecs.list_tasks(cluster="amazon-ecs-starter-kit-pattern-2")["taskArns"] == []
     assert "there is nothing to stop" in command("abort", "--pattern", "2")[2]
 
@@ -154,13 +155,13 @@ def start_run(project: Project, shell: dict[str, str], pattern: int, *, tasks: i
         for number in range(tasks)
     ]
     machine = f"arn:aws:states:us-east-1:000000000000:stateMachine:amazon-ecs-starter-kit-pattern-{pattern}"
-    stepfunctions = client("stepfunctions", shell["AWS_ENDPOINT_URL"])
+    stepfunctions = root_client(shell["AWS_ENDPOINT_URL"], "stepfunctions")
     return str(stepfunctions.start_execution(stateMachineArn=machine, input=json.dumps(spec))["executionArn"])
 
 
 def in_aws(emulator: Emulator) -> list[str]:
     """What of a stack is there: the kinds that are created first and last."""
-    of = partial(client, endpoint_url=emulator.endpoint_url)
+    of = partial(root_client, emulator.endpoint_url)
     return [
         *(role["RoleName"] for role in of("iam").list_roles()["Roles"]),
         *of("dynamodb").list_tables()["TableNames"],

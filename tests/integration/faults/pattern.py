@@ -8,9 +8,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import boto3
+
+from ecs_kit.automation.journeys import runs, tables
+from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.components import build_folder, lambda_package
 from ecs_kit.components.definitions import StateMachineSettings, pattern_1, pattern_2
 from ecs_kit.components.task_image import CONTEXT_FOLDERS
+from ecs_kit.runtime.contract.ecs_task import EcsTask
 from local_aws import Emulator
 from local_aws.testing.aws import ACCOUNT, REGION, Aws, Fargate, allow, zip_of
 from tests.unit.model.dynamodb import create_table
@@ -68,6 +73,7 @@ class Pattern:
         **settings: Any,
     ) -> None:
         self.aws = Aws(emulator)
+        self.clients = AwsClients(boto3.Session("test", "test", region_name=REGION), endpoint_url=emulator.endpoint_url)
         self.pattern = pattern
         self.fargate = Fargate(self.aws)
         self.suffix = self.aws.suffix
@@ -203,36 +209,20 @@ class Pattern:
 
         return self.until(ask, seconds)
 
-    def summaries(self, workflow: str) -> list[dict[str, Any]]:
-        items = map(_plain, self.aws.client("dynamodb").scan(TableName=self.summary_table)["Items"])
-        return [item for item in items if item["workflow_name"] == workflow]
+    def summaries(self, workflow: str) -> list[tables.Item]:
+        return [
+            item for item in tables.all_items(self.clients, self.summary_table) if item["workflow_name"] == workflow
+        ]
 
-    def rows(self, workflow: str) -> list[dict[str, Any]]:
-        items = map(_plain, self.aws.client("dynamodb").scan(TableName=self.details_table)["Items"])
-        own = [item for item in items if item["workflow_name"] == workflow]
+    def rows(self, workflow: str) -> list[tables.Item]:
+        own = [item for item in tables.all_items(self.clients, self.details_table) if item["workflow_name"] == workflow]
         return sorted(own, key=lambda row: (row["task_name"], row["attempt"]))
 
-    def ecs_tasks(self, workflow: str, run_id: int | None) -> list[dict[str, Any]]:
+    def ecs_tasks(self, workflow: str, run_id: int) -> list[EcsTask]:
         """A run's ECS tasks, stopped ones too, by their creation."""
-        ecs, cluster = self.aws.client("ecs"), self.fargate.cluster
-        arns = [
-            arn
-            for status in ("RUNNING", "STOPPED")
-            for page in ecs.get_paginator("list_tasks").paginate(cluster=cluster, desiredStatus=status)
-            for arn in page["taskArns"]
-        ]
-        found = {
-            task["taskArn"]: task
-            for first in range(0, len(arns), 100)
-            for task in ecs.describe_tasks(cluster=cluster, tasks=arns[first : first + 100])["tasks"]
-        }
-        own = {"KIT_WORKFLOW_NAME": workflow, "KIT_WORKFLOW_RUN_ID": str(run_id)}.items()
-        variables = {
-            arn: {pair["name"]: pair["value"] for pair in task["overrides"]["containerOverrides"][0]["environment"]}
-            for arn, task in found.items()
-        }
-        tasks = [task for arn, task in found.items() if own <= variables[arn].items()]
-        return sorted(tasks, key=lambda task: task["createdAt"])
+        found = {task.arn: task for task in runs.ecs_tasks(self.clients, self.fargate.cluster)}
+        own = [task for task in found.values() if task.run == (workflow, run_id)]
+        return sorted(own, key=lambda task: task.created_at)
 
     def copies(self, workflow: str) -> dict[str, str]:
         s3 = self.aws.client("s3")
@@ -248,10 +238,3 @@ class Pattern:
             assert time.monotonic() < deadline, "no answer in time"
             time.sleep(0.25)
         return answer
-
-
-def _plain(item: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: int(value["N"]) if value.get("N", "").isdigit() else next(iter(value.values()))
-        for name, value in item.items()
-    }

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from ecs_kit.automation.journeys.tables import Item
+from ecs_kit.runtime.contract.ecs_task import EcsTask
 from local_aws import Emulator
 from tests.integration.faults.pattern import Pattern
 
@@ -48,9 +50,9 @@ class Outcome:
     """DescribeExecution's answer, the items, the ECS tasks as described, and how many calls each fault rule hit."""
 
     execution: dict[str, Any]
-    summary: dict[str, Any]
-    rows: list[dict[str, Any]]
-    tasks: list[dict[str, Any]]
+    summary: Mapping[str, Any]
+    rows: list[Item]
+    tasks: list[EcsTask]
     met: list[int]
 
     @property
@@ -80,7 +82,7 @@ class Outcome:
     @property
     def unstopped(self) -> list[str]:
         """ECS tasks that have not stopped."""
-        return [task["taskArn"] for task in self.tasks if task["lastStatus"] != "STOPPED"]
+        return [task.arn for task in self.tasks if not task.is_stopped]
 
     @property
     def is_over(self) -> bool:
@@ -160,7 +162,7 @@ class Run:
             execution=execution or described,
             summary=summary,
             rows=[row for row in self.p.rows(self.workflow) if row["workflow_run_id"] == run_id],
-            tasks=self.p.ecs_tasks(self.workflow, run_id),
+            tasks=self.p.ecs_tasks(self.workflow, run_id or 0),
             met=self.met(),
         )
 

@@ -75,6 +75,6 @@ def test_a_launcher_that_is_killed_again_and_again_ends_the_run_and_leaves_no_ta
     assert (left.status, left.execution["error"]) == ("FAILED", "Runtime.ExitError")
     assert (left.counts, left.met) == (("Failed", 10, 0, 10, 0), [6])
     assert left.attempts == [(f"task_{n:02}", 1, "Failed") for n in range(1, len(left.tasks) + 1)]
-    assert left.each("ecs_task_id") == [task["taskArn"] for task in left.tasks] and left.unstopped == []
+    assert left.each("ecs_task_id") == [task.arn for task in left.tasks] and left.unstopped == []
     assert {error.partition(":")[0] for error in left.each("error")} <= {"RunEnded", "Terminated"}
-    assert {task["stopCode"] for task in left.tasks} == {"UserInitiated"}
+    assert {task.stop_code for task in left.tasks} == {"UserInitiated"}

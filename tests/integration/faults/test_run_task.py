@@ -24,7 +24,7 @@ def completed(run: Run, tasks: int = 10) -> Outcome:
     assert left.status == "SUCCEEDED", left.cause
     assert left.counts == ("Completed", tasks, tasks, 0, 0)
     assert left.attempts == [(f"task_{n:02}", 1, "Completed") for n in range(1, tasks + 1)]
-    assert sorted(left.each("ecs_task_id")) == sorted(task["taskArn"] for task in left.tasks)
+    assert sorted(left.each("ecs_task_id")) == sorted(task.arn for task in left.tasks)
     assert left.unstopped == []
     return left
 

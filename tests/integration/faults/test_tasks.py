@@ -23,7 +23,7 @@ def failed_alone(run: Run, attempts: int = 1) -> list[dict[str, object]]:
     assert (left.status, left.execution["error"]) == ("FAILED", "TasksFailed")
     assert left.counts == ("Failed", 1, 0, 1, 0)
     assert left.attempts == [("task_01", n, "Failed") for n in range(1, attempts + 1)]
-    assert left.each("ecs_task_id") == [task["taskArn"] for task in left.tasks]
+    assert left.each("ecs_task_id") == [task.arn for task in left.tasks]
     assert left.unstopped == []
     assert f"first failure: task task_01, attempt 1: {left.rows[0]['error']}".rstrip(".") in left.cause
     return left.rows
@@ -96,7 +96,7 @@ class TestContainers:
         assert (row["error"], row["stopped_reason"]) == (f"TaskTimedOut: {reason}", reason)
         assert row["exit_code"] == exit_code
         (task,) = run.outcome().tasks
-        assert (task["stopCode"], task["containers"][0]["exitCode"]) == ("UserInitiated", exit_code)
+        assert (task.stop_code, task.exit_code) == ("UserInitiated", exit_code)
 
 
 class TestPermissions:
