@@ -15,7 +15,7 @@ from ecs_kit.runtime.contract.settings import Settings
 from ecs_kit.runtime.task import configuration, interruptions, worker
 from tests.unit.model.dynamodb import DynamoDb
 from tests.unit.model.scheduler import Activity, Killed, Scheduler
-from tests.unit.runtime.fakes import EcsApi, client_error
+from tests.unit.runtime.fakes import FakeEcs, client_error
 
 STALE_SECONDS = 2.0
 """How old an answer of DescribeTasks or ListTasks may be."""
@@ -55,7 +55,7 @@ class Task:
         return {variable["name"]: variable["value"] for variable in override["environment"]}
 
 
-class Ecs(EcsApi):
+class Ecs(FakeEcs):
     """A client of the cluster; `call` is what happens before each call of a service."""
 
     def __init__(self, scheduler: Scheduler, call: Callable[[], None], dynamodb: DynamoDb, settings: Settings) -> None:
@@ -118,7 +118,7 @@ class Ecs(EcsApi):
         task.past.append((self.scheduler.time, dict(task.description)))
         task.description.update(values)
 
-    def start(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def start(self, request: Mapping[str, Any], arn: str = "") -> dict[str, Any]:
         task = Task(self.described(request, "PENDING"))
         task.past.append((self.scheduler.time, {}))  # a moment ago it did not exist
         self.tasks[task.arn] = task

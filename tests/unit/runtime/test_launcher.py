@@ -249,19 +249,17 @@ class TestSpot:
             w.details.write(replace(w.rows()[-1], status=TaskStatus.COMPLETED))
         assert providers(w) == ["FARGATE"] * 3
 
-    def test_full_on_demand_capacity_changes_no_turn_where_spot_s_share_has_started(self, world: Any) -> None:
-        w = world(spotShare=50)
-        w.ecs.refuses = no_capacity_for("FARGATE")
-        assert w.launch(4)["launched"] == 2
-        assert w.summary().capacity_waits == 1 and not w.summary().on_demand_first
-
-    @pytest.mark.parametrize(("share", "refusal"), [(100, THROTTLED), (0, FULL)])
-    def test_throttling_changes_no_turn_and_neither_does_a_wait_without_spot(
-        self, world: Any, share: int, refusal: Exception
+    @pytest.mark.parametrize(
+        ("share", "refuses", "launched"),
+        [(100, lambda _: THROTTLED, 0), (0, lambda _: FULL, 0), (50, no_capacity_for("FARGATE"), 2)],
+        ids=["throttled", "without Spot", "Spot's share has started"],
+    )
+    def test_what_is_no_lack_of_spot_capacity_changes_no_turn(
+        self, world: Any, share: int, refuses: Any, launched: int
     ) -> None:
         w = world(spotShare=share)
-        w.ecs.answers = [refusal] * EVER
-        w.launch(1)
+        w.ecs.refuses = refuses
+        assert w.launch(4)["launched"] == launched
         assert w.summary().capacity_waits == 1 and not w.summary().on_demand_first
 
     def test_a_call_without_an_answer_keeps_its_turn_and_its_token(self, world: Any) -> None:
@@ -516,21 +514,12 @@ class TestCapacity:
         assert (result["launched"], result["remaining"]) == (1, 2)
         assert not w.launch(3)["again"]
 
-    @pytest.mark.parametrize("status", [TaskStatus.COMPLETED, TaskStatus.FAILED])
-    def test_an_attempt_that_ends_ends_the_wait_for_the_others(self, world: Any, status: TaskStatus) -> None:
-        w = world(taskAttempts=2)
-        w.ecs.answers = [None, *[QUOTA_ERROR] * EVER]
-        w.launch(3)
-        assert not w.poll()["relaunch"]
-        w.clock.advance(1)
-        w.end_tasks(status, error="JobFailed: x")
-        assert w.poll()["relaunch"]
-        w.ecs.answers = []
-        assert w.launch(3)["launched"] == 2
-
-    @pytest.mark.parametrize(("frees_after", "calls"), [(0, 1), (45, 3), (1_000, 4)])
+    @pytest.mark.parametrize(
+        ("status", "frees_after", "calls"),
+        [(TaskStatus.COMPLETED, 0, 1), (TaskStatus.FAILED, 45, 3), (TaskStatus.COMPLETED, 1_000, 4)],
+    )
     def test_what_an_attempt_that_ended_frees_is_asked_for_until_ecs_has_stopped_it(
-        self, world: Any, frees_after: int, calls: int
+        self, world: Any, status: TaskStatus, frees_after: int, calls: int
     ) -> None:
         """At most once a poll: the history of the execution has room for that."""
         w = world(runTimeoutSeconds=21600)
@@ -538,7 +527,7 @@ class TestCapacity:
         w.launch(2)
         w.clock.advance(1200)
         w.launch(2)
-        w.end_tasks()
+        w.end_tasks(status, error="JobFailed: x")
         free, called = w.clock.now() + timedelta(seconds=frees_after), []
         w.ecs.answers, w.ecs.refuses = [], lambda _: None if w.clock.now() >= free else QUOTA_ERROR
         for _ in range(30):

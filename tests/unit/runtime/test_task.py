@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 import tomllib
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from email.message import Message
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import boto3
 import pytest
@@ -95,26 +97,19 @@ class TestConfiguration:
 
 
 @pytest.fixture
-def metadata() -> Iterator[tuple[dict[str, str], list[str]]]:
+def metadata(monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, str], list[str]]:
     """A container metadata endpoint that answers with the bodies in the list, one a call, and its environment."""
     bodies: list[str] = []
 
-    class Endpoint(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = bodies.pop(0) if bodies else json.dumps({"TaskARN": ARN})
-            self.send_response(200 if body and self.path == "/v4/x/task" else 500)
-            self.end_headers()
-            self.wfile.write(body.encode())
+    def answer(url: str, timeout: float) -> io.BytesIO:
+        assert url == "http://169.254.170.2/v4/x/task"
+        body = bodies.pop(0) if bodies else json.dumps({"TaskARN": ARN})
+        if not body:
+            raise HTTPError(url, 500, "not yet", Message(), None)
+        return io.BytesIO(body.encode())
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Endpoint) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield {"ECS_CONTAINER_METADATA_URI_V4": f"http://127.0.0.1:{server.server_port}/v4/x"}, bodies
-        server.shutdown()
-        thread.join()
+    monkeypatch.setattr(urllib.request, "urlopen", answer)
+    return {"ECS_CONTAINER_METADATA_URI_V4": "http://169.254.170.2/v4/x"}, bodies
 
 
 class TestOwnArn:
