@@ -186,26 +186,19 @@ def test_clean_destroys_the_stack_that_a_killed_driver_left_on_aws(project: Proj
     assert "nothing to clean" in project.passes("clean", "--target", "aws", "--yes", **emulator.environment)
 
 
-def test_the_next_run_on_aws_takes_over_what_a_killed_one_left_and_destroys_it(
+def test_the_next_run_on_aws_takes_over_what_a_killed_one_left_and_no_other_may_run_beside_it(
     project: Project, emulator: Emulator
 ) -> None:
     killed = project.kill_at("pattern 1: started arn:", "--pattern", "1", *AWS, **emulator.environment)
-
-    said = project.passes("--pattern", "1", "--tasks", "1", *AWS, **emulator.environment)
-
+    following = project.start("--pattern", "1", "--tasks", "1", *AWS, **emulator.environment)
+    said = read_until(following, lambda line: "this one updates and then destroys" in line)
     assert f"left on AWS: stack e2e of e2e (process {killed.pid}, started " in said
     assert re.search(r"stack e2e holds \d+ resources from an earlier run: this one updates and then destroys", said)
-    assert in_aws(emulator) == project.folders("aws") == []
 
-
-def test_a_second_driver_of_one_stack_on_aws_is_refused(project: Project, emulator: Emulator) -> None:
-    first = project.start("--pattern", "1", "--tasks", "1", *AWS, **emulator.environment)
-    read_until(first, lambda line: DEPLOYING in line)
-
-    status, _, said = project.run("--pattern", "1", *AWS, **emulator.environment)
-
-    assert status == 1 and f"another e2e (process {first.pid}, started " in said
+    status, _, refused = project.run("--pattern", "1", *AWS, **emulator.environment)
+    assert status == 1 and f"another e2e (process {following.pid}, started " in refused
     assert "nothing to clean" in project.passes("clean", "--target", "aws", "--yes", **emulator.environment)
-    shown = finish(first)[1]
-    assert first.returncode == 0, shown
-    assert project.folders("aws") == []
+
+    shown = finish(following)[1]
+    assert following.returncode == 0, shown
+    assert in_aws(emulator) == project.folders("aws") == []

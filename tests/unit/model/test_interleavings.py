@@ -7,8 +7,6 @@ them, others each time.
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -43,17 +41,6 @@ def check(pattern: int, examples: int, is_random: bool = False) -> None:
 @pytest.mark.parametrize("pattern", [1, 2])
 def test_every_run_ends_and_no_invariant_is_violated(pattern: int) -> None:
     check(pattern, int(EXAMPLES or 30), is_random=EXAMPLES is not None)
-
-
-def test_the_number_of_examples_is_kept_of_the_kit_s_environment() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", "import tests.conftest, os; print(os.environ.get('KIT_MODEL_EXAMPLES'))"],
-        env={**os.environ, "KIT_MODEL_EXAMPLES": "7", "KIT_OTHER": "1"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout == "7\n"
 
 
 @pytest.mark.parametrize("pattern", [1, 2])
