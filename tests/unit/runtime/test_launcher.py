@@ -122,7 +122,9 @@ def test_calls_come_in_a_burst_and_then_twenty_a_second(clock: FakeClock, pause:
 
 
 class TestLaunching:
-    def test_starts_one_ecs_task_per_task_and_records_it(self, w: Any) -> None:
+    def test_registers_the_run_starts_one_ecs_task_per_task_and_records_it(self, w: Any) -> None:
+        seen = []
+        w.ecs.after_run_task = lambda _: seen.append((w.summary().status, w.summary().launching_ended))
         assert w.launch() == {
             "runId": str(w.run_id),
             "workflowName": "copying",
@@ -133,6 +135,7 @@ class TestLaunching:
             "waitSeconds": 1,
             "deadline": "2026-11-24T04:50:44.120Z",
         }
+        assert seen == [(RunStatus.RUNNING, False)] * 3 and w.summary().launching_ended
         rows = w.rows()
         assert [row.task_name for row in rows] == ["task_01", "task_02", "task_03"]
         assert {row.status for row in rows} == {TaskStatus.SUBMITTED}
@@ -153,14 +156,6 @@ class TestLaunching:
         network = {"subnets": ["subnet-2"], "securityGroups": ["sg-tasks"], "assignPublicIp": "DISABLED"}
         assert call["networkConfiguration"]["awsvpcConfiguration"] == network
         assert "tags" not in call
-
-    def test_registers_the_run_before_anything_is_launched(self, w: Any) -> None:
-        seen = []
-        w.ecs.after_run_task = lambda _: seen.append(w.summary())
-        w.launch(1)
-        (before,) = seen
-        assert (before.number_of_tasks, before.status, before.launching_ended) == (1, RunStatus.RUNNING, False)
-        assert w.summary().launching_ended
 
     def test_continues_after_a_crash_between_the_call_and_its_row(self, w: Any, monkeypatch: Any) -> None:
         def crash(_: object) -> None:
@@ -419,6 +414,9 @@ class TestCapacity:
         summary = w.summary()
         assert summary.waiting_since == w.now and summary.capacity_waits == 1 and QUOTA in summary.waiting_reason
         assert not summary.launching_ended
+        w.ecs.calls = []
+        early = w.launch(3)
+        assert (early["remaining"], early["again"], w.ecs.calls) == (2, False, [])
 
     def test_a_call_of_a_waiting_run_does_not_ask_for_the_whole_list(self, world: Any) -> None:
         w = world(runTimeoutSeconds=21600)
@@ -475,13 +473,6 @@ class TestCapacity:
         assert pauses == sorted(pauses, key=round) and (round(pauses[0]), round(pauses[-1])) == (10, 900)
         assert all(later <= 2 * earlier + 20 for earlier, later in itertools.pairwise(pauses))
         assert w.rows() == []
-
-    def test_a_call_that_comes_too_early_requests_nothing(self, w: Any) -> None:
-        w.ecs.answers = [QUOTA_ERROR] * EVER
-        w.launch(1)
-        calls = len(w.ecs.calls)
-        result = w.launch(1)
-        assert (result["remaining"], result["again"], len(w.ecs.calls)) == (1, False, calls)
 
     def test_launches_when_there_is_room_again_and_forgets_the_wait(self, w: Any) -> None:
         w.ecs.answers = [[{"reason": QUOTA}]] * EVER
@@ -599,15 +590,17 @@ class TestDeployments:
 
 
 class TestRefusals:
-    def test_a_bad_spec_leaves_no_trace(self, w: Any) -> None:
-        with pytest.raises(SpecRefused):
-            w.launch(region="us-east-1")
+    @pytest.mark.parametrize(
+        ("changes", "error", "says"),
+        [
+            ({"region": "us-east-1"}, SpecRefused, "region"),
+            ({"execution": execution(redrive_count=1)}, RedriveRefused, "start a new execution"),
+        ],
+    )
+    def test_a_bad_spec_or_a_redrive_leaves_no_trace(self, w: Any, changes: Any, error: Any, says: str) -> None:
+        with pytest.raises(error, match=says):
+            w.launch(**changes)
         assert w.ecs.calls == [] and list(w.summaries.unfinished()) == []
-
-    def test_a_redrive_is_told_to_start_a_new_execution(self, w: Any) -> None:
-        with pytest.raises(RedriveRefused, match="start a new execution"):
-            w.launch(execution=execution(redrive_count=1))
-        assert list(w.summaries.unfinished()) == []
 
     @pytest.mark.parametrize("given", [None, {}, {"arn": "x"}, {"arn": "x", "startTime": "then"}, "x"])
     def test_a_payload_without_its_execution(self, w: Any, given: object) -> None:

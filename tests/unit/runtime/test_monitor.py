@@ -229,9 +229,10 @@ class TestEnding:
     def test_a_stopped_execution_stops_its_tasks_and_ends_its_rows(self, w: Any, status: str, expected: str) -> None:
         w.launch()
         w.end_tasks(COMPLETED, "task_01")
+        seen = before_each_stop(w, lambda: (w.summary().status, w.summary().end_time))
         assert finalize(w, status, cause="why") == {"finalized": True, "runId": str(w.run_id)}
         summary = w.summary()
-        assert summary.status == expected and summary.end_time
+        assert summary.status == expected and summary.end_time and seen == [(expected, None)] * 2
         assert (summary.completed_tasks, summary.failed_tasks, summary.running_tasks) == (1, 2, 0)
         assert len(w.ecs.stopped) == 2 and {task["lastStatus"] for task in w.ecs.tasks.values()} == {"STOPPED"}
         assert [row.status for row in w.rows()] == [COMPLETED, FAILED, FAILED]
@@ -253,12 +254,6 @@ class TestEnding:
         own, other = w2.run_task("task_01"), w2.run_task("task_01", workflow="other")
         finalize(w2)
         assert [arn for arn, _ in w2.ecs.stopped] == [own] and w2.ecs.tasks[other]["lastStatus"] == "RUNNING"
-
-    def test_the_summary_is_terminal_before_a_task_is_stopped_and_has_its_end_time_after_that(self, w: Any) -> None:
-        w.launch(1)
-        seen = before_each_stop(w, lambda: (w.summary().status, w.summary().end_time))
-        finalize(w)
-        assert seen == [(RunStatus.ABORTED, None)] and w.summary().end_time
 
     def test_a_task_that_appears_between_two_listings_is_stopped_too(self, w2: Any, monkeypatch: Any) -> None:
         w2.register()
@@ -296,10 +291,6 @@ class TestEnding:
         summary = w.summary()
         assert (summary.status, summary.failed_tasks, summary.running_tasks) == (RunStatus.ABORTED, 3, 0)
 
-    def test_a_run_whose_spec_would_be_refused_by_now_is_ended(self, w: Any) -> None:
-        w.launch()
-        assert finalize(w, input=json.dumps(spec(taskDefinition="kit-1:6")))["finalized"]
-
     def test_a_task_that_has_not_written_its_row_yet_finds_a_terminal_one(self, w2: Any) -> None:
         w2.register()
         arn = w2.run_task("task_01")
@@ -320,10 +311,11 @@ class TestEnding:
         assert (w.summary().failed_tasks, len(w.ecs.stopped)) == (3, 3)
         assert w.monitor.sweep(plenty) == {"finalized": [], "stopped": []}
 
-    def test_an_input_that_the_event_leaves_out_is_read_from_the_execution(self, w: Any) -> None:
+    @pytest.mark.parametrize("given", [None, json.dumps(spec(taskDefinition="kit-1:6"))])
+    def test_an_input_that_the_event_leaves_out_or_that_would_be_refused_by_now(self, w: Any, given: Any) -> None:
         w.launch()
         w.stepfunctions.executions[EXECUTION] = {"input": json.dumps(spec())}
-        assert finalize(w, input=None)["finalized"]
+        assert finalize(w, input=given)["finalized"]
 
     def test_a_run_id_of_the_spec_is_found_unless_it_is_another_execution_s(self, w: Any) -> None:
         w.launch(workflowRunId="100001")
@@ -395,10 +387,12 @@ class TestSweep:
         assert "arn:task/late" in [arn for arn, _ in w.ecs.stopped]
 
     @pytest.mark.parametrize("is_recorded", [True, False])
-    def test_stops_an_orphaned_task(self, w: Any, is_recorded: bool) -> None:
+    def test_stops_an_orphaned_task_and_none_that_is_not_the_kit_s(self, w: Any, is_recorded: bool) -> None:
         w.launch()
         w.end_tasks()
         w.poll()
+        w.run_task("task_01", workflow="unknown")
+        w.ecs.add("arn:task/by-hand", started_by="somebody", environment={})
         late = w.run_task("task_02", attempt=2)
         if is_recorded:
             w.record(late, "task_02", RUNNING)
@@ -419,15 +413,6 @@ class TestSweep:
         w.clock.advance(1)
         assert w.monitor.sweep(plenty)["stopped"] == [row.ecs_task_id]
         assert w.rows()[0].status is COMPLETED and w.summary().completed_tasks == 1
-
-    def test_leaves_tasks_alone_that_are_not_the_kit_s(self, w: Any) -> None:
-        w.launch()
-        w.end_tasks()
-        w.poll()
-        w.run_task("task_01", workflow="unknown")
-        w.ecs.add("arn:task/by-hand", started_by="somebody", environment={})
-        assert w.monitor.sweep(plenty) == {"finalized": [], "stopped": []}
-        assert w.ecs.stopped == []
 
 
 class TestEcsTasks:

@@ -202,7 +202,15 @@ def send(number: int) -> Any:
 
 class TestOutcomes:
     def test_done_is_recorded_and_exits_0(self, work: Work) -> None:
-        assert work.run(lambda *_: work.clock.advance(2.5)) is ExitCode.DONE
+        given: list[Any] = []
+
+        def task_job(job: Job, _: object) -> None:
+            given.append((job, work.row.status))
+            work.clock.advance(2.5)
+
+        assert work.run(task_job) is ExitCode.DONE
+        target = S3Object("kit-1", "copies/copying/1795492244120123/task_01/a.txt")
+        assert given == [(Job(SOURCE, target, {"COLOUR": "red"}), RUNNING)]
         assert work.row == TaskRow(
             workflow_run_id=1795492244120123,
             ecs_task_id=ARN,
@@ -222,12 +230,6 @@ class TestOutcomes:
         attempt = configuration.from_environment({**ENVIRONMENT, "KIT_EXPIRES_AT": "1795668644"}).attempt
         work.run(attempt=attempt)
         assert work.row.expires_at == 1795668644
-
-    def test_the_job_is_given_source_target_and_parameters_while_the_row_says_running(self, work: Work) -> None:
-        given: list[Any] = []
-        work.run(lambda job, _: given.append((job, work.row.status)))
-        target = S3Object("kit-1", "copies/copying/1795492244120123/task_01/a.txt")
-        assert given == [(Job(SOURCE, target, {"COLOUR": "red"}), RUNNING)]
 
     @pytest.mark.parametrize(
         ("error", "text"),
