@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,7 +30,7 @@ from ecs_kit.runtime.monitor.reconciliation import final_status
 from ecs_kit.runtime.task import interruptions
 from local_aws.emulator.aws_behaviour.states_engine import retry_delay
 from tests.unit.model.dynamodb import DynamoDb, Item
-from tests.unit.model.ecs import Ecs, Task
+from tests.unit.model.ecs import Ecs
 from tests.unit.model.scheduler import Activity, Choices, Killed, Scheduler
 from tests.unit.runtime import asl
 from tests.unit.runtime.asl import AslError
@@ -46,10 +47,6 @@ FAULTS = (
     *("refused", "server error", "stale", "stall", "stop lost", "table error", "table answer lost", "task killed"),
     *("throttled", "write twice"),
 )
-
-
-class Violated(AssertionError):
-    """An invariant is violated."""
 
 
 class Machine(asl.Machine):
@@ -396,23 +393,17 @@ class World:
                 # The state machine does not know it yet.
                 self._end("ABORTED", "", "somebody stopped it")
             return
-        row = from_item(TaskRow, after)
-        if (
-            before is not None
-            and from_item(TaskRow, before).status.is_final
-            and from_item(TaskRow, before).status != row.status
-        ):
-            raise Violated(f"a terminal row changed: {before} became {after}")
-        if row.was_started and row.status is TaskStatus.COMPLETED and not self.ecs.tasks[row.ecs_task_id].did:
-            raise Violated(f"a row is Completed although its job was not done: {after}")
+        row, was = from_item(TaskRow, after), from_item(TaskRow, before or after)
+        assert not was.status.is_final or was.status == row.status, f"a terminal row changed: {before} became {after}"
+        if row.was_started and row.status is TaskStatus.COMPLETED:
+            assert self.ecs.tasks[row.ecs_task_id].did, f"a row is Completed although its job was not done: {after}"
 
     def _check_summary(self, before: Summary | None, after: Summary) -> None:
         counts = (after.completed_tasks, after.failed_tasks, after.running_tasks)
-        if sum(counts) != self.tasks or min(counts) < 0 or after.number_of_tasks != self.tasks:
-            raise Violated(f"{counts} do not add up to {self.tasks}")
-        if before is not None and before.status.is_final and before.status != after.status:
-            raise Violated(f"a terminal summary changed: {before} became {after}")
-        if after.status.is_final and (before is None or not before.status.is_final):
+        assert sum(counts) == self.tasks == after.number_of_tasks and min(counts) >= 0, f"{counts} do not add up"
+        was_final = before is not None and before.status.is_final
+        assert not was_final or before.status == after.status, f"a terminal summary changed: {before} became {after}"
+        if after.status.is_final and not was_final:
             self.final_at = self.scheduler.time
         if after.end_time and (before is None or not before.end_time):
             self._check_no_orphans(after)
@@ -425,15 +416,9 @@ class World:
         assert self.final_at is not None
         final = {row.ecs_task_id for row in self.rows if row.status.is_final}
         for task in self.ecs.tasks.values():
-            is_older = task.description["createdAt"] <= self.final_at
-            if (
-                is_older
-                and not task.is_awaited
-                and task.ended is None
-                and task.arn not in final
-                and not task.stop_asked
-            ):
-                raise Violated(f"the run ended as {summary.status}, and {task.arn} is orphaned")
+            if task.description["createdAt"] <= self.final_at and not task.is_awaited and task.arn not in final:
+                is_over = task.ended is not None or task.stop_asked
+                assert is_over, f"the run ended as {summary.status}, and {task.arn} is orphaned"
 
     # --- from outside -----------------------------------------------------------------------------------------------
 
@@ -445,14 +430,12 @@ class World:
     def _settled(self) -> bool:
         if self.status == "RUNNING" or self._events_open or any(task.lives for task in self.ecs.tasks.values()):
             return False
-        summary = self.summary
-        if summary is None:
-            # An active call of the launcher or the monitor may still register the run.
-            return self._fair_sweeps >= SWEEPS_TO_THE_END
         if self._fair_sweeps >= SWEEPS_TO_THE_END:
             return True
+        summary = self.summary
         return (
-            self.choices.fair
+            summary is not None  # an active call of the launcher or the monitor may still register the run
+            and self.choices.fair
             and self._fair_sweeps >= 1
             and summary.status.is_final
             and summary.end_time is not None
@@ -460,53 +443,36 @@ class World:
         )
 
     def _check_end(self) -> None:
-        if self.surprises:
-            raise Violated(f"the code raised {self.surprises}")
+        assert not self.surprises, f"the code raised {self.surprises}"
         summary, rows = self.summary, self.rows
         if summary is None:
-            if self.ecs.tasks:
-                raise Violated("tasks were started for a run that was never registered")
+            assert not self.ecs.tasks, "tasks were started for a run that was never registered"
             return
-        if not summary.status.is_final:
-            raise Violated(f"the execution ended as {self.status}, the run never did: {summary}")
-        for row in rows:
-            if not row.status.is_final:
-                raise Violated(f"a row is not terminal: {row}")
-        completed = {row.task_name for row in rows if row.status is TaskStatus.COMPLETED}
+        assert summary.status.is_final, f"the execution ended as {self.status}, the run never did: {summary}"
+        assert all(row.status.is_final for row in rows), f"not all rows are terminal: {rows}"
+        completed = len({row.task_name for row in rows if row.status is TaskStatus.COMPLETED})
         counts = (summary.completed_tasks, summary.failed_tasks, summary.running_tasks)
-        if counts != (len(completed), self.tasks - len(completed), 0):
-            raise Violated(f"the counts {counts} are not what the rows say: {len(completed)} completed")
+        assert counts == (completed, self.tasks - completed, 0), f"{counts} are not what the rows say: {rows}"
         # An active call of the monitor may have ended the run while its execution was stopped.
-        own = final_status(Counts(*counts), self.tasks, self.tolerated)
-        from_execution = {EXECUTION_STATUSES[self.status]} if self.status in EXECUTION_STATUSES else set()
-        if summary.status not in {own} | from_execution or (summary.status.is_success and self.status == "FAILED"):
-            raise Violated(
-                f"the execution ended as {self.status}, the run as {summary.status} with the counts {counts}"
-            )
-        self._check_owned(rows)
-        self._check_attempts(rows)
+        expected = {final_status(Counts(*counts), self.tasks, self.tolerated), EXECUTION_STATUSES.get(self.status)}
+        ends = f"the execution ended as {self.status}, the run as {summary.status} with the counts {counts}"
+        assert summary.status in expected and not (summary.status.is_success and self.status == "FAILED"), ends
+        self._check_owned()
+        started = Counter(
+            (task.environment["KIT_TASK_NAME"], task.environment["KIT_ATTEMPT"]) for task in self.ecs.tasks.values()
+        )
+        assert set(started.values()) <= {1}, f"attempts were started twice: {started}"
 
-    def _check_owned(self, rows: list[TaskRow]) -> None:
+    def _check_owned(self) -> None:
         """After a run's end, active tasks were stopped: soon, or by the sweep where a function was interrupted."""
         if self.final_at is None or self.ended_at is None:
             return
-        interrupted = {"function crashes", "ecs error", "table error", "table answer lost", "stall"} & set(
-            self.choices.made
-        )
-        grace = timedelta(seconds=SWEEP_SECONDS + 60 if interrupted else 60)
+        interrupting = {"function crashes", "ecs error", "table error", "table answer lost", "stall"}
+        grace = timedelta(seconds=SWEEP_SECONDS + 60 if interrupting & set(self.choices.made) else 60)
         for task in self.ecs.tasks.values():
             late = max(self.final_at, self.ended_at, task.description["createdAt"]) + grace
-            if task.ended is not None and task.ended > late and not task.stop_asked:
-                raise Violated(f"{task.arn} was not stopped and ran until {task.ended}; the run ended {self.final_at}")
-
-    def _check_attempts(self, rows: list[TaskRow]) -> None:
-        """Nothing is started twice."""
-        started: dict[tuple[str, str], list[Task]] = {}
-        for task in self.ecs.tasks.values():
-            started.setdefault((task.environment["KIT_TASK_NAME"], task.environment["KIT_ATTEMPT"]), []).append(task)
-        for (name, attempt), tasks in started.items():
-            if len(tasks) > 1:
-                raise Violated(f"attempt {attempt} at {name} was started {len(tasks)} times")
+            is_owned = task.ended is None or task.ended <= late or task.stop_asked
+            assert is_owned, f"{task.arn} was not stopped and ran until {task.ended}; the run ended {self.final_at}"
 
 
 def _unless_refused(write: Callable[[], object]) -> None:
