@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -27,6 +28,7 @@ THROTTLED = client_error("ThrottlingException", "Rate exceeded")
 QUOTA = "You've reached the limit on the number of vCPUs you can run concurrently"
 QUOTA_ERROR = client_error("ClientException", QUOTA)
 FULL = client_error("ClientException", "Capacity is unavailable at this time. Please try again later")
+DENIED = client_error("AccessDeniedException", "the policy has changed")
 DROPPED = ConnectionClosedError(endpoint_url="https://ecs")
 EVER = 1000
 """Answers that last for all calls of a test."""
@@ -41,17 +43,15 @@ def no_capacity_for(provider: str) -> Any:
     return lambda request: FULL if f"'{provider}'" in str(request) else None
 
 
-def started_without_an_answer(w: Any, then: Exception) -> None:
-    """Let RunTask start one task without an answer, and refuse every later call."""
-    run_task = w.ecs.run_task
+def stops_at_once(w: Any) -> None:
+    sleep = w.clock.sleep
+    w.clock.sleep = lambda seconds: (sleep(seconds), [w.ecs.end(arn) for arn in w.ecs.tasks])
 
-    def call(**request: Any) -> Any:
-        if w.ecs.tasks:
-            raise then
-        run_task(**request)
-        raise DROPPED
 
-    w.ecs.run_task = call
+def is_listed_late(w: Any) -> None:
+    seen = w.ecs.seen
+    later = timedelta(seconds=1.5)
+    w.ecs.seen = lambda arn: seen(arn) if w.clock.now() >= w.ecs.tasks[arn]["createdAt"] + later else None
 
 
 class TestAnswers:
@@ -277,28 +277,24 @@ class TestFaults:
         tokens = [call["clientToken"] for call in w.ecs.calls]
         assert len(tokens) == 3 and tokens[0] == tokens[1] != tokens[2]
 
-    def test_a_task_is_found_that_has_stopped_before_any_answer_came(self, w: Any) -> None:
-        started_without_an_answer(w, DROPPED)
-        sleep = w.clock.sleep
-        w.clock.sleep = lambda seconds: (sleep(seconds), [w.ecs.end(arn) for arn in w.ecs.tasks])
-        assert w.launch(1)["launched"] == 1
-        assert [row.ecs_task_id for row in w.rows()] == list(w.ecs.tasks)
+    @pytest.mark.parametrize(
+        ("then", "meanwhile"),
+        [(DROPPED, stops_at_once), (DENIED, is_listed_late), (DENIED, lambda _: None), (QUOTA_ERROR, lambda _: None)],
+        ids=["stopped", "not listed at once", "refused", "no room"],
+    )
+    def test_a_task_that_an_unanswered_call_started_is_found_whatever_comes_then(
+        self, w: Any, then: Exception, meanwhile: Callable[[Any], None]
+    ) -> None:
+        run_task = w.ecs.run_task
 
-    def test_a_task_is_found_that_ecs_does_not_list_at_once(self, w: Any) -> None:
-        started_without_an_answer(w, client_error("AccessDeniedException"))
-        seen = w.ecs.seen
+        def start_without_an_answer(**request: Any) -> Any:
+            if w.ecs.tasks:
+                raise then
+            run_task(**request)
+            raise DROPPED
 
-        def seen_later(arn: str) -> Any:
-            is_listed = w.clock.now() >= w.ecs.tasks[arn]["createdAt"] + timedelta(seconds=1.5)
-            return seen(arn) if is_listed else None
-
-        w.ecs.seen = seen_later
-        assert w.launch(1)["launched"] == 1
-        assert [row.ecs_task_id for row in w.rows()] == list(w.ecs.tasks)
-
-    @pytest.mark.parametrize("then", [client_error("AccessDeniedException", "the policy has changed"), QUOTA_ERROR])
-    def test_a_refusal_does_not_hide_a_task_that_an_earlier_call_started(self, w: Any, then: Exception) -> None:
-        started_without_an_answer(w, then)
+        w.ecs.run_task = start_without_an_answer
+        meanwhile(w)
         assert w.launch(1)["launched"] == 1
         assert [row.ecs_task_id for row in w.rows()] == list(w.ecs.tasks)
         assert w.summary().waiting_since is None
