@@ -65,7 +65,7 @@ def start(folder: Path, *arguments: str, command: Iterable[str] = E2E, **more: s
 
 
 def read_until(driver: "subprocess.Popen[str]", moment: Callable[[str], bool]) -> str:
-    """What a driver says up to the first line for which `moment` is true, or to its end."""
+    """What a driver says up to the first line for which `moment` is true, or until it ends."""
     seen = ""
     for line in driver.stderr or ():
         seen += line
@@ -121,7 +121,7 @@ class Deployed:
         return runs.start(self.target.aws, pattern=pattern, spec=rendered, deployed=deployed, name=uuid.uuid4().hex)
 
     def verdict(self, run: runs.Run, expectation: Expectation | None = None) -> PatternResult:
-        """Watch a run to its end, and judge it."""
+        """Watch a run until it ends, and judge it."""
         runs.watch(self.target.aws, [run], on_counts=lambda *_: None, poll_seconds=0.2, limit_seconds=120)
         return verify.judge(run, verify.gather(self.target.aws, run, expectation))
 

@@ -23,7 +23,7 @@ KEYS = tuple(f"in/{n:02}.txt" for n in range(1, 11))
 """Ten objects that every pattern here has."""
 
 END_SECONDS = 240.0
-"""How long a run may take to its end before its test fails: generous, for all runs share two processors."""
+"""How long a run may take before its test fails: generous, because all runs share two processors."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ scenario = pytest.mark.scenario
 RUN_TASK = {"service": "ecs", "operation": "RunTask"}
 THROTTLED = {"error": "ThrottlingException", "message": "Rate exceeded"}
 FULL = {"error": "InvalidParameterException", "message": "Capacity is unavailable at this time. Please try again later"}
-"""Throttling in other clothes."""
+"""Throttling under another error code."""
 
 
 def completed(run: Run, tasks: int = 10) -> Outcome:
