@@ -310,8 +310,8 @@ class TestPattern2:
         assert states["RunTask"]["TimeoutSeconds"] == 600 + waits.START_ALLOWANCE.total_seconds() == 900
 
     def test_repeated_failures_of_the_monitor_do_not_stop_the_tasks(self) -> None:
-        failure = lambda_failure("RuntimeError", "no")
-        aws = Aws(monitor=[registered(), *[failure] * 12, polled()])
+        failures = [lambda_failure("RuntimeError", "no"), AslError("States.Timeout")]
+        aws = Aws(monitor=[registered(), *(failure for failure in failures for _ in range(6)), polled()])
         assert aws.run(2).status == "SUCCEEDED"
         assert aws.machine.waits == [1, 20, 20]
 
