@@ -63,16 +63,14 @@ class TestAccepted:
         assert checked.security_group_ids == ("sg-tasks", "sg-monitor")
         assert [(task.name, task.bucket) for task in checked.tasks] == [("with", "elsewhere"), ("without", "kit-1")]
 
-    def test_a_bare_family_and_one_subnet(self) -> None:
-        assert accepted(taskDefinition="kit-1", subnetIdLiteral="subnet-2").subnet_ids == ("subnet-2",)
-
     @pytest.mark.parametrize("given", [100001, "100001", 100001.0, "0100001"])
     def test_a_run_id_as_a_number_or_its_digits(self, given: object) -> None:
         assert accepted(workflowRunId=given).run_id == 100001
 
     @pytest.mark.parametrize("name", ["a", "...", "_", "A-1.b_c", "x" * 128])
-    def test_task_names(self, name: str) -> None:
-        assert accepted(taskList=[task(name)])
+    def test_task_names_a_bare_family_and_one_subnet(self, name: str) -> None:
+        checked = accepted(taskList=[task(name)], taskDefinition="kit-1", subnetIdLiteral="subnet-2")
+        assert checked.subnet_ids == ("subnet-2",)
 
 
 def stack_refusal(name: str, given: str, expected: str) -> str:
