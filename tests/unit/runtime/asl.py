@@ -15,7 +15,7 @@ import jsonata
 from ministack.services import stepfunctions
 from ministack.services.stepfunctions import _ExecutionError
 
-from local_aws.emulator.aws_behaviour import states_engine
+from local_aws.emulator.aws_behaviour import states_engine, states_integrations
 from local_aws.emulator.aws_behaviour.states_integrations import TaskCall
 from tests.unit.runtime.fakes import EXECUTION
 
@@ -49,7 +49,7 @@ class Machine(states_engine.Executions):
     waits: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        super().__init__(integrations=self)  # type: ignore[arg-type]
+        super().__init__()
         self.events: list[dict[str, Any]] = []
 
     def run(self, given: Any) -> Result:  # type: ignore[override]
@@ -64,6 +64,7 @@ class Machine(states_engine.Executions):
             patch.object(stepfunctions, "_apply_state_assign", states_engine.assign),
             patch.object(stepfunctions, "_scaled_sleep", self.sleep),
             patch.object(states_engine, "retry_delay", self.retry_delay),
+            patch.object(states_integrations, "result_of", self.call),
             # Parsed once, without a time limit of the wall clock.
             patch.object(jsonata.Jsonata, "jsonata", lambda text, timeout: _parsed(text)),
         ):
