@@ -22,8 +22,9 @@ remove_containers: removes what a killed emulator left in Docker; else `Containe
 """
 
 from local_aws.emulator import DockerUnavailable, Emulator, EmulatorError
+from local_aws.emulator.errors import ContainersStay
 from local_aws.emulator.faults import BadFaultRule, parse_rules
-from local_aws.emulator.runtimes.leftovers import ContainersStay, remove_containers
+from local_aws.emulator.runtimes.selection import remove_containers
 from local_aws.environment import engine_environment
 from local_aws.plugins import install as install_plugins
 from local_aws.pulumi_cli import PulumiCli, PulumiUnavailable, add_language_host

@@ -25,9 +25,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from local_aws.emulator.aws_behaviour.patching import LEFT_OUT, RECORD, Correction
+from local_aws.emulator.aws_behaviour.installation import every_correction
+from local_aws.emulator.aws_behaviour.patching import RECORD, Correction
+from local_aws.emulator.supervisor import LEFT_OUT
 
 EMULATOR = Path(__file__).parent / "emulator"
 TESTS = Path(__file__).parent / "tests" / "integration" / "emulator"
@@ -152,22 +154,13 @@ def check(corrections: Sequence[Correction]) -> int:
     return 0 if all(needed) else 1
 
 
-def installed_corrections() -> list[Correction]:
-    """The corrections, without installing them."""
-    from local_aws.emulator.aws_behaviour.ecs_tasks import TaskLives
-    from local_aws.emulator.aws_behaviour.installation import every_correction
-
-    with tempfile.TemporaryDirectory() as folder:
-        return every_correction(TaskLives(cast(Any, None)), cast(Any, None), Path(folder))
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit status."""
     parser = argparse.ArgumentParser(prog="python -m local_aws.corrections", description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", help="only these corrections, or those of these modules")
     parser.add_argument("--accept", action="store_true", help="update the record of what is used of MiniStack")
     given = parser.parse_args(arguments)
-    corrections = installed_corrections()
+    corrections = every_correction()
     found = record(corrections, sorted(EMULATOR.rglob("*.py")))
     if given.accept:
         RECORD.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

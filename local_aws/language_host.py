@@ -133,11 +133,7 @@ def users_part(error: Exception, entry: Path) -> str:
 
 
 def run_program(entry: Path) -> None:
-    """Run a program as `python <file>` would.
-
-    Raises:
-        RunError: there is no program, or it ends with an exit status.
-    """
+    """Run a program as `python <file>` would; `RunError`: there is no program, or it ends with an exit status."""
     if not entry.is_file():
         raise RunError(f"there is no program {entry}")
     sys.path.insert(0, str(entry.parent))

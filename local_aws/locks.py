@@ -11,15 +11,10 @@ _POLL_SECONDS = 0.2
 
 @contextmanager
 def in_turn(path: Path, *, waiting: Callable[[], object], limit_seconds: float) -> Iterator[bool]:
-    """Hold a lock during the block; it is released when the process ends, too.
+    """Hold a lock on a file during the block; it is released when the process ends, too.
 
-    Args:
-        path: the lock's file, which is not removed.
-        waiting: called before waiting for another process.
-        limit_seconds: how long to wait for another process.
-
-    Yields:
-        Whether the lock is held: not if another process has held it for longer than the limit.
+    `waiting` is called before waiting for another process. Yields whether the lock is held: not if another process has
+    held it for longer than the limit.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lock:

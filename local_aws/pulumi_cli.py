@@ -9,12 +9,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from semver import VersionInfo
 
@@ -25,7 +24,6 @@ from local_aws.plugins import write_executable
 PULUMI_VERSION: Final = "3.259.0"
 """The version that is downloaded or built; go/go.mod names the same."""
 
-Origin = Literal["path", "cache", "download", "build"]
 Progress = Callable[[str], None]
 
 _TOOLS: Final = Path(__file__).resolve().parent / "go"
@@ -33,7 +31,6 @@ _PACKAGE: Final = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 _VERSION_SYMBOL: Final = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version"
 _VERSION_TIMEOUT_SECONDS: Final = 30.0
 _DOWNLOAD_TIMEOUT_SECONDS: Final = 300.0
-_PROGRESS_INTERVAL_SECONDS: Final = 30.0
 _BUILD_TIMEOUT_SECONDS: Final = 3600.0
 _OTHER_TIMEOUT_SECONDS: Final = _DOWNLOAD_TIMEOUT_SECONDS + _BUILD_TIMEOUT_SECONDS
 """How long to wait for another process that downloads or builds the CLI."""
@@ -52,19 +49,14 @@ _BUILT_MARK: Final = "built-from-source"
 
 @dataclass(frozen=True)
 class PulumiCli:
-    """A working CLI: its executable, where it came from, and its version without the `v`."""
+    """A working CLI: its executable, and its version without the `v`."""
 
     path: Path
-    origin: Origin
     version: str
 
     @property
     def root(self) -> Path:
-        """The folder that `pulumi.automation.PulumiCommand` takes: the one above `bin`.
-
-        Raises:
-            ValueError: the executable is not in a folder named `bin`.
-        """
+        """The folder that `pulumi.automation.PulumiCommand` takes: the one above `bin`, or else `ValueError`."""
         if self.path.parent.name != "bin":
             raise ValueError(f"{self.path} is not in a folder named bin")
         return self.path.parent.parent
@@ -98,13 +90,9 @@ def ensure(
 ) -> PulumiCli:
     """A working CLI, downloaded or built if there is none. Of two processes at once, one does so and the other waits.
 
-    Args:
-        cache_dir: where a CLI is kept between runs; `default_cache_dir` if None.
-        progress: told what is being done, a line each.
-        environment: the variables to look things up in and to run things with.
+    It is kept in `cache_dir`, by default `default_cache_dir`; `progress` is told what is being done, a line each.
 
-    Raises:
-        PulumiUnavailable: no way worked; the message says what was tried and what to do.
+    `PulumiUnavailable`: no way worked; the message says what was tried and what to do.
     """
     cache_dir = cache_dir or default_cache_dir(environment)
     root = cache_dir / f"pulumi-{PULUMI_VERSION}"
@@ -138,12 +126,8 @@ def ensure(
 def add_language_host(cli: Path, bin_dir: Path, environment: Mapping[str, str] = os.environ) -> None:
     """Write our `pulumi-language-python` into `bin_dir` for a CLI that has none, so that `pulumi up` works.
 
-    Not beside the CLI, which all checkouts share: it runs this checkout with this interpreter.
-
-    Args:
-        cli: the CLI's executable.
-        bin_dir: goes before everything else on PATH.
-        environment: whose PATH is searched for another one.
+    Not beside the CLI, which all checkouts share: it runs this checkout with this interpreter. `bin_dir` goes before
+    everything else on PATH.
     """
     search = os.pathsep.join([str(cli.parent), environment.get("PATH", os.defpath)])
     was_built = (cli.parent.parent / _BUILT_MARK).exists()
@@ -177,7 +161,7 @@ def _from_path(environment: Mapping[str, str]) -> PulumiCli:
     least = VersionInfo.parse(PULUMI_VERSION)
     if version.major != least.major or version.compare(least) < 0:
         raise _NotThisWay(f"{found} is version {version}, {least} or a later {least.major} is needed")
-    return PulumiCli(Path(found), "path", str(version))
+    return PulumiCli(Path(found), str(version))
 
 
 def _from_cache(root: Path, environment: Mapping[str, str]) -> PulumiCli:
@@ -187,7 +171,7 @@ def _from_cache(root: Path, environment: Mapping[str, str]) -> PulumiCli:
     version = _version_of(executable, environment)
     if str(version) != PULUMI_VERSION:
         raise _NotThisWay(f"{executable} is version {version}")
-    return PulumiCli(executable, "cache", PULUMI_VERSION)
+    return PulumiCli(executable, PULUMI_VERSION)
 
 
 @contextmanager
@@ -205,19 +189,12 @@ def install_command(root: Path) -> list[str]:
     return [sys.executable, "-c", _INSTALL, str(root), PULUMI_VERSION]
 
 
-def build_command(go: str, root: Path) -> list[str]:
-    """The command that builds the CLI into a folder; without its version the Automation API refuses it."""
-    flags = f"-s -w -X {_VERSION_SYMBOL}=v{PULUMI_VERSION}"
-    output = str(root / "bin" / "pulumi")
-    return [go, "build", "-trimpath", "-mod=readonly", "-ldflags", flags, "-o", output, _PACKAGE]
-
-
 def _by_download(root: Path, environment: Mapping[str, str], progress: Progress) -> PulumiCli:
     progress("Downloading the official release…")
     with _fresh(root.parent) as new:
-        _run("the installer", install_command(new), new, environment, progress, _DOWNLOAD_TIMEOUT_SECONDS)
+        _run("the installer", install_command(new), new, environment, _DOWNLOAD_TIMEOUT_SECONDS)
         _take(new, root, environment)
-    return PulumiCli(root / "bin" / "pulumi", "download", PULUMI_VERSION)
+    return _from_cache(root, environment)
 
 
 def _by_build(root: Path, environment: Mapping[str, str], progress: Progress) -> PulumiCli:
@@ -227,10 +204,14 @@ def _by_build(root: Path, environment: Mapping[str, str], progress: Progress) ->
     progress("Building it from its Go module (once; 4 to 8 minutes on two cores)…")
     with _fresh(root.parent) as new:
         variables = {**environment, "CGO_ENABLED": "0", "GOFLAGS": "", "GOTMPDIR": str(new / "tmp")}
-        _run("go build", build_command(go, new), new, variables, progress, _BUILD_TIMEOUT_SECONDS)
+        # Without its version the Automation API refuses it.
+        flags = f"-s -w -X {_VERSION_SYMBOL}=v{PULUMI_VERSION}"
+        output = str(new / "bin" / "pulumi")
+        command = [go, "build", "-trimpath", "-mod=readonly", "-ldflags", flags, "-o", output, _PACKAGE]
+        _run("go build", command, new, variables, _BUILD_TIMEOUT_SECONDS)
         (new / _BUILT_MARK).touch()
         _take(new, root, environment)
-    return PulumiCli(root / "bin" / "pulumi", "build", PULUMI_VERSION)
+    return _from_cache(root, environment)
 
 
 @contextmanager
@@ -257,14 +238,8 @@ def _take(new: Path, root: Path, environment: Mapping[str, str]) -> None:
     new.rename(root)
 
 
-def _run(
-    what: str, command: list[str], folder: Path, environment: Mapping[str, str], progress: Progress, limit: float
-) -> None:
-    """Run a command that makes a CLI in a folder. It ends with this process, however this one ends.
-
-    Raises:
-        _NotThisWay: it fails, or takes longer than `limit` seconds.
-    """
+def _run(what: str, command: list[str], folder: Path, environment: Mapping[str, str], limit_seconds: float) -> None:
+    """Run a command that makes a CLI in a folder. It ends with this process, however this one ends."""
     log = folder / "tmp" / "log"
     with (
         log.open("wb") as output,
@@ -279,24 +254,13 @@ def _run(
         ) as process,
     ):
         try:
-            _follow(what, process, progress, limit)
-        except BaseException:
+            process.wait(limit_seconds)
+        except BaseException as error:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise _NotThisWay(f"{what} did not end within {limit_seconds / 60:g} min") from error
             raise
     if process.returncode != 0:
         lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
         raise _NotThisWay(f"{what} ended with {process.returncode}: {' / '.join(lines[-5:])}")
-
-
-def _follow(what: str, process: "subprocess.Popen[bytes]", progress: Progress, limit: float) -> None:
-    """Wait for the process, with a line of progress every half minute."""
-    started = time.monotonic()
-    while True:
-        waited = time.monotonic() - started
-        if waited >= limit:
-            raise _NotThisWay(f"{what} did not end within {limit / 60:g} min")
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(min(_PROGRESS_INTERVAL_SECONDS, limit - waited))
-            return
-        progress(f"Still getting the Pulumi CLI ({time.monotonic() - started:.0f} s)…")

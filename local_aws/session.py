@@ -34,21 +34,10 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Session:
-    """A running local AWS.
-
-    Attributes:
-        pid: of the emulator.
-        endpoint_url: of all services.
-        container_runtime: what runs ECS tasks.
-        log_file: the emulator's log.
-        environment: a shell's variables, without PATH.
-        path: folders to put before PATH.
-    """
+    """A running local AWS: the emulator's process and endpoint, a shell's variables, and folders to put before PATH."""
 
     pid: int
     endpoint_url: str
-    container_runtime: str
-    log_file: str
     environment: Mapping[str, str]
     path: tuple[str, ...]
 
@@ -85,11 +74,7 @@ def find(folder: Path | None = None) -> Session | None:
 
 
 def require(folder: Path | None = None) -> Session:
-    """The running local AWS of a folder.
-
-    Raises:
-        EmulatorError: there is none.
-    """
+    """The running local AWS of a folder; `EmulatorError` where there is none."""
     session = find(folder)
     if session is None:
         where = (folder or FOLDER).resolve()
@@ -107,12 +92,7 @@ def start(
 ) -> Session:
     """Start a local AWS, unless one runs. Of two at once, one starts it, and the other waits and uses the same.
 
-    Args:
-        folder: where its files are; `FOLDER` if None.
-        port: its port on 127.0.0.1; any free one if None.
-        container_runtime: what runs ECS tasks.
-        base_image: as `Emulator` takes it.
-        say: told what happens.
+    Its files are in `folder`, by default `FOLDER`; `Emulator` defines the other arguments.
 
     Raises:
         EmulatorError: it cannot be started.
@@ -127,12 +107,11 @@ def start(
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         path = _pulumi(folder, say)
-        log_file = folder / "emulator.log"
         emulator = Emulator(
             folder,
             port=port,
             container_runtime=container_runtime,
-            log_file=log_file,
+            log_file=folder / "emulator.log",
             detached=True,
             base_image=base_image,
         )
@@ -140,15 +119,13 @@ def start(
         session = Session(
             pid=emulator.pid,
             endpoint_url=emulator.endpoint_url,
-            container_runtime=emulator.container_runtime,
-            log_file=str(log_file),
             environment={**engine_environment(emulator, folder), "PULUMI_HOME": str(folder / "pulumi")},
             path=path,
         )
         new = folder / f"{_RECORD}.new"
         new.write_text(json.dumps(asdict(session), indent=2))
         new.replace(folder / _RECORD)
-    say(f"the local AWS runs at {session.endpoint_url} (process {session.pid}, log {session.log_file})")
+    say(f"the local AWS runs at {session.endpoint_url} (process {session.pid}, log {emulator.log_file})")
     say(f"container runtime: {emulator.container_runtime} ({emulator.container_runtime_reason})")
     return session
 
@@ -162,11 +139,7 @@ def _pulumi(folder: Path, say: Say) -> tuple[str, ...]:
 
 
 def stop(folder: Path | None = None, *, say: Say = print) -> None:
-    """Stop the local AWS and delete its state, and Pulumi's state of it.
-
-    Raises:
-        EmulatorError: its process does not end.
-    """
+    """Stop the local AWS and delete its state, and Pulumi's state of it; `EmulatorError` where it does not end."""
     folder = (folder or FOLDER).resolve()
     with _locked(folder, say):
         session = find(folder)

@@ -13,15 +13,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from ecs_kit.automation.cli import entry_point
-from ecs_kit.automation.cli.entry_point import Parser, absolute, whole_number
+from ecs_kit.automation.cli.entry_point import exit_status
+from ecs_kit.automation.cli.options import Parser, absolute, whole_number
 from ecs_kit.automation.errors import DriverError
 from ecs_kit.automation.host.interruption import Interruption
-from ecs_kit.automation.journeys import spec_files
 from ecs_kit.automation.journeys.scenario import Scenario
 from ecs_kit.automation.stacks.lifecycle import Changes, Stack
 from ecs_kit.runtime.contract.patterns import PATTERNS
-from tools.local_plan import local_plan
+from tools import local_plan
 
 
 @dataclass(eq=False)
@@ -98,11 +97,7 @@ def busy_machine(number: int) -> Iterator[Sequence[subprocess.Popen[bytes]]]:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line, the process's own for None; the attributes are the options of `--help`.
-
-    Raises:
-        BadOption: an option is unknown, or has a value that is not allowed.
-    """
+    """Read the command line, the process's own for None; the attributes are the options of `--help`."""
     number = whole_number("a number from 1")
     parser = Parser(
         prog="python -m tools.deployments",
@@ -118,16 +113,20 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line asks for and return the process's exit status."""
-    return entry_point.exit_status(lambda interruption: _deployments(parse(arguments), interruption))
+    return exit_status(partial(_deployments, arguments))
 
 
-def _deployments(options: argparse.Namespace, interruption: Interruption) -> int:
-    samples = {pattern: spec_files.load(spec_files.sample_path(pattern)) for pattern in PATTERNS}
-    plan, target = local_plan(
-        "deployments", samples, config={"patterns": "all"}, report_dir=options.report_dir, limit_seconds=0.0
+def _deployments(arguments: Sequence[str] | None, interruption: Interruption) -> int:
+    options = parse(arguments)
+    return local_plan.run(
+        "deployments",
+        partial(Deployments, options.count, busy=options.busy),
+        interruption,
+        patterns=tuple(PATTERNS),
+        config={"patterns": "all"},
+        report_dir=options.report_dir,
+        limit_seconds=0.0,
     )
-    make = partial(Deployments, options.count, busy=options.busy)
-    return entry_point.run_journey(make, plan, target, log="deployments.log", interruption=interruption)
 
 
 if __name__ == "__main__":

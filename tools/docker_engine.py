@@ -8,8 +8,6 @@ neither exists nor can be pulled, one is made of Debian's packages. The packages
 here, as wheels: a build container needs no package index. Everything that was made is removed at the end.
 """
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import os

@@ -1,7 +1,5 @@
 """The bucket of source objects and results."""
 
-from __future__ import annotations
-
 import json
 
 import pulumi

@@ -4,8 +4,6 @@ Pulumi's state holds paths in it. They are relative to the folder in which the e
 that of a program that uses its components, so that the state does not depend on the machine.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import tempfile
@@ -30,11 +28,7 @@ Files = Mapping[str, tuple[int, bytes]]
 
 
 def library(project: Path, folders: Collection[str]) -> dict[str, Path]:
-    """The kit's source files that run inside AWS, by their path in the package or image.
-
-    Args:
-        project: A folder with the kit's sources.
-        folders: Which folders of `ecs_kit/runtime`.
+    """The kit's sources in these folders of `ecs_kit/runtime`, by their path in the package or image.
 
     Raises:
         SourcesMissing: One of the folders is not there.

@@ -6,15 +6,13 @@ Automation API programs do not see that file's defaults, so nothing may depend o
 
 # ruff: noqa: RUF009 - `key` is `dataclasses.field`
 
-from __future__ import annotations
-
 import difflib
 import functools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
 import pulumi
 
@@ -189,7 +187,7 @@ class KitConfig:
     )
 
     @classmethod
-    def read(cls) -> KitConfig:
+    def read(cls) -> Self:
         """Reads and checks the stack's configuration.
 
         Raises:
@@ -205,12 +203,10 @@ class KitConfig:
         return cls.parse(every_key | known)
 
     @classmethod
-    def parse(cls, raw: Mapping[str, str]) -> KitConfig:
-        """Reads and checks raw configuration values; keys that are absent get their defaults.
+    def parse(cls, raw: Mapping[str, str]) -> Self:
+        """Reads and checks raw values, by keys without namespace, as `pulumi config set` takes them.
 
-        Args:
-            raw: Value by key without namespace, as `pulumi config set` takes them: text, whole numbers as digits,
-                arrays and objects as JSON.
+        That is: text, whole numbers as digits, arrays and objects as JSON. Keys that are absent get their defaults.
 
         Raises:
             ConfigError: With every key that cannot be used.
@@ -233,10 +229,7 @@ class KitConfig:
         return config
 
     def check(self, region: str) -> None:
-        """Checks a configuration that code made, by its keys' rules.
-
-        Args:
-            region: Where it is deployed.
+        """Checks a configuration that code made, and that is deployed in a region, by its keys' rules.
 
         Raises:
             ConfigError: With every key that cannot be used.

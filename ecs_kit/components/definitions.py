@@ -7,8 +7,6 @@ name of an outer one), https://docs.aws.amazon.com/step-functions/latest/dg/conn
 https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html (retriers, catchers).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,10 +23,7 @@ State = dict[str, Any]
 class StateMachineSettings:
     """Settings of the state machines. Numbers are as in the configuration.
 
-    Args:
-        monitor_function_arn: the Task Monitor's version, published with this document.
-        container_name: container of the task definition that does the job.
-        launcher_function_arn: the Task Launcher's version, in pattern 1.
+    The functions' ARNs are those of the versions that are published with this document; pattern 2 has no launcher.
     """
 
     monitor_function_arn: str

@@ -1,7 +1,5 @@
 """The ECS cluster and the task definition of the job."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any

@@ -1,7 +1,5 @@
 """The program's exceptions, one per condition: what is wrong, where, and what to do."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The settings of both Lambda functions, in the environment variable `KIT_SETTINGS`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from ecs_kit.components.config import KitConfig

@@ -1,7 +1,5 @@
 """The Lambda functions: the Task Launcher and the Task Monitor."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

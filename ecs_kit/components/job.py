@@ -2,8 +2,6 @@
 
 # ruff: noqa: RUF009 - `key` is `dataclasses.field`
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence

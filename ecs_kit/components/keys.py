@@ -1,7 +1,5 @@
 """Configuration keys: a dataclass field declares one with its default, description and rule."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import operator
@@ -48,10 +46,8 @@ def list_of(pattern: re.Pattern[str], allowed: str, most: int) -> Rule:
 class Key:
     """A configuration key, as `Pulumi.yaml` declares it. Arrays hold strings, objects map strings to strings.
 
-    Args:
-        attribute: Where the configuration object holds it, such as `task_cpu` or `job.image`.
-        description: What the key is for and what it accepts.
-        parse: Makes its value of raw text. Raises ValueError where the text is not of the type.
+    The configuration object holds it in `attribute`, such as `task_cpu` or `job.image`. `parse` makes its value of raw
+    text, and raises ValueError where that is not of the type.
     """
 
     attribute: str

@@ -1,7 +1,5 @@
 """Reproducible Lambda deployment packages: the same sources give the same bytes on every machine."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import importlib.util
 import io
@@ -36,11 +34,7 @@ def build(function: FunctionName, project: Path = build_folder.PROJECT) -> Path:
 
 
 def contents(function: FunctionName, project: Path) -> dict[str, bytes]:
-    """What a function's package holds, by path within it.
-
-    Raises:
-        SourcesMissing: As for `build`.
-    """
+    """What a function's package holds, by path within it."""
     files = build_folder.library(project, ("contract", "common", "functions", function))
     schema = project / SCHEMA
     if not schema.is_file():

@@ -4,8 +4,6 @@ A function's settings name the state machine that calls the function. Documents 
 outputs, so that no dependency is cyclic.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 CONTAINER = "amazon-ecs-starter-kit"

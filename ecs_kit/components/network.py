@@ -1,7 +1,5 @@
 """The pattern's VPC, its endpoints and its security groups."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar

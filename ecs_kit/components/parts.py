@@ -1,7 +1,5 @@
 """What the parts of a pattern share: their arguments, log groups and roles."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -32,14 +30,9 @@ def log_group(name: str, log_group_name: str, args: PartArgs, opts: pulumi.Resou
 
 @dataclass(frozen=True)
 class WorkloadRoleArgs:
-    """Arguments of `WorkloadRole`.
+    """Arguments of `WorkloadRole`: its user, as in `PatternNames.role`, who may assume it, and what it may do.
 
-    Args:
-        part: What the role belongs to.
-        user: Who uses the role, as in `PatternNames.role`.
-        trust: Who may assume it, as an IAM document.
-        policy: What it may do, as an IAM document.
-        further: Further documents, by the suffix of their policies' names.
+    `further` has more documents than `policy`, by the suffix of their policies' names.
     """
 
     part: PartArgs

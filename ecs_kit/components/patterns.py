@@ -1,7 +1,5 @@
 """The two patterns, each from its network to its state machine."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -39,13 +37,9 @@ def provider_target(opts: pulumi.InvokeOptions | None = None) -> DeploymentTarge
 
 @dataclass(frozen=True)
 class PatternArgs:
-    """Arguments of a pattern.
+    """Arguments of a pattern. `stack` is the stack's name, for the tag `kit:stack`; `job` replaces the configured one.
 
-    Args:
-        config: Its configuration.
-        target: Where it is deployed; by default, where the default `aws` provider deploys.
-        stack: The stack's name, for the tag `kit:stack`.
-        job: The user's own job; it replaces the configured one.
+    By default it is deployed where the default `aws` provider deploys.
 
     Raises:
         ConfigError: With every invalid argument.

@@ -4,8 +4,6 @@ Actions, resource types and condition keys are those of AWS's Service Authorizat
 actions that take no resource.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -42,10 +40,7 @@ def document(*statements: Statement) -> Document:
 def trust(service: str, target: DeploymentTarget, source_arn: str | None = None) -> Document:
     """A trust policy: an AWS service may assume a role, for this account alone where it sends the source account.
 
-    Args:
-        service: Service principal, such as `states.amazonaws.com`.
-        target: The account.
-        source_arn: `aws:SourceArn`, with `*`; None for services that send none (Lambda).
+    `source_arn` is `aws:SourceArn`, with `*`; None for services that send none (Lambda).
     """
     result: Statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
     if source_arn is not None:
@@ -86,13 +81,7 @@ def bucket_tls_only(bucket_arn: str) -> Document:
 
 
 def task(names: PatternNames, *, target_prefix: str, source_buckets: Sequence[str]) -> Document:
-    """What the job in the container may do: read its source, write its copy, keep its own record.
-
-    Args:
-        names: The pattern's names.
-        target_prefix: Prefix in the kit's bucket that it may write to.
-        source_buckets: Names of other buckets that it may read.
-    """
+    """What the job in the container may do: read its source, write its copy, keep its own record."""
     buckets = [names.bucket_arn, *map(names.target.bucket_arn, source_buckets)]
     targets = [f"{names.bucket_arn}/{target_prefix}/*"]
     details = names.table_arn(names.details_table)
@@ -108,10 +97,8 @@ def task(names: PatternNames, *, target_prefix: str, source_buckets: Sequence[st
 def task_execution(names: PatternNames, *, repository: str | None, secrets: Sequence[str] = ()) -> Document:
     """What ECS does to start a container: pull its image, read its secrets, write its log.
 
-    Args:
-        names: The pattern's names.
-        repository: ARN of the image's private ECR repository, None for other registries.
-        secrets: ARNs of the container's Secrets Manager secrets and SSM parameters.
+    `repository` is the ARN of the image's private ECR repository, None for other registries. `secrets` are the ARNs of
+    the container's Secrets Manager secrets and SSM parameters.
     """
     statements = []
     if repository is not None:

@@ -1,7 +1,5 @@
 """The Pulumi program: reads the configuration, deploys the patterns, exports the stack outputs."""
 
-from __future__ import annotations
-
 import pulumi
 
 from ecs_kit.components.config import NAMESPACE, KitConfig

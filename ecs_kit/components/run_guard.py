@@ -1,7 +1,5 @@
 """EventBridge rules that call the monitor when an execution ends early, and on a schedule."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from typing import Any

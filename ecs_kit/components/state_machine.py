@@ -1,7 +1,5 @@
 """A deployed state machine."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import pulumi

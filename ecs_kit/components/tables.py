@@ -1,7 +1,5 @@
 """The DynamoDB tables of a workflow's runs and their tasks."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import pulumi

@@ -1,7 +1,5 @@
 """The task's container image: its repository, its build context, the build itself."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """The availability zones of a pattern's VPC."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 
 import pulumi_aws as aws
@@ -24,12 +22,7 @@ older edition of the same table. Ids mean the same in all accounts, names do not
 
 
 def choose(region: str, zones: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-    """The names of the first zones, by name, in which Fargate runs: `ZONES` of them or fewer.
-
-    Args:
-        region: Their region.
-        zones: Name and id of each available zone.
-    """
+    """The first of a region's `zones` (name and id) by name in which Fargate runs, `ZONES` of them or fewer."""
     offered = FARGATE_ZONE_IDS.get(region)
     return tuple(sorted(name for name, zone_id in zones if offered is None or zone_id in offered)[:ZONES])
 

@@ -67,6 +67,13 @@ class UnknownCorrection(EmulatorError):
         super().__init__(f"there is no correction {name!r} that could be left out, only {', '.join(known)}")
 
 
+class ContainersStay(EmulatorError):
+    """The engine does not remove containers that a killed emulator left."""
+
+    def __init__(self, label: str, reason: str) -> None:
+        super().__init__(f"containers with the label {label} could not be removed: {reason}")
+
+
 class DockerUnavailable(EmulatorError):
     """Containers were asked for and Docker cannot be used."""
 

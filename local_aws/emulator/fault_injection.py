@@ -15,10 +15,10 @@ from typing import Any
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime, router
 
 from local_aws.emulator.aws_behaviour.ecs_api import injected_failures, vcpu_quota
-from local_aws.emulator.aws_behaviour.ecs_tasks import TaskLives
+from local_aws.emulator.aws_behaviour.ecs_tasks import lives
 from local_aws.emulator.aws_behaviour.request_authorization import Handler, HttpAnswer
 from local_aws.emulator.errors import EmulatorError
-from local_aws.emulator.faults import Call, Effect, FaultPlans, parse_rules
+from local_aws.emulator.faults import Call, Effect, FaultPlan, parse_rules
 
 logger = logging.getLogger("emulator.faults")
 
@@ -38,11 +38,10 @@ class ConnectionDropped(BaseException):
 
 
 class FaultInjector:
-    """Stands between the network and the services; `lives` are the ECS tasks, whose containers can be killed."""
+    """Stands between the network and the services, with a plan for each set of rules, by its name."""
 
-    def __init__(self, lives: TaskLives) -> None:
-        self._lives = lives
-        self._plans = FaultPlans()
+    def __init__(self) -> None:
+        self._plans: dict[str, FaultPlan] = {}
 
     async def handle(
         self,
@@ -56,7 +55,7 @@ class FaultInjector:
     ) -> HttpAnswer:
         """Wrap a service's handler."""
         proceed = functools.partial(handler, method, path, headers, body, query_params)
-        if self._plans.empty:
+        if not self._plans:
             return await proceed()
         named = iam_actions.extract_iam_action(service, method, path, headers, body, query_params) or ":"
         call = Call(
@@ -66,7 +65,8 @@ class FaultInjector:
             request=f"{path} {body.decode('utf-8', errors='replace')}",
             access_key_id=router.extract_access_key_id(headers, query_params) or "",
         )
-        effect = self._plans.decide(call)
+        # Where several sets have something for a call, the one that came first.
+        effect = next((found for plan in list(self._plans.values()) if (found := plan.decide(call))), None)
         if effect is None:
             return await proceed()
         logger.info("%s %s by %s: %s", service, call.operation, call.caller, effect.kind)
@@ -97,15 +97,15 @@ class FaultInjector:
 
     def kill(self, call: Call) -> None:
         """Kill the ECS task's containers, or the function's environment, that a call comes from."""
-        if self._lives.kill(_session(call)):
+        if lives.kill(_session(call)):
             return
         for environments in list(lambda_runtime._workers.values()):
             for environment in list(environments):
                 environment.kill_caller(call.access_key_id)
 
     async def _interrupt(self, call: Call) -> None:
-        """Interrupt the ECS task that a call comes from, and wait for its end: it hears of nothing else."""
-        while self._lives.interrupt(_session(call)):
+        """Interrupt the ECS task that a call comes from, and wait until it has stopped: the call is not answered."""
+        while lives.interrupt(_session(call)):
             await asyncio.sleep(_POLL_SECONDS)
 
     async def serve(self, inner: Application, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
@@ -122,10 +122,13 @@ class FaultInjector:
 
     async def _control(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         name = urllib.parse.parse_qs(scope["query_string"].decode()).get("set", [""])[0]
-        status, answer = 200, json.dumps(self._plans.report(name))
+        plan = self._plans.get(name)
+        status, answer = 200, json.dumps(plan.report() if plan else [])
         if scope["method"] == "PUT":
             try:
-                self._plans.replace(name, parse_rules(json.loads(await _body(receive))))
+                rules = parse_rules(json.loads(await _body(receive)))
+                others = {other: plan for other, plan in self._plans.items() if other != name}
+                self._plans = {**others, name: FaultPlan(rules)} if rules else others
                 answer = "[]"
             except (EmulatorError, ValueError) as error:
                 status, answer = 400, str(error)

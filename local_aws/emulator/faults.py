@@ -49,8 +49,16 @@ class BadFaultRule(EmulatorError, ValueError):
         super().__init__(f"fault rule {index}: {reason}")
 
 
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and value >= 0
+def _whole(least: int, most: float = float("inf")) -> Callable[[Any], bool]:
+    return lambda value: type(value) is int and least <= value <= most
+
+
+def _number(most: float = float("inf")) -> Callable[[Any], bool]:
+    return lambda value: type(value) in (int, float) and 0 <= value <= most
+
+
+def _list(is_item: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and value != [] and all(map(is_item, value))
 
 
 def _is_failure(value: Any) -> bool:
@@ -59,20 +67,9 @@ def _is_failure(value: Any) -> bool:
 
 _Field = tuple[Callable[[Any], bool], str]
 _TEXT: _Field = (lambda value: isinstance(value, str) and value != "", "a text")
-_WHOLE_NUMBER: _Field = (lambda value: type(value) is int and value >= 0, "a whole number from 0")
-_NUMBER: _Field = (_is_number, "a number from 0")
-_SHARE: _Field = (lambda value: _is_number(value) and value <= 1, "a number from 0 to 1")
-_FLAG: _Field = (lambda value: isinstance(value, bool), "true or false")
-_NUMBERS: _Field = (
-    lambda value: isinstance(value, list) and value != [] and all(type(each) is int and each >= 1 for each in value),
-    "a list of whole numbers from 1, with one at least",
-)
-_STATUS: _Field = (lambda value: type(value) is int and 400 <= value <= 599, "from 400 to 599")
+_WHOLE_NUMBER: _Field = (_whole(0), "a whole number from 0")
+_NUMBER: _Field = (_number(), "a number from 0")
 _MOMENT: _Field = (lambda value: value in ("before", "after"), "'before' or 'after'")
-_FAILURES: _Field = (
-    lambda value: isinstance(value, list) and value != [] and all(map(_is_failure, value)),
-    'a list of objects with texts, such as {"reason": "…"}',
-)
 _RULE: Mapping[str, _Field] = {
     "name": _TEXT,
     "service": _TEXT,
@@ -80,20 +77,20 @@ _RULE: Mapping[str, _Field] = {
     "caller": _TEXT,
     "request": _TEXT,
     "first": _WHOLE_NUMBER,
-    "calls": _NUMBERS,
-    "share": _SHARE,
+    "calls": (_list(_whole(1)), "a list of whole numbers from 1, with one at least"),
+    "share": (_number(1), "a number from 0 to 1"),
     "seed": _WHOLE_NUMBER,
     "limit": _WHOLE_NUMBER,
     "forSeconds": _NUMBER,
-    "perCaller": _FLAG,
+    "perCaller": (lambda value: isinstance(value, bool), "true or false"),
     "effect": (lambda value: isinstance(value, Mapping), "an object"),
 }
 _CHOICES = ("first", "calls", "share")
 _EFFECTS: Mapping[str, Mapping[str, _Field]] = {
-    "error": {"error": _TEXT, "message": _TEXT, "status": _STATUS},
+    "error": {"error": _TEXT, "message": _TEXT, "status": (_whole(400, 599), "from 400 to 599")},
     "delaySeconds": {"delaySeconds": _NUMBER},
     "drop": {"drop": _MOMENT},
-    "failures": {"failures": _FAILURES},
+    "failures": {"failures": (_list(_is_failure), 'a list of objects with texts, such as {"reason": "…"}')},
     "vcpus": {"vcpus": _NUMBER},
     "kill": {"kill": _MOMENT},
     "interrupt": {"interrupt": _MOMENT},
@@ -112,7 +109,7 @@ class Effect:
 
 @dataclass(frozen=True)
 class FaultRule:
-    """Which calls are hit, and by what; `fields` are the rule's own."""
+    """Which calls are hit, as the rule's own `fields` say, and by what."""
 
     name: str
     service: str
@@ -175,7 +172,7 @@ class _Count:
     began: float
     chance: random.Random
     matched: int = 0
-    met: int = 0
+    hit: int = 0
 
 
 class FaultPlan:
@@ -209,11 +206,11 @@ class FaultPlan:
             hit = count.matched in given["calls"]
         elif "share" in given:
             hit = count.chance.random() < given["share"]
-        if "limit" in given and count.met >= given["limit"]:
+        if "limit" in given and count.hit >= given["limit"]:
             hit = False
         if "forSeconds" in given and self._clock() - count.began >= given["forSeconds"]:
             hit = False
-        count.met += hit
+        count.hit += hit
         return hit
 
     def report(self) -> list[dict[str, Any]]:
@@ -222,39 +219,8 @@ class FaultPlan:
             told: list[dict[str, Any]] = [{"name": rule.name, "matched": 0, "met": 0} for rule in self._rules]
             for (index, _caller), count in self._counts.items():
                 told[index]["matched"] += count.matched
-                told[index]["met"] += count.met
+                told[index]["met"] += count.hit
         return told
-
-
-class FaultPlans:
-    """Sets of rules by name, each a plan of its own."""
-
-    def __init__(self) -> None:
-        self._plans: dict[str, FaultPlan] = {}
-
-    @property
-    def empty(self) -> bool:
-        """Whether there are no rules."""
-        return not self._plans
-
-    def replace(self, name: str, rules: Sequence[FaultRule]) -> None:
-        """Replace the set of that name; no rules end it."""
-        plans = {other: plan for other, plan in self._plans.items() if other != name}
-        # One assignment: calls in other threads see the sets before or the sets after.
-        self._plans = {**plans, name: FaultPlan(rules)} if rules else plans
-
-    def decide(self, call: Call) -> Effect | None:
-        """What happens to a call; where several sets have something for it, the one that came first."""
-        for plan in self._plans.values():
-            effect = plan.decide(call)
-            if effect is not None:
-                return effect
-        return None
-
-    def report(self, name: str) -> list[dict[str, Any]]:
-        """What the rules of a set hit; nothing where there is none of that name."""
-        plan = self._plans.get(name)
-        return [] if plan is None else plan.report()
 
 
 def _matches(rule: FaultRule, call: Call) -> bool:

@@ -1,7 +1,7 @@
 """The emulator's own process: MiniStack with its differences from AWS corrected, on one loopback port.
 
-Started by `Emulator`. It takes the port before MiniStack is loaded, so nobody else can; reports on standard output, in
-one line of JSON, how it went; and ends when its standard input ends, with whatever it started.
+Started by `Emulator`. It takes the port before MiniStack is loaded. It reports on standard output, in one line of JSON,
+whether it has started. It ends when its standard input ends, with whatever it started.
 """
 
 from __future__ import annotations
@@ -21,12 +21,11 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from local_aws.emulator.aws_behaviour.patching import LEFT_OUT
+from local_aws.emulator.supervisor import LEFT_OUT
 
 if TYPE_CHECKING:
     from hypercorn.config import Config
 
-    from local_aws.emulator.aws_behaviour.ecs_tasks import TaskLives
     from local_aws.emulator.runtimes import ContainerRuntime
 
 HOST = "127.0.0.1"
@@ -60,10 +59,11 @@ async def serve(listener: socket.socket, folder: Path, detached: bool, docker_so
     from hypercorn.asyncio import serve as hypercorn_serve
     from ministack.core import lambda_runtime
 
+    from local_aws.emulator.aws_behaviour.ecs_tasks import lives
     from local_aws.emulator.aws_behaviour.states_integrations import warm_up
 
     logging.getLogger("hypercorn.access").setLevel(logging.WARNING)
-    runtime, lives, application = assemble(listener.getsockname()[1], folder, docker_socket)
+    runtime, application = assemble(listener.getsockname()[1], folder, docker_socket)
     ending = _told_to_end(detached)
     ready = asyncio.create_task(_report_when_ready(listener.getsockname()[1]))
     threading.Thread(target=warm_up, daemon=True).start()
@@ -84,8 +84,8 @@ async def serve(listener: socket.socket, folder: Path, detached: bool, docker_so
         ready.cancel()
 
 
-def assemble(port: int, folder: Path, docker_socket: str) -> tuple[ContainerRuntime, TaskLives, Any]:
-    """Correct MiniStack and wrap it in what injects faults; returns what the emulator ends, and the ASGI application.
+def assemble(port: int, folder: Path, docker_socket: str) -> tuple[ContainerRuntime, Any]:
+    """Correct MiniStack and wrap it in what injects faults; returns the runtime and the ASGI application.
 
     Where `docker_socket` is empty, ECS containers run as processes.
     """
@@ -106,11 +106,11 @@ def assemble(port: int, folder: Path, docker_socket: str) -> tuple[ContainerRunt
         from local_aws.emulator.runtimes.process import ProcessRuntime
 
         runtime = ProcessRuntime(folder, EmulatorRegistry(), children)
-    lives = install(runtime, children, folder, os.environ.get(LEFT_OUT, ""))
-    faults = FaultInjector(lives)
+    install(runtime, children, folder, os.environ.get(LEFT_OUT, ""))
+    faults = FaultInjector()
     for service, handler in list(ministack.SERVICE_HANDLERS.items()):
         ministack.SERVICE_HANDLERS[service] = functools.partial(faults.handle, service, handler)
-    return runtime, lives, functools.partial(faults.serve, ministack.app)
+    return runtime, functools.partial(faults.serve, ministack.app)
 
 
 def _configuration(listener: socket.socket) -> Config:

@@ -17,11 +17,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from local_aws.emulator.aws_behaviour.patching import LEFT_OUT
 from local_aws.emulator.errors import EmulatorDied, EmulatorTimeout, PortInUse
 from local_aws.emulator.faults import parse_rules
 from local_aws.emulator.runtimes.selection import Chosen, Wanted, choose
 
+LEFT_OUT = "LOCAL_AWS_WITHOUT"
+"""The environment variable with the names of the corrections that an emulator leaves out, with commas between them."""
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
 _LAST_LINES = 20
@@ -35,21 +36,15 @@ class Emulator:
     It is not in this process's group: Ctrl-C in a terminal does not reach it.
 
     Args:
-        work_dir: its state is kept in a folder made below, and deleted when it stops.
+        work_dir: its state is kept in a folder made below, `folder`, and deleted when it stops.
         port: on 127.0.0.1; any free one where None.
-        container_runtime: where ECS tasks run; `auto` takes Docker where it can be used.
+        container_runtime: where ECS tasks run; `auto` takes Docker where it can be used. What was chosen is an
+            attribute then, and `container_runtime_reason` says why, in one line.
         region: of calls that name none.
         account: the account of the root credentials.
         log_file: where its log goes; `<name of its folder>.log` in `work_dir` where None.
         detached: it keeps running when this process ends, until `local_aws.session.stop` ends it.
         base_image: what images will be built on, which decides about Docker, too; None where none is built.
-
-    Attributes:
-        port: its port on 127.0.0.1, once started.
-        folder: where its state is.
-        log_file: where its log is.
-        container_runtime: what was chosen.
-        container_runtime_reason: why, in one line.
     """
 
     def __init__(
@@ -129,8 +124,7 @@ class Emulator:
     def inject_faults(self, rules: Sequence[Mapping[str, Any]], name: str = "") -> None:
         """Replace the set of fault rules of that name; no rules end it. `local_aws.emulator.faults` defines a rule.
 
-        Raises:
-            BadFaultRule: a rule is not understood; nothing changed.
+        `BadFaultRule`: a rule is not understood; nothing changed.
         """
         parse_rules(list(rules))
         self._faults("PUT", name, json.dumps(list(rules)).encode())

@@ -120,7 +120,7 @@ class Aws:
         """Push an image of text files; answers with its name by digest."""
         if self.emulator.container_runtime == "docker":
             return docker_images.push(self.emulator.endpoint_url, repository, tag, files, config)
-        entries = {f"/{path}": Entry("file", 0o644, text.encode()) for path, text in files.items()}
+        entries = {path: Entry("file", 0o644, text.encode()) for path, text in files.items()}
         image, reference = image_of(entries, config), registry.Reference(docker_images.REGISTRY, repository, tag)
         registry.push(image, reference, self.emulator.endpoint_url)
         return f"{reference.repository_name}@{image.digest}"

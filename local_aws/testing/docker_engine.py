@@ -33,8 +33,7 @@ class EngineMissing(Exception):
 def engine() -> Iterator[str]:
     """The socket of an engine that answers; one that was started here ends with the context.
 
-    Raises:
-        EngineMissing: there is none, and none can be started here.
+    `EngineMissing`: there is none, and none can be started here.
     """
     problem = selection.docker_problem()
     if problem is None:
@@ -135,11 +134,7 @@ def install(packages: Mapping[str, str]) -> None:
 
 
 def run(*command: str, environment: Mapping[str, str] | None = None) -> None:
-    """Run a command; its output is shown if it fails.
-
-    Raises:
-        subprocess.CalledProcessError: it fails.
-    """
+    """Run a command; its output is shown if it fails; `subprocess.CalledProcessError`: it fails."""
     done = subprocess.run(
         list(command), env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )

@@ -9,7 +9,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ def start(folder: Path, *arguments: str, command: Iterable[str] = E2E, **more: s
 
 
 def read_until(driver: "subprocess.Popen[str]", moment: Callable[[str], bool]) -> str:
-    """What a driver says up to the first line for which `moment` is true, or to its end."""
+    """What a driver says up to the first line for which `moment` is true, or until it ends."""
     seen = ""
     for line in driver.stderr or ():
         seen += line
@@ -100,27 +100,14 @@ def sample(pattern: int) -> spec_files.Document:
 
 @dataclass
 class Deployed:
-    """Both patterns, deployed on the local target.
-
-    Attributes:
-        project: the folder of the program.
-        work_dir: where the stack's settings are.
-        target: the local target.
-        stack: the stack.
-        outputs: its outputs after the first deployment.
-        resources: number of resources by type after the first deployment.
-    """
+    """Both patterns on the local target; `outputs` and number of `resources` by type are as first deployed."""
 
     project: Path
     work_dir: Path
     target: LocalTarget
     stack: Stack
-    outputs: Mapping[str, Any] = field(default_factory=dict)
-    resources: Mapping[str, int] = field(default_factory=dict)
-
-    def pattern(self, number: int) -> dict[str, Any]:
-        """The outputs of one pattern."""
-        return dict(self.outputs[f"pattern{number}"])
+    outputs: Mapping[str, Any]
+    resources: Mapping[str, int]
 
     def configure(self, **values: Any) -> None:
         """Set the kit's own config."""
@@ -134,7 +121,7 @@ class Deployed:
         return runs.start(self.target.aws, pattern=pattern, spec=rendered, deployed=deployed, name=uuid.uuid4().hex)
 
     def verdict(self, run: runs.Run, expectation: Expectation | None = None) -> PatternResult:
-        """Watch a run to its end, and judge it."""
+        """Watch a run until it ends, and judge it."""
         runs.watch(self.target.aws, [run], on_counts=lambda *_: None, poll_seconds=0.2, limit_seconds=120)
         return verify.judge(run, verify.gather(self.target.aws, run, expectation))
 

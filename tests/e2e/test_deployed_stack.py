@@ -45,11 +45,11 @@ def test_neither_a_refresh_nor_a_second_deployment_finds_a_change(deployed: Depl
         assert changes.nothing, changes
 
 
-def test_pulumi_by_hand_finds_no_change_either(deployed: Deployed) -> None:
-    preview = subprocess.run(
+def preview_by_hand(deployed: Deployed) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
         [
             deployed.target.pulumi.executable,
-            *("preview", "--non-interactive", "--expect-no-changes", "--stack", "e2e"),
+            *("preview", "--non-interactive", "--color", "never", "--expect-no-changes", "--stack", "e2e"),
             *("--config-file", str(deployed.work_dir / "Pulumi.e2e.yaml")),
         ],
         cwd=deployed.project,
@@ -59,7 +59,20 @@ def test_pulumi_by_hand_finds_no_change_either(deployed: Deployed) -> None:
         check=False,
     )
 
+
+def test_pulumi_by_hand_finds_no_change_either(deployed: Deployed) -> None:
+    preview = preview_by_hand(deployed)
     assert preview.returncode == 0, preview.stdout + preview.stderr
+
+
+def test_pulumi_by_hand_shows_once_that_a_value_is_refused_and_changes_nothing(deployed: Deployed) -> None:
+    deployed.configure(taskMemory="7")
+    refused = preview_by_hand(deployed)
+    deployed.configure(taskMemory="512")
+    assert refused.returncode != 0, refused.stdout
+    resources, _, diagnostics = refused.stdout.partition("Diagnostics:")
+    assert diagnostics.count("taskMemory = '7': must be a whole number from 512 to 122880") == 1
+    assert "aws:" not in resources
 
 
 @pytest.mark.parametrize("pattern", [1, 2])
@@ -73,7 +86,7 @@ def test_a_list_of_one_task_is_a_run_like_any_other(deployed: Deployed, pattern:
 @pytest.mark.parametrize("pattern", [1, 2])
 def test_a_spec_with_all_values_filled_in_and_in_another_form_runs(deployed: Deployed, pattern: int) -> None:
     """Other order, separator, run id as text, several security groups, entries with and without a bucket."""
-    output = deployed.pattern(pattern)
+    output = deployed.outputs[f"pattern{pattern}"]
     filled = {name: output[name] for name in reversed(spec_files.FILLED_IN)}
     groups = sorted({output["securityGroupId"], *output.get("securityGroupIds", [])})
     filled |= {

@@ -1,7 +1,7 @@
 """Deployments while runs are active: each run ends with what it was registered with."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +59,6 @@ CHANGES: dict[str, Callable[[Deployed], None]] = {
 """The deployments while the runs are active, in their order, each with a task whose second attempt comes after it."""
 
 
-def until(ask: Callable[[], Any], what: Callable[[], str]) -> None:
-    """Wait until `ask` is true; `what` says why it is not."""
-    deadline = time.monotonic() + 120
-    while not ask():
-        assert time.monotonic() < deadline, what()
-        time.sleep(0.2)
-
-
 def start(kit: Deployed, pattern: int, tasks: list[str]) -> runs.Run:
     """Start a run of tasks with these names, all of which read the sample's first source."""
     document = sample(pattern)
@@ -87,6 +79,14 @@ def rows(kit: Deployed, run: runs.Run) -> list[tuple[str, int, str]]:
     return sorted((str(row["task_name"]), int(row["attempt"]), str(row["status"])) for row in found)
 
 
+def until(kit: Deployed, run: runs.Run, *wanted: tuple[str, int, str]) -> None:
+    """Wait until the run has these rows."""
+    deadline = time.monotonic() + 120
+    while not set(wanted) <= set(found := rows(kit, run)):
+        assert time.monotonic() < deadline, f"waiting for {wanted}: {found}"
+        time.sleep(0.2)
+
+
 def revisions(kit: Deployed, run: runs.Run) -> set[str]:
     """The revisions from which the run's ECS tasks were started."""
     arns = [str(row["ecs_task_id"]) for row in details(kit, run)]
@@ -95,17 +95,16 @@ def revisions(kit: Deployed, run: runs.Run) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def active(deployed: Deployed) -> Iterator[dict[int, runs.Run]]:
+def active(deployed: Deployed) -> dict[int, runs.Run]:
     """Runs of both patterns, all of whose tasks wait; two attempts each are configured."""
     with Path(deployed.project, "ecs_kit/runtime/task/job.py").open("a", encoding="utf-8") as file:
         file.write(JOB)
     deployed.configure(taskAttempts="2")
     deployed.stack.deploy()
     started = {pattern: start(deployed, pattern, list(CHANGES)) for pattern in (1, 2)}
-    waiting = [(name, 1, "Running") for name in sorted(CHANGES)]
     for run in started.values():
-        until(lambda run=run: rows(deployed, run) == waiting, lambda run=run: f"waiting: {rows(deployed, run)}")
-    yield started
+        until(deployed, run, *((name, 1, "Running") for name in CHANGES))
+    return started
 
 
 @pytest.fixture(scope="module")
@@ -117,10 +116,7 @@ def ended(deployed: Deployed, active: dict[int, runs.Run]) -> dict[int, runs.Run
         for run in active.values():
             let_go(deployed, run, name)
         for run in active.values():
-            until(
-                lambda run=run, name=name: (name, 2, "Completed") in rows(deployed, run),
-                lambda run=run, name=name: f"{name} was not tried again after its deployment: {rows(deployed, run)}",
-            )
+            until(deployed, run, (name, 2, "Completed"))
     return active
 
 

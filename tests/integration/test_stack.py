@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ecs_kit.automation.errors import StackOperationFailed
+from ecs_kit.automation.errors import DriverError
 from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.automation.stacks.lifecycle import Stack
 from ecs_kit.automation.stacks.pulumi_process import PulumiProcess
@@ -106,6 +106,6 @@ def test_a_programs_exception_is_shown_once_from_its_own_lines_on(make_stack: Ma
     ):
         stack = make_stack(program)
         assert stack.open() is True
-        with pytest.raises(StackOperationFailed) as failed:
+        with pytest.raises(DriverError) as failed:
             stack.preview()
-        assert list(failed.value.diagnostics) == [shown]
+        assert str(failed.value) == f"pulumi preview failed:\n  {shown}"

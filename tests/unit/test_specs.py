@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ecs_kit.runtime.contract.errors import SpecRefused
-from ecs_kit.runtime.contract.specs import INFRASTRUCTURE_ATTRIBUTES, SPEC_ATTRIBUTES, Deployed, Spec
+from ecs_kit.runtime.contract.specs import INFRASTRUCTURE_ATTRIBUTES, Deployed, Spec
 from ecs_kit.runtime.functions import spec_check
 from tests.unit.runtime.fakes import infrastructure, spec
 
@@ -63,16 +63,14 @@ class TestAccepted:
         assert checked.security_group_ids == ("sg-tasks", "sg-monitor")
         assert [(task.name, task.bucket) for task in checked.tasks] == [("with", "elsewhere"), ("without", "kit-1")]
 
-    def test_a_bare_family_and_one_subnet(self) -> None:
-        assert accepted(taskDefinition="kit-1", subnetIdLiteral="subnet-2").subnet_ids == ("subnet-2",)
-
     @pytest.mark.parametrize("given", [100001, "100001", 100001.0, "0100001"])
     def test_a_run_id_as_a_number_or_its_digits(self, given: object) -> None:
         assert accepted(workflowRunId=given).run_id == 100001
 
     @pytest.mark.parametrize("name", ["a", "...", "_", "A-1.b_c", "x" * 128])
-    def test_task_names(self, name: str) -> None:
-        assert accepted(taskList=[task(name)])
+    def test_task_names_a_bare_family_and_one_subnet(self, name: str) -> None:
+        checked = accepted(taskList=[task(name)], taskDefinition="kit-1", subnetIdLiteral="subnet-2")
+        assert checked.subnet_ids == ("subnet-2",)
 
 
 def stack_refusal(name: str, given: str, expected: str) -> str:
@@ -84,7 +82,7 @@ class TestRefusals:
     def test_what_is_no_object(self, document: object) -> None:
         assert refusal(document)[0].startswith("$: must be an object, not ")
 
-    @pytest.mark.parametrize("name", SPEC_ATTRIBUTES)
+    @pytest.mark.parametrize("name", [*INFRASTRUCTURE_ATTRIBUTES, "separator", "workflowName", "taskList"])
     def test_a_missing_attribute(self, name: str) -> None:
         assert refusal(spec(**{name: None})) == [f"$: misses attribute {name}"]
 

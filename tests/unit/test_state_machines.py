@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +16,7 @@ from statelint.linter import Linter
 from ecs_kit.components.definitions import StateMachineSettings, pattern_1, pattern_2
 from ecs_kit.runtime.contract import environment, waits
 from ecs_kit.runtime.contract.environment import Attempt
-from tests.unit.runtime.asl import AslError, Interpreter, Result
+from tests.unit.runtime.asl import AslError, Machine, Result
 from tests.unit.runtime.fakes import EXECUTION, spec
 
 SETTINGS = StateMachineSettings(
@@ -31,23 +32,25 @@ MACHINES = {1: pattern_1(SETTINGS), 2: pattern_2(SETTINGS), 3: pattern_2(replace
 """The two patterns, and pattern 2 with tasks on Fargate Spot."""
 RUN_ID = "1795492244120123"
 TASK_ARN = "arn:aws:ecs:eu-central-1:111122223333:task/kit-2/0123abcd"
+MESSAGE = "3 of 10 tasks failed, and so on."
+NO_MESSAGE = "The run failed; the details table says how each task ended."
 
 
-Machine = Mapping[str, Any]
+Definition = Mapping[str, Any]
 
 
-def inner_machines(state: Mapping[str, Any]) -> list[Machine]:
+def inner_machines(state: Mapping[str, Any]) -> list[Definition]:
     return [*state.get("Branches", []), *([state["ItemProcessor"]] if "ItemProcessor" in state else [])]
 
 
-def all_states(machine: Machine) -> Iterator[tuple[str, dict[str, Any]]]:
+def all_states(machine: Definition) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, state in machine["States"].items():
         yield name, state
         for inner in inner_machines(state):
             yield from all_states(inner)
 
 
-def handlers(machine: Machine, kind: str) -> Iterator[list[dict[str, Any]]]:
+def handlers(machine: Definition, kind: str) -> Iterator[list[dict[str, Any]]]:
     """The retriers or catchers of each state that has some; `kind` is `Retry` or `Catch`."""
     return (state[kind] for _, state in all_states(machine) if kind in state)
 
@@ -76,26 +79,15 @@ class Aws:
     updates: Callable[[Any], Any] = lambda _: {}
     calls: list[tuple[str, Any]] = field(default_factory=list)
 
-    def run(self, pattern: int, document: Any = None, redrive_count: int = 0, **settings: Any) -> Result:
+    def run(self, pattern: int, document: Any = None, redrive_count: int | None = 0, **settings: Any) -> Result:
         machine = {1: pattern_1, 2: pattern_2}[pattern](replace(SETTINGS, **settings))
-        self.interpreter = Interpreter(
-            machine,
-            {
-                "arn:aws:states:::lambda:invoke": self._invoke,
-                "arn:aws:states:::ecs:runTask.sync": lambda arguments: self._note("ecs", arguments, self.ecs),
-                "arn:aws:states:::dynamodb:updateItem": lambda arguments: self._note("update", arguments, self.updates),
-            },
-            {
-                "Execution": {
-                    "Id": EXECUTION,
-                    "Name": "one",
-                    "StartTime": "2026-11-24T03:50:44.120Z",
-                    "Input": spec(2) if document is None else document,
-                    "RedriveCount": redrive_count,
-                }
-            },
-        )
-        return self.interpreter.run()
+        handlers = {
+            "arn:aws:states:::lambda:invoke": self._invoke,
+            "arn:aws:states:::ecs:runTask.sync": lambda arguments: self._note("ecs", arguments, self.ecs),
+            "arn:aws:states:::dynamodb:updateItem": lambda arguments: self._note("update", arguments, self.updates),
+        }
+        self.machine = Machine(machine, handlers, redrive_count)
+        return self.machine.run(spec(2) if document is None else document)
 
     def _note(self, kind: str, arguments: Any, answer: Callable[[Any], Any]) -> Any:
         self.calls.append((kind, arguments))
@@ -136,8 +128,7 @@ def registered(**changes: Any) -> dict[str, Any]:
 
 
 def polled(done: bool = True, succeeded: bool = True, relaunch: bool = False) -> dict[str, Any]:
-    message = "3 of 10 tasks failed, and so on."
-    return {"done": done, "succeeded": succeeded, "relaunch": relaunch, "waitSeconds": 7, "message": message}
+    return {"done": done, "succeeded": succeeded, "relaunch": relaunch, "waitSeconds": 7, "message": MESSAGE}
 
 
 def lambda_failure(error: str, message: str) -> AslError:
@@ -157,9 +148,10 @@ GONE = lambda_failure("RunNotFound", "the row is gone")
 
 @pytest.mark.parametrize("machine", [*MACHINES.values()], ids=[*MACHINES])
 class TestForm:
-    def test_statelint_finds_nothing_and_the_definition_is_far_below_the_limit_of_a_megabyte(self, machine: Machine):
+    def test_statelint_finds_nothing_and_the_definition_is_far_below_the_limit_of_a_megabyte(self, machine: Definition):
         document = json.loads(json.dumps(machine))
         assert len(json.dumps(document)) < 20_000
+        assert (machine["TimeoutSeconds"], machine["QueryLanguage"]) == (21600, "JSONata")
         for _, state in all_states(document):
             if state["Type"] == "Wait":
                 # statelint 3.1 does not know that a JSONata Wait may compute its seconds, as AWS documents.
@@ -167,19 +159,15 @@ class TestForm:
                 state["Seconds"] = 1
         assert Linter.validate(document) == []
 
-    def test_it_has_a_time_limit_and_uses_jsonata_everywhere(self, machine: Machine):
-        assert (machine["TimeoutSeconds"], machine["QueryLanguage"]) == (21600, "JSONata")
-        assert not any("QueryLanguage" in state for _, state in all_states(machine))
-
-    def test_every_expression_can_be_parsed_and_parses_no_json(self, machine: Machine):
+    def test_every_expression_can_be_parsed_and_parses_no_json(self, machine: Definition):
         found = list(expressions(machine))
         assert len(found) > 10
         for expression in found:
             jsonata.Jsonata.jsonata(expression)
             assert "$parse" not in expression, "a truncated text would fail the execution"
 
-    def test_variables_that_are_used_are_assigned_and_not_again_in_an_inner_scope(self, machine: Machine):
-        def check(inner: Machine, outer: set[str]) -> set[str]:
+    def test_variables_that_are_used_are_assigned_and_not_again_in_an_inner_scope(self, machine: Definition):
+        def check(inner: Definition, outer: set[str]) -> set[str]:
             own = {name for state in inner["States"].values() for name in assigned(state)}
             assert not own & outer
             below = [check(each, own | outer) for state in inner["States"].values() for each in inner_machines(state)]
@@ -192,20 +180,18 @@ class TestForm:
             assert not local & names
             assert set(re.findall(r"\$(\w+)", expression)) - functions - local - {"states"} <= names
 
-    def test_every_retry_has_full_jitter_and_a_bound(self, machine: Machine):
-        for retriers in handlers(machine, "Retry"):
-            for retrier in retriers:
-                if retrier["MaxAttempts"]:
-                    assert retrier["JitterStrategy"] == "FULL"
-                    assert retrier["IntervalSeconds"] < retrier["MaxDelaySeconds"]
-
-    def test_states_all_is_the_only_error_of_the_last_handler(self, machine: Machine):
-        for found in (*handlers(machine, "Retry"), *handlers(machine, "Catch")):
+    def test_every_retry_has_full_jitter_and_a_bound_and_states_all_is_alone_and_last(self, machine: Definition):
+        retries, catches = list(handlers(machine, "Retry")), list(handlers(machine, "Catch"))
+        for retrier in itertools.chain(*retries):
+            if retrier["MaxAttempts"]:
+                assert retrier["JitterStrategy"] == "FULL"
+                assert retrier["IntervalSeconds"] < retrier["MaxDelaySeconds"]
+        for found in (*retries, *catches):
             for handler in found:
                 if "States.ALL" in handler["ErrorEquals"]:
                     assert handler["ErrorEquals"] == ["States.ALL"] and handler is found[-1]
 
-    def test_calls_of_functions_are_retried_after_errors_of_lambda_itself(self, machine: Machine):
+    def test_calls_of_functions_are_retried_after_errors_of_lambda_itself(self, machine: Definition):
         for _, state in all_states(machine):
             if state.get("Resource") == "arn:aws:states:::lambda:invoke":
                 assert {
@@ -214,22 +200,43 @@ class TestForm:
                 } <= set(state["Retry"][1]["ErrorEquals"])
 
 
+@pytest.mark.parametrize(
+    ("pattern", "first", "poll", "error", "cause"),
+    [
+        (1, launched(), polled(succeeded=False), "TasksFailed", MESSAGE),
+        (1, launched(), GONE, "RunNotFound", "the row is gone"),
+        (1, AslError("SpecRefused", "plain"), None, "SpecRefused", "plain"),
+        (1, lambda_failure("SpecRefused", "no $.region"), None, "SpecRefused", "no $.region"),
+        (1, lambda_failure("RunIdInUse", "used"), None, "RunIdInUse", "used"),
+        (1, lambda_failure("RedriveRefused", "again"), None, "RedriveRefused", "again"),
+        (2, registered(), polled(succeeded=False), "TasksFailed", MESSAGE),
+        (2, registered(), {"done": True, "succeeded": False, "waitSeconds": 1}, "TasksFailed", NO_MESSAGE),
+        (2, lambda_failure("SpecRefused", "no $.region"), None, "SpecRefused", "no $.region"),
+    ],
+)
+def test_a_failed_run_fails_with_the_functions_message_and_a_refused_one_runs_nothing(
+    pattern: int, first: Any, poll: Any, error: str, cause: str
+) -> None:
+    aws = Aws(launcher=[first], monitor=[first, poll][pattern == 1 :])
+    result = aws.run(pattern)
+    assert (result.status, result.error, result.cause) == ("FAILED", error, cause)
+    assert (len(aws.calls) == 1) is (poll is None)
+
+
 class TestPattern1:
     def test_launches_waits_polls_and_succeeds(self) -> None:
         aws = Aws(launcher=[launched()], monitor=[polled(False), polled()])
         result = aws.run(1)
         assert result.status == "SUCCEEDED" and result.output["message"]
         assert [kind for kind, _ in aws.calls] == ["launch", "monitor", "monitor"]
-        assert aws.interpreter.waits == [1, 7]
+        assert aws.machine.waits == [1, 7]
         assert aws.of("launch") == [{"action": "launch", "execution": CALL_OF_EXECUTION, "spec": spec(2)}]
         poll = {"action": "monitor", "execution": CALL_OF_EXECUTION, "workflowName": "copying", "runId": RUN_ID}
         assert aws.of("monitor") == [poll] * 2
 
     def test_a_context_without_redrive_count_counts_none(self) -> None:
         aws = Aws(launcher=[launched()], monitor=[polled()])
-        context = {"Execution": {"Id": "x", "Name": "n", "StartTime": "t", "Input": {}}}
-        interpreter = Interpreter(pattern_1(SETTINGS), {"arn:aws:states:::lambda:invoke": aws._invoke}, context)
-        assert interpreter.run().status == "SUCCEEDED"
+        assert aws.run(1, redrive_count=None).status == "SUCCEEDED"
         assert aws.of("launch")[0]["execution"]["redriveCount"] == 0
 
     @pytest.mark.parametrize(
@@ -250,28 +257,9 @@ class TestPattern1:
         aws = Aws(launcher=[*[pending] * 12, launched()], monitor=[failure, failure, failure, polled()])
         assert aws.run(1).status == "SUCCEEDED"
 
-    @pytest.mark.parametrize("error", ["SpecRefused", "RunIdInUse", "RedriveRefused"])
-    def test_a_refusal_is_the_execution_s_error_with_its_plain_message(self, error: str) -> None:
-        aws = Aws(launcher=[lambda_failure(error, 'say "no" to $.region: ü')], monitor=[polled()])
-        result = aws.run(1)
-        assert (result.status, result.error) == ("FAILED", error)
-        assert json.loads(f'"{result.cause}"'.replace('"no"', '\\"no\\"')) == 'say "no" to $.region: ü'
-        assert len(aws.calls) == 1
-
-    @pytest.mark.parametrize(
-        ("launch", "poll", "error", "cause"),
-        [
-            (launched(), polled(succeeded=False), "TasksFailed", "3 of 10 tasks failed, and so on."),
-            (launched(), GONE, "RunNotFound", "the row is gone"),
-            (AslError("SpecRefused", "plain"), polled(), "SpecRefused", "plain"),
-        ],
-        ids=["failed tasks", "deleted row", "refusal without JSON"],
-    )
-    def test_a_failed_run_fails_with_the_functions_message(
-        self, launch: Any, poll: Any, error: str, cause: str
-    ) -> None:
-        result = Aws(launcher=[launch], monitor=[poll]).run(1)
-        assert (result.status, result.error, result.cause) == ("FAILED", error, cause)
+    def test_a_refusal_s_message_is_shown_as_it_is(self) -> None:
+        cause = Aws(launcher=[lambda_failure("SpecRefused", 'say "no" to $.region: ü')]).run(1).cause
+        assert json.loads(f'"{cause}"'.replace('"no"', '\\"no\\"')) == 'say "no" to $.region: ü'
 
 
 class TestPattern2:
@@ -280,7 +268,7 @@ class TestPattern2:
         result = aws.run(2)
         assert (result.status, result.output["done"]) == ("SUCCEEDED", True)
         assert len(aws.of("ecs")) == 3 and len(aws.of("monitor")) == 2
-        assert aws.interpreter.waits == [1, 7]
+        assert aws.machine.waits == [1, 7]
         (update,) = aws.of("update")
         assert update["Key"] == {"workflow_name": {"S": "copying"}, "workflow_run_id": {"N": RUN_ID}}
         assert update["ExpressionAttributeValues"] == {":ended": {"BOOL": True}}
@@ -311,40 +299,21 @@ class TestPattern2:
         aws = Aws(monitor=[registered(), polled()])
         assert aws.run(2, spec(2, tasks=100)).status == "SUCCEEDED"
         # The execution's own input is the only thing that may be larger; it is no state's output.
-        assert aws.interpreter.largest_output <= 32 * 1024
+        assert aws.machine.largest_output <= 32 * 1024
         aws = Aws(monitor=[registered(), polled(succeeded=False)], ecs=fail, failures=[{"again": False}])
         aws.run(2, spec(2, tasks=100))
-        assert aws.interpreter.largest_output <= 32 * 1024 and len(aws.of("record_failure")) == 100
+        assert aws.machine.largest_output <= 32 * 1024 and len(aws.of("record_failure")) == 100
 
     def test_concurrency_and_time_limits_follow_the_settings(self) -> None:
         states = dict(all_states(pattern_2(replace(SETTINGS, max_concurrency=5))))
         assert states["RunTasks"]["MaxConcurrency"] == 5
         assert states["RunTask"]["TimeoutSeconds"] == 600 + waits.START_ALLOWANCE.total_seconds() == 900
 
-    @pytest.mark.parametrize(
-        ("poll", "cause"),
-        [
-            (polled(succeeded=False), "3 of 10 tasks failed, and so on."),
-            (
-                {"done": True, "succeeded": False, "waitSeconds": 1},
-                "The run failed; the details table says how each task ended.",
-            ),
-        ],
-    )
-    def test_a_failed_run_fails_with_the_monitor_s_message_or_one_of_its_own(self, poll: Any, cause: str) -> None:
-        result = Aws(monitor=[registered(), poll]).run(2)
-        assert (result.error, result.cause) == ("TasksFailed", cause)
-
-    def test_a_refusal_runs_nothing(self) -> None:
-        aws = Aws(monitor=[lambda_failure("SpecRefused", "the spec is refused: $.region")])
-        result = aws.run(2)
-        assert (result.error, result.cause, aws.of("ecs")) == ("SpecRefused", "the spec is refused: $.region", [])
-
     def test_repeated_failures_of_the_monitor_do_not_stop_the_tasks(self) -> None:
-        failure = lambda_failure("RuntimeError", "no")
-        aws = Aws(monitor=[registered(), *[failure] * 12, polled()])
+        failures = [lambda_failure("RuntimeError", "no"), AslError("States.Timeout")]
+        aws = Aws(monitor=[registered(), *(failure for failure in failures for _ in range(6)), polled()])
         assert aws.run(2).status == "SUCCEEDED"
-        assert aws.interpreter.waits == [1, 20, 20]
+        assert aws.machine.waits == [1, 20, 20]
 
     def test_a_run_whose_row_was_deleted_fails_once_its_tasks_have_ended(self) -> None:
         aws = Aws(monitor=[registered(), GONE], updates=refuse("DynamoDB.ConditionalCheckFailedException"))
@@ -454,7 +423,7 @@ class TestFailuresOfPattern2:
         calls = run_one(aws, *[FAILED] * 4)
         assert [call["waitedSeconds"] for call in calls] == [0, 0, 400, 0]
         assert [(call["attempt"], call["infrastructureFailures"]) for call in calls] == [(1, 0), (2, 1), (2, 1), (3, 2)]
-        assert [wait for wait in aws.interpreter.waits if wait != 1] == [7, 400, 9]
+        assert [wait for wait in aws.machine.waits if wait != 1] == [7, 400, 9]
         attempts = [
             variable["Value"]
             for call in aws.of("ecs")
@@ -462,10 +431,6 @@ class TestFailuresOfPattern2:
             if variable["Name"] == "KIT_ATTEMPT"
         ]
         assert attempts == ["1", "2", "2", "3"]
-
-    def test_an_attempt_that_succeeds_ends_the_task(self) -> None:
-        aws = Aws(failures=[again()])
-        assert len(run_one(aws, FAILED)) == 1 and len(aws.of("ecs")) == 2
 
     @pytest.mark.parametrize("error", ["ECS.ServerException", "ECS.AmazonECSException", "ECS.SdkClientException"])
     def test_transient_errors_are_retried_by_step_functions_alone(self, error: str) -> None:
@@ -481,7 +446,7 @@ class TestFailuresOfPattern2:
     def test_a_monitor_that_fails_is_called_again_until_it_answers(self) -> None:
         aws = Aws(failures=[*[lambda_failure("RuntimeError", "no")] * 8, again()])
         run_one(aws, FAILED)
-        assert len(aws.of("ecs")) == 2 and 60 in aws.interpreter.waits
+        assert len(aws.of("ecs")) == 2 and 60 in aws.machine.waits
 
     @pytest.mark.parametrize("error", ["RunNotFound", "RunIdInUse", "RedriveRefused"])
     def test_a_refusal_ends_the_task(self, error: str) -> None:

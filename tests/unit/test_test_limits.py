@@ -1,4 +1,4 @@
-"""Tests that stand still, and processes of tests that die: the run ends, and says where."""
+"""A test that hangs fails, and a worker that dies ends the run; both say where."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ def test_after_it():
 """
 
 
-def test_a_test_that_stands_still_fails_with_its_stack_and_a_worker_that_dies_ends_the_run(tmp_path: Path) -> None:
+def test_a_test_that_hangs_fails_with_its_stack_and_a_worker_that_dies_ends_the_run(tmp_path: Path) -> None:
     """pytest with this project's settings, for one file whose first test waits and one whose first test dies."""
     (tmp_path / "test_one.py").write_text(WAITS)
     (tmp_path / "test_other.py").write_text(DIES)

@@ -5,22 +5,17 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
-from ecs_kit.automation.cli import entry_point
-from ecs_kit.automation.cli.entry_point import Parser, absolute, whole_number
+from ecs_kit.automation.cli.entry_point import exit_status
+from ecs_kit.automation.cli.options import Parser, absolute, whole_number
 from ecs_kit.automation.host.interruption import Interruption
-from ecs_kit.automation.journeys import spec_files
 from ecs_kit.runtime.contract.patterns import PATTERNS
-from tools.local_plan import local_plan
+from tools import local_plan
 from tools.soak.journey import CONFIG, RUN_TIMEOUT_SECONDS, Soak
 from tools.soak.plan import plan as planned
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line, the process's own for None; the attributes are the options of `--help`, and `patterns`.
-
-    Raises:
-        BadOption: an option is unknown, or has a value that is not allowed.
-    """
+    """Read the command line, the process's own for None; the attributes are the options of `--help`, and `patterns`."""
     number = whole_number("a number from 1")
     parser = Parser(
         prog="python -m tools.soak",
@@ -44,22 +39,23 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line asks for and return the process's exit status."""
-    return entry_point.exit_status(lambda interruption: _soak(parse(arguments), interruption))
+    return exit_status(partial(_soak, arguments))
 
 
-def _soak(options: argparse.Namespace, interruption: Interruption) -> int:
-    samples = {pattern: spec_files.load(spec_files.sample_path(pattern)) for pattern in options.patterns}
-    plan, target = local_plan(
+def _soak(arguments: Sequence[str] | None, interruption: Interruption) -> int:
+    options = parse(arguments)
+    runs = planned(runs=options.runs, tasks=options.tasks, patterns=options.patterns, seed=options.seed)
+    return local_plan.run(
         "soak",
-        {pattern: spec_files.with_tasks(document, options.tasks) for pattern, document in samples.items()},
+        partial(Soak, runs, at_once=options.at_once),
+        interruption,
+        patterns=options.patterns,
         config={**CONFIG, "patterns": options.pattern},
         report_dir=options.report_dir,
+        tasks=options.tasks,
         json=options.json,
         limit_seconds=RUN_TIMEOUT_SECONDS,
     )
-    runs = planned(runs=options.runs, tasks=options.tasks, patterns=options.patterns, seed=options.seed)
-    make = partial(Soak, runs, at_once=options.at_once)
-    return entry_point.run_journey(make, plan, target, log="soak.log", interruption=interruption)
 
 
 if __name__ == "__main__":

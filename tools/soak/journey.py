@@ -19,6 +19,7 @@ from ecs_kit.automation.journeys.spec_files import Document
 from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.automation.stacks.lifecycle import Stack
 from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
+from ecs_kit.runtime.functions.ecs_tasks import EcsTasks
 from tools.soak.plan import ABORT, MISSING, SoakRun
 from tools.soak.verdict import (
     TASK_ATTEMPTS,
@@ -204,7 +205,7 @@ class Soak(Scenario):
             for item in tables.all_items(aws, str(deployed["ddbTableNameWFDetails"])):
                 if item["status"] not in (TaskStatus.COMPLETED, TaskStatus.FAILED):
                     problems.append(f"row {item['ecs_task_id']} of {item['workflow_name']} is {item['status']}")
-            for task in runs.ecs_tasks(aws, str(deployed["clusterName"])):
+            for task in EcsTasks(aws.ecs, str(deployed["clusterName"])).all().values():
                 if not task.is_stopped:
                     problems.append(f"ECS task {task.arn} is {task.last_status}")
         return problems + [f"a process still runs: {process}" for process in working_for("soak-")]
@@ -215,12 +216,8 @@ def settle(
 ) -> tuple[Left, list[str], list[str]]:
     """Look at a run until it violates no invariant; where that takes too long, call the sweep, and look again.
 
-    Args:
-        look: returns what is left and the violated invariants.
-        sweep: returns why it failed, with nothing if it did not.
-
-    Returns:
-        What is left, the violated invariants, and what each sweep returned.
+    A look returns what is left and the violated invariants, a sweep why it failed, with nothing if it did not. Returns
+    the last look, and what each sweep returned.
     """
     sweeps: list[str] = []
     while True:
@@ -254,7 +251,7 @@ def _with_missing_objects(document: Mapping[str, Any], planned: SoakRun) -> Docu
 def gather(aws: AwsClients, run: runs.Run) -> Left:
     """Read what is left of a run."""
     facts = verify.gather(aws, run)
-    of_cluster = runs.ecs_tasks(aws, str(run.deployed["clusterName"]))
+    of_cluster = EcsTasks(aws.ecs, str(run.deployed["clusterName"])).all().values()
     of_run = [task for task in of_cluster if task.run == (run.workflow_name, run.run_id)]
     return Left(facts, of_run, working_for(run.workflow_name))
 

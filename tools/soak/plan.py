@@ -66,16 +66,10 @@ FAULT_KINDS = (
 
 @dataclass(frozen=True)
 class SoakRun:
-    """One run and its faults.
+    """One run, its faults by the names of their kinds, and the emulator's rules.
 
-    Attributes:
-        number: from 1.
-        pattern: 1 or 2.
-        workflow: its workflow name, which no other run's contains.
-        faults: names of their kinds.
-        missing: tasks whose object is missing, by their index in the list.
-        abort_after_seconds: when its execution is stopped; None: never.
-        rules: for the emulator.
+    No other run's workflow name contains its own. `missing` are the tasks whose object is missing, by their index in
+    the list. Its execution is stopped after `abort_after_seconds`, unless that is None.
     """
 
     number: int

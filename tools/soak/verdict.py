@@ -110,13 +110,10 @@ def _judge_ecs_tasks(left: Left) -> list[str]:
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """How one run ended.
+    """How one run ended, by the status of its summary, or of its execution where it has none.
 
-    Attributes:
-        status: of its summary, or of its execution where it has none.
-        met: calls that each of its faults hit, by kind.
-        problems: invariants that it violates.
-        sweeps: why each call of the sweep failed, with nothing if it did not.
+    `met` has the calls that each of its faults hit, by kind; `problems` are the invariants that it violates; `sweeps`
+    says why each call of the sweep failed, with nothing if it did not.
     """
 
     run: SoakRun

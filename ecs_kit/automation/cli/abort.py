@@ -1,8 +1,7 @@
 """Stops a run: its execution first; then the monitor ends its rows and its ECS tasks, which is waited for."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any
 
 from ecs_kit.automation.cli import run_views
 from ecs_kit.automation.errors import DriverError
@@ -13,10 +12,10 @@ from ecs_kit.runtime.contract.patterns import PATTERNS
 from ecs_kit.runtime.functions.ecs_tasks import EcsTasks
 
 LIMIT_SECONDS = 900.0
-"""How long a stopped run may take to become quiet. The monitor's sweep comes every 10 minutes."""
+"""How long a stopped run may take to end, with its ECS tasks. The monitor's sweep comes every 10 minutes."""
 _CAUSE_CHARACTERS = 32_768
 """Of StopExecution's `cause` (https://docs.aws.amazon.com/step-functions/latest/apireference/API_StopExecution.html)."""
-QUIET_LOOKS = 2
+ENDED_LOOKS = 2
 """A launcher in the middle of a call may start one more ECS task, and stops it at once: one look is not enough."""
 _NAMED_TASKS = 10
 _TELL_SECONDS = 10.0
@@ -32,21 +31,19 @@ class Look:
     ecs_tasks: tuple[str, ...]
 
     @property
-    def is_quiet(self) -> bool:
+    def has_ended(self) -> bool:
         """Whether the run is in a terminal state, its counts too, and none of its ECS tasks runs."""
         counted = not (self.state.summary or {}).get("running_tasks")
         return run_views.is_over(self.state) and counted and not self.ecs_tasks
 
 
-def abort(
-    aws: AwsClients, key: RunKey, deployed: Mapping[str, Any], *, reason: str, say: Say, poll_seconds: float
-) -> None:
-    """Stop a run and wait until it is quiet.
+def abort(aws: AwsClients, key: RunKey, *, reason: str, say: Say, poll_seconds: float) -> None:
+    """Stop a run and wait until it and its ECS tasks have ended.
 
     Raises:
         DriverError: it is not within `LIMIT_SECONDS`.
     """
-    now = look(aws, key, deployed)
+    now = look(aws, key)
     status = (now.state.execution or {}).get("status", "not known to Step Functions")
     if status in ("RUNNING", "PENDING_REDRIVE"):
         cause = f"stopped with `abort` by {aws.sts.get_caller_identity()['Arn']}" + (f": {reason}" if reason else "")
@@ -54,18 +51,18 @@ def abort(
             executionArn=key.execution_arn, error="Aborted", cause=cause[:_CAUSE_CHARACTERS]
         )
         say(f"{key}: stopped execution {key.execution_arn}")
-    elif now.is_quiet:
+    elif now.has_ended:
         say(f"{key}: there is nothing to stop, it is {run_views.status_of(now.state)} and none of its ECS tasks runs")
         return
     else:
         say(f"{key}: its execution is {status} already; waiting for its rows and ECS tasks")
     running = set(now.ecs_tasks)
-    quiet_looks, told = 0, 0.0
+    ended_looks, told = 0, 0.0
     for waited in looks(LIMIT_SECONDS, poll_seconds):
-        now = look(aws, key, deployed)
+        now = look(aws, key)
         running |= set(now.ecs_tasks)
-        quiet_looks = quiet_looks + 1 if now.is_quiet else 0
-        if quiet_looks == QUIET_LOOKS:
+        ended_looks = ended_looks + 1 if now.has_ended else 0
+        if ended_looks == ENDED_LOOKS:
             break
         if waited - told > _TELL_SECONDS:
             told = waited
@@ -83,7 +80,7 @@ def abort(
 
 
 def done(state: RunState, stopped: Collection[str]) -> list[str]:
-    """Lines for a quiet run; `stopped` are the ARNs of the ECS tasks that were running before."""
+    """Lines for a run that has ended; `stopped` are the ARNs of the ECS tasks that were running before."""
     lines = [f"{arn} has stopped" for arn in sorted(stopped)[:_NAMED_TASKS]]
     if len(stopped) > _NAMED_TASKS:
         lines.append(f"{len(stopped) - _NAMED_TASKS} more ECS tasks have stopped")
@@ -96,12 +93,12 @@ def done(state: RunState, stopped: Collection[str]) -> list[str]:
     return [*lines, f"{state.key}: {run_views.status_of(state)}; {counts}; none of its ECS tasks runs"]
 
 
-def look(aws: AwsClients, key: RunKey, deployed: Mapping[str, Any]) -> Look:
+def look(aws: AwsClients, key: RunKey) -> Look:
     """What there is of a run now."""
     # Rows first: ECS tasks that were launched before the rows became terminal are found in ECS afterwards.
-    state = read(aws, key, deployed)
-    ecs_tasks = EcsTasks(aws.ecs, str(deployed["clusterName"]))
-    family = str(deployed["taskDefinition"]).partition(":")[0]
+    state = read(aws, key)
+    ecs_tasks = EcsTasks(aws.ecs, str(key.deployed["clusterName"]))
+    family = str(key.deployed["taskDefinition"]).partition(":")[0]
     found = ecs_tasks.running_of_run(PATTERNS[key.pattern], key.run_id, key.workflow_name)
     found |= ecs_tasks.stopped_of_run(family, key.run_id, key.workflow_name)
     return Look(state, tuple(sorted(arn for arn, task in found.items() if not task.is_stopped)))

@@ -7,25 +7,21 @@ import argparse
 import shutil
 import signal
 import sys
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Literal
 
-from ecs_kit.automation.errors import EXIT_FAILED, EXIT_PASSED, BackendUnavailable, BadInput, DriverError
+from ecs_kit.automation.errors import EXIT_FAILED, EXIT_PASSED, BadInput, DriverError
 from ecs_kit.automation.host import processes, workfolders
 from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.automation.host.polling import looks
-from ecs_kit.automation.host.processes import RUN_VARIABLE, Process
 from ecs_kit.automation.host.workfolders import Held, Record
 from ecs_kit.automation.journeys.progress import Progress, shown
 from ecs_kit.automation.journeys.teardown import Teardown
 from ecs_kit.automation.stacks.aws import AwsTarget
 from ecs_kit.automation.stacks.lifecycle import Stack
-from ecs_kit.automation.stacks.local import get_pulumi, remove_containers
-from ecs_kit.automation.stacks.pulumi_process import PulumiProcess
-from ecs_kit.automation.stacks.target import check_place
+from ecs_kit.automation.stacks.local import remove_containers
 
 ENGINE_SECONDS = 3600.0
 """How long an engine may take to finish its current operations on AWS; a NAT gateway or endpoint takes minutes."""
@@ -35,11 +31,11 @@ Say = Callable[[str], None]
 Decision = Literal["remove", "keep", "unknown"]
 
 
-def decision(record: Record | None, *, empty: bool, kept_too: bool) -> Decision:
+def decision(record: Record | None, *, kept_too: bool) -> Decision:
     """What to do with an abandoned work folder; `kept_too`: the user wants kept ones removed."""
-    if record is None:
-        return "remove" if empty or kept_too else "unknown"
-    return "keep" if record.kept and not kept_too else "remove"
+    if kept_too:
+        return "remove"
+    return "unknown" if record is None else "keep" if record.kept else "remove"
 
 
 def describe(held: Held) -> str:
@@ -51,21 +47,12 @@ def describe(held: Held) -> str:
     return f"{held.folder.name} (process {record.pid}, started {record.started}; {how})"
 
 
-def counted(ended: Iterable[Process]) -> str:
-    """Processes by kind: `1 emulator, 2 plugins`."""
-    number = Counter(process.what for process in ended)
-    plural = {"process": "processes"}
-    return ", ".join(
-        f"{count} {what if count == 1 else plural.get(what, f'{what}s')}" for what, count in sorted(number.items())
-    )
-
-
 @contextmanager
 def work_folder(folder: Path, record: Record, *, runs: Path, interruption: Interruption, say: Say) -> Iterator[Held]:
     """Hold a driver's work folder within the block, after the removal of what killed drivers left.
 
     Raises:
-        FolderInUse: an active driver works there.
+        DriverError: an active driver works there.
     """
     with closing(workfolders.hold(folder)) as held:
         try:
@@ -81,7 +68,7 @@ def work_folder(folder: Path, record: Record, *, runs: Path, interruption: Inter
 def before_a_run(held: Held, *, runs: Path, say: Say) -> None:
     """Remove what killed local runs left, and stop the engine that a killed run of this stack left."""
     for other in workfolders.abandoned(runs):
-        if decision(other.record, empty=_empty(other), kept_too=False) == "remove":
+        if _is_empty(other) or decision(other.record, kept_too=False) == "remove":
             try:
                 _remove_local(other, say)
             except DriverError as error:
@@ -100,32 +87,14 @@ def clean(options: argparse.Namespace, *, root: Path, interruption: Interruption
     """
     with shown() as progress:
         if options.target == "local":
-            return _clean_local(root / ".kit" / "runs", kept_too=options.kept, say=progress.say)
-        return _CleanAws(options, root, interruption, progress).run()
+            return _Clean(progress, kept_too=options.kept).all_in(root / ".kit" / "runs")
+        cleaning = _CleanAws(progress, options, root, interruption)
+        parent = root / ".kit" / "aws"
+        return cleaning.all_in(parent) if options.stack is None else cleaning.one(parent / options.stack)
 
 
-def _clean_local(runs: Path, *, kept_too: bool, say: Say) -> int:
-    status, removed = EXIT_PASSED, 0
-    for held in workfolders.abandoned(runs):
-        match decision(held.record, empty=_empty(held), kept_too=kept_too):
-            case "remove":
-                try:
-                    _remove_local(held, say)
-                    removed += 1
-                except DriverError as error:
-                    say(str(error))
-                    status = EXIT_FAILED
-            case "keep":
-                active = any(process.what == "emulator" for process in processes.find(held.folder))
-                say(f"kept: {describe(held)}; its emulator {'runs' if active else 'has ended'}")
-                for line in held.record.use if held.record and active else ():
-                    say(f"  {line}")
-                say("  `clean --kept` removes it")
-            case "unknown":
-                say(f"left alone, as it has no record: {held.folder}; `clean --kept` removes it")
-    if not removed and status == EXIT_PASSED:
-        say("nothing to clean")
-    return status
+def _is_empty(held: Held) -> bool:
+    return held.record is None and not any(path.is_dir() for path in held.folder.iterdir())
 
 
 def _remove_local(held: Held, say: Say) -> None:
@@ -137,14 +106,10 @@ def _remove_local(held: Held, say: Say) -> None:
     containers = sum(map(remove_containers, names))
     shutil.rmtree(held.folder, ignore_errors=True)
     if ended:
-        say(f"  ended {counted(ended)} ({', '.join(str(process.pid) for process in ended)})")
+        say(f"  ended {', '.join(map(str, ended))}")
     if containers:
         say(f"  removed {containers} containers")
     say(f"  removed {held.folder}")
-
-
-def _empty(held: Held) -> bool:
-    return not any(path.is_dir() for path in held.folder.iterdir())
 
 
 def await_engine(folder: Path, say: Say) -> None:
@@ -164,7 +129,7 @@ def await_engine(folder: Path, say: Say) -> None:
         if new := sorted(engines - told):
             told.update(new)
             for pid in new:
-                processes.tell(pid, signal.SIGINT)
+                processes.send_signal(pid, signal.SIGINT)
             say(f"telling its engine ({', '.join(map(str, new))}) to stop; it finishes what it has begun")
     raise DriverError(
         f"the Pulumi engine of an earlier run has not ended within {ENGINE_SECONDS:.0f} s. See what it waits for, or "
@@ -172,59 +137,90 @@ def await_engine(folder: Path, say: Say) -> None:
     )
 
 
-class _CleanAws:
-    """`clean --target aws`: destroys stacks that `e2e.py --target aws` left, as it would have done."""
+class _Clean:
+    """`clean` on this machine: ends the processes of abandoned runs, and removes their containers and folders."""
 
-    def __init__(self, options: argparse.Namespace, root: Path, interruption: Interruption, progress: Progress) -> None:
-        self._options = options
-        self._root = root
-        self._interruption = interruption
+    command = "clean"
+
+    def __init__(self, progress: Progress, *, kept_too: bool) -> None:
         self._progress = progress
+        self._kept_too = kept_too
         self._status = EXIT_PASSED
-        self._done = 0
+        self._removed = 0
 
-    def run(self) -> int:
-        parent = self._root / ".kit" / "aws"
-        if self._options.stack is not None:
-            self._remove_named(parent / self._options.stack)
-            return self._status
+    def all_in(self, parent: Path) -> int:
+        """Remove what was left in the folders in `parent`, name what is kept, and return the exit status."""
+        say = self._progress.say
         for held in workfolders.abandoned(parent):
-            name = held.folder.name if held.record is None else held.record.stack
-            what = decision(held.record, empty=False, kept_too=self._options.kept)
+            what = decision(held.record, kept_too=self._kept_too or self._is_unused(held))
             if what == "remove":
-                self._remove(held, name)
+                self._remove(held)
                 continue
-            why = "kept" if what == "keep" else "left alone, as it has no record"
-            self._progress.say(f"{why}: stack {name} of {describe(held)}")
-            for line in held.record.use if held.record else ():
-                self._progress.say(f"  {line}")
-            self._progress.say("  `clean --target aws --kept` removes it")
-        if not self._done and self._status == EXIT_PASSED:
-            self._progress.say("nothing to clean")
+            description, *use = self._described(held)
+            say(f"{'kept' if what == 'keep' else 'left alone, as it has no record'}: {description}")
+            for line in (*use, f"`{self.command} --kept` removes it"):
+                say(f"  {line}")
+        if not self._removed and self._status == EXIT_PASSED:
+            say("nothing to clean")
         return self._status
-
-    def _remove_named(self, folder: Path) -> None:
-        with closing(workfolders.hold(folder)) as held:
-            try:
-                if held.record is not None and held.record.kept and not self._options.kept:
-                    raise BadInput(f"stack {folder.name} was kept by --keep. Add --kept to remove it all the same.")
-                self._remove(held, folder.name)
-            finally:
-                if not self._done:
-                    held.discard_new()
 
     def _failed(self, message: str) -> None:
         self._status = EXIT_FAILED
         self._progress.say(f"FAILED: {message}")
 
-    def _remove(self, held: Held, name: str) -> None:
+    def _remove(self, held: Held) -> None:
+        try:
+            _remove_local(held, self._progress.say)
+            self._removed += 1
+        except DriverError as error:
+            self._failed(str(error))
+
+    def _is_unused(self, held: Held) -> bool:
+        return _is_empty(held)
+
+    def _described(self, held: Held) -> list[str]:
+        if any(process.what == "emulator" for process in processes.find(held.folder)):
+            return [f"{describe(held)}; its emulator runs", *(held.record.use if held.record else ())]
+        return [f"{describe(held)}; its emulator has ended"]
+
+
+class _CleanAws(_Clean):
+    """`clean --target aws`: destroys stacks that `e2e.py --target aws` left, as it would have done."""
+
+    command = "clean --target aws"
+
+    def __init__(self, progress: Progress, options: argparse.Namespace, root: Path, interruption: Interruption) -> None:
+        super().__init__(progress, kept_too=options.kept)
+        self._options = options
+        self._root = root
+        self._interruption = interruption
+
+    def one(self, folder: Path) -> int:
+        """Remove one stack, that of a folder, and return the exit status."""
+        with closing(workfolders.hold(folder)) as held:
+            try:
+                if held.record is not None and held.record.kept and not self._kept_too:
+                    raise BadInput(f"stack {folder.name} was kept by --keep. Add --kept to remove it all the same.")
+                self._remove(held)
+            finally:
+                if not self._removed:
+                    held.discard_new()
+        return self._status
+
+    def _is_unused(self, held: Held) -> bool:  # noqa: ARG002  Pulumi's backend has the stack, whatever is here
+        return False
+
+    def _described(self, held: Held) -> list[str]:
+        return [f"stack {describe(held)}", *(held.record.use if held.record else ())]
+
+    def _remove(self, held: Held) -> None:
+        name, say = held.folder.name, self._progress.say
         plugins = self._options.plugins or (held.record.plugins if held.record else None)
         target = AwsTarget(
             work_dir=held.folder,
             plugins="bundled" if plugins == "bundled" else "published",
             confirmed=True,
             state_dir=self._root / ".kit" / "state",
-            get_pulumi=get_pulumi,
         )
         target.check()
         if not self._options.yes and not sys.stdin.isatty():
@@ -232,52 +228,40 @@ class _CleanAws:
                 f"clean --target aws asks before it destroys stack {name}, but the input is not a terminal. "
                 "Add --yes to go ahead without being asked."
             )
-        await_engine(held.folder, self._progress.say)
-        target.start(self._progress.say)
-        stack = self._open(held.folder, name, target)
-        if stack is None:
-            self._progress.say(
+        await_engine(held.folder, say)
+        target.start(say)
+        stack = Stack.of_target(
+            target,
+            name=name,
+            project=self._root,
+            interruption=self._interruption,
+            log_file=target.work_dir / "pulumi.log",
+            say=say,
+        )
+        if stack.adopt(target, create=False) is None:
+            say(
                 f"stack {name} is not in Pulumi's backend: there is nothing to destroy. Task definition revisions "
                 "that a plain `pulumi destroy` left stay ACTIVE; the README says how to deregister them"
             )
             shutil.rmtree(held.folder, ignore_errors=True)
             return
         here, resources = target.identity, stack.resources()
-        self._progress.say(f"stack {name}: {len(resources)} resources, left by {describe(held)}")
-        self._progress.say(f"account {here.account}, region {here.region}, as {here.arn}")
-        stack.use_docker(target)
+        say(f"stack {name}: {len(resources)} resources, left by {describe(held)}")
+        say(f"account {here.account}, region {here.region}, as {here.arn}")
+        stack.use_docker(target, resources)
         if self._options.yes or self._progress.ask("Destroy this?"):
-            self._destroy(stack, target, held.folder)
+            self._destroy(stack, target)
         else:
             self._failed(f"declined: stack {name} was left alone")
 
-    def _destroy(self, stack: Stack, target: AwsTarget, folder: Path) -> None:
-        self._done += 1
-        teardown = Teardown(stack, target=target, work_dir=folder, progress=self._progress, failed=self._failed)
+    def _destroy(self, stack: Stack, target: AwsTarget) -> None:
+        self._removed += 1
+        teardown = Teardown(stack, target, self._progress, self._failed)
         self._progress.phase(f"destroy {stack.name}")
         destroyed = teardown.destroy()
         self._progress.phase("leftovers")
         if teardown.look_for_leftovers():
             self._status = EXIT_FAILED
         if destroyed:
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(target.work_dir, ignore_errors=True)
             self._progress.say(f"stack {stack.name} is destroyed")
-
-    def _open(self, folder: Path, name: str, target: AwsTarget) -> Stack | None:
-        pulumi = PulumiProcess(
-            target.pulumi.executable,
-            version=target.pulumi.version,
-            environment={**target.environment, RUN_VARIABLE: str(folder)},
-            interruption=self._interruption,
-            log_file=folder / "pulumi.log",
-        )
-        config, say = target.config, self._progress.say
-        stack = Stack(name=name, pulumi=pulumi, work_dir=folder, project=self._root, config=config, say=say)
-        try:
-            if not stack.select():
-                return None
-            outputs = stack.outputs()
-        except DriverError as error:
-            raise BackendUnavailable(str(error)) from error
-        check_place(name, outputs, target.identity)
-        return stack

@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ecs_kit.automation.cli import abort, run_views
 from ecs_kit.automation.cli.deployed_stack import DeployedStack, find
-from ecs_kit.automation.errors import EXIT_FAILED, EXIT_PASSED, BadInput, DriverError, SeveralRuns
+from ecs_kit.automation.errors import EXIT_FAILED, EXIT_PASSED, BadInput, DriverError
 from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.automation.journeys import run_state, tables, verify
 from ecs_kit.automation.journeys.progress import Progress, shown
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace, *, root: Path, interruption: Interruption) 
 
 def _status(stack: DeployedStack, options: argparse.Namespace, _progress: Progress) -> int:
     keys = selected_runs(stack, options)
-    _show(stack, [run_state.read(stack.aws, key, stack.patterns[key.pattern]) for key in keys], options)
+    _show(stack, [run_state.read(stack.aws, key) for key in keys], options)
     return EXIT_PASSED
 
 
@@ -58,7 +58,7 @@ def _watch(stack: DeployedStack, options: argparse.Namespace, progress: Progress
     while True:
         for key in keys:
             if key not in ended:
-                state = run_state.read(stack.aws, key, stack.patterns[key.pattern])
+                state = run_state.read(stack.aws, key)
                 progress.counts(key.pattern, run_views.counts_of(state))
                 if run_views.is_over(state):
                     ended[key] = state
@@ -72,18 +72,11 @@ def _watch(stack: DeployedStack, options: argparse.Namespace, progress: Progress
 
 def _abort(stack: DeployedStack, options: argparse.Namespace, progress: Progress) -> int:
     keys = selected_runs(stack, options)
-    active = [key for key in keys if not abort.look(stack.aws, key, stack.patterns[key.pattern]).is_quiet]
+    active = [key for key in keys if not abort.look(stack.aws, key).has_ended]
     if len(active) > 1:
-        raise SeveralRuns("abort", "; ".join(map(str, active)))
+        raise _several_runs("abort", active)
     for key in active or keys:
-        abort.abort(
-            stack.aws,
-            key,
-            stack.patterns[key.pattern],
-            reason=options.cause,
-            say=progress.say,
-            poll_seconds=_poll_seconds(stack),
-        )
+        abort.abort(stack.aws, key, reason=options.cause, say=progress.say, poll_seconds=_poll_seconds(stack))
     return EXIT_PASSED
 
 
@@ -128,14 +121,21 @@ def selected_runs(stack: DeployedStack, options: argparse.Namespace) -> list[run
             "there are."
         )
     if len({key.pattern for key in found}) < len(found):
-        raise SeveralRuns(options.command, "; ".join(map(str, found)))
+        raise _several_runs(options.command, found)
     return found
+
+
+def _several_runs(command: str, keys: Sequence[run_state.RunKey]) -> BadInput:
+    runs = "; ".join(map(str, keys))
+    return BadInput(
+        f"{command} is about one run, and these are meant: {runs}. Say which with --pattern, --run or --workflow."
+    )
 
 
 def _show(stack: DeployedStack, states: Sequence[run_state.RunState], options: argparse.Namespace) -> None:
     documents = []
     for state in states:
-        log_group = str(stack.patterns[state.key.pattern]["taskLogGroup"])
+        log_group = str(state.key.deployed["taskLogGroup"])
         documents.append(run_views.document(state, partial(verify.log_tail, stack.aws, log_group)))
     lines = [line for document in documents for line in run_views.lines(document)]
     _print(stack, documents, lines, as_json=options.json)

@@ -11,12 +11,12 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from pulumi.automation.errors import CommandError
 
-from ecs_kit.automation.errors import BadInput, WrongAccount
+from ecs_kit.automation.errors import BadInput
 from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.automation.stacks.local import find_pulumi
 from ecs_kit.automation.stacks.pulumi_process import PulumiProcess
-from ecs_kit.automation.stacks.target import Say, has_backend, own_backend
+from ecs_kit.automation.stacks.target import Identity, Say, check_account, has_backend, own_backend
 from ecs_kit.runtime.contract.patterns import PATTERNS
 
 _WHERE_STACKS_ARE = (
@@ -36,11 +36,9 @@ class DeployedStack:
 
 
 def choose(listed: Sequence[Mapping[str, Any]], wanted: str | None) -> str:
-    """The name of the stack that is meant.
+    """The name of the stack that is `wanted`; None takes the selected stack, or the only one.
 
-    Args:
-        listed: what `pulumi stack ls --json` prints: of each stack its `name` and whether it is `current`.
-        wanted: the user's choice; None takes the selected stack, or the only one.
+    `listed` is what `pulumi stack ls --json` prints: of each stack its `name` and whether it is `current`.
 
     Raises:
         BadInput: there is no such stack, or none is selected and there is not just one.
@@ -113,14 +111,13 @@ def find(root: Path, *, stack: str | None, pattern: int | None, interruption: In
     region = str(outputs["region"])
     aws = AwsClients(boto3.Session(region_name=region), endpoint_url=environ.get("AWS_ENDPOINT_URL") or None)
     try:
-        account = aws.sts.get_caller_identity()["Account"]
+        caller = aws.sts.get_caller_identity()
     except (BotoCoreError, ClientError) as error:
         raise BadInput(
             f"stack {name} was found, but AWS cannot be asked about it: {error}. "
             "Set the credentials (and AWS_ENDPOINT_URL, where it is an emulator's) that it was deployed with."
         ) from error
-    if account != outputs["account"]:
-        raise WrongAccount(name, f"account {outputs['account']}, region {region}", f"account {account}")
+    check_account(name, outputs, Identity(caller["Account"], region, caller["Arn"]))
     return DeployedStack(name, patterns, aws)
 
 

@@ -4,16 +4,18 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecs_kit.automation.cli import command_options, e2e_options
+from ecs_kit.automation.cli import options as command_line
 from ecs_kit.automation.cli.entry_point import ROOT, check_folders, check_project, exit_status, run_folders, run_journey
-from ecs_kit.automation.errors import BadInput, BadOption, SpecForOnePattern, SpecPatternUnknown
+from ecs_kit.automation.errors import BadInput
 from ecs_kit.automation.host import writable
 from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.automation.journeys import spec_files
+from ecs_kit.automation.journeys.spec_files import SpecFile
 from ecs_kit.runtime.contract.patterns import PATTERNS
 
 if TYPE_CHECKING:
@@ -30,9 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _do_command(arguments: Sequence[str], interruption: Interruption) -> int:
-    if arguments[0] not in command_options.NAMES:
-        raise BadOption(f"{arguments[0]}: there is no such command. There are {', '.join(command_options.NAMES)}.")
-    options = command_options.parse(arguments)
+    if arguments[0] not in command_line.NAMES:
+        raise BadInput(f"{arguments[0]}: there is no such command. There are {', '.join(command_line.NAMES)}.")
+    options = command_line.parse_command(arguments)
     check_project()
     # The libraries are loaded after the options have been read: help and errors come at once.
     from ecs_kit.automation.cli import commands
@@ -42,7 +44,7 @@ def _do_command(arguments: Sequence[str], interruption: Interruption) -> int:
 
 def _do_main_job(arguments: Sequence[str], interruption: Interruption) -> int:
     with interruption.breakable():
-        options = e2e_options.parse(arguments)
+        options = command_line.parse(arguments)
         check_project()
         journey_of = _prepare(options, interruption)
     return journey_of()
@@ -50,15 +52,14 @@ def _do_main_job(arguments: Sequence[str], interruption: Interruption) -> int:
 
 def _prepare(options: argparse.Namespace, interruption: Interruption) -> Callable[[], int]:
     """Check everything that can be checked before anything is created, and return the rest of the job."""
-    files = _spec_files(options)
+    specs = _spec_files(options)
     from ecs_kit.automation.journeys import scenario
     from ecs_kit.automation.stacks import faults
-    from ecs_kit.automation.stacks.local import parse_rules
 
-    fault_rules = faults.read(options.faults, parse_rules) if options.faults else ()
-    values, config = _configuration(options, files)
-    for pattern, (path, document) in files.items():
-        spec_files.check_length(path, document, pattern=pattern, limits=config)
+    fault_rules = faults.read(options.faults) if options.faults else ()
+    values, config = _configuration(options, specs)
+    for pattern, spec in specs.items():
+        spec_files.check_length(spec.path, spec.document, pattern=pattern, limits=config)
     report_dir, work_dir = run_folders("", options.report_dir)
     os.chdir(ROOT)
     stack_name = scenario.stack_name(config.name_suffix)
@@ -71,11 +72,10 @@ def _prepare(options: argparse.Namespace, interruption: Interruption) -> Callabl
     check_folders(report_dir, work_dir)
     plan = scenario.Plan(
         stack_name=stack_name,
-        specs={pattern: scenario.SpecFile(path, document) for pattern, (path, document) in files.items()},
+        specs=specs,
         config=values,
         keep=options.keep,
         root=ROOT,
-        work_dir=work_dir,
         report_dir=report_dir,
         json=options.json,
         limit_seconds=config.run_timeout_seconds,
@@ -100,34 +100,33 @@ def _configuration(options: argparse.Namespace, patterns: Collection[int]) -> "t
         raise BadInput(f"configuration: {error}") from error
 
 
-def _spec_files(options: argparse.Namespace) -> dict[int, tuple[Path, spec_files.Document]]:
-    """The specs to run: pattern -> file and content."""
+def _spec_files(options: argparse.Namespace) -> dict[int, SpecFile]:
+    """The spec to run, by pattern."""
     wanted = tuple(PATTERNS) if options.pattern in (None, "all") else (int(options.pattern),)
     if options.specs is None:
         paths = {pattern: spec_files.sample_path(pattern) for pattern in wanted}
-        files = {pattern: (path, spec_files.load(path)) for pattern, path in paths.items()}
+        specs = {pattern: SpecFile(path, spec_files.load(path)) for pattern, path in paths.items()}
     else:
         document = spec_files.load(options.specs)
-        if options.pattern is None:
-            wanted = (spec_files.pattern_of(options.specs, document),)
-        elif options.pattern == "all":
-            _check_for_all(options.specs, document)
-        files = dict.fromkeys(wanted, (options.specs, document))
-    return {pattern: (path, spec_files.with_tasks(spec, options.tasks)) for pattern, (path, spec) in files.items()}
-
-
-def _check_for_all(path: Path, document: spec_files.Document) -> None:
-    """Refuse a spec that is for one pattern."""
-    try:
-        pattern = spec_files.pattern_of(path, document)
-    except SpecPatternUnknown:
-        return
-    raise SpecForOnePattern(path, pattern)
+        own = spec_files.pattern_of(document)
+        if options.pattern is None and own is None:
+            asks = "does not tell whether it is for pattern 1 or 2. Say so with --pattern 1 or --pattern 2."
+            raise BadInput(f"{options.specs} {asks}")
+        if options.pattern == "all" and own is not None:
+            advice = "leave --pattern all out, or fill in no names of resources."
+            raise BadInput(f"{options.specs} is for pattern {own}: {advice}")
+        if options.pattern is None and own is not None:
+            wanted = (own,)
+        specs = dict.fromkeys(wanted, SpecFile(options.specs, document))
+    return {
+        pattern: replace(spec, document=spec_files.with_tasks(spec.document, options.tasks))
+        for pattern, spec in specs.items()
+    }
 
 
 def _target(options: argparse.Namespace, work_dir: Path, config: "KitConfig") -> "Target":
     from ecs_kit.automation.stacks.aws import AwsTarget
-    from ecs_kit.automation.stacks.local import LocalTarget, get_pulumi
+    from ecs_kit.automation.stacks.local import LocalTarget
 
     if options.target == "aws":
         return AwsTarget(
@@ -135,7 +134,6 @@ def _target(options: argparse.Namespace, work_dir: Path, config: "KitConfig") ->
             plugins=options.plugins,
             confirmed=options.yes,
             state_dir=ROOT / ".kit" / "state",
-            get_pulumi=get_pulumi,
             build_platform=None if config.job.is_ready_image else config.docker_platform,
         )
     return LocalTarget(

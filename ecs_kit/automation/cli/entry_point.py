@@ -1,14 +1,13 @@
-"""What the command lines share: options, exit status for errors and signals, and a journey in its work folder."""
+"""What the command lines share: the exit status for errors and signals, and a journey in its work folder."""
 
-import argparse
 import os
 import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING
 
-from ecs_kit.automation.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_PASSED, BadInput, BadOption, DriverError
+from ecs_kit.automation.errors import EXIT_BAD_INPUT, EXIT_FAILED, EXIT_PASSED, BadInput, DriverError
 from ecs_kit.automation.host import writable
 from ecs_kit.automation.host.interruption import Interrupted, InterruptedAgain, Interruption
 from ecs_kit.automation.host.log_file import tolerant_stderr
@@ -30,37 +29,6 @@ def check_project() -> None:
     """
     if not (ROOT / "Pulumi.yaml").is_file():
         raise BadInput(f"{ROOT} holds no Pulumi.yaml: call ecs-kit in the folder of your Pulumi program.")
-
-
-class Parser(argparse.ArgumentParser):
-    """Raises errors, so that one function writes messages and ends the process. Options cannot be abbreviated."""
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(allow_abbrev=False, **settings)
-
-    def error(self, message: str) -> NoReturn:
-        """Refuse the command line.
-
-        Raises:
-            BadOption: always.
-        """
-        raise BadOption(f"{message}. Try `{self.prog} --help`.")
-
-
-def absolute(text: str) -> Path:
-    """A type of arguments: a path below the folder that the program is started in, before it changes to another."""
-    return Path(text).absolute()
-
-
-def whole_number(what: str, *, most: int | None = None) -> Callable[[str], int]:
-    """A type of arguments: numbers from 1 to `most`; `what` is the message's end for anything else."""
-
-    def read(text: str) -> int:
-        if not text.isdecimal() or int(text) < 1 or (most is not None and int(text) > most):
-            raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
-        return int(text)
-
-    return read
 
 
 def exit_status(act: Callable[[Interruption], int], *, creates: bool = True) -> int:
@@ -123,11 +91,11 @@ def run_journey(
     from ecs_kit.automation.host.workfolders import Record
     from ecs_kit.automation.journeys.progress import shown
 
-    record = Record.of_this_process(target=target.name, stack=plan.stack_name, plugins=plugins)
+    record = Record.of_this_process(stack=plan.stack_name, plugins=plugins)
     runs = plan.root / ".kit" / "runs"
     with (
         shown(plan.report_dir / log) as progress,
-        clean.work_folder(plan.work_dir, record, runs=runs, interruption=interruption, say=progress.say) as held,
+        clean.work_folder(target.work_dir, record, runs=runs, interruption=interruption, say=progress.say) as held,
     ):
         journey = make(plan=plan, target=target, interruption=interruption, progress=progress, held=held)
         try:

@@ -9,12 +9,11 @@ from ecs_kit.automation.journeys import failed_tasks
 from ecs_kit.automation.journeys.progress import columns
 from ecs_kit.automation.journeys.run_state import RunState, started
 from ecs_kit.automation.journeys.runs import Counts, count, waiting
-from ecs_kit.automation.journeys.tables import Item
+from ecs_kit.automation.journeys.tables import COUNTS, Item
 from ecs_kit.runtime.contract.statuses import EXECUTION_STATUSES, RunStatus
 
 NOT_REGISTERED = "NotRegistered"
 """Status of a run without a row: its execution has just begun, or was refused."""
-_COUNTS = ("number_of_tasks", "completed_tasks", "failed_tasks", "running_tasks")
 
 
 def status_of(state: RunState) -> str:
@@ -62,7 +61,7 @@ def document(state: RunState, log_of: Callable[[Item], Sequence[str]]) -> dict[s
             "arn": state.key.execution_arn or None,
             **{name: execution.get(name) for name in ("status", "error", "cause")},
         },
-        "summary": {name: row.get(name) for name in _COUNTS},
+        "summary": {name: row.get(name) for name in COUNTS},
         "launchingEnded": row.get("launching_ended"),
         "waitingForCapacitySince": row.get("waiting_since"),
         "waitingReason": row.get("waiting_reason"),
@@ -107,7 +106,7 @@ def past_runs(found: Iterable[tuple[int, Item]]) -> list[dict[str, Any]]:
             "workflowName": item["workflow_name"],
             "workflowRunId": item["workflow_run_id"],
             "status": item.get("status"),
-            **{name: item.get(name) for name in _COUNTS},
+            **{name: item.get(name) for name in COUNTS},
             "startTime": item.get("start_time"),
             "endTime": item.get("end_time"),
             "executionArn": item.get("execution_arn"),
@@ -121,7 +120,7 @@ HEADER = ("pattern", "workflow", "run", "status", "tasks", "completed", "failed"
 
 def table(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     """The documents of `past_runs` as aligned columns."""
-    shown = ("pattern", "workflowName", "workflowRunId", "status", *_COUNTS, "startTime")
+    shown = ("pattern", "workflowName", "workflowRunId", "status", *COUNTS, "startTime")
     return columns([HEADER, *((*(_or(run[name]) for name in shown), _seconds(run)) for run in runs)])
 
 

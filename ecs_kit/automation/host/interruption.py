@@ -95,20 +95,12 @@ class Interruption:
             self._pass_on = None
 
     def check(self) -> None:
-        """Raise a noted first signal, once, if this is a breakable block.
-
-        Raises:
-            Interrupted: it came.
-        """
+        """Raise a noted first signal as `Interrupted`, once, if this is a breakable block."""
         if self._breakable:
             self.raise_noted()
 
     def raise_noted(self) -> None:
-        """Raise a noted first signal, once.
-
-        Raises:
-            Interrupted: it came.
-        """
+        """Raise a noted first signal as `Interrupted`, once."""
         if self._noted and self._first is not None:
             self._noted = False
             raise Interrupted(self._first)

@@ -27,15 +27,13 @@ _STARTED_BY_ENGINES = {
 
 @dataclass(frozen=True)
 class Process:
-    """A process that belongs to a run.
-
-    Attributes:
-        pid: its id.
-        what: `emulator`, `engine`, `program`, `plugin`, `janitor`, `function`, `task` or `process`.
-    """
+    """A process of a run: `emulator`, `engine`, `program`, `plugin`, `janitor`, `function`, `task` or `process`."""
 
     pid: int
     what: str
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.pid}"
 
 
 def belongs(folder: str, arguments: list[str], environment: Mapping[str, str]) -> str | None:
@@ -89,12 +87,12 @@ def end(folder: Path) -> list[Process]:
         for process in left:
             ended.setdefault(process.pid, process)
             if process.what not in ("emulator", "janitor") or waited > END_SECONDS / 2:
-                tell(process.pid, signal.SIGKILL)
+                send_signal(process.pid, signal.SIGKILL)
             elif process.what == "emulator" and process.pid not in asked:
                 asked.add(process.pid)
-                tell(process.pid, signal.SIGTERM)
+                send_signal(process.pid, signal.SIGTERM)
     if left := find(folder):
-        named = ", ".join(f"{process.what} {process.pid}" for process in left)
+        named = ", ".join(map(str, left))
         raise DriverError(f"{folder}: processes of this run do not end: {named}. End them, and run `clean` again.")
     return list(ended.values())
 
@@ -110,7 +108,7 @@ def is_running(pid: int) -> bool:
     return True
 
 
-def tell(pid: int, number: signal.Signals) -> None:
+def send_signal(pid: int, number: signal.Signals) -> None:
     """Send a signal to a process, if it exists and is this user's."""
     with suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)

@@ -8,7 +8,6 @@ import fcntl
 import json
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, fields, replace
@@ -16,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from ecs_kit.automation.errors import FolderInUse
+from ecs_kit.automation.errors import DriverError
 
 _RECORD = "run.json"
 _LOCK = "lock"
@@ -25,48 +24,30 @@ _GATE = ".gate"
 
 @dataclass(frozen=True)
 class Record:
-    """What a driver records about itself.
+    """What a driver records about itself: its process and start, its stack, and whether and how that is kept.
 
-    Attributes:
-        pid: the driver's process.
-        started: when it started, ISO 8601, UTC.
-        command: its command line.
-        target: `local` or `aws`.
-        stack: the Pulumi stack.
-        plugins: `bundled` or `published`.
-        container_runtime: what runs ECS tasks, empty until that is known.
-        emulator_pid: the emulator's process, 0 while there is none.
-        emulator_name: the label of its containers.
-        kept: whether the user wants to keep everything.
-        use: lines that tell how to use what is kept.
+    `emulator_name` is the label of its emulator's containers, `use` has lines that tell how to use what is kept.
     """
 
     pid: int
     started: str
-    command: tuple[str, ...]
-    target: str
     stack: str
     plugins: str
-    container_runtime: str = ""
-    emulator_pid: int = 0
     emulator_name: str = ""
     kept: bool = False
     use: tuple[str, ...] = ()
 
     @classmethod
-    def of_this_process(cls, *, target: str, stack: str, plugins: str) -> "Record":
+    def of_this_process(cls, *, stack: str, plugins: str) -> "Record":
         """A record that names this process."""
         started = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        return cls(os.getpid(), started, tuple(sys.argv), target, stack, plugins)
+        return cls(os.getpid(), started, stack, plugins)
 
 
 class Held:
     """A work folder whose lock this process holds.
 
-    Attributes:
-        folder: its path.
-        record: its driver's record; None where there is no readable one.
-        previous: the record of its last driver, once `start` has replaced it.
+    `record` is its driver's, None where there is no readable one; `previous` is the one that `start` has replaced.
     """
 
     def __init__(self, folder: Path, lock: IO[bytes], *, is_new: bool) -> None:
@@ -116,7 +97,7 @@ def hold(folder: Path) -> Held:
     """Lock a work folder, which is created if need be. Its record is its last driver's.
 
     Raises:
-        FolderInUse: an active process holds it.
+        DriverError: an active process holds it.
     """
     while True:
         with _gate(folder.parent):
@@ -129,7 +110,8 @@ def hold(folder: Path) -> Held:
                 continue
         if held is None:
             record = read(folder)
-            raise FolderInUse(f" (process {record.pid}, started {record.started})" if record else "", folder)
+            who = f" (process {record.pid}, started {record.started})" if record else ""
+            raise DriverError(f"another e2e{who} works on the stack of {folder}. Wait for its end, or end it.")
         if held.is_there:
             return held
         held.close()

@@ -4,7 +4,7 @@ import runpy
 from collections.abc import Callable
 from pathlib import Path
 
-from ecs_kit.automation.errors import BadOption
+from ecs_kit.automation.errors import BadInput
 
 Expectation = Callable[[bytes, bytes], str]
 """From the bytes of the source and of the result to what is wrong with the result, nothing if nothing is."""
@@ -18,7 +18,7 @@ def read(text: str) -> Expectation | None:
     It is None for a copy, which is compared without holding the objects in memory.
 
     Raises:
-        BadOption: there is no such file or function, or the file cannot be executed.
+        BadInput: there is no such file or function, or the file cannot be executed.
     """
     if text == "copy":
         return None
@@ -27,7 +27,7 @@ def read(text: str) -> Expectation | None:
     name, _, function = text.partition(":")
     path = Path(name).absolute()
     if path.suffix != ".py" or not path.is_file():
-        raise BadOption(
+        raise BadInput(
             f"--expect {text}: give copy, exists, or a Python file with a function {FUNCTION}(source, result)"
         )
     return _loaded(path, function or FUNCTION)
@@ -37,9 +37,9 @@ def _loaded(path: Path, name: str) -> Expectation:
     try:
         function = runpy.run_path(str(path), run_name=f"expectation_{path.stem}").get(name)
     except Exception as error:
-        raise BadOption(f"--expect {path}: {type(error).__name__}: {error}") from error
+        raise BadInput(f"--expect {path}: {type(error).__name__}: {error}") from error
     if not callable(function):
-        raise BadOption(f"--expect {path}: there is no function {name}(source, result) in it")
+        raise BadInput(f"--expect {path}: there is no function {name}(source, result) in it")
 
     def judge(source: bytes, result: bytes) -> str:
         try:

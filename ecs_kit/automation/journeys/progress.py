@@ -1,4 +1,4 @@
-"""What the user sees while the driver works: a live view on a terminal, plain lines anywhere else."""
+"""What the user sees while the driver works: lines, and on a terminal a few below them that change."""
 
 import os
 import sys
@@ -11,9 +11,7 @@ from typing import TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.spinner import Spinner
-from rich.table import Table
 from rich.text import Text
 
 from ecs_kit.automation.host.log_file import LogFile
@@ -67,13 +65,12 @@ class Progress:
         self._log = LogFile(log or Path(os.devnull))
         self._clock = clock
         self._began = clock()
-        self._last: dict[int, Counts] = {}
+        self._counts: dict[int, Counts] = {}
         self._done: Counter[str] = Counter()
-        self._told: Counter[str] = Counter()
 
     def phase(self, name: str) -> None:
         """A new step has begun."""
-        self._tell_resources()
+        self._end_phase()
         self._line(f"== {name}")
 
     def say(self, line: str) -> None:
@@ -91,19 +88,17 @@ class Progress:
             self._write_log(f"   {word} {name}")
             self._done[word] += 1
             if self._done[word] % RESOURCES_A_LINE == 0:
-                self._told[word] = self._done[word]
                 self._show(f"   {word} {self._done[word]} resources, the last one {name}")
 
     def counts(self, pattern: int, counts: Counts) -> None:
         """How far a run is: a line whenever that has changed."""
-        if self._last.get(pattern) != counts:
-            self._last[pattern] = counts
+        if self._counts.get(pattern) != counts:
+            self._counts[pattern] = counts
             self._line(f"   pattern {pattern}: {describe(counts)}")
 
     def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table, at the end."""
-        self._tell_resources()
-        self._line(f"== {title}")
+        self.phase(title)
         for line in columns([header, *rows]):
             self._line(f"   {line}")
 
@@ -114,81 +109,61 @@ class Progress:
 
     def close(self) -> None:
         """Nothing more will come."""
-        self._tell_resources()
+        self._end_phase()
 
-    def _tell_resources(self) -> None:
+    def _end_phase(self) -> None:
         for word, count in self._done.items():
-            if count != self._told[word]:
+            if count % RESOURCES_A_LINE:
                 self._show(f"   {word} {count} resources")
         self._done.clear()
-        self._told.clear()
 
     def _line(self, text: str) -> None:
         self._write_log(text)
         self._show(text)
 
     def _write_log(self, text: str) -> None:
-        self._log.write(f"{self._clock() - self._began:6.1f}s {text}\n")
+        self._log.write(f"{self._timed(text)}\n")
 
     def _show(self, text: str) -> None:
-        print(f"{self._clock() - self._began:6.1f}s {text}", file=self._stream or sys.stderr, flush=True)
+        print(self._timed(text), file=self._stream or sys.stderr, flush=True)
+
+    def _timed(self, text: str) -> str:
+        return f"{self._clock() - self._began:6.1f}s {text}"
 
 
 class LiveProgress(Progress):
-    """A few lines at the bottom that change: the step, what the engine does, and each run's counts."""
+    """The same on a terminal; the last lines change: the step, what the engine does, and each run's counts."""
 
     def __init__(self, *, log: Path | None = None, console: Console | None = None) -> None:
         super().__init__(log=log)
         self._console = console or Console(stderr=True)
-        self._phase = ""
-        self._phase_began = self._clock()
-        self._open: dict[str, str] = {}
-        self._ended = 0
-        self._counts: dict[int, Counts] = {}
+        self._phase, self._phase_began = "", self._began
+        self._under_way: dict[str, str] = {}
         self._spinner = Spinner("dots")
         self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=8, transient=True)
         self._live.start()
 
     def phase(self, name: str) -> None:
-        """Show how the last step went, and then the new one."""
-        self._finish_phase()
-        self._phase, self._phase_began = name, self._clock()
+        """Show the step until the next one begins."""
         super().phase(name)
-
-    def say(self, line: str) -> None:
-        """A line above the live ones."""
-        self._print(line)
-        super().say(line)
+        self._phase, self._phase_began = name, self._clock()
 
     def resource(self, step: ResourceStep) -> None:
-        """Show what is under way; a failure gets a line of its own."""
+        """Show what is under way."""
         key, what = f"{step.type}::{step.name}", f"{step.operation} {short_type(step.type)} {step.name}"
         if step.state == "started":
-            self._open[key] = what
+            self._under_way[key] = what
         else:
-            self._open.pop(key, None)
-            self._ended += step.operation in _DONE_WORDS
-        if step.state == "failed":
-            self._print(f"FAILED to {what}")
+            self._under_way.pop(key, None)
         super().resource(step)
 
     def counts(self, pattern: int, counts: Counts) -> None:
-        """Show the newest."""
+        """Show the newest; the last ones get a line at the end of the step."""
         self._counts[pattern] = counts
-        super().counts(pattern, counts)
-
-    def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A table of rich's."""
-        table = Table(*header, title=title, title_justify="left")
-        for row in rows:
-            table.add_row(*map(escape, row))
-        self._finish_phase()
-        self._phase = ""
-        self._console.print(table)
-        super().table(title, header, rows)
+        self._write_log(f"   pattern {pattern}: {describe(counts)}")
 
     def ask(self, question: str) -> bool:
-        """Ask without the live lines."""
+        """Ask without the lines that change."""
         self._live.stop()
         try:
             return super().ask(question)
@@ -196,38 +171,28 @@ class LiveProgress(Progress):
             self._live.start()
 
     def close(self) -> None:
-        """End the live lines."""
-        self._finish_phase()
+        """End the lines that change."""
+        super().close()
         self._live.stop()
 
-    def _show(self, text: str) -> None:
-        """The console shows each thing in its own way."""
+    def _end_phase(self) -> None:
+        super()._end_phase()
+        for line in self._counts_lines():
+            self._show(line)
+        self._counts.clear()
+        self._under_way.clear()
 
-    def _print(self, line: str) -> None:
-        self._console.print(f"  {escape(line)}", highlight=False)
+    def _show(self, text: str) -> None:
+        self._console.print(Text(self._timed(text)), soft_wrap=True)
 
     def _counts_lines(self) -> list[str]:
-        return [f"    pattern {pattern}: {describe(counts)}" for pattern, counts in sorted(self._counts.items())]
-
-    def _finish_phase(self) -> None:
-        if self._phase:
-            resources = f", {self._ended} resources" if self._ended else ""
-            took = f"({self._clock() - self._phase_began:.1f} s{resources})"
-            lines = [f"[green]✓[/] {escape(self._phase)} {took}", *map(escape, self._counts_lines())]
-            self._console.print("\n".join(lines), highlight=False)
-        self._open.clear()
-        self._counts.clear()
-        self._ended = 0
+        return [f"   pattern {pattern}: {describe(counts)}" for pattern, counts in sorted(self._counts.items())]
 
     def _render(self) -> RenderableType:
-        lines: list[RenderableType] = []
-        if self._phase:
-            self._spinner.update(text=Text(f" {self._phase} ({self._clock() - self._phase_began:.0f} s)"))
-            lines.append(self._spinner)
-        if steps := list(self._open.values()):
-            lines.append(Text(f"    {self._ended} resources done, {len(steps)} under way", style="dim"))
-            lines += [Text(f"    {step}", style="dim") for step in steps[-6:]]
-        return Group(*lines, *map(Text, self._counts_lines()))
+        self._spinner.update(text=Text(f" {self._phase} ({self._clock() - self._phase_began:.0f} s)"))
+        steps = [f"   {step}" for step in list(self._under_way.values())[-6:]]
+        lines = [Text(line, style="dim") for line in (*steps, *self._counts_lines())]
+        return Group(self._spinner, *lines) if self._phase else Group(*lines)
 
 
 @contextmanager

@@ -17,16 +17,11 @@ class PatternResult:
     """What came of one pattern's run. Without an `execution_status` it was not verified.
 
     Attributes:
-        pattern: 1 or 2.
-        run: None until it was started.
-        execution_status: of Step Functions.
         summary: `items`, and the status and the counts of the summary item.
         details: `items` and `byStatus`.
         copies: number of results that are as expected, by default equal to their source.
         problems: everything that is wrong; empty if the run passed.
         failed_tasks: why tasks failed, with the end of their logs; from `failed_tasks.documents`.
-        run_seconds: from the start of the execution to its end.
-        verify_seconds: how long the verification took.
     """
 
     pattern: int
@@ -79,17 +74,12 @@ class PatternResult:
 
 @dataclass
 class Report:
-    """What came of a journey.
+    """What came of a journey, with the seconds of each step and in `total`.
 
     Attributes:
-        target: `local` or `aws`.
-        container_runtime: what ran the ECS tasks.
-        patterns: by their numbers.
-        destroyed: whether all resources were deleted.
         kept: whether the user wanted no destroy.
         leftovers: what the services still have.
         failed: whether a step outside of the patterns failed.
-        seconds: of each step, and `total`.
         faults: for each rule of `--faults` how many calls it matched and hit; None without rules.
     """
 

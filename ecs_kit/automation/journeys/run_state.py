@@ -1,7 +1,7 @@
 """A run as AWS has it at one moment: its execution and its rows. Reads only."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ecs_kit.automation.journeys import tables
@@ -15,12 +15,16 @@ from ecs_kit.runtime.functions.spec_check import parse
 
 @dataclass(frozen=True)
 class RunKey:
-    """Which run: its pattern, keys of its rows, and its execution, empty if that is not known."""
+    """Which run: its pattern, the keys of its rows, its execution, empty if that is not known.
+
+    `deployed` is the stack's output for its pattern.
+    """
 
     pattern: int
     workflow_name: str
     run_id: int
     execution_arn: str
+    deployed: Mapping[str, Any] = field(compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"run {self.run_id} of workflow {self.workflow_name} (pattern {self.pattern})"
@@ -30,11 +34,7 @@ class RunKey:
 class RunState:
     """A run as AWS has it at one moment.
 
-    Attributes:
-        key: which.
-        execution: what DescribeExecution says, None where Step Functions has forgotten it.
-        summary: the run's summary item, None where it was never registered.
-        details: its details items.
+    There is no `execution` where Step Functions has forgotten it, and no `summary` where the run was never registered.
     """
 
     key: RunKey
@@ -49,8 +49,9 @@ def keys_of_run(
     """The runs of a pattern with an id, of one workflow or of all: workflows may each have one."""
     if workflow is not None:
         item = tables.summary_item(aws, deployed, workflow, run_id)
-        return [] if item is None else [_key(pattern, item)]
-    return [_key(pattern, item) for item in tables.summary_items(aws, deployed) if item["workflow_run_id"] == run_id]
+        return [] if item is None else [_key(pattern, item, deployed)]
+    items = tables.summary_items(aws, deployed)
+    return [_key(pattern, item, deployed) for item in items if item["workflow_run_id"] == run_id]
 
 
 def newest(aws: AwsClients, pattern: int, deployed: Mapping[str, Any], workflow: str | None) -> RunKey | None:
@@ -60,7 +61,7 @@ def newest(aws: AwsClients, pattern: int, deployed: Mapping[str, Any], workflow:
     """
     if workflow is not None:
         found = max(tables.summary_items(aws, deployed, workflow), key=started, default=None)
-        return None if found is None else _key(pattern, found)
+        return None if found is None else _key(pattern, found, deployed)
     listed = aws.stepfunctions.list_executions(stateMachineArn=str(deployed["stateMachineArn"]), maxResults=1)
     for execution in listed["executions"]:
         described = aws.stepfunctions.describe_execution(executionArn=execution["executionArn"])
@@ -82,10 +83,10 @@ def key_of_execution(pattern: int, execution: Mapping[str, Any], deployed: Mappi
         identifier = int(document.get("workflowRunId") or identifier)
     except (SpecRefused, AttributeError, ValueError, TypeError):
         pass
-    return RunKey(pattern, workflow, identifier, arn)
+    return RunKey(pattern, workflow, identifier, arn, deployed)
 
 
-def read(aws: AwsClients, key: RunKey, deployed: Mapping[str, Any]) -> RunState:
+def read(aws: AwsClients, key: RunKey) -> RunState:
     """A run at this moment. A row that belongs to another execution, which used the id before, is not its own.
 
     While the run is active, reads are eventually consistent, at half the price: the functions need the same read units.
@@ -97,12 +98,12 @@ def read(aws: AwsClients, key: RunKey, deployed: Mapping[str, Any]) -> RunState:
         except aws.stepfunctions.exceptions.ExecutionDoesNotExist:
             execution = None
     ended = execution is None or execution["status"] != "RUNNING"
-    row = tables.summary_item(aws, deployed, key.workflow_name, key.run_id, consistent=ended)
+    of_run = (aws, key.deployed, key.workflow_name, key.run_id)
+    row = tables.summary_item(*of_run, consistent=ended)
     if row is None or (row.get("execution_arn") or "") != key.execution_arn:
         return RunState(key, execution, None, ())
     ended = ended or RunStatus(str(row["status"])).is_final
-    details = tables.details_items(aws, deployed, key.workflow_name, key.run_id, consistent=ended)
-    return RunState(key, execution, row, tuple(details))
+    return RunState(key, execution, row, tuple(tables.details_items(*of_run, consistent=ended)))
 
 
 def started(item: Item) -> tuple[str, int]:
@@ -110,6 +111,6 @@ def started(item: Item) -> tuple[str, int]:
     return str(item.get("start_time") or ""), int(item["workflow_run_id"])
 
 
-def _key(pattern: int, item: Item) -> RunKey:
+def _key(pattern: int, item: Item, deployed: Mapping[str, Any]) -> RunKey:
     arn = str(item.get("execution_arn") or "")
-    return RunKey(pattern, str(item["workflow_name"]), int(item["workflow_run_id"]), arn)
+    return RunKey(pattern, str(item["workflow_name"]), int(item["workflow_run_id"]), arn, deployed)

@@ -3,23 +3,23 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ecs_kit.automation.errors import EcsTasksRemain, SourceObjectMissing
+from ecs_kit.automation.errors import DriverError
 from ecs_kit.automation.host.polling import looks
 from ecs_kit.automation.journeys.run_state import RunKey, read
 from ecs_kit.automation.journeys.tables import Item, deciding_attempts, summary_item
 from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.automation.stacks.lifecycle import PhysicalResource
 from ecs_kit.runtime.contract import waits
-from ecs_kit.runtime.contract.ecs_task import EcsTask, to_ecs_task
 from ecs_kit.runtime.contract.run_ids import run_id
 from ecs_kit.runtime.contract.statuses import TaskStatus
+from ecs_kit.runtime.functions.ecs_tasks import EcsTasks
 
 RUNNING = "RUNNING"
 STOPPED_WITHIN_SECONDS = 180.0
@@ -30,10 +30,9 @@ SAMPLE_OBJECT = b"Amazon ECS tasks started from AWS Step Functions copy this obj
 
 @dataclass(frozen=True)
 class Run(RunKey):
-    """One execution that was started: its input, and the stack's output for its pattern."""
+    """One execution that was started with a spec."""
 
     spec: Mapping[str, Any]
-    deployed: Mapping[str, Any]
 
     @property
     def tasks(self) -> Sequence[Mapping[str, Any]]:
@@ -97,7 +96,7 @@ def put_sources(aws: AwsClients, spec: Mapping[str, Any], bucket: str, sources: 
     It is the file of that name in `sources`, else `SAMPLE_OBJECT`.
 
     Raises:
-        SourceObjectMissing: a source in another bucket is missing.
+        DriverError: a source in another bucket is missing.
     """
     wanted = sorted({source_of(spec, task) for task in spec["taskList"]})
     missing = [source for source in wanted if not _exists(aws, *source)]
@@ -106,7 +105,10 @@ def put_sources(aws: AwsClients, spec: Mapping[str, Any], bucket: str, sources: 
         content = file.read_bytes() if file is not None and file.is_file() else SAMPLE_OBJECT
         aws.s3.put_object(Bucket=bucket, Key=key, Body=content, ContentType="text/plain")
     if foreign := [f"s3://{other}/{key}" for other, key in missing if other != bucket]:
-        raise SourceObjectMissing(", ".join(foreign))
+        raise DriverError(
+            f"these source objects cannot be read: {', '.join(foreign)}. "
+            "Put them there, and list their bucket in the config key sourceBuckets."
+        )
     return [key for _, key in missing]
 
 
@@ -133,7 +135,7 @@ def start(aws: AwsClients, *, pattern: int, spec: Mapping[str, Any], deployed: M
     arn = started["executionArn"]
     given = spec.get("workflowRunId")
     number = run_id(started["startDate"], arn) if given is None else int(given)
-    return Run(pattern, str(spec["workflowName"]), number, arn, spec, deployed)
+    return Run(pattern, str(spec["workflowName"]), number, arn, deployed, spec)
 
 
 def look(aws: AwsClients, run: Run) -> Counts:
@@ -141,7 +143,7 @@ def look(aws: AwsClients, run: Run) -> Counts:
 
     DescribeExecution is eventually consistent: an execution that it does not know yet is about to run.
     """
-    state = read(aws, run, run.deployed)
+    state = read(aws, run)
     status = RUNNING if state.execution is None else str(state.execution["status"])
     counts = count(status, len(run.tasks), state.details)
     return replace(counts, waiting=waiting(state.summary or {})) if counts.status == RUNNING else counts
@@ -213,7 +215,7 @@ def stop_ecs_tasks(aws: AwsClients, resources: Iterable[PhysicalResource]) -> li
     """Stop every ECS task of a stack's clusters: one with tasks cannot be deleted. Returns the tasks' ARNs.
 
     Raises:
-        EcsTasksRemain: they did not stop within `STOPPED_WITHIN_SECONDS`.
+        DriverError: they did not stop within `STOPPED_WITHIN_SECONDS`.
     """
     stopped: list[str] = []
     for cluster in _ids(resources, "aws:ecs/cluster:Cluster"):
@@ -226,7 +228,10 @@ def stop_ecs_tasks(aws: AwsClients, resources: Iterable[PhysicalResource]) -> li
                     aws.ecs.stop_task(cluster=cluster, task=arn, reason="The stack is being destroyed.")
                     stopped.append(arn)
         else:
-            raise EcsTasksRemain(len(active), cluster, STOPPED_WITHIN_SECONDS, ", ".join(active))
+            raise DriverError(
+                f"{len(active)} ECS tasks in cluster {cluster} did not stop within {STOPPED_WITHIN_SECONDS:.0f} s: "
+                f"{', '.join(active)}. Stop them with `aws ecs stop-task` and destroy the stack again."
+            )
     return stopped
 
 
@@ -236,19 +241,7 @@ def _ids(resources: Iterable[PhysicalResource], type_token: str) -> list[str]:
 
 def _active_tasks(aws: AwsClients, cluster: str) -> list[str]:
     try:
-        return [task.arn for task in ecs_tasks(aws, cluster) if task.last_status not in ("STOPPED", "DELETED")]
+        tasks = EcsTasks(aws.ecs, cluster).all()
     except aws.ecs.exceptions.ClusterNotFoundException:
         return []
-
-
-_DESIRED_STATUSES: tuple[Literal["RUNNING", "STOPPED"], ...] = ("RUNNING", "STOPPED")
-
-
-def ecs_tasks(aws: AwsClients, cluster: str) -> Iterator[EcsTask]:
-    """The tasks of a cluster, by its name or ARN; stopped ones too."""
-    arns: list[str] = []
-    for status in _DESIRED_STATUSES:
-        for page in aws.ecs.get_paginator("list_tasks").paginate(cluster=cluster, desiredStatus=status):
-            arns += page["taskArns"]
-    for first in range(0, len(arns), 100):
-        yield from map(to_ecs_task, aws.ecs.describe_tasks(cluster=cluster, tasks=arns[first : first + 100])["tasks"])
+    return [arn for arn, task in tasks.items() if task.last_status not in ("STOPPED", "DELETED")]

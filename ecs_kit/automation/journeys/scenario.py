@@ -11,22 +11,21 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ecs_kit.automation.errors import BackendUnavailable, BadInput, Declined, DriverError
+from ecs_kit.automation.errors import BadInput, DriverError
 from ecs_kit.automation.host import processes
 from ecs_kit.automation.host.interruption import InterruptedAgain, Interruption
-from ecs_kit.automation.host.processes import RUN_VARIABLE
 from ecs_kit.automation.host.workfolders import Held
 from ecs_kit.automation.journeys import failed_tasks, runs, spec_files, verify
 from ecs_kit.automation.journeys.expectations import Expectation
 from ecs_kit.automation.journeys.progress import Progress
 from ecs_kit.automation.journeys.report import PatternResult, Report, write_json
+from ecs_kit.automation.journeys.spec_files import Document, SpecFile
 from ecs_kit.automation.journeys.tables import Item
-from ecs_kit.automation.journeys.teardown import Teardown, left_on_this_machine
+from ecs_kit.automation.journeys.teardown import Teardown, what_is_left
 from ecs_kit.automation.stacks import costs
 from ecs_kit.automation.stacks.faults import Faults
 from ecs_kit.automation.stacks.lifecycle import Changes, Stack
-from ecs_kit.automation.stacks.pulumi_process import PulumiProcess
-from ecs_kit.automation.stacks.target import Target, check_place
+from ecs_kit.automation.stacks.target import Target
 from ecs_kit.components.config import NAMESPACE
 from ecs_kit.runtime.contract.statuses import TaskStatus
 
@@ -40,28 +39,14 @@ RUN_GRACE_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
-class SpecFile:
-    """A spec that will be run: its file and its content, with placeholders."""
-
-    path: Path
-    document: spec_files.Document
-
-
-@dataclass(frozen=True)
 class Plan:
     """Everything that was decided before anything was created.
 
     Attributes:
-        stack_name: the Pulumi stack.
-        specs: the spec to run, by pattern.
         config: the kit's own config, keys without namespace, `patterns` among them.
         root: the project's folder.
-        work_dir: temporary files, removed at the end.
-        report_dir: reports, inputs and logs.
         limit_seconds: the run's own time limit.
-        keep: whether the stack is not destroyed at the end.
         json: a second file for the report.
-        source_buckets: other buckets that tasks may read from.
         sources: folder with the source objects, by key.
         expectation: of each result, None for a copy of its source.
     """
@@ -70,7 +55,6 @@ class Plan:
     specs: Mapping[int, SpecFile]
     config: Mapping[str, str]
     root: Path
-    work_dir: Path
     report_dir: Path
     limit_seconds: float
     keep: bool = False
@@ -183,48 +167,36 @@ class Scenario:
                 self._verify(result)
 
     def _open_stack(self) -> Stack:
-        self.plan.work_dir.mkdir(parents=True, exist_ok=True)
-        pulumi = PulumiProcess(
-            self.target.pulumi.executable,
-            version=self.target.pulumi.version,
-            environment={**self.target.environment, RUN_VARIABLE: str(self.plan.work_dir)},
+        self.target.work_dir.mkdir(parents=True, exist_ok=True)
+        self._stack = stack = Stack.of_target(
+            self.target,
+            name=self.plan.stack_name,
+            project=self.plan.root,
             interruption=self.interruption,
             log_file=self.plan.report_dir / "pulumi.log",
             say=self.progress.say,
-        )
-        own_config = {f"{NAMESPACE}:{key}": value for key, value in self.plan.config.items()}
-        self._stack = stack = Stack(
-            name=self.plan.stack_name,
-            pulumi=pulumi,
-            work_dir=self.plan.work_dir,
-            project=self.plan.root,
-            config={**self.target.config, **own_config},
-            say=self.progress.say,
+            config={f"{NAMESPACE}:{key}": value for key, value in self.plan.config.items()},
         )
         if self.target.name == "local":
             stack.create()
-            return stack
-        try:
-            self._stack_is_new = not stack.open()
-        except DriverError as error:
-            raise BackendUnavailable(str(error)) from error
-        if not self._stack_is_new:
-            self._check_deployed(stack)
+        elif (outputs := stack.adopt(self.target, create=True)) is None:
+            self._stack_is_new = True
+        else:
+            self._check_deployed(stack, outputs)
         return stack
 
-    def _check_deployed(self, stack: Stack) -> None:
-        """An earlier run left this stack: check that it is in this account, and that the specs fit it."""
-        outputs = stack.outputs()
-        check_place(stack.name, outputs, self.target.identity)
+    def _check_deployed(self, stack: Stack, outputs: Mapping[str, Any]) -> None:
+        """An earlier run left this stack: check that the specs fit it."""
         for pattern, spec in self.plan.specs.items():
             if f"pattern{pattern}" in outputs:
                 self._render(spec, outputs[f"pattern{pattern}"])
-        stack.use_docker(self.target)
-        if found := len(stack.resources()):
+        resources = stack.resources()
+        stack.use_docker(self.target, resources)
+        if found := len(resources):
             what = "brings them up to date and keeps them" if self.plan.keep else "updates and then destroys them"
             self.progress.say(f"stack {stack.name} holds {found} resources from an earlier run: this one {what}")
 
-    def _render(self, spec: SpecFile, deployed: Mapping[str, Any]) -> spec_files.Document:
+    def _render(self, spec: SpecFile, deployed: Mapping[str, Any]) -> Document:
         return spec_files.render(spec.path, spec.document, deployed, source_buckets=self.plan.source_buckets)
 
     def _confirm(self, changes: Changes) -> None:
@@ -234,7 +206,7 @@ class Scenario:
         for line in costs.estimate(changes.steps):
             self.progress.say(line)
         if self.target.asks_before_deploying and not self.progress.ask("Deploy this?"):
-            raise Declined
+            raise DriverError("Declined: nothing was deployed.")
 
     @contextmanager
     def _with_faults(self) -> Iterator[None]:
@@ -247,9 +219,9 @@ class Scenario:
         with self.faults.injected(self.report.faults):
             yield
 
-    def _inputs(self) -> dict[int, spec_files.Document]:
+    def _inputs(self) -> dict[int, Document]:
         """Render the runs' inputs, and put the objects that they name."""
-        inputs: dict[int, spec_files.Document] = {}
+        inputs: dict[int, Document] = {}
         for pattern, spec in sorted(self.plan.specs.items()):
             deployed = self._outputs[f"pattern{pattern}"]
             inputs[pattern] = self._render(spec, deployed)
@@ -258,7 +230,7 @@ class Scenario:
                 self.progress.say(f"put s3://{deployed['s3BucketName']}/{key}")
         return inputs
 
-    def _run(self, inputs: Mapping[int, spec_files.Document]) -> None:
+    def _run(self, inputs: Mapping[int, Document]) -> None:
         aws = self.target.aws
         name = f"e2e-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
         started = []
@@ -315,15 +287,15 @@ class Scenario:
     def _clean(self, *, keep: bool) -> None:
         if self._deploying and keep:
             self.report.kept = True
-            use = self.target.how_to_use(self.plan.stack_name, self.plan.work_dir)
+            use = self.target.how_to_use(self.plan.stack_name)
             self.held.note(kept=True, use=tuple(use))
-            remove = self.target.how_to_remove(self.plan.stack_name, self.plan.work_dir)
+            remove = self.target.how_to_remove(self.plan.stack_name)
             self.progress.say(f"kept: stack {self.plan.stack_name}. To use it in a shell:")
             for line in (*(f"  {line}" for line in use), "To remove it:", *(f"  {line}" for line in remove)):
                 self.progress.say(line)
             return
         if self._deploying and self._stack is not None:
-            teardown = self._teardown(self._stack)
+            teardown = Teardown(self._stack, self.target, self.progress, self._failed)
             with self._phase("destroy"):
                 self.report.destroyed = teardown.destroy()
             with self._phase("leftovers"):
@@ -332,15 +304,6 @@ class Scenario:
             self.report.destroyed = True
             self._forget_stack()
         self._give_back()
-
-    def _teardown(self, stack: Stack) -> Teardown:
-        return Teardown(
-            stack,
-            target=self.target,
-            work_dir=self.plan.work_dir,
-            progress=self.progress,
-            failed=self._failed,
-        )
 
     def _forget_stack(self) -> None:
         if self._stack is not None and self._stack_is_new:
@@ -354,22 +317,18 @@ class Scenario:
         if self.target.name == "local" and not self._deploying:
             # A signal during the set-up may come after the emulator's process began and before anybody knew of it.
             try:
-                processes.end(self.plan.work_dir)
+                processes.end(self.target.work_dir)
             except DriverError as error:
                 self._failed(str(error))
         if self.held.previous is not None and not self._deploying:
             # Nothing was touched: the stack is still what an earlier run left, and its record says so.
             self.held.restore()
         elif self.target.name == "local" or self.report.destroyed or not self._deploying:
-            shutil.rmtree(self.plan.work_dir, ignore_errors=True)
+            shutil.rmtree(self.target.work_dir, ignore_errors=True)
 
     def what_is_left(self) -> list[str]:
         """Lines for a user who has to finish by hand what the driver could not."""
-        if self._deploying and self._stack is not None:
-            return self._teardown(self._stack).what_is_left()
-        if self.target.name == "aws":
-            return []
-        return left_on_this_machine(self.target, self.plan.stack_name, self.plan.work_dir)
+        return what_is_left(self.target, self.plan.stack_name, self._stack if self._deploying else None)
 
     def document(self) -> dict[str, Any]:
         """The report as JSON."""

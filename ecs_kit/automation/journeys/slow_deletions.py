@@ -67,11 +67,8 @@ def reported(
 ) -> Iterator[OnResource]:
     """Meanwhile, tell `say` from another thread what is still being deleted.
 
-    Args:
-        say: gets the lines.
-        on_resource: gets every step that the yielded function gets.
-        clock: seconds.
-        ended: is set at the end; its `wait` is the pause between two looks.
+    `on_resource` gets every step that the yielded function gets. `ended` is set at the end; its `wait` is the pause
+    between two looks.
     """
     deletions, ended = SlowDeletions(), ended or threading.Event()
 

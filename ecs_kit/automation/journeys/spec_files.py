@@ -5,10 +5,11 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ecs_kit.automation.errors import SpecInvalid, SpecPatternUnknown, SpecUnreadable
+from ecs_kit.automation.errors import BadInput
 from ecs_kit.runtime.contract import waits
 from ecs_kit.runtime.contract.errors import SpecRefused
 from ecs_kit.runtime.contract.patterns import PATTERNS
@@ -27,6 +28,14 @@ FILLED_IN = (*INFRASTRUCTURE_ATTRIBUTES, "workflowName", "separator")
 _NUMBERS = "|".join(map(str, PATTERNS))
 
 
+@dataclass(frozen=True)
+class SpecFile:
+    """A spec that will be run: its file and its content, with placeholders."""
+
+    path: Path
+    document: Document
+
+
 def sample_path(pattern: int) -> Path:
     """The spec file that comes with the kit."""
     return spec_check.SCHEMA.with_name(f"workflow_specs_pattern_{pattern}.json")
@@ -36,34 +45,31 @@ def load(path: Path) -> Document:
     """Read a spec file, placeholders and all.
 
     Raises:
-        SpecUnreadable: it is missing, or not JSON.
-        SpecInvalid: it cannot become a valid spec whatever the placeholders stand for.
+        BadInput: it is missing or not JSON, or cannot become a valid spec whatever the placeholders stand for.
     """
+    advice = "Give a JSON file like those in specs/."
     try:
         document = spec_check.parse(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise SpecUnreadable(path, f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise BadInput(f"{path}: cannot be read: {reason}. {advice}") from error
     except SpecRefused as error:
-        raise SpecUnreadable(path, "; ".join(problem.reason for problem in error.problems)) from error
+        raise BadInput(f"{path}: {'; '.join(problem.reason for problem in error.problems)}. {advice}") from error
     with _refusals(path):
         spec_check.check(document, deployed=None)
         spec_check.render(document, {name: f"<{name}>" for name in FILLED_IN})
     return dict(document)
 
 
-def pattern_of(path: Path, document: Mapping[str, Any]) -> int:
-    """The pattern that a spec is for: its summary table says so, else its workflow's name does.
-
-    Raises:
-        SpecPatternUnknown: neither says so.
-    """
+def pattern_of(document: Mapping[str, Any]) -> int | None:
+    """The pattern that a spec is for: its summary table says so, else its workflow's name does; None if neither."""
     for attribute, pattern in (
         ("ddbTableNameWFSummary", rf"workflow_summary_pattern_({_NUMBERS})"),
         ("workflowName", rf"pattern[-_]?({_NUMBERS})$"),
     ):
         if found := re.search(pattern, str(document.get(attribute))):
             return int(found.group(1))
-    raise SpecPatternUnknown(path)
+    return None
 
 
 def with_tasks(document: Mapping[str, Any], number: int | None) -> Document:
@@ -89,7 +95,7 @@ def render(
     Tasks may read from `source_buckets` besides the kit's own.
 
     Raises:
-        SpecInvalid: a value names something that this stack did not deploy, or the input is too large.
+        BadInput: a value names something that this stack did not deploy, or the input is too large.
     """
     attributes = {name: str(deployed[name]) for name in FILLED_IN}
     # An execution that is started right after an update may still have the definition, and so the revision, of before
@@ -114,22 +120,20 @@ def check_length(path: Path, document: Mapping[str, Any], *, pattern: int, limit
     """Check that a list of tasks is not too long, before anything is deployed to run it.
 
     Raises:
-        SpecInvalid: the input of the run, or the history of its execution, would be too long.
+        BadInput: the input of the run, or the history of its execution, would be too long.
     """
     _check_size(path, document)
     has_launcher = PATTERNS[pattern].has_launcher
     reason = None if has_launcher else waits.reason_to_refuse(limits, len(document["taskList"]))
     if reason is not None:
-        raise SpecInvalid(path, [f"$.taskList: {reason}"])
+        raise _invalid(path, f"$.taskList: {reason}")
 
 
 def _check_size(path: Path, document: Mapping[str, Any]) -> None:
     size = len(json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode())
     if size > MAX_INPUT_BYTES:
-        raise SpecInvalid(
-            path,
-            [f"the input of the run has {size} bytes; Step Functions takes {MAX_INPUT_BYTES}: use fewer tasks"],
-        )
+        reason = f"the input of the run has {size} bytes; Step Functions takes {MAX_INPUT_BYTES}: use fewer tasks"
+        raise _invalid(path, reason)
 
 
 @contextmanager
@@ -137,4 +141,9 @@ def _refusals(path: Path) -> Iterator[None]:
     try:
         yield
     except SpecRefused as error:
-        raise SpecInvalid(path, [str(problem) for problem in error.problems]) from error
+        raise _invalid(path, *map(str, error.problems)) from error
+
+
+def _invalid(path: Path, *problems: str) -> BadInput:
+    lines = [f"{path} is not a valid spec:", *(f"  {problem}" for problem in problems)]
+    return BadInput("\n".join([*lines, "specs/workflow_specs.schema.json says what is allowed."]))

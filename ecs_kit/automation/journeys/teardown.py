@@ -2,8 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -24,9 +23,7 @@ class Teardown:
     """Destroys one stack; `failed` is told what failed, and the next steps are done all the same."""
 
     stack: Stack
-    _: KW_ONLY
     target: Target
-    work_dir: Path
     progress: Progress
     failed: Callable[[str], None]
     _had: Sequence[PhysicalResource] = ()
@@ -37,10 +34,9 @@ class Teardown:
         """Stop what runs, then delete every resource; retry once. Returns whether all are deleted."""
         try:
             self._had = self.stack.resources()
-            for arn in runs.stop_open_executions(self.target.aws, self._had):
-                self.progress.say(f"stopped {arn}")
-            for arn in runs.stop_ecs_tasks(self.target.aws, self._had):
-                self.progress.say(f"stopped {arn}")
+            for stop in (runs.stop_open_executions, runs.stop_ecs_tasks):
+                for arn in stop(self.target.aws, self._had):
+                    self.progress.say(f"stopped {arn}")
         except (DriverError, ClientError, BotoCoreError, OSError) as error:
             self.failed(str(error))
         try:
@@ -55,8 +51,7 @@ class Teardown:
             self._destroyed = True
         except DriverError as error:
             self.failed(str(error))
-            for line in self.what_is_left():
-                self.progress.say(line)
+            self.progress.say("\n".join(what_is_left(self.target, self.stack.name, self.stack)))
         return self._destroyed
 
     def look_for_leftovers(self) -> list[str]:
@@ -90,10 +85,8 @@ class Teardown:
         Returns whether there was such a log group, because it may come back again.
         """
         aws = self.target.aws
-        for revision in leftovers.active_revisions(aws, inventory):
-            if revision in self._deregistered:
-                # A list may show it a while longer, and ECS refuses to deregister what is INACTIVE.
-                continue
+        # A list may show a revision a while longer, and ECS refuses to deregister what is INACTIVE.
+        for revision in sorted(set(leftovers.active_revisions(aws, inventory)) - self._deregistered):
             self._deregistered.add(revision)
             aws.ecs.deregister_task_definition(taskDefinition=revision)
             self.progress.say(f"deregistered task definition {revision}")
@@ -103,28 +96,21 @@ class Teardown:
             self.progress.say(f"deleted log group {group}, which ECS had made anew")
         return bool(groups)
 
-    def what_is_left(self) -> list[str]:
-        """Lines for a user who has to finish by hand what the driver could not."""
-        name = self.stack.name
-        if self.target.name == "local":
-            return left_on_this_machine(self.target, name, self.work_dir)
+
+def what_is_left(target: Target, name: str, stack: Stack | None) -> list[str]:
+    """Lines for a user who has to finish by hand what the driver could not; without a `stack` nothing was deployed."""
+    if target.name == "local":
+        lines = [
+            "The emulator has everything that was deployed; it goes away with it. Left on this machine:",
+            f"  {target.work_dir}",
+        ]
+    elif stack is None:
+        return []
+    else:
         try:
-            left = self.stack.resources()
+            left = stack.resources()
             lines = [f"{len(left)} resources are left in stack {name}:"]
             lines += [f"  {resource.type} {resource.id or '(creation not seen to end)'}" for resource in left]
         except DriverError as error:
             lines = [f"stack {name} cannot be read: {error}"]
-        return [*lines, *_how_to_remove(self.target, name, self.work_dir)]
-
-
-def left_on_this_machine(target: Target, stack: str, work_dir: Path) -> list[str]:
-    """The same of a local stack, deployed or not."""
-    return [
-        "The emulator has everything that was deployed; it goes away with it. Left on this machine:",
-        f"  {work_dir}",
-        *_how_to_remove(target, stack, work_dir),
-    ]
-
-
-def _how_to_remove(target: Target, stack: str, work_dir: Path) -> list[str]:
-    return ["To remove it:", *(f"  {line}" for line in target.how_to_remove(stack, work_dir))]
+    return [*lines, "To remove it:", *(f"  {line}" for line in target.how_to_remove(name))]

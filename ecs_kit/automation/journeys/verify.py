@@ -24,10 +24,8 @@ MAX_LOG_LINES = 20
 class Facts:
     """What AWS has of a run after its end.
 
-    Attributes:
-        state: its execution and rows.
-        results: by task name what is wrong with the task's result, nothing if nothing is.
-        stray: keys of objects under the run's folder that are no task's result.
+    `results` has by task name what is wrong with the task's result, nothing if nothing is. `stray` are the keys of
+    objects under the run's folder that are no task's result.
     """
 
     state: RunState
@@ -128,7 +126,7 @@ def gather(aws: AwsClients, run: Run, expectation: Expectation | None = None) ->
         return f"the result at {key} is not as expected: {reason}" if reason else ""
 
     return Facts(
-        state=read(aws, run, run.deployed),
+        state=read(aws, run),
         results={str(task["taskName"]): wrong_result(task) for task in run.tasks},
         stray=sorted(keys - {run.target(task) for task in run.tasks}),
     )

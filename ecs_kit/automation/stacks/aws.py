@@ -3,27 +3,16 @@
 import os
 import shlex
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ecs_kit.automation.errors import AwsUnusable, BadInput, ConfirmationNeeded
+from ecs_kit.automation.errors import BadInput
 from ecs_kit.automation.stacks import docker_host
 from ecs_kit.automation.stacks.clients import AwsClients
-from ecs_kit.automation.stacks.target import (
-    Identity,
-    Plugins,
-    PulumiInstallation,
-    Say,
-    Target,
-    has_backend,
-    own_backend,
-)
-
-GetPulumi = Callable[[Path, Plugins, Say], PulumiInstallation]
-"""Finds the Pulumi CLI, and puts what it lacks into a folder that comes first on PATH."""
+from ecs_kit.automation.stacks.local import get_pulumi
+from ecs_kit.automation.stacks.target import Identity, Plugins, Say, Target, has_backend, own_backend
 
 
 class AwsTarget(Target):
@@ -43,22 +32,16 @@ class AwsTarget(Target):
         plugins: Plugins,
         confirmed: bool,
         state_dir: Path,
-        get_pulumi: GetPulumi,
         build_platform: str | None = None,
     ) -> None:
         super().__init__(work_dir=work_dir, plugins=plugins, environ=dict(os.environ))
         self.asks_before_deploying = not confirmed
         self._state_dir = state_dir
-        self._get_pulumi = get_pulumi
         self._build_platform = build_platform
         self._endpoint_url = self._environ.get("AWS_ENDPOINT_URL") or None
 
     def check(self) -> None:
-        """Check credentials, region, plugins, Docker, and that somebody can confirm.
-
-        Raises:
-            BadInput: one of them is missing.
-        """
+        """Check credentials, region, plugins, Docker, and that somebody can confirm."""
         if self._plugins == "bundled" and self._endpoint_url is None:
             raise BadInput(
                 "--plugins bundled: the bundled provider plugins are made for the emulator. Leave --plugins out to use "
@@ -68,34 +51,35 @@ class AwsTarget(Target):
         if self._build_platform is not None:
             self.use_docker()
         if self.asks_before_deploying and not sys.stdin.isatty():
-            raise ConfirmationNeeded
+            raise BadInput(
+                "--target aws creates resources that cost money and asks first, but the input is not a terminal. "
+                "Add --yes to go ahead without being asked."
+            )
 
     def _find_identity(self) -> None:
         # boto3 knows AWS_DEFAULT_REGION only; the other AWS SDKs, and with them the plugins, read AWS_REGION first.
         try:
             session = boto3.Session(region_name=self._environ.get("AWS_REGION") or None)
             if not session.region_name:
-                raise AwsUnusable("no AWS region found. Set AWS_REGION, or give your profile a region.")
+                raise BadInput("--target aws: no AWS region found. Set AWS_REGION, or give your profile a region.")
             if session.get_credentials() is None:
-                raise AwsUnusable(
-                    "no AWS credentials found. Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
-                    "or run `aws sso login`; or leave --target out to run on this machine without AWS."
+                raise BadInput(
+                    "--target aws: no AWS credentials found. Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
+                    "AWS_SECRET_ACCESS_KEY, or run `aws sso login`; or leave --target out to run on this machine "
+                    "without AWS."
                 )
             self.aws = AwsClients(session, endpoint_url=self._endpoint_url)
             sts = self.aws.sts
         except (BotoCoreError, ValueError) as error:
-            reason = str(error).rstrip(".")
-            raise AwsUnusable(
-                f"{reason}. Correct what the environment's AWS_… variables, or the profile, say."
-            ) from error
+            advice = "Correct what the environment's AWS_… variables, or the profile, say."
+            raise BadInput(f"--target aws: {str(error).rstrip('.')}. {advice}") from error
         try:
             caller = sts.get_caller_identity()
-        except ClientError as error:
-            refused = f"sts:GetCallerIdentity failed: {error}"
-            raise AwsUnusable(f"{refused}. Renew the credentials and try again.") from error
-        except BotoCoreError as error:
-            failed = f"sts:GetCallerIdentity failed: {str(error).rstrip('.')}"
-            raise AwsUnusable(f"{failed}. Check the network, AWS_REGION and AWS_ENDPOINT_URL.") from error
+        except (ClientError, BotoCoreError) as error:
+            is_refused = isinstance(error, ClientError)
+            advice = "Renew the credentials" if is_refused else "Check the network, AWS_REGION and AWS_ENDPOINT_URL"
+            reason = f"sts:GetCallerIdentity failed: {str(error).rstrip('.')}"
+            raise BadInput(f"--target aws: {reason}. {advice}, and try again.") from error
         region = session.region_name
         self.identity = Identity(account=caller["Account"], region=region, arn=caller["Arn"])
         self.config = {"aws:region": region}
@@ -105,17 +89,13 @@ class AwsTarget(Target):
         self._additions |= {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
 
     def use_docker(self) -> None:
-        """Make the published plugins use the docker CLI's engine. They need one to delete an image's resource, too.
-
-        Raises:
-            BadInput: no engine answers there, or it cannot build the image.
-        """
+        """Make the published plugins use the docker CLI's engine. They need one to delete an image's resource, too."""
         if self._plugins == "published":
             self._additions |= docker_host.engine_environment(self._environ, self._build_platform)
 
     def start(self, say: Say) -> None:
-        """Find the Pulumi CLI, and a place for its state."""
-        self.pulumi = self._get_pulumi(self._bin_dir, self._plugins, say)
+        """Find the Pulumi CLI, and a backend for its state."""
+        self.pulumi = get_pulumi(self._bin_dir, self._plugins, say)
         if not has_backend(self._environ):
             self._state_dir.mkdir(parents=True, exist_ok=True)
             self._additions |= own_backend(self._environ, self._state_dir)
@@ -124,9 +104,9 @@ class AwsTarget(Target):
     def stop(self) -> None:
         """Nothing was started."""
 
-    def how_to_remove(self, stack: str, work_dir: Path) -> list[str]:
+    def how_to_remove(self, stack: str) -> list[str]:
         """Commands that delete every resource and the stack."""
-        cwd = shlex.quote(str(work_dir))
+        cwd = shlex.quote(str(self.work_dir))
         return [
             *self._exports(),
             f"pulumi --cwd {cwd} cancel --yes --stack {stack}    # only if it says that the stack is locked",

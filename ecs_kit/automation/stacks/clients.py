@@ -22,9 +22,7 @@ delaying a Ctrl-C."""
 class AwsClients:
     """Clients of one account and region: `aws.dynamodb`, `aws.ecs`, …; `aws.functions` is AWS Lambda.
 
-    Args:
-        session: whose credentials and region they use.
-        endpoint_url: an emulator's address; None for AWS or what the environment says.
+    `endpoint_url` is an emulator's address; None for AWS or what the environment says.
     """
 
     dynamodb: "DynamoDBClient"

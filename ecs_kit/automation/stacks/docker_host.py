@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ecs_kit.automation.errors import BadInput, DockerEndpointUnusable, DockerNeeded
+from ecs_kit.automation.errors import BadInput
 
 _ANSWER_SECONDS = 20
 _TLS_FILES = frozenset(("ca.pem", "cert.pem", "key.pem"))
@@ -28,19 +28,17 @@ def engine_environment(environ: Mapping[str, str], platform: str | None = None) 
     It has to build an image for `platform`, like `linux/amd64`; None: nothing will be built.
 
     Raises:
-        DockerNeeded: there is no `docker`, or no engine answers.
-        DockerEndpointUnusable: the CLI reaches an engine that the plugin cannot reach.
-        BadInput: the engine cannot build for the platform.
+        BadInput: no engine answers, the plugin cannot reach the CLI's, or it cannot build for the platform.
     """
     docker = shutil.which("docker", path=environ.get("PATH"))
     if docker is None:
-        raise DockerNeeded("there is no `docker` on PATH")
+        raise _no_engine("there is no `docker` on PATH")
     if environ.get("DOCKER_HOST"):
         additions = host_environment(environ)
     else:
         contexts = _ask_json([docker, "context", "inspect"], environ)
         if not contexts:
-            raise DockerNeeded("`docker context inspect` names no context")
+            raise _no_engine("`docker context inspect` names no context")
         additions = context_environment(contexts[0])
     if environ.get("DOCKER_CONTEXT"):
         # The CLI prefers DOCKER_HOST to it; other parts of the plugin prefer it to DOCKER_HOST.
@@ -48,7 +46,7 @@ def engine_environment(environ: Mapping[str, str], platform: str | None = None) 
     environ = {**environ, **additions}
     server = _ask_json([docker, "version", "--format", "{{json .Server}}"], environ)
     if not server:
-        raise DockerNeeded("`docker version` names no server")
+        raise _no_engine("`docker version` names no server")
     native = f"{server.get('Os')}/{server.get('Arch')}"
     if platform not in (None, native):
         _check_builder(docker, environ, str(platform), native)
@@ -59,7 +57,7 @@ def _check_builder(docker: str, environ: Mapping[str, str], platform: str, nativ
     """Check that the engine's own builder, which is the plugin's, emulates another platform."""
     try:
         builder = _ask([docker, "buildx", "inspect", "default"], environ)
-    except DockerNeeded:
+    except BadInput:
         builder = ""
     # A `*` marks what the user has added.
     offered = [name.strip().rstrip("*") for line in _PLATFORMS.findall(builder) for name in line.split(",")]
@@ -80,13 +78,13 @@ def host_environment(environ: Mapping[str, str]) -> dict[str, str]:
     uses TLS for a folder alone.
 
     Raises:
-        DockerEndpointUnusable: there is a folder alone.
+        BadInput: there is a folder alone.
     """
     if not environ["DOCKER_HOST"].startswith(_REMOTE):
         return {}
     verify, folder = environ.get("DOCKER_TLS_VERIFY"), environ.get("DOCKER_CERT_PATH")
     if folder and not verify:
-        raise DockerEndpointUnusable("DOCKER_CERT_PATH is set and DOCKER_TLS_VERIFY is not: set it to 1, or unset both")
+        raise _unusable("DOCKER_CERT_PATH is set and DOCKER_TLS_VERIFY is not: set it to 1, or unset both")
     if verify and not folder:
         config = environ.get("DOCKER_CONFIG") or Path(environ.get("HOME") or Path.home()) / ".docker"
         return {"DOCKER_CERT_PATH": str(config)}
@@ -97,18 +95,18 @@ def context_environment(context: Mapping[str, Any]) -> dict[str, str]:
     """The variables for the engine of a context, as `docker context inspect` prints it.
 
     Raises:
-        DockerEndpointUnusable: variables cannot express it.
+        BadInput: variables cannot express it.
     """
     name = context.get("Name")
     endpoint = (context.get("Endpoints") or {}).get("docker") or {}
     host = endpoint.get("Host")
     if not host:
-        raise DockerEndpointUnusable(f"the context {name!r} names no engine: choose another with `docker context use`")
+        raise _unusable(f"the context {name!r} names no engine: choose another with `docker context use`")
     files = set((context.get("TLSMaterial") or {}).get("docker") or ())
     if not host.startswith(_REMOTE) or not (files or endpoint.get("SkipTLSVerify")):
         return {"DOCKER_HOST": host}
     if endpoint.get("SkipTLSVerify") or files != _TLS_FILES:
-        raise DockerEndpointUnusable(
+        raise _unusable(
             f"the context {name!r} uses TLS without checking, or without all of {', '.join(sorted(_TLS_FILES))}: "
             "give it all three, or use another with `docker context use`"
         )
@@ -121,7 +119,7 @@ def _ask_json(command: Sequence[str], environ: Mapping[str, str]) -> Any:
     try:
         return json.loads(answer)
     except ValueError:
-        raise DockerNeeded(f"`docker {' '.join(command[1:])}` printed no JSON") from None
+        raise _no_engine(f"`docker {' '.join(command[1:])}` printed no JSON") from None
 
 
 def _ask(command: Sequence[str], environ: Mapping[str, str]) -> str:
@@ -131,8 +129,19 @@ def _ask(command: Sequence[str], environ: Mapping[str, str]) -> str:
             list(command), env=dict(environ), capture_output=True, text=True, timeout=_ANSWER_SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
-        raise DockerNeeded(f"{asked} did not answer within {_ANSWER_SECONDS} s") from None
+        raise _no_engine(f"{asked} did not answer within {_ANSWER_SECONDS} s") from None
     if answer.returncode != 0:
         said = answer.stderr.strip().splitlines()
-        raise DockerNeeded(said[-1] if said else f"{asked} failed")
+        raise _no_engine(said[-1] if said else f"{asked} failed")
     return answer.stdout
+
+
+def _no_engine(reason: str) -> BadInput:
+    return BadInput(
+        f"--plugins published builds the task's image with Docker, and no Docker daemon answers ({reason}). "
+        "Start Docker, or set DOCKER_HOST."
+    )
+
+
+def _unusable(reason: str) -> BadInput:
+    return BadInput(f"--plugins published builds the task's image with Docker: {reason}.")

@@ -6,11 +6,9 @@ from typing import Any
 
 from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.automation.stacks.lifecycle import PhysicalResource
+from ecs_kit.components.policies import MANAGED_RULE
 
 STACK_TAG = "kit:stack"
-MANAGED_RULE = "StepFunctionsGetEventsForECSTaskRule"
-"""Rule that Step Functions creates for `.sync` and keeps
-(https://docs.aws.amazon.com/step-functions/latest/dg/service-integration-iam-templates.html)."""
 LOG_DELIVERY_POLICY = "AWSLogDeliveryWrite20150319"
 """Resource policy of CloudWatch Logs that log delivery creates, one for an account and region
 (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-and-resource-policy.html)."""
@@ -61,13 +59,7 @@ _NAME_PROPERTY = {
 
 @dataclass(frozen=True)
 class Inventory:
-    """What a stack had, by the names that the services use.
-
-    Attributes:
-        stack: the stack's name, the value of the tag `kit:stack`.
-        names: type token -> physical names.
-        ids: physical ids of everything.
-    """
+    """What a stack, whose name is the value of the tag `kit:stack`, had: physical names by type token, and all ids."""
 
     stack: str
     names: Mapping[str, frozenset[str]]
@@ -80,12 +72,7 @@ class Inventory:
 
 @dataclass(frozen=True)
 class Leftovers:
-    """What still exists.
-
-    Attributes:
-        living: what should be gone, as `service kind name`.
-        kept_by_aws: what AWS itself keeps for a while; it costs nothing.
-    """
+    """What should be gone, as `service kind name`, and what AWS itself keeps for a while; that costs nothing."""
 
     living: tuple[str, ...] = ()
     kept_by_aws: tuple[str, ...] = ()

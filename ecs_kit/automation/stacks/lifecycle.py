@@ -4,7 +4,7 @@ import json
 import re
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +15,11 @@ from pulumi import automation
 from pulumi.automation import EngineEvent, OpType
 from pulumi.automation.errors import CommandError, ConcurrentUpdateError, StackNotFoundError
 
-from ecs_kit.automation.errors import NotYourStack, StackOperationFailed
-from ecs_kit.automation.host.processes import is_running
+from ecs_kit.automation.errors import BadInput, DriverError, NotYourStack
+from ecs_kit.automation.host.interruption import Interruption
+from ecs_kit.automation.host.processes import RUN_VARIABLE, is_running
 from ecs_kit.automation.stacks.pulumi_process import PulumiProcess
-from ecs_kit.automation.stacks.target import Target
+from ecs_kit.automation.stacks.target import Say, Target, check_account
 
 _PROJECT_FILE = "Pulumi.yaml"
 _LOCK_OWNER = re.compile(r"created by \S+?@(\S+) \(pid (\d+)\)")
@@ -29,14 +30,10 @@ OnResource = Callable[["ResourceStep"], None]
 
 @dataclass(frozen=True)
 class ResourceStep:
-    """A step of the engine on one resource.
+    """A step of the engine on one resource, which is `started`, `done` or `failed`.
 
-    Attributes:
-        operation: `create`, `update`, `delete`, `same`, `replace`, `create-replacement`, …
-        type: the resource's type token, like `aws:ecs/cluster:Cluster`.
-        name: the resource's name in the program.
-        inputs: the program's inputs; empty for a deletion.
-        state: `started`, `done` or `failed`.
+    `operation` is `create`, `update`, `delete`, `same`, `replace`, `create-replacement`, …; `name` is the resource's in
+    the program; `inputs` are empty for a deletion.
     """
 
     operation: str
@@ -59,12 +56,7 @@ class PhysicalResource:
 
 @dataclass(frozen=True)
 class Changes:
-    """What a preview, a refresh or an update found to do.
-
-    Attributes:
-        counts: operation -> number of resources, `same` among them.
-        steps: every step but `same`, in the engine's order.
-    """
+    """What a preview, a refresh or an update found to do: resources by operation, and every step but `same`."""
 
     counts: Mapping[str, int]
     steps: tuple[ResourceStep, ...]
@@ -131,20 +123,14 @@ class _Listener:
 class Stack:
     """One stack of a project, driven through the Automation API.
 
-    Every operation raises `StackOperationFailed` where Pulumi fails, and `NotYourStack` where somebody else updates the
-    stack.
+    Every operation raises `DriverError` where Pulumi fails, and `NotYourStack` where somebody else updates the stack.
 
     The engine runs the program as `pulumi up` does: in a process of its own, through the language host. The SDK's
     inline programs share one process: when the coroutine of a failed one is garbage-collected, it shuts down the
     callback servers of the one that runs then (`_CallbackServicer.shutdown`), and resource transforms are refused.
 
-    Args:
-        name: the stack's name.
-        pulumi: the CLI.
-        work_dir: folder for this stack's project file and settings; must exist.
-        project: the project's folder; nothing is written there.
-        config: full keys (`aws:region`, `ecs-step-functions-kit:patterns`).
-        say: told when a lock is broken.
+    The stack's project file and settings are in `work_dir`, which must exist; nothing is written to the `project`'s
+    folder. `config` has full keys, such as `aws:region`. `say` is told when a lock is broken.
     """
 
     def __init__(
@@ -155,7 +141,7 @@ class Stack:
         work_dir: Path,
         project: Path,
         config: Mapping[str, str],
-        say: Callable[[str], None] = lambda _line: None,
+        say: Say = lambda _line: None,
     ) -> None:
         self._say = say
         self.name = name
@@ -168,6 +154,30 @@ class Stack:
         (work_dir / _PROJECT_FILE).write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
         self._workspace = automation.LocalWorkspace(work_dir=str(work_dir), pulumi_command=pulumi)
         self._stack: automation.Stack
+
+    @classmethod
+    def of_target(
+        cls,
+        target: Target,
+        *,
+        name: str,
+        project: Path,
+        interruption: Interruption,
+        log_file: Path,
+        say: Say,
+        config: Mapping[str, str] | None = None,
+    ) -> "Stack":
+        """A stack of a started target, in its work folder."""
+        pulumi = PulumiProcess(
+            target.pulumi.executable,
+            version=target.pulumi.version,
+            environment={**target.environment, RUN_VARIABLE: str(target.work_dir)},
+            interruption=interruption,
+            log_file=log_file,
+            say=say,
+        )
+        settings = {**target.config, **(config or {})}
+        return cls(name=name, pulumi=pulumi, work_dir=target.work_dir, project=project, config=settings, say=say)
 
     def create(self) -> None:
         """Create the stack, which does not exist, with its config."""
@@ -183,6 +193,23 @@ class Stack:
         else:
             self.create()
         return existed
+
+    def adopt(self, target: Target, *, create: bool) -> dict[str, Any] | None:
+        """Open the stack that an earlier run left, and return its outputs; None where there is, or was, none.
+
+        Raises:
+            BadInput: Pulumi's backend cannot be used, or the stack is in another account or region.
+        """
+        try:
+            existed = self.open() if create else self.select()
+            outputs = self.outputs() if existed else None
+        except DriverError as error:
+            raise BadInput(
+                f"Pulumi's backend cannot be used: {error}\n"
+                "Run `pulumi login`, or set PULUMI_BACKEND_URL (and PULUMI_CONFIG_PASSPHRASE) to another one."
+            ) from error
+        check_account(self.name, outputs or {}, target.identity)
+        return outputs
 
     def configure(self, values: Mapping[str, str]) -> None:
         """Set config values, full keys, lists and objects as JSON; other keys keep their values."""
@@ -227,13 +254,13 @@ class Stack:
             deployment: Mapping[str, Any] = self._stack.export_stack().deployment or {}
         return physical_resources(deployment)
 
-    def use_docker(self, target: Target) -> None:
-        """Make the plugins use the docker CLI's engine if the stack has an image; deleting one needs an engine, too.
+    def use_docker(self, target: Target, resources: Iterable[PhysicalResource]) -> None:
+        """Make the plugins use the docker CLI's engine if there is an image; deleting one needs an engine, too.
 
         Raises:
             BadInput: no engine answers.
         """
-        if any(resource.type.startswith("docker:") for resource in self.resources()):
+        if any(resource.type.startswith("docker:") for resource in resources):
             target.use_docker()
             self._pulumi.environment.update(target.environment)
 
@@ -317,9 +344,13 @@ def _translated(operation: str, stack: str, diagnostics: Sequence[str] = ()) -> 
     try:
         yield
     except ConcurrentUpdateError as error:
-        raise NotYourStack(stack, _last_lines(str(error))) from error
+        raise NotYourStack(
+            f"stack {stack} is being updated by somebody else: {_last_lines(str(error))}\n"
+            f"Wait for it, or, if that update is dead, run `pulumi cancel --stack {stack}` and try again."
+        ) from error
     except CommandError as error:
-        raise StackOperationFailed(operation, _causes(diagnostics) or [_last_lines(str(error))]) from error
+        causes = _causes(diagnostics) or [_last_lines(str(error))]
+        raise DriverError("\n".join([f"pulumi {operation} failed:", *(f"  {cause}" for cause in causes)])) from error
 
 
 def _causes(diagnostics: Sequence[str]) -> Sequence[str]:

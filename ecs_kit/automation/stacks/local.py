@@ -67,7 +67,7 @@ class LocalTarget(Target):
         Raises:
             BadInput: there is no CLI, no Docker although it was asked for, or the emulator does not start.
         """
-        (self._work_dir / "state").mkdir(parents=True, exist_ok=True)
+        (self.work_dir / "state").mkdir(parents=True, exist_ok=True)
         try:
             self._emulator.start()
         except local_aws.DockerUnavailable as error:
@@ -100,7 +100,7 @@ class LocalTarget(Target):
             "aws:skipMetadataApiCheck": "true",
         }
         self._additions = {
-            **local_aws.engine_environment(self._emulator, self._work_dir),
+            **local_aws.engine_environment(self._emulator, self.work_dir),
             "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
             # The state is worth no more than the emulator: it is written once, at the end of an update.
             "PULUMI_EXPERIMENTAL": "true",
@@ -108,7 +108,7 @@ class LocalTarget(Target):
             "GOGC": "400",
         }
         if self._plugins == "bundled":
-            self._additions["PULUMI_HOME"] = str(self._work_dir / "pulumi")
+            self._additions["PULUMI_HOME"] = str(self.work_dir / "pulumi")
 
     def stop(self) -> None:
         """Stop the emulator, and with it everything that was deployed."""
@@ -116,12 +116,12 @@ class LocalTarget(Target):
 
     @property
     def notes(self) -> Mapping[str, Any]:
-        """The emulator's process, and the label of its containers."""
-        return {**super().notes, "emulator_pid": self._emulator.pid, "emulator_name": self._emulator.folder.name}
+        """The label of the emulator's containers."""
+        return {"emulator_name": self._emulator.folder.name}
 
-    def how_to_remove(self, stack: str, work_dir: Path) -> list[str]:  # noqa: ARG002  as the base class has them
+    def how_to_remove(self, stack: str) -> list[str]:  # noqa: ARG002  as the base class has it
         """Commands that end the emulator, which holds everything, and remove the work folder."""
-        return removal(self._work_dir, self._emulator.pid if self._emulator.runs else None)
+        return removal(self.work_dir, self._emulator.pid if self._emulator.runs else None)
 
 
 def find_pulumi(say: Say) -> PulumiInstallation:

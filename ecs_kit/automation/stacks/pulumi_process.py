@@ -34,16 +34,9 @@ class PulumiProcess(automation.PulumiCommand):
     was creating would be in no state. With files it finishes the command, writes the state and releases its lock.
     `clean` and the next run interrupt it earlier.
 
-    Args:
-        executable: path of the `pulumi` executable.
-        version: its version, like `3.259.0`.
-        environment: the whole environment of the CLI; the workspace adds to it.
-        interruption: the driver's signals.
-        log_file: receives every command and all its output.
-        say: told that an interrupted command takes its time.
-
-    Attributes:
-        died: whether a signal ended a command, which may have left its lock behind.
+    The workspace adds to `environment`, which is the whole one of the CLI. `log_file` receives every command and all
+    its output; `say` is told that an interrupted command takes its time. `died` is whether a signal ended a command,
+    which may have left its lock behind.
     """
 
     def __init__(

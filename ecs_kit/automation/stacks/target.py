@@ -3,14 +3,13 @@
 import os
 import shlex
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
-from ecs_kit.automation.errors import WrongAccount
+from ecs_kit.automation.errors import BadInput
 from ecs_kit.automation.stacks.clients import AwsClients
-from ecs_kit.automation.stacks.faults import Injector
 
 Plugins = Literal["bundled", "published"]
 Say = Callable[[str], None]
@@ -33,23 +32,25 @@ class PulumiInstallation:
     version: str
 
 
-class Target(ABC):
-    """Where the kit is deployed to.
+class Injector(Protocol):
+    """What injects faults, in named sets of rules."""
 
-    Args:
-        work_dir: everything it writes goes below.
-        plugins: which provider plugins the engine uses.
-        environ: the environment that the Pulumi CLI inherits.
+    def inject_faults(self, rules: Sequence[Mapping[str, Any]], name: str = "") -> None:
+        """Replace the rules of the set; none end it."""
+
+    def injected_faults(self, name: str = "") -> list[dict[str, Any]]:
+        """For each rule of the set: its `name`, how many calls `matched` and how many it `met`."""
+
+
+class Target(ABC):
+    """Where the kit is deployed to. Everything that it writes goes below `work_dir`; the Pulumi CLI inherits `environ`.
 
     Attributes:
-        name: the value of `--target`.
         container_runtime: what runs the ECS tasks, once started: `process`, `docker` or `fargate`.
         asks_before_deploying: whether a deployment costs money, so that the user has to confirm it.
         injector: what injects faults, where anything does.
-        identity: account and region, once checked.
-        aws: clients of that account, once started.
-        pulumi: the CLI, once started.
-        config: config of the `aws` provider, full keys, once started.
+        identity: once checked; clients of that account, the Pulumi CLI and the `config` of the `aws` provider, with
+            full keys, once started.
     """
 
     name: Literal["local", "aws"]
@@ -62,7 +63,7 @@ class Target(ABC):
     config: Mapping[str, str]
 
     def __init__(self, *, work_dir: Path, plugins: Plugins, environ: Mapping[str, str]) -> None:
-        self._work_dir = work_dir
+        self.work_dir = work_dir
         self._bin_dir = work_dir / "bin"
         self._plugins = plugins
         self._environ = environ
@@ -71,23 +72,15 @@ class Target(ABC):
     @property
     def notes(self) -> Mapping[str, Any]:
         """Fields of the work folder's record, once started."""
-        return {"container_runtime": self.container_runtime}
+        return {}
 
     @abstractmethod
     def check(self) -> None:
-        """Refuse what cannot work before anything is created.
-
-        Raises:
-            BadInput: with what to do about it.
-        """
+        """Refuse what cannot work, as `BadInput`, before anything is created."""
 
     @abstractmethod
     def start(self, say: Say) -> None:
-        """Get ready to deploy. Creates nothing in AWS.
-
-        Raises:
-            BadInput: something is missing on this machine.
-        """
+        """Get ready to deploy. Creates nothing in AWS; raises `BadInput` where this machine lacks something."""
 
     def use_docker(self) -> None:  # noqa: B027  a target without Docker has nothing to do
         """Make the plugins use the docker CLI's engine, where they would use another.
@@ -106,12 +99,12 @@ class Target(ABC):
         path = self._path(self._environ.get("PATH", os.defpath))
         return {**self._environ, **self._additions, "PATH": path, "PULUMI_SKIP_UPDATE_CHECK": "true"}
 
-    def how_to_use(self, stack: str, work_dir: Path) -> list[str]:
+    def how_to_use(self, stack: str) -> list[str]:
         """Commands that set up a shell for a kept stack, and show its outputs."""
-        return [*self._exports(), f"pulumi --cwd {shlex.quote(str(work_dir))} stack output --stack {stack}"]
+        return [*self._exports(), f"pulumi --cwd {shlex.quote(str(self.work_dir))} stack output --stack {stack}"]
 
     @abstractmethod
-    def how_to_remove(self, stack: str, work_dir: Path) -> list[str]:
+    def how_to_remove(self, stack: str) -> list[str]:
         """Commands that remove what is left."""
 
     def _exports(self) -> list[str]:
@@ -122,15 +115,18 @@ class Target(ABC):
         return os.pathsep.join([str(self._bin_dir), str(self.pulumi.executable.parent), rest])
 
 
-def check_place(stack: str, outputs: Mapping[str, Any], here: Identity) -> None:
+def check_account(stack: str, outputs: Mapping[str, Any], here: Identity) -> None:
     """Check that an existing stack is in this account and region; one without outputs was never deployed as a whole.
 
     Raises:
-        WrongAccount: it is not.
+        BadInput: it is not.
     """
     if "account" in outputs and (outputs["account"], outputs["region"]) != (here.account, here.region):
-        there = f"account {outputs['account']}, region {outputs['region']}"
-        raise WrongAccount(stack, there, f"account {here.account}, region {here.region}")
+        raise BadInput(
+            f"stack {stack} in Pulumi's backend was deployed to account {outputs['account']}, region "
+            f"{outputs['region']}, and the credentials are for account {here.account}, region {here.region}. "
+            "Use those credentials, or another stack with --config nameSuffix=…"
+        )
 
 
 def own_backend(environ: Mapping[str, str], state_dir: Path) -> dict[str, str]:

@@ -3,8 +3,6 @@
 A message is constant; what differs are the keys of `details`.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import sys

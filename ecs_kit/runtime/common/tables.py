@@ -59,7 +59,8 @@ class _Table(Generic[R]):
         self._client = client
         self.name = name
 
-    def _read(self, *key: str | int) -> R | None:
+    def get(self, *key: str | int) -> R | None:
+        """Read an item by its hash and range key; None where there is none."""
         names = dict(zip(self._keys, map(attribute, key), strict=True))
         answer = self._client.get_item(TableName=self.name, Key=names, ConsistentRead=True)
         return from_item(self._record, answer["Item"]) if "Item" in answer else None
@@ -72,7 +73,7 @@ class _Table(Generic[R]):
                 return
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
-    def _put_new(self, record: R) -> tuple[R, bool]:
+    def put_new(self, record: R) -> tuple[R, bool]:
         """Put an item unless one exists, whoever put it; return the stored one, and whether this call put it."""
         request = {"Item": to_item(record), "ConditionExpression": f"attribute_not_exists({self._keys[1]})"}
         found, written = self._conditional(self._client.put_item, request)
@@ -91,8 +92,7 @@ class _Table(Generic[R]):
     ) -> tuple[R, bool]:
         """Set `values` (those in `keep` only where absent), `remove` attributes, `add` to numbers.
 
-        Returns:
-            The stored item, `record` if there is none, and whether this call wrote it.
+        Returns the stored item, `record` if there is none, and whether this call wrote it.
         """
         added: Item = add or {}
         clauses = {
@@ -141,14 +141,10 @@ class SummaryTable(_Table[Summary]):
         Raises:
             RunIdInUse: the item belongs to another execution.
         """
-        found, _ = self._put_new(summary)
+        found, _ = self.put_new(summary)
         if found.execution_arn != summary.execution_arn:
             raise RunIdInUse(summary.workflow_name, summary.workflow_run_id, found.execution_arn)
         return found
-
-    def get(self, workflow_name: str, run_id: int) -> Summary | None:
-        """Read a run's item; None where there is none."""
-        return self._read(workflow_name, run_id)
 
     def update_counts(self, summary: Summary, counts: Counts, now: str) -> Summary:
         """Write the counts of an active run."""
@@ -183,16 +179,10 @@ class SummaryTable(_Table[Summary]):
         on_demand_first: bool = False,
         events: int = 0,
     ) -> Summary:
-        """Record that an active run waits for capacity, and count the wait.
+        """Record that an active run waits for capacity since `now`, unless it was waiting already; count the wait.
 
-        Args:
-            summary: the run.
-            now: the time; `waiting_since` unless the run was waiting already.
-            reason: what ECS said.
-            launch_asked: pattern 1: when the launcher last called RunTask.
-            launch_after: pattern 1: when the launcher retries.
-            on_demand_first: pattern 1: whether it then tries on-demand capacity first.
-            events: pattern 2: history events that this wait uses.
+        Pattern 1: the launcher last called RunTask at `launch_asked`, retries after `launch_after`, and then tries
+        on-demand capacity first or not. Pattern 2: `events` are the history events that this wait uses.
         """
         values: dict[str, object] = {"waiting_since": now, "update_time": now}
         values["waiting_reason"] = reason[:LONGEST_WAITING_REASON]
@@ -272,14 +262,6 @@ class DetailsTable(_Table[TaskRow]):
             ExpressionAttributeValues={":run_id": {"N": str(run_id)}, ":workflow_name": {"S": workflow_name}},
         )
         return [from_item(TaskRow, item) for item in pages]
-
-    def get(self, run_id: int, ecs_task_id: str) -> TaskRow | None:
-        """Read one row; None where there is none."""
-        return self._read(run_id, ecs_task_id)
-
-    def put_new(self, row: TaskRow) -> tuple[TaskRow, bool]:
-        """Put a row unless one exists, whoever put it; never overwrites."""
-        return self._put_new(row)
 
     def write(self, row: TaskRow) -> tuple[TaskRow, bool]:
         """Write a row, new or not, unless its status is terminal."""

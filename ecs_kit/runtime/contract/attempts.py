@@ -1,7 +1,5 @@
 """Tasks and their attempts: which have ended, which are retried. Pure functions of the rows."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field

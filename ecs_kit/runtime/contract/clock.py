@@ -1,7 +1,5 @@
 """The clock, and times as text."""
 
-from __future__ import annotations
-
 import time
 from datetime import UTC, datetime
 

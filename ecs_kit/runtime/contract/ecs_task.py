@@ -1,7 +1,5 @@
 """One ECS task, as ECS describes it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """The environment of a task's container: the task definition's variables, and RunTask's override for one attempt."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -3,8 +3,6 @@
 The class name of an exception that a function raises is the error name in the state machine.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -3,8 +3,6 @@
 An `error` attribute reads `<code>: <text>`. The row's `stop_code` decides about retries, else the error's code.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import dataclass

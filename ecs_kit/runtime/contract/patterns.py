@@ -1,7 +1,5 @@
 """The differences between the patterns. Other code uses these properties, not a pattern's number."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 STEP_FUNCTIONS = "AWS Step Functions"
@@ -10,11 +8,7 @@ STEP_FUNCTIONS = "AWS Step Functions"
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """One pattern.
-
-    Args:
-        has_launcher: whether the Task Launcher starts and retries the ECS tasks; else the state machine does.
-    """
+    """One pattern: either the Task Launcher starts and retries the ECS tasks, or the state machine does."""
 
     has_launcher: bool
 

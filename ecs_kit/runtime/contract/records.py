@@ -1,12 +1,10 @@
 """The items of the two tables: typed records, their one constructor, and their DynamoDB JSON."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, Self, TypeVar, get_args, get_type_hints
 
 from ecs_kit.runtime.contract.clock import to_iso
 from ecs_kit.runtime.contract.environment import Attempt
@@ -119,7 +117,7 @@ class TaskRow:
         """Whether ECS accepted this attempt."""
         return not self.ecs_task_id.startswith(NOT_STARTED)
 
-    def failed(self, failure: Failure, now: datetime) -> TaskRow:
+    def failed(self, failure: Failure, now: datetime) -> Self:
         """Return the row as `Failed`, with the reasons that it lacks."""
         return replace(
             self,

@@ -1,7 +1,5 @@
 """The run id. It depends on the execution alone, so that a retry makes the same one."""
 
-from __future__ import annotations
-
 import hashlib
 from datetime import UTC, datetime, timedelta
 

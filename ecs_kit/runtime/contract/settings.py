@@ -3,13 +3,11 @@
 Its keys are the names of the fields. It has no defaults: configuration has them.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, get_type_hints
+from typing import Any, Self, get_type_hints
 
 from ecs_kit.runtime.contract.errors import SettingsInvalid
 from ecs_kit.runtime.contract.patterns import PATTERNS, Pattern
@@ -38,23 +36,15 @@ _TASK_DEFINITION = "task_definition"
 class Settings:
     """The deployed pattern, as its functions see it.
 
+    `components/config.py` describes those that are configuration keys.
+
     Args:
-        pattern: the pattern's number.
         infrastructure: value of every name in `INFRASTRUCTURE_ATTRIBUTES`.
         separator: what joins ids in `infrastructure`.
         security_group_ids: further security groups of the stack that a spec may name.
-        source_buckets: buckets beside the kit's own that tasks may read from.
         state_machine_arn: whose executions are this workflow's runs.
-        target_prefix: first part of the copies' keys.
-        task_attempts: attempts at a task whose job fails, 1 to 10.
-        task_timeout_seconds: how long one ECS task may run.
-        run_timeout_seconds: how long a run may take, counted from its execution's start.
-        tolerated_failure_percentage: share of tasks that may fail in a run that still succeeds.
         log_stream_prefix: `awslogs-stream-prefix` of the task definition.
         launch_type: `launchType` of RunTask, where no task runs on Fargate Spot.
-        spot_share: percentage of tasks whose first attempt runs on Fargate Spot.
-        max_concurrency: ECS tasks of a run at once; 0 for as many as the pattern can.
-        record_retention_days: days after a run's deadline for which its items are kept; 0 for ever.
     """
 
     pattern: int
@@ -130,12 +120,8 @@ class Settings:
         """The settings that a run keeps, as JSON, for `of_run`."""
         return json.dumps({name: getattr(self, name) for name in (_TASK_DEFINITION, *_KEPT)}, separators=(",", ":"))
 
-    def of_run(self, kept: str | None) -> Settings:
-        """Return the settings of a run that may have been registered by an earlier deployment.
-
-        Args:
-            kept: `kept` at the run's registration; None for a run of an earlier version.
-        """
+    def of_run(self, kept: str | None) -> Self:
+        """Return the settings of a run by its `kept` ones at registration, None for a run of an earlier version."""
         data = json.loads(kept or "{}")
         definition = data.get(_TASK_DEFINITION, self.task_definition)
         own = {name: data[name] for name in _KEPT if name in data}

@@ -1,7 +1,5 @@
 """Specs, the JSON documents that start runs, after their check."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,20 +21,10 @@ INFRASTRUCTURE_ATTRIBUTES = (
 )
 """Attributes of a spec that must name what the stack deployed."""
 
-SPEC_ATTRIBUTES = (*INFRASTRUCTURE_ATTRIBUTES, "separator", "workflowName", "taskList")
-"""Attributes that every spec has."""
-
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """The deployed resources that specs name.
-
-    Args:
-        attributes: value of every name in `INFRASTRUCTURE_ATTRIBUTES`; other keys are ignored.
-        separator: what joins the ids in `subnetIdLiteral` and `securityGroupId` of `attributes`.
-        security_group_ids: further security groups of the stack that a spec may name.
-        source_buckets: buckets beside the kit's own that tasks may read from.
-    """
+    """The deployed resources that specs name, as `Settings` has them; further keys of `attributes` are ignored."""
 
     attributes: Mapping[str, str]
     separator: str = "$"

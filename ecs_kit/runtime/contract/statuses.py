@@ -1,7 +1,5 @@
 """The statuses in the two tables. A terminal status never changes."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 
 

@@ -6,8 +6,6 @@ and left, three more for a Lambda call, four more for `ecs:runTask.sync`; `Wait`
 All iterations of an inline Map state share the history of their execution.
 """
 
-from __future__ import annotations
-
 import math
 import random
 from dataclasses import dataclass
@@ -186,14 +184,8 @@ def rationed_wait_seconds(
     With fewer events left, the wait approaches the length at which they last if every iteration waits for the rest of
     the run. It has that length once half of them are used.
 
-    The summary has this wait's events counted, so that concurrent waits see each other, which spreads them.
-
-    Args:
-        wait_seconds: from `capacity_wait_seconds`, with jitter.
-        settings: the run's settings.
-        summary: the run's item.
-        events: events of this wait.
-        remaining_seconds: time until the deadline.
+    The summary has this wait's `events` counted, so that concurrent waits see each other, which spreads them.
+    `remaining_seconds` is the time until the deadline.
     """
     budget = events_for_waits(settings, summary)
     left = max(events, budget - summary.wait_events)

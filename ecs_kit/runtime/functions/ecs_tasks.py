@@ -25,11 +25,7 @@ class EcsTasks:
         self._cluster = cluster
 
     def describe(self, arns: Iterable[str]) -> tuple[dict[str, EcsTask], frozenset[str]]:
-        """Describe tasks by their ARNs, 100 a call.
-
-        Returns:
-            The tasks found, by ARN, and the ARNs that ECS reports as `MISSING` (no longer known, or not yet).
-        """
+        """Return tasks by their ARNs, and the ARNs that ECS reports as `MISSING` (no longer known, or not yet)."""
         found: dict[str, EcsTask] = {}
         missing: set[str] = set()
         every = list(arns)
@@ -41,13 +37,16 @@ class EcsTasks:
         return found, frozenset(missing)
 
     def running(self, started_by: str | None = None) -> Iterator[str]:
-        """Return the ARNs of the cluster's tasks that have not been told to stop.
+        """Return the ARNs of the cluster's tasks that have not been told to stop, or of those with this `startedBy`.
 
-        Args:
-            started_by: only tasks with this `startedBy`; ECS allows no other filter with it, not even `desiredStatus`.
-                Source: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListTasks.html
+        ECS allows no other filter with it, not even `desiredStatus`.
+        Source: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListTasks.html
         """
         return self._list({} if started_by is None else {"startedBy": started_by})
+
+    def all(self) -> dict[str, EcsTask]:
+        """Return the cluster's tasks by ARN; stopped ones, too."""
+        return self.describe([*self.running(), *self._list({"desiredStatus": "STOPPED"})])[0]
 
     def running_of_run(self, pattern: Pattern, run_id: int, workflow_name: str) -> dict[str, EcsTask]:
         """Return a run's tasks that have not been told to stop, by ARN."""

@@ -1,7 +1,5 @@
 """What the two functions share: the deployed pattern and their access to AWS."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The first step of a run, in both patterns: check the spec, make the run id, put the summary row."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta

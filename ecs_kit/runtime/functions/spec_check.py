@@ -1,7 +1,5 @@
 """The check of specs, which editors, the driver, the launcher and the monitor share."""
 
-from __future__ import annotations
-
 import functools
 import json
 import re
@@ -35,11 +33,7 @@ def parse(text: str) -> Any:
 
 
 def check(document: object, *, deployed: Deployed | None) -> Spec:
-    """Check a spec.
-
-    Args:
-        document: the JSON document.
-        deployed: the deployed resources; None skips the checks that need a stack.
+    """Check a spec; without `deployed` the checks that need a stack are skipped.
 
     Raises:
         SpecRefused: with every problem found, each with its JSON path.
@@ -61,14 +55,9 @@ def check_deployed(spec: Spec, deployed: Deployed) -> None:
 
 
 def render(document: Any, values: Mapping[str, Any]) -> Any:
-    """Fill in a spec's placeholders, such as `<region>`, at any depth.
+    """Return a spec with its placeholders, such as `<region>`, filled in at any depth.
 
-    Args:
-        document: the JSON document with placeholders.
-        values: value by placeholder, without the angle brackets.
-
-    Returns:
-        A new document; other strings are unchanged.
+    `values` are by placeholder, without the angle brackets; other strings are unchanged.
 
     Raises:
         SpecRefused: a placeholder has no value; with every such path.
@@ -168,20 +157,17 @@ def _infrastructure_problems(document: Mapping[str, Any], deployed: Deployed) ->
     problems = []
     for name in INFRASTRUCTURE_ATTRIBUTES:
         given, expected = document[name], deployed.attributes[name]
-        allowed: tuple[str, ...] = (expected,)
         if name in ("subnetIdLiteral", "securityGroupId"):
             own, ids = _split(expected, deployed.separator), _split(given, document["separator"])
             allowed = own if name == "subnetIdLiteral" else (*own, *deployed.security_group_ids)
-            unknown = [item for item in ids if item not in allowed]
-            if unknown or not ids:
-                shown = document["separator"].join(own)
-                reason = f"names {', '.join(unknown) or 'nothing'}, which this stack did not deploy; expected {shown}"
-                problems.append(Problem(f"$.{name}", reason))
-            continue
-        if name == "taskDefinition":
-            allowed = (expected, expected.partition(":")[0])
-        if given not in allowed:
-            reason = f"is {given!r}, which this stack did not deploy; expected {expected!r}"
+            wrong = ", ".join(item for item in ids if item not in allowed) if ids else "nothing"
+            verb, shown = "names", document["separator"].join(own)
+        else:
+            family = expected.partition(":")[0] if name == "taskDefinition" else expected
+            wrong = "" if given in (expected, family) else repr(given)
+            verb, shown = "is", repr(expected)
+        if wrong:
+            reason = f"{verb} {wrong}, which this stack did not deploy; expected {shown}"
             problems.append(Problem(f"$.{name}", reason))
     buckets = (deployed.attributes["s3BucketName"], *deployed.source_buckets)
     for index, entry in enumerate(document["taskList"]):

@@ -5,8 +5,6 @@ so the same call is retried with the same client token.
 Source: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,13 +16,9 @@ from botocore.exceptions import ClientError
 from ecs_kit.runtime.contract.failures import BUSY_FAILURE, BUSY_TEXT
 
 _BUSY_CODES = (
-    "ThrottlingException",
-    "Throttling",
-    "TooManyRequestsException",
-    "RequestLimitExceeded",
-    "LimitExceededException",
+    *("ThrottlingException", "Throttling", "TooManyRequestsException"),
+    *("RequestLimitExceeded", "LimitExceededException"),
 )
-
 _SERVER_CODES = ("ServerException", "ServiceUnavailable", "InternalFailure", "InternalError")
 
 
@@ -86,14 +80,8 @@ def of_error(error: Exception) -> Answer:
 def client_token(workflow_name: str, run_id: int, task_name: str, attempt: int, launch_try: tuple[int, ...]) -> str:
     """Return RunTask's `clientToken`, 64 ASCII characters: the same launch makes the same token.
 
-    Args:
-        workflow_name: the run's workflow.
-        run_id: the run.
-        task_name: the task.
-        attempt: 1, 2, …
-        launch_try: the run's capacity waits; a number that is raised only after a definite failure, because ECS
-            replays it for the same token; the capacity provider, because ECS refuses the same token with other
-            arguments.
+    `launch_try` has the run's capacity waits; a number that is raised only after a definite failure, because ECS
+    replays it for the same token; and the capacity provider, because ECS refuses the same token with other arguments.
     """
     text = "\n".join((workflow_name, task_name, *map(str, (run_id, attempt, *launch_try))))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -47,7 +47,6 @@ class _Work:
     """What one call of the launcher did.
 
     Args:
-        launched: number of attempts that ECS started.
         left: launches for a later call.
         lacks_capacity: what ECS said, where they are left for lack of capacity.
         asked: when RunTask was last called.
@@ -74,15 +73,8 @@ class Launcher(Function):
     def launch(self, payload: Mapping[str, Any], remaining_seconds: Callable[[], float]) -> dict[str, Any]:
         """Register the run and launch what is due.
 
-        A repeated call continues after the recorded rows, also when an earlier one was interrupted.
-
-        Args:
-            payload: `execution` and `spec`.
-            remaining_seconds: how long this call may still take.
-
-        Returns:
-            `runId` (text), `workflowName`, `numberOfTasks`, `launched`, `remaining`, `again` (whether to call at once
-            for the rest), `waitSeconds`, `deadline`.
+        A repeated call continues after the recorded rows, also when an earlier one was interrupted. The payload has
+        `execution` and `spec`; `again` in the answer is whether to call at once for the rest.
         """
         registration = register(payload, settings=self.settings, summaries=self.summaries, clock=self.clock)
         if registration.summary.status.is_final:
@@ -113,13 +105,10 @@ class Launcher(Function):
     def _note_capacity(
         self, registration: Registration, work: _Work, without_room: list[Launch]
     ) -> tuple[_Work, list[Launch]]:
-        """Record that the run waits for capacity, or no longer does.
+        """Record that the run waits for capacity, or no longer does; return what is left of work and launches.
 
         RunTask may be repeated with another client token: after a wait, or where ECS has forgotten a token that it
         answered with `failures[]`. Before that, the tasks that unanswered calls started are found and recorded.
-
-        Returns:
-            The work, updated, and the launches without room.
         """
         summary = registration.summary
         if work.lacks_capacity or work.was_overtaken or work.repeats_token:
@@ -227,51 +216,15 @@ class Launcher(Function):
         return max(due, key=lambda each: each.tries)
 
     def _run_task(self, registration: Registration, item: _Pending) -> Answer:
-        settings, spec, launch = registration.settings, registration.spec, item.launch
-        run_id = registration.summary.workflow_run_id
-        variables = environment.override(_attempt(registration, launch), registration.deadline)
-        # ECS replays `failures[]` for the same token, so each capacity wait changes the tokens. The turn is part of the
-        # token, so that a repeated call requests the same provider.
-        launch_try = (registration.summary.capacity_waits, item.launch_try, _turn(registration, item))
-        provider = _provider(registration, item)
-        capacity: dict[str, Any] = {"launchType": settings.launch_type}
-        if settings.spot_share > 0:  # one provider per call, since each call starts one task
-            capacity = {"capacityProviderStrategy": [{"capacityProvider": provider, "weight": 1}]}
-        request: dict[str, Any] = {
-            "cluster": settings.cluster,
-            "taskDefinition": settings.task_definition,
-            **capacity,
-            "count": 1,
-            "startedBy": settings.capabilities.started_by(run_id),
-            "group": f"run-{run_id}",
-            "clientToken": answers.client_token(
-                spec.workflow_name, run_id, launch.entry.name, launch.attempt, launch_try
-            ),
-            "networkConfiguration": {
-                "awsvpcConfiguration": {
-                    "subnets": list(spec.subnet_ids),
-                    "securityGroups": list(spec.security_group_ids),
-                    "assignPublicIp": "DISABLED",
-                }
-            },
-            "overrides": {
-                "containerOverrides": [
-                    {
-                        "name": settings.container_name,
-                        "environment": [{"name": name, "value": value} for name, value in variables.items()],
-                    }
-                ]
-            },
-        }
         try:
-            answer = answers.of_response(self.run_task_client.run_task(**request))
+            answer = answers.of_response(self.run_task_client.run_task(**_request(registration, item)))
         except (ClientError, BotoCoreError) as error:
             answer = answers.of_error(error)
         if answer.outcome is not Outcome.STARTED:
             log.warning(
                 "RunTask did not start a task",
-                taskName=launch.entry.name,
-                attempt=launch.attempt,
+                taskName=item.launch.entry.name,
+                attempt=item.launch.attempt,
                 outcome=answer.outcome,
                 reason=answer.reason,
             )
@@ -343,6 +296,44 @@ class Launcher(Function):
 
 def _attempt(registration: Registration, launch: Launch) -> Attempt:
     return registration.summary.attempt(launch.entry.name, launch.attempt, launch.entry.bucket, launch.entry.key)
+
+
+def _request(registration: Registration, item: _Pending) -> dict[str, Any]:
+    """The arguments of RunTask."""
+    settings, spec, launch = registration.settings, registration.spec, item.launch
+    run_id = registration.summary.workflow_run_id
+    variables = environment.override(_attempt(registration, launch), registration.deadline)
+    # ECS replays `failures[]` for the same token, so each capacity wait changes the tokens. The turn is part of the
+    # token, so that a repeated call requests the same provider.
+    launch_try = (registration.summary.capacity_waits, item.launch_try, _turn(registration, item))
+    provider = _provider(registration, item)
+    capacity: dict[str, Any] = {"launchType": settings.launch_type}
+    if settings.spot_share > 0:  # one provider per call, since each call starts one task
+        capacity = {"capacityProviderStrategy": [{"capacityProvider": provider, "weight": 1}]}
+    return {
+        "cluster": settings.cluster,
+        "taskDefinition": settings.task_definition,
+        **capacity,
+        "count": 1,
+        "startedBy": settings.capabilities.started_by(run_id),
+        "group": f"run-{run_id}",
+        "clientToken": answers.client_token(spec.workflow_name, run_id, launch.entry.name, launch.attempt, launch_try),
+        "networkConfiguration": {
+            "awsvpcConfiguration": {
+                "subnets": list(spec.subnet_ids),
+                "securityGroups": list(spec.security_group_ids),
+                "assignPublicIp": "DISABLED",
+            }
+        },
+        "overrides": {
+            "containerOverrides": [
+                {
+                    "name": settings.container_name,
+                    "environment": [{"name": name, "value": value} for name, value in variables.items()],
+                }
+            ]
+        },
+    }
 
 
 def _turn(registration: Registration, item: _Pending) -> int:

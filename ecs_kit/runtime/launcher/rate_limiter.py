@@ -1,7 +1,5 @@
 """A rate limiter: a token bucket."""
 
-from __future__ import annotations
-
 from ecs_kit.runtime.contract.clock import Clock
 
 PER_SECOND, BURST = 20.0, 20.0

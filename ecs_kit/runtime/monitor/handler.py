@@ -1,7 +1,5 @@
 """Entry point of the monitor's Lambda function."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

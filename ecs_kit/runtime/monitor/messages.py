@@ -1,7 +1,5 @@
 """Messages about a run, for readers of an execution's cause."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from ecs_kit.runtime.contract import waits

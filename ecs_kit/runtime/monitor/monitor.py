@@ -15,7 +15,7 @@ from ecs_kit.runtime.contract.attempts import awaits_ecs, is_of_share
 from ecs_kit.runtime.contract.clock import from_iso, to_iso
 from ecs_kit.runtime.contract.ecs_task import EcsTask
 from ecs_kit.runtime.contract.errors import PayloadInvalid, RunIdInUse, RunNotFound, SpecRefused, TasksStillRunning
-from ecs_kit.runtime.contract.failures import LACKS_CAPACITY, Code, FailureKind
+from ecs_kit.runtime.contract.failures import LACKS_CAPACITY, Code, FailureKind, StateFailure
 from ecs_kit.runtime.contract.records import Counts, Failure, Summary, TaskRow, new_row
 from ecs_kit.runtime.contract.run_ids import from_milliseconds, run_id
 from ecs_kit.runtime.contract.settings import Settings
@@ -39,12 +39,7 @@ class Monitor(Function):
     stepfunctions: SFNClient
 
     def register(self, payload: Mapping[str, Any]) -> dict[str, Any]:
-        """Register a run of pattern 2.
-
-        Returns:
-            `runId` (text), `workflowName`, `numberOfTasks`, `deadline`, `expiresAt` (text, empty for never), `cluster`,
-            `taskDefinition`, `subnets`, `securityGroups`, `waitSeconds`.
-        """
+        """Register a run of pattern 2. Run id and `expiresAt` (empty for never) are text in the answer."""
         registration = register(payload, settings=self.settings, summaries=self.summaries, clock=self.clock)
         return {
             "runId": str(registration.summary.workflow_run_id),
@@ -62,12 +57,7 @@ class Monitor(Function):
     def monitor(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """Poll a run once: reconcile its rows with ECS and update its summary.
 
-        Args:
-            payload: `execution`, `workflowName`, `runId` (text).
-
-        Returns:
-            `done`, `succeeded`, `status`, `total`, `completed`, `failed`, `running`, `relaunch`, `waitSeconds`,
-            `message`, `workflowName`, `runId`.
+        The payload has `execution`, `workflowName` and `runId` (text).
 
         Raises:
             RunNotFound: the summary row is gone.
@@ -101,15 +91,10 @@ class Monitor(Function):
         Lack of capacity does not fail the attempt: it is requested again until the run's deadline. A time-out does not
         name its ECS task: the next poll finds, stops and records it.
 
-        Args:
-            payload: `execution`, `workflowName`, `runId` (text), `task` (the entry of `taskList`), `sourceBucket`,
-                `index`, `attempt`, `infrastructureFailures`, `waitedSeconds`, `turn` and `retries` (numbers), `error`,
-                `cause`.
-
-        Returns:
-            `again`, `waitSeconds`, and for the next `RunTask` `attempt`, `infrastructureFailures`, `waitedSeconds` (how
-            long it has waited for capacity) and `turn` (how often ECS had no capacity; odd: request on-demand capacity
-            instead of Spot).
+        The payload has `execution`, `workflowName`, `runId` (text), the entry of `taskList` as `task`, `sourceBucket`,
+        `index`, `retries` (of `RunTask` itself), `error`, `cause`, and as the answer has them for the next `RunTask`
+        `attempt`, `infrastructureFailures`, `waitedSeconds` (how long it has waited for capacity) and `turn` (how often
+        ECS had no capacity; odd: request on-demand capacity instead of Spot).
 
         Raises:
             RunNotFound: the summary row is gone.
@@ -127,19 +112,8 @@ class Monitor(Function):
             return self._retry_after_wait(summary, settings, payload, error)
         of_retries = waits.EVENTS_PER_RETRY * int(payload["retries"])
         infrastructure += found.kind is FailureKind.INFRASTRUCTURE
-        if found.failure.code != Code.TIMED_OUT:
-            task, bucket = payload["task"], str(payload["sourceBucket"])
-            failed = new_row(
-                summary.attempt(task["taskName"], attempt, bucket, task["objectKey"]),
-                settings.target,
-                TaskStatus.FAILED,
-                ecs_task_arn=found.ecs_task_arn,
-                now=self.clock.now(),
-                failure=found.failure,
-            )
-            row, _ = self.details.record_failure(failed)
-            if row.status is TaskStatus.COMPLETED or row.workflow_name != summary.workflow_name:
-                return {"again": False}
+        if found.failure.code != Code.TIMED_OUT and not self._record_attempt(summary, settings, payload, found):
+            return {"again": False}
         again = failures.retry_is_allowed(
             found.kind,
             job=attempt - infrastructure,
@@ -158,6 +132,25 @@ class Monitor(Function):
             "waitedSeconds": 0,
             "turn": 0,
         }
+
+    def _record_attempt(
+        self, summary: Summary, settings: Settings, payload: Mapping[str, Any], found: StateFailure
+    ) -> bool:
+        """Record that an attempt failed; return False where its row is `Completed` or another workflow's."""
+        task = payload["task"]
+        attempt = summary.attempt(
+            task["taskName"], int(payload["attempt"]), str(payload["sourceBucket"]), task["objectKey"]
+        )
+        failed = new_row(
+            attempt,
+            settings.target,
+            TaskStatus.FAILED,
+            ecs_task_arn=found.ecs_task_arn,
+            now=self.clock.now(),
+            failure=found.failure,
+        )
+        row, _ = self.details.record_failure(failed)
+        return row.status is not TaskStatus.COMPLETED and row.workflow_name == summary.workflow_name
 
     def _has_room(self, summary: Summary, settings: Settings, of_retries: int) -> bool:
         """Count the events of a retry after an infrastructure failure, if the history has room for it.
@@ -201,11 +194,7 @@ class Monitor(Function):
         }
 
     def finalize_from_event(self, event: Mapping[str, Any], remaining_seconds: Callable[[], float]) -> dict[str, Any]:
-        """End the run of an execution that failed, timed out or was stopped.
-
-        Args:
-            event: "Step Functions Execution Status Change" of EventBridge.
-            remaining_seconds: how long this call may still take.
+        """End the run of an execution that failed, timed out or was stopped, as EventBridge's event says.
 
         Raises:
             TasksStillRunning: the call is to be repeated; Lambda does so by itself.
@@ -229,12 +218,6 @@ class Monitor(Function):
 
     def sweep(self, remaining_seconds: Callable[[], float]) -> dict[str, Any]:
         """End all runs without `end_time` whose execution has ended, and stop orphaned tasks: those of ended runs.
-
-        Args:
-            remaining_seconds: how long this call may still take.
-
-        Returns:
-            `finalized`: ids of the runs (text); `stopped`: ARNs of the tasks whose run had ended before.
 
         Raises:
             Exception: why one of the runs could not be ended; the call is to be repeated.

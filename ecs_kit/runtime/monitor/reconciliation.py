@@ -1,7 +1,5 @@
 """Reconciliation of a run's rows with ECS: pure functions of what was read."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -19,12 +17,9 @@ from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
 
 @dataclass(frozen=True, slots=True)
 class EcsAnswer:
-    """ECS's answers about a run.
+    """ECS's answers about a run: tasks by ARN, and the ARNs that it reports as `MISSING`.
 
-    Args:
-        tasks: tasks by ARN; those without a row belong to the run, too.
-        missing: ARNs that ECS reports as `MISSING`.
-        listed: whether all of the run's tasks were listed: then one that is not in `tasks` does not exist.
+    If all of the run's tasks were `listed`, one that is not in `tasks` does not exist.
     """
 
     tasks: Mapping[str, EcsTask] = field(default_factory=dict)
@@ -34,17 +29,15 @@ class EcsAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """The outcome of a reconciliation: what to write and to stop.
+    """The outcome of a reconciliation.
 
     Args:
         updates: rows to write first, unless their status is terminal by then.
         stops: reasons by ARN of the tasks to stop after that, because a stopped task writes its row, too.
         explanations: failed rows that get ECS's reason and exit code.
         creations: rows of attempts that have none.
-        counts: the run's counts after these writes.
         verdict: the run's terminal status; None while it is active.
         relaunch: pattern 1: the launcher has something to launch.
-        wait_seconds: how long to wait before the next poll.
         has_capacity: whether the run waited for capacity and no longer does.
         freed_capacity: pattern 1: whether attempts that ended may have freed capacity: the launcher need not wait.
     """
@@ -98,9 +91,7 @@ class Run:
     def rows_of_unrecorded(self, tasks: Iterable[EcsTask], recorded: Collection[str], why: str) -> list[TaskRow]:
         """Return terminal rows for ECS tasks, stopped or stopping, without a row, in a run that was ended early."""
         rows = []
-        for task in tasks:
-            if task.arn in recorded:
-                continue
+        for task in (task for task in tasks if task.arn not in recorded):
             failure = Failure(Code.RUN_ENDED, why, task.stopped_reason or None, task.exit_code, task.stop_code or None)
             if task.is_stopped and task.stop_code != "UserInitiated":  # it ended by itself
                 failure = failures.of_stopped_task(task)
@@ -108,12 +99,9 @@ class Run:
         return rows
 
     def reconcile(self, rows: Sequence[TaskRow], ecs: EcsAnswer, task_names: Sequence[str] = ()) -> Reconciliation:
-        """Reconcile the run's rows with ECS.
+        """Reconcile all the run's rows with what ECS said about `arns_to_ask`, and, where `needs_listing`, all others.
 
-        Args:
-            rows: all its rows.
-            ecs: what ECS said about the tasks of `arns_to_ask`, and, where `needs_listing`, about all others.
-            task_names: names of all tasks; only used where `needs_listing`.
+        The names of all tasks are used only where `needs_listing`.
         """
         stops: dict[str, str] = {}
         updates: list[TaskRow] = []

@@ -28,12 +28,7 @@ VERSION = "0.1.0"
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run the task and return its exit code.
-
-    Args:
-        arguments: the command line, passed to the job; `--version` only prints the version.
-        environment: the container's environment.
-    """
+    """Run the task and return its exit code. The command line is passed to the job, but for a first `--version`."""
     if list(arguments[:1]) == ["--version"]:
         print(f"ecs-step-functions-kit task {VERSION}")
         return ExitCode.DONE

@@ -1,7 +1,5 @@
 """The task's configuration: the environment of its container."""
 
-from __future__ import annotations
-
 import json
 import re
 import urllib.request
@@ -30,15 +28,7 @@ _FUNCTION = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII
 class Configuration:
     """The configuration of one ECS task.
 
-    Args:
-        attempt: its attempt.
-        target: where its result and its log go.
-        details_table: table that holds its row.
-        task_timeout_seconds: how long it may run.
-        stop_timeout_seconds: time from SIGTERM to SIGKILL.
-        deadline: the run's deadline; None where it has none.
-        job: the function that does the job, `module:function`.
-        parameters: the user's own variables, `JOB_…` without the prefix.
+    Its job is `module:function`. `parameters` are the user's own variables, `JOB_…` without the prefix.
     """
 
     attempt: Attempt

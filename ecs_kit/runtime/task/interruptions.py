@@ -4,8 +4,6 @@ Both are signals that raise in the main thread. The exceptions derive from BaseE
 of a job or a library catches them.
 """
 
-from __future__ import annotations
-
 import signal
 import sys
 from collections.abc import Iterator

@@ -27,13 +27,10 @@ class S3Object:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """The inputs of a job.
+    """The inputs of a job: the object that the task's spec entry names, and a key of this task alone for the result.
 
-    Args:
-        source: the object that the task's spec entry names.
-        target: where the result goes: a key of this task alone.
-        parameters: the environment variables whose names start with `JOB_`, without that prefix.
-        arguments: the container's command: what follows the entry point.
+    `parameters` are the environment variables whose names start with `JOB_`, without that prefix; `arguments` is the
+    container's command: what follows the entry point.
     """
 
     source: S3Object

@@ -1,6 +1,6 @@
-"""Where MiniStack differs from AWS, corrected. `local_aws/README.md` lists the corrections.
+"""The differences of MiniStack from AWS that matter here, corrected.
 
-Each module holds the corrections of one subject and names AWS's documentation of it. `installation.every_correction`
-lists them by name, and `installation.install` installs them, in the emulator's own process, before it serves. The
-environment variable `LOCAL_AWS_WITHOUT` names corrections that are left out, with commas between them.
+Each module holds the corrections of one subject and names AWS's documentation of it. `patching` says how they are
+declared, and `installation` installs them, in the emulator's own process, before it serves. The emulator does not
+start with another version of MiniStack than the one that is recorded.
 """

@@ -15,13 +15,7 @@ Call = Callable[[Request], Answer]
 
 
 class Refused(Exception):
-    """The call is answered with an exception of the service's API.
-
-    Attributes:
-        code: the exception's name.
-        status: the HTTP status.
-        extra: further members of the answer.
-    """
+    """The call is answered with the exception `code` of the service's API; `extra` are members of the answer."""
 
     def __init__(self, code: str, message: str, status: int = 400, **extra: Any) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""RunTask, StopTask, DescribeTasks, ListTasks and the task definitions they use, as the ECS API answers.
+"""RunTask, DescribeTasks, ListTasks and the task definitions they use, as the ECS API answers.
 
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html and its neighbours: what is refused,
 with which exception; client tokens; which revision a bare family means; tags that are propagated.
@@ -10,9 +10,7 @@ import contextvars
 import copy
 import json
 import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -22,16 +20,13 @@ from ministack.services import ec2, ecs
 
 from local_aws.emulator.aws_behaviour import fargate_quota, permissions
 from local_aws.emulator.aws_behaviour.calls import Answer, Call, Refused, Request, amended, succeed
+from local_aws.emulator.aws_behaviour.patching import around, instead
 from local_aws.emulator.runtimes.images import parse_reference
 
 MAXIMUM_OVERRIDES_CHARACTERS = 8192
 MAXIMUM_TASKS_PER_CALL = 10
 MAXIMUM_DESCRIBED_TASKS = 100
 MAXIMUM_CHARACTERS = {"startedBy": 128, "clientToken": 64}
-CLIENT_TOKEN_SECONDS = 24 * 3600.0
-AFTER_LIFE_SECONDS = 3600.0
-"""A client token is remembered for 24 hours, or the task's life and one hour more, whichever ends first
-(https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html)."""
 
 ECS_TASKS = "ecs-tasks.amazonaws.com"
 
@@ -69,6 +64,7 @@ def require_cluster(request: Request) -> str:
     return str(name)
 
 
+@instead("ecs_api.latest_active", ecs, "_resolve_td_key")
 def resolve_task_definition(reference: str) -> str | None:
     """`family:revision`; for a bare family its latest ACTIVE revision, as AWS resolves it."""
     key = ecs._ecs_single_resource_tail(reference, "task-definition") if reference.startswith("arn:") else reference
@@ -159,80 +155,64 @@ def _check_network(request: Request, definition: dict[str, Any]) -> None:
         raise _invalid("The provided subnets and security groups are not all in the same VPC.")
 
 
-@dataclass(frozen=True)
-class _Remembered:
-    request: Request
-    answer: dict[str, Any]
-    made: float
-
-    @property
-    def task_arns(self) -> list[str]:
-        return [task["taskArn"] for task in self.answer["tasks"]]
-
-    @property
-    def expired(self) -> bool:
-        now = time.time()
-        ends = [ecs._ts_to_epoch(ecs._tasks.get(arn, {}).get("stoppedAt")) for arn in self.task_arns]
-        ended = bool(ends) and all(end is not None and now - end > AFTER_LIFE_SECONDS for end in ends)
-        return ended or now - self.made > CLIENT_TOKEN_SECONDS
+_lock = threading.Lock()
+_remembered: dict[tuple[str, str, str], tuple[Request, dict[str, Any]]] = {}
+"""RunTask requests and their answers by account, region and client token, for as long as the emulator runs."""
 
 
-class RunTask:
-    """The RunTask call; `make` is MiniStack's own, which creates the records of the tasks and starts their lives."""
+@around("ecs_api.run_task", ecs, "_ACTION_MAP", "RunTask")
+def run_task(original: Call, request: Request) -> Answer:
+    """Wrap RunTask: what AWS refuses is refused, and a client token again is the same answer.
 
-    def __init__(self, make: Call) -> None:
-        self._make = make
-        self._lock = threading.Lock()
-        self._remembered: dict[tuple[str, str, str], _Remembered] = {}
+    MiniStack creates the records of the tasks and starts their lives.
+    """
+    cluster = require_cluster(request)
+    key = (get_account_id(), get_region(), request.get("clientToken") or "")
+    with _lock:
+        if key in _remembered:
+            return succeed(_replay(*_remembered[key], request))
+        answer = _run(original, request, cluster)
+        if key[2]:
+            _remembered[key] = copy.deepcopy(request), answer
+        return succeed(answer)
 
-    def __call__(self, request: Request) -> Answer:
-        """Answer a request, or refuse it as AWS would."""
-        cluster = require_cluster(request)
-        key = (get_account_id(), get_region(), request.get("clientToken") or "")
-        with self._lock:
-            remembered = self._remembered.get(key)
-            if remembered is not None and not remembered.expired:
-                return succeed(self._replay(remembered, request))
-            answer = self._run(request, cluster)
-            if key[2]:
-                self._remembered[key] = _Remembered(copy.deepcopy(request), answer, time.time())
-            return succeed(answer)
 
-    @staticmethod
-    def _replay(remembered: _Remembered, request: Request) -> dict[str, Any]:
-        if remembered.request != request:
-            raise Refused(
-                "ConflictException",
-                "The request parameters do not match those of the request that first used this client token.",
-                resourceIds=remembered.task_arns,
-            )
-        tasks = [described(ecs._tasks[arn]) for arn in remembered.task_arns if arn in ecs._tasks]
-        return {"tasks": tasks, "failures": remembered.answer["failures"]}
-
-    def _run(self, request: Request, cluster: str) -> dict[str, Any]:
-        definition = check_run_task(request, cluster)
-        failures = [dict(each) for each in injected_failures.get()]
-        if failures:
-            return {"tasks": [], "failures": failures}
-        quota, wanted = vcpu_quota.get(), request.get("count", 1)
-        count = wanted if quota is None else fargate_quota.room(quota, request, definition, cluster)
-        refused = [{"reason": fargate_quota.REACHED} for _ in range(wanted - count)]
-        if not count:
-            return {"tasks": [], "failures": refused}
-        status, _headers, body = self._make(
-            {
-                **request,
-                "count": count,
-                "cluster": cluster,
-                "taskDefinition": f"{definition['family']}:{definition['revision']}",
-                "group": request.get("group") or f"family:{definition['family']}",
-                "tags": propagated_tags(request, definition),
-            }
+def _replay(first_request: Request, answer: dict[str, Any], request: Request) -> dict[str, Any]:
+    task_arns = [task["taskArn"] for task in answer["tasks"]]
+    if request != first_request:
+        raise Refused(
+            "ConflictException",
+            "The request parameters do not match those of the request that first used this client token.",
+            resourceIds=task_arns,
         )
-        answer: dict[str, Any] = json.loads(body)
-        if status >= 400:
-            raise Refused(answer["__type"], answer.get("message", ""))
-        return {"tasks": [described(task) for task in answer["tasks"]], "failures": answer["failures"] + refused}
+    tasks = [described(ecs._tasks[arn]) for arn in task_arns if arn in ecs._tasks]
+    return {"tasks": tasks, "failures": answer["failures"]}
+
+
+def _run(original: Call, request: Request, cluster: str) -> dict[str, Any]:
+    definition = check_run_task(request, cluster)
+    failures = [dict(each) for each in injected_failures.get()]
+    if failures:
+        return {"tasks": [], "failures": failures}
+    quota, wanted = vcpu_quota.get(), request.get("count", 1)
+    count = wanted if quota is None else fargate_quota.room(quota, request, definition, cluster)
+    refused = [{"reason": fargate_quota.REACHED} for _ in range(wanted - count)]
+    if not count:
+        return {"tasks": [], "failures": refused}
+    status, _headers, body = original(
+        {
+            **request,
+            "count": count,
+            "cluster": cluster,
+            "taskDefinition": f"{definition['family']}:{definition['revision']}",
+            "group": request.get("group") or f"family:{definition['family']}",
+            "tags": propagated_tags(request, definition),
+        }
+    )
+    answer: dict[str, Any] = json.loads(body)
+    if status >= 400:
+        raise Refused(answer["__type"], answer.get("message", ""))
+    return {"tasks": [described(task) for task in answer["tasks"]], "failures": answer["failures"] + refused}
 
 
 def propagated_tags(request: Request, definition: dict[str, Any]) -> list[dict[str, str]]:
@@ -278,15 +258,7 @@ def _is_in(task: dict[str, Any], cluster: str) -> bool:
     return bool(ecs._cluster_name_from_arn(task["clusterArn"]) == cluster)
 
 
-def stop_task(stop: Callable[[dict[str, Any], str, str], None], request: Request) -> Answer:
-    """The StopTask call, done by `stop`: it returns the task, still `RUNNING`, with `STOPPED` desired."""
-    task = find_task(request.get("task", ""), require_cluster(request))
-    if task is None:
-        raise _invalid("The referenced task was not found.")
-    stop(task, request.get("reason") or "Task stopped by user", "UserInitiated")
-    return succeed({"task": described(task)})
-
-
+@instead("ecs_api.describe_tasks", ecs, "_ACTION_MAP", "DescribeTasks")
 def describe_tasks(request: Request) -> Answer:
     """The DescribeTasks call: stopped tasks too, `MISSING` for what the cluster does not know."""
     references = request.get("tasks", [])
@@ -311,6 +283,7 @@ _OTHER_FILTERS = ("family", "serviceName", "desiredStatus", "containerInstance",
 (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListTasks.html)."""
 
 
+@instead("ecs_api.list_tasks", ecs, "_ACTION_MAP", "ListTasks")
 def list_tasks(request: Request) -> Answer:
     """The ListTasks call. No task belongs to a service or a container instance."""
     cluster = require_cluster(request)
@@ -340,11 +313,12 @@ def list_tasks(request: Request) -> Answer:
 # --- task definitions ------------------------------------------------------------------------------------------------
 
 
+@around("ecs_api.register", ecs, "_ACTION_MAP", "RegisterTaskDefinition")
 def register(original: Call, request: Request) -> Answer:
     """Wrap RegisterTaskDefinition: Fargate's demands are checked, containers get ECS's defaults."""
     if "FARGATE" in request.get("requiresCompatibilities", []):
         check_fargate(request)
-    containers = [described_container(each, request) for each in request.get("containerDefinitions", [])]
+    containers = [described_container(each) for each in request.get("containerDefinitions", [])]
 
     def clean(made: dict[str, Any]) -> dict[str, Any]:
         definition = ecs._task_defs[f"{made['taskDefinition']['family']}:{made['taskDefinition']['revision']}"]
@@ -355,23 +329,15 @@ def register(original: Call, request: Request) -> Answer:
     return amended(original({**request, "containerDefinitions": containers}), clean)
 
 
-def described_container(container: dict[str, Any], request: Request) -> dict[str, Any]:
+def described_container(container: dict[str, Any]) -> dict[str, Any]:
     """A container definition of a RegisterTaskDefinition request as ECS returns it: with what it fills in.
 
     Lists that were left out are empty, in the container and in its `capabilities`; `capabilities` that say nothing are
-    dropped; a health check has its times, a port its protocol and, with `awsvpc`, its host port
-    (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html names the defaults; the
-    empty lists are as DescribeTaskDefinition returns them).
+    dropped (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html names the defaults;
+    the empty lists are as DescribeTaskDefinition returns them).
     """
     lists = ("portMappings", "environment", "mountPoints", "volumesFrom", "systemControls")
     result = {"cpu": 0, "essential": True, **{name: [] for name in lists}, **container}
-    vpc = request.get("networkMode") == "awsvpc"
-    result["portMappings"] = [
-        {"protocol": "tcp", **({"hostPort": each["containerPort"]} if vpc and "containerPort" in each else {}), **each}
-        for each in result["portMappings"]
-    ]
-    if "healthCheck" in result:
-        result["healthCheck"] = {"interval": 30, "timeout": 5, "retries": 3, **result["healthCheck"]}
     if "linuxParameters" in result:
         linux = dict(result["linuxParameters"])
         capabilities = linux.pop("capabilities", None)
@@ -405,6 +371,7 @@ def check_fargate(request: Request) -> None:
             )
 
 
+@instead("ecs_api.times", ecs, "_ts_to_epoch")
 def epoch_seconds(value: Any) -> Any:
     """A time as the ECS API sends it: seconds since 1970 with milliseconds; anything else unchanged."""
     if not isinstance(value, str) or not value:

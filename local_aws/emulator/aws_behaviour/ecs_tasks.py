@@ -10,10 +10,8 @@ exit codes, a container that never ran has none, StopTask sends SIGTERM and afte
 from __future__ import annotations
 
 import contextvars
-import hashlib
 import logging
 import threading
-import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,8 +19,10 @@ from ministack.core.concurrency import resource_lock
 from ministack.core.responses import now_iso, request_scope
 from ministack.services import ecs, ecs_metadata
 
-from local_aws.emulator.aws_behaviour import ecs_events, execution_role, permissions
+from local_aws.emulator.aws_behaviour import ecs_api, ecs_events, execution_role, permissions
+from local_aws.emulator.aws_behaviour.calls import Answer, Refused, Request, succeed
 from local_aws.emulator.aws_behaviour.execution_role import ExecutionRole, LogStream, StartFailure
+from local_aws.emulator.aws_behaviour.patching import instead
 from local_aws.emulator.runtimes import (
     Container,
     ContainerRuntime,
@@ -57,14 +57,15 @@ class Stopped(Exception):
 
 
 class TaskLives:
-    """The tasks that have not stopped, each led by a thread of its own."""
+    """The tasks that have not stopped, each in a thread of its own; `runtime` is set when the emulator starts."""
 
-    def __init__(self, runtime: ContainerRuntime) -> None:
-        self.runtime = runtime
+    runtime: ContainerRuntime
+
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._lives: dict[str, TaskLife] = {}
 
-    def lead(
+    def run(
         self,
         task: dict[str, Any],
         definition: dict[str, Any],
@@ -73,7 +74,7 @@ class TaskLives:
         account: str,
         region: str,
     ) -> None:
-        """Lead a task through its life; returns when it stopped. Has the signature of MiniStack's own worker."""
+        """Run a task until it has stopped. Has the signature of MiniStack's own worker."""
         life = TaskLife(task, definition, overrides, self.runtime, region)
         with self._lock:
             self._lives[task["taskArn"]] = life
@@ -162,7 +163,6 @@ class TaskLife:
 
     def run(self) -> None:
         """Start, watch, stop."""
-        self._attach("PRECREATED")
         ecs_events.task_changed(self._task)
         try:
             self._start()
@@ -187,7 +187,6 @@ class TaskLife:
         for record, each, image in zip(self._task["containers"], definitions, images, strict=True):
             self._require_not_stopped()
             self._start_container(record, each, image)
-        self._attach("ATTACHED")
         self._enter("RUNNING", startedAt=now_iso())
 
     def _pull(self, record: dict[str, Any], container: dict[str, Any]) -> PulledImage:
@@ -313,7 +312,6 @@ class TaskLife:
         for helper in self._helpers:
             helper.join(timeout=_LOG_DRAIN_SECONDS)
         self._enter("DEPROVISIONING", always=True, executionStoppedAt=now_iso())
-        self._attach("DELETED")
         for token in self._tokens:
             ecs_metadata.unregister_token(token)
         for _record, _definition, container in self._containers:
@@ -325,18 +323,6 @@ class TaskLife:
                 record["lastStatus"] = "STOPPED"
             self._set(lastStatus="STOPPED", stoppedAt=now_iso())
         ecs_events.task_changed(self._task)
-
-    def _attach(self, status: str) -> None:
-        subnet = self._task.get("_subnet")
-        if not subnet:
-            return
-        interface = hashlib.sha256(self._arn.encode()).hexdigest()
-        details = [
-            {"name": "subnetId", "value": subnet},
-            {"name": "networkInterfaceId", "value": f"eni-{interface[:17]}"},
-        ]
-        attachment = {"type": "ElasticNetworkInterface", "status": status, "details": details}
-        self._change(attachments=[{"id": str(uuid.UUID(interface[:32])), **attachment}])
 
     def _enter(self, status: str, *, always: bool = False, **fields: str) -> None:
         """Enter a status; unless `always`, only where the task is not to be stopped."""
@@ -365,3 +351,28 @@ class TaskLife:
         self._helpers.append(helper)
         helper.start()
         return helper
+
+
+lives = TaskLives()
+instead("ecs_tasks", ecs, "_run_task_worker")(lives.run)
+
+
+@instead("ecs_tasks", ecs, "_get_docker")
+def engine() -> TaskLives:
+    """What MiniStack takes for a Docker engine: without one it would not start tasks."""
+    return lives
+
+
+@instead("ecs_tasks", ecs, "_maybe_mark_stopped")
+def leave_running(_task: dict[str, Any], _client: object = None) -> None:
+    """A task stops when its containers have ended, and not when MiniStack finds no engine's container."""
+
+
+@instead("ecs_tasks", ecs, "_ACTION_MAP", "StopTask")
+def stop_task(request: Request) -> Answer:
+    """The StopTask call: it returns the task, still `RUNNING`, with `STOPPED` desired."""
+    task = ecs_api.find_task(request.get("task", ""), ecs_api.require_cluster(request))
+    if task is None:
+        raise Refused("InvalidParameterException", "The referenced task was not found.")
+    lives.stop(task, request.get("reason") or "Task stopped by user", "UserInitiated")
+    return succeed({"task": ecs_api.described(task)})

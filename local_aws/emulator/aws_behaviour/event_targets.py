@@ -13,15 +13,17 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from ministack.services import lambda_svc
+from ministack.services import eventbridge, lambda_svc
 
 from local_aws.emulator.aws_behaviour import permissions
+from local_aws.emulator.aws_behaviour.patching import around, instead
 
 logger = logging.getLogger("emulator.events")
 
 _rule_arn: contextvars.ContextVar[str] = contextvars.ContextVar("rule_arn", default="")
 
 
+@around("event_targets", eventbridge, "_invoke_target")
 def call_target(
     original: Callable[..., None], target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any], view: Any = None
 ) -> None:
@@ -33,6 +35,7 @@ def call_target(
         _rule_arn.reset(token)
 
 
+@instead("event_targets", eventbridge, "_dispatch_to_lambda")
 def call_function(arn: str, payload: str) -> None:
     """Call a function, or a version of it, with an event. Has the signature of MiniStack's own.
 

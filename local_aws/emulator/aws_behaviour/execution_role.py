@@ -16,7 +16,8 @@ from typing import Any
 from ministack.core.responses import get_account_id, request_scope
 from ministack.services import cloudwatch_logs, ecr, ecs, ssm
 
-from local_aws.emulator.aws_behaviour.permissions import role_denial
+from local_aws.emulator.aws_behaviour import permissions
+from local_aws.emulator.aws_behaviour.patching import unless_left_out
 from local_aws.emulator.runtimes import ImageReference
 
 _SECRETS = "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: "
@@ -47,6 +48,12 @@ class LogStream:
         return f"arn:aws:logs:{self.region}:{get_account_id()}:log-group:{self.group}:log-stream:{self.name}"
 
 
+@unless_left_out("execution_role", lambda *_: None)
+def denial(role_arn: str, action: str, resource: str, task_id: str) -> str | None:
+    """Why a task's execution role may not do something, or None where it may."""
+    return permissions.role_denial(role_arn, action, resource, session_name=task_id)
+
+
 @dataclass(frozen=True)
 class ExecutionRole:
     """A task's execution role; every method that can fail raises `StartFailure`. The task's id names its session."""
@@ -55,9 +62,9 @@ class ExecutionRole:
     task_id: str
 
     def _require(self, action: str, resource: str, reason: str, end: str = "") -> None:
-        denial = role_denial(self.arn, action, resource, session_name=self.task_id)
-        if denial is not None:
-            raise StartFailure(f"{reason}{denial}{end}")
+        denied = denial(self.arn, action, resource, self.task_id)
+        if denied is not None:
+            raise StartFailure(f"{reason}{denied}{end}")
 
     def require_pull(self, image: ImageReference) -> None:
         """Make sure that the role may pull the image."""
@@ -135,7 +142,7 @@ class ExecutionRole:
         Lines that the role may not put are lost, as they are on AWS: the container is not told.
         """
         for line in lines:
-            if role_denial(self.arn, "logs:PutLogEvents", stream.arn, session_name=self.task_id):
+            if denial(self.arn, "logs:PutLogEvents", stream.arn, self.task_id):
                 continue
             event = {"timestamp": int(time.time() * 1000), "message": line}
             with request_scope(get_account_id(), stream.region):

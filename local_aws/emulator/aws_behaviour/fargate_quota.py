@@ -12,12 +12,15 @@ from typing import Any
 
 from ministack.services import ecs
 
+from local_aws.emulator.aws_behaviour.patching import unless_left_out
+
 REACHED = "You\u2019ve reached the limit on the number of vCPUs you can run concurrently"
 CPU_UNITS = 1024
 """CPU units to a vCPU."""
 _SPOT = "FARGATE_SPOT"
 
 
+@unless_left_out("fargate_quota", lambda _quota, request, *_: request.get("count", 1))
 def room(quota_vcpus: float, request: Mapping[str, Any], definition: Mapping[str, Any], cluster: str) -> int:
     """How many tasks of a RunTask request the quota leaves room for; all of them where they do not run on Fargate."""
     count: int = request.get("count", 1)

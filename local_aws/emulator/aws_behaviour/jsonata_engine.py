@@ -11,21 +11,24 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from jsonata.functions import Functions
+from jsonata.timebox import Timebox
+
+from local_aws.emulator.aws_behaviour.patching import around, instead
+
 MAXIMUM_EXACT_INTEGER = 2**53
 
 
-def encoding(original: Callable[[Any, Any], str]) -> Callable[[Any, Any], str]:
+@around("jsonata_engine.numbers", Functions.Encoder, "encode")
+def encode(original: Callable[[Any, Any], str], encoder: Any, value: Any) -> str:
     """Wrap the engine's encoder of a value as text."""
-
-    def encode(self: Any, value: Any) -> str:
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if number and abs(value) <= MAXIMUM_EXACT_INTEGER and value == int(value):
-            return str(int(value))
-        return str(original(self, value))
-
-    return encode
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if number and abs(value) <= MAXIMUM_EXACT_INTEGER and value == int(value):
+        return str(int(value))
+    return str(original(encoder, value))
 
 
+@instead("jsonata_engine.time_limit", Timebox, "current_milli_time")
 def processor_milliseconds() -> int:
     """The processor time that the calling thread has used; an expression is evaluated in one thread."""
     return time.thread_time_ns() // 1_000_000

@@ -32,6 +32,7 @@ from ministack.services import cloudwatch_logs, lambda_svc
 
 from local_aws.emulator.aws_behaviour import lambda_bootstrap, permissions
 from local_aws.emulator.aws_behaviour.calls import Refused
+from local_aws.emulator.aws_behaviour.patching import around, instead
 from local_aws.emulator.children import Children, signal_group
 
 LAMBDA = "lambda.amazonaws.com"
@@ -61,25 +62,10 @@ def runtime_packages(folder: Path) -> Path:
 
 
 class Environment(lambda_runtime.Worker):  # type: ignore[misc]
-    """An execution environment: one process with credentials of its own, one invocation at a time.
+    """An execution environment: one process with credentials of its own, one invocation at a time."""
 
-    Its code is unpacked below `folder`; `packages` is the folder with what the runtime brings.
-    """
-
-    def __init__(
-        self,
-        func_name: str,
-        config: dict[str, Any],
-        code_zip: bytes,
-        *,
-        children: Children,
-        folder: Path,
-        packages: Path,
-    ) -> None:
+    def __init__(self, func_name: str, config: dict[str, Any], code_zip: bytes) -> None:
         super().__init__(func_name, config, code_zip)
-        self._children = children
-        self._folder = folder
-        self._packages = packages
         self._session: permissions.RoleSession | None = None
         self._proc: subprocess.Popen[bytes] | None = None
         self._answers: queue.Queue[Any] = queue.Queue()
@@ -87,7 +73,7 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]
 
     def _spawn(self) -> None:
         self._discard_tmpdir()
-        self._tmpdir = tempfile.mkdtemp(prefix=f"{self.func_name}-", dir=self._folder)
+        self._tmpdir = tempfile.mkdtemp(prefix=f"{self.func_name}-", dir=functions.folder)
         code = Path(self._tmpdir) / "code"
         with zipfile.ZipFile(io.BytesIO(self.code_zip)) as archive:
             archive.extractall(code)
@@ -95,7 +81,7 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]
         session = self._session = permissions.open_session(self.config["Role"], self.func_name)
         version = self.config.get("Version", LATEST)
         stream = f"{time.strftime('%Y/%m/%d')}/[{version}]{new_uuid().replace('-', '')}"
-        process = self._proc = self._children.start(
+        process = self._proc = functions.children.start(
             [sys.executable, "-I", "-S", lambda_bootstrap.__file__],
             environment=self._variables(code, version, stream, session),
             folder=code,
@@ -109,7 +95,7 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]
         self._send(
             {
                 "code": str(code),
-                "packages": [str(self._packages)],
+                "packages": [str(functions.packages)],
                 "handler": self.config["Handler"],
                 "functionName": self.func_name,
                 "version": version,
@@ -153,7 +139,7 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]
         process.wait()
         signal_group(process, signal.SIGKILL)
         permissions.close_session(session)
-        self._children.ended(process)
+        functions.children.ended(process)
 
     def _send(self, message: dict[str, Any]) -> None:
         assert self._proc is not None and self._proc.stdin is not None
@@ -222,18 +208,19 @@ def _pump(stream: Any, lines: queue.Queue[Any]) -> None:
 
 
 class Functions:
-    """How functions are run: as processes, with their code below a folder."""
+    """How functions are run: as processes, with code below `folder` and what the runtime brings in `packages`."""
 
-    def __init__(self, children: Children, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._children = children
-        self._folder = folder
-        self._packages = runtime_packages(folder)
+    children: Children
+    folder: Path
+    packages: Path
+
+    def __init__(self) -> None:
         self._turn = threading.Lock()
 
-    def environment(self, name: str, config: dict[str, Any], code: bytes) -> Environment:
-        """A new execution environment."""
-        return Environment(name, config, code, children=self._children, folder=self._folder, packages=self._packages)
+    def use(self, children: Children, folder: Path) -> None:
+        """Set what the emulator's process has for functions."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.children, self.folder, self.packages = children, folder, runtime_packages(folder)
 
     def run(self, function: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:
         """Run a function in a warm environment. Has the signature of MiniStack's own."""
@@ -278,6 +265,19 @@ class Functions:
         lambda_runtime.kill_workers(doomed)
 
 
+functions = Functions()
+_ENVIRONMENTS = "lambda_functions.environments"
+instead(_ENVIRONMENTS, lambda_svc, "_execute_function_warm")(functions.run)
+instead(_ENVIRONMENTS, lambda_runtime, "invalidate_worker")(functions.retire)
+instead(_ENVIRONMENTS, lambda_svc, "invalidate_worker")(functions.retire)
+
+
+@instead(_ENVIRONMENTS, lambda_runtime, "_worker_class_for")
+def environment_class(_config: dict[str, Any]) -> type[Environment]:
+    """Every function runs in an `Environment`."""
+    return Environment
+
+
 def is_current(config: dict[str, Any]) -> bool:
     """Whether a function, or the version of it, still has the configuration that an environment was made with."""
     account, region = lambda_runtime._account_region_from_function_config(config)
@@ -305,6 +305,7 @@ def may_log(config: dict[str, Any]) -> bool:
     return not any(permissions.role_denial(role, action, arn, session_name=session) for action, arn in needed)
 
 
+@around("lambda_functions.log", lambda_svc, "_emit_lambda_logs")
 def write_log(original: Callable[..., None], function: dict[str, Any], *arguments: Any, **keywords: Any) -> None:
     """Wrap MiniStack's writing of a function's log: nothing is written that the role may not write."""
     if may_log(function.get("config") or function):
@@ -348,6 +349,7 @@ def network_checks(vpc: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
+@around("lambda_functions.roles", lambda_svc, "_create_function")
 def create(original: Callable[[dict[str, Any]], Any], request: dict[str, Any]) -> Any:
     """Wrap MiniStack's CreateFunction."""
     check_function(request)

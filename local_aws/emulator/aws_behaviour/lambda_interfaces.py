@@ -17,6 +17,7 @@ from ministack.core.responses import get_account_id, get_region
 from ministack.services import ec2, lambda_svc
 
 from local_aws.emulator.aws_behaviour import permissions
+from local_aws.emulator.aws_behaviour.patching import around
 
 GIVE_BACK_SECONDS = 0.3
 """How long an interface that nothing uses any more stays after it refused the deletion of its subnet or groups. On AWS
@@ -31,58 +32,63 @@ Use = tuple[str, tuple[str, ...]]
 """A subnet, and security groups in order."""
 
 
-class LambdaInterfaces:
-    """Makes the interfaces that functions need, and gives back those that none uses any more."""
+_lock = threading.Lock()
+_roles: dict[str, str] = {}
+"""The role of a function that used an interface last, by the interface's id."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._roles: dict[str, str] = {}
 
-    def follow(self, original: Call, *arguments: Any, **keywords: Any) -> Any:
-        """Wrap a call of MiniStack's that makes, changes or deletes a function."""
-        answer = original(*arguments, **keywords)
-        self._follow()
-        return answer
+@around("lambda_interfaces", lambda_svc, "_create_function")
+@around("lambda_interfaces", lambda_svc, "_update_config")
+@around("lambda_interfaces", lambda_svc, "_delete_function")
+def follow(original: Call, *arguments: Any, **keywords: Any) -> Any:
+    """Wrap the calls that make, change or delete a function: interfaces are made, and given back later."""
+    answer = original(*arguments, **keywords)
+    with _lock:
+        wanted = _wanted()
+        held = {_use(ec2._network_interfaces[made]): made for made in _roles if made in ec2._network_interfaces}
+        for use, config in wanted.items():
+            identity = held.get(use) or _make(use, config["FunctionName"])
+            _roles[identity] = config["Role"]
+    for use in held.keys() - wanted.keys():
+        _give_back_in(UNASKED_SECONDS, held[use])
+    return answer
 
-    def _follow(self) -> None:
-        with self._lock:
-            wanted = _wanted()
-            held = {
-                _use(ec2._network_interfaces[made]): made for made in self._roles if made in ec2._network_interfaces
-            }
-            for use, config in wanted.items():
-                identity = held.get(use) or _make(use, config["FunctionName"])
-                self._roles[identity] = config["Role"]
-        for use in held.keys() - wanted.keys():
-            self._later(held[use], UNASKED_SECONDS)
 
-    def _later(self, identity: str, seconds: float) -> None:
-        # The request's account and region are in its context.
-        timer = threading.Timer(seconds, contextvars.copy_context().run, args=(self._give_back, identity))
-        timer.daemon = True
-        timer.start()
+def _give_back_in(seconds: float, identity: str) -> None:
+    # The request's account and region are in its context.
+    timer = threading.Timer(seconds, contextvars.copy_context().run, args=(_give_back, identity))
+    timer.daemon = True
+    timer.start()
 
-    def _give_back(self, identity: str) -> None:
-        with self._lock:
-            record = ec2._network_interfaces.get(identity)
-            if record is None or identity not in self._roles or _use(record) in _wanted():
-                return
-            if _may_delete(self._roles[identity], identity):
-                del ec2._network_interfaces[identity], self._roles[identity]
 
-    def delete(self, member: str, message: str, original: Call, parameters: Parameters) -> Any:
-        """Wrap MiniStack's DeleteSubnet or DeleteSecurityGroup: what has network interfaces stays.
+def _give_back(identity: str) -> None:
+    with _lock:
+        record = ec2._network_interfaces.get(identity)
+        if record is None or identity not in _roles or _use(record) in _wanted():
+            return
+        if _may_delete(_roles[identity], identity):
+            del ec2._network_interfaces[identity], _roles[identity]
 
-        `member` is `SubnetId` or `GroupId`; `message` says why it stays, with `{}` for its id.
-        """
-        identity = ec2._p(parameters, member)
-        records = list(ec2._network_interfaces.values())
-        holding = [record for record in records if identity in (_use(record)[0], *_use(record)[1])]
-        for record in holding:
-            self._later(record["NetworkInterfaceId"], GIVE_BACK_SECONDS)
-        if holding:
-            return ec2._error("DependencyViolation", message.format(identity), 400)
-        return original(parameters)
+
+@around("lambda_interfaces", ec2, "_ACTION_MAP", "DeleteSecurityGroup")
+def delete_security_group(original: Call, parameters: Parameters) -> Any:
+    """Wrap DeleteSecurityGroup: one that has network interfaces stays."""
+    return _delete(ec2._p(parameters, "GroupId"), "resource {} has a dependent object", original, parameters)
+
+
+@around("lambda_interfaces", ec2, "_ACTION_MAP", "DeleteSubnet")
+def delete_subnet(original: Call, parameters: Parameters) -> Any:
+    """Wrap DeleteSubnet: one that has network interfaces stays."""
+    message = "The subnet '{}' has dependencies and cannot be deleted."
+    return _delete(ec2._p(parameters, "SubnetId"), message, original, parameters)
+
+
+def _delete(identity: str, message: str, original: Call, parameters: Parameters) -> Any:
+    records = list(ec2._network_interfaces.values())
+    holding = [record for record in records if identity in (_use(record)[0], *_use(record)[1])]
+    for record in holding:
+        _give_back_in(GIVE_BACK_SECONDS, record["NetworkInterfaceId"])
+    return ec2._error("DependencyViolation", message.format(identity), 400) if holding else original(parameters)
 
 
 def _wanted() -> dict[Use, Record]:
@@ -123,6 +129,7 @@ def _may_delete(role: str, identity: str) -> bool:
     return permissions.role_denial(role, "ec2:DeleteNetworkInterface", resource, session_name="lambda") is None
 
 
+@around("lambda_interfaces", ec2, "_ACTION_MAP", "DescribeNetworkInterfaces")
 def describe(original: Call, parameters: Parameters) -> Any:
     """Wrap MiniStack's DescribeNetworkInterfaces: filters are applied."""
     filters = ec2._parse_filters(parameters)

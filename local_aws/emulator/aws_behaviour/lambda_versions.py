@@ -17,6 +17,7 @@ from ministack.services import lambda_svc
 
 from local_aws.emulator.aws_behaviour.calls import Answer, Refused, amended, succeed
 from local_aws.emulator.aws_behaviour.lambda_functions import INVALID, LATEST
+from local_aws.emulator.aws_behaviour.patching import around, instead
 
 Call = Callable[..., Any]
 
@@ -57,6 +58,7 @@ def publish(name: str, description: str = "") -> dict[str, Any]:
     return published
 
 
+@instead("lambda_versions.publish", lambda_svc, "_publish_version")
 def publish_version(name: str, request: dict[str, Any]) -> Any:
     """The PublishVersion call."""
     function = lambda_svc._functions.get(name)
@@ -75,6 +77,7 @@ def publish_version(name: str, request: dict[str, Any]) -> Any:
     return succeed(publish(name, request.get("Description", "")), 201)
 
 
+@around("lambda_versions.create", lambda_svc, "_create_function")
 def create(original: Call, request: dict[str, Any]) -> Any:
     """Wrap CreateFunction: `Publish` makes a version; numbers of a function that is gone are not used again."""
     answer = original({**request, "Publish": False})
@@ -84,11 +87,13 @@ def create(original: Call, request: dict[str, Any]) -> Any:
     return _publishing(answer, name, request)
 
 
+@around("lambda_versions.update_code", lambda_svc, "_update_code")
 def update_code(original: Call, name: str, request: dict[str, Any]) -> Any:
     """Wrap UpdateFunctionCode: `Publish` makes a version where there is something new."""
     return _publishing(original(name, {**request, "Publish": False}), name, request)
 
 
+@around("lambda_versions.update_configuration", lambda_svc, "_update_config")
 def update_configuration(original: Call, name: str, request: dict[str, Any]) -> Any:
     """Wrap UpdateFunctionConfiguration: any change means new execution environments, of the role too."""
     answer = original(name, request)
@@ -105,6 +110,8 @@ def _publishing(answer: Answer, name: str, request: dict[str, Any]) -> Answer:
     return amended(answer, published) if request.get("Publish") else answer
 
 
+@around("lambda_versions.get", lambda_svc, "_get_function")
+@around("lambda_versions.get", lambda_svc, "_get_function_config")
 def get(original: Call, name: str, qualifier: str | None = None) -> Any:
     """Wrap GetFunction and GetFunctionConfiguration: with a qualifier they tell of that version and nothing else."""
     function = lambda_svc._functions.get(name)
@@ -121,6 +128,7 @@ def get(original: Call, name: str, qualifier: str | None = None) -> Any:
     return amended(original(name, qualifier), of_version)
 
 
+@around("lambda_versions.list", lambda_svc, "_list_versions")
 def list_versions(original: Call, name: str, query: dict[str, Any]) -> Any:
     """Wrap ListVersionsByFunction: every ARN in it is qualified, `$LATEST`'s too."""
 
@@ -132,6 +140,7 @@ def list_versions(original: Call, name: str, query: dict[str, Any]) -> Any:
     return amended(original(name, query), qualified)
 
 
+@around("lambda_versions.delete", lambda_svc, "_delete_function")
 def delete(original: Call, name: str, query: dict[str, Any], path_qualifier: str | None = None) -> Any:
     """Wrap DeleteFunction: `$LATEST` goes with the function alone; the numbers of its versions stay used."""
     if lambda_svc._qualifier_from_path_or_query(path_qualifier, query) == LATEST:
@@ -141,14 +150,6 @@ def delete(original: Call, name: str, query: dict[str, Any], path_qualifier: str
     if function is not None and name not in lambda_svc._functions:
         _next_numbers[_key(name)] = function["next_version"]
     return answer
-
-
-def reserved_concurrency(original: Call, function: dict[str, Any], config: dict[str, Any]) -> Any:
-    """Wrap MiniStack's look at reserved concurrency: it is the function's, for all its versions.
-
-    https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
-    """
-    return original(lambda_svc._functions.get(config.get("FunctionName", "")) or function, config)
 
 
 def _key(name: str) -> tuple[str, str, str]:

@@ -1,23 +1,28 @@
-"""What is replaced in MiniStack: names, the corrections that replace them, and which of these are left out."""
+"""How a correction of MiniStack is declared: a decorator on the function that is right, naming what it replaces.
+
+All corrections together are in `CORRECTIONS` once `installation` has imported their modules. Its names are `module`, or
+`module.part` where a module's corrections can be left out one by one.
+"""
 
 from __future__ import annotations
 
 import functools
 import json
+import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from local_aws.emulator.aws_behaviour.calls import answering
 from local_aws.emulator.errors import MissingPatchPoint, UnknownCorrection, UnsupportedMiniStack
 
 RECORD = Path(__file__).with_name("ministack.json")
 """`version`: the MiniStack that the corrections were written against. `names`: what they use of it, each with its
 signature or type. `python -m local_aws.corrections --accept` writes it."""
-LEFT_OUT = "LOCAL_AWS_WITHOUT"
-"""The environment variable with the names of the corrections that an emulator leaves out when it starts."""
 _MISSING = object()
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def require_known_ministack() -> None:
@@ -29,14 +34,7 @@ def require_known_ministack() -> None:
 
 @dataclass(frozen=True)
 class Patch:
-    """A name, and what replaces it.
-
-    Attributes:
-        owner: the module, class or object that has the name.
-        name: the name.
-        wrap: makes the replacement from what is there.
-        key: where the name is a dispatch table, its entry that is replaced.
-    """
+    """A name of `owner`, or the entry `key` of a dispatch table, and what makes its replacement from what is there."""
 
     owner: Any
     name: str
@@ -67,34 +65,71 @@ class Patch:
             getattr(self.owner, self.name)[self.key] = replacement
 
 
-def instead(replacement: Any) -> Callable[[Any], Any]:
-    """A `Patch.wrap` that does not use what is there."""
-    return lambda _original: replacement
-
-
-def around(call: Callable[..., Any], *first: Any) -> Callable[[Any], Any]:
-    """A `Patch.wrap` that calls `call` with these arguments, what is there, and the call's own arguments."""
-    return lambda original: functools.partial(call, *first, original)
-
-
 @dataclass(frozen=True)
 class Correction:
     """A difference of MiniStack from AWS, corrected.
 
     Attributes:
-        name: `module`, or `module.part` where a module's corrections can be left out one by one.
-        patches: what is replaced in MiniStack.
+        name: as `LOCAL_AWS_WITHOUT` has it.
+        patches: what is replaced in MiniStack, in this order.
         without: what is replaced in the other corrections where this one is left out.
     """
 
     name: str
-    patches: tuple[Patch, ...] = ()
-    without: tuple[Patch, ...] = ()
+    patches: list[Patch] = field(default_factory=list)
+    without: list[Patch] = field(default_factory=list)
 
     @property
     def module(self) -> str:
         """The module of `aws_behaviour` that it is in."""
         return self.name.partition(".")[0]
+
+
+CORRECTIONS: dict[str, Correction] = {}
+
+
+def _correction(name: str) -> Correction:
+    return CORRECTIONS.setdefault(name, Correction(name))
+
+
+def around(correction: str, owner: Any, name: str, key: str | None = None) -> Callable[[F], F]:
+    """Declare that a function wraps what `owner` has under a name: it gets that as its first argument.
+
+    What it refuses (`Refused`) becomes the answer.
+    """
+
+    def declare(call: F) -> F:
+        def wrap(original: Any) -> Any:
+            return answering(functools.partial(call, original))
+
+        _correction(correction).patches.append(Patch(owner, name, wrap, key))
+        return call
+
+    return declare
+
+
+def instead(correction: str, owner: Any, name: str, key: str | None = None) -> Callable[[F], F]:
+    """Declare that a function replaces what `owner` has under a name. What it refuses becomes the answer."""
+
+    def declare(call: F) -> F:
+        _correction(correction).patches.append(Patch(owner, name, lambda _original: answering(call), key))
+        return call
+
+    return declare
+
+
+def unless_left_out(correction: str, otherwise: Callable[..., Any]) -> Callable[[F], F]:
+    """Declare that a function is a correction by itself, and what takes its place where that is left out.
+
+    It is called by its name in its module, which then has `otherwise`.
+    """
+
+    def declare(call: F) -> F:
+        module = sys.modules[call.__module__]
+        _correction(correction).without.append(Patch(module, call.__name__, lambda _original: otherwise))
+        return call
+
+    return declare
 
 
 def patches_of(corrections: Iterable[Correction], left_out: str = "") -> list[Patch]:

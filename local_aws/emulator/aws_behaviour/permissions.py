@@ -55,13 +55,9 @@ def find_role(role_arn: str) -> dict[str, Any] | None:
 
 
 def role_denial(role_arn: str, action: str, resource: str, *, session_name: str) -> str | None:
-    """Why the role may not do the action, in AWS's words, or None where it may.
+    """Why the role may not do an action (`service:Action`) on an ARN or `*`, in AWS's words, or None where it may.
 
-    Args:
-        role_arn: the role.
-        action: `service:Action`.
-        resource: the ARN the action is on; `*` where it takes none.
-        session_name: whose session of the role asks (an ECS task's id, a function's name).
+    `session_name` is whose session of the role asks: an ECS task's id, a function's name.
     """
     account, name = _account_and_name(role_arn)
     principal = _session_arn(role_arn, session_name)
@@ -84,14 +80,9 @@ def role_denial(role_arn: str, action: str, resource: str, *, session_name: str)
 
 
 def service_is_allowed(policy: Any, service: str, action: str, resource: str, **keys: str) -> bool:
-    """Whether a resource's policy, or a role's trust policy, lets an AWS service do something.
+    """Whether a policy of a resource, or the trust policy of a role (on `*`), lets a service principal do an action.
 
-    Args:
-        policy: the document, as JSON or parsed.
-        service: the service principal, such as `ecs-tasks.amazonaws.com`.
-        action: `service:Action`.
-        resource: the ARN; `*` for a trust policy.
-        keys: condition keys of the prefix `aws:`.
+    The policy is JSON or parsed; `keys` are condition keys of the prefix `aws:`.
     """
     context = iam_evaluator.EvalContext(
         principal_arn=service,

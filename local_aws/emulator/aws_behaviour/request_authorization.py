@@ -9,20 +9,29 @@ cluster's container instances, all with `ecs:cluster`. Calls that hand a role to
 
 from __future__ import annotations
 
+import functools
 import json
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, NamedTuple
 
+from ministack import app
 from ministack.core import iam_actions, iam_evaluator, router
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import ecs
 
 from local_aws.emulator.aws_behaviour import ecs_api
+from local_aws.emulator.aws_behaviour.patching import around
 
 HttpAnswer = tuple[int, dict[str, str], bytes]
 Handler = Callable[[str, str, dict[str, str], bytes, dict[str, Any]], Awaitable[HttpAnswer]]
 
+_PASSED_ROLES = {
+    "RegisterTaskDefinition": (ecs_api.ECS_TASKS, "taskRoleArn", "executionRoleArn"),
+    **dict.fromkeys(("CreateFunction", "UpdateFunctionConfiguration"), ("lambda.amazonaws.com", "Role")),
+    **dict.fromkeys(("CreateStateMachine", "UpdateStateMachine"), ("states.amazonaws.com", "roleArn")),
+}
+"""Calls that hand roles to a service: the service, and the members with the roles."""
 _CLUSTER_KEY_ACTIONS = ("RunTask", "StopTask", "DescribeTasks", "ListTasks")
 _COLONS = "arn:partition:lambda:region:account:function:name".count(":")
 
@@ -69,22 +78,19 @@ def ecs_keys(action: str, request: dict[str, Any], region: str, account: str) ->
     if action not in _CLUSTER_KEY_ACTIONS:
         return {}
     cluster = ecs._cluster_name_from_arn(request.get("cluster") or "default")
-    keys: dict[str, Any] = {"ecs:cluster": f"arn:aws:ecs:{region}:{account}:cluster/{cluster}"}
-    if action == "RunTask":
-        keys["ecs:enable-execute-command"] = str(bool(request.get("enableExecuteCommand"))).lower()
-        providers = [item.get("capacityProvider") for item in request.get("capacityProviderStrategy") or []]
-        if providers:
-            keys["ecs:capacity-provider"] = providers
-    return keys
+    return {"ecs:cluster": f"arn:aws:ecs:{region}:{account}:cluster/{cluster}"}
 
 
-def ecs_further_checks(action: str, request: dict[str, Any], region: str, account: str) -> Iterator[Check]:
-    """What an ECS call needs besides its own action on its first resource."""
-    keys = ecs_keys(action, request, region, account)
-    for resource in (ecs_resources(action, request, region, account) or [])[1:]:
-        yield Check(f"ecs:{action}", resource, keys)
-    if action == "RegisterTaskDefinition":
-        yield from pass_roles(request, ecs_api.ECS_TASKS, "taskRoleArn", "executionRoleArn")
+def further_checks(service: str, action: str, request: dict[str, Any], region: str, account: str) -> Iterator[Check]:
+    """What a call needs besides its own action on its first resource."""
+    if action in _PASSED_ROLES:
+        yield from pass_roles(request, *_PASSED_ROLES[action])
+    if action == "PutTargets":
+        for target in request.get("Targets") or []:
+            yield from pass_roles(target, "events.amazonaws.com", "RoleArn")
+    if service == "ecs":
+        for resource in (ecs_resources(action, request, region, account) or [])[1:]:
+            yield Check(f"ecs:{action}", resource, ecs_keys(action, request, region, account))
     if action == "RunTask":
         definition = ecs._task_defs.get(ecs_api.resolve_task_definition(request.get("taskDefinition", ""))) or {}
         roles = {**definition, **request.get("overrides", {})}
@@ -102,33 +108,7 @@ def pass_roles(request: dict[str, Any], service: str, *members: str) -> Iterator
             yield Check("iam:PassRole", request[member], {"iam:PassedToService": service})
 
 
-def lambda_further_checks(action: str, request: dict[str, Any], _region: str, _account: str) -> Iterator[Check]:
-    """The execution role of a function that is created or updated."""
-    if action in ("CreateFunction", "UpdateFunctionConfiguration"):
-        yield from pass_roles(request, "lambda.amazonaws.com", "Role")
-
-
-def states_further_checks(action: str, request: dict[str, Any], _region: str, _account: str) -> Iterator[Check]:
-    """The role of a state machine that is created or updated."""
-    if action in ("CreateStateMachine", "UpdateStateMachine"):
-        yield from pass_roles(request, "states.amazonaws.com", "roleArn")
-
-
-def events_further_checks(action: str, request: dict[str, Any], _region: str, _account: str) -> Iterator[Check]:
-    """The roles with which EventBridge calls targets."""
-    if action == "PutTargets":
-        for target in request.get("Targets") or []:
-            yield from pass_roles(target, "events.amazonaws.com", "RoleArn")
-
-
-FURTHER_CHECKS: dict[str, Callable[[str, dict[str, Any], str, str], Iterator[Check]]] = {
-    "ecs": ecs_further_checks,
-    "lambda": lambda_further_checks,
-    "states": states_further_checks,
-    "events": events_further_checks,
-}
-
-
+@around("request_authorization.resources", iam_actions, "extract_resource_arn")
 def resource_arn(
     original: Callable[..., str],
     service: str,
@@ -160,6 +140,7 @@ def qualified(function_arn: str, query_params: dict[str, Any]) -> str:
     return f"{function_arn}:{qualifier}" if qualifier and function_arn.count(":") == _COLONS else function_arn
 
 
+@around("request_authorization.condition_keys", iam_actions, "request_tag_context")
 def request_context(
     original: Callable[..., dict[str, Any]], service: str, iam_action: str, body: bytes, params: dict[str, Any]
 ) -> dict[str, Any]:
@@ -170,6 +151,7 @@ def request_context(
     return keys
 
 
+@around("request_authorization.secure_transport", app, "pin_request_origin")
 def note_origin(original: Callable[[str, bool], None], source_ip: str, _secure_transport: bool) -> None:
     """Wrap MiniStack's noting of where a request comes from: the loopback address stands for AWS's TLS endpoints.
 
@@ -179,6 +161,7 @@ def note_origin(original: Callable[[str, bool], None], source_ip: str, _secure_t
     original(source_ip, True)
 
 
+@around("request_authorization.messages", iam_actions, "access_denied_response")
 def denial_answer(
     original: Callable[..., HttpAnswer], service: str, action: str, principal_arn: str, request_id: str, **details: Any
 ) -> HttpAnswer:
@@ -198,7 +181,7 @@ async def authorize(
     """Wrap a service's handler: it is reached only when every further check of the call is passed."""
     named = iam_actions.extract_iam_action(service, method, path, headers, body, query_params) or ":"
     key, region = router.extract_access_key_id(headers, query_params), get_region()
-    for check in FURTHER_CHECKS[service](named.split(":", 1)[1], read_json(body), region, get_account_id()):
+    for check in further_checks(service, named.split(":", 1)[1], read_json(body), region, get_account_id()):
         denied = iam_evaluator.enforce(
             key, check.action, service, region, resource_arn=check.resource, service_context=check.keys
         )
@@ -214,3 +197,9 @@ async def authorize(
             )
             return answer
     return await handler(method, path, headers, body, query_params)
+
+
+for _service in ("ecs", "lambda", "states", "events"):
+    around("request_authorization.further_checks", app, "SERVICE_HANDLERS", _service)(
+        functools.partial(authorize, _service)
+    )

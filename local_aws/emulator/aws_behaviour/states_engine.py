@@ -26,9 +26,10 @@ from ministack.core.responses import now_iso
 from ministack.services import stepfunctions as states
 from ministack.services.stepfunctions import _ExecutionError
 
-from local_aws.emulator.aws_behaviour import states_scope
+from local_aws.emulator.aws_behaviour import states_integrations, states_scope
 from local_aws.emulator.aws_behaviour.calls import Answer, Refused, Request, publish_event, succeed
-from local_aws.emulator.aws_behaviour.states_integrations import Integrations, TaskCall
+from local_aws.emulator.aws_behaviour.patching import instead
+from local_aws.emulator.aws_behaviour.states_integrations import TaskCall
 from local_aws.emulator.aws_behaviour.states_scope import Cancelled, Scope
 
 logger = logging.getLogger("emulator.states")
@@ -51,8 +52,7 @@ UNSUCCESSFUL = ("FAILED", "TIMED_OUT", "ABORTED")
 class Executions:
     """The active executions, and how each of them ends. Each ends once."""
 
-    def __init__(self, integrations: Integrations) -> None:
-        self._integrations = integrations
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._scopes: dict[str, Scope] = {}
 
@@ -99,7 +99,7 @@ class Executions:
             },
             "StateMachine": {"Id": execution["stateMachineArn"], "Name": started_with["name"]},
         }
-        start, value, context["variables"] = execution.get("cameTo") or (definition["StartAt"], execution_input, {})
+        start, value, context["variables"] = execution.get("entered") or (definition["StartAt"], execution_input, {})
         timer = threading.Timer(
             definition.get("TimeoutSeconds", threading.TIMEOUT_MAX),
             contextvars.copy_context().run,
@@ -180,8 +180,7 @@ class Executions:
     ) -> Any:
         """Run states from one to a terminal one; returns the last one's output.
 
-        Where the states are the execution's own, and not those of a branch or an item, a redrive continues from the
-        one they came to.
+        The `outermost` states are the execution's own: a redrive continues from the one that was entered last.
         """
         name: str | None = start
         while name is not None:
@@ -192,7 +191,7 @@ class Executions:
                     f"The execution reached the maximum number of history events ({MAXIMUM_EVENTS}).",
                 )
             if outermost:
-                execution["cameTo"] = (name, value, dict(context["variables"]))
+                execution["entered"] = (name, value, dict(context["variables"]))
             value, name = self._run_state(name, all_states[name], value, execution, context)
         return value
 
@@ -250,7 +249,7 @@ class Executions:
                 deadline=None if limit is None else time.monotonic() + limit,
                 note=functools.partial(self.note, execution),
             )
-            result = self._integrations.call(call)
+            result = states_integrations.result_of(call)
             require_size(result, name)
         except _ExecutionError as error:
             event = "TaskTimedOut" if error.error == "States.Timeout" else "TaskFailed"
@@ -321,6 +320,12 @@ class Executions:
         return results
 
 
+executions = Executions()
+instead("states_engine.executions", states, "_run_execution")(executions.run)
+instead("states_engine.executions", states, "_stop_execution")(executions.stop)
+instead("states_engine.executions", states, "_scaled_sleep")(states_scope.sleep_in_scope)
+
+
 def with_retry_and_catch(
     state: State, value: Any, context: Context, attempt: Callable[[], tuple[Any, str | None]]
 ) -> tuple[Any, str | None]:
@@ -373,6 +378,7 @@ def inner_context(context: Context) -> Context:
     return {**context, "variables": dict(context["variables"])}
 
 
+@instead("states_engine.assign", states, "_apply_state_assign")
 def assign(state: State, value: Any, context: Context, result: Any = None, error_output: Any = None) -> None:
     """Evaluate a state's `Assign`: all of it with the values from before, then all of it at once."""
     assigned = {

@@ -32,6 +32,7 @@ from ministack.services import stepfunctions as states
 from ministack.services.stepfunctions import _ExecutionError
 
 from local_aws.emulator.aws_behaviour import ecs_api, permissions
+from local_aws.emulator.aws_behaviour.patching import unless_left_out
 from local_aws.emulator.aws_behaviour.states_scope import Scope
 
 RUN_TASK_FIELDS = (
@@ -63,12 +64,9 @@ _ERROR_NAMES = {
 
 @dataclass(frozen=True)
 class TaskCall:
-    """One attempt at a Task state.
+    """One attempt at a Task state, with evaluated arguments and the machine's role.
 
     Attributes:
-        resource: its `Resource`.
-        arguments: evaluated.
-        role_arn: of the state machine.
         scope: ends with the state, its branch or its execution.
         deadline: `time.monotonic()` at which the state times out, None for never.
         note: records a history event.
@@ -155,109 +153,112 @@ def error_name(service: str, client: Any, code: str) -> str:
     return f"{names.prefix}.{exception if declared & {code, exception} else names.base}"
 
 
-class Integrations:
-    """The optimized integrations; each service is called by boto3 clients of the machines' roles."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._clients: dict[tuple[str, str, str], Any] = {}
-        self._sessions: dict[str, permissions.RoleSession] = {}
-
-    def call(self, call: TaskCall) -> Any:
-        """Make the call of a Task state; every failure is an `_ExecutionError`."""
-        if call.resource == RUN_TASK:
-            return self._run_task(call)
-        if call.resource == INVOKE:
-            return self._invoke(call)
-        if call.resource in DYNAMODB:
-            return self._ask(call, "dynamodb", pascal(call.resource.rsplit(":", 1)[-1]), call.arguments)
-        raise _ExecutionError("States.Runtime", f"{call.resource} is not supported by this emulator")
-
-    def _client(self, service: str, role_arn: str) -> Any:
-        key = (service, role_arn, get_region())
-        with self._lock:
-            if role_arn not in self._sessions:
-                self._sessions[role_arn] = permissions.open_session(role_arn, "StepFunctions")
-            if key not in self._clients:
-                session = self._sessions[role_arn]
-                self._clients[key] = _boto3_session().client(
-                    service,  # type: ignore[call-overload]
-                    region_name=get_region(),
-                    endpoint_url=f"http://127.0.0.1:{os.environ['GATEWAY_PORT']}",
-                    aws_access_key_id=session.access_key_id,
-                    aws_secret_access_key=session.secret_access_key,
-                    aws_session_token=session.session_token,
-                    config=Config(
-                        retries={"total_max_attempts": 1}, read_timeout=_LAMBDA_SECONDS, max_pool_connections=100
-                    ),
-                )
-            return self._clients[key]
-
-    def _ask(self, call: TaskCall, service: str, operation: str, arguments: Mapping[str, Any], **more: str) -> Any:
-        """Call an operation; `more` are arguments with the API's own names."""
-        client = self._client(service, call.role_arn)
-        model = client.meta.service_model.operation_model(operation)
-        request = {**to_api(arguments, model.input_shape), **more}
-        try:
-            answer = getattr(client, xform_name(operation))(**request)
-        except botocore.exceptions.ClientError as error:
-            code = error.response["Error"].get("Code", "")
-            metadata = error.response["ResponseMetadata"]
-            message = error.response["Error"].get("Message") or error.response.get("message", "")
-            raise _ExecutionError(
-                error_name(service, client, code),
-                f"{message} (Service: {_ERROR_NAMES[service].display}; Status Code: {metadata['HTTPStatusCode']}; "
-                f"Error Code: {code}; Request ID: {metadata.get('RequestId')}; Proxy: null)",
-            ) from error
-        except botocore.exceptions.ParamValidationError as error:
-            raise _ExecutionError(
-                "States.Runtime",
-                f"The Parameters '{json.dumps(request)}' could not be used to start the Task: [{error}]",
-            ) from error
-        except botocore.exceptions.BotoCoreError as error:
-            raise _ExecutionError(
-                error_name(service, client, "SdkClientException"), f"Unable to execute HTTP request: {error}"
-            ) from error
-        status = {"HttpStatusCode": answer["ResponseMetadata"]["HTTPStatusCode"]}
-        return {**from_api(answer, model.output_shape), "SdkHttpMetadata": status}
-
-    def _invoke(self, call: TaskCall) -> Any:
-        arguments = {key: value for key, value in call.arguments.items() if key != "Payload"}
-        payload = json.dumps(call.arguments.get("Payload", {}))
-        answer = interruptible(call, lambda: self._ask(call, "lambda", "Invoke", arguments, Payload=payload))
-        given = json.loads(answer["Payload"]) if answer["Payload"] else None
-        if answer.get("FunctionError"):
-            name = given.get("errorType") if isinstance(given, dict) else None
-            raise _ExecutionError(name or "Lambda.Unknown", answer["Payload"])
-        return {**answer, "Payload": given}
-
-    def _run_task(self, call: TaskCall) -> Any:
-        refused = [name for name in call.arguments if name not in RUN_TASK_FIELDS]
-        if refused:
-            raise _ExecutionError("States.Runtime", f"The field '{refused[0]}' is not supported by Step Functions")
-        started = self._ask(call, "ecs", "RunTask", call.arguments, startedBy="AWS Step Functions")
-        if started["Failures"]:
-            raise _ExecutionError("AmazonECS.Unknown", json.dumps(started))
-        call.note("TaskSubmitted", resourceType="ecs", resource="runTask.sync", output=json.dumps(started))
-        arn = started["Tasks"][0]["TaskArn"]
-        try:
-            while ecs._tasks[arn]["lastStatus"] != "STOPPED":
-                call.sleep(_POLL_SECONDS)
-        except BaseException:
-            if ecs._tasks[arn]["lastStatus"] != "STOPPED":
-                stopped = {"Cluster": arn.split("/")[-2], "Task": arn, "Reason": "Task stopped by AWS Step Functions"}
-                self._ask(call, "ecs", "StopTask", stopped)
-            raise
-        shape = self._client("ecs", call.role_arn).meta.service_model.shape_for("Task")
-        task: dict[str, Any] = from_api(ecs_api.described(ecs._tasks[arn]), shape)
-        if task_failed(task):
-            raise _ExecutionError("States.TaskFailed", json.dumps(task))
-        return task
-
-
-def ministacks_own(call: TaskCall) -> Any:
+def _ministacks_own(call: TaskCall) -> Any:
     """The call as MiniStack makes it: without the role."""
     return states._invoke_resource(call.resource, call.arguments)
+
+
+@unless_left_out("states_integrations", _ministacks_own)
+def result_of(call: TaskCall) -> Any:
+    """What the call of a Task state returns; every failure is an `_ExecutionError`."""
+    if call.resource == RUN_TASK:
+        return _run_task(call)
+    if call.resource == INVOKE:
+        return _invoke(call)
+    if call.resource in DYNAMODB:
+        return _ask(call, "dynamodb", pascal(call.resource.rsplit(":", 1)[-1]), call.arguments)
+    raise _ExecutionError("States.Runtime", f"{call.resource} is not supported by this emulator")
+
+
+_lock = threading.Lock()
+
+
+def _client(service: str, role_arn: str) -> Any:
+    with _lock:
+        return _role_client(service, role_arn, get_region())
+
+
+@functools.cache
+def _role_session(role_arn: str) -> permissions.RoleSession:
+    return permissions.open_session(role_arn, "StepFunctions")
+
+
+@functools.cache
+def _role_client(service: str, role_arn: str, region: str) -> Any:
+    session = _role_session(role_arn)
+    return _boto3_session().client(
+        service,  # type: ignore[call-overload]
+        region_name=region,
+        endpoint_url=f"http://127.0.0.1:{os.environ['GATEWAY_PORT']}",
+        aws_access_key_id=session.access_key_id,
+        aws_secret_access_key=session.secret_access_key,
+        aws_session_token=session.session_token,
+        config=Config(retries={"total_max_attempts": 1}, read_timeout=_LAMBDA_SECONDS, max_pool_connections=100),
+    )
+
+
+def _ask(call: TaskCall, service: str, operation: str, arguments: Mapping[str, Any], **more: str) -> Any:
+    """Call an operation; `more` are arguments with the API's own names."""
+    client = _client(service, call.role_arn)
+    model = client.meta.service_model.operation_model(operation)
+    request = {**to_api(arguments, model.input_shape), **more}
+    try:
+        answer = getattr(client, xform_name(operation))(**request)
+    except botocore.exceptions.ClientError as error:
+        code = error.response["Error"].get("Code", "")
+        metadata = error.response["ResponseMetadata"]
+        message = error.response["Error"].get("Message") or error.response.get("message", "")
+        raise _ExecutionError(
+            error_name(service, client, code),
+            f"{message} (Service: {_ERROR_NAMES[service].display}; Status Code: {metadata['HTTPStatusCode']}; "
+            f"Error Code: {code}; Request ID: {metadata.get('RequestId')}; Proxy: null)",
+        ) from error
+    except botocore.exceptions.ParamValidationError as error:
+        raise _ExecutionError(
+            "States.Runtime",
+            f"The Parameters '{json.dumps(request)}' could not be used to start the Task: [{error}]",
+        ) from error
+    except botocore.exceptions.BotoCoreError as error:
+        raise _ExecutionError(
+            error_name(service, client, "SdkClientException"), f"Unable to execute HTTP request: {error}"
+        ) from error
+    status = {"HttpStatusCode": answer["ResponseMetadata"]["HTTPStatusCode"]}
+    return {**from_api(answer, model.output_shape), "SdkHttpMetadata": status}
+
+
+def _invoke(call: TaskCall) -> Any:
+    arguments = {key: value for key, value in call.arguments.items() if key != "Payload"}
+    payload = json.dumps(call.arguments.get("Payload", {}))
+    answer = interruptible(call, lambda: _ask(call, "lambda", "Invoke", arguments, Payload=payload))
+    given = json.loads(answer["Payload"]) if answer["Payload"] else None
+    if answer.get("FunctionError"):
+        name = given.get("errorType") if isinstance(given, dict) else None
+        raise _ExecutionError(name or "Lambda.Unknown", answer["Payload"])
+    return {**answer, "Payload": given}
+
+
+def _run_task(call: TaskCall) -> Any:
+    refused = [name for name in call.arguments if name not in RUN_TASK_FIELDS]
+    if refused:
+        raise _ExecutionError("States.Runtime", f"The field '{refused[0]}' is not supported by Step Functions")
+    started = _ask(call, "ecs", "RunTask", call.arguments, startedBy="AWS Step Functions")
+    if started["Failures"]:
+        raise _ExecutionError("AmazonECS.Unknown", json.dumps(started))
+    call.note("TaskSubmitted", resourceType="ecs", resource="runTask.sync", output=json.dumps(started))
+    arn = started["Tasks"][0]["TaskArn"]
+    try:
+        while ecs._tasks[arn]["lastStatus"] != "STOPPED":
+            call.sleep(_POLL_SECONDS)
+    except BaseException:
+        if ecs._tasks[arn]["lastStatus"] != "STOPPED":
+            stopped = {"Cluster": arn.split("/")[-2], "Task": arn, "Reason": "Task stopped by AWS Step Functions"}
+            _ask(call, "ecs", "StopTask", stopped)
+        raise
+    shape = _client("ecs", call.role_arn).meta.service_model.shape_for("Task")
+    task: dict[str, Any] = from_api(ecs_api.described(ecs._tasks[arn]), shape)
+    if task_failed(task):
+        raise _ExecutionError("States.TaskFailed", json.dumps(task))
+    return task
 
 
 def task_failed(task: Mapping[str, Any]) -> bool:

@@ -12,12 +12,14 @@ import json
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
+from ministack import app
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import stepfunctions as states
 
 from local_aws.emulator.aws_behaviour import permissions
 from local_aws.emulator.aws_behaviour.calls import Answer, Call, Refused, Request, amended, answering, succeed
-from local_aws.emulator.aws_behaviour.states_engine import MAXIMUM_PAYLOAD_BYTES, Executions, keep_machine
+from local_aws.emulator.aws_behaviour.patching import around
+from local_aws.emulator.aws_behaviour.states_engine import MAXIMUM_PAYLOAD_BYTES, executions, keep_machine
 from local_aws.emulator.aws_behaviour.states_integrations import RUN_TASK, RUN_TASK_FIELDS
 
 STATES = "states.amazonaws.com"
@@ -87,6 +89,7 @@ def check_machine(machine_arn: str, machine: dict[str, Any]) -> None:
         )
 
 
+@around("states_machines.create", states, "_create_state_machine")
 def create(original: Call, request: Request) -> Answer:
     """Wrap CreateStateMachine: definition and role are checked."""
     check_machine(f"arn:aws:states:{get_region()}:{get_account_id()}:stateMachine:{request.get('name')}", request)
@@ -95,6 +98,7 @@ def create(original: Call, request: Request) -> Answer:
     return answer
 
 
+@around("states_machines.update", states, "_update_state_machine")
 def update(original: Call, request: Request) -> Answer:
     """Wrap UpdateStateMachine: definition and role are checked, those that stay too."""
     arn = request.get("stateMachineArn", "")
@@ -110,7 +114,8 @@ def _keep_tracing(arn: str | None, request: Request) -> None:
         states._state_machines[arn]["tracingConfiguration"] = request["tracingConfiguration"]
 
 
-def delete(executions: Executions, original: Call, request: Request) -> Answer:
+@around("states_machines.delete", states, "_delete_state_machine")
+def delete(original: Call, request: Request) -> Answer:
     """Wrap DeleteStateMachine: active executions are ended. Deleting what is not there succeeds."""
     arn = request.get("stateMachineArn", "")
     if arn not in states._state_machines:
@@ -119,6 +124,7 @@ def delete(executions: Executions, original: Call, request: Request) -> Answer:
     return original(request)
 
 
+@around("states_machines.start", states, "_start_execution")
 def start(original: Call, request: Request) -> Answer:
     """Wrap StartExecution: the same name and input again is the same execution while it is active."""
     given = request.get("input", "{}")
@@ -136,20 +142,22 @@ def start(original: Call, request: Request) -> Answer:
     return answer
 
 
+@around("states_machines.redrive", states, "_describe_execution")
 def describe(original: Call, request: Request) -> Answer:
     """Wrap DescribeExecution: it tells how often the execution was redriven."""
     count = states._executions.get(request.get("executionArn"), {}).get("redriveCount", 0)
     return amended(original(request), lambda document: {**document, "redriveCount": count})
 
 
+@around("states_machines.describe", states, "_describe_state_machine_for_execution")
 def describe_for_execution(original: Call, request: Request) -> Answer:
     """Wrap DescribeStateMachineForExecution: it tells what the execution was started with."""
     started_with = states._executions.get(request.get("executionArn"), {}).get("startedWith", {})
     return amended(original(request), lambda document: {**document, **started_with})
 
 
+@around("states_machines.redrive", app, "SERVICE_HANDLERS", "states")
 async def redrive(
-    executions: Executions,
     handler: Callable[..., Awaitable[Any]],
     method: str,
     path: str,

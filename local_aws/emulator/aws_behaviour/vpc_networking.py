@@ -1,4 +1,4 @@
-"""Subnets, VPC endpoints and NAT gateways, described with everything they were given, and availability zones.
+"""VPC endpoints and NAT gateways, described with everything they were given, and availability zones.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_VpcEndpoint.html,
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_NatGateway.html and
@@ -15,6 +15,8 @@ from xml.sax.saxutils import escape
 
 from ministack.core.responses import get_region
 from ministack.services import ec2
+
+from local_aws.emulator.aws_behaviour.patching import around, instead
 
 Parameters = dict[str, Any]
 Call = Callable[[Parameters], Any]
@@ -51,6 +53,7 @@ def _made(answer: tuple[int, dict[str, str], bytes]) -> list[str]:
     return [found.decode() for found in _MADE.findall(answer[2])]
 
 
+@around("vpc_networking.endpoints", ec2, "_ACTION_MAP", "CreateVpcEndpoint")
 def create_endpoint(original: Call, parameters: Parameters) -> Any:
     """Wrap MiniStack's CreateVpcEndpoint."""
     answer = original(parameters)
@@ -59,11 +62,12 @@ def create_endpoint(original: Call, parameters: Parameters) -> Any:
         interface = record["VpcEndpointType"] == "Interface"
         record["SecurityGroupIds"] = ec2._parse_member_list(parameters, "SecurityGroupId")
         record["PrivateDnsEnabled"] = interface and ec2._p(parameters, "PrivateDnsEnabled").lower() != "false"
-        record["PolicyDocument"] = ec2._p(parameters, "PolicyDocument") or DEFAULT_ENDPOINT_POLICY
+        record["PolicyDocument"] = DEFAULT_ENDPOINT_POLICY
         answer = ec2._xml(200, "CreateVpcEndpointResponse", f"<vpcEndpoint>{endpoint_xml(record)}</vpcEndpoint>")
     return answer
 
 
+@around("vpc_networking.endpoints", ec2, "_ACTION_MAP", "ModifyVpcEndpoint")
 def modify_endpoint(original: Call, parameters: Parameters) -> Any:
     """Wrap MiniStack's ModifyVpcEndpoint."""
     answer = original(parameters)
@@ -77,11 +81,10 @@ def modify_endpoint(original: Call, parameters: Parameters) -> Any:
     private_dns = ec2._p(parameters, "PrivateDnsEnabled")
     if private_dns:
         record["PrivateDnsEnabled"] = private_dns.lower() == "true"
-    if ec2._p(parameters, "ResetPolicy").lower() == "true":
-        record["PolicyDocument"] = DEFAULT_ENDPOINT_POLICY
     return answer
 
 
+@instead("vpc_networking.endpoints", ec2, "_ACTION_MAP", "DescribeVpcEndpoints")
 def describe_endpoints(parameters: Parameters) -> Any:
     """The DescribeVpcEndpoints call: an id that does not exist is an error, filters are applied."""
     wanted = ec2._parse_member_list(parameters, "VpcEndpointId")
@@ -112,11 +115,6 @@ def endpoint_xml(record: Record) -> str:
     """A VPC endpoint in the EC2 API's XML."""
     identity, interface = record["VpcEndpointId"], record["VpcEndpointType"] == "Interface"
     groups = record["SecurityGroupIds"]
-    service, region = record["ServiceName"].rsplit(".", 1)[-1], get_region()
-    dns = {
-        "dnsName": f"{identity}-{_derived('', identity, 8)}.{service}.{region}.vpce.amazonaws.com",
-        "hostedZoneId": _derived("Z", identity, 20).upper(),
-    }
     described = {
         **_members(record, "VpcEndpointId", "VpcEndpointType", "VpcId", "ServiceName", "State", "OwnerId"),
         **_members(record, "PolicyDocument", "PrivateDnsEnabled"),
@@ -125,48 +123,11 @@ def endpoint_xml(record: Record) -> str:
         "groupSet": [{"groupId": each, "groupName": ec2._security_groups[each]["GroupName"]} for each in groups],
         "requesterManaged": False,
         "networkInterfaceIdSet": [_interface_id(identity, each) for each in record["SubnetIds"] if interface],
-        "dnsEntrySet": [dns] if interface else [],
     }
     return to_xml(described) + str(ec2._tag_set_xml(identity))
 
 
-def create_subnet(original: Call, parameters: Parameters) -> Any:
-    """Wrap MiniStack's CreateSubnet: IPv6 addresses are kept."""
-    before = set(ec2._subnets)
-    answer = original(parameters)
-    block = ec2._p(parameters, "Ipv6CidrBlock")
-    if not block:
-        return answer
-    (made,) = set(ec2._subnets) - before
-    ec2._subnets[made]["Ipv6CidrBlock"] = block
-    return ec2._xml(200, "CreateSubnetResponse", ec2._subnet_fields_xml(ec2._subnets[made], tag="subnet"))
-
-
-def modify_subnet(original: Call, parameters: Parameters) -> Any:
-    """Wrap MiniStack's ModifySubnetAttribute: whether network interfaces get IPv6 addresses is kept."""
-    answer = original(parameters)
-    subnet, assign = ec2._p(parameters, "SubnetId"), ec2._p(parameters, "AssignIpv6AddressOnCreation.Value")
-    if assign and subnet in ec2._subnets:
-        ec2._subnets[subnet]["AssignIpv6AddressOnCreation"] = assign.lower()
-    return answer
-
-
-def subnet_xml(original: Callable[..., str], subnet: Record, tag: str = "item") -> str:
-    """Wrap MiniStack's description of a subnet: with IPv6."""
-    text = original(subnet, tag=tag)
-    assign = subnet.get("AssignIpv6AddressOnCreation", "false")
-    text = text.replace("<assignIpv6AddressOnCreation>false<", f"<assignIpv6AddressOnCreation>{assign}<")
-    if "Ipv6CidrBlock" not in subnet:
-        return text
-    association = {
-        "ipv6CidrBlock": subnet["Ipv6CidrBlock"],
-        "associationId": _derived("subnet-cidr-assoc-", subnet["SubnetId"], 17),
-        "ipv6CidrBlockState": {"state": "associated"},
-    }
-    added = to_xml({"ipv6CidrBlockAssociationSet": [association]})
-    return f"{text.removesuffix(f'</{tag}>')}{added}</{tag}>"
-
-
+@instead("vpc_networking.zones", ec2, "_ACTION_MAP", "DescribeAvailabilityZones")
 def describe_zones(parameters: Parameters) -> Any:
     """The DescribeAvailabilityZones call, of an account that has opted in to a Local Zone: its name sorts first."""
     region = get_region()
@@ -198,6 +159,7 @@ _ZONE_FILTERS = {
 }
 
 
+@around("vpc_networking.nat_gateways", ec2, "_ACTION_MAP", "CreateNatGateway")
 def create_nat_gateway(original: Call, parameters: Parameters) -> Any:
     """Wrap MiniStack's CreateNatGateway: a public one fails where the VPC has no internet gateway."""
     answer = original(parameters)
@@ -212,6 +174,7 @@ def create_nat_gateway(original: Call, parameters: Parameters) -> Any:
     return answer
 
 
+@around("vpc_networking.nat_gateways", ec2, "_ACTION_MAP", "DescribeNatGateways")
 def describe_nat_gateways(original: Call, parameters: Parameters) -> Any:
     """Wrap MiniStack's DescribeNatGateways: an id that does not exist is an error, addresses are filled in."""
     for each in ec2._parse_member_list(parameters, "NatGatewayId"):

@@ -14,15 +14,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class ImageReference:
-    """An image as a task definition names it.
-
-    Attributes:
-        name: the whole reference, `registry/repository:tag` or `registry/repository@sha256:…`.
-        account: the account of the Amazon ECR registry.
-        region: its region.
-        repository: the repository's name, slashes included.
-        reference: a tag, or a digest beginning with `sha256:`.
-    """
+    """An image in Amazon ECR as a task definition names it; `reference` is a tag, or a digest (`sha256:…`)."""
 
     name: str
     account: str
@@ -44,12 +36,9 @@ class ContainerSpec:
     """One container of an ECS task, decided down to the last variable; what is None is left to the image.
 
     Attributes:
-        name: the container's name in the task definition.
-        task_id: the ECS task's id.
-        image: from `ContainerRuntime.pull`.
         environment: what the container is given, besides the image's own variables.
-        memory_mib: hard limit, None for none.
-        cpu_units: share, 1024 to a vCPU, None for none.
+        memory_mib: hard limit.
+        cpu_units: 1024 to a vCPU.
         init: an init process runs the command, passes signals on and reaps.
         dropped_capabilities: Linux capabilities that it does not get, `ALL` for none at all.
         labels: for runtimes that can label.
@@ -73,11 +62,9 @@ class ContainerSpec:
 
 @dataclass(frozen=True)
 class Exit:
-    """How a container ended.
+    """How a container ended: an exit code (128 + n where signal n ended it, None where its host was lost).
 
-    Attributes:
-        code: exit code; 128 + n where signal n ended it; None where its host was lost.
-        reason: what ECS reports with it (`OutOfMemoryError: …`), None for an ordinary exit.
+    `reason` is what ECS reports with it (`OutOfMemoryError: …`), None for an ordinary exit.
     """
 
     code: int | None

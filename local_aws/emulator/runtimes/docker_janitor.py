@@ -55,9 +55,7 @@ def _exchange(socket_path: str, method: str, path: str) -> tuple[int, Any]:
 def clean(socket_path: str, label: str, images: set[str]) -> int:
     """Remove the containers with the label, running or not, and the names of images; returns how many containers.
 
-    Raises:
-        OSError: no daemon answers.
-        StillThere: the daemon refused to remove some of it; the rest is removed.
+    `OSError`: no daemon answers. `StillThere`: the daemon refused to remove some of it; the rest is removed.
     """
     filters = quote(json.dumps({"label": [label]}))
     containers = call(socket_path, "GET", f"/containers/json?all=true&filters={filters}") or []

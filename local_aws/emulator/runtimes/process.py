@@ -51,8 +51,8 @@ def command_line(image: UnpackedImage, spec: ContainerSpec) -> list[str]:
 
     ECS replaces ENTRYPOINT and CMD one by one; a new entry point drops the image's command, as Docker does.
     """
-    entry_point: Sequence[str] = image.config.entry_point
-    command: Sequence[str] = image.config.command
+    entry_point: Sequence[str] = image.config.get("Entrypoint") or ()
+    command: Sequence[str] = image.config.get("Cmd") or ()
     if spec.entry_point is not None:
         entry_point, command = spec.entry_point, ()
     if spec.command is not None:
@@ -69,7 +69,7 @@ def command_line(image: UnpackedImage, spec: ContainerSpec) -> list[str]:
 def container_environment(image: UnpackedImage, given: Mapping[str, str], home: Path) -> dict[str, str]:
     """Everything a container's process finds in its environment."""
     variables = {
-        **image.config.environment,
+        **dict(entry.split("=", 1) for entry in image.config.get("Env") or ()),
         "HOME": str(home),
         "TMPDIR": str(home / "tmp"),
         **given,
@@ -89,7 +89,7 @@ def _in_root(root: Path, argument: str) -> str | Path:
 
 
 class ProcessContainer:
-    """A process group in the place of a container."""
+    """A process group instead of a container."""
 
     def __init__(self, process: subprocess.Popen[bytes], children: Children, home: Path) -> None:
         self.id = secrets.token_hex(32)
@@ -164,7 +164,7 @@ class ProcessRuntime:
         arguments = command_line(image, spec)
         home = self._folder / "containers" / f"{spec.task_id}-{spec.name}"
         (home / "tmp").mkdir(parents=True, exist_ok=True)
-        folder = image.root / (spec.working_directory or image.config.working_directory).lstrip("/")
+        folder = image.root / (spec.working_directory or image.working_directory).lstrip("/")
         folder.mkdir(parents=True, exist_ok=True)
         try:
             process = self._children.start(

@@ -1,4 +1,4 @@
-"""Which container runtime is used, and why."""
+"""Which container runtime is used, and why; and what an emulator left in Docker."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
-from local_aws.emulator.errors import DockerUnavailable
+from local_aws.emulator.errors import ContainersStay, DockerUnavailable
+from local_aws.emulator.runtimes import docker_janitor
 from local_aws.emulator.runtimes.docker_janitor import call
 
 Wanted = Literal["auto", "process", "docker"]
@@ -81,8 +82,7 @@ def base_image_problem(socket_path: str, base_image: str) -> str | None:
 def choose(wanted: Wanted, base_image: str | None = None) -> Choice:
     """Choose a runtime; `base_image` is what images will be built on, None where none is built.
 
-    Raises:
-        DockerUnavailable: `docker` was asked for and cannot be used.
+    `DockerUnavailable`: `docker` was asked for and cannot be used.
     """
     if wanted == "process":
         return Choice("process", "the process runtime was asked for")
@@ -100,3 +100,17 @@ def choose(wanted: Wanted, base_image: str | None = None) -> Choice:
     if wanted == "docker":
         raise DockerUnavailable(problem)
     return Choice("process", f"containers run as local processes, because Docker cannot be used: {problem}")
+
+
+def remove_containers(emulator: str) -> int:
+    """Remove the containers of a killed emulator, by its folder's name; returns how many, 0 where no engine answers.
+
+    `ContainersStay`: the engine does not remove them.
+    """
+    if docker_problem() is not None:
+        return 0
+    label = f"{docker_janitor.LABEL}={emulator}"
+    try:
+        return docker_janitor.clean(docker_socket(), label, set())
+    except (OSError, ValueError, docker_janitor.StillThere) as error:
+        raise ContainersStay(label, str(error)) from error

@@ -36,6 +36,8 @@ class Retry:
 
     def call(self, operation: Aws, function: Callable[[], Any], properties: Mapping[str, Any]) -> Any:
         """Call until AWS no longer refuses with one of these errors; the user is told once what is waited for."""
+        if not self.codes:
+            return function()
         what = self.what.format_map(properties)
         last: list[ClientError] = []
 
@@ -61,22 +63,18 @@ class AwsResource(Resource[AwsProvider]):
     """A resource type of AWS, declared by its operations; botocore's service model gives their parameters.
 
     Parameters are filled from the properties of the same name (`shapes` has the rule). A type overrides the methods
-    below only for what its operations do differently.
+    below only for what its operations do differently. Operations have AWS's names.
 
     Attributes:
         service: boto3's name of the service.
-        creates: AWS's name of the operation that creates one.
-        reads: that of the operation that returns its properties.
-        answers: the member of that operation's answer that holds them; otherwise it is the answer itself.
-        lists_tags: that of the operation that returns its tags by its ARN; empty if `reads` does.
-        updates: those of the operations that change it in place, with the properties that each changes.
+        answers: the member of the answer to `reads` that holds the properties, if it is not the answer itself.
+        lists_tags: returns the tags by the ARN; empty if `reads` does.
+        updates: the operations that change it in place, with the properties that each changes.
         puts: whether the operation that creates it changes it, too.
-        deletes: that of the operation that deletes it.
         id_property: the property that is its id.
         renamed: AWS's names of properties with another name than Pulumi's, by Pulumi's.
         gone: the error codes that mean that it does not exist.
-        tagged: whether it takes tags.
-        tagging: AWS's names of the operations that set and remove tags.
+        tagging: the operations that set and remove tags.
         not_yet: refusals of its creation that pass.
         in_use: refusals of its deletion that pass.
         gone_seconds: how long it may exist after the call that deletes it; 0 if that call has deleted it.
@@ -95,8 +93,8 @@ class AwsResource(Resource[AwsProvider]):
     gone: ClassVar[tuple[str, ...]]
     tagged: ClassVar[bool] = True
     tagging: ClassVar[tuple[str, str]] = ("TagResource", "UntagResource")
-    not_yet: ClassVar[Retry | None] = None
-    in_use: ClassVar[Retry | None] = None
+    not_yet: ClassVar[Retry] = Retry("", (), 0)
+    in_use: ClassVar[Retry] = Retry("", (), 0)
     gone_seconds: ClassVar[float] = 0
 
     @property
@@ -140,11 +138,7 @@ class AwsResource(Resource[AwsProvider]):
     def send(self, operation: Aws, inputs: Properties) -> Any:
         """Call the operation that creates it."""
         parameters = self.request(operation.provider, inputs)
-        return self.when_accepted(operation, inputs, lambda: self.call(operation, self.creates, parameters))
-
-    def when_accepted(self, operation: Aws, inputs: Properties, function: Callable[[], Any]) -> Any:
-        """Call until AWS accepts what it may refuse at first."""
-        return self.not_yet.call(operation, function, inputs) if self.not_yet else function()
+        return self.not_yet.call(operation, lambda: self.call(operation, self.creates, parameters), inputs)
 
     def found(self, answer: Mapping[str, Any]) -> Properties:
         """The type's inputs and outputs in an answer of AWS."""
@@ -214,20 +208,13 @@ class AwsResource(Resource[AwsProvider]):
     def delete(self, operation: Aws, resource_id: str, state: Properties) -> None:
         """`remove`, and wait until it is gone; that it does not exist is no error."""
         with tolerating(*self.gone):
-            self.when_free(operation, resource_id, lambda: self.remove(operation, resource_id, state))
+            self.in_use.call(operation, lambda: self.remove(operation, resource_id, state), {"id": resource_id})
             if self.gone_seconds:
                 operation.wait(
                     f"the deletion of {resource_id}",
                     lambda: self.read(operation, resource_id, state) is None or None,
                     default_seconds=self.gone_seconds,
                 )
-
-    def when_free(self, operation: Aws, resource_id: str, function: Callable[[], Any]) -> None:
-        """Call until nothing depends on it any more."""
-        if self.in_use:
-            self.in_use.call(operation, function, {"id": resource_id})
-        else:
-            function()
 
     def remove(self, operation: Aws, resource_id: str, state: Properties) -> None:
         """The call that deletes it."""

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from local_aws.plugins.aws.base import Aws, AwsResource, Retry, tolerating
 from local_aws.plugins.aws.provider import AwsProvider
-from local_aws.plugins.framework.errors import CheckFailure, ProviderError
+from local_aws.plugins.framework.errors import ProviderError
 from local_aws.plugins.framework.schema import (
     BOOLEAN,
     INTEGER,
@@ -17,7 +17,7 @@ from local_aws.plugins.framework.schema import (
     required,
     sort_key,
 )
-from local_aws.plugins.framework.values import UNKNOWN, Properties, contains_unknown
+from local_aws.plugins.framework.values import Properties, contains_unknown
 
 _GONE = "ResourceNotFoundException"
 _ACTIVE_SECONDS = 1800.0
@@ -52,22 +52,6 @@ class Table(AwsResource):
     }
     outputs = ("arn", "tagsAll")
     deletes_before_replace = True
-
-    def check(self, provider: AwsProvider, inputs: Properties) -> list[CheckFailure]:
-        """Every key is an attribute and every attribute is a key of the table or of an index; capacity fits billing."""
-        mode = inputs.get("billingMode", "PROVISIONED")
-        failures = _check_keys(inputs)
-        for owner in (inputs, *_indexes(inputs)):
-            prefix = f"{owner['name']}: " if owner is not inputs else ""
-            for name in _CAPACITY:
-                path, units = "globalSecondaryIndexes" if prefix else name, owner.get(name)
-                if mode == "PROVISIONED" and not units:
-                    reason = "must be at least 1 where billingMode is PROVISIONED"
-                    failures.append(CheckFailure(path, f"{prefix}{name} {reason}"))
-                elif mode == "PAY_PER_REQUEST" and units not in (None, 0, UNKNOWN):
-                    reason = "cannot be set where billingMode is PAY_PER_REQUEST"
-                    failures.append(CheckFailure(path, f"{prefix}{name} {reason}"))
-        return failures
 
     def replaced_by(self, old: Properties, new: Properties) -> list[str]:
         """The type of a key cannot change (UpdateTable, DynamoDB API reference)."""
@@ -183,16 +167,6 @@ def _types(inputs: Properties) -> dict[Any, Any]:
 
 def _schema(*keys: tuple[str | None, str]) -> list[dict[str, str]]:
     return [{"AttributeName": name, "KeyType": kind} for name, kind in keys if name]
-
-
-def _check_keys(inputs: Properties) -> list[CheckFailure]:
-    keys = {key for name in ("hashKey", "rangeKey") if (key := inputs.get(name)) is not None}
-    keys |= {key["attributeName"] for index in _indexes(inputs) for key in _known(index["keySchemas"])}
-    declared = set(_types(inputs))
-    if contains_unknown([inputs["attributes"], inputs.get("globalSecondaryIndexes"), *keys]) or keys == declared:
-        return []
-    reason = f"it declares {sorted(declared)}, but the keys of the table and its indexes are {sorted(keys)}"
-    return [CheckFailure("attributes", reason)]
 
 
 def _throughput(owner: Properties) -> dict[str, Any]:

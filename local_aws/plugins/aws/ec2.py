@@ -65,11 +65,7 @@ class Ec2Resource(AwsResource):
         return found
 
     def wait_until_available(self, operation: Aws, resource_id: str) -> None:
-        """Poll until it is there and available.
-
-        Raises:
-            ProviderError: it will never be available.
-        """
+        """Poll until it is there and available; `ProviderError`: it will never be available."""
 
         def available() -> bool | None:
             item = self.describe(operation, resource_id)

@@ -69,21 +69,12 @@ class Cluster(_OfCluster):
     deletes_before_replace = True
 
     def create(self, operation: Aws, inputs: Properties) -> str:
-        """CreateCluster, and wait until it is active."""
-        operation.created = str(self.send(operation, inputs)["cluster"]["clusterArn"])
-        self._wait(operation, operation.created)
-        return operation.created
-
-    def _wait(self, operation: Aws, arn: str) -> None:
-        def active() -> bool | None:
-            return (self.describe(operation, arn) or {}).get("status") == "ACTIVE" or None
-
-        operation.wait(f"{arn} to become active", active, default_seconds=_SECONDS)
+        """CreateCluster."""
+        return str(self.send(operation, inputs)["cluster"]["clusterArn"])
 
     def change(self, operation: Aws, resource_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
-        """UpdateCluster, and wait until it is active."""
+        """UpdateCluster."""
         self.client(operation).update_cluster(cluster=resource_id, settings=new["settings"])
-        self._wait(operation, resource_id)
 
     def remove(self, operation: Aws, resource_id: str, state: Properties) -> None:
         """DeleteCluster."""
@@ -127,14 +118,8 @@ def containers_meaning(document: Any) -> Any:
     """
     if not isinstance(document, list):
         return document
-    meaning = [_container(item) if isinstance(item, dict) else item for item in _without_nulls(document)]
+    meaning = [_container(item) if isinstance(item, dict) else item for item in document]
     return sorted(meaning, key=lambda item: (str(item.get("name")) if isinstance(item, dict) else "", sort_key(item)))
-
-
-def _without_nulls(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nulls(member) for key, member in value.items() if member is not None}
-    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 def _container(container: dict[str, Any]) -> dict[str, Any]:

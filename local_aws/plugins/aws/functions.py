@@ -96,7 +96,7 @@ class Function(AwsResource):
     def create(self, operation: Aws, inputs: Properties) -> str:
         """CreateFunction when Lambda can use the role, and wait until it is active."""
         parameters = {**self.request(operation.provider, inputs), "Code": {"ZipFile": zip_of(inputs["code"])}}
-        self.when_accepted(operation, inputs, lambda: self.client(operation).create_function(**parameters))
+        self.not_yet.call(operation, lambda: self.call(operation, self.creates, parameters), inputs)
         operation.created = str(inputs["name"])
         self._wait(operation, operation.created)
         return operation.created
@@ -188,11 +188,7 @@ def _publishes(new: Properties, changed: set[str]) -> bool:
 
 
 def zip_of(code: Archive) -> bytes:
-    """The bytes of an archive that is a zip file.
-
-    Raises:
-        ProviderError: it is none.
-    """
+    """The bytes of an archive that is a zip file; `ProviderError`: it is none."""
     if not zipfile.is_zipfile(code.path):
         raise ProviderError(f"{code.path} is no zip file (looked for it from {Path.cwd()})")
     return Path(code.path).read_bytes()

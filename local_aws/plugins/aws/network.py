@@ -1,4 +1,4 @@
-"""EC2: VPCs, their subnets, gateways and routes."""
+"""EC2: VPCs, their subnets, gateways, routes and endpoints."""
 
 import zlib
 from typing import Any, ClassVar, Final
@@ -6,11 +6,12 @@ from typing import Any, ClassVar, Final
 from local_aws.plugins.aws.base import Aws, Retry, tolerating
 from local_aws.plugins.aws.ec2 import READY_SECONDS, Ec2Resource, first
 from local_aws.plugins.aws.provider import AwsProvider
-from local_aws.plugins.framework.errors import CheckFailure
-from local_aws.plugins.framework.schema import BOOLEAN, STRING, Property, Table
+from local_aws.plugins.framework.errors import CheckFailure, ProviderError
+from local_aws.plugins.framework.schema import BOOLEAN, STRING, Property, SetOf, Table
 from local_aws.plugins.framework.values import Properties
 
 _TABLE_GONE: Final[tuple[str, ...]] = ("InvalidRouteTableID.NotFound",)
+_GIVEN: Final = Property(STRING, required=True, replaces=True)
 
 
 class _WithAttributes(Ec2Resource):
@@ -33,7 +34,6 @@ class _WithAttributes(Ec2Resource):
 
     def change(self, operation: Aws, resource_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
         """The Modify calls."""
-        super().change(operation, resource_id, old, new, changed - self.attributes.keys())
         for name, usual in self.attributes.items():
             if name in changed:
                 value = {_member(name): {"Value": bool(new.get(name, usual))}}
@@ -52,7 +52,7 @@ class Vpc(_WithAttributes):
     kind, listed, id_member = "vpc", "Vpcs", "VpcId"
     gone = ("InvalidVpcID.NotFound",)
     properties: ClassVar[Table] = {
-        "cidrBlock": Property(STRING, required=True, replaces=True),
+        "cidrBlock": _GIVEN,
         "enableDnsSupport": Property(BOOLEAN, default=True),
         "enableDnsHostnames": Property(BOOLEAN, default=False),
     }
@@ -70,28 +70,22 @@ class Vpc(_WithAttributes):
 
 
 class Subnet(_WithAttributes):
-    """`aws.ec2.Subnet`."""
+    """`aws.ec2.Subnet`, with IPv4 addresses alone; awsx says that of each."""
 
     token = "aws:ec2/subnet:Subnet"
     creates, modifies = "CreateSubnet", "ModifySubnetAttribute"
     kind, listed, id_member = "subnet", "Subnets", "SubnetId"
     gone = ("InvalidSubnetID.NotFound",)
     properties: ClassVar[Table] = {
-        "vpcId": Property(STRING, required=True, replaces=True),
-        "cidrBlock": Property(STRING, required=True, replaces=True),
-        "availabilityZone": Property(STRING, required=True, replaces=True),
+        "vpcId": _GIVEN,
+        "cidrBlock": _GIVEN,
+        "availabilityZone": _GIVEN,
         "mapPublicIpOnLaunch": Property(BOOLEAN, default=False),
-        "ipv6CidrBlock": Property(STRING),
-        "assignIpv6AddressOnCreation": Property(BOOLEAN, default=False),
+        "ipv6CidrBlock": Property(STRING, allowed=("",)),
+        "assignIpv6AddressOnCreation": Property(BOOLEAN, default=False, allowed=(False,)),
     }
     outputs = ("arn", "availabilityZoneId", "ownerId", "tagsAll")
-    attributes: ClassVar = {"mapPublicIpOnLaunch": False, "assignIpv6AddressOnCreation": False}
-
-    def describe(self, operation: Aws, resource_id: str) -> dict[str, Any] | None:
-        """A subnet, with its IPv6 addresses."""
-        subnet = super().describe(operation, resource_id)
-        ipv6 = first((subnet or {}).get("Ipv6CidrBlockAssociationSet") or []) or {}
-        return subnet and {**subnet, "Ipv6CidrBlock": ipv6.get("Ipv6CidrBlock")}
+    attributes: ClassVar = {"mapPublicIpOnLaunch": False}
 
 
 class InternetGateway(Ec2Resource):
@@ -107,19 +101,11 @@ class InternetGateway(Ec2Resource):
     def create(self, operation: Aws, inputs: Properties) -> str:
         """CreateInternetGateway, AttachInternetGateway."""
         gateway_id = super().create(operation, inputs)
-        self._attach(operation, gateway_id, inputs)
-        return gateway_id
-
-    def _attach(self, operation: Aws, gateway_id: str, inputs: Properties) -> None:
         parameters = {"InternetGatewayId": gateway_id, "VpcId": inputs["vpcId"]}
         Retry("{InternetGatewayId} to be visible", self.gone, READY_SECONDS).call(
             operation, lambda: self.client(operation).attach_internet_gateway(**parameters), parameters
         )
-
-    def _detach(self, operation: Aws, gateway_id: str, state: Properties) -> None:
-        if state.get("vpcId"):
-            with tolerating("Gateway.NotAttached", *Vpc.gone):
-                self.client(operation).detach_internet_gateway(InternetGatewayId=gateway_id, VpcId=state["vpcId"])
+        return gateway_id
 
     def describe(self, operation: Aws, resource_id: str) -> dict[str, Any] | None:
         """A gateway, with the VPC that it is attached to."""
@@ -127,15 +113,99 @@ class InternetGateway(Ec2Resource):
         attachment = first((gateway or {}).get("Attachments") or []) or {}
         return gateway and {**gateway, "VpcId": attachment.get("VpcId")}
 
-    def change(self, operation: Aws, resource_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
-        """DetachInternetGateway, AttachInternetGateway."""
-        self.when_free(operation, resource_id, lambda: self._detach(operation, resource_id, old))
-        self._attach(operation, resource_id, new)
-
     def remove(self, operation: Aws, resource_id: str, state: Properties) -> None:
         """DetachInternetGateway, DeleteInternetGateway."""
-        self._detach(operation, resource_id, state)
+        if state.get("vpcId"):
+            with tolerating("Gateway.NotAttached", *Vpc.gone):
+                self.client(operation).detach_internet_gateway(InternetGatewayId=resource_id, VpcId=state["vpcId"])
         super().remove(operation, resource_id, state)
+
+
+class Eip(Ec2Resource):
+    """`aws.ec2.Eip`, for a VPC; its id is its allocation's."""
+
+    token = "aws:ec2/eip:Eip"
+    creates = "AllocateAddress"
+    kind, listed, id_member = "elastic-ip", "Addresses", "AllocationId"
+    gone = ("InvalidAllocationID.NotFound",)
+    properties: ClassVar[Table] = {}
+    outputs = ("allocationId", "arn", "domain", "publicIp", "tagsAll")
+
+    def request(self, provider: AwsProvider, inputs: Properties) -> dict[str, Any]:
+        """AllocateAddress."""
+        return {**super().request(provider, inputs), "Domain": "vpc"}
+
+    def remove(self, operation: Aws, resource_id: str, state: Properties) -> None:
+        """ReleaseAddress."""
+        self.client(operation).release_address(AllocationId=resource_id)
+
+
+class NatGateway(Ec2Resource):
+    """`aws.ec2.NatGateway`, a public one."""
+
+    token = "aws:ec2/natGateway:NatGateway"
+    creates = "CreateNatGateway"
+    kind, listed, id_member = "natgateway", "NatGateways", "NatGatewayId"
+    gone = ("NatGatewayNotFound",)
+    # Its address is in use until it is gone; the published provider's limit.
+    gone_seconds = 1800
+    properties: ClassVar[Table] = {"subnetId": _GIVEN, "allocationId": _GIVEN}
+    outputs = ("associationId", "networkInterfaceId", "privateIp", "publicIp", "tagsAll")
+
+    def describe(self, operation: Aws, resource_id: str) -> dict[str, Any] | None:
+        """One that is not deleted, with the members of its only address."""
+        gateway = super().describe(operation, resource_id)
+        if gateway is None or gateway["State"] == "deleted":
+            return None
+        return {**(first(gateway.get("NatGatewayAddresses") or []) or {}), **gateway}
+
+
+class VpcEndpoint(Ec2Resource):
+    """`aws.ec2.VpcEndpoint`, gateway or interface."""
+
+    token = "aws:ec2/vpcEndpoint:VpcEndpoint"
+    creates = "CreateVpcEndpoint"
+    kind, listed, id_member = "vpc-endpoint", "VpcEndpoints", "VpcEndpointId"
+    gone = ("InvalidVpcEndpointId.NotFound", "InvalidVpcEndpoint.NotFound")
+    # Its network interfaces use subnets and security groups until it is gone.
+    gone_seconds = READY_SECONDS
+    properties: ClassVar[Table] = {
+        "vpcId": _GIVEN,
+        "serviceName": _GIVEN,
+        "vpcEndpointType": Property(STRING, replaces=True, default="Gateway", allowed=("Gateway", "Interface")),
+        "privateDnsEnabled": Property(BOOLEAN),
+        "routeTableIds": Property(SetOf(STRING)),
+        "subnetIds": Property(SetOf(STRING)),
+        "securityGroupIds": Property(SetOf(STRING)),
+    }
+    outputs = ("arn", "ownerId", "state", "tagsAll")
+
+    def describe(self, operation: Aws, resource_id: str) -> dict[str, Any] | None:
+        """One that is not deleted, with its groups by their ids."""
+        endpoint = super().describe(operation, resource_id)
+        if endpoint is None or endpoint.get("State", "").lower() == "deleted":
+            return None
+        return {**endpoint, "SecurityGroupIds": [group["GroupId"] for group in endpoint.get("Groups") or ()]}
+
+    def change(self, operation: Aws, resource_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
+        """ModifyVpcEndpoint with what is added and removed."""
+        parameters: dict[str, Any] = {}
+        for name in changed - {"privateDnsEnabled"}:
+            before, after, member = set(old.get(name) or ()), set(new.get(name) or ()), _member(name)
+            parameters[f"Add{member}"], parameters[f"Remove{member}"] = sorted(after - before), sorted(before - after)
+        if "privateDnsEnabled" in changed:
+            parameters["PrivateDnsEnabled"] = bool(new.get("privateDnsEnabled"))
+        parameters = {key: value for key, value in parameters.items() if value != []}
+        self.client(operation).modify_vpc_endpoint(VpcEndpointId=resource_id, **parameters)
+        self.wait_until_available(operation, resource_id)
+
+    def remove(self, operation: Aws, resource_id: str, state: Properties) -> None:
+        """DeleteVpcEndpoints."""
+        answer = self.client(operation).delete_vpc_endpoints(VpcEndpointIds=[resource_id])
+        for failure in answer.get("Unsuccessful") or ():
+            error = failure.get("Error", {})
+            if error.get("Code") not in self.gone:
+                raise ProviderError(f"AWS answered DeleteVpcEndpoints with {error.get('Code')}: {error.get('Message')}")
 
 
 class _OfRouteTable(Ec2Resource):
@@ -155,7 +225,7 @@ class RouteTable(_OfRouteTable):
 
     token = "aws:ec2/routeTable:RouteTable"
     creates = "CreateRouteTable"
-    properties: ClassVar[Table] = {"vpcId": Property(STRING, required=True, replaces=True)}
+    properties: ClassVar[Table] = {"vpcId": _GIVEN}
     outputs = ("arn", "ownerId", "tagsAll")
 
 
@@ -163,14 +233,11 @@ class RouteTableAssociation(_OfRouteTable):
     """`aws.ec2.RouteTableAssociation`, of a subnet."""
 
     token = "aws:ec2/routeTableAssociation:RouteTableAssociation"
-    creates = "AssociateRouteTable"
+    creates, deletes = "AssociateRouteTable", "DisassociateRouteTable"
     gone = ("InvalidAssociationID.NotFound", *_TABLE_GONE)
     tagged = False
     not_yet = Retry("the route table to be visible", _TABLE_GONE, 60)
-    properties: ClassVar[Table] = {
-        "routeTableId": Property(STRING, required=True),
-        "subnetId": Property(STRING, required=True, replaces=True),
-    }
+    properties: ClassVar[Table] = {"routeTableId": Property(STRING, required=True), "subnetId": _GIVEN}
 
     def create(self, operation: Aws, inputs: Properties) -> str:
         """AssociateRouteTable."""
@@ -178,29 +245,19 @@ class RouteTableAssociation(_OfRouteTable):
 
     def find(self, operation: Aws, resource_id: str, state: Properties) -> Properties | None:
         """DescribeRouteTables."""
-        association = self.part(operation, state, "Associations", SubnetId=state["subnetId"])
+        association = self.part(operation, state, "Associations", RouteTableAssociationId=resource_id)
         return association and self.found(association)
-
-    def _call(self, operation: Aws, name: str, state: Properties, **parameters: str) -> None:
-        # By subnet, as ReplaceRouteTableAssociation gives it another id than the engine's.
-        association = self.part(operation, state, "Associations", SubnetId=state["subnetId"])
-        if association:
-            self.call(operation, name, {"AssociationId": association["RouteTableAssociationId"], **parameters})
-
-    def change(self, operation: Aws, resource_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
-        """ReplaceRouteTableAssociation."""
-        self._call(operation, "ReplaceRouteTableAssociation", old, RouteTableId=new["routeTableId"])
 
     def remove(self, operation: Aws, resource_id: str, state: Properties) -> None:
         """DisassociateRouteTable."""
-        self._call(operation, "DisassociateRouteTable", state)
+        self.call(operation, self.deletes, {"AssociationId": resource_id})
 
 
 class Route(_OfRouteTable):
     """`aws.ec2.Route` to an internet or NAT gateway."""
 
     token = "aws:ec2/route:Route"
-    creates = "CreateRoute"
+    creates, deletes = "CreateRoute", "DeleteRoute"
     gone = ("InvalidRoute.NotFound", *_TABLE_GONE)
     tagged = False
     not_yet = Retry(
@@ -209,8 +266,8 @@ class Route(_OfRouteTable):
         60,
     )
     properties: ClassVar[Table] = {
-        "routeTableId": Property(STRING, required=True, replaces=True),
-        "destinationCidrBlock": Property(STRING, required=True, replaces=True),
+        "routeTableId": _GIVEN,
+        "destinationCidrBlock": _GIVEN,
         "gatewayId": Property(STRING),
         "natGatewayId": Property(STRING),
     }
@@ -237,4 +294,4 @@ class Route(_OfRouteTable):
 
     def remove(self, operation: Aws, resource_id: str, state: Properties) -> None:
         """DeleteRoute."""
-        self.call_on(operation, "DeleteRoute", state)
+        self.call_on(operation, self.deletes, state)

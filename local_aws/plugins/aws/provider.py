@@ -65,27 +65,13 @@ class AwsProvider(Provider):
         return failures
 
     def configure(self, settings: Properties) -> None:
-        """Take `aws:*`; what is absent comes from the environment, as for every AWS tool.
-
-        Raises:
-            ProviderError: a key that is unknown or a value of a wrong type.
-        """
-        checked, failures = check(_SETTINGS, _parsed(settings))
-        if failures:
-            raise ProviderError("; ".join(f"aws:{failure.path}: {failure.reason}" for failure in failures))
-        self._settings = checked
+        """Take `aws:*`, as checked; what is absent comes from the environment, as for every AWS tool."""
+        self._settings = _parsed(settings)
 
     @property
     def region(self) -> str:
-        """The region of resources.
-
-        Raises:
-            ProviderError: there is none.
-        """
-        region = self._settings.get("region") or _region_of_environment(self._settings)
-        if not region:
-            raise ProviderError("no region: set aws:region, or AWS_REGION in the environment")
-        return str(region)
+        """The region of resources."""
+        return str(self._settings.get("region") or _region_of_environment(self._settings))
 
     @property
     def default_tags(self) -> dict[str, str]:

@@ -86,11 +86,7 @@ class Bucket(AwsResource):
 
 
 def empty_bucket(s3: Any, bucket: str) -> None:
-    """Delete every version, delete marker and unfinished upload.
-
-    Raises:
-        ProviderError: S3 does not delete some.
-    """
+    """Delete every version, delete marker and unfinished upload; `ProviderError`: S3 does not delete some."""
     for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
         entries = [*(page.get("Versions") or ()), *(page.get("DeleteMarkers") or ())]
         objects = [{key: item[key] for key in ("Key", "VersionId") if item.get(key) is not None} for item in entries]

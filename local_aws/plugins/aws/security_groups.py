@@ -1,17 +1,16 @@
 """EC2: security groups with their rules."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from local_aws.plugins.aws.base import Aws, tolerating
+from local_aws.plugins.aws.base import Aws
 from local_aws.plugins.aws.ec2 import Ec2Resource
-from local_aws.plugins.framework.schema import INTEGER, STRING, ListOf, Object, Property, SetOf, Table
+from local_aws.plugins.framework.schema import INTEGER, STRING, ListOf, Object, Property, SetOf, Table, sort_key
 from local_aws.plugins.framework.values import Properties
 
 _RULE: Final = Object(
     {
-        "protocol": Property(STRING, required=True, allowed=("tcp", "udp", "-1")),
+        "protocol": Property(STRING, required=True, allowed=("tcp", "udp")),
         "fromPort": Property(INTEGER, required=True),
         "toPort": Property(INTEGER, required=True),
         "cidrBlocks": Property(ListOf(STRING)),
@@ -25,54 +24,33 @@ _PEERS: Final = {"cidrBlocks": ("IpRanges", "CidrIp"), "securityGroups": ("UserI
 """EC2's names of the kinds of peers, and of the peer itself."""
 
 
-@dataclass(frozen=True, order=True)
-class Rule:
-    """One allowed peer: protocol, ports, the kind of peer, the peer, and a description."""
-
-    protocol: str
-    from_port: int
-    to_port: int
-    kind: str
-    peer: str
-    description: str
-
-    def inline(self) -> Properties:
-        """The rule in a program."""
-        rule = {"protocol": self.protocol, "fromPort": self.from_port, "toPort": self.to_port, self.kind: [self.peer]}
-        return {**rule, "description": self.description} if self.description else rule
-
-    def permission(self) -> dict[str, Any]:
-        """The rule in EC2's Authorize and Revoke calls."""
-        container, key = _PEERS[self.kind]
-        peer = {key: self.peer, **({"Description": self.description} if self.description else {})}
-        ports = {} if self.protocol == "-1" else {"FromPort": self.from_port, "ToPort": self.to_port}
-        return {"IpProtocol": self.protocol, **ports, container: [peer]}
-
-
-def _rule(protocol: str, ports: tuple[int, int], kind: str, peer: str, description: str | None) -> Rule:
-    # A rule for every protocol has no ports.
-    return Rule(protocol, *((0, 0) if protocol == "-1" else ports), kind, peer, description or "")
-
-
-def expand(rules: Iterable[Properties]) -> set[Rule]:
-    """A program's rules as single ones."""
-    return {
-        _rule(rule["protocol"], (rule["fromPort"], rule["toPort"]), kind, peer, rule.get("description"))
-        for rule in rules
-        for kind in _PEERS
-        for peer in rule.get(kind) or ()
+def permission(rule: Mapping[str, Any]) -> dict[str, Any]:
+    """A program's rule as EC2 has it."""
+    described = {"Description": rule["description"]} if rule.get("description") else {}
+    peers = {
+        container: [{key: peer, **described} for peer in rule[kind]]
+        for kind, (container, key) in _PEERS.items()
+        if rule.get(kind)
     }
+    ports = {"FromPort": rule["fromPort"], "ToPort": rule["toPort"]} if rule["protocol"] != "-1" else {}
+    return {"IpProtocol": rule["protocol"], **ports, **peers}
 
 
-def from_permissions(permissions: Iterable[Mapping[str, Any]]) -> set[Rule]:
-    """EC2's permissions as single rules."""
-    return {
-        _rule(item["IpProtocol"], ports, kind, peer[key], peer.get("Description"))
+def rules_of(permissions: Iterable[Mapping[str, Any]]) -> list[Properties]:
+    """EC2's permissions as a program's rules, in order, each with one peer."""
+    rules = [
+        {
+            "protocol": item["IpProtocol"],
+            "fromPort": item.get("FromPort", 0),
+            "toPort": item.get("ToPort", 0),
+            kind: [peer[key]],
+            **({"description": peer["Description"]} if peer.get("Description") else {}),
+        }
         for item in permissions
-        for ports in [(item.get("FromPort", 0), item.get("ToPort", 0))]
         for kind, (container, key) in _PEERS.items()
         for peer in item.get(container) or ()
-    }
+    ]
+    return sorted(rules, key=sort_key)
 
 
 class SecurityGroup(Ec2Resource):
@@ -106,21 +84,15 @@ class SecurityGroup(Ec2Resource):
             return None
         found = self.described(operation, resource_id, group)
         for name, member in _MEMBERS.items():
-            single, known = from_permissions(group.get(member) or ()), state.get(name) or ()
-            found[name] = list(known) if expand(known) == single else [rule.inline() for rule in sorted(single)]
+            rules, known = rules_of(group.get(member) or ()), state.get(name) or []
+            found[name] = known if rules_of(map(permission, known)) == rules else rules
         return found
 
     def change(self, operation: Aws, resource_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
-        """Authorize and revoke what differs from EC2's rules."""
+        """Revoke all rules of a kind, and authorize the program's."""
         group = self.describe(operation, resource_id) or {}
         for name in sorted(changed):
-            before, after = from_permissions(group.get(_MEMBERS[name]) or ()), expand(new.get(name) or ())
-            for verb, rules, done in (
-                ("Revoke", before - after, "InvalidPermission.NotFound"),
-                ("Authorize", after - before, "InvalidPermission.Duplicate"),
-            ):
-                permissions = [rule.permission() for rule in sorted(rules)]
-                if permissions:
-                    with tolerating(done):
-                        parameters = {"GroupId": resource_id, "IpPermissions": permissions}
-                        self.call(operation, f"{verb}SecurityGroup{name.capitalize()}", parameters)
+            for verb, rules in (("Revoke", rules_of(group.get(_MEMBERS[name]) or ())), ("Authorize", new.get(name))):
+                if rules:
+                    parameters = {"GroupId": resource_id, "IpPermissions": [permission(rule) for rule in rules]}
+                    self.call(operation, f"{verb}SecurityGroup{name.capitalize()}", parameters)

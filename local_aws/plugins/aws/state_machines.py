@@ -72,4 +72,4 @@ class StateMachine(AwsResource):
         """UpdateStateMachine; active executions keep the definition that they started with."""
         off = {"loggingConfiguration": {"level": "OFF"}, "tracingConfiguration": {"enabled": False}}
         settings = {**(off if changed & off.keys() else {}), **new, "arn": resource_id}
-        self.when_accepted(operation, new, lambda: self.call_on(operation, "UpdateStateMachine", settings))
+        self.not_yet.call(operation, lambda: self.call_on(operation, "UpdateStateMachine", settings), new)

@@ -25,8 +25,7 @@ def read(folder: Path, dockerfile: Path) -> dict[str, Entry]:
 
     The patterns are those of `<Dockerfile>.dockerignore`, or else of `.dockerignore`.
 
-    Raises:
-        ProviderError: there is no such folder, or it has something that an image cannot hold.
+    `ProviderError`: there is no such folder, or it has something that an image cannot hold.
     """
     if not folder.is_dir():
         raise ProviderError(f"the build context {folder} is no folder (looked for it from {Path.cwd()})")

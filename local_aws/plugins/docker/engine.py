@@ -36,8 +36,7 @@ def _answering() -> Iterator[None]:
 class Engine:
     """The engine that `DOCKER_HOST` names, or the machine's own.
 
-    Raises:
-        EngineUnavailable: no daemon answers, here and in all calls.
+    `EngineUnavailable`: no daemon answers, here and in all calls.
     """
 
     def __init__(self) -> None:
@@ -46,18 +45,9 @@ class Engine:
             self._client.ping()
 
     def build(self, name: str, build: Mapping[str, Any], context: str, dockerfile: str) -> None:
-        """Build an image and tag it with `name`.
+        """Build an image and tag it with `name`; `build` is that of the resource. `BuildFailed`: a step failed.
 
         One build at a time: of two with the same context, the second takes the layers of the first.
-
-        Args:
-            name: of the image, with its tag.
-            build: `args` and `platform` as the resource's `build` has them.
-            context: the context's folder.
-            dockerfile: the Dockerfile.
-
-        Raises:
-            BuildFailed: a step failed.
         """
         with _BUILDING, _answering():
             if has_buildkit():
@@ -71,16 +61,9 @@ class Engine:
             return str(self._client.images.get(name).id)
 
     def push(self, name: str, reference: Reference, address: str, login: Login = ("", "")) -> str:
-        """Push an image; answers with the digest of the pushed manifest.
+        """Push the image `name` of the engine to a registry's URL; answers with the digest of the pushed manifest.
 
-        Args:
-            name: of the image in the engine.
-            reference: its name in the registry.
-            address: the registry's URL.
-            login: who pushes.
-
-        Raises:
-            RegistryError: the push was refused.
+        `RegistryError`: the push was refused.
         """
         repository = f"{registry_host(address)}/{reference.repository}"
         auth = {"username": login[0], "password": login[1]} if login[0] else None
@@ -159,8 +142,7 @@ def registry_host(address: str) -> str:
 def pushed_digest(answers: Iterable[Mapping[str, Any]], name: str) -> str:
     """The manifest's digest from the engine's messages about a push of the image `name`.
 
-    Raises:
-        RegistryError: the registry refused, or there is no digest.
+    `RegistryError`: the registry refused, or there is no digest.
     """
     digest = ""
     for answer in answers:

@@ -139,8 +139,7 @@ def _build_and_push(inputs: Properties) -> str:
 def builds_with_engine(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether `LOCAL_AWS_IMAGE_BUILDER` says `docker`: an engine builds; else the context is packed as an archive.
 
-    Raises:
-        ProviderError: it is neither `docker` nor `archive`.
+    `ProviderError`: it is neither `docker` nor `archive`.
     """
     builder = environment.get("LOCAL_AWS_IMAGE_BUILDER", "archive")
     if builder not in ("archive", "docker"):
@@ -163,8 +162,7 @@ def _no_dockerfile(folder: str, dockerfile: str) -> str:
 def build_image(build: Mapping[str, Any], created: str = EPOCH) -> BuiltImage:
     """The image that `build` of the resource describes, created at a time in the form of RFC 3339.
 
-    Raises:
-        ProviderError: the context is not there or the Dockerfile cannot be followed.
+    `ProviderError`: the context is not there or the Dockerfile cannot be followed.
     """
     folder, dockerfile = _paths(build)
     files = context.read(Path(folder), Path(dockerfile))

@@ -32,11 +32,7 @@ class Reference:
 
     @classmethod
     def parse(cls, name: str) -> "Reference":
-        """From `host/repository[:tag]`.
-
-        Raises:
-            RegistryError: it is not fully qualified.
-        """
+        """From `host/repository[:tag]`; `RegistryError`: it is not fully qualified."""
         match = _REFERENCE.fullmatch(name)
         if match is None:
             raise RegistryError(f"imageName {name!r} is not <registry host>/<repository>:<tag>")
@@ -49,12 +45,9 @@ class Reference:
 
 
 def address_of(reference: Reference, server: str, environment: Mapping[str, str] = os.environ) -> str:
-    """The registry's URL: for an ECR name the endpoint of all AWS services, if one is set.
+    """The registry's URL: for an ECR name the endpoint of ECR or of all AWS services, if one is set.
 
-    Args:
-        reference: the image's name.
-        server: `registry.server` of the program.
-        environment: where `AWS_ENDPOINT_URL_ECR` and `AWS_ENDPOINT_URL` are looked up.
+    `server` is the program's `registry.server`.
     """
     if _ECR_HOST.fullmatch(reference.host):
         endpoint = environment.get("AWS_ENDPOINT_URL_ECR") or environment.get("AWS_ENDPOINT_URL")
@@ -70,8 +63,7 @@ def address_of(reference: Reference, server: str, environment: Mapping[str, str]
 def push(image: Image, reference: Reference, address: str, login: Login = ("", "")) -> None:
     """Push the blobs that the registry does not have yet, and the manifest.
 
-    Raises:
-        RegistryError: refused (for a tag that is another image in an immutable repository, too), or unreachable.
+    `RegistryError`: refused (for a tag that is another image in an immutable repository, too), or unreachable.
     """
     base = f"/v2/{reference.repository}"
     with requests.Session() as session:

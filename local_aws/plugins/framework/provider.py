@@ -20,14 +20,11 @@ class Function:
 
 
 class Provider:
-    """A provider package.
+    """A provider package: its resource types and functions by their tokens.
 
     Attributes:
         call_errors: exceptions of the client library that the user is told.
         replaced_by: settings whose change replaces the provider, and so its resources.
-        package: its name, the first part of its tokens.
-        resources: its resource types by token.
-        functions: its functions by token.
         cancelled: set when the engine cancels what is in progress.
     """
 

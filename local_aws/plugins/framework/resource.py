@@ -25,8 +25,6 @@ class Operation(Generic[ProviderT]):
     """One call of the engine about one resource.
 
     Attributes:
-        provider: the configured provider.
-        urn: the resource's URN.
         timeout_seconds: the program's `customTimeouts` for this call; 0 if it has none.
         cancelled: set when the engine cancels what is in progress.
         say: shows the user what this resource is waiting for, until the resource is done.
@@ -34,7 +32,6 @@ class Operation(Generic[ProviderT]):
     """
 
     provider: ProviderT
-    urn: str
     timeout_seconds: float = 0
     cancelled: threading.Event = field(default_factory=threading.Event)
     say: Callable[[str], None] = lambda _line: None
@@ -43,16 +40,9 @@ class Operation(Generic[ProviderT]):
     def wait(
         self, what: str, probe: Callable[[], T | None], *, default_seconds: float, interval_seconds: float = 0.05
     ) -> T:
-        """Poll `probe` until it returns a value.
+        """Poll `probe` until it returns a value; the pauses double up to 5 s.
 
-        Args:
-            what: what is waited for, for the error.
-            probe: returns `None` until then.
-            default_seconds: the timeout if the program sets none.
-            interval_seconds: the first pause; it doubles up to 5 s.
-
-        Raises:
-            ProviderError: the time is up, or the engine cancelled.
+        `ProviderError`: the time is up (`default_seconds` if the program sets none), or the engine cancelled.
         """
         limit = self.timeout_seconds or default_seconds
         deadline = time.monotonic() + limit
@@ -71,7 +61,6 @@ class Resource(ABC, Generic[ProviderT]):
     """A resource type. Subclasses fill in the tables and the calls.
 
     Attributes:
-        token: the type token, `package:module/member:Member`.
         properties: the inputs.
         outputs: the outputs besides the inputs.
         volatile: outputs that an update may change, so that a preview of one does not know them.
@@ -104,11 +93,7 @@ class Resource(ABC, Generic[ProviderT]):
         return ()
 
     def check_change(self, old: Properties, new: Properties, changed: set[str]) -> None:
-        """Refuse what `update` cannot change; `new` may hold unknowns.
-
-        Raises:
-            ProviderError: it names the resource and the change.
-        """
+        """Refuse, with a `ProviderError`, what `update` cannot change; `new` may hold unknowns."""
 
     def changing(self, new: Properties, changed: set[str]) -> Iterable[str]:
         """Outputs that an update to the inputs `new` may change; `changed` names the top-level inputs that differ."""
@@ -145,12 +130,7 @@ def named(
 ) -> Properties:
     """Inputs with a name: the program's, the one generated before, or a new one.
 
-    Args:
-        resource: the type.
-        name: the resource's logical name.
-        seed: the engine's, the same when a step is repeated.
-        olds: the inputs of before.
-        inputs: those of now.
+    It is made of the resource's logical name and the engine's seed, which is the same when a step is repeated.
     """
     key = resource.name_property
     if key is None or inputs.get(key) is not None:

@@ -5,12 +5,12 @@ A test compares the names in the tables with the published providers' classes.
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from local_aws.plugins.framework.errors import CheckFailure
-from local_aws.plugins.framework.values import UNKNOWN, Archive, Properties
+from local_aws.plugins.framework.values import UNKNOWN, Archive, Properties, contains_unknown
 
 
 class Shape:
@@ -68,8 +68,6 @@ class Property:
     """One row of a table.
 
     Attributes:
-        shape: the type of its values.
-        required: whether the program must give it.
         replaces: whether a change replaces the resource.
         default: what an absent value means; a value equal to it counts as absent.
         computed: whether AWS chooses the value if the program gives none.
@@ -250,3 +248,30 @@ def reconcile(table: Table, inputs: Mapping[str, Any], actual: Mapping[str, Any]
         if value is not None:
             result[name] = value
     return result
+
+
+@dataclass(frozen=True)
+class Change:
+    """One changed property: how, and whether it needs another resource."""
+
+    kind: Literal["ADD", "DELETE", "UPDATE"]
+    replaces: bool
+
+
+def compare(
+    table: Table, old: Mapping[str, Any], new: Mapping[str, Any], ignore: Collection[str] = ()
+) -> dict[str, Change]:
+    """The changes that turn `old` into `new`, by top-level property; the engine finds the nested ones itself.
+
+    An unknown new value is a change, as it may be one. A property that `new` leaves to AWS is none, nor one of
+    `ignore`. Ignored values within a property are the old ones already: the engine puts them there.
+    """
+    changes: dict[str, Change] = {}
+    for name, row in table.items():
+        was, becomes = old.get(name), new.get(name)
+        if name in ignore or (matches(row, becomes, was) and not contains_unknown(canonical(row.shape, becomes))):
+            continue
+        was_absent = canonical(row.shape, was, row.default) is None
+        is_absent = canonical(row.shape, becomes, row.default) is None
+        changes[name] = Change("ADD" if was_absent else "DELETE" if is_absent else "UPDATE", row.replaces)
+    return changes

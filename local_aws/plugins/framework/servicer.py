@@ -8,11 +8,10 @@ import grpc
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
-from local_aws.plugins.framework.diff import Change, Kind, compare
 from local_aws.plugins.framework.errors import CheckFailure, ProviderError
 from local_aws.plugins.framework.provider import Provider
 from local_aws.plugins.framework.resource import Operation, Resource, foreseen, foreseen_update, merged, named
-from local_aws.plugins.framework.schema import check, reconcile, spell
+from local_aws.plugins.framework.schema import Change, check, compare, reconcile, spell
 from local_aws.plugins.framework.values import (
     UNKNOWN,
     Properties,
@@ -101,7 +100,7 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[P]):
         names = [
             each for each in self._provider.replaced_by if old.get(each) and new.get(each) not in (None, old[each])
         ]
-        changes = {name: Change(Kind.UPDATE, replaces=True) for name in names}
+        changes = {name: Change("UPDATE", replaces=True) for name in names}
         return _diff_response(changes, deletes_before_replace=False)
 
     @_answering("configuring", "")
@@ -242,9 +241,7 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[P]):
         )
 
     def _operation(self, urn: str, timeout_seconds: float) -> Operation[P]:
-        return Operation(
-            self._provider, urn, timeout_seconds, self._provider.cancelled, lambda line: self._say(urn, line)
-        )
+        return Operation(self._provider, timeout_seconds, self._provider.cancelled, lambda line: self._say(urn, line))
 
     def _say(self, urn: str, line: str) -> None:
         if self._engine is not None:
@@ -293,7 +290,7 @@ def _failures(failures: list[CheckFailure], subject: str) -> list[provider_pb2.C
 
 def _diff_response(changes: Mapping[str, Change], *, deletes_before_replace: bool) -> provider_pb2.DiffResponse:
     replaces = sorted(name for name, change in changes.items() if change.replaces)
-    kinds = {name: f"{change.kind.name}{'_REPLACE' if change.replaces else ''}" for name, change in changes.items()}
+    kinds = {name: f"{change.kind}{'_REPLACE' if change.replaces else ''}" for name, change in changes.items()}
     return provider_pb2.DiffResponse(
         changes=provider_pb2.DiffResponse.DIFF_SOME if changes else provider_pb2.DiffResponse.DIFF_NONE,
         diffs=sorted(changes),

@@ -91,11 +91,7 @@ def _from_object(struct: struct_pb2.Struct) -> Any:
 
 
 def to_value(value: Any) -> struct_pb2.Value:
-    """One property value as protobuf.
-
-    Raises:
-        TypeError: for a Python value that has no counterpart.
-    """
+    """One property value as protobuf; `TypeError` for a Python value that has no counterpart."""
     if value is None:
         return struct_pb2.Value(null_value=struct_pb2.NULL_VALUE)
     if value is UNKNOWN:

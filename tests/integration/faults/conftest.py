@@ -25,26 +25,22 @@ Runs = dict[tuple[int, str], Run]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker."""
     config.addinivalue_line("markers", "scenario: the run of a test and its faults; arguments of `Scenario`")
 
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["pattern1", "pattern2"])
 def pattern(request: pytest.FixtureRequest) -> int:
-    """Each of the patterns; a test of one alone is marked `pattern_1` or `pattern_2`."""
-    number: int = request.param
-    return number
+    """Each of the patterns; a test of pattern 1 alone is marked `pattern_1`."""
+    return request.param
 
 
 @pytest.fixture(scope="module")
 def stages(emulator: Emulator) -> dict[int, Stage]:
-    """Both patterns on the emulator."""
     return {pattern: Stage(emulator, pattern) for pattern in (1, 2)}
 
 
 @pytest.fixture
 def stage(stages: dict[int, Stage], pattern: int) -> Stage:
-    """The pattern on the emulator."""
     return stages[pattern]
 
 

@@ -8,9 +8,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import boto3
+
+from ecs_kit.automation.journeys import runs, tables
+from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.components import build_folder, lambda_package
 from ecs_kit.components.definitions import StateMachineSettings, pattern_1, pattern_2
 from ecs_kit.components.task_image import CONTEXT_FOLDERS
+from ecs_kit.runtime.contract.ecs_task import EcsTask
 from local_aws import Emulator
 from local_aws.testing.aws import ACCOUNT, REGION, Aws, Fargate, allow, zip_of
 from tests.unit.model.dynamodb import create_table
@@ -42,8 +47,6 @@ def run(job, s3):
     if kind == "held":
         while "Contents" not in s3.list_objects_v2(Bucket=job.source.bucket, Prefix=job.source.key):
             time.sleep(0.2)
-    if kind == "verbose":
-        raise ValueError("x" * 300_000)
     _copy(job, s3)
 """
 """The first part of the source's key is the behaviour of the job; one that is held waits for its source object."""
@@ -70,6 +73,7 @@ class Pattern:
         **settings: Any,
     ) -> None:
         self.aws = Aws(emulator)
+        self.clients = AwsClients(boto3.Session("test", "test", region_name=REGION), endpoint_url=emulator.endpoint_url)
         self.pattern = pattern
         self.fargate = Fargate(self.aws)
         self.suffix = self.aws.suffix
@@ -137,7 +141,7 @@ class Pattern:
         settings = settings_json(
             self.pattern, infrastructure=self.attributes, stateMachineArn=self.state_machine_arn, **self.options
         )
-        arn: str = self.aws.client("lambda").create_function(
+        return self.aws.client("lambda").create_function(
             FunctionName=f"{name}-{self.suffix}",
             Runtime="python3.13",
             Role=role,
@@ -146,7 +150,6 @@ class Pattern:
             Code={"ZipFile": zip_of(package)},
             Environment={"Variables": {"KIT_SETTINGS": settings}},
         )["FunctionArn"]
-        return arn
 
     def _state_machine(self) -> None:
         settings = StateMachineSettings(
@@ -195,49 +198,31 @@ class Pattern:
         return {**self.attributes, "separator": "$", "workflowName": workflow, "taskList": tasks, **changes}
 
     def start(self, document: Any) -> str:
-        arn: str = self.aws.client("stepfunctions").start_execution(
+        return self.aws.client("stepfunctions").start_execution(
             stateMachineArn=self.state_machine_arn, input=json.dumps(document)
         )["executionArn"]
-        return arn
 
     def end(self, execution: str, seconds: float = 60) -> dict[str, Any]:
         def ask() -> dict[str, Any] | None:
-            found: dict[str, Any] = self.aws.client("stepfunctions").describe_execution(executionArn=execution)
+            found = self.aws.client("stepfunctions").describe_execution(executionArn=execution)
             return None if found["status"] == "RUNNING" else found
 
-        found: dict[str, Any] = self.until(ask, seconds)
-        return found
+        return self.until(ask, seconds)
 
-    def summaries(self, workflow: str) -> list[dict[str, Any]]:
-        items = map(_plain, self.aws.client("dynamodb").scan(TableName=self.summary_table)["Items"])
-        return [item for item in items if item["workflow_name"] == workflow]
+    def summaries(self, workflow: str) -> list[tables.Item]:
+        return [
+            item for item in tables.all_items(self.clients, self.summary_table) if item["workflow_name"] == workflow
+        ]
 
-    def rows(self, workflow: str) -> list[dict[str, Any]]:
-        items = map(_plain, self.aws.client("dynamodb").scan(TableName=self.details_table)["Items"])
-        own = [item for item in items if item["workflow_name"] == workflow]
+    def rows(self, workflow: str) -> list[tables.Item]:
+        own = [item for item in tables.all_items(self.clients, self.details_table) if item["workflow_name"] == workflow]
         return sorted(own, key=lambda row: (row["task_name"], row["attempt"]))
 
-    def ecs_tasks(self, workflow: str, run_id: int | None) -> list[dict[str, Any]]:
+    def ecs_tasks(self, workflow: str, run_id: int) -> list[EcsTask]:
         """A run's ECS tasks, stopped ones too, by their creation."""
-        ecs, cluster = self.aws.client("ecs"), self.fargate.cluster
-        arns = [
-            arn
-            for status in ("RUNNING", "STOPPED")
-            for page in ecs.get_paginator("list_tasks").paginate(cluster=cluster, desiredStatus=status)
-            for arn in page["taskArns"]
-        ]
-        found = {
-            task["taskArn"]: task
-            for first in range(0, len(arns), 100)
-            for task in ecs.describe_tasks(cluster=cluster, tasks=arns[first : first + 100])["tasks"]
-        }
-        own = {"KIT_WORKFLOW_NAME": workflow, "KIT_WORKFLOW_RUN_ID": str(run_id)}.items()
-        variables = {
-            arn: {pair["name"]: pair["value"] for pair in task["overrides"]["containerOverrides"][0]["environment"]}
-            for arn, task in found.items()
-        }
-        tasks = [task for arn, task in found.items() if own <= variables[arn].items()]
-        return sorted(tasks, key=lambda task: task["createdAt"])
+        found = {task.arn: task for task in runs.ecs_tasks(self.clients, self.fargate.cluster)}
+        own = [task for task in found.values() if task.run == (workflow, run_id)]
+        return sorted(own, key=lambda task: task.created_at)
 
     def copies(self, workflow: str) -> dict[str, str]:
         s3 = self.aws.client("s3")
@@ -253,10 +238,3 @@ class Pattern:
             assert time.monotonic() < deadline, "no answer in time"
             time.sleep(0.25)
         return answer
-
-
-def _plain(item: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: int(value["N"]) if value.get("N", "").isdigit() else next(iter(value.values()))
-        for name, value in item.items()
-    }

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from ecs_kit.automation.journeys.tables import Item
+from ecs_kit.runtime.contract.ecs_task import EcsTask
 from local_aws import Emulator
 from tests.integration.faults.pattern import Pattern
 
@@ -21,7 +23,7 @@ KEYS = tuple(f"in/{n:02}.txt" for n in range(1, 11))
 """Ten objects that every pattern here has."""
 
 END_SECONDS = 240.0
-"""How long a run may take to its end before its test fails: generous, for all runs share two processors."""
+"""How long a run may take before its test fails: generous, because all runs share two processors."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,6 @@ class Scenario:
         settings: the pattern's settings that differ from the usual ones; runs with the same settings share a pattern.
         spec: attributes of the spec that differ from the usual ones.
         during: called in a thread of its own once the run was started.
-        alone: it has a pattern that no other run uses, for faults of calls that do not name their workflow.
     """
 
     keys: Sequence[str] = KEYS
@@ -42,7 +43,6 @@ class Scenario:
     settings: Mapping[str, Any] = field(default_factory=dict)
     spec: Mapping[str, Any] = field(default_factory=dict)
     during: Callable[[Run], object] | None = None
-    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,27 +50,24 @@ class Outcome:
     """DescribeExecution's answer, the items, the ECS tasks as described, and how many calls each fault rule hit."""
 
     execution: dict[str, Any]
-    summary: dict[str, Any]
-    rows: list[dict[str, Any]]
-    tasks: list[dict[str, Any]]
+    summary: Mapping[str, Any]
+    rows: list[Item]
+    tasks: list[EcsTask]
     met: list[int]
 
     @property
     def status(self) -> str:
-        """The execution's status."""
         return str(self.execution["status"])
 
     @property
     def cause(self) -> str:
-        """The execution's cause."""
         return str(self.execution.get("cause", ""))
 
     @property
-    def counts(self) -> tuple[str, int, int, int, int]:
+    def counts(self) -> tuple[Any, ...]:
         """The run's status, its number of tasks, and how many are completed, failed, running."""
         names = ("status", "number_of_tasks", "completed_tasks", "failed_tasks", "running_tasks")
-        found: Any = tuple(self.summary[name] for name in names)
-        return found
+        return tuple(self.summary[name] for name in names)
 
     def each(self, *names: str) -> list[Any]:
         """These attributes of each row; None where a row has none. A single one comes as it is."""
@@ -85,7 +82,7 @@ class Outcome:
     @property
     def unstopped(self) -> list[str]:
         """ECS tasks that have not stopped."""
-        return [task["taskArn"] for task in self.tasks if task["lastStatus"] != "STOPPED"]
+        return [task.arn for task in self.tasks if not task.is_stopped]
 
     @property
     def is_over(self) -> bool:
@@ -106,32 +103,22 @@ class Run:
         self._problem: BaseException | None = None
         self._thread: threading.Thread | None = None
 
-    @property
-    def emulator(self) -> Emulator:
-        """What it runs on."""
-        return self.p.aws.emulator
-
     def narrow(self, rule: Rule) -> dict[str, Any]:
         """Make a rule this run's own.
 
-        `caller` is `task`, `launcher`, `monitor`, `machine` (the state machine) or a pattern of ARNs. Without
-        `request` only requests that hold the run's workflow name match: all of DynamoDB's, RunTask's, S3's copies
-        and calls of functions do. Others do not; rules for them give a `request` and belong in a scenario `alone`.
+        `caller` is `task`, `launcher`, `monitor` or `machine` (the state machine). Only requests that hold the run's
+        workflow name match: all of DynamoDB's, RunTask's, S3's copies and calls of functions do.
         """
-        caller = rule.get("caller", "*")
-        if caller in ("task", "launcher", "monitor", "machine"):
-            caller = f"*:assumed-role/{caller}-{self.p.suffix}/*"
-        if "request" in rule and not self.scenario.alone:
-            raise ValueError(f"a rule with a request of its own belongs in a scenario alone: {rule}")
-        return {"request": f"*{self.workflow}*", **rule, "caller": caller}
+        caller = f"*:assumed-role/{rule['caller']}-{self.p.suffix}/*" if "caller" in rule else "*"
+        return {**rule, "request": f"*{self.workflow}*", "caller": caller}
 
     def inject(self, *rules: Rule) -> None:
         """Replace this run's faults."""
-        self.emulator.inject_faults([self.narrow(rule) for rule in rules], self.workflow)
+        self.p.aws.emulator.inject_faults([self.narrow(rule) for rule in rules], self.workflow)
 
     def met(self) -> list[int]:
         """How many calls each of this run's rules has hit."""
-        return [each["met"] for each in self.emulator.injected_faults(self.workflow)]
+        return [each["met"] for each in self.p.aws.emulator.injected_faults(self.workflow)]
 
     def start(self) -> Run:
         """Start it, its faults first."""
@@ -175,7 +162,7 @@ class Run:
             execution=execution or described,
             summary=summary,
             rows=[row for row in self.p.rows(self.workflow) if row["workflow_run_id"] == run_id],
-            tasks=self.p.ecs_tasks(self.workflow, run_id),
+            tasks=self.p.ecs_tasks(self.workflow, run_id or 0),
             met=self.met(),
         )
 
@@ -210,8 +197,7 @@ class Run:
 
     def report(self) -> str:
         """Everything about it, for a test that failed."""
-        left = self.read()
-        return json.dumps(vars(left), indent=1, default=str)
+        return json.dumps(vars(self.read()), indent=1, default=str)
 
 
 class Stage:
@@ -221,34 +207,23 @@ class Stage:
         self.emulator = emulator
         self.pattern = pattern
         self._deployed: dict[str, Pattern] = {}
-        self._lock = threading.Lock()
 
     def deploy(self, settings: Mapping[str, Any], *, alone: bool = False) -> Pattern:
-        """A pattern with these settings."""
-        key = json.dumps(settings, sort_keys=True)
-        with self._lock:
-            if alone or key not in self._deployed:
-                made = Pattern(self.emulator, self.pattern, **self._usual(settings))
-                made.put(*KEYS)
-                if alone:
-                    return made
-                self._deployed[key] = made
-            return self._deployed[key]
-
-    def _usual(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """With a stop timeout that a busy machine keeps, and in containers, which start slowly, longer time limits."""
-        usual = {"stop_timeout_seconds": 30, **settings}
-        if self.emulator.container_runtime == "docker" and "taskTimeoutSeconds" in usual:
-            usual["taskTimeoutSeconds"] *= 5
-        return usual
+        """A pattern with these settings; one that no other run uses, if it is to be `alone`."""
+        key = uuid.uuid4().hex if alone else json.dumps(settings, sort_keys=True)
+        if key not in self._deployed:
+            # A stop timeout that a busy machine keeps, and in containers, which start slowly, longer time limits.
+            usual = {"stop_timeout_seconds": 30, **settings}
+            if self.emulator.container_runtime == "docker" and "taskTimeoutSeconds" in usual:
+                usual["taskTimeoutSeconds"] *= 5
+            self._deployed[key] = Pattern(self.emulator, self.pattern, **usual)
+            self._deployed[key].put(*KEYS)
+        return self._deployed[key]
 
     def run(self, name: str, scenario: Scenario) -> Run:
         """Start a run."""
-        return Run(self.deploy(scenario.settings, alone=scenario.alone), scenario, name).start()
+        return Run(self.deploy(scenario.settings), scenario, name).start()
 
 
 pattern_1 = pytest.mark.parametrize("pattern", [1], indirect=True, ids=["pattern1"], scope="module")
 """For tests of what only pattern 1 has: the launcher."""
-
-pattern_2 = pytest.mark.parametrize("pattern", [2], indirect=True, ids=["pattern2"], scope="module")
-"""For tests of what only pattern 2 has."""

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.unit.model.scheduler import Choices
-from tests.unit.model.world import FAULTS, World, runs
+from tests.unit.model.test_interleavings import check
+from tests.unit.model.world import FAULTS, World
 
 pytestmark = pytest.mark.acceptance
 
 
 @pytest.mark.parametrize("pattern", [1, 2])
-@settings(
-    max_examples=500,
-    derandomize=True,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.generate],
-    print_blob=True,
-)
-@given(world=runs)
-def test_every_run_ends_and_no_invariant_is_violated(pattern: int, world: World) -> None:
-    world.run(pattern)
+def test_every_run_ends_and_no_invariant_is_violated(pattern: int) -> None:
+    check(pattern, examples=500)
 
 
 @pytest.mark.parametrize("pattern", [1, 2])
@@ -37,6 +28,6 @@ def injected(pattern: int, kind: str, after: int) -> set[str]:
     """The faults of a run in which, after some decisions, one kind always happens, and the one it comes with."""
     cause = {"late write": "task killed", "event lost": "abort", "event twice": "abort", "stop lost": "abort"}
     choices = Choices(bytes(after) + b"\xff" * 40, frozenset({kind, cause.get(kind, kind)}))
-    world = World(tasks=2, task_attempts=1, tolerated=0, run_timeout_seconds=3600, choices=choices)
+    world = World(tasks=2, choices=choices)
     world.run(pattern)
     return set(choices.made)

@@ -23,7 +23,7 @@ def failed_alone(run: Run, attempts: int = 1) -> list[dict[str, object]]:
     assert (left.status, left.execution["error"]) == ("FAILED", "TasksFailed")
     assert left.counts == ("Failed", 1, 0, 1, 0)
     assert left.attempts == [("task_01", n, "Failed") for n in range(1, attempts + 1)]
-    assert left.each("ecs_task_id") == [task["taskArn"] for task in left.tasks]
+    assert left.each("ecs_task_id") == [task.arn for task in left.tasks]
     assert left.unstopped == []
     assert f"first failure: task task_01, attempt 1: {left.rows[0]['error']}".rstrip(".") in left.cause
     return left.rows
@@ -61,56 +61,36 @@ class TestMissingObjects:
         assert sorted(run.p.copies(run.workflow)) == [f"{prefix}/task_{n:02}/{n:02}.txt" for n in range(4, 11)]
 
 
-class TestContainers:
-    @pytest.mark.parametrize(
-        "hits",
-        [
-            pytest.param([1], marks=scenario(keys=ONE, faults=[{**WRITES, "effect": {"kill": "before"}}]), id="before"),
-            pytest.param([1], marks=scenario(keys=ONE, faults=[{**WRITES, "effect": {"kill": "after"}}]), id="after"),
-            pytest.param([], marks=scenario(keys=["exiting/x"]), id="by-itself"),
-        ],
-    )
-    def test_one_that_is_killed_around_its_first_write_or_exits_is_recorded(self, run: Run, hits: list[int]) -> None:
-        (row,) = failed_alone(run)
-        assert row["error"] == "ContainerExited: the container exited with code 137"
-        assert (row["exit_code"], run.outcome().met) == (137, hits)
-        assert row["source_uri"] == f"s3://{run.p.bucket}/{run.scenario.keys[0]}" and run.p.copies(run.workflow) == {}
-
-    @scenario(keys=["waiting/x"], settings={"taskTimeoutSeconds": 6})
-    def test_one_that_reaches_its_limit_ends_itself(self, run: Run) -> None:
-        (row,) = failed_alone(run)
-        assert str(row["error"]).startswith("TaskTimedOut: timed out") and row["exit_code"] == 124
-
-    @scenario(keys=["hanging/x"], settings={"taskTimeoutSeconds": 6})
-    def test_one_that_hangs_past_its_limit_is_stopped(self, run: Run) -> None:
-        self._timed_out(run, exit_code=143)
-
-    @scenario(keys=["deaf/x"], settings={"taskTimeoutSeconds": 6, "stop_timeout_seconds": 2})
-    def test_one_that_does_not_heed_the_order_to_stop_is_killed(self, run: Run) -> None:
-        self._timed_out(run, exit_code=137)
-
-    def _timed_out(self, run: Run, exit_code: int) -> None:
-        (row,) = failed_alone(run)
-        limit = run.p.options["taskTimeoutSeconds"]
-        reason = f"timed out: the task ran longer than {limit} s and was stopped"
-        assert (row["error"], row["stopped_reason"]) == (f"TaskTimedOut: {reason}", reason)
-        assert row["exit_code"] == exit_code
-        (task,) = run.outcome().tasks
-        assert (task["stopCode"], task["containers"][0]["exitCode"]) == ("UserInitiated", exit_code)
+SIX = {"taskTimeoutSeconds": 6}
+EXIT = "ContainerExited: the container exited with code"
+ENDS_ITSELF = "TaskTimedOut: timed out after "
+IS_STOPPED = "TaskTimedOut: timed out: the task ran longer than "
+KILLED, DEAF = {"kill": "before"}, {**SIX, "stop_timeout_seconds": 2}
+NO_S3, S3_ALONE = {"task_actions": ["dynamodb:*"]}, {"task_actions": ["s3:*"]}
 
 
-class TestPermissions:
-    @scenario(keys=ONE, settings={"task_actions": ["dynamodb:*"]})
-    def test_a_task_that_may_not_copy_says_what_it_may_not(self, run: Run) -> None:
-        (row,) = failed_alone(run)
-        assert str(row["error"]).startswith("JobFailed: AccessDenied: ") and "s3:" in str(row["error"])
-        assert row["exit_code"] == 1
-
-    @scenario(keys=ONE, settings={"task_actions": ["s3:*"]})
-    def test_a_task_that_may_not_write_its_row_does_not_copy_and_is_recorded_all_the_same(self, run: Run) -> None:
-        (row,) = failed_alone(run)
-        assert row["error"] == "ContainerExited: the container exited with code 3"
-        assert row["exit_code"] == 3 and run.p.copies(run.workflow) == {}
+@pytest.mark.parametrize(
+    ("error", "exit_code"),
+    [
+        pytest.param(f"{EXIT} 137", 137, marks=scenario(ONE, [{**WRITES, "effect": KILLED}]), id="killed-before"),
+        pytest.param(f"{EXIT} 137", 137, marks=scenario(ONE, [{**WRITES, "effect": {"kill": "after"}}]), id="killed"),
+        pytest.param(f"{EXIT} 137", 137, marks=scenario(["exiting/x"]), id="exits"),
+        pytest.param(ENDS_ITSELF, 124, marks=scenario(["waiting/x"], settings=SIX), id="ends-itself-at-its-limit"),
+        pytest.param(IS_STOPPED, 143, marks=scenario(["hanging/x"], settings=SIX), id="hangs-past-its-limit"),
+        pytest.param(IS_STOPPED, 137, marks=scenario(["deaf/x"], settings=DEAF), id="ignores-sigterm"),
+        pytest.param("JobFailed: AccessDenied: ", 1, marks=scenario(ONE, settings=NO_S3), id="may-not-copy"),
+        pytest.param(f"{EXIT} 3", 3, marks=scenario(ONE, settings=S3_ALONE), id="may-not-write-its-row"),
+    ],
+)
+def test_a_task_that_fails_is_recorded_with_its_reason_and_copies_nothing(run: Run, error: str, exit_code: int) -> None:
+    (row,) = failed_alone(run)
+    assert str(row["error"]).startswith(error) and row["exit_code"] == exit_code
+    assert row["source_uri"] == f"s3://{run.p.bucket}/{run.scenario.keys[0]}" and run.p.copies(run.workflow) == {}
+    (task,) = run.outcome().tasks
+    assert task.exit_code == exit_code
+    if error is IS_STOPPED:
+        assert (task.stop_code, row["error"]) == ("UserInitiated", f"TaskTimedOut: {row['stopped_reason']}")
+    assert run.outcome().met == [1] * len(run.scenario.faults)
 
 
 class TestFurtherAttempts:
@@ -137,12 +117,3 @@ class TestFurtherAttempts:
             (4, "Completed", None),
         ]
         assert len(left.tasks) == 4 and len(run.p.copies(run.workflow)) == 1
-
-    @scenario(
-        keys=["gone/x"],
-        settings={"taskAttempts": 2},
-        faults=[{**CALLS_S3, "limit": 1, "effect": {"interrupt": "before"}}],
-    )
-    def test_an_interruption_does_not_count_as_an_attempt_of_the_job(self, run: Run) -> None:
-        rows = failed_alone(run, attempts=3)
-        assert [row["exit_code"] for row in rows] == [143, 1, 1]

@@ -1,7 +1,5 @@
 """A stand-in for the Pulumi engine that records the resources that the program registers."""
 
-from __future__ import annotations
-
 import json
 import threading
 from collections.abc import Callable, Mapping

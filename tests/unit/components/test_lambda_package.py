@@ -1,7 +1,5 @@
 """Deployment packages depend on their sources and on nothing else; packed files are complete at any time."""
 
-from __future__ import annotations
-
 import io
 import os
 import tempfile

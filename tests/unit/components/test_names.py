@@ -1,7 +1,5 @@
 """Physical names, ARNs and zones."""
 
-from __future__ import annotations
-
 import pulumi_aws as aws
 import pytest
 
@@ -9,15 +7,6 @@ from ecs_kit.components import zones
 from ecs_kit.components.errors import ConfigError
 from ecs_kit.components.names import DeploymentTarget, PatternNames
 from tests.unit.components.recorder import TARGET
-
-
-def test_names_are_those_that_deployed_stacks_have():
-    names = PatternNames(1, "", TARGET)
-    assert (names.summary_table, names.details_table) == ("workflow_summary_pattern_1", "workflow_details_pattern_1")
-    assert names.bucket == "123456789012-ecs-starter-kit-pattern-1-bucket"
-    assert names.function("launcher") == "amazon-ecs-starter-kit-pattern-1-ecs-task-launcher"
-    assert names.role("task") == "amazon-ecs-starter-kit-pattern-1-task"
-    assert names.workflow == "amazon_ecs_starter_kit-pattern-1"
 
 
 @pytest.mark.parametrize("pattern", [1, 2])

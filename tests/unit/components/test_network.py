@@ -1,7 +1,5 @@
 """The VPC, its endpoints, its security groups."""
 
-from __future__ import annotations
-
 import pulumi
 import pytest
 

@@ -1,7 +1,5 @@
 """The whole program: what is deployed, how it hangs together, what it exports."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 

@@ -1,7 +1,5 @@
 """The resources of a pattern: their inputs, and what they depend on."""
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any

@@ -1,7 +1,5 @@
 """The image: what it is built from, its tag, its repository."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import replace
 from pathlib import Path

@@ -11,10 +11,11 @@ from typing import Any
 from botocore.exceptions import ReadTimeoutError
 
 from ecs_kit.runtime.common.tables import DetailsTable
+from ecs_kit.runtime.contract.settings import Settings
 from ecs_kit.runtime.task import configuration, interruptions, worker
 from tests.unit.model.dynamodb import DynamoDb
 from tests.unit.model.scheduler import Activity, Killed, Scheduler
-from tests.unit.runtime.fakes import EcsApi, client_error
+from tests.unit.runtime.fakes import FakeEcs, client_error
 
 STALE_SECONDS = 2.0
 """How old an answer of DescribeTasks or ListTasks may be."""
@@ -24,21 +25,12 @@ STOP_TIMEOUT_SECONDS = 10.0
 
 @dataclass
 class Task:
-    """One ECS task.
-
-    Attributes:
-        description: as DescribeTasks has it.
-        past: earlier descriptions, by the time of their end.
-        did: whether its job was done.
-        stop_asked: whether it was told to stop.
-        ended: when its process ended.
-        interruptible: whether a signal ends its job.
-        is_deaf: whether it ignores signals.
-        is_awaited: whether the state machine waits for it, and stops it if it ends before.
-    """
+    """One ECS task."""
 
     description: dict[str, Any]
+    """As DescribeTasks has it."""
     past: list[tuple[datetime, dict[str, Any]]] = field(default_factory=list)
+    """Earlier descriptions, by the time of their end."""
     began: bool = False
     did: bool = False
     stop_asked: bool = False
@@ -47,6 +39,7 @@ class Task:
     interruptible: bool = False
     is_deaf: bool = False
     is_awaited: bool = False
+    """By the state machine, which stops it if it ends before."""
 
     @property
     def arn(self) -> str:
@@ -62,40 +55,22 @@ class Task:
         return {variable["name"]: variable["value"] for variable in override["environment"]}
 
 
-class Ecs(EcsApi):
+class Ecs(FakeEcs):
     """A client of the cluster; `call` is what happens before each call of a service."""
 
-    def __init__(
-        self,
-        scheduler: Scheduler,
-        call: Callable[[], None],
-        dynamodb: DynamoDb,
-        *,
-        details_table: str,
-        task_timeout_seconds: int,
-    ) -> None:
+    def __init__(self, scheduler: Scheduler, call: Callable[[], None], dynamodb: DynamoDb, settings: Settings) -> None:
         super().__init__(scheduler)
-        self.scheduler, self.choices = scheduler, scheduler.choices
+        self.scheduler, self.choices, self.settings = scheduler, scheduler.choices, settings
         self._call = call
-        self._dynamodb = dynamodb
+        self._details = DetailsTable(dynamodb, settings.details_table)  # type: ignore[arg-type]
         self._full_until = scheduler.time
-        self._fixed = {
-            "KIT_DETAILS_TABLE": details_table,
-            "KIT_TARGET_BUCKET": "kit-1",
-            "KIT_TARGET_PREFIX": "copies",
-            "KIT_TASK_TIMEOUT_SECONDS": str(task_timeout_seconds),
-            "KIT_LOG_STREAM_PREFIX": "ecs",
-            "KIT_CONTAINER_NAME": "app",
-        }
 
     def before(self, operation: str) -> None:
         self._call()
-        if operation == "RunTask":
-            self._maybe_refused()
-        elif self.choices.fault("ecs error", 4):
-            raise client_error("ThrottlingException", "Rate exceeded", operation)
-
-    def _maybe_refused(self) -> None:
+        if operation != "RunTask":
+            if self.choices.fault("ecs error", 4):
+                raise client_error("ThrottlingException", "Rate exceeded", operation)
+            return
         if self.is_full():
             raise client_error("ClientException", "Capacity is unavailable at this time.")
         if self.choices.fault("throttled"):
@@ -143,7 +118,7 @@ class Ecs(EcsApi):
         task.past.append((self.scheduler.time, dict(task.description)))
         task.description.update(values)
 
-    def start(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def start(self, request: Mapping[str, Any], arn: str = "") -> dict[str, Any]:
         task = Task(self.described(request, "PENDING"))
         task.past.append((self.scheduler.time, {}))  # a moment ago it did not exist
         self.tasks[task.arn] = task
@@ -201,12 +176,19 @@ class Ecs(EcsApi):
         )
 
     def _work(self, task: Task) -> int:
-        settings = configuration.from_environment({**self._fixed, **task.environment})
+        fixed = {
+            "KIT_DETAILS_TABLE": self.settings.details_table,
+            "KIT_TARGET_BUCKET": "kit-1",
+            "KIT_TARGET_PREFIX": "copies",
+            "KIT_TASK_TIMEOUT_SECONDS": str(self.settings.task_timeout_seconds),
+            "KIT_LOG_STREAM_PREFIX": "ecs",
+            "KIT_CONTAINER_NAME": "app",
+        }
         return worker.work(
-            settings,
+            configuration.from_environment({**fixed, **task.environment}),
             task.arn,
-            details=DetailsTable(self._dynamodb, settings.details_table),  # type: ignore[arg-type]
-            last_details=DetailsTable(self._dynamodb, settings.details_table),  # type: ignore[arg-type]
+            details=self._details,
+            last_details=self._details,
             s3=None,  # type: ignore[arg-type]
             clock=self.scheduler,
             job=lambda *_: self._job(task),
@@ -215,7 +197,7 @@ class Ecs(EcsApi):
     def _job(self, task: Task) -> None:
         if task.is_deaf:
             # The monitor stops it in the end, and it is done before it is killed.
-            self.scheduler.sleep(float(self._fixed["KIT_TASK_TIMEOUT_SECONDS"]) + (14, 18, 11)[self.choices.pick(3)])
+            self.scheduler.sleep(self.settings.task_timeout_seconds + (14, 18, 11)[self.choices.pick(3)])
         else:
             self.scheduler.sleep((2, 30, 0.1, 100)[self.choices.pick(4)])
         if self.choices.fault("hangs", 6):

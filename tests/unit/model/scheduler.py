@@ -35,9 +35,7 @@ class Choices:
     """
 
     def __init__(self, data: bytes, faults: frozenset[str]) -> None:
-        self._data = data
-        self._next = 0
-        self._faults = faults
+        self._data, self._next, self._faults = data, 0, faults
         self.made: dict[str, int] = {}
 
     @property
@@ -46,7 +44,6 @@ class Choices:
         return self._next >= len(self._data)
 
     def end(self) -> None:
-        """Make no more decisions."""
         self._next = len(self._data)
 
     def pick(self, number: int) -> int:
@@ -79,15 +76,12 @@ class Activity:
         self.ready: Callable[[], bool] = lambda: True
         self.wakes: datetime | None = None
         self.killed = False
-        self.signal: BaseException | None = None
-        """Raised at its next step, as a signal is."""
-        self.children: list[Activity] = []
-        """Ended with it."""
+        self.signal: BaseException | None = None  # raised at its next step
+        self.children: list[Activity] = []  # ended with it
         self._scheduler = scheduler
         self._work = work
         self._turn = threading.Semaphore(0)
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._run, daemon=True).start()
 
     def kill(self) -> None:
         """End it at once, where it stands."""
@@ -97,7 +91,6 @@ class Activity:
             child.kill()
 
     def is_runnable(self, now: datetime) -> bool:
-        """Whether it can run."""
         if self.killed or self.signal is not None:
             return True
         return self.ready() or (self.wakes is not None and now >= self.wakes)
@@ -146,28 +139,23 @@ class Scheduler:
     # --- the clock of the code under test ---------------------------------------------------------------------------
 
     def now(self) -> datetime:
-        """The time."""
         return self.time
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
         if seconds > 0:
             self.until(lambda: False, seconds)
 
     # --- for activities ---------------------------------------------------------------------------------------------
 
-    @property
-    def _this(self) -> Activity:
-        assert self.current is not None
-        return self.current
-
     def call(self) -> None:
         """A service is called: it takes time, and others may run first."""
-        self._this.wait_for_turn()
+        assert self.current is not None
+        self.current.wait_for_turn()
 
     def until(self, ready: Callable[[], bool], seconds: float | None = None) -> None:
         """Wait for something, or until some time has passed."""
-        this = self._this
+        this = self.current
+        assert this is not None
         this.ready = ready
         this.wakes = None if seconds is None else self.time + timedelta(seconds=seconds)
         this.wait_for_turn()

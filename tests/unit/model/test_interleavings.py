@@ -7,8 +7,6 @@ them, others each time.
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -21,35 +19,33 @@ pytestmark = pytest.mark.no_cover  # it would count no line that other tests do 
 EXAMPLES = os.environ.get("KIT_MODEL_EXAMPLES")
 
 
-@settings(
-    max_examples=int(EXAMPLES or 30),
-    derandomize=EXAMPLES is None,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    print_blob=True,
-    # The search for the smallest example takes minutes.
-    phases=list(Phase) if EXAMPLES else [Phase.generate],
-)
-@given(world=runs)
-@pytest.mark.parametrize("pattern", [1, 2])
-def test_every_run_ends_and_no_invariant_is_violated(pattern: int, world: World) -> None:
-    world.run(pattern)
+def check(pattern: int, examples: int, is_random: bool = False) -> None:
+    """Run so many examples: others each time, if they are random."""
 
-
-def test_the_number_of_examples_is_kept_of_the_kit_s_environment() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", "import tests.conftest, os; print(os.environ.get('KIT_MODEL_EXAMPLES'))"],
-        env={**os.environ, "KIT_MODEL_EXAMPLES": "7", "KIT_OTHER": "1"},
-        capture_output=True,
-        text=True,
-        check=True,
+    @settings(
+        max_examples=examples,
+        derandomize=not is_random,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        print_blob=True,
+        # The search for the smallest example takes minutes.
+        phases=list(Phase) if is_random else [Phase.generate],
     )
-    assert done.stdout == "7\n"
+    @given(world=runs)
+    def every_run_ends(world: World) -> None:
+        world.run(pattern)
+
+    every_run_ends()
+
+
+@pytest.mark.parametrize("pattern", [1, 2])
+def test_every_run_ends_and_no_invariant_is_violated(pattern: int) -> None:
+    check(pattern, int(EXAMPLES or 30), is_random=EXAMPLES is not None)
 
 
 @pytest.mark.parametrize("pattern", [1, 2])
 def test_a_run_without_any_fault_completes(pattern: int) -> None:
-    world = World(tasks=3, task_attempts=1, tolerated=0, run_timeout_seconds=3600, choices=Choices(b"", frozenset()))
+    world = World(tasks=3, choices=Choices(b"", frozenset()))
     world.run(pattern)
     assert world.status == "SUCCEEDED"
     assert world.summary is not None and world.summary.completed_tasks == 3

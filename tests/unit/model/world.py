@@ -6,17 +6,18 @@ import contextlib
 import json
 import logging
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
 from hypothesis import strategies as st
 
 from ecs_kit.components.definitions import StateMachineSettings, pattern_1, pattern_2
 from ecs_kit.runtime.common.tables import DetailsTable, SummaryTable
-from ecs_kit.runtime.contract.clock import to_iso
 from ecs_kit.runtime.contract.errors import KitError
 from ecs_kit.runtime.contract.patterns import STEP_FUNCTIONS
 from ecs_kit.runtime.contract.records import Counts, Summary, TaskRow, from_item
@@ -27,10 +28,12 @@ from ecs_kit.runtime.launcher.launcher import Launcher
 from ecs_kit.runtime.monitor.monitor import Monitor
 from ecs_kit.runtime.monitor.reconciliation import final_status
 from ecs_kit.runtime.task import interruptions
-from tests.unit.model.dynamodb import DynamoDb, Item, lost_answer
-from tests.unit.model.ecs import Ecs, Task
+from local_aws.emulator.aws_behaviour.states_engine import retry_delay
+from tests.unit.model.dynamodb import DynamoDb, Item
+from tests.unit.model.ecs import Ecs
 from tests.unit.model.scheduler import Activity, Choices, Killed, Scheduler
-from tests.unit.runtime.asl import AslError, Interpreter
+from tests.unit.runtime import asl
+from tests.unit.runtime.asl import AslError
 from tests.unit.runtime.fakes import EXECUTION, START, STATE_MACHINE, client_error, settings_json, spec
 
 FUNCTION_SECONDS = 300.0
@@ -39,61 +42,35 @@ SWEEPS_TO_THE_END = 3
 TASK_TIMEOUT_SECONDS = 120
 
 FAULTS = (
-    "abort",
-    "call twice",
-    "deaf",
-    "ecs error",
-    "event lost",
-    "event twice",
-    "failures",
-    "full",
-    "function crashes",
-    "function error",
-    "hangs",
-    "is late",
-    "job fails",
-    "late write",
-    "lost answer",
-    "lost call",
-    "never started",
-    "refused",
-    "server error",
-    "stale",
-    "stall",
-    "stop lost",
-    "table error",
-    "table answer lost",
-    "task killed",
-    "throttled",
-    "write twice",
+    *("abort", "call twice", "deaf", "ecs error", "event lost", "event twice", "failures", "full", "function crashes"),
+    *("function error", "hangs", "is late", "job fails", "late write", "lost answer", "lost call", "never started"),
+    *("refused", "server error", "stale", "stall", "stop lost", "table error", "table answer lost", "task killed"),
+    *("throttled", "write twice"),
 )
 
 
-class Violated(AssertionError):
-    """An invariant is violated."""
-
-
-class Machine(Interpreter):
+class Machine(asl.Machine):
     """The state machine with time that passes, and branches side by side."""
 
     world: World
-    timeouts: list[float]
 
-    def wait(self, seconds: int) -> None:
+    def sleep(self, seconds: float) -> None:
         self.world.scheduler.sleep(seconds)
 
-    def before_retry(self, retrier: Mapping[str, Any], retry: int) -> None:
-        longest = min(retrier["IntervalSeconds"] * 2 ** (retry - 1), retrier["MaxDelaySeconds"])
-        self.world.scheduler.sleep(longest * self.world.choices.pick(8) / 8)
+    def retry_delay(self, retrier: Any, count: int, chance: float) -> float:
+        return retry_delay(retrier, count, self.world.choices.pick(8) / 8)
 
-    def side_by_side(self, machines: list[tuple[Mapping[str, Any], Any]], variables: Mapping[str, Any]) -> list[Any]:
+    def _run_together(self, runs: Any, at_once: int, execution: Any) -> list[Any]:
         scheduler, parent = self.world.scheduler, self.world.scheduler.current
         assert parent is not None
 
-        def start(machine: Mapping[str, Any], given: Any) -> Activity:
-            return scheduler.spawn("branch", lambda: self._machine(machine, given, variables), may_fail=True)
+        def start(machine: Mapping[str, Any], given: Any, context: Any) -> Activity:
+            states, first = machine["States"], machine["StartAt"]
+            return scheduler.spawn(
+                "branch", lambda: self.run_states(states, first, given, execution, context), may_fail=True
+            )
 
-        branches = [start(machine, given) for machine, given in machines]
+        branches = [start(*each) for each in runs]
         parent.children += branches
         scheduler.until(lambda: all(branch.done for branch in branches) or any(branch.error for branch in branches))
         for branch in branches:
@@ -103,41 +80,30 @@ class Machine(Interpreter):
                 raise branch.error
         return [branch.result for branch in branches]
 
-    def _attempt(self, state: Mapping[str, Any], given: Any, variables: Mapping[str, Any]) -> Any:
+    def _task(self, state: dict[str, Any], *more: Any) -> Any:
         self.world.time_limit = float(state.get("TimeoutSeconds", 10**6))
-        return super()._attempt(state, given, variables)
+        return super()._task(state, *more)
 
 
+@dataclass
 class World:
     """One run until it has ended; `tolerated` is the percentage of tasks that may fail."""
 
-    def __init__(
-        self,
-        *,
-        tasks: int,
-        task_attempts: int,
-        tolerated: int,
-        run_timeout_seconds: int,
-        choices: Choices,
-        max_concurrency: int = 0,
-    ) -> None:
-        self.max_concurrency = max_concurrency
-        self.number_of_tasks, self.task_attempts, self.tolerated = tasks, task_attempts, tolerated
-        self.run_timeout_seconds = run_timeout_seconds
-        self.choices = choices
-        self.scheduler = Scheduler(choices)
-        self.dynamodb = DynamoDb(self)
-        self.pattern = 0
-        self.status = "RUNNING"
-        self.ended_at: datetime | None = None
-        self.final_at: datetime | None = None
-        self.time_limit = 0.0
-        self.surprises: list[str] = []
-        self._fair_sweeps = 0
-        self._events_open = 0
-        self._ending = ("", "")
-        self._root: Activity | None = None
-        self._aborted = False
+    tasks: int
+    choices: Choices
+    task_attempts: int = 1
+    tolerated: int = 0
+    run_timeout_seconds: int = 3600
+    max_concurrency: int = 0
+
+    status: str = "RUNNING"
+    ended_at: datetime | None = None
+    final_at: datetime | None = None
+    time_limit: float = 0.0
+    _fair_sweeps: int = 0
+    _events_open: int = 0
+    _ending: tuple[str, str] = ("", "")
+    _aborted: bool = False
 
     def run(self, pattern: int) -> None:
         """Run a pattern until the run has ended, and check the invariants; `NeverEnds` where it does not end."""
@@ -157,19 +123,19 @@ class World:
 
     def story(self) -> str:
         """What happened, for a reader of a failure."""
+        tasks = (
+            f"{task.arn} {task.environment['KIT_TASK_NAME']} {task.description['lastStatus']}, {task.ended}"
+            for task in self.ecs.tasks.values()
+        )
         lines = [
             f"pattern {self.pattern}, faults {self.choices.made}",
             f"{self.scheduler.steps} steps until {self.scheduler.time}, the execution is {self.status}",
-            *map(str, [self.summary, *self.rows]),
+            *map(str, [self.summary, *self.rows, *tasks]),
         ]
-        for task in self.ecs.tasks.values():
-            lines.append(
-                f"{task.arn} {task.environment['KIT_TASK_NAME']} {task.description['lastStatus']}, {task.ended}"
-            )
         return "\n".join(lines)
 
     def _deploy(self, pattern: int) -> None:
-        self.pattern = pattern
+        self.pattern, self.spec = pattern, spec(pattern, self.tasks)
         self.settings = from_json(
             settings_json(
                 pattern,
@@ -180,31 +146,31 @@ class World:
                 maxConcurrency=self.max_concurrency,
             )
         )
-        self.ecs = Ecs(
-            self.scheduler,
-            self.call,
-            self.dynamodb,
-            details_table=self.settings.details_table,
-            task_timeout_seconds=TASK_TIMEOUT_SECONDS,
-        )
-        self.spec = spec(pattern, self.number_of_tasks)
+        self.scheduler, self.dynamodb = Scheduler(self.choices), DynamoDb(self)
+        self.ecs = Ecs(self.scheduler, self.call, self.dynamodb, self.settings)
+        self.surprises: list[str] = []
+        self._of_functions: dict[str, Any] = {
+            "settings": self.settings,
+            "summaries": SummaryTable(self.dynamodb, self.settings.summary_table),
+            "details": DetailsTable(self.dynamodb, self.settings.details_table),
+            "ecs_tasks": EcsTasks(self.ecs, self.settings.cluster),
+            "clock": self.scheduler,
+        }
 
     def _run(self) -> None:
         self._root = self.scheduler.spawn("state machine", self._execute)
         self.scheduler.at(self.run_timeout_seconds, lambda: self._end("TIMED_OUT"))
-        self._sweep_later()
+        self.scheduler.spawn("sweep", self._sweep, after=SWEEP_SECONDS)
         self.scheduler.run(self._settled, self._from_outside)
         self._check_end()
 
     @property
     def summary(self) -> Summary | None:
-        """The run's item."""
         found = [from_item(Summary, item) for item in self.dynamodb.items("workflow_summary")]
         return found[0] if found else None
 
     @property
     def rows(self) -> list[TaskRow]:
-        """The rows of its attempts."""
         return [from_item(TaskRow, item) for item in self.dynamodb.items("workflow_details")]
 
     # --- Step Functions ---------------------------------------------------------------------------------------------
@@ -226,29 +192,16 @@ class World:
                 "arn:aws:states:::ecs:runTask.sync": self._run_task,
                 "arn:aws:states:::dynamodb:updateItem": self._update_item,
             },
-            {
-                "Execution": {
-                    "Id": EXECUTION,
-                    "Name": "one",
-                    "StartTime": to_iso(START),
-                    "Input": self.spec,
-                    "RedriveCount": 0,
-                }
-            },
-            functions={
-                "now": lambda: to_iso(self.scheduler.now()),
-                "random": lambda: self.choices.pick(100) / 100,
-            },
         )
         machine.world = self
-        result = machine.run()
+        result = machine.run(self.spec)
         self._end(result.status, result.error, result.cause)
 
     def _end(self, status: str, error: str = "", cause: str = "") -> None:
         if self.status != "RUNNING":
             return
         self.status, self.ended_at, self._ending = status, self.scheduler.time, (error, cause)
-        if self._root is not self.scheduler.current and self._root is not None:
+        if self._root is not self.scheduler.current:
             self._root.kill()
         if status == "SUCCEEDED":
             return
@@ -270,11 +223,8 @@ class World:
         self._asynchronously(lambda monitor, left: monitor.finalize_from_event({"detail": detail}, left))
         self._events_open -= 1
 
-    def _sweep_later(self) -> None:
-        self.scheduler.spawn("sweep", self._sweep, after=SWEEP_SECONDS)
-
     def _sweep(self) -> None:
-        self._sweep_later()
+        self.scheduler.spawn("sweep", self._sweep, after=SWEEP_SECONDS)
         ended = self.status != "RUNNING"
         self._asynchronously(lambda monitor, left: monitor.sweep(left))
         if ended and self.choices.fair:
@@ -293,7 +243,6 @@ class World:
             self.scheduler.sleep(pause)
 
     def describe_execution(self, *, executionArn: str) -> dict[str, Any]:
-        """DescribeExecution."""
         self.call()
         assert executionArn == EXECUTION
         return {"status": self.status, "input": json.dumps(self.spec)}
@@ -309,9 +258,9 @@ class World:
 
         def work(left: Callable[[], float]) -> Any:
             if payload["action"] == "launch":
-                return self._launcher().launch(payload, left)
-            act = {"register": "register", "monitor": "monitor", "record_failure": "record_failure"}[payload["action"]]
-            return getattr(self._monitor(), act)(payload)
+                launcher = Launcher(run_task_client=self.ecs, rng=random.Random(1), **self._of_functions)
+                return launcher.launch(payload, left)
+            return getattr(self._monitor(), payload["action"])(payload)
 
         if self.choices.fault("function error", 5):
             raise AslError("Lambda.ServiceException", "try again")
@@ -385,10 +334,10 @@ class World:
         if task.lives:
             self.ecs.stop_softly(task, "the state timed out")
             raise AslError("States.Timeout")
-        described = _pascal(task.description)
-        if described["Containers"][0].get("ExitCode") == 0:
-            return described
-        raise AslError("States.TaskFailed", json.dumps(described, default=str))
+        cause = json.dumps(_pascal(task.description), default=str)
+        if task.description["containers"][0].get("exitCode") == 0:
+            return json.loads(cause)
+        raise AslError("States.TaskFailed", cause)
 
     def _update_item(self, arguments: Mapping[str, Any]) -> Any:
         try:
@@ -398,20 +347,8 @@ class World:
         except BotoCoreError as error:
             raise AslError("DynamoDB.SdkClientException", str(error)) from error
 
-    def _shared(self) -> dict[str, Any]:
-        return {
-            "settings": self.settings,
-            "summaries": SummaryTable(self.dynamodb, self.settings.summary_table),  # type: ignore[arg-type]
-            "details": DetailsTable(self.dynamodb, self.settings.details_table),  # type: ignore[arg-type]
-            "ecs_tasks": EcsTasks(self.ecs, self.settings.cluster),  # type: ignore[arg-type]
-            "clock": self.scheduler,
-        }
-
     def _monitor(self) -> Monitor:
-        return Monitor(stepfunctions=self, rng=random.Random(1), **self._shared())  # type: ignore[arg-type]
-
-    def _launcher(self) -> Launcher:
-        return Launcher(run_task_client=self.ecs, rng=random.Random(1), **self._shared())  # type: ignore[arg-type]
+        return Monitor(stepfunctions=self, rng=random.Random(1), **self._of_functions)
 
     # --- around calls -----------------------------------------------------------------------------------------------
 
@@ -426,10 +363,10 @@ class World:
         if self.choices.fault("table error", 4):
             raise client_error("ProvisionedThroughputExceededException", "slow down", operation)
 
-    def after_call(self, operation: str, again: Callable[[], object] | None) -> None:
+    def after_call(self, again: Callable[[], object]) -> None:
         if self.choices.fault("table answer lost", 3):
-            raise lost_answer()
-        if again is not None and self.choices.fault("write twice", 8):
+            raise ReadTimeoutError(endpoint_url="https://dynamodb.example")
+        if self.choices.fault("write twice", 8):
             again()  # the client had no answer and repeated the call
         self.scheduler.call()
 
@@ -456,23 +393,17 @@ class World:
                 # The state machine does not know it yet.
                 self._end("ABORTED", "", "somebody stopped it")
             return
-        row = from_item(TaskRow, after)
-        if (
-            before is not None
-            and from_item(TaskRow, before).status.is_final
-            and from_item(TaskRow, before).status != row.status
-        ):
-            raise Violated(f"a terminal row changed: {before} became {after}")
-        if row.was_started and row.status is TaskStatus.COMPLETED and not self.ecs.tasks[row.ecs_task_id].did:
-            raise Violated(f"a row is Completed although its job was not done: {after}")
+        row, was = from_item(TaskRow, after), from_item(TaskRow, before or after)
+        assert not was.status.is_final or was.status == row.status, f"a terminal row changed: {before} became {after}"
+        if row.was_started and row.status is TaskStatus.COMPLETED:
+            assert self.ecs.tasks[row.ecs_task_id].did, f"a row is Completed although its job was not done: {after}"
 
     def _check_summary(self, before: Summary | None, after: Summary) -> None:
         counts = (after.completed_tasks, after.failed_tasks, after.running_tasks)
-        if sum(counts) != self.number_of_tasks or min(counts) < 0 or after.number_of_tasks != self.number_of_tasks:
-            raise Violated(f"{counts} do not add up to {self.number_of_tasks}")
-        if before is not None and before.status.is_final and before.status != after.status:
-            raise Violated(f"a terminal summary changed: {before} became {after}")
-        if after.status.is_final and (before is None or not before.status.is_final):
+        assert sum(counts) == self.tasks == after.number_of_tasks and min(counts) >= 0, f"{counts} do not add up"
+        was_final = before is not None and before.status.is_final
+        assert not was_final or before.status == after.status, f"a terminal summary changed: {before} became {after}"
+        if after.status.is_final and not was_final:
             self.final_at = self.scheduler.time
         if after.end_time and (before is None or not before.end_time):
             self._check_no_orphans(after)
@@ -485,15 +416,9 @@ class World:
         assert self.final_at is not None
         final = {row.ecs_task_id for row in self.rows if row.status.is_final}
         for task in self.ecs.tasks.values():
-            is_older = task.description["createdAt"] <= self.final_at
-            if (
-                is_older
-                and not task.is_awaited
-                and task.ended is None
-                and task.arn not in final
-                and not task.stop_asked
-            ):
-                raise Violated(f"the run ended as {summary.status}, and {task.arn} is orphaned")
+            if task.description["createdAt"] <= self.final_at and not task.is_awaited and task.arn not in final:
+                is_over = task.ended is not None or task.stop_asked
+                assert is_over, f"the run ended as {summary.status}, and {task.arn} is orphaned"
 
     # --- from outside -----------------------------------------------------------------------------------------------
 
@@ -505,14 +430,12 @@ class World:
     def _settled(self) -> bool:
         if self.status == "RUNNING" or self._events_open or any(task.lives for task in self.ecs.tasks.values()):
             return False
-        summary = self.summary
-        if summary is None:
-            # An active call of the launcher or the monitor may still register the run.
-            return self._fair_sweeps >= SWEEPS_TO_THE_END
         if self._fair_sweeps >= SWEEPS_TO_THE_END:
             return True
+        summary = self.summary
         return (
-            self.choices.fair
+            summary is not None  # an active call of the launcher or the monitor may still register the run
+            and self.choices.fair
             and self._fair_sweeps >= 1
             and summary.status.is_final
             and summary.end_time is not None
@@ -520,53 +443,36 @@ class World:
         )
 
     def _check_end(self) -> None:
-        if self.surprises:
-            raise Violated(f"the code raised {self.surprises}")
+        assert not self.surprises, f"the code raised {self.surprises}"
         summary, rows = self.summary, self.rows
         if summary is None:
-            if self.ecs.tasks:
-                raise Violated("tasks were started for a run that was never registered")
+            assert not self.ecs.tasks, "tasks were started for a run that was never registered"
             return
-        if not summary.status.is_final:
-            raise Violated(f"the execution ended as {self.status}, the run never did: {summary}")
-        for row in rows:
-            if not row.status.is_final:
-                raise Violated(f"a row is not terminal: {row}")
-        completed = {row.task_name for row in rows if row.status is TaskStatus.COMPLETED}
+        assert summary.status.is_final, f"the execution ended as {self.status}, the run never did: {summary}"
+        assert all(row.status.is_final for row in rows), f"not all rows are terminal: {rows}"
+        completed = len({row.task_name for row in rows if row.status is TaskStatus.COMPLETED})
         counts = (summary.completed_tasks, summary.failed_tasks, summary.running_tasks)
-        if counts != (len(completed), self.number_of_tasks - len(completed), 0):
-            raise Violated(f"the counts {counts} are not what the rows say: {len(completed)} completed")
+        assert counts == (completed, self.tasks - completed, 0), f"{counts} are not what the rows say: {rows}"
         # An active call of the monitor may have ended the run while its execution was stopped.
-        own = final_status(Counts(*counts), self.number_of_tasks, self.tolerated)
-        from_execution = {EXECUTION_STATUSES[self.status]} if self.status in EXECUTION_STATUSES else set()
-        if summary.status not in {own} | from_execution or (summary.status.is_success and self.status == "FAILED"):
-            raise Violated(
-                f"the execution ended as {self.status}, the run as {summary.status} with the counts {counts}"
-            )
-        self._check_owned(rows)
-        self._check_attempts(rows)
+        expected = {final_status(Counts(*counts), self.tasks, self.tolerated), EXECUTION_STATUSES.get(self.status)}
+        ends = f"the execution ended as {self.status}, the run as {summary.status} with the counts {counts}"
+        assert summary.status in expected and not (summary.status.is_success and self.status == "FAILED"), ends
+        self._check_owned()
+        started = Counter(
+            (task.environment["KIT_TASK_NAME"], task.environment["KIT_ATTEMPT"]) for task in self.ecs.tasks.values()
+        )
+        assert set(started.values()) <= {1}, f"attempts were started twice: {started}"
 
-    def _check_owned(self, rows: list[TaskRow]) -> None:
+    def _check_owned(self) -> None:
         """After a run's end, active tasks were stopped: soon, or by the sweep where a function was interrupted."""
         if self.final_at is None or self.ended_at is None:
             return
-        interrupted = {"function crashes", "ecs error", "table error", "table answer lost", "stall"} & set(
-            self.choices.made
-        )
-        grace = timedelta(seconds=SWEEP_SECONDS + 60 if interrupted else 60)
+        interrupting = {"function crashes", "ecs error", "table error", "table answer lost", "stall"}
+        grace = timedelta(seconds=SWEEP_SECONDS + 60 if interrupting & set(self.choices.made) else 60)
         for task in self.ecs.tasks.values():
             late = max(self.final_at, self.ended_at, task.description["createdAt"]) + grace
-            if task.ended is not None and task.ended > late and not task.stop_asked:
-                raise Violated(f"{task.arn} was not stopped and ran until {task.ended}; the run ended {self.final_at}")
-
-    def _check_attempts(self, rows: list[TaskRow]) -> None:
-        """Nothing is started twice."""
-        started: dict[tuple[str, str], list[Task]] = {}
-        for task in self.ecs.tasks.values():
-            started.setdefault((task.environment["KIT_TASK_NAME"], task.environment["KIT_ATTEMPT"]), []).append(task)
-        for (name, attempt), tasks in started.items():
-            if len(tasks) > 1:
-                raise Violated(f"attempt {attempt} at {name} was started {len(tasks)} times")
+            is_owned = task.ended is None or task.ended <= late or task.stop_asked
+            assert is_owned, f"{task.arn} was not stopped and ran until {task.ended}; the run ended {self.final_at}"
 
 
 def _unless_refused(write: Callable[[], object]) -> None:

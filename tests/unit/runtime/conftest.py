@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -148,7 +147,3 @@ def world(dynamodb: DynamoDb, clock: FakeClock) -> Callable[..., World]:
 def w(world: Callable[..., World]) -> World:
     """Pattern 1 with the usual settings."""
     return world()
-
-
-def as_json(value: Any) -> Any:
-    return json.loads(json.dumps(value))

@@ -57,10 +57,12 @@ def client_error(
     return ClientError(response, operation)
 
 
-class EcsApi:
-    """The API of an ECS cluster in memory. RunTask honours client tokens, as ECS does.
+class FakeEcs:
+    """A cluster whose tasks run until they are ended. RunTask honours client tokens, as ECS does.
 
-    Whether ECS `remembers_failures`, and replays `failures[]` for the same token, is on no page.
+    `answers` holds, for the next calls of RunTask, an exception to raise, `failures` to return, or None for success.
+    `lost_answers` counts calls that are carried out but whose answer never arrives. Whether ECS `remembers_failures`,
+    and replays `failures[]` for the same token, is on no page.
     """
 
     remembers_failures = True
@@ -68,6 +70,12 @@ class EcsApi:
     def __init__(self, clock: Any) -> None:
         self.clock = clock
         self.tasks: dict[str, Any] = {}
+        self.answers: list[Any] = []
+        self.lost_answers: list[Exception | None] = []
+        self.calls: list[dict[str, Any]] = []
+        self.stopped: list[tuple[str, str]] = []
+        self.after_run_task: Callable[[str], object] | None = None
+        self.refuses: Callable[[dict[str, Any]], Exception | None] = lambda _: None
         self._by_token: dict[str, dict[str, Any]] = {}
         self._numbers = itertools.count(1)
 
@@ -76,28 +84,40 @@ class EcsApi:
 
     def refuse(self, request: dict[str, Any]) -> Any:
         """Raise an error of RunTask, or return its `failures`."""
+        answer = self.answers.pop(0) if self.answers else self.refuses(request)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
-    def start(self, request: dict[str, Any]) -> dict[str, Any]:
-        raise NotImplementedError
+    def start(self, request: Mapping[str, Any], arn: str = "") -> dict[str, Any]:
+        task = {**self.described(request, "RUNNING", arn), "startedAt": self.clock.now()}
+        self.tasks[task["taskArn"]] = task
+        return task
 
     def stop(self, arn: str, reason: str) -> None:
-        raise NotImplementedError
+        self.stopped.append((arn, reason))
+        self.end(arn, 143, reason)
+        self.tasks[arn]["stopCode"] = "UserInitiated"
 
     def seen(self, arn: str) -> dict[str, Any] | None:
         """A task as DescribeTasks has it."""
         return self.tasks.get(arn)
 
     def run_task(self, **request: Any) -> dict[str, Any]:
+        self.calls.append(request)
         self.before("RunTask")
         token = request["clientToken"]
-        if token not in self._by_token:
+        result = self._by_token.get(token)
+        if result is None:
             failures = self.refuse(request)
-            started = [] if failures else [self.start(request)]
-            answer = {"tasks": started, "failures": failures or []}
-            if failures and not self.remembers_failures:
-                return answer
-            self._by_token[token] = answer
-        return self._by_token[token]
+            result = {"tasks": [] if failures else [self.start(request)], "failures": failures or []}
+            if self.remembers_failures or not failures:
+                self._by_token[token] = result
+        if self.lost_answers and (lost := self.lost_answers.pop(0)):
+            raise lost
+        if self.after_run_task and result["tasks"]:
+            self.after_run_task(result["tasks"][0]["taskArn"])
+        return result
 
     def describe_tasks(self, *, cluster: str, tasks: list[str]) -> dict[str, Any]:
         assert 0 < len(tasks) <= 100
@@ -139,47 +159,10 @@ class EcsApi:
             "overrides": request["overrides"],
         }
 
-
-class FakeEcs(EcsApi):
-    """A cluster whose tasks run until they are ended.
-
-    `answers` holds, for the next calls of RunTask, an exception to raise, `failures` to return, or None for success.
-    `lost_answers` counts calls that are carried out but whose answer never arrives.
-    """
-
-    def __init__(self, clock: FakeClock) -> None:
-        super().__init__(clock)
-        self.answers: list[Any] = []
-        self.lost_answers: list[Exception | None] = []
-        self.calls: list[dict[str, Any]] = []
-        self.stopped: list[tuple[str, str]] = []
-        self.after_run_task: Callable[[str], object] | None = None
-        self.refuses: Callable[[dict[str, Any]], Exception | None] = lambda _: None
-
-    def run_task(self, **request: Any) -> dict[str, Any]:
-        self.calls.append(request)
-        result = super().run_task(**request)
-        if self.lost_answers and (lost := self.lost_answers.pop(0)):
-            raise lost
-        if self.after_run_task and result["tasks"]:
-            self.after_run_task(result["tasks"][0]["taskArn"])
-        return result
-
-    def refuse(self, request: dict[str, Any]) -> Any:
-        answer = self.answers.pop(0) if self.answers else self.refuses(request)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    def start(self, request: Mapping[str, Any], arn: str = "") -> dict[str, Any]:
-        task = {**self.described(request, "RUNNING", arn), "startedAt": self.clock.now()}
-        self.tasks[task["taskArn"]] = task
-        return task
-
-    def add(self, arn: str, *, started_by: str, environment: Mapping[str, str], family: str = "kit-2") -> None:
+    def add(self, arn: str, *, started_by: str, environment: Mapping[str, str]) -> None:
         """A task that something else than RunTask of this client started."""
         variables = [{"name": name, "value": value} for name, value in environment.items()]
-        request = {"cluster": "", "startedBy": started_by, "taskDefinition": family}
+        request = {"cluster": "", "startedBy": started_by, "taskDefinition": "kit-2"}
         self.start({**request, "overrides": {"containerOverrides": [{"environment": variables}]}}, arn)
 
     def end(self, arn: str, exit_code: int | None = 0, reason: str = "Essential container in task exited") -> None:
@@ -188,11 +171,6 @@ class FakeEcs(EcsApi):
         task["stopCode"] = "EssentialContainerExited"
         if exit_code is not None:
             task["containers"][0]["exitCode"] = exit_code
-
-    def stop(self, arn: str, reason: str) -> None:
-        self.stopped.append((arn, reason))
-        self.end(arn, 143, reason)
-        self.tasks[arn]["stopCode"] = "UserInitiated"
 
 
 class FakeStepFunctions:

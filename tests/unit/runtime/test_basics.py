@@ -16,7 +16,6 @@ from ecs_kit.runtime.contract.clock import Clock, from_iso, to_iso
 from ecs_kit.runtime.contract.environment import Attempt
 from ecs_kit.runtime.contract.errors import SettingsInvalid
 from ecs_kit.runtime.contract.run_ids import LARGEST_RUN_ID, from_milliseconds, run_id
-from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
 from tests.unit.runtime.fakes import EXECUTION, START, settings_json
 
 
@@ -49,13 +48,6 @@ def test_the_clock_gives_utc_and_does_not_sleep_for_nothing() -> None:
     clock.sleep(-1)
     clock.sleep(0.001)
     assert clock.now().tzinfo is UTC
-
-
-def test_terminal_and_successful_statuses() -> None:
-    assert [status for status in RunStatus if not status.is_final] == [RunStatus.RUNNING]
-    assert [status for status in TaskStatus if status.is_final] == [TaskStatus.COMPLETED, TaskStatus.FAILED]
-    succeeded = [status for status in RunStatus if status.is_success]
-    assert succeeded == [RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_FAILURES]
 
 
 class TestSettings:

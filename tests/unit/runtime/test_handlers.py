@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ecs_kit.runtime.contract.errors import PayloadInvalid, SettingsInvalid
+from ecs_kit.runtime.contract.errors import PayloadInvalid
 from ecs_kit.runtime.functions import clients, function
 from ecs_kit.runtime.launcher import handler as launcher
 from ecs_kit.runtime.monitor import handler as monitor
@@ -36,11 +36,6 @@ class TestLauncher:
     def test_refuses_other_actions(self, deployed: Any) -> None:
         with pytest.raises(PayloadInvalid, match="action is 'sweep', not 'launch'"):
             launcher.handler({"action": "sweep"}, FakeContext())
-
-    def test_needs_its_settings(self, deployed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.delenv("KIT_SETTINGS")
-        with pytest.raises(SettingsInvalid):
-            launcher.handler(LAUNCH, FakeContext())
 
 
 class TestMonitor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -14,19 +15,20 @@ from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 from ecs_kit.runtime.contract import waits
 from ecs_kit.runtime.contract.attempts import Launch
 from ecs_kit.runtime.contract.clock import from_iso, to_iso
-from ecs_kit.runtime.contract.errors import PayloadInvalid, RedriveRefused, RunIdInUse, SpecRefused
-from ecs_kit.runtime.contract.records import Counts, TaskRow
+from ecs_kit.runtime.contract.errors import PayloadInvalid, RedriveRefused, SpecRefused
+from ecs_kit.runtime.contract.records import Counts
 from ecs_kit.runtime.contract.specs import TaskEntry
 from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
 from ecs_kit.runtime.launcher import answers
 from ecs_kit.runtime.launcher.answers import Outcome
 from ecs_kit.runtime.launcher.rate_limiter import RateLimiter
-from tests.unit.runtime.fakes import EXECUTION, FakeClock, client_error, execution, infrastructure, spec
+from tests.unit.runtime.fakes import FakeClock, client_error, execution, infrastructure, spec
 
 THROTTLED = client_error("ThrottlingException", "Rate exceeded")
 QUOTA = "You've reached the limit on the number of vCPUs you can run concurrently"
 QUOTA_ERROR = client_error("ClientException", QUOTA)
 FULL = client_error("ClientException", "Capacity is unavailable at this time. Please try again later")
+DENIED = client_error("AccessDeniedException", "the policy has changed")
 DROPPED = ConnectionClosedError(endpoint_url="https://ecs")
 EVER = 1000
 """Answers that last for all calls of a test."""
@@ -41,17 +43,15 @@ def no_capacity_for(provider: str) -> Any:
     return lambda request: FULL if f"'{provider}'" in str(request) else None
 
 
-def started_without_an_answer(w: Any, then: Exception) -> None:
-    """Let RunTask start one task without an answer, and refuse every later call."""
-    run_task = w.ecs.run_task
+def stops_at_once(w: Any) -> None:
+    sleep = w.clock.sleep
+    w.clock.sleep = lambda seconds: (sleep(seconds), [w.ecs.end(arn) for arn in w.ecs.tasks])
 
-    def call(**request: Any) -> Any:
-        if w.ecs.tasks:
-            raise then
-        run_task(**request)
-        raise DROPPED
 
-    w.ecs.run_task = call
+def is_listed_late(w: Any) -> None:
+    seen = w.ecs.seen
+    later = timedelta(seconds=1.5)
+    w.ecs.seen = lambda arn: seen(arn) if w.clock.now() >= w.ecs.tasks[arn]["createdAt"] + later else None
 
 
 class TestAnswers:
@@ -122,7 +122,9 @@ def test_calls_come_in_a_burst_and_then_twenty_a_second(clock: FakeClock, pause:
 
 
 class TestLaunching:
-    def test_starts_one_ecs_task_per_task_and_records_it(self, w: Any) -> None:
+    def test_registers_the_run_starts_one_ecs_task_per_task_and_records_it(self, w: Any) -> None:
+        seen = []
+        w.ecs.after_run_task = lambda _: seen.append((w.summary().status, w.summary().launching_ended))
         assert w.launch() == {
             "runId": str(w.run_id),
             "workflowName": "copying",
@@ -133,6 +135,7 @@ class TestLaunching:
             "waitSeconds": 1,
             "deadline": "2026-11-24T04:50:44.120Z",
         }
+        assert seen == [(RunStatus.RUNNING, False)] * 3 and w.summary().launching_ended
         rows = w.rows()
         assert [row.task_name for row in rows] == ["task_01", "task_02", "task_03"]
         assert {row.status for row in rows} == {TaskStatus.SUBMITTED}
@@ -154,19 +157,6 @@ class TestLaunching:
         assert call["networkConfiguration"]["awsvpcConfiguration"] == network
         assert "tags" not in call
 
-    def test_registers_the_run_before_anything_is_launched(self, w: Any) -> None:
-        seen = []
-        w.ecs.after_run_task = lambda _: seen.append(w.summary())
-        w.launch(1)
-        (before,) = seen
-        assert (before.number_of_tasks, before.status, before.launching_ended) == (1, RunStatus.RUNNING, False)
-        assert w.summary().launching_ended
-
-    def test_launches_nothing_twice(self, w: Any) -> None:
-        w.launch()
-        assert w.launch()["launched"] == 0
-        assert len(w.ecs.tasks) == 3
-
     def test_continues_after_a_crash_between_the_call_and_its_row(self, w: Any, monkeypatch: Any) -> None:
         def crash(_: object) -> None:
             raise RuntimeError("killed")
@@ -177,14 +167,6 @@ class TestLaunching:
         w.launch()
         assert len(w.ecs.tasks) == len(w.rows()) == 3
 
-    def test_keeps_the_row_of_a_task_that_was_faster(self, w: Any) -> None:
-        def complete(arn: str) -> None:
-            w.details.write(TaskRow(w.run_id, arn, "copying", "task_01", 1, TaskStatus.COMPLETED, w.now, w.now))
-
-        w.ecs.after_run_task = complete
-        w.launch(2)
-        assert {row.status for row in w.rows()} == {TaskStatus.COMPLETED}
-
     def test_leaves_the_rest_for_another_call_when_time_runs_out(self, w: Any) -> None:
         first = w.launch(5, left=lambda: 300 if len(w.ecs.calls) < 2 else 44)
         assert (first["launched"], first["remaining"], first["again"]) == (2, 3, True)
@@ -192,9 +174,6 @@ class TestLaunching:
         second = w.launch(5)
         assert (second["launched"], second["remaining"]) == (3, 0)
         assert len(w.ecs.tasks) == 5
-
-    def test_makes_progress_however_little_time_there_is(self, w: Any) -> None:
-        assert w.launch(2, left=lambda: 0)["launched"] == 1
 
     def test_a_failed_task_is_launched_again_and_launching_is_open_meanwhile(self, world: Any) -> None:
         w = world(taskAttempts=2)
@@ -265,19 +244,17 @@ class TestSpot:
             w.details.write(replace(w.rows()[-1], status=TaskStatus.COMPLETED))
         assert providers(w) == ["FARGATE"] * 3
 
-    def test_full_on_demand_capacity_changes_no_turn_where_spot_s_share_has_started(self, world: Any) -> None:
-        w = world(spotShare=50)
-        w.ecs.refuses = no_capacity_for("FARGATE")
-        assert w.launch(4)["launched"] == 2
-        assert w.summary().capacity_waits == 1 and not w.summary().on_demand_first
-
-    @pytest.mark.parametrize(("share", "refusal"), [(100, THROTTLED), (0, FULL)])
-    def test_throttling_changes_no_turn_and_neither_does_a_wait_without_spot(
-        self, world: Any, share: int, refusal: Exception
+    @pytest.mark.parametrize(
+        ("share", "refuses", "launched"),
+        [(100, lambda _: THROTTLED, 0), (0, lambda _: FULL, 0), (50, no_capacity_for("FARGATE"), 2)],
+        ids=["throttled", "without Spot", "Spot's share has started"],
+    )
+    def test_what_is_no_lack_of_spot_capacity_changes_no_turn(
+        self, world: Any, share: int, refuses: Any, launched: int
     ) -> None:
         w = world(spotShare=share)
-        w.ecs.answers = [refusal] * EVER
-        w.launch(1)
+        w.ecs.refuses = refuses
+        assert w.launch(4)["launched"] == launched
         assert w.summary().capacity_waits == 1 and not w.summary().on_demand_first
 
     def test_a_call_without_an_answer_keeps_its_turn_and_its_token(self, world: Any) -> None:
@@ -292,62 +269,32 @@ class TestSpot:
         assert providers(w) == ["FARGATE"] * 3
         assert w.ecs.calls[1] == w.ecs.calls[2]
 
-    def test_a_repeated_call_requests_the_same_capacity_with_the_same_token(self, world: Any) -> None:
-        w = world(spotShare=100)
-        w.ecs.answers = [FULL] * EVER
-        w.launch(1)
-        w.clock.advance(60)
-        w.ecs.answers, w.ecs.lost_answers = [], [DROPPED]
-        w.launch(1)
-        first, second = w.ecs.calls[-2:]
-        assert first == second and len(w.ecs.tasks) == 1
-
 
 class TestFaults:
-    def test_throttling_of_the_first_twenty_calls_is_outlasted(self, w: Any) -> None:
-        w.ecs.answers = [THROTTLED] * 20
-        w.launch(10)
-        assert [row.status for row in w.rows()] == [TaskStatus.SUBMITTED] * 10
-
-    def test_a_call_whose_answer_is_lost_starts_nothing_twice(self, w: Any) -> None:
-        w.ecs.lost_answers = [DROPPED] * 7
-        w.launch(10)
-        assert len(w.ecs.tasks) == len(w.rows()) == 10
-
     def test_the_token_changes_only_after_a_definite_failure(self, w: Any) -> None:
         w.ecs.answers = [THROTTLED, [{"reason": "RESOURCE:CPU"}], None]
         w.launch(1)
         tokens = [call["clientToken"] for call in w.ecs.calls]
         assert len(tokens) == 3 and tokens[0] == tokens[1] != tokens[2]
 
-    def test_a_task_is_found_even_if_no_answer_ever_came(self, w: Any) -> None:
-        w.ecs.lost_answers = [DROPPED] * 8
-        assert w.launch(1)["launched"] == 1
-        (row,) = w.rows()
-        assert row.status is TaskStatus.SUBMITTED and row.was_started
+    @pytest.mark.parametrize(
+        ("then", "meanwhile"),
+        [(DROPPED, stops_at_once), (DENIED, is_listed_late), (DENIED, lambda _: None), (QUOTA_ERROR, lambda _: None)],
+        ids=["stopped", "not listed at once", "refused", "no room"],
+    )
+    def test_a_task_that_an_unanswered_call_started_is_found_whatever_comes_then(
+        self, w: Any, then: Exception, meanwhile: Callable[[Any], None]
+    ) -> None:
+        run_task = w.ecs.run_task
 
-    def test_a_task_is_found_that_has_stopped_before_any_answer_came(self, w: Any) -> None:
-        started_without_an_answer(w, DROPPED)
-        sleep = w.clock.sleep
-        w.clock.sleep = lambda seconds: (sleep(seconds), [w.ecs.end(arn) for arn in w.ecs.tasks])
-        assert w.launch(1)["launched"] == 1
-        assert [row.ecs_task_id for row in w.rows()] == list(w.ecs.tasks)
+        def start_without_an_answer(**request: Any) -> Any:
+            if w.ecs.tasks:
+                raise then
+            run_task(**request)
+            raise DROPPED
 
-    def test_a_task_is_found_that_ecs_does_not_list_at_once(self, w: Any) -> None:
-        started_without_an_answer(w, client_error("AccessDeniedException"))
-        seen = w.ecs.seen
-
-        def seen_later(arn: str) -> Any:
-            is_listed = w.clock.now() >= w.ecs.tasks[arn]["createdAt"] + timedelta(seconds=1.5)
-            return seen(arn) if is_listed else None
-
-        w.ecs.seen = seen_later
-        assert w.launch(1)["launched"] == 1
-        assert [row.ecs_task_id for row in w.rows()] == list(w.ecs.tasks)
-
-    @pytest.mark.parametrize("then", [client_error("AccessDeniedException", "the policy has changed"), QUOTA_ERROR])
-    def test_a_refusal_does_not_hide_a_task_that_an_earlier_call_started(self, w: Any, then: Exception) -> None:
-        started_without_an_answer(w, then)
+        w.ecs.run_task = start_without_an_answer
+        meanwhile(w)
         assert w.launch(1)["launched"] == 1
         assert [row.ecs_task_id for row in w.rows()] == list(w.ecs.tasks)
         assert w.summary().waiting_since is None
@@ -411,12 +358,6 @@ class TestFaults:
         assert all(row.error.startswith(reason) for row in rows)
         assert len(w.ecs.calls) == 80 and sum(w.clock.slept) < 120
 
-    def test_what_ecs_refuses_is_not_requested_again(self, w: Any) -> None:
-        w.ecs.answers = [client_error("ClientException", "TaskDefinition is inactive")]
-        w.launch(1)
-        reason = "ECS did not start the task after 1 call: ClientException: TaskDefinition is inactive"
-        assert [row.error for row in w.rows()] == [f"RunTaskRefused: {reason}"]
-
     @pytest.mark.no_cover  # thousands of calls: to count their lines takes as long again
     def test_unanswered_launches_of_more_tasks_than_fit_one_call_end_failed(self, w: Any, monkeypatch: Any) -> None:
         w.ecs.answers = [DROPPED] * 10_000
@@ -457,18 +398,6 @@ class TestEndedRuns:
         result = w.launch(1)
         assert (result["launched"], result["remaining"], len(w.ecs.calls), w.ecs.stopped) == (0, 0, 1, [])
 
-    def test_nothing_is_launched_after_the_end(self, w: Any) -> None:
-        w.launch(1)
-        self.end(w)
-        result = w.launch(1)
-        assert (result["launched"], result["remaining"], len(w.ecs.calls)) == (0, 0, 1)
-
-    def test_nothing_is_launched_if_the_run_ends_in_between(self, w: Any, monkeypatch: Any) -> None:
-        plan = w.launcher._plan
-        monkeypatch.setattr(w.launcher, "_plan", lambda registration: (self.end(w), plan(registration))[1])
-        w.launch(1)
-        assert w.ecs.calls == [] and w.ecs.stopped == []
-
 
 class TestCapacity:
     """ECS has no room for a while: the run waits, at most until its deadline."""
@@ -481,6 +410,9 @@ class TestCapacity:
         summary = w.summary()
         assert summary.waiting_since == w.now and summary.capacity_waits == 1 and QUOTA in summary.waiting_reason
         assert not summary.launching_ended
+        w.ecs.calls = []
+        early = w.launch(3)
+        assert (early["remaining"], early["again"], w.ecs.calls) == (2, False, [])
 
     def test_a_call_of_a_waiting_run_does_not_ask_for_the_whole_list(self, world: Any) -> None:
         w = world(runTimeoutSeconds=21600)
@@ -538,13 +470,6 @@ class TestCapacity:
         assert all(later <= 2 * earlier + 20 for earlier, later in itertools.pairwise(pauses))
         assert w.rows() == []
 
-    def test_a_call_that_comes_too_early_requests_nothing(self, w: Any) -> None:
-        w.ecs.answers = [QUOTA_ERROR] * EVER
-        w.launch(1)
-        calls = len(w.ecs.calls)
-        result = w.launch(1)
-        assert (result["remaining"], result["again"], len(w.ecs.calls)) == (1, False, calls)
-
     def test_launches_when_there_is_room_again_and_forgets_the_wait(self, w: Any) -> None:
         w.ecs.answers = [[{"reason": QUOTA}]] * EVER
         w.launch(2)
@@ -576,21 +501,12 @@ class TestCapacity:
         assert (result["launched"], result["remaining"]) == (1, 2)
         assert not w.launch(3)["again"]
 
-    @pytest.mark.parametrize("status", [TaskStatus.COMPLETED, TaskStatus.FAILED])
-    def test_an_attempt_that_ends_ends_the_wait_for_the_others(self, world: Any, status: TaskStatus) -> None:
-        w = world(taskAttempts=2)
-        w.ecs.answers = [None, *[QUOTA_ERROR] * EVER]
-        w.launch(3)
-        assert not w.poll()["relaunch"]
-        w.clock.advance(1)
-        w.end_tasks(status, error="JobFailed: x")
-        assert w.poll()["relaunch"]
-        w.ecs.answers = []
-        assert w.launch(3)["launched"] == 2
-
-    @pytest.mark.parametrize(("frees_after", "calls"), [(0, 1), (45, 3), (1_000, 4)])
+    @pytest.mark.parametrize(
+        ("status", "frees_after", "calls"),
+        [(TaskStatus.COMPLETED, 0, 1), (TaskStatus.FAILED, 45, 3), (TaskStatus.COMPLETED, 1_000, 4)],
+    )
     def test_what_an_attempt_that_ended_frees_is_asked_for_until_ecs_has_stopped_it(
-        self, world: Any, frees_after: int, calls: int
+        self, world: Any, status: TaskStatus, frees_after: int, calls: int
     ) -> None:
         """At most once a poll: the history of the execution has room for that."""
         w = world(runTimeoutSeconds=21600)
@@ -598,7 +514,7 @@ class TestCapacity:
         w.launch(2)
         w.clock.advance(1200)
         w.launch(2)
-        w.end_tasks()
+        w.end_tasks(status, error="JobFailed: x")
         free, called = w.clock.now() + timedelta(seconds=frees_after), []
         w.ecs.answers, w.ecs.refuses = [], lambda _: None if w.clock.now() >= free else QUOTA_ERROR
         for _ in range(30):
@@ -668,27 +584,19 @@ class TestDeployments:
         assert call["networkConfiguration"]["awsvpcConfiguration"]["subnets"] == ["subnet-1", "subnet-2"]
         assert after.rows()[1].target_uri == f"s3://kit-1/copies/copying/{after.run_id}/task_01/1.txt"
 
-    def test_a_new_run_needs_the_new_revision(self, world: Any) -> None:
-        with pytest.raises(SpecRefused, match="kit-1:8"):
-            world(infrastructure=self.NEW).launch(1)
-
 
 class TestRefusals:
-    def test_a_bad_spec_leaves_no_trace(self, w: Any) -> None:
-        with pytest.raises(SpecRefused):
-            w.launch(region="us-east-1")
+    @pytest.mark.parametrize(
+        ("changes", "error", "says"),
+        [
+            ({"region": "us-east-1"}, SpecRefused, "region"),
+            ({"execution": execution(redrive_count=1)}, RedriveRefused, "start a new execution"),
+        ],
+    )
+    def test_a_bad_spec_or_a_redrive_leaves_no_trace(self, w: Any, changes: Any, error: Any, says: str) -> None:
+        with pytest.raises(error, match=says):
+            w.launch(**changes)
         assert w.ecs.calls == [] and list(w.summaries.unfinished()) == []
-
-    def test_a_redrive_is_told_to_start_a_new_execution(self, w: Any) -> None:
-        with pytest.raises(RedriveRefused, match="start a new execution"):
-            w.launch(execution=execution(redrive_count=1))
-        assert list(w.summaries.unfinished()) == []
-
-    def test_an_id_that_another_execution_used_launches_nothing(self, w: Any) -> None:
-        w.launch(1, workflowRunId="100001")
-        with pytest.raises(RunIdInUse):
-            w.launch(2, execution=execution(EXECUTION + "2"), workflowRunId=100001)
-        assert len(w.ecs.calls) == 1 and w.summaries.get("copying", 100001).number_of_tasks == 1
 
     @pytest.mark.parametrize("given", [None, {}, {"arn": "x"}, {"arn": "x", "startTime": "then"}, "x"])
     def test_a_payload_without_its_execution(self, w: Any, given: object) -> None:

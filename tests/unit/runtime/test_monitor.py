@@ -74,9 +74,6 @@ class TestRegistering:
         w = world(2, recordRetentionDays=2)
         assert w.register()["expiresAt"] == str(w.summary().expires_at) == "1795668644"
 
-    def test_may_be_repeated(self, w2: Any) -> None:
-        assert w2.register() == w2.register()
-
 
 class TestPolls:
     def test_an_active_run(self, w: Any) -> None:
@@ -112,28 +109,15 @@ class TestPolls:
             f"{w.rows()[1].log_stream}. all of them: table workflow_details_pattern_1, workflow_run_id {w.run_id}."
         )
 
-    def test_a_container_that_died_before_its_first_write(self, w: Any) -> None:
-        w.launch(1)
-        w.ecs.end(w.rows()[0].ecs_task_id, 137, "Essential container in task exited")
-        assert w.poll()["status"] == "Failed"
-        (row,) = w.rows()
-        assert (row.status, row.exit_code, row.stopped_reason) == (FAILED, 137, "Essential container in task exited")
-
-    def test_a_task_over_its_limit_is_stopped_and_recorded(self, w: Any) -> None:
-        w.launch(1)
-        w.clock.advance(911)
-        assert w.poll()["running"] == 1
-        assert len(w.ecs.stopped) == 1 and w.rows()[0].error.startswith("TaskTimedOut: timed out")
-        assert w.poll()["failed"] == 1
-        assert (len(w.ecs.stopped), w.rows()[0].exit_code) == (1, 143)
-        assert w.rows()[0].error.startswith("TaskTimedOut: timed out")
-
-    def test_a_task_over_its_limit_has_its_row_before_it_is_stopped(self, w: Any) -> None:
+    def test_a_task_over_its_limit_is_recorded_and_then_stopped(self, w: Any) -> None:
         w.launch(1)
         w.clock.advance(911)
         seen = before_each_stop(w, lambda: w.rows()[0].status)
-        w.poll()
+        assert w.poll()["running"] == 1
         assert seen == [FAILED]
+        assert w.poll()["failed"] == 1
+        assert (len(w.ecs.stopped), w.rows()[0].exit_code) == (1, 143)
+        assert w.rows()[0].error.startswith("TaskTimedOut: timed out")
 
     @pytest.mark.parametrize("tasks", [1, 3])
     def test_rows_that_change_while_they_are_reconciled_count_as_written(
@@ -153,15 +137,6 @@ class TestPolls:
         assert (result["status"], result["completed"], result["failed"]) == ("Completed", tasks, 0)
         assert {row.status for row in w.rows()} == {COMPLETED}
 
-    def test_the_launcher_is_called_for_a_retry(self, world: Any) -> None:
-        w = world(taskAttempts=2)
-        w.launch(1)
-        w.end_tasks(FAILED, error="JobFailed: x")
-        assert not w.poll()["relaunch"]
-        w.clock.advance(2)
-        result = w.poll()
-        assert (result["relaunch"], result["done"], result["running"]) == (True, False, 1)
-
     def test_an_interrupted_task_is_explained_by_ecs(self, w: Any) -> None:
         w.launch(1)
         w.end_tasks(FAILED, error="Terminated: SIGTERM", exit_code=143)
@@ -172,13 +147,6 @@ class TestPolls:
         assert w.rows()[0].stopped_reason == "Your Spot Task was interrupted."
         w.clock.advance(2)
         assert w.poll()["relaunch"] is True
-
-    def test_rows_of_other_workflows_are_not_seen(self, w: Any) -> None:
-        w.launch(1)
-        other = replace(w.rows()[0], workflow_name="other", ecs_task_id="arn:task/other", status=RUNNING)
-        w.details.put_new(other)
-        w.end_tasks(COMPLETED, "task_01")
-        assert w.poll()["status"] == "Completed"
 
     def test_refusals(self, w: Any) -> None:
         with pytest.raises(RunNotFound, match="has no row for workflow copying"):
@@ -199,14 +167,6 @@ class TestPattern2WithoutRows:
     def ended(self, w: Any, tasks: int) -> None:
         w.register(tasks)
         w.summaries.set_launching_ended(w.summary(), True, w.now)
-
-    def test_a_task_that_ran_but_never_wrote_is_failed_with_ecs_s_reason(self, w2: Any) -> None:
-        self.ended(w2, 1)
-        arn = w2.run_task("task_01")
-        w2.ecs.end(arn, 137)
-        assert w2.poll()["status"] == "Failed"
-        (row,) = w2.rows()
-        assert (row.ecs_task_id, row.exit_code) == (arn, 137)
 
     def test_a_task_that_stops_between_the_two_listings_is_found(self, w2: Any) -> None:
         self.ended(w2, 1)
@@ -230,10 +190,6 @@ class TestPattern2WithoutRows:
         assert (result["failed"], result["total"]) == (100, 100)
         assert len(w2.rows()) == 100
 
-    def test_before_launching_has_ended_nothing_is_missing(self, w2: Any) -> None:
-        w2.register()
-        assert w2.poll()["running"] == 3 and w2.rows() == []
-
 
 class TestDeployments:
     """A run keeps what it was registered with; events and the sweep call the newest code."""
@@ -244,18 +200,13 @@ class TestDeployments:
         after = world(2, infrastructure=attributes, runTimeoutSeconds=120).register()
         assert before["taskDefinition"] == "kit-2:7" and after == before
 
-    @pytest.mark.parametrize("pattern", [1, 2])
-    def test_a_failed_task_has_the_attempts_of_its_run(self, world: Any, pattern: int) -> None:
-        w = world(pattern, taskAttempts=2)
-        if pattern == 1:
-            w.launch(1)
-            w.end_tasks(FAILED, error="JobFailed: x")
-        else:
-            w.register(1)
-            w.record("arn:task/1", "task_01", FAILED, error="JobFailed: x")
+    def test_a_failed_task_has_the_attempts_of_its_run(self, world: Any) -> None:
+        w = world(taskAttempts=2)
+        w.launch(1)
+        w.end_tasks(FAILED, error="JobFailed: x")
         w.clock.advance(5)
-        result = world(pattern, taskAttempts=1).poll()
-        assert (result["done"], result["running"], result["relaunch"]) == (False, 1, pattern == 1)
+        result = world(taskAttempts=1).poll()
+        assert (result["done"], result["running"], result["relaunch"]) == (False, 1, True)
 
     @pytest.mark.parametrize("is_orphan", [False, True])
     def test_rows_of_unrecorded_tasks_name_the_run_s_own_target(self, world: Any, is_orphan: bool) -> None:
@@ -278,9 +229,10 @@ class TestEnding:
     def test_a_stopped_execution_stops_its_tasks_and_ends_its_rows(self, w: Any, status: str, expected: str) -> None:
         w.launch()
         w.end_tasks(COMPLETED, "task_01")
+        seen = before_each_stop(w, lambda: (w.summary().status, w.summary().end_time))
         assert finalize(w, status, cause="why") == {"finalized": True, "runId": str(w.run_id)}
         summary = w.summary()
-        assert summary.status == expected and summary.end_time
+        assert summary.status == expected and summary.end_time and seen == [(expected, None)] * 2
         assert (summary.completed_tasks, summary.failed_tasks, summary.running_tasks) == (1, 2, 0)
         assert len(w.ecs.stopped) == 2 and {task["lastStatus"] for task in w.ecs.tasks.values()} == {"STOPPED"}
         assert [row.status for row in w.rows()] == [COMPLETED, FAILED, FAILED]
@@ -303,12 +255,6 @@ class TestEnding:
         finalize(w2)
         assert [arn for arn, _ in w2.ecs.stopped] == [own] and w2.ecs.tasks[other]["lastStatus"] == "RUNNING"
 
-    def test_the_summary_is_terminal_before_a_task_is_stopped_and_has_its_end_time_after_that(self, w: Any) -> None:
-        w.launch(1)
-        seen = before_each_stop(w, lambda: (w.summary().status, w.summary().end_time))
-        finalize(w)
-        assert seen == [(RunStatus.ABORTED, None)] and w.summary().end_time
-
     def test_a_task_that_appears_between_two_listings_is_stopped_too(self, w2: Any, monkeypatch: Any) -> None:
         w2.register()
         running, calls = w2.monitor.ecs_tasks.running_of_run, []
@@ -322,17 +268,6 @@ class TestEnding:
         monkeypatch.setattr(w2.monitor.ecs_tasks, "running_of_run", late)
         finalize(w2)
         assert len(w2.ecs.stopped) == 1 and len(calls) == 4
-
-    @pytest.mark.parametrize("status", ["FAILED", "ABORTED", "TIMED_OUT"])
-    def test_a_terminal_run_keeps_its_status(self, w: Any, status: str) -> None:
-        w.launch()
-        w.end_tasks(FAILED, error="JobFailed: x")
-        w.poll()
-        before = w.summary()
-        finalize(w, status)
-        after = w.summary()
-        assert (after.status, after.failed_tasks, after.end_time) == (before.status, 3, before.end_time)
-        assert {row.error for row in w.rows()} == {"JobFailed: x"}
 
     def test_a_row_that_completes_meanwhile_counts(self, w: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         w.launch(1)
@@ -356,10 +291,6 @@ class TestEnding:
         summary = w.summary()
         assert (summary.status, summary.failed_tasks, summary.running_tasks) == (RunStatus.ABORTED, 3, 0)
 
-    def test_a_run_whose_spec_would_be_refused_by_now_is_ended(self, w: Any) -> None:
-        w.launch()
-        assert finalize(w, input=json.dumps(spec(taskDefinition="kit-1:6")))["finalized"]
-
     def test_a_task_that_has_not_written_its_row_yet_finds_a_terminal_one(self, w2: Any) -> None:
         w2.register()
         arn = w2.run_task("task_01")
@@ -380,10 +311,11 @@ class TestEnding:
         assert (w.summary().failed_tasks, len(w.ecs.stopped)) == (3, 3)
         assert w.monitor.sweep(plenty) == {"finalized": [], "stopped": []}
 
-    def test_an_input_that_the_event_leaves_out_is_read_from_the_execution(self, w: Any) -> None:
+    @pytest.mark.parametrize("given", [None, json.dumps(spec(taskDefinition="kit-1:6"))])
+    def test_an_input_that_the_event_leaves_out_or_that_would_be_refused_by_now(self, w: Any, given: Any) -> None:
         w.launch()
         w.stepfunctions.executions[EXECUTION] = {"input": json.dumps(spec())}
-        assert finalize(w, input=None)["finalized"]
+        assert finalize(w, input=given)["finalized"]
 
     def test_a_run_id_of_the_spec_is_found_unless_it_is_another_execution_s(self, w: Any) -> None:
         w.launch(workflowRunId="100001")
@@ -455,10 +387,12 @@ class TestSweep:
         assert "arn:task/late" in [arn for arn, _ in w.ecs.stopped]
 
     @pytest.mark.parametrize("is_recorded", [True, False])
-    def test_stops_an_orphaned_task(self, w: Any, is_recorded: bool) -> None:
+    def test_stops_an_orphaned_task_and_none_that_is_not_the_kit_s(self, w: Any, is_recorded: bool) -> None:
         w.launch()
         w.end_tasks()
         w.poll()
+        w.run_task("task_01", workflow="unknown")
+        w.ecs.add("arn:task/by-hand", started_by="somebody", environment={})
         late = w.run_task("task_02", attempt=2)
         if is_recorded:
             w.record(late, "task_02", RUNNING)
@@ -479,15 +413,6 @@ class TestSweep:
         w.clock.advance(1)
         assert w.monitor.sweep(plenty)["stopped"] == [row.ecs_task_id]
         assert w.rows()[0].status is COMPLETED and w.summary().completed_tasks == 1
-
-    def test_leaves_tasks_alone_that_are_not_the_kit_s(self, w: Any) -> None:
-        w.launch()
-        w.end_tasks()
-        w.poll()
-        w.run_task("task_01", workflow="unknown")
-        w.ecs.add("arn:task/by-hand", started_by="somebody", environment={})
-        assert w.monitor.sweep(plenty) == {"finalized": [], "stopped": []}
-        assert w.ecs.stopped == []
 
 
 class TestEcsTasks:

@@ -26,7 +26,10 @@ from tests.unit.runtime.fakes import START, settings_json
 NAMES = ("a", "b", "c")
 RUNNING, SUBMITTED = TaskStatus.RUNNING, TaskStatus.SUBMITTED
 COMPLETED, FAILED = TaskStatus.COMPLETED, TaskStatus.FAILED
+INFRASTRUCTURE, JOB = FailureKind.INFRASTRUCTURE, FailureKind.JOB
 SPOT_REASON = "Your Spot Task was interrupted."
+NO_EXIT = {"exit_code": None}
+NO_START = {**NO_EXIT, "stop_code": "TaskFailedToStart", "stopped_reason": "Cannot: x"}
 
 
 def settings(pattern: int = 1, **changes: Any) -> Settings:
@@ -94,10 +97,6 @@ class TestCountsAndVerdicts:
         outcome = reconcile(rows, answer(running("b"), running("c")))
         assert (outcome.counts, outcome.verdict) == (counts, verdict)
 
-    def test_a_task_that_will_be_retried_counts_as_running(self) -> None:
-        outcome = reconcile([row("a", FAILED)], run=summary(1), taskAttempts=2)
-        assert outcome.counts == Counts(0, 0, 1) and outcome.verdict is None
-
     @pytest.mark.parametrize(
         ("tolerated", "verdict"),
         [(0, RunStatus.FAILED), (29, RunStatus.FAILED), (30, RunStatus.COMPLETED_WITH_FAILURES)],
@@ -126,26 +125,37 @@ class TestStoppedTasks:
         assert update.exec_time_in_seconds == 9
 
     @pytest.mark.parametrize(
-        ("changes", "error"),
+        ("changes", "error", "kind"),
         [
-            ({"exit_code": 0}, "NoRecord: the container exited with code 0 but did not record its result"),
+            ({"exit_code": 0}, "NoRecord: the container exited with code 0 but did not record its result", JOB),
+            ({}, "ContainerExited: the container exited with code 1", JOB),
+            ({**NO_START, "container_reason": "Cannot: x"}, "TaskFailedToStart: Cannot: x", INFRASTRUCTURE),
+            ({**NO_START, "container_reason": "y"}, "TaskFailedToStart: Cannot: x (y)", INFRASTRUCTURE),
             (
-                {"stop_code": "TaskFailedToStart", "stopped_reason": "Cannot: x", "container_reason": "Cannot: x"},
-                "TaskFailedToStart: Cannot: x",
-            ),
-            (
-                {"stop_code": "TaskFailedToStart", "stopped_reason": "Cannot: x", "container_reason": "y"},
-                "TaskFailedToStart: Cannot: x (y)",
-            ),
-            (
-                {"stop_code": "TaskFailedToStart", "stopped_reason": "", "container_reason": "y"},
+                {**NO_START, "stopped_reason": "", "container_reason": "y"},
                 "TaskFailedToStart: the ECS task stopped (y)",
+                INFRASTRUCTURE,
             ),
+            (
+                {"stop_code": "SpotInterruption", "stopped_reason": SPOT_REASON, "exit_code": 143},
+                f"SpotInterruption: {SPOT_REASON}",
+                INFRASTRUCTURE,
+            ),
+            (
+                {**NO_EXIT, "stopped_reason": "Host EC2 (i-0) terminated."},
+                "HostLost: Host EC2 (i-0) terminated.",
+                INFRASTRUCTURE,
+            ),
+            ({**NO_EXIT, "stop_code": "UserInitiated", "stopped_reason": "by hand"}, "TaskStopped: by hand", JOB),
+            ({**NO_EXIT, "stopped_reason": ""}, "TaskStopped: the ECS task stopped", JOB),
         ],
     )
-    def test_say_once_what_ecs_says_of_the_task_and_of_its_container(self, changes: Any, error: str) -> None:
-        (update,) = reconcile([row("a", RUNNING)], answer(stopped("a", **{"exit_code": None, **changes}))).updates
+    def test_say_once_what_ecs_says_of_the_task_and_of_its_container(
+        self, changes: Any, error: str, kind: FailureKind
+    ) -> None:
+        (update,) = reconcile([row("a", RUNNING)], answer(stopped("a", **changes))).updates
         assert update.error == error
+        assert failures.kind_of(update) is failures.kind_of(replace(update, stop_code=None)) is kind
 
     def test_only_active_rows_are_asked_about(self) -> None:
         rows = [row("a", COMPLETED), row("b", FAILED, error="JobFailed: x"), row("c", RUNNING)]
@@ -283,9 +293,6 @@ class TestRetries:
         outcome = reconcile(rows, pattern=2, after=901)
         assert outcome.verdict is RunStatus.FAILED and outcome.counts == Counts(1, 2, 0)
 
-    def test_pattern_2_needs_nothing_more_once_all_completed(self) -> None:
-        assert reconcile([row(n, COMPLETED) for n in NAMES], pattern=2).verdict is RunStatus.COMPLETED
-
 
 class TestTasksWithoutRow:
     ENDED = summary(launching_ended=True)
@@ -417,36 +424,18 @@ class TestEcsDescriptions:
         assert (task.exit_code, task.stopped_reason, task.is_stopped) == (None, "", False)
 
 
-class TestFailures:
-    @pytest.mark.parametrize(
-        ("stop_code", "reason", "exit_code", "error", "kind"),
-        [
-            ("TaskFailedToStart", "Cannot: x", None, "TaskFailedToStart: Cannot: x", FailureKind.INFRASTRUCTURE),
-            ("SpotInterruption", SPOT_REASON, 143, f"SpotInterruption: {SPOT_REASON}", FailureKind.INFRASTRUCTURE),
-            (
-                "",
-                "Host EC2 (i-0) terminated.",
-                None,
-                "HostLost: Host EC2 (i-0) terminated.",
-                FailureKind.INFRASTRUCTURE,
-            ),
-            ("", "x", 1, "ContainerExited: the container exited with code 1", FailureKind.JOB),
-            ("UserInitiated", "by hand", None, "TaskStopped: by hand", FailureKind.JOB),
-            ("", "", None, "TaskStopped: the ECS task stopped", FailureKind.JOB),
-        ],
-    )
-    def test_say_what_failed(self, stop_code: str, reason: str, exit_code: Any, error: str, kind: FailureKind) -> None:
-        task = stopped("a", stop_code=stop_code, stopped_reason=reason, exit_code=exit_code)
-        failure = failures.of_stopped_task(task)
-        assert failure.error == error
-        assert failures.kind_of(row("a", FAILED, error=error, stopped_reason=failure.stopped_reason)) is kind
-
-    @pytest.mark.parametrize("code", ["RunTaskRefused", "RunTaskFailed", "RunEnded", "ECS.ClientException", "States.X"])
-    def test_refusals_of_ecs_are_their_own_kind(self, code: str) -> None:
-        assert failures.kind_of(row("a", FAILED, error=f"{code}: x")) is FailureKind.REFUSED
-
-    def test_a_row_without_error_counts_as_the_job_s(self) -> None:
-        assert failures.kind_of(row("a", FAILED)) is FailureKind.JOB
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        *((f"RunTask{how}: x", FailureKind.REFUSED) for how in ("Refused", "Failed")),
+        *((f"{code}: x", FailureKind.REFUSED) for code in ("RunEnded", "ECS.ClientException", "States.X")),
+        (None, JOB),
+    ],
+)
+def test_refusals_are_their_own_kind_and_a_row_without_an_error_counts_as_the_job_s(
+    error: str | None, kind: FailureKind
+) -> None:
+    assert failures.kind_of(row("a", FAILED, error=error)) is kind
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from ecs_kit.runtime.contract.errors import RedriveRefused, RunIdInUse, RunNotFo
 from ecs_kit.runtime.contract.failures import FailureKind
 from ecs_kit.runtime.contract.records import Counts, TaskRow
 from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
-from tests.unit.runtime.conftest import as_json
 from tests.unit.runtime.fakes import ACCOUNT, EXECUTION, REGION, execution
 
 TASK_ARN = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/kit-2/0123abcd"
@@ -68,7 +67,7 @@ def failed(w: Any, error: str, cause: str, **changes: Any) -> Any:
         "cause": cause,
         **changes,
     }
-    return w.monitor.record_failure(as_json(payload))
+    return w.monitor.record_failure(payload)
 
 
 @pytest.fixture
@@ -256,10 +255,15 @@ BUSY = [
 
 class TestCapacity:
     @pytest.mark.parametrize(("error", "cause"), BUSY)
-    def test_is_waited_for_however_often_it_lacks(self, w: Any, error: str, cause: str) -> None:
+    def test_is_waited_for_however_often_it_lacks_and_its_lack_changes_the_turn(
+        self, w: Any, error: str, cause: str
+    ) -> None:
         answers = [failed(w, error, cause) for _ in range(30)]
         assert all(answer["again"] and answer["attempt"] == 1 for answer in answers)
         assert w.rows() == [] and w.summary().capacity_waits == 30
+        lacks = any(word in cause for word in ("Capacity", "RESOURCE", "AGENT", "limit on"))
+        turns = [failed(w, error, cause, turn=turn)["turn"] for turn in (0, 1)]
+        assert turns == ([1, 2] if lacks else [0, 1]), "throttling changes no turn"
 
     def test_waits_grow_to_a_quarter_of_an_hour_and_tell_since_when(self, registered: Any) -> None:
         w = registered(runTimeoutSeconds=21_600)
@@ -302,14 +306,6 @@ class TestCapacity:
         wait = failed(w, *BUSY[1], index=index, waitedSeconds=10)["waitSeconds"]
         assert 5 <= wait <= 11 if is_short else 1_000 < wait <= 21_600
         assert failed(w, *BUSY[1], index=index, waitedSeconds=20, turn=1)["waitSeconds"] > 1_000
-
-    @pytest.mark.parametrize("turn", [0, 1])
-    @pytest.mark.parametrize(("error", "cause"), BUSY)
-    def test_lack_of_capacity_changes_the_turn_and_throttling_does_not(
-        self, w: Any, error: str, cause: str, turn: int
-    ) -> None:
-        lacks = any(word in cause for word in ("Capacity", "RESOURCE", "AGENT", "limit on"))
-        assert failed(w, error, cause, turn=turn)["turn"] == turn + lacks
 
     def test_the_run_waits_for_the_last_of_its_tasks(self, registered: Any) -> None:
         w = registered(runTimeoutSeconds=21_600)

@@ -6,13 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from ecs_kit.runtime.common.tables import SPEC_LIMIT_BYTES, DetailsTable, SummaryTable, stored_spec
 from ecs_kit.runtime.contract.errors import RunIdInUse
 from ecs_kit.runtime.contract.records import Counts, Summary, TaskRow, from_item, to_item
 from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
-from tests.unit.runtime.fakes import client_error, spec
+from tests.unit.runtime.fakes import spec
 
 NOW = "2026-11-24T04:00:00.000Z"
 LATER = "2026-11-24T04:00:09.000Z"
@@ -76,16 +75,13 @@ class TestRecords:
 
 
 class TestSummaries:
-    def test_registering_again_never_overwrites(self, summaries: SummaryTable) -> None:
-        summaries.register(RUN)
-        summaries.update_counts(RUN, Counts(1, 0, 2), LATER)
-        assert summaries.register(RUN).completed_tasks == 1
-
     def test_an_id_of_another_execution_is_refused_and_its_row_unchanged(self, summaries: SummaryTable) -> None:
         summaries.register(RUN)
+        counted = summaries.update_counts(RUN, Counts(1, 0, 2), LATER)
+        assert summaries.register(RUN) == counted, "registering again never overwrites"
         with pytest.raises(RunIdInUse, match="1795492244120123 of workflow wf was already used by execution arn:one"):
             summaries.register(replace(RUN, execution_arn="arn:two", number_of_tasks=9))
-        assert summaries.get("wf", RUN.workflow_run_id) == RUN
+        assert summaries.get("wf", RUN.workflow_run_id) == counted
         assert summaries.register(replace(RUN, workflow_name="other", execution_arn="arn:two"))
         assert summaries.get("wf", 1) is None
 
@@ -168,14 +164,6 @@ class TestSummaries:
         monkeypatch.setattr(summaries, "get", lambda name, number: (read.append(number), get(name, number))[1])
         assert [found.workflow_run_id for found in summaries.unfinished()] == read
         assert sorted(read) == [1, 2, 3, 4, 6, 7, 8]
-
-    def test_other_errors_are_raised(self, summaries: SummaryTable, monkeypatch: pytest.MonkeyPatch) -> None:
-        def throttled(**_: object) -> None:
-            raise client_error("ProvisionedThroughputExceededException")
-
-        monkeypatch.setattr(summaries._client, "put_item", throttled)
-        with pytest.raises(ClientError, match="ProvisionedThroughputExceeded"):
-            summaries.register(RUN)
 
 
 class TestDetails:

@@ -32,13 +32,16 @@ def events_of_polls(limits: Settings) -> int:
     return waits.polls(timeout, waits.longest_wait_seconds(timeout)) * waits.EVENTS_PER_POLL + waits.RESERVED
 
 
-def test_a_thousand_tasks_fit_where_each_has_one_attempt() -> None:
-    assert 1_000 < waits.longest_task_list(settings(runTimeoutSeconds=21_600)) < 1_100
+def test_a_thousand_tasks_fit_and_fewer_with_more_attempts_more_polls_or_spot() -> None:
+    def longest(**changes: Any) -> int:
+        return waits.longest_task_list(settings(**changes))
 
-
-def test_fewer_fit_with_more_attempts_and_with_more_polls() -> None:
-    assert waits.longest_task_list(settings(taskAttempts=2)) < 0.6 * waits.longest_task_list(settings())
-    assert waits.longest_task_list(settings(runTimeoutSeconds=129_600)) < waits.longest_task_list(settings())
+    assert 1_000 < longest(runTimeoutSeconds=21_600) < 1_100
+    assert longest(taskAttempts=2) < 0.6 * longest()
+    assert longest(runTimeoutSeconds=129_600) < longest()
+    spot = {"runTimeoutSeconds": 21_600, "spotShare": 100}
+    assert longest(**spot) > 300
+    assert longest(**spot) * (17 + RETRIED) + events_of_polls(settings(**spot)) <= waits.EVENTS
 
 
 @given(st.integers(60, 129_600), st.integers(1, 10))
@@ -230,19 +233,13 @@ def test_a_quota_that_is_full_in_part_is_used(tasks: int, slots: int, seconds: i
     assert quota.longest < 1_500
 
 
-def test_fewer_tasks_fit_where_each_may_have_to_wait_for_spot() -> None:
-    spot = settings(runTimeoutSeconds=21_600, spotShare=100)
-    limit = waits.longest_task_list(spot)
-    assert limit > 300 and limit * (17 + RETRIED) + events_of_polls(spot) <= waits.EVENTS
-
-
 @pytest.mark.parametrize(("waited", "wait"), [(0, 10), (10, 10), (20, 20), (400, 400), (900, 900), (20_000, 900)])
 def test_a_wait_for_capacity_is_as_long_as_what_was_waited_already(waited: int, wait: int) -> None:
     assert waits.capacity_wait_seconds(waited) == wait
 
 
-def test_a_list_that_does_not_fit_is_refused_with_the_limit_and_what_to_do(world: Any) -> None:
-    w = world(2)
+def test_a_list_that_does_not_fit_is_refused_in_pattern_2_with_the_limit_and_what_to_do(world: Any) -> None:
+    w, w1 = world(2), world(1)
     limit = waits.longest_task_list(w.settings)
     reason = rf"\$\.taskList: has {limit + 1} tasks; {limit} is the most .* use pattern 1"
     with pytest.raises(SpecRefused, match=reason):
@@ -250,11 +247,7 @@ def test_a_list_that_does_not_fit_is_refused_with_the_limit_and_what_to_do(world
     assert w.summary() is None
     w.register(limit)
     assert w.summary().number_of_tasks == limit
-
-
-def test_pattern_1_has_no_such_limit(w: Any) -> None:
-    limit = waits.longest_task_list(w.settings)
-    w.ecs.answers = [RuntimeError("only the registration is of interest")]
+    w1.ecs.answers = [RuntimeError("only the registration is of interest")]
     with pytest.raises(RuntimeError, match="only the registration"):
-        w.launch(limit + 1)
-    assert w.summary().number_of_tasks == limit + 1
+        w1.launch(limit + 1)
+    assert w1.summary().number_of_tasks == limit + 1

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from ecs_kit.automation.errors import BadOption, StackOperationFailed
+from ecs_kit.automation.errors import DriverError
 from ecs_kit.automation.stacks.lifecycle import Changes
 from tests.unit.automation.journeys.fakes import Journey
-from tools.deployments import Deployments, busy_machine, incomplete, parse
+from tools.deployments import Deployments, busy_machine, incomplete
 
 
 def test_a_complete_deployment_made_what_was_announced_and_has_every_output() -> None:
@@ -33,7 +33,7 @@ def test_a_failed_deployment_is_counted_and_the_next_one_follows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journey = Journey(tmp_path, monkeypatch, make=partial(Deployments, 3, busy=1))
-    journey.trouble["deploy"] = [lambda: None, lambda: None, StackOperationFailed("up", ["Vpc: refused"])]
+    journey.trouble["deploy"] = [lambda: None, lambda: None, DriverError("pulumi up failed:\n  Vpc: refused")]
 
     journey.go()
 
@@ -55,10 +55,3 @@ def test_the_machine_is_busy_only_meanwhile() -> None:
     with busy_machine(2) as processes:
         assert all(process.poll() is None for process in processes)
     assert all(process.poll() is not None for process in processes)
-
-
-def test_the_options(tmp_path: Path) -> None:
-    assert vars(parse([])) == {"count": 100, "busy": 4, "report_dir": None}
-    assert parse(["--count", "3", "--busy", "1", "--report-dir", str(tmp_path)]).report_dir == tmp_path
-    with pytest.raises(BadOption):
-        parse(["--count", "none"])

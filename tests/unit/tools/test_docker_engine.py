@@ -1,7 +1,5 @@
 """A command with a Docker engine: its environment, exit status and wheels, and an engine that is started for it."""
 
-from __future__ import annotations
-
 import contextlib
 import sys
 from pathlib import Path
@@ -30,17 +28,6 @@ def test_a_command_runs_with_the_engine_and_its_exit_status_is_returned(
     variables = ["DOCKER_HOST", "KIT_BASE_IMAGE", "LOCAL_AWS_BASE_IMAGE"]
     assert docker_engine.main([sys.executable, "-c", script, *variables]) == 7
     assert capfd.readouterr().out == "unix:///run/engine.sock base:1 base:1\n"
-
-
-@pytest.mark.usefixtures("engine")
-def test_packages_that_cannot_be_downloaded_are_an_error_with_pip_s_own(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    failing_pip = (sys.executable, "-c", "import sys; sys.exit('no index')")
-    monkeypatch.setattr(docker_engine, "wheels", lambda: docker_engine.run(*failing_pip))
-    assert docker_engine.main(["true"]) == 2
-    printed = capfd.readouterr().err
-    assert "no index" in printed and "error: Command" in printed and "Traceback" not in printed
 
 
 def test_without_an_engine_and_without_root_the_error_says_what_to_do(

@@ -2,24 +2,18 @@
 
 import io
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ConnectionClosedError
 
-from ecs_kit.automation.errors import BadOption
 from ecs_kit.runtime.contract.ecs_task import EcsTask
 from ecs_kit.runtime.contract.environment import Attempt, override
 from local_aws.emulator.faults import Call, FaultPlan, parse_rules
 from tests.unit.automation.journeys.fakes import facts, row
-from tools.soak import __main__ as command
-from tools.soak.journey import settle, sweep, working_for
+from tools.soak.journey import settle, sweep
 from tools.soak.plan import ABORT, FAULT_KINDS, MISSING, FaultKind, plan, rule_of
 from tools.soak.verdict import Left, RunOutcome, faults_table, judge
 
@@ -162,16 +156,6 @@ def test_the_table_has_a_line_for_each_kind_of_fault_and_one_for_all() -> None:
     ]
 
 
-def test_a_run_on_one_line_says_which_faults_hit_it_and_what_is_broken() -> None:
-    sweeps = ["ClientError: throttled", ""]
-    outcome = RunOutcome(FIFTY[0], "Failed", 7, 3, 12.3, {"S3 slow": 2}, ["its execution still runs"], sweeps=sweeps)
-    assert outcome.failed_sweeps == ["ClientError: throttled"]
-    assert outcome.line(50) == (
-        "run 1 of 50, pattern 1: Failed (swept, 1 sweeps failed), 7 completed, 3 failed, 12 s; "
-        "S3 slow x2 BROKEN: its execution still runs"
-    )
-
-
 @pytest.mark.parametrize(
     ("problems", "failures", "sweeps"),
     [
@@ -213,34 +197,3 @@ def test_a_sweep_fails_where_the_function_raises_or_gives_no_answer(answer: Any,
     said = sweep(Functions(), "kit-monitor")
 
     assert said.startswith(failure) and bool(said) == bool(failure)
-
-
-def test_processes_are_found_by_the_workflow_in_their_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    workflows = f"soak-of-{os.getpid()}."
-    monkeypatch.setenv("KIT_WORKFLOW_NAME", workflows)
-    sleeper = subprocess.Popen(
-        [sys.executable, "-ISc", "print(flush=True); input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert sleeper.stdout is not None
-    sleeper.stdout.readline()  # right after exec, the kernel has no environment of it to show yet
-    try:
-        assert [line.split()[0] for line in working_for(workflows)] == [str(sleeper.pid)]
-    finally:
-        sleeper.communicate(b"\n")
-    assert working_for(workflows) == []
-
-
-def test_options_have_defaults_and_paths_are_absolute_because_it_changes_its_folder() -> None:
-    options = command.parse([])
-    assert (options.runs, options.tasks, options.at_once, options.seed) == (50, 10, 4, 1)
-    assert options.patterns == (1, 2)
-    options = command.parse(["--report-dir", "a", "--json", "b.json", "--pattern", "2"])
-    assert (options.report_dir, options.json, options.patterns) == (Path.cwd() / "a", Path.cwd() / "b.json", (2,))
-
-
-@pytest.mark.parametrize("arguments", [["--runs", "0"], ["--tasks", "many"], ["--pattern", "3"], ["--bogus"]])
-def test_bad_options_are_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(BadOption, match=arguments[0]):
-        command.parse(arguments)
-    assert command.main(arguments) == 2
-    assert "Nothing was created." in capsys.readouterr().err

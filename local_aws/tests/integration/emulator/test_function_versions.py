@@ -167,13 +167,6 @@ def test_an_invocation_ends_with_the_code_it_began_with(functions: Any, aws: Any
     assert functions.invoke() == "new"
 
 
-def test_reserved_concurrency_is_shared_by_all_versions(two_versions: Any) -> None:
-    """https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html."""
-    two_versions.client.put_function_concurrency(FunctionName=two_versions.name, ReservedConcurrentExecutions=0)
-    with refused("TooManyRequestsException"):
-        two_versions.client.invoke(FunctionName=f"{two_versions.arn}:1")
-
-
 @pytest.mark.parametrize(
     ("qualifier", "granted", "allowed"),
     [

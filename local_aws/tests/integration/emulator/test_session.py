@@ -24,7 +24,7 @@ pytestmark = pytest.mark.integration
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where the session is kept; a Pulumi CLI is there already."""
     cli = tmp_path / "cli" / "pulumi"
-    monkeypatch.setattr(pulumi_cli, "ensure", lambda *, progress: PulumiCli(cli, "path", "3.300.0"))
+    monkeypatch.setattr(pulumi_cli, "ensure", lambda *, progress: PulumiCli(cli, "3.300.0"))
     place = tmp_path / "it's here" / "local"
     monkeypatch.setattr(session, "FOLDER", place)
     yield place
@@ -93,6 +93,6 @@ def test_a_port_that_is_taken_is_an_error(folder: Path, emulator: Emulator, caps
 
 
 def test_values_are_quoted_for_the_shell() -> None:
-    made = session.Session(1, "http://127.0.0.1:1", "process", "log", {"A": "it's $HOME"}, ("/a b",))
+    made = session.Session(1, "http://127.0.0.1:1", {"A": "it's $HOME"}, ("/a b",))
     quoted = shlex.quote("it's $HOME")
     assert made.exports() == [f"export A={quoted}", "export PATH='/a b':\"$PATH\""]

@@ -83,8 +83,6 @@ def test_a_task_definition_is_described_with_what_ecs_fills_in(fargate: Any) -> 
     """https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html."""
     definition = fargate.define(
         image="x",
-        portMappings=[{"containerPort": 80}],
-        healthCheck={"command": ["true"], "timeout": 9},
         linuxParameters={"initProcessEnabled": True, "capabilities": {"drop": ["ALL"]}},
     )
     described = fargate.ecs.describe_task_definition(taskDefinition=definition)["taskDefinition"]
@@ -95,9 +93,7 @@ def test_a_task_definition_is_described_with_what_ecs_fills_in(fargate: Any) -> 
         "image": "x",
         "cpu": 0,
         "essential": True,
-        **{name: [] for name in ("environment", "mountPoints", "volumesFrom", "systemControls")},
-        "portMappings": [{"containerPort": 80, "hostPort": 80, "protocol": "tcp"}],
-        "healthCheck": {"command": ["true"], "interval": 30, "timeout": 9, "retries": 3},
+        **{name: [] for name in ("portMappings", "environment", "mountPoints", "volumesFrom", "systemControls")},
         "linuxParameters": {"initProcessEnabled": True, "capabilities": {"add": [], "drop": ["ALL"]}},
     }
     assert (described["volumes"], described["placementConstraints"]) == ([], [])

@@ -7,7 +7,6 @@ https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeAvailabilityZ
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -45,38 +44,6 @@ def test_an_interface_endpoint_keeps_its_groups_and_private_dns(aws: Any, fargat
     assert expected.items() <= found[0].items()
     assert len(found[0]["NetworkInterfaceIds"]) == 1
     assert "Allow" in found[0]["PolicyDocument"]
-
-
-def test_an_endpoint_keeps_its_policy_until_it_is_reset(aws: Any, fargate: Any) -> None:
-    ec2, vpc = aws.client("ec2"), vpc_of(aws, fargate)
-    reading = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "*"}
-    given = json.dumps({"Version": "2012-10-17", "Statement": [reading]})
-    made = ec2.create_vpc_endpoint(VpcId=vpc, ServiceName=f"com.amazonaws.{aws.region}.s3", PolicyDocument=given)
-    identity = made["VpcEndpoint"]["VpcEndpointId"]
-
-    def policy() -> str:
-        found: str = ec2.describe_vpc_endpoints(VpcEndpointIds=[identity])["VpcEndpoints"][0]["PolicyDocument"]
-        return found
-
-    assert json.loads(policy()) == json.loads(given)
-    ec2.modify_vpc_endpoint(VpcEndpointId=identity, ResetPolicy=True)
-    assert "GetObject" not in policy()
-
-
-def test_a_subnet_has_the_ipv6_addresses_it_was_given(aws: Any) -> None:
-    """https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Subnet.html."""
-    ec2 = aws.client("ec2")
-    vpc = ec2.create_vpc(CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"]
-    made = ec2.create_subnet(VpcId=vpc, CidrBlock="10.7.1.0/24", Ipv6CidrBlock="2001:db8:0:1::/64")["Subnet"]
-    ec2.modify_subnet_attribute(SubnetId=made["SubnetId"], AssignIpv6AddressOnCreation={"Value": True})
-    (found,) = ec2.describe_subnets(SubnetIds=[made["SubnetId"]])["Subnets"]
-    assert found["AssignIpv6AddressOnCreation"] is True
-    assert found["Ipv6CidrBlockAssociationSet"] == made["Ipv6CidrBlockAssociationSet"]
-    (association,) = found["Ipv6CidrBlockAssociationSet"]
-    assert (association["Ipv6CidrBlock"], association["Ipv6CidrBlockState"]) == (
-        "2001:db8:0:1::/64",
-        {"State": "associated"},
-    )
 
 
 def test_a_nat_gateway_has_its_address_and_fails_in_a_vpc_without_an_internet_gateway(aws: Any, fargate: Any) -> None:

@@ -11,6 +11,7 @@ import pytest
 from local_aws import corrections
 from local_aws.corrections import Outcome
 from local_aws.emulator import aws_behaviour
+from local_aws.emulator.aws_behaviour.installation import every_correction
 from local_aws.emulator.aws_behaviour.patching import RECORD
 
 FOLDER = Path(aws_behaviour.__file__).parent
@@ -21,14 +22,14 @@ HELPERS = {"__init__", "calls", "installation", "lambda_bootstrap", "patching", 
 
 
 def test_the_readme_lists_every_module_that_corrects_something_and_each_can_be_left_out() -> None:
-    made = corrections.installed_corrections()
+    made = every_correction()
     assert sorted(LISTED) == sorted({path.stem for path in FOLDER.glob("*.py")} - HELPERS)
     assert {each.module for each in made} == set(LISTED)
     assert len({each.name for each in made}) == len(made)
 
 
 def test_the_record_is_what_is_installed() -> None:
-    found = corrections.record(corrections.installed_corrections(), sorted(corrections.EMULATOR.rglob("*.py")))
+    found = corrections.record(every_correction(), sorted(corrections.EMULATOR.rglob("*.py")))
     assert json.loads(RECORD.read_text(encoding="utf-8")) == found, "python -m local_aws.corrections --accept"
     assert "missing" not in found["names"].values()
 

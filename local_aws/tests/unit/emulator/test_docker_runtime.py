@@ -9,43 +9,16 @@ from typing import Any
 import pytest
 import requests
 
-from local_aws.emulator.runtimes import ContainerSpec, Exit, ImageNotFound, ImageReference, PulledImage
+from local_aws.emulator.runtimes import Exit, ImageNotFound, ImageReference, PulledImage
 from local_aws.emulator.runtimes.docker import (
     OUT_OF_MEMORY,
     DockerContainer,
     DockerRuntime,
-    create_arguments,
     exit_of,
     host_lost,
 )
 
 IMAGE = PulledImage("sha256:" + "a" * 64, "sha256:" + "b" * 64)
-
-
-def arguments(**fields: Any) -> dict[str, Any]:
-    return create_arguments(ContainerSpec(name="app", task_id="1234", image=IMAGE, **fields), {"of": "emulator"})
-
-
-def test_a_container_is_on_the_hosts_network_and_the_definition_leaves_the_rest_to_the_image() -> None:
-    made = arguments(labels={"com.amazonaws.ecs.task-arn": "arn"})
-    assert (made["image"], made["name"], made["network_mode"]) == (IMAGE.handle, "ecs-1234-app", "host")
-    assert made["labels"] == {"com.amazonaws.ecs.task-arn": "arn", "of": "emulator"}
-    assert not {"entrypoint", "command", "working_dir", "user", "mem_limit", "nano_cpus"} & set(made)
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ({"memory_mib": 512}, {"mem_limit": 512 << 20, "memswap_limit": 512 << 20}),
-        ({"cpu_units": 256}, {"nano_cpus": 250_000_000}),
-        ({"entry_point": ["a"], "command": ["b"]}, {"entrypoint": ["a"], "command": ["b"]}),
-        ({"working_directory": "/c", "user": "1:1"}, {"working_dir": "/c", "user": "1:1"}),
-        ({"read_only": True, "init": True}, {"read_only": True, "init": True}),
-        ({"dropped_capabilities": ("ALL",)}, {"cap_drop": ["ALL"]}),
-    ],
-)
-def test_what_a_definition_says_is_the_containers(given: dict[str, Any], expected: dict[str, Any]) -> None:
-    assert expected.items() <= arguments(**given).items()
 
 
 def test_a_container_out_of_memory_has_its_reason() -> None:

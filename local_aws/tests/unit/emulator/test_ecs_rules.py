@@ -58,7 +58,7 @@ def test_fargate_refuses_what_it_cannot_run(wrong: dict[str, Any], reason: str) 
 
 def test_capabilities_without_a_name_are_not_kept() -> None:
     container = {"name": "app", "linuxParameters": {"capabilities": {}}}
-    assert ecs_api.described_container(container, {"networkMode": "bridge"})["linuxParameters"] == {}
+    assert ecs_api.described_container(container)["linuxParameters"] == {}
 
 
 @pytest.mark.parametrize(
@@ -77,14 +77,11 @@ def test_calls_are_authorized_on_the_resources_of_the_reference(
     assert request_authorization.ecs_resources(action, request_, *SCOPE) == resources
 
 
-def test_calls_on_tasks_carry_their_cluster_and_run_task_its_capacity_providers() -> None:
-    strategy = [{"capacityProvider": "FARGATE_SPOT"}, {"capacityProvider": "FARGATE"}]
+def test_calls_on_tasks_carry_their_cluster() -> None:
     for action in ("RunTask", "StopTask", "DescribeTasks", "ListTasks"):
         keys = request_authorization.ecs_keys(action, {"cluster": "c"}, *SCOPE)
-        assert keys["ecs:cluster"] == f"{PREFIX}:cluster/c"
-        assert "ecs:capacity-provider" not in keys
-    keys = request_authorization.ecs_keys("RunTask", {"cluster": "c", "capacityProviderStrategy": strategy}, *SCOPE)
-    assert keys["ecs:capacity-provider"] == ["FARGATE_SPOT", "FARGATE"]
+        assert keys == {"ecs:cluster": f"{PREFIX}:cluster/c"}
+    assert request_authorization.ecs_keys("CreateCluster", {"cluster": "c"}, *SCOPE) == {}
 
 
 def test_a_quota_of_vcpus_counts_what_has_not_stopped_on_demand_and_spot_apart() -> None:
@@ -109,15 +106,15 @@ class BrokenRuntime:
 
 def test_a_task_that_the_emulator_itself_cannot_start_stops_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
-    monkeypatch.setattr(execution_role, "role_denial", lambda *_, **__: None)
+    monkeypatch.setattr(execution_role, "denial", lambda *_: None)
     monkeypatch.setattr(ecs_events, "task_changed", lambda task: told.append(task["lastStatus"]))
     arn = f"{PREFIX}:task/kit/0123456789abcdef"
     task: dict[str, Any] = {"taskArn": arn, "lastStatus": "PROVISIONING", "containers": [{"lastStatus": "PENDING"}]}
     image = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/kit:1"
     runtime: Any = BrokenRuntime()
-    TaskLives(runtime).lead(
-        task, {"containerDefinitions": [{"name": "app", "image": image}]}, [], None, "123456789012", "eu-west-1"
-    )
+    lives = TaskLives()
+    lives.runtime = runtime
+    lives.run(task, {"containerDefinitions": [{"name": "app", "image": image}]}, [], None, "123456789012", "eu-west-1")
     assert (task["lastStatus"], task["stopCode"]) == ("STOPPED", "TaskFailedToStart")
     assert task["stoppedReason"] == "InternalError: RuntimeError: can't start new thread"
     assert told[-1] == "STOPPED"

@@ -15,6 +15,6 @@ from local_aws.emulator.aws_behaviour import jsonata_engine
     [(1795486942613374, "1795486942613374"), (1795486942613374.0, "1795486942613374"), (1.5, "1.5"), (True, "true")],
 )
 def test_whole_numbers_become_text_in_full(value: float, text: str) -> None:
-    encode, encoder = jsonata_engine.encoding(Functions.Encoder.encode), Functions.Encoder()
-    assert encode(encoder, value) == text
-    assert json.loads(encode(encoder, [value])) == [value]
+    encode, encoder = Functions.Encoder.encode, Functions.Encoder()
+    assert jsonata_engine.encode(encode, encoder, value) == text
+    assert json.loads(jsonata_engine.encode(encode, encoder, [value])) == [value]

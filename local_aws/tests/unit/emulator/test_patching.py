@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from local_aws.emulator.aws_behaviour import patching
-from local_aws.emulator.aws_behaviour.patching import Correction, Patch, instead, patches_of
+from local_aws.emulator.aws_behaviour.patching import Patch, around, instead, patches_of, unless_left_out
 from local_aws.emulator.errors import MissingPatchPoint, UnknownCorrection, UnsupportedMiniStack
 
 
@@ -25,14 +25,24 @@ def test_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def module() -> Any:
     made: Any = ModuleType("some.module")
-    made.there, made.table = "old", {"a": 1}
+    made.there, made.table = lambda: "old", {"a": 1}
     return made
 
 
-def test_a_name_or_an_entry_of_a_table_is_wrapped(module: Any) -> None:
-    Patch(module, "there", lambda original: original + " and new").apply()
-    Patch(module, "table", instead(2), "a").apply()
-    assert (module.there, module.table) == ("old and new", {"a": 2})
+def test_a_declared_function_wraps_or_replaces_a_name_or_an_entry_of_a_table(
+    module: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patching, "CORRECTIONS", {})
+    around("a.one", module, "there")(lambda original, more: f"{original()} {more}")
+    instead("b", module, "table", "a")(lambda: 2)
+    unless_left_out("c", lambda: "otherwise")(test_the_installed_ministack_is_the_known_one)
+    for patch in patches_of(patching.CORRECTIONS.values()):
+        patch.apply()
+    assert (module.there("and new"), module.table["a"]()) == ("old and new", 2)
+    (patch,) = patches_of(patching.CORRECTIONS.values(), " b, a.one,c")
+    assert patch.where.endswith(".test_the_installed_ministack_is_the_known_one")
+    with pytest.raises(UnknownCorrection, match=r"no correction 'a' that could be left out, only a\.one, b, c"):
+        patches_of(patching.CORRECTIONS.values(), "b,a")
 
 
 @pytest.mark.parametrize(
@@ -41,14 +51,4 @@ def test_a_name_or_an_entry_of_a_table_is_wrapped(module: Any) -> None:
 )
 def test_what_is_not_there_cannot_be_replaced(module: Any, name: str, key: str | None, where: str) -> None:
     with pytest.raises(MissingPatchPoint, match=f"MiniStack has no .*{where},"):
-        Patch(module, name, instead(None), key).apply()
-
-
-def test_a_correction_that_is_left_out_is_not_applied(module: Any) -> None:
-    first, second, instead_of_it = (Patch(module, "there", instead(number)) for number in range(3))
-    corrections = [Correction("a.one", (first,)), Correction("b", (second,), without=(instead_of_it,))]
-    assert patches_of(corrections) == [first, second]
-    assert patches_of(corrections, "a.one") == [second]
-    assert patches_of(corrections, " b, a.one") == [instead_of_it]
-    with pytest.raises(UnknownCorrection, match=r"no correction 'a' that could be left out, only a\.one, b"):
-        patches_of(corrections, "b,a")
+        Patch(module, name, lambda _original: None, key).apply()

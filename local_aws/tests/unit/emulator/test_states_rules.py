@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from ministack.services.stepfunctions import _ExecutionError
 
-from local_aws.emulator.aws_behaviour import states_engine, states_integrations
-from local_aws.emulator.aws_behaviour.states_scope import Cancelled, Scope
+from local_aws.emulator.aws_behaviour import states_engine
 
 
 def rules(*names: str) -> list[dict[str, Any]]:
@@ -43,13 +42,6 @@ def test_a_delay_grows_to_its_maximum_and_full_jitter_is_a_share_of_it() -> None
     assert states_engine.retry_delay({}, 2, 0.5) == 4
 
 
-def test_a_payload_may_have_256_kib() -> None:
-    states_engine.require_size("x" * (states_engine.MAXIMUM_PAYLOAD_BYTES - 2), "A")
-    with pytest.raises(_ExecutionError) as error:
-        states_engine.require_size("x" * (states_engine.MAXIMUM_PAYLOAD_BYTES - 1), "A")
-    assert error.value.error == "States.DataLimitExceeded"
-
-
 @pytest.mark.parametrize(("size", "included"), [(10, True), (states_engine.STATUS_EVENT_PAYLOAD_BYTES, False)])
 def test_a_status_event_leaves_out_an_input_that_does_not_fit(
     monkeypatch: pytest.MonkeyPatch, size: int, included: bool
@@ -71,29 +63,10 @@ def test_an_execution_that_is_waited_for_has_no_status_event(monkeypatch: pytest
 
 def test_a_history_has_25000_events_at_most() -> None:
     """https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html."""
-    executions = states_engine.Executions(states_integrations.Integrations())
+    executions = states_engine.Executions()
     execution = {"events": [{}] * (states_engine.MAXIMUM_EVENTS - 3)}
     context = {"QueryLanguage": "JSONata", "variables": {}}
     with pytest.raises(_ExecutionError, match="25000") as error:
         executions.run_states({"A": {"Type": "Pass", "Next": "A"}}, "A", {}, execution, context)
     assert error.value.error == "States.Runtime"
     assert len(execution["events"]) == states_engine.MAXIMUM_EVENTS + 1
-
-
-def test_a_stopped_task_fails_its_state_unless_every_container_ended_with_0() -> None:
-    for exits, failed in (([0], False), ([0, 1], True), ([None], True), ([0, None], True)):
-        containers = [{} if code is None else {"ExitCode": code} for code in exits]
-        assert states_integrations.task_failed({"Containers": containers}) is failed
-
-
-def test_a_scopes_children_end_with_it_but_not_it_with_them() -> None:
-    outer = Scope()
-    with outer.child() as first, outer.child() as second:
-        first.cancel()
-        assert (outer.cancelled, second.cancelled) == (False, False)
-        outer.cancel()
-        assert second.cancelled
-        with pytest.raises(Cancelled):
-            second.sleep(0)
-    with outer.child() as late:
-        assert late.cancelled

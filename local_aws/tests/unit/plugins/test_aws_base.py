@@ -35,7 +35,7 @@ def error(code: str, message: str = "no", operation: str = "CreateThing") -> Cli
 
 
 def operation(**more: Any) -> Operation[AwsProvider]:
-    return Operation(AwsProvider(), "urn:pulumi:s::p::aws:x/y:Y::it", **more)
+    return Operation(AwsProvider(), **more)
 
 
 def test_nested_settings_come_as_json() -> None:
@@ -81,22 +81,9 @@ def test_a_wrong_configuration_is_refused(settings: dict[str, Any], reason: str)
     assert [text.startswith(reason) for text in found] == ([True] if reason else [])
 
 
-@pytest.mark.parametrize(
-    ("settings", "reason"),
-    [
-        ({"endpoints": "[{"}, "aws:endpoints is not a JSON document"),
-        ({"colour": "red"}, "aws:colour: there is no such property"),
-        ({}, "no region"),
-    ],
-)
-def test_settings_that_cannot_be_used_are_named(settings: dict[str, str], reason: str) -> None:
-    with pytest.raises(ProviderError, match=reason):
-        _ = configured(**settings).region
-
-
-@pytest.mark.parametrize(("region", "partition"), [("us-east-1", "aws"), ("cn-north-1", "aws-cn")])
-def test_the_partition_follows_from_the_region(region: str, partition: str) -> None:
-    assert configured(region=region).partition == partition
+def test_a_setting_that_is_no_json_is_named() -> None:
+    with pytest.raises(ProviderError, match="aws:endpoints is not a JSON document"):
+        provider().check_configuration({"endpoints": "[{"})
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from local_aws.plugins.framework.resource import Operation, Resource
 from local_aws.plugins.framework.schema import BOOLEAN, INTEGER, STRING, Property, Table
 from local_aws.plugins.framework.servicer import ProviderServicer
 from local_aws.plugins.framework.values import UNKNOWN, Properties, Secret, from_struct, to_struct
-from local_aws.tests.unit.plugins.playing import Aborted, Engine, call, urn
+from local_aws.tests.unit.plugins.playing import Aborted, Engine, call
 
 TOKEN = "toys:index/box:Box"
 TWICE = "toys:index/twice:twice"
@@ -176,6 +176,6 @@ def test_a_function_checks_its_arguments_and_may_answer_with_secrets(engine: Eng
 
 def test_cancelling_ends_all_waiting(engine: Engine, toys: ToyProvider) -> None:
     call(engine.servicer.Cancel, empty_pb2.Empty())
-    operation = Operation(toys, urn(TOKEN), cancelled=toys.cancelled)
+    operation = Operation(toys, cancelled=toys.cancelled)
     with pytest.raises(ProviderError, match="cancelled while waiting for the box"):
         operation.wait("the box", lambda: None, default_seconds=1000, interval_seconds=60)

@@ -28,32 +28,13 @@ def struct(**members: object) -> struct_pb2.Struct:
     return result
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        "text",
-        "",
-        True,
-        False,
-        0,
-        256,
-        1.5,
-        float("inf"),
-        2**53 - 1,
-        [1, "two", [True]],
-        {"a": {"b": []}},
-        Secret({"a": 1}),
-        Archive(path="x.zip", hash="ab"),
-        Archive(hash="ab"),
-        UNKNOWN,
-        {"deep": [UNKNOWN, Secret(UNKNOWN)]},
-    ],
-    ids=repr,
-)
-def test_a_value_survives_the_round_trip(value: object) -> None:
-    found = from_struct(to_struct({"key": value}))
-    assert found == {"key": value}
-    assert type(found["key"]) is type(value)
+def test_values_survive_the_round_trip() -> None:
+    plain = ["text", "", True, False, 0, 256, 1.5, float("inf"), 2**53 - 1, [1, "two", [True]], {"a": {"b": []}}]
+    own = [Secret({"a": 1}), Archive(path="x.zip", hash="ab"), Archive(hash="ab"), UNKNOWN, {"deep": [Secret(UNKNOWN)]}]
+    for value in (*plain, *own):
+        found = from_struct(to_struct({"key": value}))
+        assert found == {"key": value}
+        assert type(found["key"]) is type(value)
 
 
 def test_null_is_an_absent_property_and_every_kind_of_unknown_the_unknown() -> None:
@@ -84,8 +65,4 @@ def test_secrets_are_found_revealed_and_hidden_again() -> None:
     assert plain == {"open": 1, "deep": {"list": ["hush"]}, "top": "hush"}
     assert conceal(plain, {"deep", "top"}) == {**properties, "deep": Secret({"list": ["hush"]})}
     assert conceal({"top": Secret(1)}, {"top"}) == {"top": Secret(1)}
-
-
-def test_an_unknown_is_found_at_any_depth() -> None:
-    assert contains_unknown({"a": [{"b": Secret(UNKNOWN)}]})
-    assert not contains_unknown({"a": [{"b": Secret(1)}]})
+    assert contains_unknown({"a": [{"b": Secret(UNKNOWN)}]}) and not contains_unknown(properties)

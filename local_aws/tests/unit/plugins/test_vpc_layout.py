@@ -6,8 +6,7 @@ import pulumi
 import pytest
 
 from local_aws.plugins.awsx.__main__ import AwsxProvider
-from local_aws.plugins.awsx.layout import lay_out
-from local_aws.plugins.awsx.vpc import TOKEN, failures
+from local_aws.plugins.awsx.vpc import TOKEN, failures, lay_out
 
 ZONES = ("a", "b")
 INPUTS = {

@@ -9,7 +9,8 @@ from types import ModuleType
 import pytest
 
 import local_aws
-from ecs_kit.automation.cli import clean, command_options
+from ecs_kit.automation.cli import clean
+from ecs_kit.automation.cli import options as command_line
 from ecs_kit.automation.errors import BadInput, DriverError
 from ecs_kit.automation.host import processes, workfolders
 from ecs_kit.automation.host.interruption import Interruption
@@ -18,7 +19,7 @@ from ecs_kit.automation.host.workfolders import Record
 from ecs_kit.automation.stacks.lifecycle import PhysicalResource
 from ecs_kit.automation.stacks.target import Identity, Say
 
-KILLED = Record(17, "2026-11-24T09:20:09Z", ("e2e.py",), "local", "e2e", "bundled")
+KILLED = Record(17, "2026-11-24T09:20:09Z", "e2e", "bundled")
 KEPT = replace(KILLED, kept=True, use=("export AWS_ENDPOINT_URL=http://127.0.0.1:1",))
 
 
@@ -33,7 +34,7 @@ def folder(root: Path, name: str, record: Record | None, target: str = "runs") -
 
 
 def run(root: Path, arguments: str = "") -> int:
-    options = command_options.parse(["clean", *arguments.split()])
+    options = command_line.parse_command(["clean", *arguments.split()])
     return clean.clean(options, root=root, interruption=Interruption())
 
 
@@ -57,7 +58,8 @@ def test_clean_says_what_it_removed_and_what_it_left(tmp_path: Path, capsys: pyt
             f"removed {killed}",
             "kept: 2 (process 17, started 2026-11-24T09:20:09Z; kept by --keep); its emulator has ended",
             "`clean --kept` removes it",
-            f"left alone, as it has no record: {unknown}; `clean --kept` removes it",
+            "left alone, as it has no record: 3 (it has no record); its emulator has ended",
+            "`clean --kept` removes it",
             "removing what is left of e2e 4 (it has no record)",
             f"removed {empty}",
         ],
@@ -97,7 +99,7 @@ def test_what_cannot_be_ended_is_a_failure_and_its_folder_is_not_removed(
 
     status, said = clean_runs(tmp_path, capsys)
 
-    assert (status, said[-1], killed.exists()) == (1, says, True)
+    assert (status, said[-1], killed.exists()) == (1, f"FAILED: {says}", True)
 
 
 def test_the_processes_and_the_containers_of_every_emulator_are_removed(
@@ -113,7 +115,7 @@ def test_the_processes_and_the_containers_of_every_emulator_are_removed(
     _, said = clean_runs(tmp_path, capsys)
 
     assert sorted(asked) == ["emulator-a", "emulator-b"]
-    assert {"ended 1 emulator, 2 plugins, 2 processes (1, 2, 3, 4, 5)", "removed 4 containers"} <= set(said)
+    assert {"ended plugin 1, plugin 2, emulator 3, process 4, process 5", "removed 4 containers"} <= set(said)
 
 
 def test_a_run_cleans_up_first_and_stops_an_engine_that_outlived_its_driver(
@@ -125,11 +127,11 @@ def test_a_run_cleans_up_first_and_stops_an_engine_that_outlived_its_driver(
     engines = [[Process(5, "engine")], [Process(5, "engine")], []]
     monkeypatch.setattr(clean, "_POLL_SECONDS", 0.0)
     stack = workfolders.hold(tmp_path / ".kit" / "aws" / "e2e")
-    stack.start(replace(KILLED, target="aws"))
+    stack.start(KILLED)
     monkeypatch.setattr(processes, "end", lambda _folder: [])
     monkeypatch.setattr(processes, "find", lambda _folder: engines.pop(0))
     told: list[tuple[int, signal.Signals]] = []
-    monkeypatch.setattr(processes, "tell", lambda pid, number: told.append((pid, number)))
+    monkeypatch.setattr(processes, "send_signal", lambda pid, number: told.append((pid, number)))
 
     clean.before_a_run(stack, runs=killed.parent, say=said.append)
 
@@ -148,6 +150,9 @@ class LeftOnAws:
 
     identity = Identity("123456789012", "eu-west-1", "arn")
 
+    work_dir = Path("work")
+    outputs: dict[str, str] | None = {}  # noqa: RUF012
+
     def __init__(self) -> None:
         self.asked: list[str] = []
 
@@ -157,7 +162,11 @@ class LeftOnAws:
     def start(self, _say: Say) -> None:
         self.asked.append("start")
 
-    def use_docker(self, _target: object) -> None:
+    def adopt(self, _target: object, *, create: bool) -> dict[str, str] | None:
+        assert not create
+        return self.outputs
+
+    def use_docker(self, _target: object, _resources: object) -> None:
         self.asked.append("docker")
 
     def resources(self) -> list[PhysicalResource]:
@@ -169,7 +178,7 @@ class LeftOnAws:
 def left(monkeypatch: pytest.MonkeyPatch) -> LeftOnAws:
     made = LeftOnAws()
     monkeypatch.setattr(clean, "AwsTarget", lambda **_: made)
-    monkeypatch.setattr(clean._CleanAws, "_open", lambda *_: made)
+    monkeypatch.setattr(clean.Stack, "of_target", lambda *_, **__: made)
     return made
 
 
@@ -188,12 +197,12 @@ def test_an_unconfirmed_clean_creates_and_removes_no_folder(tmp_path: Path, left
 def test_a_kept_stack_is_removed_on_request_alone(
     tmp_path: Path, left: LeftOnAws, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kept = folder(tmp_path, "e2e", replace(KEPT, target="aws"), "aws")
+    kept = folder(tmp_path, "e2e", KEPT, "aws")
 
     with pytest.raises(BadInput, match=r"stack e2e was kept by --keep\. Add --kept"):
         run(tmp_path, "--target aws --stack e2e --yes")
     assert run(tmp_path, "--target aws --yes") == 0
-    assert "kept: stack e2e of e2e" in capsys.readouterr().err
+    assert "kept: stack e2e (process 17" in capsys.readouterr().err
     assert (kept.exists(), left.asked) == (True, [])
 
 
@@ -203,7 +212,7 @@ def test_a_stack_s_image_needs_docker_before_it_is_destroyed(
     stdin = io.StringIO("n\n")
     monkeypatch.setattr(stdin, "isatty", lambda: True)
     monkeypatch.setattr("sys.stdin", stdin)
-    folder(tmp_path, "e2e", replace(KILLED, target="aws"), "aws")
+    folder(tmp_path, "e2e", KILLED, "aws")
 
     assert run(tmp_path, "--target aws") == 1
 
@@ -211,9 +220,9 @@ def test_a_stack_s_image_needs_docker_before_it_is_destroyed(
 
 
 def test_where_there_is_nothing_to_destroy_the_revisions_of_a_plain_destroy_are_mentioned(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: LeftOnAws, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, left: LeftOnAws, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(clean._CleanAws, "_open", lambda *_: None)
+    left.outputs = None
 
     assert run(tmp_path, "--target aws --stack e2e --yes") == 0
 

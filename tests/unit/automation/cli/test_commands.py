@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from ecs_kit.automation.cli import abort, command_options, commands
+from ecs_kit.automation.cli import abort, commands
+from ecs_kit.automation.cli import options as command_line
 from ecs_kit.automation.cli.deployed_stack import DeployedStack
-from ecs_kit.automation.errors import BadInput, DriverError, SeveralRuns
+from ecs_kit.automation.errors import BadInput, DriverError
 from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.automation.journeys import run_state, tables
 from ecs_kit.automation.stacks.clients import AwsClients
@@ -57,7 +58,7 @@ class World:
 
     def do(self, command: str) -> tuple[int, list[str]]:
         """Exit status and standard output of a command."""
-        options = command_options.parse(shlex.split(command))
+        options = command_line.parse_command(shlex.split(command))
         status = commands.run(options, root=Path("/kit"), interruption=Interruption())
         printed = self.capsys.readouterr()
         self.said = printed.err
@@ -191,19 +192,19 @@ def test_abort_stops_the_execution_and_waits_for_rows_and_ecs_tasks(
     assert "Aborted; 1 of 2 tasks completed, 1 failed; none of its ECS tasks runs" in world.said
 
 
-def test_a_run_that_does_not_become_quiet_is_a_failure(world: World, passing: Any) -> None:
+def test_a_run_that_does_not_end_is_a_failure(world: World, passing: Any) -> None:
     world.summary(7, "Running", running_tasks=2)
-    key = run_state.RunKey(1, "w", 7, "")
+    key = run_state.RunKey(1, "w", 7, "", world.deployed)
 
     with pytest.raises(DriverError, match="after 900 s its summary says Running and no ECS task of it runs"):
-        abort.abort(world.aws, key, world.deployed, reason="", say=lambda _line: None, poll_seconds=300.0)
+        abort.abort(world.aws, key, reason="", say=lambda _line: None, poll_seconds=300.0)
 
 
 def test_abort_is_about_one_run(world: World) -> None:
     world.stack = DeployedStack("dev", {1: world.deployed, 2: world.deployed}, world.aws)
     world.summary(7, "Running", running_tasks=2)
 
-    with pytest.raises(SeveralRuns, match=r"run 7 .*\(pattern 1\); run 7 .*\(pattern 2\)"):
+    with pytest.raises(BadInput, match=r"run 7 .*\(pattern 1\); run 7 .*\(pattern 2\)"):
         world.do("abort --run 7")
     world.summary(7, "Completed", completed_tasks=2)
     assert world.do("abort --run 7")[0] == 0
@@ -232,7 +233,7 @@ def test_only_what_no_longer_changes_is_read_strongly_consistent(
         "provide-client-params.dynamodb", lambda params, **_: asked.append(params["ConsistentRead"]) or params
     )
 
-    run_state.read(world.aws, run_state.RunKey(1, "w", 1, arn), world.deployed)
+    run_state.read(world.aws, run_state.RunKey(1, "w", 1, arn, world.deployed))
 
     assert asked == consistent
 

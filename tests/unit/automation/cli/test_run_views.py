@@ -8,7 +8,7 @@ from ecs_kit.automation.cli.abort import Look, done
 from ecs_kit.automation.journeys.run_state import RunKey, RunState
 from tests.unit.automation.journeys.fakes import row
 
-KEY = RunKey(1, "w", 1795510747476181, "arn:execution")
+KEY = RunKey(1, "w", 1795510747476181, "arn:execution", {})
 SUMMARY = {
     "workflow_name": "w",
     "workflow_run_id": KEY.run_id,
@@ -45,10 +45,6 @@ def test_a_run_is_over_when_its_row_is_terminal_whatever_its_execution_is() -> N
     assert not run_views.is_over(state(aborted)), "the monitor has still to end it"
     assert not run_views.is_over(UNREGISTERED)
     assert run_views.is_over(REFUSED) and run_views.is_over(FORGOTTEN)
-
-
-def test_a_run_without_a_row_has_the_status_that_follows_from_its_execution() -> None:
-    assert run_views.status_of(UNREGISTERED) == "NotRegistered"
 
 
 def test_the_document_of_an_active_run() -> None:
@@ -127,13 +123,13 @@ def test_past_runs_are_listed_newest_first_over_patterns_and_workflows() -> None
     ]
 
 
-def test_a_stopped_run_is_quiet_only_when_rows_counts_and_ecs_tasks_agree() -> None:
+def test_a_stopped_run_has_ended_only_when_rows_counts_and_ecs_tasks_agree() -> None:
     aborted = state({"status": "ABORTED"}, status="Aborted", running_tasks=0)
     uncounted = state({"status": "ABORTED"}, status="Aborted", running_tasks=2)
 
-    assert Look(aborted, ()).is_quiet and Look(REFUSED, ()).is_quiet
+    assert Look(aborted, ()).has_ended and Look(REFUSED, ()).has_ended
     for active in (Look(aborted, ("arn:task",)), Look(uncounted, ()), Look(state(), ())):
-        assert not active.is_quiet
+        assert not active.has_ended
 
 
 def test_a_stopped_run_names_ten_of_its_ecs_tasks() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ecs_kit.automation.host.log_file import LogFile, TolerantStream, tolerant_stderr
+from ecs_kit.automation.host.log_file import LogFile
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -35,20 +35,6 @@ def test_a_log_is_appended_to_and_what_cannot_be_written_is_dropped(tmp_path: Pa
     assert (tmp_path / "folder" / "log").read_text() == "kept\ntoo\n"
 
 
-def test_a_stream_drops_everything_after_its_reader_has_gone() -> None:
-    reader, writer = os.pipe()
-    with os.fdopen(writer, "w", encoding="utf-8") as stream:
-        lasting = TolerantStream(stream)
-        lasting.write("read\n")
-        lasting.flush()
-        assert os.read(reader, 100) == b"read\n"
-        os.close(reader)
-        for _ in range(2):
-            assert lasting.write("not read\n") == 9
-            lasting.flush()
-        assert (lasting.isatty(), lasting.encoding) == (False, "utf-8")
-
-
 @pytest.mark.parametrize("redirection", ["", "2>&-"])
 def test_the_exit_status_does_not_depend_on_standard_error(redirection: str) -> None:
     reader, writer = os.pipe()
@@ -61,10 +47,3 @@ def test_the_exit_status_does_not_depend_on_standard_error(redirection: str) -> 
     )
     os.close(writer)
     assert ended.returncode == 7
-
-
-def test_standard_error_is_restored() -> None:
-    before = sys.stderr
-    with tolerant_stderr():
-        assert sys.stderr is not before
-    assert sys.stderr is before

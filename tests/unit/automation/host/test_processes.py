@@ -73,7 +73,7 @@ def test_an_emulator_is_terminated_first_and_killed_when_it_does_not_end(
     sent: list[tuple[int, str]] = []
     left = [Process(1, "emulator"), Process(2, "janitor"), Process(3, "engine")]
     monkeypatch.setattr(processes, "find", lambda _folder: left)
-    monkeypatch.setattr(processes, "tell", lambda pid, number: sent.append((pid, number.name)))
+    monkeypatch.setattr(processes, "send_signal", lambda pid, number: sent.append((pid, number.name)))
 
     passing.step, passing.meanwhile = 16.0, lambda: left.clear() if len(sent) > 2 else None
 
@@ -83,7 +83,7 @@ def test_an_emulator_is_terminated_first_and_killed_when_it_does_not_end(
 
 def test_processes_that_do_not_end_are_named(monkeypatch: pytest.MonkeyPatch, passing: Any) -> None:
     monkeypatch.setattr(processes, "find", lambda _folder: [Process(7, "engine")])
-    monkeypatch.setattr(processes, "tell", lambda *_: None)
+    monkeypatch.setattr(processes, "send_signal", lambda *_: None)
 
     with pytest.raises(DriverError, match="do not end: engine 7"):
         processes.end(Path("/r"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ecs_kit.automation.errors import FolderInUse
+from ecs_kit.automation.errors import DriverError
 from ecs_kit.automation.host import workfolders
 from ecs_kit.automation.host.workfolders import Record
 
@@ -20,7 +20,7 @@ sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
 from ecs_kit.automation.host import workfolders
 held = workfolders.hold(Path(sys.argv[1]))
-held.start(workfolders.Record.of_this_process(target="local", stack="e2e", plugins="bundled"))
+held.start(workfolders.Record.of_this_process(stack="e2e", plugins="bundled"))
 print("held", flush=True)
 sys.stdin.read()
 """
@@ -36,13 +36,13 @@ def holder(folder: Path) -> "subprocess.Popen[str]":
 
 
 def record() -> Record:
-    return Record.of_this_process(target="local", stack="e2e", plugins="bundled")
+    return Record.of_this_process(stack="e2e", plugins="bundled")
 
 
 def test_a_folder_belongs_to_its_holder_until_that_process_ends(tmp_path: Path) -> None:
     folder = tmp_path / "runs" / "a"
     with holder(folder) as other:
-        with pytest.raises(FolderInUse, match=f"process {other.pid}, started "):
+        with pytest.raises(DriverError, match=f"process {other.pid}, started "):
             workfolders.hold(folder)
         assert list(workfolders.abandoned(folder.parent)) == []
         other.kill()
@@ -56,7 +56,7 @@ def test_an_abandoned_folder_is_locked_while_it_is_inspected(tmp_path: Path) -> 
     workfolders.hold(tmp_path / "a").close()
 
     for held in workfolders.abandoned(tmp_path):
-        with pytest.raises(FolderInUse):
+        with pytest.raises(DriverError):
             workfolders.hold(held.folder)
     assert list(workfolders.abandoned(tmp_path / "none")) == []
 
@@ -122,6 +122,6 @@ def test_what_cannot_be_read_is_no_record(tmp_path: Path, text: str) -> None:
 
 
 def test_fields_of_a_later_version_are_ignored(tmp_path: Path) -> None:
-    known = {"pid": 1, "started": "t", "command": ["e2e.py"], "target": "local", "stack": "e2e", "plugins": "bundled"}
+    known = {"pid": 1, "started": "t", "stack": "e2e", "plugins": "bundled"}
     (tmp_path / "run.json").write_text(json.dumps({**known, "colour": "blue"}))
-    assert workfolders.read(tmp_path) == Record(1, "t", ("e2e.py",), "local", "e2e", "bundled")
+    assert workfolders.read(tmp_path) == Record(1, "t", "e2e", "bundled")

@@ -130,11 +130,10 @@ class Journey:
         self.scenario = make(
             plan=scenario.Plan(
                 stack_name="e2e",
-                specs={1: scenario.SpecFile(Path("spec.json"), {})},
+                specs={1: spec_files.SpecFile(Path("spec.json"), {})},
                 config={},
                 keep=keep,
                 root=ROOT,
-                work_dir=folder / "work",
                 report_dir=folder / "report",
                 json=folder / "copy.json",
                 limit_seconds=1.0,
@@ -165,9 +164,8 @@ class Journey:
         stack = SimpleNamespace(
             name="e2e",
             create=self._call("create"),
-            open=self._call("open", self.is_kept),
+            adopt=self._call("adopt", {} if self.is_kept else None),
             use_docker=self._call("docker"),
-            outputs=dict,
             preview=self._call("preview", changes),
             deploy=self._call("deploy", Deployment(changes, {"pattern1": {"s3BucketName": "b"}})),
             resources=self._call("resources", [PhysicalResource("aws:ecs/cluster:Cluster", "urn", "arn", {}, {})]),
@@ -175,8 +173,7 @@ class Journey:
             remove=self._call("remove"),
         )
         for module, name, fake in (
-            (scenario, "Stack", lambda **_: stack),
-            (scenario, "PulumiProcess", lambda *_, **__: None),
+            (scenario, "Stack", SimpleNamespace(of_target=lambda *_, **__: stack)),
             (teardown, "LEFTOVER_PAUSE_SECONDS", 0.0),
             (spec_files, "render", lambda *_, **__: dict(RUN.spec)),
             (runs, "put_sources", lambda *_: []),
@@ -195,6 +192,7 @@ class Journey:
     def _target(self, name: str) -> Any:
         return SimpleNamespace(
             name=name,
+            work_dir=self.folder / "work",
             container_runtime="process",
             environment={},
             notes={},
@@ -205,8 +203,8 @@ class Journey:
             asks_before_deploying=name == "aws",
             start=self._call("start"),
             stop=self._call("stop"),
-            how_to_use=lambda stack, _: [f"use {stack}"],
-            how_to_remove=lambda stack, _: [f"remove {stack}"],
+            how_to_use=lambda stack: [f"use {stack}"],
+            how_to_remove=lambda stack: [f"remove {stack}"],
         )
 
     def go(self) -> list[str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ecs_kit.automation.errors import BadOption
+from ecs_kit.automation.errors import BadInput
 from ecs_kit.automation.journeys import expectations
 from tests.unit.automation.journeys.fakes import ROOT
 
@@ -56,13 +56,13 @@ def test_a_function_says_what_is_wrong(tmp_path: Path, code: str, function: str,
     ],
 )
 def test_a_file_without_a_usable_function_is_refused(tmp_path: Path, code: str, says: str) -> None:
-    with pytest.raises(BadOption, match=says):
+    with pytest.raises(BadInput, match=says):
         loaded(tmp_path, code)
 
 
 @pytest.mark.parametrize("text", ["", "Copy", "nowhere.py", "README.md"])
 def test_another_word_is_refused_with_what_is_allowed(text: str) -> None:
-    with pytest.raises(BadOption, match=r"give copy, exists, or a Python file with a function expected"):
+    with pytest.raises(BadInput, match=r"give copy, exists, or a Python file with a function expected"):
         expectations.read(text)
 
 

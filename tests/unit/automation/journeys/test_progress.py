@@ -69,7 +69,7 @@ def test_the_live_view_ends_each_step_with_a_line_and_logs_plain_ones(stream: io
     progress.close()
 
     shown = stream.getvalue()
-    assert "✓ deploy" in shown and "2 resources" in shown
+    assert "== deploy" in shown and "created 1 resources" in shown
     assert shown.count("FAILED to create aws:ecs:Cluster other") == 1
     assert "[not markup]" in shown
     assert "pattern 2: 1 of 1 submitted, 0 running, 1 completed, 0 failed (SUCCEEDED)" in shown

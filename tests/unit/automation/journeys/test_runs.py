@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ecs_kit.automation.errors import EcsTasksRemain, SourceObjectMissing
+from ecs_kit.automation.errors import DriverError
 from ecs_kit.automation.journeys import runs
 from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.automation.stacks.lifecycle import PhysicalResource
@@ -43,7 +43,7 @@ def test_other_people_s_buckets_are_only_read(aws: AwsClients) -> None:
     aws.s3.put_object(Bucket="other-bucket", Key="found", Body=b"x")
     tasks = [{"s3BucketName": "other-bucket", "objectKey": key} for key in ("found", "missing")]
 
-    with pytest.raises(SourceObjectMissing, match="s3://other-bucket/missing"):
+    with pytest.raises(DriverError, match="s3://other-bucket/missing"):
         runs.put_sources(aws, {"s3BucketName": BUCKET, "taskList": tasks}, BUCKET)
 
     assert "Contents" not in aws.s3.list_objects_v2(Bucket=BUCKET)
@@ -126,13 +126,10 @@ class FakeEcs:
     def __init__(self, tasks: list[str], patience: int) -> None:
         self.tasks, self.patience, self.stopped = tasks, patience, list[str]()
 
-    def get_paginator(self, _operation: str) -> "FakeEcs":
-        return self
-
-    def paginate(self, *, cluster: str, desiredStatus: str) -> Any:
+    def list_tasks(self, *, cluster: str, desiredStatus: str = "RUNNING") -> Any:
         if cluster == "gone":
             raise KeyError
-        yield {"taskArns": self.tasks if desiredStatus == "RUNNING" else []}
+        return {"taskArns": self.tasks if desiredStatus == "RUNNING" else []}
 
     def describe_tasks(self, *, cluster: str, tasks: list[str]) -> Any:
         self.patience -= bool(self.stopped)
@@ -154,7 +151,7 @@ def test_ecs_tasks_are_stopped_once_and_waited_for(passing: Any) -> None:
 
 
 def test_ecs_tasks_that_do_not_stop_are_named(passing: Any) -> None:
-    with pytest.raises(EcsTasksRemain, match="1 ECS tasks in cluster c did not stop within 180 s: t1"):
+    with pytest.raises(DriverError, match="1 ECS tasks in cluster c did not stop within 180 s: t1"):
         stop(FakeEcs(["t1"], patience=1000), "c")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ecs_kit.automation.errors import ConfirmationNeeded, Declined, NotYourStack, StackOperationFailed
+from ecs_kit.automation.errors import BadInput, DriverError, NotYourStack
 from ecs_kit.automation.host.interruption import Interrupted, InterruptedAgain
 from tests.unit.automation.journeys.fakes import Journey
 
@@ -20,7 +20,7 @@ STOPPING = ["resources", "stop executions", "stop tasks"]
 CLEANING = [*STOPPING, "destroy", "leftovers"]
 CTRL_C = signal.SIGINT
 AGAIN = InterruptedAgain(signal.SIGINT)
-FAILURE = StackOperationFailed("up", ["no"])
+FAILURE = DriverError("pulumi up failed:\n  no")
 FULL = OSError(errno.ENOSPC, "No space left on device")
 TO_REMOVE = ["To remove it:", "  remove e2e"]
 
@@ -63,10 +63,10 @@ def test_every_step_in_its_order(journey: Journey) -> None:
     [
         ({"preview": [FAILURE]}, up_to("preview"), True),
         *(({step: [FAILURE]}, [*up_to(step), *CLEANING], True) for step in WHOLE[3:]),
-        ({"run": [ConfirmationNeeded()]}, [*up_to("run"), *CLEANING], True),
+        ({"run": [BadInput("no terminal")]}, [*up_to("run"), *CLEANING], True),
         ({"run": [FULL], "resources": [FULL]}, [*up_to("run"), "resources", "destroy", "leftovers"], True),
         ({"destroy": [FAILURE] * 2}, [*WHOLE, *STOPPING, "destroy", "destroy", "leftovers"], False),
-        ({"destroy": [NotYourStack("e2e", "locked")]}, [*WHOLE, *CLEANING], False),
+        ({"destroy": [NotYourStack("locked")]}, [*WHOLE, *CLEANING], False),
     ],
 )
 def test_a_failure_destroys_what_was_made_and_is_reported(
@@ -115,9 +115,9 @@ def test_a_failed_destroy_is_tried_again(journey: Journey) -> None:
 
 
 def test_bad_input_found_at_the_start_leaves_nothing_and_writes_no_report(journey: Journey) -> None:
-    journey.trouble["start"] = [ConfirmationNeeded()]
+    journey.trouble["start"] = [BadInput("no terminal")]
 
-    with pytest.raises(ConfirmationNeeded):
+    with pytest.raises(BadInput):
         journey.go()
     assert journey.calls == ["start", "stop"]
     assert not (journey.folder / "report" / "report.json").exists()
@@ -182,13 +182,17 @@ def test_problems_of_a_run_are_shown_and_reported(journey: Journey) -> None:
     [
         (
             {},
-            ["start", "open", *WHOLE[2:], *CLEANING, "remove", "stop"],
+            ["start", "adopt", *WHOLE[2:], *CLEANING, "remove", "stop"],
             {"account 000000000000, region us-east-1, as arn:root", "stack e2e: 2 to create", "Deploy this?"},
         ),
-        ({"answer": False}, ["start", "open", "preview", "remove", "stop"], {f"FAILED: {Declined()}"}),
+        (
+            {"answer": False},
+            ["start", "adopt", "preview", "remove", "stop"],
+            {"FAILED: Declined: nothing was deployed."},
+        ),
         (
             {"is_kept": True},
-            ["start", "open", "docker", "resources", *WHOLE[2:], *CLEANING, "remove", "stop"],
+            ["start", "adopt", "resources", "docker", *WHOLE[2:], *CLEANING, "remove", "stop"],
             {"stack e2e holds 1 resources from an earlier run: this one updates and then destroys them"},
         ),
     ],

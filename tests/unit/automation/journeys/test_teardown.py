@@ -2,7 +2,6 @@
 
 import functools
 import threading
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -44,7 +43,7 @@ class FakeStack:
 
 def of(stack: Any, aws: Any, progress: Said) -> Teardown:
     target: Any = SimpleNamespace(name="aws", aws=aws, how_to_remove=lambda *_: [])
-    return Teardown(stack, target=target, work_dir=Path(), progress=progress, failed=progress.say)
+    return Teardown(stack, target, progress, progress.say)
 
 
 def end(aws: AwsClients, stack: FakeStack) -> tuple[list[str], list[str]]:

@@ -1,15 +1,13 @@
 """Judging a run by facts, gathering the facts, and the report of them."""
 
-import json
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ecs_kit.automation.journeys import tables, verify
-from ecs_kit.automation.journeys.report import PatternResult, Report, write_json
+from ecs_kit.automation.journeys.report import PatternResult, Report
 from ecs_kit.automation.journeys.verify import judge
 from ecs_kit.automation.stacks.clients import AwsClients
 from tests.unit.automation.journeys.fakes import (
@@ -109,29 +107,12 @@ def test_only_a_report_without_any_failure_is_a_pass() -> None:
     assert not report(passed, PatternResult(2)).passed
 
 
-def test_a_pattern_that_never_ran_has_the_same_shape() -> None:
-    never = PatternResult(2).document()
-
-    assert never.keys() == judge(RUN, facts()).document().keys()
-    assert never["summary"].keys() == judge(RUN, facts()).document()["summary"].keys()
-    assert (never["passed"], never["workflowRunId"], never["details"]) == (False, None, {"items": 0, "byStatus": {}})
-
-
 def test_the_table_has_a_row_for_each_pattern() -> None:
     header, rows = report(judge(RUN, facts()), PatternResult(2)).table()
 
     assert [len(cells) for cells in rows] == [len(header), len(header)]
     assert rows[0] == ["1", "1795486942613375", "SUCCEEDED", "2 of 2", "0", "2", "0.0", "passed"]
     assert rows[1] == ["2", "-", "-", "- of -", "-", "0", "0.0", "FAILED"]
-
-
-def test_files_are_written_whole(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "report.json"
-
-    write_json(path, {"a": "é"})
-
-    assert json.loads(path.read_text(encoding="utf-8")) == {"a": "é"}
-    assert [found.name for found in path.parent.iterdir()] == ["report.json"]
 
 
 def test_numbers_of_16_digits_stay_exact() -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from ecs_kit.automation.cli import e2e, e2e_options
-from ecs_kit.automation.errors import BadInput, DockerEndpointUnusable, DockerNeeded
+from ecs_kit.automation.cli import e2e
+from ecs_kit.automation.cli.options import parse
+from ecs_kit.automation.errors import BadInput
 from ecs_kit.automation.stacks import docker_host
 from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.automation.stacks.target import PulumiInstallation, Target
@@ -120,7 +121,7 @@ def test_what_the_plugin_cannot_use_is_refused(
     docker: Docker, environment: dict[str, str], given: Any, reason: str
 ) -> None:
     docker.answers(context=[given])
-    with pytest.raises(DockerEndpointUnusable, match=reason):
+    with pytest.raises(BadInput, match=reason):
         docker_host.engine_environment(docker.environment(**environment))
 
 
@@ -138,7 +139,7 @@ def test_a_docker_that_gives_no_answer_of_its_own_is_named(
     docker: Docker, command: str, answer: str | None, reason: str
 ) -> None:
     docker.answers(**{command: answer})
-    with pytest.raises(DockerNeeded, match=reason):
+    with pytest.raises(BadInput, match=reason):
         docker_host.engine_environment(docker.environment())
 
 
@@ -165,7 +166,7 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, aws: AwsClients) -> C
 
     def made(path: str, **config: str) -> Target:
         monkeypatch.setenv("PATH", path)
-        options = e2e_options.parse(["--target", "aws", "--yes"])
+        options = parse(["--target", "aws", "--yes"])
         target = e2e._target(options, tmp_path, KitConfig.parse(config))
         target.check()
         return target
@@ -179,7 +180,7 @@ def test_pulumi_and_the_user_s_shell_get_the_engine_that_was_checked(
     made = check(docker.environment()["PATH"])
     made.pulumi = PulumiInstallation(tmp_path / "pulumi", "3.259.0")
     assert made.environment["DOCKER_HOST"] == COLIMA
-    assert f"export DOCKER_HOST={COLIMA}" in made.how_to_remove("e2e", tmp_path)
+    assert f"export DOCKER_HOST={COLIMA}" in made.how_to_remove("e2e")
 
 
 def test_the_image_is_for_the_configured_processor(docker: Docker, check: Callable[..., Target]) -> None:
@@ -189,5 +190,5 @@ def test_the_image_is_for_the_configured_processor(docker: Docker, check: Callab
 
 def test_a_ready_image_needs_no_docker(check: Callable[..., Target], tmp_path: Path) -> None:
     check(str(tmp_path), jobImage="123456789012.dkr.ecr.eu-west-1.amazonaws.com/job:1")
-    with pytest.raises(DockerNeeded, match="no `docker` on PATH"):
+    with pytest.raises(BadInput, match="no `docker` on PATH"):
         check(str(tmp_path))

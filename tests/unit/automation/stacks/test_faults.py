@@ -1,13 +1,12 @@
 """Faults for the runs of a journey: a file of rules, and how long they are injected."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ecs_kit.automation.errors import DriverError, FaultsUnusable
+from ecs_kit.automation.errors import BadInput, DriverError
 from ecs_kit.automation.stacks import faults
 from local_aws.emulator.faults import Call, FaultPlan, parse_rules
 
@@ -17,13 +16,12 @@ DRIVER = "arn:aws:iam::000000000000:root"
 LAUNCHER = "arn:aws:sts::000000000000:assumed-role/kit-launcher/kit-launcher"
 
 
-def read(path: Path) -> tuple[Mapping[str, Any], ...]:
-    return faults.read(path, parse_rules)
-
-
 def written(folder: Path, content: Any) -> Path:
     path = folder / "faults.json"
-    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
     return path
 
 
@@ -31,7 +29,7 @@ def written(folder: Path, content: Any) -> Path:
 def test_a_rule_applies_to_the_stack_s_calls_and_not_the_driver_s_unless_it_names_a_caller(
     tmp_path: Path, wrap: Any
 ) -> None:
-    rules = read(written(tmp_path, wrap([RULE, {**RULE, "operation": "ListTasks", "caller": "*"}])))
+    rules = faults.read(written(tmp_path, wrap([RULE, {**RULE, "operation": "ListTasks", "caller": "*"}])))
     plan = FaultPlan(parse_rules(list(rules)))
 
     def met(caller: str, operation: str) -> bool:
@@ -44,6 +42,8 @@ def test_a_rule_applies_to_the_stack_s_calls_and_not_the_driver_s_unless_it_name
 @pytest.mark.parametrize(
     ("content", "says"),
     [
+        (None, "No such file"),
+        (b"\xff\xfe\x00", "it is not a text in UTF-8"),
         ("{oops", "not JSON: .* in line 1, column 2"),
         ([], "it has no rules"),
         ({"rule": [RULE]}, "it has no rules"),
@@ -53,20 +53,12 @@ def test_a_rule_applies_to_the_stack_s_calls_and_not_the_driver_s_unless_it_name
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_with_place_and_advice(tmp_path: Path, content: Any, says: str) -> None:
-    with pytest.raises(FaultsUnusable, match=f"--faults {tmp_path}/faults.json: {says}.*docs/faults.md"):
-        read(written(tmp_path, content))
-
-
-def test_a_file_that_does_not_exist_or_is_no_text_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FaultsUnusable, match="No such file"):
-        read(tmp_path / "none.json")
-    (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(FaultsUnusable, match="not a text in UTF-8"):
-        read(tmp_path / "binary.json")
+    with pytest.raises(BadInput, match=f"--faults {tmp_path}/faults.json: {says}.*docs/faults.md"):
+        faults.read(written(tmp_path, content))
 
 
 def test_the_example_can_be_used() -> None:
-    assert len(read(ROOT / "specs" / "faults.example.json")) == 5
+    assert len(faults.read(ROOT / "specs" / "faults.example.json")) == 5
 
 
 class Recorder:

@@ -8,7 +8,7 @@ import pytest
 from pulumi.automation import CommandResult, EngineEvent
 from pulumi.automation.errors import CommandError, ConcurrentUpdateError
 
-from ecs_kit.automation.errors import NotYourStack, StackOperationFailed
+from ecs_kit.automation.errors import DriverError, NotYourStack
 from ecs_kit.automation.stacks import lifecycle
 from ecs_kit.automation.stacks.lifecycle import (
     Changes,
@@ -78,15 +78,14 @@ def test_no_change_means_every_resource_is_the_same(counts: dict[str, int], noth
     ],
 )
 def test_a_stack_with_an_image_gets_docker_s_engine_also_where_none_is_built(
-    monkeypatch: pytest.MonkeyPatch, resource: str, environment: dict[str, str]
+    resource: str, environment: dict[str, str]
 ) -> None:
     found: dict[str, str] = {}
     target = SimpleNamespace(environment=found, use_docker=lambda: found.update(DOCKER_HOST="unix:///mine"))
     stack = lifecycle.Stack.__new__(lifecycle.Stack)
     stack._pulumi = SimpleNamespace(environment={"KIT_RUN": "work"})  # type: ignore[assignment]
-    monkeypatch.setattr(stack, "resources", lambda: [PhysicalResource(resource, "urn", "id", {}, {})])
 
-    stack.use_docker(target)  # type: ignore[arg-type]
+    stack.use_docker(target, [PhysicalResource(resource, "urn", "id", {}, {})])  # type: ignore[arg-type]
 
     assert stack._pulumi.environment == environment
 
@@ -130,12 +129,12 @@ GONE = "pulumi-resource-docker exited prematurely. This is *always* a bug in the
 )
 def test_the_engine_s_diagnostics_are_the_error_without_what_only_follows(said: list[str], shown: list[str]) -> None:
     with (
-        pytest.raises(StackOperationFailed, match="pulumi up failed:") as failed,
+        pytest.raises(DriverError, match="pulumi up failed:") as failed,
         lifecycle._translated("up", "e2e", said),
     ):
         raise CommandError(CommandResult("out", "passphrase must be set", 255))
 
-    assert [line.strip() for text in failed.value.diagnostics for line in text.splitlines()] == shown
+    assert [line.strip() for line in str(failed.value).splitlines()[1:]] == shown
 
 
 def test_somebody_else_s_lock_is_not_broken() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ecs_kit.automation.errors import StackSettingsUnusable
+from ecs_kit.automation.errors import BadInput
 from ecs_kit.automation.stacks import stack_settings
 
 
@@ -48,6 +48,6 @@ def test_values_are_what_pulumi_config_set_takes(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_used_is_refused_with_the_reason(tmp_path: Path, text: str, says: str) -> None:
-    with pytest.raises(StackSettingsUnusable) as refused:
+    with pytest.raises(BadInput) as refused:
         stack_settings.read(written(tmp_path, text))
     assert says in str(refused.value)

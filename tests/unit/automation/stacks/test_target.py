@@ -21,7 +21,6 @@ def test_a_cli_that_brings_no_language_host_finds_ours(
         confirmed=True,
         work_dir=tmp_path / "work",
         state_dir=tmp_path / "state",
-        get_pulumi=local.get_pulumi,
     )
     aws.identity = Identity("000000000000", "us-east-1", "arn")
 
@@ -29,4 +28,4 @@ def test_a_cli_that_brings_no_language_host_finds_ours(
 
     assert (tmp_path / "work" / "bin" / "pulumi-language-python").is_file()
     assert aws.environment["PATH"].startswith(f"{tmp_path / 'work' / 'bin'}:{executable.parent}:")
-    assert f'export PATH="{tmp_path / "work" / "bin"}:{executable.parent}:$PATH"' in aws.how_to_use("e2e", tmp_path)
+    assert f'export PATH="{tmp_path / "work" / "bin"}:{executable.parent}:$PATH"' in aws.how_to_use("e2e")

@@ -1,0 +1,227 @@
+"""The driver's command lines: the main job's, and those of the commands."""
+
+import argparse
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ecs_kit.automation.errors import BadInput
+from ecs_kit.automation.journeys import expectations
+from ecs_kit.runtime.contract.patterns import PATTERNS
+
+_DESCRIPTION = """\
+Deploy the kit, run its sample workflows, check every task's outcome, and destroy everything again.
+
+preview, deploy, put the sample object, start, watch, verify (execution status, both tables, S3 copies),
+destroy, look for leftovers. Without options: both patterns, on this machine, without an AWS account.
+"""
+_EPILOG = """\
+commands over a deployed stack, each with its own --help: status, watch, abort, runs; and clean, which removes what a
+killed run of this program left behind: `python automation/e2e.py COMMAND`, or `python -m automation COMMAND`.
+
+exit status: 0 every step held; 1 a step failed (all was destroyed as far as possible); 2 the input cannot be used,
+nothing was created; 130 ended by Ctrl-C, 143 by SIGTERM, after everything was destroyed.
+"""
+
+_LOCAL_ONLY = {
+    "container_runtime": "--container-runtime is for --target local: on AWS, Fargate runs the tasks. Leave it out.",
+    "emulator_port": "--emulator-port is for --target local. Set AWS_ENDPOINT_URL to use a running emulator.",
+    "faults": "--faults is for --target local: only the emulator makes faults on purpose. Leave it out.",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises `BadInput`, so that one function writes messages and ends the process. No option can be abbreviated."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the command line."""
+        raise BadInput(f"{message}. Try `{self.prog} --help`.")
+
+
+def absolute(text: str) -> Path:
+    """A type of arguments: a path below the folder that the program is started in, before it changes to another."""
+    return Path(text).absolute()
+
+
+def whole_number(what: str, *, most: int | None = None) -> Callable[[str], int]:
+    """A type of arguments: numbers from 1 to `most`; `what` is the message's end for anything else."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < 1 or (most is not None and int(text) > most):
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+        return int(text)
+
+    return read
+
+
+def _main_parser() -> Parser:
+    result = Parser(
+        prog="python automation/e2e.py",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_deployment_options(result.add_argument)
+    _add_run_options(result.add_argument)
+    return result
+
+
+def _add_deployment_options(add: Callable[..., object]) -> None:
+    add(
+        "--target",
+        choices=("local", "aws"),
+        default="local",
+        help="deployment target. local: the emulator on this machine (default); aws: your account, or what "
+        "AWS_ENDPOINT_URL names",
+    )
+    add("--pattern", choices=(*map(str, PATTERNS), "all"), help="which pattern to deploy (all)")
+    config = "a config value of the kit (see Pulumi.yaml), as often as needed"
+    add("--config", action="append", default=[], metavar="KEY=VALUE", help=config)
+    settings = "the kit's config from a stack's settings file like Pulumi.dev.yaml; --config goes first"
+    add("--stack-config", type=absolute, metavar="FILE", help=settings)
+    runtime = "what runs ECS tasks on the local target (auto: docker where it works, else process)"
+    add("--container-runtime", choices=("auto", "process", "docker"), help=runtime)
+    plugins = "provider plugins: the kit's stand-ins (default of local) or the published ones (default of aws)"
+    add("--plugins", choices=("bundled", "published"), help=plugins)
+    port = whole_number("a port: give 1 to 65535", most=65535)
+    add("--emulator-port", type=port, metavar="PORT", help="port of the local target's emulator (any free one)")
+    add("--keep", action="store_true", help="do not destroy; say how to use and remove what is left")
+    add("--yes", action="store_true", help="do not ask before creating what costs money")
+
+
+def _add_run_options(add: Callable[..., object]) -> None:
+    add("--specs", type=absolute, metavar="FILE", help="the spec to run instead of the one in specs/")
+    number = whole_number("a number of tasks: give 1 or more")
+    add("--tasks", type=number, metavar="N", help="run N tasks instead of those of the spec")
+    sources = "what is missing in the kit's bucket is put from DIR/<objectKey> (else a sample text is)"
+    add("--sources", type=absolute, metavar="DIR", help=f"source objects: {sources}")
+    add(
+        "--expect",
+        type=expectations.read,
+        metavar="WHAT",
+        help="what each result has to be: copy of its source (default), exists, or FILE.py[:FUNCTION], a function "
+        "of the bytes of source and result that says what is wrong",
+    )
+    faults = "faults that the emulator makes while the runs are on, like specs/faults.example.json (docs/faults.md)"
+    add("--faults", type=absolute, metavar="FILE", help=faults)
+    add("--report-dir", type=absolute, metavar="DIR", help="reports, inputs and logs (reports/<time>)")
+    add("--json", type=absolute, metavar="FILE", help="write the report there, too")
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line; the attributes are the options of `--help`, `config` a mapping."""
+    given = _main_parser().parse_args(arguments)
+    if given.target == "aws":
+        for name, reason in _LOCAL_ONLY.items():
+            if getattr(given, name) is not None:
+                raise BadInput(reason)
+    if given.sources is not None and not given.sources.is_dir():
+        raise BadInput(f"--sources {given.sources}: there is no such folder")
+    given.container_runtime = given.container_runtime or "auto"
+    given.plugins = given.plugins or ("published" if given.target == "aws" else "bundled")
+    given.config = dict(_config_value(pair) for pair in given.config)
+    return given
+
+
+def _config_value(pair: str) -> tuple[str, str]:
+    key, equals, value = pair.partition("=")
+    if not equals or not key:
+        raise BadInput(f"--config {pair}: expected KEY=VALUE, like --config taskMemory=1024")
+    if key == "patterns":
+        raise BadInput(f"--config {pair}: choose patterns with --pattern 1, 2 or all")
+    if ":" in key:
+        raise BadInput(f"--config {pair}: give the kit's own keys, without a namespace")
+    return key, value
+
+
+_COMMANDS_DESCRIPTION = """\
+Look at the runs of a deployed stack, stop one, and remove what was left behind.
+Without a command: the main job, `python -m automation --help`.
+"""
+_STACK_NAME = re.compile(r"\w[\w.-]{0,99}", re.ASCII)
+"""A stack's own name (https://www.pulumi.com/docs/iac/concepts/stacks/); `clean` has a folder of that name."""
+_STACK = (
+    "The stack is found as `pulumi` finds it: the environment names the backend, and --stack or `pulumi stack select` "
+    "the stack. "
+)
+_COMMANDS = {
+    "status": (
+        "how a run stands: counts, failed tasks and why, with the end of their logs",
+        f"{_STACK}Exit status: 0 the state is shown; 2 there is no such stack or run.",
+    ),
+    "watch": (
+        "follow a run until it ends",
+        f"{_STACK}Exit status: 0 every run ended Completed or CompletedWithFailures; 1 one did not; "
+        "2 there is no such stack or run; 130 ended by Ctrl-C, which leaves the run alone.",
+    ),
+    "abort": (
+        "stop a run: its execution, then its ECS tasks and rows, and wait until all have ended",
+        f"{_STACK}Exit status: 0 the run is final and none of its ECS tasks runs; 1 it is not so in time; "
+        "2 there is no such stack or run.",
+    ),
+    "runs": (
+        "past runs with their counts, newest first",
+        f"{_STACK}Exit status: 0 the runs are listed; 2 there is no such stack.",
+    ),
+    "clean": (
+        "remove what a killed e2e left behind, and on request what --keep kept",
+        "Exit status: 0 nothing is left but what you keep; 1 something could not be removed; 2 bad input.",
+    ),
+}
+"""What each does, and the end of its help."""
+
+NAMES = tuple(_COMMANDS)
+"""Every command besides the main job."""
+
+
+def _command_parser() -> Parser:
+    result = Parser(prog="python -m automation", description=_COMMANDS_DESCRIPTION)
+    commands = result.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
+    made = {
+        name: commands.add_parser(name, help=does, description=does, epilog=epilog)
+        for name, (does, epilog) in _COMMANDS.items()
+    }
+    for name in ("status", "watch", "abort", "runs"):
+        made[name].add_argument("--stack", metavar="NAME", help="the stack (the selected one)")
+        made[name].add_argument(
+            "--pattern", type=int, choices=tuple(PATTERNS), help="the pattern (all that are deployed)"
+        )
+        made[name].add_argument("--workflow", metavar="NAME", help="only runs of this workflow")
+    for name in ("status", "watch", "abort"):
+        made[name].add_argument("--run", type=_run_id, metavar="ID", help="workflow_run_id (the newest run)")
+    for name in ("status", "watch", "runs"):
+        made[name].add_argument("--json", action="store_true", help="print JSON to standard output")
+    made["abort"].add_argument("--cause", default="", metavar="TEXT", help="why, kept in the execution's history")
+    number = whole_number("a number of runs: give 1 or more")
+    made["runs"].add_argument("--last", type=number, metavar="N", help="only the N newest")
+    add = made["clean"].add_argument
+    target = "local: work folders and processes on this machine (default); aws: stacks of `e2e.py --target aws`"
+    add("--target", choices=("local", "aws"), default="local", help=target)
+    add("--kept", action="store_true", help="also what --keep kept")
+    add("--stack", metavar="NAME", help="aws: this stack (all that e2e deployed from this folder)")
+    plugins = "aws: provider plugins (those that the stack was deployed with)"
+    add("--plugins", choices=("bundled", "published"), help=plugins)
+    add("--yes", action="store_true", help="aws: do not ask before a stack is destroyed")
+    return result
+
+
+def parse_command(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line of a command; the attributes are `command` and the options of its `--help`."""
+    given = _command_parser().parse_args(arguments)
+    if given.command == "clean" and given.target == "local":
+        for option in ("stack", "plugins", "yes"):
+            if getattr(given, option):
+                raise BadInput(f"--{option} is for clean --target aws. Leave it out, or add --target aws.")
+    elif given.command == "clean" and given.stack is not None and not _STACK_NAME.fullmatch(given.stack):
+        raise BadInput(f"--stack {given.stack}: give a stack's plain name, such as e2e.")
+    return given
+
+
+def _run_id(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a workflow_run_id: give its digits")
+    return int(text)
