@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -88,4 +87,4 @@ def test_a_folder_without_a_program_is_named(executable: Path, tmp_path: Path) -
     )
     assert done.returncode == 2
     assert f"{tmp_path} holds no Pulumi.yaml" in done.stderr
-    assert not shutil.os.listdir(tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -10,12 +10,13 @@ from typing import Any
 
 import boto3
 
-from ecs_kit.automation.journeys import runs, tables
+from ecs_kit.automation.journeys import tables
 from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.components import build_folder, lambda_package
 from ecs_kit.components.definitions import StateMachineSettings, pattern_1, pattern_2
 from ecs_kit.components.task_image import CONTEXT_FOLDERS
 from ecs_kit.runtime.contract.ecs_task import EcsTask
+from ecs_kit.runtime.functions.ecs_tasks import EcsTasks
 from local_aws import Emulator
 from local_aws.testing.aws import ACCOUNT, REGION, Aws, Fargate, allow, zip_of
 from tests.unit.model.dynamodb import create_table
@@ -220,8 +221,8 @@ class Pattern:
 
     def ecs_tasks(self, workflow: str, run_id: int) -> list[EcsTask]:
         """A run's ECS tasks, stopped ones too, by their creation."""
-        found = {task.arn: task for task in runs.ecs_tasks(self.clients, self.fargate.cluster)}
-        own = [task for task in found.values() if task.run == (workflow, run_id)]
+        found = EcsTasks(self.clients.ecs, self.fargate.cluster).all().values()
+        own = [task for task in found if task.run == (workflow, run_id)]
         return sorted(own, key=lambda task: task.created_at)
 
     def copies(self, workflow: str) -> dict[str, str]:
