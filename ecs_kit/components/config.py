@@ -20,6 +20,7 @@ from ecs_kit.components.errors import ConfigError, ConfigProblem
 from ecs_kit.components.job import JobArgs, job_problems
 from ecs_kit.components.keys import Key, NotText, Rule, between, key, keys_of, list_of, one_of, text
 from ecs_kit.components.zones import ZONES
+from ecs_kit.runtime.contract.fargate import FARGATE_MEMORY
 from ecs_kit.runtime.contract.patterns import PATTERNS
 
 NAMESPACE = "ecs-step-functions-kit"
@@ -36,17 +37,6 @@ REQUIRED_ENDPOINTS = ("ecs", "ecr.api", "ecr.dkr", "logs", "states")
 
 GATEWAY_SERVICES = ("s3", "dynamodb")
 """Services with gateway endpoints, which are free."""
-
-FARGATE_MEMORY: Mapping[int, tuple[int, ...]] = {
-    256: (512, 1024, 2048),
-    512: tuple(range(1024, 4096 + 1, 1024)),
-    1024: tuple(range(2048, 8192 + 1, 1024)),
-    2048: tuple(range(4096, 16384 + 1, 1024)),
-    4096: tuple(range(8192, 30720 + 1, 1024)),
-    8192: tuple(range(16384, 61440 + 1, 4096)),
-    16384: tuple(range(32768, 122880 + 1, 8192)),
-}
-"""Memory in MiB that Fargate accepts per number of CPU units (Amazon ECS developer guide, "Task CPU and memory")."""
 
 FARGATE_STORAGE_GIB = 20
 """Ephemeral storage of every Fargate task; ECS takes 21 to 200 GiB instead (API reference, EphemeralStorage)."""
@@ -290,7 +280,7 @@ def _joint_problems(config: KitConfig, wrong: set[str], region: str | None) -> I
         yield ConfigProblem("runTimeoutSeconds", str(run), f"at least taskTimeoutSeconds, which is {task}")
     if not wrong & {"interfaceEndpoints", "natGateways"}:
         yield from _endpoint_problems(config)
-    if not wrong & {"natGateways", "jobContext", "jobDockerfile", "jobPolicy"}:
+    if "natGateways" not in wrong and not any(name.startswith("job") for name in wrong):
         yield from job_problems(config.job, has_nat=config.has_nat, region=region)
 
 

@@ -7,11 +7,11 @@ name of an outer one), https://docs.aws.amazon.com/step-functions/latest/dg/conn
 https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html (retriers, catchers).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ecs_kit.runtime.contract import environment, waits
+from ecs_kit.runtime.contract import environment, overrides, waits
 from ecs_kit.runtime.contract.errors import REFUSALS
 from ecs_kit.runtime.contract.failures import TRANSIENT_ECS_ERRORS
 
@@ -260,16 +260,6 @@ def _task_states(settings: StateMachineSettings) -> dict[str, State]:
 
 
 def _run_task_arguments(settings: StateMachineSettings) -> dict[str, Any]:
-    variables = {
-        environment.WORKFLOW_NAME: "{% $run.workflowName %}",
-        environment.RUN_ID: "{% $run.runId %}",
-        environment.TASK_NAME: "{% $states.input.task.taskName %}",
-        environment.ATTEMPT: "{% $string($states.input.attempt) %}",
-        environment.SOURCE_BUCKET: _in_braces(_SOURCE_BUCKET),
-        environment.SOURCE_KEY: "{% $states.input.task.objectKey %}",
-        environment.DEADLINE: "{% $run.deadline %}",
-        environment.EXPIRES_AT: "{% $run.expiresAt %}",
-    }
     return {
         "Cluster": "{% $states.context.Execution.RedriveCount > 0 "
         "? $error('RedriveRefused: start a new execution instead') : $run.cluster %}",
@@ -283,15 +273,64 @@ def _run_task_arguments(settings: StateMachineSettings) -> dict[str, Any]:
                 "AssignPublicIp": "DISABLED",
             }
         },
-        "Overrides": {
-            "ContainerOverrides": [
-                {
-                    "Name": settings.container_name,
-                    "Environment": [{"Name": name, "Value": value} for name, value in variables.items()],
-                }
-            ]
-        },
+        "Overrides": _in_braces(_overrides(settings.container_name)),
     }
+
+
+def _overrides(container_name: str) -> str:
+    """JSONata for the overrides of one attempt, as `overrides.of_task` makes them in pattern 1."""
+    variables = {
+        environment.WORKFLOW_NAME: "$run.workflowName",
+        environment.RUN_ID: "$run.runId",
+        environment.TASK_NAME: "$task.taskName",
+        environment.ATTEMPT: "$string($states.input.attempt)",
+        environment.SOURCE_BUCKET: "$bucket",
+        environment.SOURCE_KEY: "$key",
+        environment.DEADLINE: "$run.deadline",
+        environment.EXPIRES_AT: "$run.expiresAt",
+    }
+    target = "$run.target.prefix & '/' & $run.workflowName & '/' & $run.runId & '/' & $task.taskName & '/'"
+    placeholders = {
+        "source.uri": "'s3://' & $bucket & '/' & $key",
+        "source.bucket": "$bucket",
+        "source.key": "$key",
+        "target.uri": "'s3://' & $run.target.bucket & '/' & $target",
+        "target.bucket": "$run.target.bucket",
+        "target.key": "$target",
+        "task.name": "$task.taskName",
+        "run.id": "$run.runId",
+        "workflow.name": "$run.workflowName",
+    }
+    return f"""(
+  $task := $states.input.task;
+  $bucket := {_SOURCE_BUCKET};
+  $key := $exists($task.objectKey) ? $task.objectKey : '';
+  $target := {target} & ($split($key, '/')[-1]);
+  $values := {_object(placeholders)};
+  $fill := function($text) {{ $replace($text, /{overrides.PATTERN}/, function($found) {{
+    $lookup($values, $found.groups[0])
+  }}) }};
+  $own := $merge([$run.environment, $exists($task.environment) ? $task.environment : {{}}]);
+  $command := $exists($task.command) ? $task.command : $run.command;
+  $merge([
+    {{'ContainerOverrides': [$merge([
+      {{
+        'Name': '{container_name}',
+        'Environment': $append(
+          [$each($own, function($text, $name) {{ {{'Name': $name, 'Value': $fill($text)}} }})],
+          [$each({_object(variables)}, function($value, $name) {{ {{'Name': $name, 'Value': $value}} }})]
+        )
+      }},
+      $count($command) > 0 ? {{'Command': [$map($command, function($word) {{ $fill($word) }})]}} : {{}}
+    ])]}},
+    $exists($task.cpu) ? {{'Cpu': $string($task.cpu), 'Memory': $string($task.memory)}} : {{}}
+  ])
+)"""
+
+
+def _object(values: Mapping[str, str]) -> str:
+    """JSONata of an object, by the JSONata of its values."""
+    return "{" + ", ".join(f"'{name}': {value}" for name, value in values.items()) + "}"
 
 
 def _capacity(settings: StateMachineSettings) -> dict[str, Any]:

@@ -29,8 +29,7 @@ class EcsTaskArgs:
 
 def container_definition(names: PatternNames, config: KitConfig, image: str, job: JobArgs) -> dict[str, Any]:
     """The task definition's one container, for a job whose values are all known."""
-    variables = {
-        **job.environment,
+    of_library = {
         **({environment.JOB: job.function} if job.function else {}),
         environment.CONTAINER_NAME: CONTAINER,
         environment.DETAILS_TABLE: names.details_table,
@@ -40,6 +39,7 @@ def container_definition(names: PatternNames, config: KitConfig, image: str, job
         environment.TARGET_PREFIX: config.target_prefix,
         environment.TASK_TIMEOUT_SECONDS: str(config.task_timeout_seconds),
     }
+    variables = {**job.environment, **({} if job.has_ecs_records else of_library)}
     secrets = [{"name": name, "valueFrom": job.secrets[name]} for name in sorted(job.secrets)]
     return {
         "name": CONTAINER,
@@ -109,7 +109,12 @@ class EcsTask(pulumi.ComponentResource):
             name,
             "task",
             "The job in the task's container",
-            policies.task(names, target_prefix=config.target_prefix, source_buckets=config.source_buckets),
+            policies.task(
+                names,
+                target_prefix=config.target_prefix,
+                source_buckets=config.source_buckets,
+                keeps_record=not job.has_ecs_records,
+            ),
             further={} if job.policy is None else {"job": job.policy},
         )
         container = pulumi.Output.all(image=args.image, job=known_job).apply(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from ecs_kit.components.config import KitConfig
 from ecs_kit.components.names import CONTAINER, LOG_STREAM_PREFIX, SEPARATOR, PatternNames
+from ecs_kit.runtime.contract import overrides
 from ecs_kit.runtime.contract.records import DETAILS_HASH_KEY, DETAILS_RANGE_KEY, SUMMARY_HASH_KEY, SUMMARY_RANGE_KEY
 from ecs_kit.runtime.contract.settings import Settings
 
@@ -49,5 +50,10 @@ def function_settings(
         launch_type="FARGATE",
         spot_share=config.spot_share,
         max_concurrency=config.max_concurrency,
+        job_records=config.job.records,
+        success_exit_codes=tuple(config.job.success_exit_codes),
+        retry_exit_codes=tuple(config.job.retry_exit_codes),
+        job_command=tuple(config.job.command) if overrides.used(config.job.command) else (),
+        job_environment=config.job.environment_with_placeholders,
         record_retention_days=config.record_retention_days,
     )

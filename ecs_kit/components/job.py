@@ -7,19 +7,25 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import pulumi
 
 from ecs_kit.components import build_folder
 from ecs_kit.components.errors import ConfigProblem
-from ecs_kit.components.keys import Rule, key
-
-RESERVED_PREFIXES = ("KIT_", "AWS_", "ECS_")
-"""Prefixes of the variables that the kit, the AWS SDKs and ECS set in the container."""
+from ecs_kit.components.keys import Rule, key, one_of
+from ecs_kit.runtime.contract import overrides
+from ecs_kit.runtime.contract.environment import RESERVED_PREFIXES
 
 MAX_WORDS = 100
 MAX_VARIABLES = 100
+
+MAX_EXIT_CODES = 20
+
+MAX_TEMPLATE_CHARACTERS = 1_000
+"""They are in the functions' environment, which AWS limits to 4 KB."""
+
+JobRecords = Literal["kit", "ecs"]
 
 MAX_ENVIRONMENT_CHARACTERS = 16_384
 """ECS accepts task definitions of 64 KB (Amazon ECS service quotas); this leaves room for the rest."""
@@ -67,6 +73,15 @@ def _is_path_within(value: str) -> bool:
     return bool(value) and _is_path(value) and not value.startswith("/") and ".." not in value.split("/")
 
 
+def _are_exit_codes(value: Sequence[str]) -> bool:
+    numbers = [int(code) for code in value if re.fullmatch("0|[1-9][0-9]{0,2}", code)]
+    return len(set(value)) == len(value) == len(numbers) <= MAX_EXIT_CODES and all(code <= 255 for code in numbers)
+
+
+def _are_failures(value: Sequence[str]) -> bool:
+    return _are_exit_codes(value) and "0" not in value
+
+
 _WORDS = Rule(
     f"a list of at most {MAX_WORDS} words, none of them empty", lambda value: len(value) <= MAX_WORDS and all(value)
 )
@@ -96,6 +111,24 @@ class JobArgs:
         "A ready image; then none is built and no repository is created.",
         Rule("an image reference by tag or digest; without NAT gateways one in Amazon ECR"),
     )
+    records: JobRecords = key(
+        "kit",
+        "Who keeps the rows of tasks: the kit's library in the image, or, for any image, the monitor by what ECS says.",
+        one_of(*get_args(JobRecords)),
+    )
+    success_exit_codes: Sequence[str] = key(
+        ("0",),
+        "With jobRecords ecs: exit codes of a container that did its job.",
+        Rule(
+            f"a list of at most {MAX_EXIT_CODES} different numbers from 0 to 255, with 0",
+            lambda value: _are_exit_codes(value) and "0" in value,
+        ),
+    )
+    retry_exit_codes: Sequence[str] = key(
+        (),
+        "With jobRecords ecs: exit codes of a job that is tried again; an empty list for all codes of failure.",
+        Rule(f"a list of at most {MAX_EXIT_CODES} different numbers from 1 to 255", _are_failures),
+    )
     function: str = key(
         "",
         "The function that does the job in an image with the kit's library.",
@@ -121,6 +154,16 @@ class JobArgs:
     )
 
     @property
+    def has_ecs_records(self) -> bool:
+        """Whether its container knows nothing of the kit."""
+        return self.records == "ecs"
+
+    @property
+    def environment_with_placeholders(self) -> dict[str, str]:
+        """The variables that differ from task to task; outputs of resources are taken as they are."""
+        return {name: text for name, text in _known(self.environment).items() if overrides.used([text])}
+
+    @property
     def is_ready_image(self) -> bool:
         """Whether the image is a ready one, so that none is built."""
         return self.image != ""
@@ -136,6 +179,8 @@ class JobArgs:
 def job_problems(job: JobArgs, *, has_nat: bool, region: str | None) -> Iterator[ConfigProblem]:
     """Every problem of a job that the rules of its keys do not find; `region` is None while it is not known."""
     yield from _context_problems(job)
+    yield from _records_problems(job)
+    yield from _placeholder_problems(job)
     yield from _image_problems(job, has_nat)
     yield from _variable_problems("jobEnvironment", job.environment)
     yield from _variable_problems("jobSecrets", job.secrets)
@@ -184,6 +229,41 @@ def _context_problems(job: JobArgs) -> Iterator[ConfigProblem]:
     else:
         return
     yield ConfigProblem("jobContext", str(job.context), allowed)
+
+
+def _records_problems(job: JobArgs) -> Iterator[ConfigProblem]:
+    if not job.has_ecs_records:
+        for name, given, default in (
+            ("jobSuccessExitCodes", job.success_exit_codes, ("0",)),
+            ("jobRetryExitCodes", job.retry_exit_codes, ()),
+        ):
+            if tuple(given) != default:
+                allowed = "left out, or jobRecords must be ecs: the kit's library says how a job ended"
+                yield ConfigProblem(name, json.dumps(list(given)), allowed)
+        return
+    if job.context is None and not job.is_ready_image:
+        allowed = "kit, or jobContext or jobImage must name an image: the sample needs the kit's library"
+        yield ConfigProblem("jobRecords", "ecs", allowed)
+    if job.function:
+        allowed = "left out, or jobRecords must be kit: it names a function for the kit's library"
+        yield ConfigProblem("jobFunction", job.function, allowed)
+    both = sorted({*job.success_exit_codes} & {*job.retry_exit_codes})
+    if both:
+        yield ConfigProblem("jobRetryExitCodes", ", ".join(both), "other codes than jobSuccessExitCodes")
+
+
+def _placeholder_problems(job: JobArgs) -> Iterator[ConfigProblem]:
+    variables = _known(job.environment)
+    for key_name, texts in (("jobCommand", list(job.command)), ("jobEnvironment", [*variables.values()])):
+        unknown = sorted(overrides.used(texts) - {*overrides.NAMES})
+        if unknown:
+            allowed = f"with placeholders of {', '.join(overrides.NAMES)} alone"
+            yield ConfigProblem(key_name, ", ".join(unknown), allowed)
+    differing = {**job.environment_with_placeholders}
+    length = sum(map(len, (*differing, *differing.values(), *job.command)))
+    if overrides.used([*job.command, *differing.values()]) and length > MAX_TEMPLATE_CHARACTERS:
+        allowed = f"at most {MAX_TEMPLATE_CHARACTERS} characters of command and variables with placeholders"
+        yield ConfigProblem("jobCommand", f"{length} characters", allowed)
 
 
 def _image_problems(job: JobArgs, has_nat: bool) -> Iterator[ConfigProblem]:

@@ -80,8 +80,10 @@ def bucket_tls_only(bucket_arn: str) -> Document:
     )
 
 
-def task(names: PatternNames, *, target_prefix: str, source_buckets: Sequence[str]) -> Document:
-    """What the job in the container may do: read its source, write its copy, keep its own record."""
+def task(
+    names: PatternNames, *, target_prefix: str, source_buckets: Sequence[str], keeps_record: bool = True
+) -> Document:
+    """What the job in the container may do: read its source, write its copy, and, if it does, keep its own record."""
     buckets = [names.bucket_arn, *map(names.target.bucket_arn, source_buckets)]
     targets = [f"{names.bucket_arn}/{target_prefix}/*"]
     details = names.table_arn(names.details_table)
@@ -90,7 +92,7 @@ def task(names: PatternNames, *, target_prefix: str, source_buckets: Sequence[st
         statement("FindSource", ["s3:ListBucket"], buckets),
         statement("ReadSource", ["s3:GetObject", "s3:GetObjectTagging"], [f"{bucket}/*" for bucket in buckets]),
         statement("WriteTarget", ["s3:AbortMultipartUpload", "s3:PutObject", "s3:PutObjectTagging"], targets),
-        statement("KeepOwnRecord", ["dynamodb:GetItem", "dynamodb:UpdateItem"], [details]),
+        *([statement("KeepOwnRecord", ["dynamodb:GetItem", "dynamodb:UpdateItem"], [details])] if keeps_record else []),
     )
 
 

@@ -38,8 +38,20 @@ def ended_early(state_machine_arn: str) -> dict[str, Any]:
     }
 
 
+def task_states(cluster_arn: str) -> dict[str, Any]:
+    """The event pattern of a cluster's tasks that run or have stopped."""
+    return {
+        "source": ["aws.ecs"],
+        "detail-type": ["ECS Task State Change"],
+        "detail": {"clusterArn": [cluster_arn], "lastStatus": ["RUNNING", "STOPPED"]},
+    }
+
+
 class RunGuard(pulumi.ComponentResource):
-    """Calls the monitor when an execution fails, is stopped or times out, and every ten minutes for the sweep."""
+    """Calls the monitor when an execution fails, is stopped or times out, and every ten minutes for the sweep.
+
+    Where tasks keep no rows, their states are reported to it, too.
+    """
 
     def __init__(self, name: str, args: RunGuardArgs, opts: pulumi.ResourceOptions | None = None):
         super().__init__("kit:observability:RunGuard", name, None, opts)
@@ -50,6 +62,13 @@ class RunGuard(pulumi.ComponentResource):
             description="An execution failed, was stopped or timed out: make its run final",
             when={"event_pattern": args.state_machine.arn.apply(lambda arn: json.dumps(ended_early(arn)))},
         )
+        if args.part.config.job.has_ecs_records:
+            self._call_monitor(
+                f"{name}-tasks",
+                rule_name=f"{base}-tasks",
+                description="An ECS task runs or has stopped: keep its row",
+                when={"event_pattern": json.dumps(task_states(args.part.names.cluster_arn))},
+            )
         retry_policy = aws.cloudwatch.EventTargetRetryPolicyArgs(
             maximum_event_age_in_seconds=SWEEP_EVENT_AGE_SECONDS, maximum_retry_attempts=3
         )

@@ -69,8 +69,10 @@ def stage_context(project: Path = build_folder.PROJECT) -> BuildContext:
     return _stage(files, DOCKERFILE)
 
 
-def stage_job_context(context: Path, dockerfile: str, project: Path = build_folder.PROJECT) -> BuildContext:
-    """Copies a job's own files into the build folder, and the kit's library beside them, in `ecs_kit/`.
+def stage_job_context(
+    context: Path, dockerfile: str, project: Path = build_folder.PROJECT, *, has_library: bool = True
+) -> BuildContext:
+    """Copies a job's own files into the build folder, and the kit's library, if it has it, beside them in `ecs_kit/`.
 
     Hidden files are left out, but not `.dockerignore`. Executable files stay executable. `dockerfile` is a path within
     `context`.
@@ -82,7 +84,7 @@ def stage_job_context(context: Path, dockerfile: str, project: Path = build_fold
     ignored = context / ".dockerignore"
     if ignored.is_file():
         files[".dockerignore"] = (0o644, ignored.read_bytes())
-    return _stage(files | _library(project), dockerfile)
+    return _stage(files | (_library(project) if has_library else {}), dockerfile)
 
 
 def _library(project: Path) -> dict[str, tuple[int, bytes]]:

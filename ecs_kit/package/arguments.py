@@ -85,6 +85,15 @@ class TaskSubmissionArgs(TypedDict, total=False):
     job_image: pulumi.Input[str]
     """A ready image; then none is built and no repository is created. Must be an image reference by tag or digest;
     without NAT gateways one in Amazon ECR. By default `""`."""
+    job_records: str
+    """Who keeps the rows of tasks: the kit's library in the image, or, for any image, the monitor by what ECS says.
+    Must be one of kit, ecs. By default `kit`."""
+    job_success_exit_codes: list[str]
+    """With jobRecords ecs: exit codes of a container that did its job. Must be a list of at most 20 different numbers
+    from 0 to 255, with 0. By default `["0"]`."""
+    job_retry_exit_codes: list[str]
+    """With jobRecords ecs: exit codes of a job that is tried again; an empty list for all codes of failure. Must be a
+    list of at most 20 different numbers from 1 to 255. By default `[]`."""
     job_function: str
     """The function that does the job in an image with the kit's library. Must be module:function, such as
     word_count:run. By default `""`."""

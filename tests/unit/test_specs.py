@@ -92,8 +92,11 @@ class TestRefusals:
             ({"region": None, "clusterName": None}, ["$: misses attributes region, clusterName"]),
             ({"tasks": 0}, ["$.taskList: is empty; name at least one task"]),
             (
-                {"taskList": [task(memory=1)]},
-                ["$.taskList[0]: has unknown attribute memory; known are taskName, s3BucketName, objectKey"],
+                {"taskList": [task(ram=1)]},
+                [
+                    "$.taskList[0]: has unknown attribute ram; known are taskName, s3BucketName, objectKey, command, "
+                    "environment, cpu, memory"
+                ],
             ),
             (
                 {"taskList": [task("a"), task("b"), task("a"), task("a")]},

@@ -176,7 +176,8 @@ class TestForm:
         names = check(machine, set())
         functions = set(re.findall(r"\$(\w+)\(", " ".join(expressions(machine))))
         for expression in expressions(machine):
-            local = set(re.findall(r"\$(\w+)\s*:=", expression))
+            parameters = re.findall(r"\$(\w+)", " ".join(re.findall(r"function\(([^)]*)\)", expression)))
+            local = {*re.findall(r"\$(\w+)\s*:=", expression), *parameters}
             assert not local & names
             assert set(re.findall(r"\$(\w+)", expression)) - functions - local - {"states"} <= names
 

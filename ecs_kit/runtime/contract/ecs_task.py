@@ -39,6 +39,13 @@ class EcsTask:
         return self.desired_status != "STOPPED" and not self.is_stopped
 
     @property
+    def seconds(self) -> float | None:
+        """How long its container ran; None where it has not both started and ended."""
+        if self.started_at is None or self.stopped_at is None:
+            return None
+        return round((self.stopped_at - self.started_at).total_seconds(), 3)
+
+    @property
     def attempt(self) -> Attempt | None:
         """Its attempt, read from its own environment; None if it is not the kit's."""
         return attempt_of(self.environment)
@@ -51,7 +58,7 @@ class EcsTask:
 
 
 def to_ecs_task(description: Mapping[str, Any]) -> EcsTask:
-    """Read one element of DescribeTasks' `tasks`."""
+    """Read one element of DescribeTasks' `tasks`, or the `detail` of an "ECS Task State Change"."""
     containers: Sequence[Mapping[str, Any]] = description.get("containers", [])
     exit_codes = [container["exitCode"] for container in containers if container.get("exitCode") is not None]
     overrides: Sequence[Mapping[str, Any]] = description.get("overrides", {}).get("containerOverrides", [])
@@ -66,10 +73,14 @@ def to_ecs_task(description: Mapping[str, Any]) -> EcsTask:
         exit_code=next((code for code in exit_codes if code != 0), 0 if exit_codes else None),
         created_at=_utc(description.get("createdAt")),
         started_at=_utc(description.get("startedAt")),
-        stopped_at=_utc(description.get("stoppedAt")),
+        # `stoppedAt` is later by what ECS cleans up.
+        stopped_at=_utc(description.get("executionStoppedAt") or description.get("stoppedAt")),
         environment={variable["name"]: variable.get("value", "") for variable in variables},
     )
 
 
-def _utc(moment: datetime | None) -> datetime | None:
+def _utc(moment: datetime | str | None) -> datetime | None:
+    """A time of DescribeTasks, or of an event, where it is text."""
+    if isinstance(moment, str):
+        moment = datetime.fromisoformat(moment)
     return moment.astimezone(UTC) if moment else None

@@ -11,6 +11,9 @@ STOP_TIMEOUT_SECONDS = "KIT_STOP_TIMEOUT_SECONDS"
 LOG_STREAM_PREFIX = "KIT_LOG_STREAM_PREFIX"
 CONTAINER_NAME = "KIT_CONTAINER_NAME"
 JOB = "KIT_JOB"
+RESERVED_PREFIXES = ("KIT_", "AWS_", "ECS_")
+"""Prefixes of the variables that the kit, the AWS SDKs and ECS set in the container."""
+
 JOB_PREFIX = "JOB_"
 """Prefix of the user's own variables."""
 

@@ -6,10 +6,12 @@ An `error` attribute reads `<code>: <text>`. The row's `stop_code` decides about
 import json
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from ecs_kit.runtime.contract.ecs_task import EcsTask
 from ecs_kit.runtime.contract.records import Failure, TaskRow
+from ecs_kit.runtime.contract.run_ids import from_milliseconds
 
 
 class FailureKind(StrEnum):
@@ -32,6 +34,7 @@ class Code(StrEnum):
     TIMED_OUT = "TaskTimedOut"
     NO_RECORD = "NoRecord"
     CONTAINER_EXITED = "ContainerExited"
+    EXIT_NOT_RETRIED = "ExitCodeNotRetried"
     TASK_STOPPED = "TaskStopped"
     TASK_MISSING = "TaskMissing"
     HOST_LOST = "HostLost"
@@ -81,22 +84,43 @@ _INFRASTRUCTURE_CODES = _INFRASTRUCTURE_STOP_CODES | {Code.TASK_MISSING, Code.HO
 INFRASTRUCTURE_RETRIES = 3
 """Retries of a task that ECS never started, or whose host or Spot capacity was lost."""
 
-_REFUSED = re.compile(r"RunTaskRefused|RunTaskFailed|RunEnded|ECS\..*|States\..*")
+_REFUSED = re.compile(r"RunTaskRefused|RunTaskFailed|RunEnded|ExitCodeNotRetried|ECS\..*|States\..*")
 
 _HOST_LOST = re.compile(r"spot task|spot interruption|host ec2|host was|terminated due to", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
+class ExitCodes:
+    """How a container's exit code is judged where ECS alone says how a task ended.
+
+    Without any code of success, tasks keep their own rows: exit code 0 without a terminal row is a failure. Without any
+    code to retry, every failure is retried.
+    """
+
+    success: tuple[int, ...] = ()
+    retry: tuple[int, ...] = ()
+
+    def succeeded(self, task: EcsTask) -> bool:
+        """Whether a stopped task did its job: it ended by itself with a code of success."""
+        lost = task.stop_code in _INFRASTRUCTURE_STOP_CODES or _HOST_LOST.search(task.stopped_reason)
+        return task.exit_code in self.success and task.stop_code != "UserInitiated" and not lost
+
+
+KEPT_BY_TASKS = ExitCodes()
+"""Tasks keep their own rows."""
+
+
+@dataclass(frozen=True, slots=True)
 class StateFailure:
-    """Why the state `RunTask` of pattern 2 failed; no ARN where ECS started no task, and on a time-out."""
+    """Why the state `RunTask` of pattern 2 failed; no task where ECS started none, and on a time-out."""
 
     kind: FailureKind
     failure: Failure
-    ecs_task_arn: str = ""
+    task: EcsTask | None = None
 
 
-def of_stopped_task(task: EcsTask) -> Failure:
-    """Classify a stopped ECS task whose row has no terminal status.
+def of_stopped_task(task: EcsTask, codes: ExitCodes = KEPT_BY_TASKS) -> Failure:
+    """Classify a stopped ECS task that did not succeed and whose row has no terminal status.
 
     The first match decides: an infrastructure `stopCode`; a lost host; an exit code other than 0; a StopTask call or no
     exit code; exit code 0 without a recorded result.
@@ -114,33 +138,42 @@ def of_stopped_task(task: EcsTask) -> Failure:
     if _HOST_LOST.search(task.stopped_reason):
         return failure(Code.HOST_LOST, stopped)
     if task.exit_code:
-        return failure(Code.CONTAINER_EXITED, f"the container exited with code {task.exit_code}{detail}")
+        is_retried = not codes.retry or task.exit_code in codes.retry
+        code = Code.CONTAINER_EXITED if is_retried else Code.EXIT_NOT_RETRIED
+        return failure(code, f"the container exited with code {task.exit_code}{detail}")
     if task.stop_code == "UserInitiated" or task.exit_code is None:
         return failure(Code.TASK_STOPPED, stopped)
     return failure(Code.NO_RECORD, f"the container exited with code 0 but did not record its result{detail}")
 
 
-def of_state(error: str, cause: str) -> StateFailure:
+def stopped_task_of(cause: str) -> EcsTask | None:
+    """Read the stopped task in the cause of a failed `ecs:runTask.sync`, which may be truncated; None without one."""
+    arn = _text_of("TaskArn", cause)
+    if not arn:
+        return None
+    exit_code = re.search(r'"ExitCode"\s*:\s*([1-9][0-9]*)', cause)
+    return EcsTask(
+        arn=arn,
+        last_status="STOPPED",
+        stop_code=_text_of("StopCode", cause),
+        stopped_reason=_text_of("StoppedReason", cause),
+        container_reason=_text_of("Reason", cause),
+        exit_code=int(exit_code[1]) if exit_code else None,
+        started_at=_moment_of("StartedAt", cause),
+        stopped_at=_moment_of("ExecutionStoppedAt", cause),
+    )
+
+
+def of_state(error: str, cause: str, codes: ExitCodes = KEPT_BY_TASKS) -> StateFailure:
     """Classify a failure of `ecs:runTask.sync`.
 
     Its cause is JSON where a task was started or not placed, else a sentence; it may be truncated.
     """
-    arn = _text_of("TaskArn", cause)
     if error == "States.Timeout":
         return StateFailure(FailureKind.JOB, Failure(Code.TIMED_OUT, "the state RunTask timed out"))
-    if arn:
-        exit_code = re.search(r'"ExitCode"\s*:\s*([1-9][0-9]*)', cause)
-        failure = of_stopped_task(
-            EcsTask(
-                arn=arn,
-                last_status="STOPPED",
-                stop_code=_text_of("StopCode", cause),
-                stopped_reason=_text_of("StoppedReason", cause),
-                container_reason=_text_of("Reason", cause),
-                exit_code=int(exit_code[1]) if exit_code else None,
-            )
-        )
-        return StateFailure(_kind(failure.code, failure.stop_code, failure.stopped_reason), failure, arn)
+    if task := stopped_task_of(cause):
+        failure = of_stopped_task(task, codes)
+        return StateFailure(_kind(failure.code, failure.stop_code, failure.stopped_reason), failure, task)
     not_placed = error in _NOT_PLACED
     is_busy = (BUSY_FAILURE if not_placed else BUSY_TEXT).search(f"{error} {cause}") or (
         error in TRANSIENT_ECS_ERRORS and not _NON_RETRYABLE_CODE.search(cause)
@@ -173,6 +206,12 @@ def _kind(code: str, stop_code: str | None, stopped_reason: str | None) -> Failu
     if _HOST_LOST.search(stopped_reason or ""):
         return FailureKind.INFRASTRUCTURE
     return FailureKind.REFUSED if _REFUSED.fullmatch(code) else FailureKind.JOB
+
+
+def _moment_of(attribute: str, cause: str) -> datetime | None:
+    """Extract a time, which Step Functions gives in milliseconds; None where there is none."""
+    found = re.search(rf'"{attribute}"\s*:\s*([0-9]+)', cause)
+    return from_milliseconds(int(found[1])) if found else None
 
 
 def _text_of(attribute: str, cause: str) -> str:

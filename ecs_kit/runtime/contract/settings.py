@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Self, get_type_hints
 
 from ecs_kit.runtime.contract.errors import SettingsInvalid
+from ecs_kit.runtime.contract.failures import KEPT_BY_TASKS, ExitCodes
 from ecs_kit.runtime.contract.patterns import PATTERNS, Pattern
 from ecs_kit.runtime.contract.records import Target
 from ecs_kit.runtime.contract.specs import INFRASTRUCTURE_ATTRIBUTES, Deployed
@@ -25,6 +26,11 @@ _KEPT = (
     "launch_type",
     "spot_share",
     "max_concurrency",
+    "job_records",
+    "success_exit_codes",
+    "retry_exit_codes",
+    "job_command",
+    "job_environment",
 )
 """Settings that a run keeps from registration to end, with the task definition. A deployment does not change them.
 Subnets and security groups are in its spec."""
@@ -45,6 +51,10 @@ class Settings:
         state_machine_arn: whose executions are this workflow's runs.
         log_stream_prefix: `awslogs-stream-prefix` of the task definition.
         launch_type: `launchType` of RunTask, where no task runs on Fargate Spot.
+        success_exit_codes: as text; only used where rows are kept by ECS's word.
+        retry_exit_codes: likewise; none for all codes of failure.
+        job_command: the container's command, if it has placeholders.
+        job_environment: its variables that have placeholders.
     """
 
     pattern: int
@@ -62,6 +72,11 @@ class Settings:
     launch_type: str
     spot_share: int
     max_concurrency: int
+    job_records: str
+    success_exit_codes: tuple[str, ...]
+    retry_exit_codes: tuple[str, ...]
+    job_command: tuple[str, ...]
+    job_environment: Mapping[str, str]
     record_retention_days: int
 
     @property
@@ -70,9 +85,32 @@ class Settings:
         return PATTERNS[self.pattern]
 
     @property
+    def has_ecs_records(self) -> bool:
+        """Whether the functions keep the rows by what ECS says, because containers know nothing of the kit."""
+        return self.job_records == "ecs"
+
+    @property
+    def exit_codes(self) -> ExitCodes:
+        """How exit codes are judged."""
+        if not self.has_ecs_records:
+            return KEPT_BY_TASKS
+        return ExitCodes(tuple(map(int, self.success_exit_codes)), tuple(map(int, self.retry_exit_codes)))
+
+    @property
     def deployed(self) -> Deployed:
         """The deployed resources that specs name."""
-        return Deployed(self.infrastructure, self.separator, self.security_group_ids, self.source_buckets)
+        return Deployed(
+            self.infrastructure,
+            self.separator,
+            self.security_group_ids,
+            self.source_buckets,
+            not self.has_ecs_records or self.has_source_placeholders,
+        )
+
+    @property
+    def has_source_placeholders(self) -> bool:
+        """Whether the job's own command or environment names a task's source object."""
+        return any("{source." in text for text in (*self.job_command, *self.job_environment.values()))
 
     @property
     def target(self) -> Target:
@@ -124,7 +162,8 @@ class Settings:
         """Return the settings of a run by its `kept` ones at registration, None for a run of an earlier version."""
         data = json.loads(kept or "{}")
         definition = data.get(_TASK_DEFINITION, self.task_definition)
-        own = {name: data[name] for name in _KEPT if name in data}
+        own: dict[str, Any] = {name: data[name] for name in _KEPT if name in data}
+        own |= {name: tuple(value) for name, value in own.items() if isinstance(value, list)}
         return replace(self, infrastructure={**self.infrastructure, "taskDefinition": definition}, **own)
 
 

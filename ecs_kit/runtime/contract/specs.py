@@ -1,7 +1,7 @@
 """Specs, the JSON documents that start runs, after their check."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 INFRASTRUCTURE_ATTRIBUTES = (
@@ -24,21 +24,32 @@ INFRASTRUCTURE_ATTRIBUTES = (
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """The deployed resources that specs name, as `Settings` has them; further keys of `attributes` are ignored."""
+    """The deployed resources that specs name, as `Settings` has them; further keys of `attributes` are ignored.
+
+    `needs_objects` says whether the job needs a source object for every task.
+    """
 
     attributes: Mapping[str, str]
     separator: str = "$"
     security_group_ids: tuple[str, ...] = ()
     source_buckets: tuple[str, ...] = ()
+    needs_objects: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class TaskEntry:
-    """One entry of `taskList`; `bucket` is its own or else the spec's."""
+    """One entry of `taskList`; `bucket` is its own or else the spec's, `cpu` in units and `memory` in MiB.
+
+    A task without a source object has no key. Without a command, an environment or a size of its own it has the job's.
+    """
 
     name: str
     bucket: str
-    key: str
+    key: str = ""
+    command: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict, hash=False)
+    cpu: int | None = None
+    memory: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,18 +3,24 @@
 import functools
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import fastjsonschema
 
+from ecs_kit.runtime.contract import overrides
+from ecs_kit.runtime.contract.environment import RESERVED_PREFIXES
 from ecs_kit.runtime.contract.errors import Problem, SpecRefused
+from ecs_kit.runtime.contract.fargate import FARGATE_MEMORY
 from ecs_kit.runtime.contract.run_ids import LARGEST_RUN_ID
 from ecs_kit.runtime.contract.specs import INFRASTRUCTURE_ATTRIBUTES, Deployed, Spec, TaskEntry
 
 SCHEMA = Path(__file__).resolve().parents[2] / "specs" / "workflow_specs.schema.json"
 """The spec's JSON Schema, in a checkout and in a Lambda package."""
+
+MAX_OVERRIDE_CHARACTERS = 6_000
+"""RunTask's overrides may have 8,192 characters (API reference, RunTask); the kit's own variables are among them."""
 
 _PLACEHOLDER = re.compile(r"<([A-Za-z0-9_]+)>")
 
@@ -41,7 +47,7 @@ def check(document: object, *, deployed: Deployed | None) -> Spec:
     _refuse(_schema_problems(document))
     assert isinstance(document, Mapping)  # the schema says so
     of_stack = _infrastructure_problems(document, deployed) if deployed else []
-    _refuse([*_run_id_problems(document), *_duplicate_names(document), *of_stack])
+    _refuse([*_run_id_problems(document), *_duplicate_names(document), *_entry_problems(document), *of_stack])
     return _build(document)
 
 
@@ -153,6 +159,39 @@ def _duplicate_names(document: Mapping[str, Any]) -> list[Problem]:
     return problems
 
 
+def _entry_problems(document: Mapping[str, Any]) -> list[Problem]:
+    return [
+        Problem(f"$.taskList[{index}]{path}", reason)
+        for index, entry in enumerate(document["taskList"])
+        for path, reason in _problems_of_entry(entry)
+    ]
+
+
+def _problems_of_entry(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    cpu, memory = entry.get("cpu"), entry.get("memory")
+    if (cpu is None) is not (memory is None):
+        yield "", "has cpu without memory or memory without cpu; give both or neither"
+    elif cpu is not None and memory not in FARGATE_MEMORY.get(cpu, ()):
+        offered = ", ".join(map(str, FARGATE_MEMORY.get(cpu, FARGATE_MEMORY)))
+        yield ".memory" if cpu in FARGATE_MEMORY else ".cpu", f"must be one of {offered}, which Fargate offers"
+    variables = entry.get("environment", {})
+    for name in variables:
+        if name.upper().startswith(RESERVED_PREFIXES):
+            yield (
+                f".environment.{name}",
+                f"is reserved, as all names that start with {', '.join(RESERVED_PREFIXES)} are",
+            )
+    texts = [*entry.get("command", ()), *variables.values()]
+    used = overrides.used(texts)
+    if unknown := sorted(used - {*overrides.NAMES}):
+        yield "", f"has no such placeholder: {', '.join(unknown)}; known are {', '.join(overrides.NAMES)}"
+    if "objectKey" not in entry and (of_source := sorted(used & {*overrides.OF_SOURCE})):
+        yield "", f"misses attribute objectKey, which {', '.join(of_source)} stands for"
+    length = sum(map(len, (*texts, *variables)))
+    if length > MAX_OVERRIDE_CHARACTERS:
+        yield "", f"has {length} characters of command and environment; {MAX_OVERRIDE_CHARACTERS} is the most"
+
+
 def _infrastructure_problems(document: Mapping[str, Any], deployed: Deployed) -> list[Problem]:
     problems = []
     for name in INFRASTRUCTURE_ATTRIBUTES:
@@ -169,6 +208,9 @@ def _infrastructure_problems(document: Mapping[str, Any], deployed: Deployed) ->
         if wrong:
             reason = f"{verb} {wrong}, which this stack did not deploy; expected {shown}"
             problems.append(Problem(f"$.{name}", reason))
+    for index, entry in enumerate(document["taskList"]):
+        if deployed.needs_objects and "objectKey" not in entry:
+            problems.append(Problem(f"$.taskList[{index}]", "misses attribute objectKey, which this stack's job needs"))
     buckets = (deployed.attributes["s3BucketName"], *deployed.source_buckets)
     for index, entry in enumerate(document["taskList"]):
         bucket = entry.get("s3BucketName")
@@ -196,7 +238,11 @@ def _build(document: Mapping[str, Any]) -> Spec:
             TaskEntry(
                 name=entry["taskName"],
                 bucket=entry.get("s3BucketName", document["s3BucketName"]),
-                key=entry["objectKey"],
+                key=entry.get("objectKey", ""),
+                command=tuple(entry.get("command", ())),
+                environment=entry.get("environment", {}),
+                cpu=entry.get("cpu"),
+                memory=entry.get("memory"),
             )
             for entry in document["taskList"]
         ),

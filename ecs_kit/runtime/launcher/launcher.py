@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ecs_kit.runtime.common import log
-from ecs_kit.runtime.contract import environment, waits
+from ecs_kit.runtime.contract import overrides, waits
 from ecs_kit.runtime.contract.attempts import Launch, plan_launches, task_states
 from ecs_kit.runtime.contract.clock import from_iso, to_iso
 from ecs_kit.runtime.contract.environment import Attempt
@@ -302,7 +302,6 @@ def _request(registration: Registration, item: _Pending) -> dict[str, Any]:
     """The arguments of RunTask."""
     settings, spec, launch = registration.settings, registration.spec, item.launch
     run_id = registration.summary.workflow_run_id
-    variables = environment.override(_attempt(registration, launch), registration.deadline)
     # ECS replays `failures[]` for the same token, so each capacity wait changes the tokens. The turn is part of the
     # token, so that a repeated call requests the same provider.
     launch_try = (registration.summary.capacity_waits, item.launch_try, _turn(registration, item))
@@ -325,14 +324,7 @@ def _request(registration: Registration, item: _Pending) -> dict[str, Any]:
                 "assignPublicIp": "DISABLED",
             }
         },
-        "overrides": {
-            "containerOverrides": [
-                {
-                    "name": settings.container_name,
-                    "environment": [{"name": name, "value": value} for name, value in variables.items()],
-                }
-            ]
-        },
+        "overrides": overrides.of_task(settings, launch.entry, _attempt(registration, launch), registration.deadline),
     }
 
 

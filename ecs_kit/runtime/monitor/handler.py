@@ -12,6 +12,7 @@ from ecs_kit.runtime.monitor.monitor import Monitor
 log.configure()
 
 EVENT_TYPE = "Step Functions Execution Status Change"
+TASK_EVENT_TYPE = "ECS Task State Change"
 
 
 def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -21,6 +22,8 @@ def handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     monitor = Monitor.deployed(stepfunctions=clients.stepfunctions())
     if event.get("detail-type") == EVENT_TYPE:
         return monitor.finalize_from_event(event, remaining_seconds(context))
+    if event.get("detail-type") == TASK_EVENT_TYPE:
+        return monitor.record_event(event)
     match event.get("action"):
         case "register":
             return monitor.register(event)

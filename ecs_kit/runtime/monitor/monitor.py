@@ -13,7 +13,7 @@ from ecs_kit.runtime.common import log
 from ecs_kit.runtime.contract import failures, waits
 from ecs_kit.runtime.contract.attempts import awaits_ecs, is_of_share
 from ecs_kit.runtime.contract.clock import from_iso, to_iso
-from ecs_kit.runtime.contract.ecs_task import EcsTask
+from ecs_kit.runtime.contract.ecs_task import EcsTask, to_ecs_task
 from ecs_kit.runtime.contract.errors import PayloadInvalid, RunIdInUse, RunNotFound, SpecRefused, TasksStillRunning
 from ecs_kit.runtime.contract.failures import LACKS_CAPACITY, Code, FailureKind, StateFailure
 from ecs_kit.runtime.contract.records import Counts, Failure, Summary, TaskRow, new_row
@@ -41,6 +41,7 @@ class Monitor(Function):
     def register(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """Register a run of pattern 2. Run id and `expiresAt` (empty for never) are text in the answer."""
         registration = register(payload, settings=self.settings, summaries=self.summaries, clock=self.clock)
+        settings = registration.settings
         return {
             "runId": str(registration.summary.workflow_run_id),
             "workflowName": registration.spec.workflow_name,
@@ -48,9 +49,12 @@ class Monitor(Function):
             "deadline": registration.deadline,
             "expiresAt": str(registration.summary.expires_at or ""),
             "cluster": self.settings.cluster,
-            "taskDefinition": registration.settings.task_definition,
+            "taskDefinition": settings.task_definition,
             "subnets": list(registration.spec.subnet_ids),
             "securityGroups": list(registration.spec.security_group_ids),
+            "target": {"bucket": settings.target.bucket, "prefix": settings.target_prefix},
+            "command": list(settings.job_command),
+            "environment": dict(settings.job_environment),
             "waitSeconds": waits.SHORTEST_WAIT_SECONDS,
         }
 
@@ -103,10 +107,11 @@ class Monitor(Function):
         summary = self._summary_of(payload)
         settings = self.settings.of_run(summary.settings)
         attempt, infrastructure = int(payload["attempt"]), int(payload["infrastructureFailures"])
-        found = failures.of_state(str(payload["error"]), str(payload["cause"]))
+        found = failures.of_state(str(payload["error"]), str(payload["cause"]), settings.exit_codes)
         error = found.failure.error
         log.info("RunTask failed", taskName=payload["task"]["taskName"], attempt=attempt, kind=found.kind, error=error)
-        if summary.status.is_final:
+        has_succeeded = found.task is not None and settings.exit_codes.succeeded(found.task)
+        if summary.status.is_final or has_succeeded:
             return {"again": False}
         if found.kind is FailureKind.BUSY:
             return self._retry_after_wait(summary, settings, payload, error)
@@ -139,16 +144,17 @@ class Monitor(Function):
         """Record that an attempt failed; return False where its row is `Completed` or another workflow's."""
         task = payload["task"]
         attempt = summary.attempt(
-            task["taskName"], int(payload["attempt"]), str(payload["sourceBucket"]), task["objectKey"]
+            task["taskName"], int(payload["attempt"]), str(payload["sourceBucket"]), task.get("objectKey", "")
         )
         failed = new_row(
             attempt,
             settings.target,
             TaskStatus.FAILED,
-            ecs_task_arn=found.ecs_task_arn,
+            ecs_task_arn=found.task.arn if found.task else "",
             now=self.clock.now(),
             failure=found.failure,
         )
+        failed = replace(failed, exec_time_in_seconds=found.task.seconds if found.task else None)
         row, _ = self.details.record_failure(failed)
         return row.status is not TaskStatus.COMPLETED and row.workflow_name == summary.workflow_name
 
@@ -192,6 +198,21 @@ class Monitor(Function):
             "waitedSeconds": waited + wait,
             "turn": turn + lacks_capacity,
         }
+
+    def record_event(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Record a task's state in its row, where tasks keep none; `event` is an "ECS Task State Change"."""
+        task = to_ecs_task(event["detail"])
+        summary = self.summaries.get(*task.run) if task.run else None
+        if summary is None:
+            return {"recorded": False}
+        log.bind(summary.workflow_name, summary.workflow_run_id)
+        rows = self._run(summary).changed_rows([task], {})
+        # A run that was ended has ended its active rows, too.
+        due = [row for row in rows if row.status.is_final or not summary.status.is_final]
+        for row in due:
+            log.info("ECS says of a task", ecsTask=row.ecs_task_id, status=row.status, error=row.error)
+            self.details.write(row)
+        return {"recorded": bool(due)}
 
     def finalize_from_event(self, event: Mapping[str, Any], remaining_seconds: Callable[[], float]) -> dict[str, Any]:
         """End the run of an execution that failed, timed out or was stopped, as EventBridge's event says.
@@ -280,7 +301,7 @@ class Monitor(Function):
         run = self._run(summary)
         recorded = rows.get(task.arn)
         ended = [recorded.failed(Failure(Code.RUN_ENDED, why), run.now)] if recorded else []
-        for row in ended or run.rows_of_unrecorded([task], (), why):
+        for row in ended or run.rows_of_unrecorded([task], {}, why):
             self.details.write(row)
 
     def _summary_of(self, payload: Mapping[str, Any]) -> Summary:
@@ -338,7 +359,8 @@ class Monitor(Function):
         """Write the rows and stop the tasks; return whether a row had changed by then."""
         overtaken = False
         for row in outcome.updates:
-            log.warning("an ECS task failed", taskName=row.task_name, ecsTask=row.ecs_task_id, error=row.error)
+            if row.status is TaskStatus.FAILED:
+                log.warning("an ECS task failed", taskName=row.task_name, ecsTask=row.ecs_task_id, error=row.error)
             found, written = self.details.write(row)
             overtaken |= not written and found.status is not TaskStatus.FAILED
         for arn, reason in outcome.stops.items():
@@ -400,7 +422,7 @@ class Monitor(Function):
         reason = f"run {summary.workflow_run_id} ended: {why}"
         self._stop_all(summary, reason, remaining_seconds)
         # A terminal row for ECS tasks without one, so that the task itself cannot write an active one.
-        recorded = {row.ecs_task_id for row in self._rows(summary)}
+        recorded = {row.ecs_task_id: row for row in self._rows(summary)}
         stopped = self._stopped(summary).values()
         for row in self._run(summary).rows_of_unrecorded(stopped, recorded, why[:500]):
             self.details.write(row)

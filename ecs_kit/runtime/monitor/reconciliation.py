@@ -1,10 +1,10 @@
 """Reconciliation of a run's rows with ECS: pure functions of what was read."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from ecs_kit.runtime.contract import failures, waits
+from ecs_kit.runtime.contract import ecs_rows, failures, waits
 from ecs_kit.runtime.contract.attempts import TaskState, awaits_ecs, task_states
 from ecs_kit.runtime.contract.clock import from_iso
 from ecs_kit.runtime.contract.ecs_task import EcsTask
@@ -79,8 +79,12 @@ class Run:
     def needs_listing(self, rows: Iterable[TaskRow]) -> bool:
         """Whether the run's ECS tasks must be listed: launching has ended, yet some attempts have no row.
 
-        That is so where a task has no row and, in pattern 2, where its attempts have a gap or lack a due retry.
+        That is so where a task has no row and, in pattern 2, where its attempts have a gap or lack a due retry. Where
+        the state machine starts tasks that keep no rows, the list alone shows those whose events were lost.
         """
+        return self._lacks_rows(rows) or (self.settings.has_ecs_records and not self._has_launcher)
+
+    def _lacks_rows(self, rows: Iterable[TaskRow]) -> bool:
         if not self.summary.launching_ended:
             return False
         states = task_states(rows)
@@ -88,12 +92,20 @@ class Run:
             return True
         return not self._has_launcher and any(self._misses_attempts(state) for state in states.values())
 
-    def rows_of_unrecorded(self, tasks: Iterable[EcsTask], recorded: Collection[str], why: str) -> list[TaskRow]:
+    def changed_rows(self, tasks: Iterable[EcsTask], rows: Mapping[str, TaskRow]) -> list[TaskRow]:
+        """Return what ECS's word about tasks changes in their rows, by ARN; nothing where tasks keep them."""
+        if not self.settings.has_ecs_records:
+            return []
+        return ecs_rows.changed_rows(tasks, rows, self.settings.target, self.settings.exit_codes, self.now)
+
+    def rows_of_unrecorded(self, tasks: Iterable[EcsTask], recorded: Mapping[str, TaskRow], why: str) -> list[TaskRow]:
         """Return terminal rows for ECS tasks, stopped or stopping, without a row, in a run that was ended early."""
-        rows = []
-        for task in (task for task in tasks if task.arn not in recorded):
+        by_itself = [task for task in tasks if task.is_stopped and task.stop_code != "UserInitiated"]
+        rows = self.changed_rows(by_itself, recorded)
+        known = {*recorded, *(row.ecs_task_id for row in rows)}
+        for task in (task for task in tasks if task.arn not in known):
             failure = Failure(Code.RUN_ENDED, why, task.stopped_reason or None, task.exit_code, task.stop_code or None)
-            if task.is_stopped and task.stop_code != "UserInitiated":  # it ended by itself
+            if task in by_itself:
                 failure = failures.of_stopped_task(task)
             rows.append(self._row_of_task(task, failure))
         return rows
@@ -104,11 +116,12 @@ class Run:
         The names of all tasks are used only where `needs_listing`.
         """
         stops: dict[str, str] = {}
-        updates: list[TaskRow] = []
         explanations: list[TaskRow] = []
         creations: list[TaskRow] = []
         current = {row.ecs_task_id: row for row in rows}
-        for arn in arns_to_ask(rows):
+        updates = {row.ecs_task_id: row for row in self.changed_rows(ecs.tasks.values(), current)}
+        current |= updates
+        for arn in arns_to_ask(list(current.values())):
             row = current[arn]
             failure, stop = self._classify(row, ecs)
             if stop:
@@ -116,8 +129,11 @@ class Run:
             if failure is None:
                 continue
             current[arn] = self._failed(row, failure, ecs.tasks.get(arn))
-            (explanations if row.status.is_final else updates).append(current[arn])
-        if ecs.listed and self.needs_listing(rows):
+            if row.status.is_final:
+                explanations.append(current[arn])
+            else:
+                updates[arn] = current[arn]
+        if ecs.listed and self._lacks_rows(current.values()):
             creations, more_stops = self._unrecorded(current, ecs, task_names)
             stops |= more_stops
             current |= {row.ecs_task_id: row for row in creations}
@@ -127,7 +143,7 @@ class Run:
         after = replace(self, summary=replace(self.summary, launch_after=None)) if freed else self
         is_idle = not any(state.is_open for state in states)
         return Reconciliation(
-            updates=updates,
+            updates=list(updates.values()),
             stops=stops,
             explanations=explanations,
             creations=creations,
@@ -154,7 +170,7 @@ class Run:
         if task is None:
             return None, ""
         if task.is_stopped:
-            return failures.of_stopped_task(task), ""
+            return failures.of_stopped_task(task, self.settings.exit_codes), ""
         if row.status.is_final and failures.code_of(row) != Code.TIMED_OUT:
             return (failures.of_stopped_task(task) if task.stopped_reason else None), ""
         if not row.status.is_final and not self._is_over_its_limit(row, task):

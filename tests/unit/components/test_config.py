@@ -8,9 +8,10 @@ import pulumi
 import pytest
 import yaml
 
-from ecs_kit.components.config import FARGATE_MEMORY, NAMESPACE, KitConfig, declarations
+from ecs_kit.components.config import NAMESPACE, KitConfig, declarations
 from ecs_kit.components.errors import ConfigError
 from ecs_kit.components.program import KIT_VERSION
+from ecs_kit.runtime.contract.fargate import FARGATE_MEMORY
 from tests.unit.components.recorder import PROJECT
 from tools import config_pages
 

@@ -240,6 +240,11 @@ def settings_json(pattern: int = 1, **changes: Any) -> str:
         "launch_type": "FARGATE",
         "spot_share": 0,
         "max_concurrency": 0,
+        "job_records": "kit",
+        "success_exit_codes": ["0"],
+        "retry_exit_codes": [],
+        "job_command": [],
+        "job_environment": {},
         "record_retention_days": 0,
     }
     return json.dumps(document | {re.sub("[A-Z]", lambda a: f"_{a[0].lower()}", key): changes[key] for key in changes})

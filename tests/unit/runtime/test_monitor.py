@@ -66,6 +66,9 @@ class TestRegistering:
             "taskDefinition": "kit-2:7",
             "subnets": ["subnet-2"],
             "securityGroups": ["sg-tasks"],
+            "target": {"bucket": "kit-2", "prefix": "copies"},
+            "command": [],
+            "environment": {},
             "waitSeconds": 1,
         }
         assert (w2.summary().number_of_tasks, w2.summary().running_tasks) == (3, 3)

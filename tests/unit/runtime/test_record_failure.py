@@ -375,7 +375,8 @@ class TestCauses:
 
     def test_a_truncated_one_still_names_its_task(self) -> None:
         cut = json.dumps({"TaskArn": TASK_ARN, "StopCode": "EssentialContainerExited", "Rest": "x" * 50})[:-20]
-        assert failures.of_state("States.TaskFailed", cut).ecs_task_arn == TASK_ARN
+        found = failures.of_state("States.TaskFailed", cut).task
+        assert found is not None and found.arn == TASK_ARN
 
     @pytest.mark.parametrize("text", ['a "quoted" word', "line\nline", "ü\\", "\u2028"])
     def test_texts_are_read_as_json_writes_them(self, text: str) -> None:
