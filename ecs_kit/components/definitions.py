@@ -291,15 +291,15 @@ def _overrides(container_name: str) -> str:
     }
     target = "$run.target.prefix & '/' & $run.workflowName & '/' & $run.runId & '/' & $task.taskName & '/'"
     placeholders = {
-        "source.uri": "'s3://' & $bucket & '/' & $key",
-        "source.bucket": "$bucket",
-        "source.key": "$key",
-        "target.uri": "'s3://' & $run.target.bucket & '/' & $target",
-        "target.bucket": "$run.target.bucket",
-        "target.key": "$target",
-        "task.name": "$task.taskName",
-        "run.id": "$run.runId",
-        "workflow.name": "$run.workflowName",
+        "{source.uri}": "'s3://' & $bucket & '/' & $key",
+        "{source.bucket}": "$bucket",
+        "{source.key}": "$key",
+        "{target.uri}": "'s3://' & $run.target.bucket & '/' & $target",
+        "{target.bucket}": "$run.target.bucket",
+        "{target.key}": "$target",
+        "{task.name}": "$task.taskName",
+        "{run.id}": "$run.runId",
+        "{workflow.name}": "$run.workflowName",
     }
     return f"""(
   $task := $states.input.task;
@@ -308,7 +308,7 @@ def _overrides(container_name: str) -> str:
   $target := {target} & ($split($key, '/')[-1]);
   $values := {_object(placeholders)};
   $fill := function($text) {{ $replace($text, /{overrides.PATTERN}/, function($found) {{
-    $lookup($values, $found.groups[0])
+    $lookup($values, $found.match)
   }}) }};
   $own := $merge([$run.environment, $exists($task.environment) ? $task.environment : {{}}]);
   $command := $exists($task.command) ? $task.command : $run.command;

@@ -11,13 +11,17 @@ from typing import Any
 
 import jsonata
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from statelint.linter import Linter
 
 from ecs_kit.components.definitions import StateMachineSettings, pattern_1, pattern_2
-from ecs_kit.runtime.contract import environment, waits
+from ecs_kit.runtime.contract import environment, overrides, waits
 from ecs_kit.runtime.contract.environment import Attempt
+from ecs_kit.runtime.contract.settings import from_json
+from ecs_kit.runtime.contract.specs import TaskEntry
 from tests.unit.runtime.asl import AslError, Machine, Result
-from tests.unit.runtime.fakes import EXECUTION, spec
+from tests.unit.runtime.fakes import EXECUTION, settings_json, spec
 
 SETTINGS = StateMachineSettings(
     monitor_function_arn="arn:aws:lambda:eu-central-1:111122223333:function:monitor",
@@ -122,6 +126,9 @@ def registered(**changes: Any) -> dict[str, Any]:
         "taskDefinition": "kit-2:7",
         "subnets": ["subnet-1", "subnet-2"],
         "securityGroups": ["sg-tasks"],
+        "target": {"bucket": "kit-2", "prefix": "copies"},
+        "command": [],
+        "environment": {},
         "waitSeconds": 1,
         **changes,
     }
@@ -468,3 +475,46 @@ def test_a_redriven_execution_is_refused_and_starts_no_ecs_task(pattern: int) ->
     assert aws.of("monitor")[-1]["execution"]["redriveCount"] == 1
     assert aws.of("ecs") == []
     assert {update["TableName"] for update in aws.of("update")} <= {SETTINGS.summary_table}, "rows are unchanged"
+
+
+WORDS = st.text(st.sampled_from("ab{}./'\"$\\ é"), max_size=9)
+TEXTS = st.lists(WORDS | st.sampled_from([f"{{{name}}}" for name in overrides.NAMES]), max_size=4).map("".join)
+NAMES_OF_VARIABLES = st.sampled_from(["A", "B", "JOB_X"])
+ENTRIES = st.fixed_dictionaries(
+    {"taskName": st.sampled_from(["a", "b.c"]), "objectKey": st.sampled_from(["k", "in/k.txt", "a b/{task.name}"])},
+    optional={
+        "s3BucketName": st.just("elsewhere"),
+        "command": st.lists(TEXTS, min_size=1, max_size=3),
+        "environment": st.dictionaries(NAMES_OF_VARIABLES, TEXTS, max_size=2),
+        "size": st.just((512, 2048)),
+    },
+)
+
+
+@given(ENTRIES, st.lists(TEXTS, max_size=3), st.dictionaries(NAMES_OF_VARIABLES, TEXTS, max_size=2))
+def test_both_patterns_override_the_same(entry: dict[str, Any], command: list[str], variables: dict[str, str]) -> None:
+    if size := entry.pop("size", None):
+        entry["cpu"], entry["memory"] = size
+    template = {"command": command, "environment": variables}
+    aws = Aws(monitor=[registered(**template), polled()])
+    document = {**spec(2), "taskList": [entry]}
+    assert aws.run(2, document).status == "SUCCEEDED"
+    settings = from_json(settings_json(2, jobCommand=command, jobEnvironment=variables))
+    checked = TaskEntry(
+        entry["taskName"],
+        entry.get("s3BucketName", document["s3BucketName"]),
+        entry["objectKey"],
+        tuple(entry.get("command", ())),
+        entry.get("environment", {}),
+        entry.get("cpu"),
+        entry.get("memory"),
+    )
+    attempt = Attempt("copying", int(RUN_ID), checked.name, 1, checked.bucket, checked.key)
+    expected = overrides.of_task(settings, checked, attempt, registered()["deadline"])
+
+    def without_case(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name[0].lower() + name[1:]: without_case(item) for name, item in value.items()}
+        return [without_case(item) for item in value] if isinstance(value, list) else value
+
+    assert without_case(aws.of("ecs")[0]["Overrides"]) == expected
