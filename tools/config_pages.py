@@ -1,4 +1,4 @@
-"""Write the configuration's keys into all pages that list them: `python -m tools.config_pages`.
+"""Write the configuration's keys into `Pulumi.yaml` and the README: `python -m tools.config_pages`.
 
 `KitConfig` alone declares keys, types, defaults and ranges.
 """
@@ -32,43 +32,7 @@ def readme(text: str) -> str:
     return new
 
 
-def arguments(text: str) -> str:
-    """Return the component package's arguments, one for each key of a single pattern."""
-    head, _, _ = text.partition(_FIRST_ARGUMENT)
-    return head + "".join(_argument(key) for key in declarations() if key.name != "patterns")
-
-
-PAGES: dict[str, Callable[[str], str]] = {
-    "Pulumi.yaml": pulumi_yaml,
-    "README.md": readme,
-    "ecs_kit/package/arguments.py": arguments,
-}
-
-_FIRST_ARGUMENT = "    name_suffix: "
-_PYTHON_TYPES = {
-    "string": "str",
-    "integer": "int",
-    "array": "list[str]",
-    "object": "dict[str, str]",
-    "jobImage": "pulumi.Input[str]",
-    "jobEnvironment": "dict[str, pulumi.Input[str]]",
-    "jobSecrets": "dict[str, pulumi.Input[str]]",
-    "jobPolicy": "pulumi.Input[dict[str, Any]]",
-}
-"""The types of arguments, by key or by type of key. What another resource may know only later is an input."""
-
-
-def _argument(key: Key) -> str:
-    name = key.attribute.replace(".", "_")
-    text = textwrap.fill(
-        f'"""{key.description} By default {_default(key)}."""',
-        120,
-        initial_indent=" " * 4,
-        subsequent_indent=" " * 4,
-        break_on_hyphens=False,
-        break_long_words=False,
-    )
-    return f"    {name}: {_PYTHON_TYPES.get(key.name) or _PYTHON_TYPES[key.type]}\n{text}\n"
+PAGES: dict[str, Callable[[str], str]] = {"Pulumi.yaml": pulumi_yaml, "README.md": readme}
 
 
 def _default(key: Key) -> str:

@@ -33,7 +33,8 @@ def library(project: Path, folders: Collection[str]) -> dict[str, Path]:
     Raises:
         SourcesMissing: One of the folders is not there.
     """
-    files = {path: project / path for path in (f"{KIT_FOLDER}/__init__.py", f"{RUNTIME}/__init__.py")}
+    # The kit's own `__init__` names what programs import. There it would only make new images and packages.
+    files = {f"{package}/__init__.py": project / RUNTIME / "__init__.py" for package in (KIT_FOLDER, RUNTIME)}
     for folder in folders:
         found = source_files(project / RUNTIME / folder)
         if not found:

@@ -1,16 +1,15 @@
 """The component provider: Pulumi starts it for programs that use the package."""
 
-import pulumi
-from pulumi.provider.experimental import component_provider_host
+import sys
 
-from ecs_kit.components.program import KIT_VERSION
-from ecs_kit.package.components import NAME, TaskSubmissionFromLambda, TaskSubmissionFromStepFunctions
+from pulumi.provider import main as serve
+
+from ecs_kit.package.components import Package
 
 
 def main() -> None:
     """Serve the package's components."""
-    components: list[type[pulumi.ComponentResource]] = [TaskSubmissionFromLambda, TaskSubmissionFromStepFunctions]
-    component_provider_host(components, NAME, version=KIT_VERSION)
+    serve(Package(), sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -1,112 +1,137 @@
-"""The package's components: each deploys a pattern from flat arguments, and says what programs need of it."""
+"""The package's components, made of the patterns: arguments are configuration keys, outputs what programs need."""
 
 # No `from __future__ import annotations`: Pulumi infers the package's schema from the types themselves.
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import pulumi
+from pulumi.errors import InputPropertiesError
+from pulumi.provider.experimental.component import ComponentProvider
+from pulumi.provider.provider import ConstructResult
+from pulumi.provider.server import ComponentInitError
 
 from ecs_kit.components import patterns
-from ecs_kit.components.config import KitConfig
+from ecs_kit.components.config import KitConfig, declarations
+from ecs_kit.components.errors import ConfigError
 from ecs_kit.components.job import JobArgs
-from ecs_kit.package.arguments import TaskSubmissionArgs
+from ecs_kit.components.keys import Key
+from ecs_kit.components.program import KIT_VERSION
 from ecs_kit.runtime.contract.specs import INFRASTRUCTURE_ATTRIBUTES
 
 NAME = "ecs-kit"
 """The package's name, in the types of its resources, too."""
 
+_TYPES: Mapping[str, Any] = {"string": str, "integer": int, "array": list[str], "object": dict[str, str]}
+_TEXT: Any = pulumi.Input[str]  # type: ignore[misc]
+_INPUTS: Mapping[str, Any] = {
+    "jobImage": _TEXT,
+    "jobEnvironment": dict[str, _TEXT],
+    "jobSecrets": dict[str, _TEXT],
+    "jobPolicy": pulumi.Input[dict[str, Any]],  # type: ignore[misc]
+}
+"""Types of what another resource may know only later."""
+
+_KEYS: Mapping[str, Key] = {key.attribute.replace(".", "_"): key for key in declarations() if key.name != "patterns"}
+"""The keys of one pattern, by the argument's name in Python."""
+
+_START_INPUT = "start_input"
+_OUTPUTS: Mapping[str, tuple[str, str]] = {
+    "state_machine_arn": ("stateMachineArn", "ARN of the state machine; each of its executions is a run."),
+    _START_INPUT: ("", "Input of StartExecution as JSON text, but for `taskList`."),
+    "summary_table": ("ddbTableNameWFSummary", "Name of the table with an item for each run."),
+    "details_table": ("ddbTableNameWFDetails", "Name of the table with an item for each attempt at a task."),
+    "bucket": ("s3BucketName", "Name of the bucket with the tasks' results."),
+    "cluster": ("clusterName", "Name of the ECS cluster."),
+    "image_uri": ("imageUri", "The image that tasks run."),
+    "task_log_group": ("taskLogGroup", "Name of the log group of the tasks' containers."),
+    "vpc_id": ("vpcId", "Id of the VPC that tasks and functions run in."),
+}
+"""By attribute: the pattern's output and its description."""
+
+TaskSubmissionArgs = TypedDict(  # type: ignore[misc]
+    "TaskSubmissionArgs", {name: _INPUTS.get(key.name, _TYPES[key.type]) for name, key in _KEYS.items()}, total=False
+)
+"""The arguments of each component."""
+
 
 def configuration(arguments: Mapping[str, Any]) -> KitConfig:
-    """The configuration that a component's arguments make; `job_…` are those of the job."""
-    values: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in arguments.items()
-    }
+    """The configuration that a component's arguments make; `job_…` are those of the job.
+
+    Numbers arrive as floats from programs in other languages. A fraction is no whole number, and `KitConfig` says so.
+    """
+    values: dict[str, Any] = {}
+    for name, value in arguments.items():
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        values[name] = tuple(value) if isinstance(value, list) else value
     if "job_context" in values:
         values["job_context"] = Path(values["job_context"])
     job = {name.removeprefix("job_"): values.pop(name) for name in list(values) if name.startswith("job_")}
     return KitConfig(**values, job=JobArgs(**job))
 
 
-_OUTPUTS = {
-    "state_machine_arn": "stateMachineArn",
-    "summary_table": "ddbTableNameWFSummary",
-    "details_table": "ddbTableNameWFDetails",
-    "bucket": "s3BucketName",
-    "cluster": "clusterName",
-    "image_uri": "imageUri",
-    "task_log_group": "taskLogGroup",
-    "vpc_id": "vpcId",
-}
-"""The outputs of a pattern that the components have, too. Their descriptions stand in both classes, where Pulumi reads
-them."""
-
-
-class _TaskSubmission(pulumi.ComponentResource):
-    """What both components have in common."""
-
-    def _deploy(self, pattern: type[patterns.Pattern], name: str, args: TaskSubmissionArgs) -> None:
+def _component(pattern: type[patterns.Pattern]) -> type[pulumi.ComponentResource]:
+    def init(
+        self: pulumi.ComponentResource, name: str, args: TaskSubmissionArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        pulumi.ComponentResource.__init__(self, f"{NAME}:index:{pattern.__name__}", name, None, opts)
         target = patterns.provider_target(pulumi.InvokeOptions(parent=self))
         pattern_args = patterns.PatternArgs(configuration(args), target)
         outputs = pattern(name, pattern_args, pulumi.ResourceOptions(parent=self)).outputs
-        for attribute, output in _OUTPUTS.items():
-            setattr(self, attribute, pulumi.Output.from_input(outputs[output]))
+        for attribute, (output, _) in _OUTPUTS.items():
+            if output:
+                setattr(self, attribute, pulumi.Output.from_input(outputs[output]))
         attributes = (*INFRASTRUCTURE_ATTRIBUTES, "separator", "workflowName")
-        self.start_input = pulumi.Output.all(**{name: outputs[name] for name in attributes}).apply(json.dumps)
+        start_input = pulumi.Output.all(**{name: outputs[name] for name in attributes}).apply(json.dumps)
+        setattr(self, _START_INPUT, start_input)
         self.register_outputs({})
 
-
-class TaskSubmissionFromLambda(_TaskSubmission):
-    """Pattern 1: the Task Launcher, a function, starts the ECS tasks; the Task Monitor, in a loop, tracks them."""
-
-    state_machine_arn: pulumi.Output[str]
-    """ARN of the state machine; each of its executions is a run."""
-    start_input: pulumi.Output[str]
-    """Input of StartExecution as JSON text, but for `taskList`."""
-    summary_table: pulumi.Output[str]
-    """Name of the table with an item for each run."""
-    details_table: pulumi.Output[str]
-    """Name of the table with an item for each attempt at a task."""
-    bucket: pulumi.Output[str]
-    """Name of the bucket with the tasks' results."""
-    cluster: pulumi.Output[str]
-    """Name of the ECS cluster."""
-    image_uri: pulumi.Output[str]
-    """The image that tasks run."""
-    task_log_group: pulumi.Output[str]
-    """Name of the log group of the tasks' containers."""
-    vpc_id: pulumi.Output[str]
-    """Id of the VPC that tasks and functions run in."""
-
-    def __init__(self, name: str, args: TaskSubmissionArgs, opts: pulumi.ResourceOptions | None = None):
-        super().__init__(f"{NAME}:index:TaskSubmissionFromLambda", name, None, opts)
-        self._deploy(patterns.TaskSubmissionFromLambda, name, args)
+    annotations = dict.fromkeys(_OUTPUTS, pulumi.Output[str])
+    members = {"__init__": init, "__doc__": pattern.__doc__, "__annotations__": annotations, "__module__": __name__}
+    return type(pattern.__name__, (pulumi.ComponentResource,), members)
 
 
-class TaskSubmissionFromStepFunctions(_TaskSubmission):
-    """Pattern 2: the state machine itself starts the ECS tasks; the Task Monitor, in a second branch, tracks them."""
+COMPONENTS = [_component(pattern) for pattern in patterns.COMPONENTS.values()]
+"""The components, one for each pattern."""
 
-    state_machine_arn: pulumi.Output[str]
-    """ARN of the state machine; each of its executions is a run."""
-    start_input: pulumi.Output[str]
-    """Input of StartExecution as JSON text, but for `taskList`."""
-    summary_table: pulumi.Output[str]
-    """Name of the table with an item for each run."""
-    details_table: pulumi.Output[str]
-    """Name of the table with an item for each attempt at a task."""
-    bucket: pulumi.Output[str]
-    """Name of the bucket with the tasks' results."""
-    cluster: pulumi.Output[str]
-    """Name of the ECS cluster."""
-    image_uri: pulumi.Output[str]
-    """The image that tasks run."""
-    task_log_group: pulumi.Output[str]
-    """Name of the log group of the tasks' containers."""
-    vpc_id: pulumi.Output[str]
-    """Id of the VPC that tasks and functions run in."""
 
-    def __init__(self, name: str, args: TaskSubmissionArgs, opts: pulumi.ResourceOptions | None = None):
-        super().__init__(f"{NAME}:index:TaskSubmissionFromStepFunctions", name, None, opts)
-        self._deploy(patterns.TaskSubmissionFromStepFunctions, name, args)
+class Package(ComponentProvider):
+    """The package's provider, with a schema that describes arguments and outputs."""
+
+    def __init__(self) -> None:
+        super().__init__(COMPONENTS, NAME, version=KIT_VERSION)
+        schema = json.loads(self.schema or "{}")
+        outputs = {_camel_case(name): text for name, (_, text) in _OUTPUTS.items()}
+        for component in schema["resources"].values():
+            for key in _KEYS.values():
+                component["inputProperties"][key.name]["description"] = key.description
+            for name, text in outputs.items():
+                component["properties"][name]["description"] = text
+        self.schema = json.dumps(schema)
+
+    def construct(
+        self,
+        name: str,
+        resource_type: str,
+        inputs: pulumi.Inputs,
+        options: pulumi.ResourceOptions | None = None,
+    ) -> ConstructResult:
+        """Deploy a component.
+
+        Raises:
+            InputPropertiesError: with every argument that cannot be used.
+        """
+        try:
+            return super().construct(name, resource_type, inputs, options)
+        except ComponentInitError as error:
+            if isinstance(error.inner, ConfigError):
+                raise InputPropertiesError(str(error.inner)) from error
+            raise
+
+
+def _camel_case(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(map(str.capitalize, rest))

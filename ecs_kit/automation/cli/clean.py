@@ -21,7 +21,7 @@ from ecs_kit.automation.journeys.progress import Progress, shown
 from ecs_kit.automation.journeys.teardown import Teardown
 from ecs_kit.automation.stacks.aws import AwsTarget
 from ecs_kit.automation.stacks.lifecycle import Stack
-from ecs_kit.automation.stacks.local import remove_containers
+from ecs_kit.automation.stacks.local import get_pulumi, remove_containers
 
 ENGINE_SECONDS = 3600.0
 """How long an engine may take to finish its current operations on AWS; a NAT gateway or endpoint takes minutes."""
@@ -221,6 +221,7 @@ class _CleanAws(_Clean):
             plugins="bundled" if plugins == "bundled" else "published",
             confirmed=True,
             state_dir=self._root / ".kit" / "state",
+            get_pulumi=get_pulumi,
         )
         target.check()
         if not self._options.yes and not sys.stdin.isatty():

@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ecs_kit.automation.cli import abort, run_views
 from ecs_kit.automation.cli.deployed_stack import DeployedStack, find
+from ecs_kit.automation.cli.entry_point import PROGRAM
 from ecs_kit.automation.errors import EXIT_FAILED, EXIT_PASSED, BadInput, DriverError
 from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.automation.journeys import run_state, tables, verify
@@ -117,8 +118,7 @@ def selected_runs(stack: DeployedStack, options: argparse.Namespace) -> list[run
         workflow = f" of workflow {options.workflow}" if options.workflow else ""
         patterns = " or ".join(f"pattern {pattern}" for pattern in sorted(stack.patterns))
         raise BadInput(
-            f"stack {stack.name} has {which}{workflow} in {patterns}. `python -m automation runs` lists those that "
-            "there are."
+            f"stack {stack.name} has {which}{workflow} in {patterns}. `{PROGRAM} runs` lists those that there are."
         )
     if len({key.pattern for key in found}) < len(found):
         raise _several_runs(options.command, found)

@@ -11,17 +11,18 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from pulumi.automation.errors import CommandError
 
+from ecs_kit.automation.cli.entry_point import PROGRAM
 from ecs_kit.automation.errors import BadInput
 from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.automation.stacks.local import find_pulumi
 from ecs_kit.automation.stacks.pulumi_process import PulumiProcess
-from ecs_kit.automation.stacks.target import Identity, Say, check_account, has_backend, own_backend
+from ecs_kit.automation.stacks.target import Identity, Say, check_account, has_backend, own_backend, where
 from ecs_kit.runtime.contract.patterns import PATTERNS
 
 _WHERE_STACKS_ARE = (
     'Commands find a stack as `pulumi` does: `eval "$(make -s local)"` selects the local AWS, the lines that '
-    "`e2e.py --keep` printed (`python -m automation clean` prints them again) a kept stack, "
+    f"--keep printed (`{PROGRAM} clean` prints them again) a kept stack, "
     "`pulumi login` your own backend."
 )
 
@@ -108,7 +109,7 @@ def find(root: Path, *, stack: str | None, pattern: int | None, interruption: In
     name = choose(_ask(pulumi, root, "stack", "ls"), stack or environ.get("PULUMI_STACK"))
     outputs = _ask(pulumi, root, "stack", "output", "--stack", name)
     patterns = patterns_of(name, outputs, pattern)
-    region = str(outputs["region"])
+    _, region = where(patterns) or ("", "")
     aws = AwsClients(boto3.Session(region_name=region), endpoint_url=environ.get("AWS_ENDPOINT_URL") or None)
     try:
         caller = aws.sts.get_caller_identity()

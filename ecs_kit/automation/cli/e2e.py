@@ -126,7 +126,7 @@ def _spec_files(options: argparse.Namespace) -> dict[int, SpecFile]:
 
 def _target(options: argparse.Namespace, work_dir: Path, config: "KitConfig") -> "Target":
     from ecs_kit.automation.stacks.aws import AwsTarget
-    from ecs_kit.automation.stacks.local import LocalTarget
+    from ecs_kit.automation.stacks.local import LocalTarget, get_pulumi
 
     if options.target == "aws":
         return AwsTarget(
@@ -134,6 +134,7 @@ def _target(options: argparse.Namespace, work_dir: Path, config: "KitConfig") ->
             plugins=options.plugins,
             confirmed=options.yes,
             state_dir=ROOT / ".kit" / "state",
+            get_pulumi=get_pulumi,
             build_platform=None if config.job.is_ready_image else config.docker_platform,
         )
     return LocalTarget(

@@ -16,9 +16,14 @@ if TYPE_CHECKING:
     from ecs_kit.automation.journeys.scenario import Plan, Scenario
     from ecs_kit.automation.stacks.target import Target
 
-_CHECKOUT = Path(__file__).resolve().parents[3]
-ROOT = _CHECKOUT if (_CHECKOUT / "Pulumi.yaml").is_file() else Path.cwd()
-"""The Pulumi project's folder: the kit's checkout, or where the kit is installed the folder that it is called in."""
+IS_INSTALLED = Path(sys.argv[0]).name == "ecs-kit"
+"""Whether this is the command of the installed package."""
+
+ROOT = Path.cwd() if IS_INSTALLED else Path(__file__).resolve().parents[3]
+"""The Pulumi project's folder: for the installed command the one that it is called in, else the kit's checkout."""
+
+PROGRAM = "ecs-kit" if IS_INSTALLED else "python automation/e2e.py"
+"""How this program is called."""
 
 
 def check_project() -> None:
@@ -27,8 +32,18 @@ def check_project() -> None:
     Raises:
         BadInput: there is none.
     """
-    if not (ROOT / "Pulumi.yaml").is_file():
-        raise BadInput(f"{ROOT} holds no Pulumi.yaml: call ecs-kit in the folder of your Pulumi program.")
+    import yaml
+
+    path = ROOT / "Pulumi.yaml"
+    if not path.is_file():
+        raise BadInput(f"{ROOT} holds no Pulumi.yaml: call {PROGRAM} in the folder of your Pulumi program.")
+    try:
+        declared = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise BadInput(f"{path} cannot be read: {error}") from error
+    missing = [name for name in ("name", "runtime") if not isinstance(declared, dict) or name not in declared]
+    if missing:
+        raise BadInput(f"{path} has no {' and no '.join(missing)}: write `name: my-jobs` and `runtime: python`.")
 
 
 def exit_status(act: Callable[[Interruption], int], *, creates: bool = True) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ecs_kit.automation.cli.entry_point import PROGRAM
 from ecs_kit.automation.errors import BadInput
 from ecs_kit.automation.journeys import expectations
 from ecs_kit.runtime.contract.patterns import PATTERNS
@@ -18,7 +19,7 @@ destroy, look for leftovers. Without options: both patterns, on this machine, wi
 """
 _EPILOG = """\
 commands over a deployed stack, each with its own --help: status, watch, abort, runs; and clean, which removes what a
-killed run of this program left behind: `python automation/e2e.py COMMAND`, or `python -m automation COMMAND`.
+killed run of this program left behind.
 
 exit status: 0 every step held; 1 a step failed (all was destroyed as far as possible); 2 the input cannot be used,
 nothing was created; 130 ended by Ctrl-C, 143 by SIGTERM, after everything was destroyed.
@@ -60,7 +61,7 @@ def whole_number(what: str, *, most: int | None = None) -> Callable[[str], int]:
 
 def _main_parser() -> Parser:
     result = Parser(
-        prog="python automation/e2e.py",
+        prog=PROGRAM,
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -140,7 +141,7 @@ def _config_value(pair: str) -> tuple[str, str]:
 
 _COMMANDS_DESCRIPTION = """\
 Look at the runs of a deployed stack, stop one, and remove what was left behind.
-Without a command: the main job, `python -m automation --help`.
+Without a command: the main job.
 """
 _STACK_NAME = re.compile(r"\w[\w.-]{0,99}", re.ASCII)
 """A stack's own name (https://www.pulumi.com/docs/iac/concepts/stacks/); `clean` has a folder of that name."""
@@ -179,7 +180,7 @@ NAMES = tuple(_COMMANDS)
 
 
 def _command_parser() -> Parser:
-    result = Parser(prog="python -m automation", description=_COMMANDS_DESCRIPTION)
+    result = Parser(prog=PROGRAM, description=_COMMANDS_DESCRIPTION)
     commands = result.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
     made = {
         name: commands.add_parser(name, help=does, description=does, epilog=epilog)

@@ -223,6 +223,11 @@ class Scenario:
         """Render the runs' inputs, and put the objects that they name."""
         inputs: dict[int, Document] = {}
         for pattern, spec in sorted(self.plan.specs.items()):
+            if f"pattern{pattern}" not in self._outputs:
+                raise DriverError(
+                    f"The program has no output pattern{pattern}: export the outputs of its component, or name the "
+                    "pattern that it deploys with --pattern."
+                )
             deployed = self._outputs[f"pattern{pattern}"]
             inputs[pattern] = self._render(spec, deployed)
             write_json(self.plan.report_dir / f"pattern-{pattern}-input.json", inputs[pattern])

@@ -11,8 +11,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ecs_kit.automation.errors import BadInput
 from ecs_kit.automation.stacks import docker_host
 from ecs_kit.automation.stacks.clients import AwsClients
-from ecs_kit.automation.stacks.local import get_pulumi
-from ecs_kit.automation.stacks.target import Identity, Plugins, Say, Target, has_backend, own_backend
+from ecs_kit.automation.stacks.target import (
+    GetPulumi,
+    Identity,
+    Plugins,
+    Say,
+    Target,
+    has_backend,
+    own_backend,
+)
 
 
 class AwsTarget(Target):
@@ -32,11 +39,13 @@ class AwsTarget(Target):
         plugins: Plugins,
         confirmed: bool,
         state_dir: Path,
+        get_pulumi: GetPulumi,
         build_platform: str | None = None,
     ) -> None:
         super().__init__(work_dir=work_dir, plugins=plugins, environ=dict(os.environ))
         self.asks_before_deploying = not confirmed
         self._state_dir = state_dir
+        self._get_pulumi = get_pulumi
         self._build_platform = build_platform
         self._endpoint_url = self._environ.get("AWS_ENDPOINT_URL") or None
 
@@ -95,7 +104,7 @@ class AwsTarget(Target):
 
     def start(self, say: Say) -> None:
         """Find the Pulumi CLI, and a backend for its state."""
-        self.pulumi = get_pulumi(self._bin_dir, self._plugins, say)
+        self.pulumi = self._get_pulumi(self._bin_dir, self._plugins, say)
         if not has_backend(self._environ):
             self._state_dir.mkdir(parents=True, exist_ok=True)
             self._additions |= own_backend(self._environ, self._state_dir)

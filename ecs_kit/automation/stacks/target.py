@@ -32,6 +32,10 @@ class PulumiInstallation:
     version: str
 
 
+GetPulumi = Callable[[Path, Plugins, Say], PulumiInstallation]
+"""Finds the Pulumi CLI, and puts what it lacks into a folder that comes first on PATH."""
+
+
 class Injector(Protocol):
     """What injects faults, in named sets of rules."""
 
@@ -115,16 +119,26 @@ class Target(ABC):
         return os.pathsep.join([str(self._bin_dir), str(self.pulumi.executable.parent), rest])
 
 
+def where(outputs: Mapping[Any, Any]) -> tuple[str, str] | None:
+    """Account and region of a stack, which its state machines' ARNs name; None where there is none in its outputs."""
+    for output in outputs.values():
+        if isinstance(output, Mapping) and "stateMachineArn" in output:
+            _, _, _, region, account, *_ = str(output["stateMachineArn"]).split(":")
+            return account, region
+    return None
+
+
 def check_account(stack: str, outputs: Mapping[str, Any], here: Identity) -> None:
     """Check that an existing stack is in this account and region; one without outputs was never deployed as a whole.
 
     Raises:
         BadInput: it is not.
     """
-    if "account" in outputs and (outputs["account"], outputs["region"]) != (here.account, here.region):
+    deployed = where(outputs)
+    if deployed is not None and deployed != (here.account, here.region):
         raise BadInput(
-            f"stack {stack} in Pulumi's backend was deployed to account {outputs['account']}, region "
-            f"{outputs['region']}, and the credentials are for account {here.account}, region {here.region}. "
+            f"stack {stack} in Pulumi's backend was deployed to account {deployed[0]}, region "
+            f"{deployed[1]}, and the credentials are for account {here.account}, region {here.region}. "
             "Use those credentials, or another stack with --config nameSuffix=…"
         )
 

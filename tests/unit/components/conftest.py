@@ -5,12 +5,6 @@ from pathlib import Path
 import pytest
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    # The SDKs warn of their own deprecated resources whenever all of their modules are loaded.
-    for package in ("pulumi_aws", "pulumi_awsx"):
-        config.addinivalue_line("filterwarnings", f"ignore::DeprecationWarning:{package}.*")
-
-
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small copy of the kit's folder, in which the program runs."""

@@ -109,3 +109,11 @@ def test_a_folder_that_another_deployment_made_meanwhile_is_kept(tmp_path, monke
 )
 def test_compiled_hidden_and_backup_files_are_no_sources(path, is_source):
     assert build_folder.is_source(Path(path)) is is_source
+
+
+@pytest.mark.parametrize("folders", [("task",), ("monitor",)])
+def test_what_programs_import_of_the_kit_is_in_no_package_and_no_image(project, folders):
+    before = {path: file.read_bytes() for path, file in build_folder.library(project, folders).items()}
+    (project / "ecs_kit/__init__.py").write_text("a new public name")
+    assert {path: file.read_bytes() for path, file in build_folder.library(project, folders).items()} == before
+    assert {"ecs_kit/__init__.py", "ecs_kit/runtime/__init__.py"} <= set(before)

@@ -51,8 +51,12 @@ class Task:
 
     @property
     def environment(self) -> dict[str, str]:
-        override = self.description["overrides"]["containerOverrides"][0]
-        return {variable["name"]: variable["value"] for variable in override["environment"]}
+        return _variables(self.description)
+
+
+def _variables(request: Mapping[str, Any]) -> dict[str, str]:
+    override = request["overrides"]["containerOverrides"][0]
+    return {variable["name"]: variable["value"] for variable in override["environment"]}
 
 
 class Ecs(FakeEcs):
@@ -64,6 +68,7 @@ class Ecs(FakeEcs):
         self._call = call
         self._details = DetailsTable(dynamodb, settings.details_table)  # type: ignore[arg-type]
         self._full_until = scheduler.time
+        self._refused: list[dict[str, str]] = []
 
     def before(self, operation: str) -> None:
         self._call()
@@ -75,14 +80,17 @@ class Ecs(FakeEcs):
             raise client_error("ClientException", "Capacity is unavailable at this time.")
         if self.choices.fault("throttled"):
             raise client_error("ThrottlingException", "Rate exceeded")
-        if self.choices.fault("refused", 4):
-            raise client_error("InvalidParameterException", "the task definition is inactive")
         if self.choices.fault("server error"):
             raise client_error("ServerException", "try again", status=500)
         if self.choices.fault("lost call"):
             raise ReadTimeoutError(endpoint_url="https://ecs.example")
 
     def refuse(self, request: dict[str, Any]) -> Any:
+        """A call whose token ECS knows is answered with its task, and not refused."""
+        attempt = _variables(request)
+        if attempt in self._refused or self.choices.fault("refused", 4):
+            self._refused.append(attempt)  # so is the same request of a concurrent call
+            raise client_error("InvalidParameterException", "the task definition is inactive")
         return [{"reason": "RESOURCE:MEMORY"}] if self.choices.fault("failures") else None
 
     def run_task(self, **request: Any) -> dict[str, Any]:

@@ -6,23 +6,20 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
-from pulumi.provider.experimental.component import ComponentProvider
+from pulumi.errors import InputPropertiesError
 
+from ecs_kit.components import patterns
 from ecs_kit.components.config import KitConfig, declarations
+from ecs_kit.components.errors import ConfigError, ConfigProblem
 from ecs_kit.components.job import JobArgs
-from ecs_kit.package.components import (
-    NAME,
-    TaskSubmissionFromLambda,
-    TaskSubmissionFromStepFunctions,
-    configuration,
-)
+from ecs_kit.package.components import NAME, Package, configuration
 
 
 @pytest.fixture(scope="module")
 def schema() -> dict[str, Any]:
-    provider = ComponentProvider([TaskSubmissionFromLambda, TaskSubmissionFromStepFunctions], NAME)
-    return json.loads(provider.schema)["resources"]
+    return json.loads(Package().schema or "")["resources"]
 
 
 @pytest.mark.parametrize("component", ["TaskSubmissionFromLambda", "TaskSubmissionFromStepFunctions"])
@@ -44,8 +41,18 @@ def test_outputs_are_described(schema: dict[str, Any]) -> None:
 
 
 def test_arguments_make_a_configuration() -> None:
-    given = {"task_cpu": 512, "source_buckets": ["a"], "job_command": ["--fast"], "job_context": "image"}
+    given = {"task_cpu": 512.0, "source_buckets": ["a"], "job_command": ["--fast"], "job_context": "image"}
     assert configuration(given) == KitConfig(
         task_cpu=512, source_buckets=("a",), job=JobArgs(command=("--fast",), context=Path("image"))
     )
     assert configuration({}) == KitConfig()
+
+
+def test_arguments_that_cannot_be_used_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise ConfigError([ConfigProblem("taskCpu", "0.5", "one of 256, 512")])
+
+    monkeypatch.setattr(patterns, "provider_target", refuse)
+    monkeypatch.setattr(pulumi.ComponentResource, "__init__", lambda *_: None)
+    with pytest.raises(InputPropertiesError, match=r"taskCpu = '0.5': must be one of 256, 512"):
+        Package().construct("jobs", f"{NAME}:index:TaskSubmissionFromLambda", {})

@@ -141,7 +141,9 @@ class Journey:
             target=self._target(target),
             interruption=self.interruption,
             progress=self.progress,
-            held=SimpleNamespace(previous=None, note=lambda **_: None),  # type: ignore[arg-type]
+            held=SimpleNamespace(  # type: ignore[arg-type]
+                previous="record" if is_kept else None, note=lambda **_: None, restore=self._call("restore")
+            ),
             faults=faults.Faults([{}], injector) if with_faults else None,  # type: ignore[arg-type]
         )
 

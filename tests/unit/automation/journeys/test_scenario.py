@@ -191,12 +191,17 @@ def test_problems_of_a_run_are_shown_and_reported(journey: Journey) -> None:
             {"FAILED: Declined: nothing was deployed."},
         ),
         (
+            {"is_kept": True, "answer": False},
+            ["start", "adopt", "resources", "docker", "preview", "stop", "restore"],
+            {"FAILED: Declined: nothing was deployed."},
+        ),
+        (
             {"is_kept": True},
             ["start", "adopt", "resources", "docker", *WHOLE[2:], *CLEANING, "remove", "stop"],
             {"stack e2e holds 1 resources from an earlier run: this one updates and then destroys them"},
         ),
     ],
-    ids=["a new stack", "declined", "a stack of an earlier run"],
+    ids=["a new stack", "declined", "a kept stack, declined", "a stack of an earlier run"],
 )
 def test_aws_is_shown_what_and_where_and_asked(
     make: Make, options: dict[str, bool], calls: list[str], said: set[str]

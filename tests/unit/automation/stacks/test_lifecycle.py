@@ -8,7 +8,7 @@ import pytest
 from pulumi.automation import CommandResult, EngineEvent
 from pulumi.automation.errors import CommandError, ConcurrentUpdateError
 
-from ecs_kit.automation.errors import DriverError, NotYourStack
+from ecs_kit.automation.errors import BadInput, DriverError, NotYourStack
 from ecs_kit.automation.stacks import lifecycle
 from ecs_kit.automation.stacks.lifecycle import (
     Changes,
@@ -19,6 +19,7 @@ from ecs_kit.automation.stacks.lifecycle import (
     physical_resources,
     project_settings,
 )
+from ecs_kit.automation.stacks.target import Identity
 
 
 def event(**content: Any) -> EngineEvent:
@@ -88,6 +89,36 @@ def test_a_stack_with_an_image_gets_docker_s_engine_also_where_none_is_built(
     stack.use_docker(target, [PhysicalResource(resource, "urn", "id", {}, {})])  # type: ignore[arg-type]
 
     assert stack._pulumi.environment == environment
+
+
+@pytest.mark.parametrize(
+    ("found", "refusal"),
+    [
+        (
+            {"pattern2": {"stateMachineArn": "arn:aws:states:eu-central-1:999999999999:stateMachine:kit"}},
+            "stack e2e .* account 999999999999, region eu-central-1, and the credentials are for account 111122223333",
+        ),
+        (DriverError("no such host"), "(?s)Pulumi's backend cannot be used: no such host.*pulumi login"),
+    ],
+    ids=["another account", "no backend"],
+)
+@pytest.mark.parametrize("create", [True, False])
+def test_a_stack_that_is_not_ours_is_not_adopted(
+    monkeypatch: pytest.MonkeyPatch, create: bool, found: Any, refusal: str
+) -> None:
+    def outputs(_: object) -> Any:
+        if isinstance(found, DriverError):
+            raise found
+        return found
+
+    for name, answer in (("open", lambda _: True), ("select", lambda _: True), ("outputs", outputs)):
+        monkeypatch.setattr(lifecycle.Stack, name, answer)
+    stack = lifecycle.Stack.__new__(lifecycle.Stack)
+    stack.name = "e2e"
+    target: Any = SimpleNamespace(identity=Identity("111122223333", "eu-central-1", "arn"))
+
+    with pytest.raises(BadInput, match=refusal):
+        stack.adopt(target, create=create)
 
 
 def test_resources_whose_creation_did_not_end_are_part_of_the_state() -> None:

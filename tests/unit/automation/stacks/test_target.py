@@ -21,6 +21,7 @@ def test_a_cli_that_brings_no_language_host_finds_ours(
         confirmed=True,
         work_dir=tmp_path / "work",
         state_dir=tmp_path / "state",
+        get_pulumi=local.get_pulumi,
     )
     aws.identity = Identity("000000000000", "us-east-1", "arn")
 
