@@ -252,6 +252,10 @@ class KitConfig:
         return {"X86_64": "linux/amd64", "ARM64": "linux/arm64"}[self.cpu_architecture]
 
 
+_JOB_TOGETHER = ("jobContext", "jobDockerfile", "jobPolicy", "jobRecords", "jobSuccessExitCodes", "jobRetryExitCodes")
+"""Keys of a job that are checked together: if one is wrong by itself, its own problem is enough."""
+
+
 def declarations() -> Iterable[Key]:
     """Every key, in order."""
     return _keys().values()
@@ -280,7 +284,7 @@ def _joint_problems(config: KitConfig, wrong: set[str], region: str | None) -> I
         yield ConfigProblem("runTimeoutSeconds", str(run), f"at least taskTimeoutSeconds, which is {task}")
     if not wrong & {"interfaceEndpoints", "natGateways"}:
         yield from _endpoint_problems(config)
-    if "natGateways" not in wrong and not any(name.startswith("job") for name in wrong):
+    if not wrong & {"natGateways", *_JOB_TOGETHER}:
         yield from job_problems(config.job, has_nat=config.has_nat, region=region)
 
 

@@ -20,9 +20,9 @@ from ecs_kit.runtime.contract.environment import RESERVED_PREFIXES
 MAX_WORDS = 100
 MAX_VARIABLES = 100
 
-MAX_EXIT_CODES = 20
+MAX_EXIT_CODES = 10
 
-MAX_TEMPLATE_CHARACTERS = 1_000
+MAX_TEMPLATE_CHARACTERS = 800
 """They are in the functions' environment, which AWS limits to 4 KB."""
 
 JobRecords = Literal["kit", "ecs"]

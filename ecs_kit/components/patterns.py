@@ -139,9 +139,13 @@ class Pattern(pulumi.ComponentResource):
         job = self._config.job
         if job.is_ready_image:
             return None
+        if job.context:
+            context = stage_job_context(job.context, job.dockerfile, has_library=not job.has_ecs_records)
+        else:
+            context = stage_context()
         args = TaskImageArgs(
             repository=self._names.base,
-            context=stage_job_context(job.context, job.dockerfile) if job.context else stage_context(),
+            context=context,
             base_image=self._config.base_image,
             platform=self._config.docker_platform,
             tags=self._part.tags,

@@ -151,7 +151,7 @@ class Settings:
 
     def to_json(self) -> str:
         """Return the settings as JSON, for `from_json`."""
-        return json.dumps({field.name: getattr(self, field.name) for field in fields(self)})
+        return json.dumps({field.name: getattr(self, field.name) for field in fields(self)}, separators=(",", ":"))
 
     @property
     def kept(self) -> str:

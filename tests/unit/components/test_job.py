@@ -13,9 +13,11 @@ import yaml
 from ecs_kit.components import build_folder
 from ecs_kit.components.config import KitConfig
 from ecs_kit.components.errors import ConfigError
-from ecs_kit.components.job import RESERVED_PREFIXES, JobArgs
+from ecs_kit.components.job import JobArgs
 from ecs_kit.components.patterns import Pattern, PatternArgs, TaskSubmissionFromLambda, TaskSubmissionFromStepFunctions
 from ecs_kit.components.task_image import image_tag, stage_job_context
+from ecs_kit.runtime.contract.environment import RESERVED_PREFIXES
+from ecs_kit.runtime.contract.settings import from_json
 from tests.unit.components.recorder import PROJECT, TARGET, Deployment, deployment, run
 
 EXAMPLE = PROJECT / "examples" / "word-count"
@@ -329,3 +331,67 @@ def test_the_examples_settings_are_a_configuration_of_the_kit() -> None:
         for key, value in document.items()
     }
     assert KitConfig.parse(raw).job.context == PROJECT / "examples/word-count/image"
+
+
+ANY_CONTAINER = {"jobRecords": "ecs", "jobImage": f"{ECR_IMAGE}:1"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "key", "says"),
+    [
+        ({"jobRecords": "ecs"}, "jobRecords", "jobContext or jobImage must name an image"),
+        ({**ANY_CONTAINER, "jobFunction": "a:run"}, "jobFunction", "or jobRecords must be kit"),
+        ({"jobSuccessExitCodes": '["0", "3"]'}, "jobSuccessExitCodes", "or jobRecords must be ecs"),
+        ({"jobRetryExitCodes": '["3"]'}, "jobRetryExitCodes", "or jobRecords must be ecs"),
+        ({**ANY_CONTAINER, "jobSuccessExitCodes": '["3"]'}, "jobSuccessExitCodes", "with 0"),
+        ({**ANY_CONTAINER, "jobSuccessExitCodes": '["0", "256"]'}, "jobSuccessExitCodes", "from 0 to 255"),
+        ({**ANY_CONTAINER, "jobRetryExitCodes": '["0"]'}, "jobRetryExitCodes", "from 1 to 255"),
+        ({**ANY_CONTAINER, "jobRetryExitCodes": '["x"]'}, "jobRetryExitCodes", "from 1 to 255"),
+        (
+            {**ANY_CONTAINER, "jobSuccessExitCodes": '["0", "3"]', "jobRetryExitCodes": '["3"]'},
+            "jobRetryExitCodes",
+            "other codes than jobSuccessExitCodes",
+        ),
+        ({"jobCommand": '["{source.url}"]'}, "jobCommand", "source.url | with placeholders of source.uri"),
+        ({"jobEnvironment": '{"A": "{task.no}"}'}, "jobEnvironment", "task.no | with placeholders of"),
+        ({"jobCommand": json.dumps(["{run.id}" + "x" * 1000])}, "jobCommand", "at most 800 characters"),
+    ],
+)
+def test_arguments_of_a_container_that_knows_nothing_of_the_kit_are_checked(
+    raw: dict[str, str], key: str, says: str
+) -> None:
+    found = problems(**raw)
+    assert list(found) == [key] and says in found[key]
+
+
+def test_such_a_container_has_its_own_variables_alone_and_its_states_are_reported() -> None:
+    job = JobArgs(
+        image=f"{ECR_IMAGE}:1",
+        records="ecs",
+        environment={"MODE": "fast", "FROM": "{source.uri}"},
+        command=("work", "{target.uri}"),
+        retry_exit_codes=("75",),
+    )
+    deployed = with_job(job, KitConfig())
+    (container,) = json.loads(deployed.the("TaskDefinition").inputs["containerDefinitions"])
+    assert {each["name"] for each in container["environment"]} == {"MODE", "FROM"}
+    assert "KeepOwnRecord" not in statements(deployed, "-task")
+    assert deployed.the("EventRule", "-tasks").document("eventPattern") == {
+        "source": ["aws.ecs"],
+        "detail-type": ["ECS Task State Change"],
+        "detail": {
+            "clusterArn": [TARGET.arn("ecs", "cluster/amazon-ecs-starter-kit-pattern-1")],
+            "lastStatus": ["RUNNING", "STOPPED"],
+        },
+    }
+    variables = deployed.the("Function", "-monitor").inputs["environment"]["variables"]
+    settings = from_json(variables["KIT_SETTINGS"])
+    assert (settings.job_records, settings.retry_exit_codes) == ("ecs", ("75",))
+    assert settings.job_command == ("work", "{target.uri}")
+    assert settings.job_environment == {"FROM": "{source.uri}"}, "MODE is the same for every task"
+
+
+def test_its_build_context_lacks_the_kit_s_library(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM base")
+    staged = stage_job_context(tmp_path, "Dockerfile", has_library=False)
+    assert [path.name for path in staged.path.iterdir()] == ["Dockerfile"]
