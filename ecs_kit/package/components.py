@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 import pulumi
 from pulumi.errors import InputPropertiesError
 from pulumi.provider.experimental.component import ComponentProvider
+from pulumi.provider.experimental.util import camel_case
 from pulumi.provider.provider import ConstructResult
 from pulumi.provider.server import ComponentInitError
 
@@ -19,7 +20,7 @@ from ecs_kit.components.errors import ConfigError
 from ecs_kit.components.job import JobArgs
 from ecs_kit.components.keys import Key
 from ecs_kit.components.program import KIT_VERSION
-from ecs_kit.runtime.contract.specs import INFRASTRUCTURE_ATTRIBUTES
+from ecs_kit.runtime.contract.specs import DEPLOYED_ATTRIBUTES
 
 NAME = "ecs-kit"
 """The package's name, in the types of its resources, too."""
@@ -37,10 +38,9 @@ _INPUTS: Mapping[str, Any] = {
 _KEYS: Mapping[str, Key] = {key.attribute.replace(".", "_"): key for key in declarations() if key.name != "patterns"}
 """The keys of one pattern, by the argument's name in Python."""
 
-_START_INPUT = "start_input"
 _OUTPUTS: Mapping[str, tuple[str, str]] = {
     "state_machine_arn": ("stateMachineArn", "ARN of the state machine; each of its executions is a run."),
-    _START_INPUT: ("", "Input of StartExecution as JSON text, but for `taskList`."),
+    "start_input": ("startInput", "Input of StartExecution as JSON text, but for `taskList`."),
     "summary_table": ("ddbTableNameWFSummary", "Name of the table with an item for each run."),
     "details_table": ("ddbTableNameWFDetails", "Name of the table with an item for each attempt at a task."),
     "bucket": ("s3BucketName", "Name of the bucket with the tasks' results."),
@@ -49,7 +49,7 @@ _OUTPUTS: Mapping[str, tuple[str, str]] = {
     "task_log_group": ("taskLogGroup", "Name of the log group of the tasks' containers."),
     "vpc_id": ("vpcId", "Id of the VPC that tasks and functions run in."),
 }
-"""By attribute: the pattern's output and its description."""
+"""By attribute: the output that it has, the pattern's own but for `startInput`, and its description."""
 
 TaskSubmissionArgs = TypedDict(  # type: ignore[misc]
     "TaskSubmissionArgs", {name: _INPUTS.get(key.name, _TYPES[key.type]) for name, key in _KEYS.items()}, total=False
@@ -81,12 +81,10 @@ def _component(pattern: type[patterns.Pattern]) -> type[pulumi.ComponentResource
         target = patterns.provider_target(pulumi.InvokeOptions(parent=self))
         pattern_args = patterns.PatternArgs(configuration(args), target)
         outputs = pattern(name, pattern_args, pulumi.ResourceOptions(parent=self)).outputs
+        start_input = pulumi.Output.all(**{name: outputs[name] for name in DEPLOYED_ATTRIBUTES}).apply(json.dumps)
+        outputs = {**outputs, "startInput": start_input}
         for attribute, (output, _) in _OUTPUTS.items():
-            if output:
-                setattr(self, attribute, pulumi.Output.from_input(outputs[output]))
-        attributes = (*INFRASTRUCTURE_ATTRIBUTES, "separator", "workflowName")
-        start_input = pulumi.Output.all(**{name: outputs[name] for name in attributes}).apply(json.dumps)
-        setattr(self, _START_INPUT, start_input)
+            setattr(self, attribute, pulumi.Output.from_input(outputs[output]))
         self.register_outputs({})
 
     annotations = dict.fromkeys(_OUTPUTS, pulumi.Output[str])
@@ -104,7 +102,7 @@ class Package(ComponentProvider):
     def __init__(self) -> None:
         super().__init__(COMPONENTS, NAME, version=KIT_VERSION)
         schema = json.loads(self.schema or "{}")
-        outputs = {_camel_case(name): text for name, (_, text) in _OUTPUTS.items()}
+        outputs = {camel_case(name): text for name, (_, text) in _OUTPUTS.items()}
         for component in schema["resources"].values():
             for key in _KEYS.values():
                 component["inputProperties"][key.name]["description"] = key.description
@@ -130,8 +128,3 @@ class Package(ComponentProvider):
             if isinstance(error.inner, ConfigError):
                 raise InputPropertiesError(str(error.inner)) from error
             raise
-
-
-def _camel_case(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(map(str.capitalize, rest))

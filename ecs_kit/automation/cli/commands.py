@@ -2,10 +2,10 @@
 
 import argparse
 import json
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from time import sleep
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -65,7 +65,7 @@ def _watch(stack: DeployedStack, options: argparse.Namespace, progress: Progress
                     ended[key] = state
         if len(ended) == len(keys):
             break
-        time.sleep(_poll_seconds(stack))
+        sleep(_poll_seconds(stack))
     progress.close()
     _show(stack, [ended[key] for key in keys], options)
     return EXIT_PASSED if all(map(run_views.succeeded, ended.values())) else EXIT_FAILED

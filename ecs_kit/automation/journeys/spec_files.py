@@ -13,7 +13,7 @@ from ecs_kit.automation.errors import BadInput
 from ecs_kit.runtime.contract import waits
 from ecs_kit.runtime.contract.errors import SpecRefused
 from ecs_kit.runtime.contract.patterns import PATTERNS
-from ecs_kit.runtime.contract.specs import INFRASTRUCTURE_ATTRIBUTES, Deployed
+from ecs_kit.runtime.contract.specs import DEPLOYED_ATTRIBUTES, Deployed
 from ecs_kit.runtime.functions import spec_check
 
 Document = dict[str, Any]
@@ -22,7 +22,7 @@ MAX_INPUT_BYTES = 262_144
 """Input of StartExecution in bytes of UTF-8
 (https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html)."""
 
-FILLED_IN = (*INFRASTRUCTURE_ATTRIBUTES, "workflowName", "separator")
+FILLED_IN = DEPLOYED_ATTRIBUTES
 """What a placeholder of a spec file may stand for: `<name>`."""
 
 _NUMBERS = "|".join(map(str, PATTERNS))

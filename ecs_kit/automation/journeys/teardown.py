@@ -1,8 +1,8 @@
 """The end of a stack: what runs is stopped, every resource destroyed, and every service asked for leftovers."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from time import sleep
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -60,7 +60,7 @@ class Teardown:
         try:
             for look in range(LEFTOVER_LOOKS[self.target.name]):
                 if look:
-                    time.sleep(LEFTOVER_PAUSE_SECONDS)
+                    sleep(LEFTOVER_PAUSE_SECONDS)
                 late = self._destroyed and self._remove_what_destroy_leaves(inventory)
                 found = leftovers.find(self.target.aws, inventory)
                 if not found.living and not late:

@@ -21,6 +21,9 @@ INFRASTRUCTURE_ATTRIBUTES = (
 )
 """Attributes of a spec that must name what the stack deployed."""
 
+DEPLOYED_ATTRIBUTES = (*INFRASTRUCTURE_ATTRIBUTES, "workflowName", "separator")
+"""Attributes of a spec that a pattern's outputs give; a program adds the task list."""
+
 
 @dataclass(frozen=True, slots=True)
 class Deployed:

@@ -137,7 +137,7 @@ def test_watch_follows_until_the_row_is_terminal_and_returns_whether_the_run_suc
     world: World, monkeypatch: pytest.MonkeyPatch, ended: str, status: int
 ) -> None:
     world.summary(7, "Running", running_tasks=2)
-    monkeypatch.setattr(commands.time, "sleep", lambda _seconds: world.summary(7, ended, completed_tasks=2))
+    monkeypatch.setattr(commands, "sleep", lambda _seconds: world.summary(7, ended, completed_tasks=2))
 
     returned, lines = world.do("watch --run 7")
 
@@ -149,7 +149,7 @@ def test_watch_shows_while_a_run_waits_for_capacity(world: World, monkeypatch: p
     since = "2026-11-24T09:00:00.000Z"
     world.summary(7, "Running", running_tasks=2, waiting_since=since, waiting_reason="the quota is full")
     later = iter(["Running", "Completed"])
-    monkeypatch.setattr(commands.time, "sleep", lambda _seconds: world.summary(7, next(later), running_tasks=2))
+    monkeypatch.setattr(commands, "sleep", lambda _seconds: world.summary(7, next(later), running_tasks=2))
 
     world.do("watch --run 7")
 

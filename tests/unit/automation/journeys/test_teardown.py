@@ -56,7 +56,7 @@ def end(aws: AwsClients, stack: FakeStack) -> tuple[list[str], list[str]]:
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(teardown.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(teardown, "sleep", lambda _seconds: None)
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_a_log_group_that_ecs_makes_anew_is_deleted_as_often_as_it_comes_back(
     aws: AwsClients, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = iter([lambda: aws.logs.create_log_group(logGroupName=INSIGHTS), lambda: None])
-    monkeypatch.setattr(teardown.time, "sleep", lambda _seconds: next(written)())
+    monkeypatch.setattr(teardown, "sleep", lambda _seconds: next(written)())
     for group in (INSIGHTS, f"{INSIGHTS}-of-another"):
         aws.logs.create_log_group(logGroupName=group)
 
