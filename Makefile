@@ -19,7 +19,7 @@ e2e: $(SETUP) ## deploy both patterns, run ten tasks each, verify, destroy (ARGS
 docker-e2e: $(SETUP) ## e2e with real containers, and their tests; root on Debian gets a Docker engine (ARGS="…")
 	@$(BIN)/python -m tools.docker_engine bash -c 'set -e; \
 	  $(BIN)/python automation/e2e.py --container-runtime docker --config "baseImage=$$KIT_BASE_IMAGE" $(ARGS); \
-	  $(BIN)/python -m pytest --quiet $(LONGER) -m docker tests/integration local_aws/tests/integration tests/e2e/test_own_jobs.py'
+	  $(BIN)/python -m pytest --quiet $(LONGER) -m docker tests/integration local_aws/tests/integration tests/e2e/test_examples.py tests/e2e/test_any_container.py'
 
 .PHONY: wheels
 wheels: $(SETUP) ## download the image's packages into its build context, for builds without a package index

@@ -252,7 +252,10 @@ class KitConfig:
         return {"X86_64": "linux/amd64", "ARM64": "linux/arm64"}[self.cpu_architecture]
 
 
-_JOB_TOGETHER = ("jobContext", "jobDockerfile", "jobPolicy", "jobRecords", "jobSuccessExitCodes", "jobRetryExitCodes")
+_JOB_TOGETHER = (
+    *("jobContext", "jobDockerfile", "jobMirror", "jobPolicy"),
+    *("jobRecords", "jobSuccessExitCodes", "jobRetryExitCodes"),
+)
 """Keys of a job that are checked together: if one is wrong by itself, its own problem is enough."""
 
 

@@ -41,6 +41,8 @@ def container_definition(names: PatternNames, config: KitConfig, image: str, job
     }
     variables = {**job.environment, **({} if job.has_ecs_records else of_library)}
     secrets = [{"name": name, "valueFrom": job.secrets[name]} for name in sorted(job.secrets)]
+    # As ECS returns them, with an empty `add` or not at all. Else the provider sees a change with each deployment.
+    capabilities = {"capabilities": {"add": [], "drop": list(job.drop_capabilities)}} if job.drop_capabilities else {}
     return {
         "name": CONTAINER,
         "image": image,
@@ -48,12 +50,12 @@ def container_definition(names: PatternNames, config: KitConfig, image: str, job
         "environment": [{"name": name, "value": variables[name]} for name in sorted(variables)],
         **({"entryPoint": list(job.entry_point)} if job.entry_point else {}),
         **({"command": list(job.command)} if job.command else {}),
+        **({"user": job.user} if job.user else {}),
         **({"secrets": secrets} if secrets else {}),
         "readonlyRootFilesystem": config.task_root_file_system == "read-only",
         "stopTimeout": config.stop_timeout_seconds,
         # An init process forwards SIGTERM and reaps orphaned processes.
-        # ECS returns an empty `add`. Without it here, the provider sees a change with each deployment.
-        "linuxParameters": {"initProcessEnabled": True, "capabilities": {"add": [], "drop": ["ALL"]}},
+        "linuxParameters": {"initProcessEnabled": True, **capabilities},
         "logConfiguration": {
             "logDriver": "awslogs",
             "options": {

@@ -13,7 +13,7 @@ import pulumi
 
 from ecs_kit.components import build_folder
 from ecs_kit.components.errors import ConfigProblem
-from ecs_kit.components.keys import Rule, key, one_of
+from ecs_kit.components.keys import Rule, key, list_of, one_of, text
 from ecs_kit.runtime.contract import overrides
 from ecs_kit.runtime.contract.environment import RESERVED_PREFIXES
 
@@ -33,6 +33,16 @@ MAX_ENVIRONMENT_CHARACTERS = 16_384
 MAX_POLICY_CHARACTERS = 8_000
 """A role's inline policies may hold 10,240 characters together (IAM quotas); the kit's own take less than 2,000."""
 
+CAPABILITIES = (
+    *("ALL", "AUDIT_CONTROL", "AUDIT_WRITE", "BLOCK_SUSPEND", "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER"),
+    *("FSETID", "IPC_LOCK", "IPC_OWNER", "KILL", "LEASE", "LINUX_IMMUTABLE", "MAC_ADMIN", "MAC_OVERRIDE", "MKNOD"),
+    *("NET_ADMIN", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_RAW", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYSLOG"),
+    *("SYS_ADMIN", "SYS_BOOT", "SYS_CHROOT", "SYS_MODULE", "SYS_NICE", "SYS_PACCT", "SYS_PTRACE", "SYS_RAWIO"),
+    *("SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "WAKE_ALARM"),
+)
+"""What ECS takes (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_KernelCapabilities.html)."""
+
+_CAPABILITY = re.compile("|".join(CAPABILITIES))
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _FUNCTION = re.compile(r"(?:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*)?", re.ASCII)
 _SECRET = re.compile(
@@ -44,7 +54,10 @@ _ECR_IMAGE = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/"
     r"(?P<repository>[a-z0-9][a-z0-9._/-]*?)(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
 )
-_IMAGE = re.compile(r"[a-z0-9][A-Za-z0-9.:/_-]*?(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?")
+_REFERENCE = r"[a-z0-9][A-Za-z0-9.:/_-]*?(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
+_IMAGE = re.compile(_REFERENCE)
+_MIRROR = re.compile(f"(?:{_REFERENCE})?")
+_USER = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,31})?)?")
 _ACTION = re.compile(r"\*|[a-z0-9-]+:[A-Za-z0-9*?]+")
 _RESOURCE = re.compile(r"\*|arn:[^:\s]+:[^\s]+")
 _STATEMENT_KEYS = frozenset({"Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition"})
@@ -53,7 +66,7 @@ _WITHOUT_NAT = "or natGateways must be single or per-az: "
 
 
 def _context(raw: str) -> Path | None:
-    return build_folder.PROJECT / raw if raw else None
+    return Path(raw) if raw else None
 
 
 def _policy(raw: str) -> Mapping[str, Any] | None:
@@ -100,7 +113,7 @@ class JobArgs:
     context: Path | None = key(
         None,
         "Your own image: its build folder.",
-        Rule("a folder, relative to the project's own, that holds jobDockerfile", _is_path),
+        Rule("a folder, relative to that of Pulumi.yaml, that holds jobDockerfile", _is_path),
         parse=_context,
     )
     dockerfile: str = key(
@@ -110,6 +123,11 @@ class JobArgs:
         "",
         "A ready image; then none is built and no repository is created.",
         Rule("an image reference by tag or digest; without NAT gateways one in Amazon ECR"),
+    )
+    mirror: str = key(
+        "",
+        "An image of any registry, copied into the pattern's own repository by the deployment.",
+        text(_MIRROR, "an image reference by tag or digest, such as public.ecr.aws/docker/library/alpine:3.22"),
     )
     records: JobRecords = key(
         "kit",
@@ -136,6 +154,16 @@ class JobArgs:
     )
     entry_point: Sequence[str] = key((), "What replaces the image's ENTRYPOINT.", _WORDS)
     command: Sequence[str] = key((), "What replaces the image's CMD.", _WORDS)
+    user: str = key(
+        "",
+        "The user of the container, instead of the image's.",
+        text(_USER, "a user or user:group, by names or numbers"),
+    )
+    drop_capabilities: Sequence[str] = key(
+        ("ALL",),
+        "Linux capabilities that the container lacks. An image that changes its user needs SETUID and SETGID.",
+        list_of(_CAPABILITY, "capabilities such as NET_RAW, or ALL", most=len(CAPABILITIES)),
+    )
     environment: Mapping[str, pulumi.Input[str]] = key(
         {},
         "Environment of the job; variables named JOB_… are its parameters.",
@@ -213,13 +241,16 @@ def _known(values: Mapping[str, pulumi.Input[str]]) -> dict[str, str]:
 
 
 def _context_problems(job: JobArgs) -> Iterator[ConfigProblem]:
+    sources = {"jobContext": job.context is not None, "jobMirror": job.mirror != "", "jobImage": job.is_ready_image}
+    given = [name for name, is_given in sources.items() if is_given]
+    if len(given) > 1:
+        yield ConfigProblem(
+            given[-1], str(job.image or job.mirror), f"left out where there is a {given[0]}, or {given[0]} left out"
+        )
+        return
     if job.context is None:
         return
     dockerfile, library = job.context / job.dockerfile, build_folder.KIT_FOLDER
-    if job.is_ready_image:
-        allowed = "left out where there is a context to build from, or the context left out"
-        yield ConfigProblem("jobImage", str(job.image), allowed)
-        return
     if not dockerfile.is_file():
         allowed = f"a folder with a Dockerfile; there is no file {dockerfile}"
     elif (job.context / library).exists():
@@ -241,8 +272,8 @@ def _records_problems(job: JobArgs) -> Iterator[ConfigProblem]:
                 allowed = "left out, or jobRecords must be ecs: the kit's library says how a job ended"
                 yield ConfigProblem(name, json.dumps(list(given)), allowed)
         return
-    if job.context is None and not job.is_ready_image:
-        allowed = "kit, or jobContext or jobImage must name an image: the sample needs the kit's library"
+    if job.context is None and not job.mirror and not job.is_ready_image:
+        allowed = "kit, or jobContext, jobImage or jobMirror must name an image: the sample needs the kit's library"
         yield ConfigProblem("jobRecords", "ecs", allowed)
     if job.function:
         allowed = "left out, or jobRecords must be kit: it names a function for the kit's library"

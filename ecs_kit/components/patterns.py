@@ -22,7 +22,7 @@ from ecs_kit.components.parts import PartArgs, WorkloadRole, WorkloadRoleArgs
 from ecs_kit.components.run_guard import RunGuard, RunGuardArgs
 from ecs_kit.components.state_machine import WorkflowStateMachine, WorkflowStateMachineArgs
 from ecs_kit.components.tables import Tables
-from ecs_kit.components.task_image import TaskImage, TaskImageArgs, stage_context, stage_job_context
+from ecs_kit.components.task_image import TaskImage, TaskImageArgs, stage_context, stage_job_context, stage_mirror
 from ecs_kit.runtime.contract.specs import INFRASTRUCTURE_ATTRIBUTES
 
 
@@ -102,6 +102,7 @@ class Pattern(pulumi.ComponentResource):
             **({"repositoryUrl": image.repository.repository_url} if image else {}),
             "imageUri": image_uri,
             "targetPrefix": self._config.target_prefix,
+            "jobRecords": self._config.job.records,
         }
         self.register_outputs(dict(self.outputs))
 
@@ -142,11 +143,11 @@ class Pattern(pulumi.ComponentResource):
         if job.context:
             context = stage_job_context(job.context, job.dockerfile, has_library=not job.has_ecs_records)
         else:
-            context = stage_context()
+            context = stage_mirror() if job.mirror else stage_context()
         args = TaskImageArgs(
             repository=self._names.base,
             context=context,
-            base_image=self._config.base_image,
+            base_image=job.mirror or self._config.base_image,
             platform=self._config.docker_platform,
             tags=self._part.tags,
         )

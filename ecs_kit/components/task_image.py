@@ -87,6 +87,11 @@ def stage_job_context(
     return _stage(files | (_library(project) if has_library else {}), dockerfile)
 
 
+def stage_mirror() -> BuildContext:
+    """Puts a Dockerfile into the build folder that makes a copy of the base image."""
+    return _stage({"Dockerfile": (0o644, b"ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\n")}, "Dockerfile")
+
+
 def _library(project: Path) -> dict[str, tuple[int, bytes]]:
     """The kit's part of an image."""
     files = build_folder.library(project, CONTEXT_FOLDERS)

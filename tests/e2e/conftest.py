@@ -17,7 +17,7 @@ import pytest
 
 from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.automation.journeys import runs, spec_files, verify
-from ecs_kit.automation.journeys.expectations import Expectation
+from ecs_kit.automation.journeys.expectations import COPY, Expectation
 from ecs_kit.automation.journeys.report import PatternResult
 from ecs_kit.automation.stacks.lifecycle import Stack
 from ecs_kit.automation.stacks.local import LocalTarget
@@ -120,25 +120,30 @@ class Deployed:
         runs.put_sources(self.target.aws, rendered, deployed["s3BucketName"])
         return runs.start(self.target.aws, pattern=pattern, spec=rendered, deployed=deployed, name=uuid.uuid4().hex)
 
-    def verdict(self, run: runs.Run, expectation: Expectation | None = None) -> PatternResult:
+    def verdict(self, run: runs.Run, expectation: Expectation = COPY) -> PatternResult:
         """Watch a run until it ends, and judge it."""
         runs.watch(self.target.aws, [run], on_counts=lambda *_: None, poll_seconds=0.2, limit_seconds=120)
         return verify.judge(run, verify.gather(self.target.aws, run, expectation))
 
-    def run(self, pattern: int, document: Mapping[str, Any], expectation: Expectation | None = None) -> PatternResult:
+    def run(self, pattern: int, document: Mapping[str, Any], expectation: Expectation = COPY) -> PatternResult:
         """Start a run of a spec, watch it, and judge it."""
         return self.verdict(self.start(pattern, document), expectation)
 
 
 @contextmanager
 def local_stack(
-    name: str, project: Path, work_dir: Path, *, config: Callable[[LocalTarget], Mapping[str, str]] = lambda _: {}
+    name: str,
+    project: Path,
+    work_dir: Path,
+    *,
+    config: Callable[[LocalTarget], Mapping[str, str]] = lambda _: {},
+    container_runtime: str = "process",
 ) -> Iterator[Deployed]:
     """Deploy a program on the local target, and destroy it at the end; `config` sees the running target."""
     with pytest.MonkeyPatch.context() as patch:
         for variable in [name for name in os.environ if name.startswith(("AWS_", "PULUMI_"))]:
             patch.delenv(variable)
-        target = LocalTarget(work_dir=work_dir, container_runtime="process")
+        target = LocalTarget(work_dir=work_dir, container_runtime=container_runtime)
         try:
             target.start(print)
             pulumi = PulumiProcess(

@@ -1,42 +1,16 @@
-"""Jobs of one's own, end to end: the example through the driver, and the components as a library."""
+"""Jobs of one's own in a program of one's own, end to end."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ecs_kit.automation.journeys import spec_files
 from ecs_kit.automation.stacks.local import LocalTarget
-from local_aws.testing import docker_images
-from tests.e2e.conftest import ROOT, Deployed, finish, local_stack, sample, start
+from tests.e2e.conftest import ROOT, Deployed, local_stack, sample
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.e2e]
-
-EXAMPLE = ROOT / "examples" / "word-count"
-
-
-@pytest.mark.parametrize("runtime", ["process", pytest.param("docker", marks=pytest.mark.docker)])
-def test_the_example_runs_in_both_patterns_through_its_own_files_alone(tmp_path: Path, runtime: str) -> None:
-    if runtime == "docker" and (problem := docker_images.problem()):
-        pytest.skip(f"real containers cannot run here ({problem}); `make docker-e2e` brings an engine")
-    base = os.environ.get("KIT_BASE_IMAGE")
-    driver = start(
-        tmp_path,
-        *("--stack-config", str(EXAMPLE / "Pulumi.word-count.yaml"), "--specs", str(EXAMPLE / "spec.json")),
-        *("--pattern", "all", "--sources", str(EXAMPLE), "--expect", str(EXAMPLE / "expect.py")),
-        *("--container-runtime", runtime, "--json", "report.json"),
-        *(("--config", f"baseImage={base}") if runtime == "docker" and base else ()),
-    )
-    shown = finish(driver)[1]
-
-    assert driver.returncode == 0, shown
-    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
-    results = [(each["pattern"], each["passed"], each["copies"]) for each in report["patterns"]]
-    assert results == [(1, True, 4), (2, True, 4)]
-
 
 DOCKERFILE = """
 ARG BASE_IMAGE

@@ -56,12 +56,12 @@ def _prepare(options: argparse.Namespace, interruption: Interruption) -> Callabl
     from ecs_kit.automation.journeys import scenario
     from ecs_kit.automation.stacks import faults
 
+    report_dir, work_dir = run_folders("", options.report_dir)
+    os.chdir(ROOT)  # the configuration's paths are relative to it
     fault_rules = faults.read(options.faults) if options.faults else ()
     values, config = _configuration(options, specs)
     for pattern, spec in specs.items():
         spec_files.check_length(spec.path, spec.document, pattern=pattern, limits=config)
-    report_dir, work_dir = run_folders("", options.report_dir)
-    os.chdir(ROOT)
     stack_name = scenario.stack_name(config.name_suffix)
     if options.target == "aws":
         work_dir = ROOT / ".kit" / "aws" / stack_name

@@ -104,8 +104,8 @@ def _add_run_options(add: Callable[..., object]) -> None:
         "--expect",
         type=expectations.read,
         metavar="WHAT",
-        help="what each result has to be: copy of its source (default), exists, or FILE.py[:FUNCTION], a function "
-        "of the bytes of source and result that says what is wrong",
+        help="what each result has to be: copy of its source (default), exists, FILE.py[:FUNCTION], a function "
+        "of the bytes of source and result that says what is wrong, or none (default with jobRecords=ecs): not read",
     )
     faults = "faults that the emulator makes while the runs are on, like specs/faults.example.json (docs/faults.md)"
     add("--faults", type=absolute, metavar="FILE", help=faults)

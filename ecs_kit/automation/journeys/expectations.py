@@ -1,39 +1,46 @@
-"""What a task's result has to be: a copy of its source, not empty, or what a function of the user's own says."""
+"""What a task's result has to be: a copy of its source, not empty, what a function of the user's own says, anything."""
 
 import runpy
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final, Literal
 
 from ecs_kit.automation.errors import BadInput
 
-Expectation = Callable[[bytes, bytes], str]
+Judge = Callable[[bytes, bytes], str]
 """From the bytes of the source and of the result to what is wrong with the result, nothing if nothing is."""
+
+Expectation = Literal["copy", "none"] | Judge
+"""`copy` compares without holding the objects in memory; `none` reads no result."""
+
+COPY: Final = "copy"
+NONE: Final = "none"
 
 FUNCTION = "expected"
 
 
-def read(text: str) -> Expectation | None:
-    """The expectation that an option names: `copy`, `exists`, or `<file>.py[:<function>]`.
-
-    It is None for a copy, which is compared without holding the objects in memory.
+def read(text: str) -> Expectation:
+    """The expectation that an option names: `copy`, `exists`, `none`, or `<file>.py[:<function>]`.
 
     Raises:
         BadInput: there is no such file or function, or the file cannot be executed.
     """
-    if text == "copy":
-        return None
+    if text == COPY:
+        return COPY
+    if text == NONE:
+        return NONE
     if text == "exists":
         return lambda _source, result: "" if result else "it is empty"
     name, _, function = text.partition(":")
     path = Path(name).absolute()
     if path.suffix != ".py" or not path.is_file():
         raise BadInput(
-            f"--expect {text}: give copy, exists, or a Python file with a function {FUNCTION}(source, result)"
+            f"--expect {text}: give copy, exists, none, or a Python file with a function {FUNCTION}(source, result)"
         )
     return _loaded(path, function or FUNCTION)
 
 
-def _loaded(path: Path, name: str) -> Expectation:
+def _loaded(path: Path, name: str) -> Judge:
     try:
         function = runpy.run_path(str(path), run_name=f"expectation_{path.stem}").get(name)
     except Exception as error:

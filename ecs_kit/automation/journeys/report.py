@@ -19,7 +19,7 @@ class PatternResult:
     Attributes:
         summary: `items`, and the status and the counts of the summary item.
         details: `items` and `byStatus`.
-        copies: number of results that are as expected, by default equal to their source.
+        copies: number of results that are as expected, by default equal to their source; None where none was read.
         problems: everything that is wrong; empty if the run passed.
         failed_tasks: why tasks failed, with the end of their logs; from `failed_tasks.documents`.
     """
@@ -29,7 +29,7 @@ class PatternResult:
     execution_status: str | None = None
     summary: Mapping[str, Any] = field(default_factory=lambda: {"items": 0, **dict.fromkeys(COUNTS)})
     details: Mapping[str, Any] = field(default_factory=lambda: {"items": 0, "byStatus": {}})
-    copies: int = 0
+    copies: int | None = 0
     problems: Sequence[str] = ("it has no verdict",)
     failed_tasks: Sequence[Mapping[str, Any]] = ()
     run_seconds: float = 0.0

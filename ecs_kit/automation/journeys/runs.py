@@ -45,8 +45,8 @@ class Run(RunKey):
         return f"{self.deployed['targetPrefix']}/{self.workflow_name}/{self.run_id}/"
 
     def target(self, task: Mapping[str, Any]) -> str:
-        """Key that a task's copy must have in the kit's bucket."""
-        base_name = str(task["objectKey"]).rsplit("/", 1)[-1]
+        """Key of a task's result in the kit's bucket; of a task without a source object, its folder."""
+        base_name = str(task.get("objectKey", "")).rsplit("/", 1)[-1]
         return f"{self.target_folder}{task['taskName']}/{base_name}"
 
 
@@ -98,7 +98,7 @@ def put_sources(aws: AwsClients, spec: Mapping[str, Any], bucket: str, sources: 
     Raises:
         DriverError: a source in another bucket is missing.
     """
-    wanted = sorted({source_of(spec, task) for task in spec["taskList"]})
+    wanted = sorted({source_of(spec, task) for task in spec["taskList"] if "objectKey" in task})
     missing = [source for source in wanted if not _exists(aws, *source)]
     for _, key in (source for source in missing if source[0] == bucket):
         file = None if sources is None else sources / key

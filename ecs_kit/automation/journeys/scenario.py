@@ -16,7 +16,7 @@ from ecs_kit.automation.host import processes
 from ecs_kit.automation.host.interruption import InterruptedAgain, Interruption
 from ecs_kit.automation.host.workfolders import Held
 from ecs_kit.automation.journeys import failed_tasks, runs, spec_files, verify
-from ecs_kit.automation.journeys.expectations import Expectation
+from ecs_kit.automation.journeys.expectations import COPY, NONE, Expectation
 from ecs_kit.automation.journeys.progress import Progress
 from ecs_kit.automation.journeys.report import PatternResult, Report, write_json
 from ecs_kit.automation.journeys.spec_files import Document, SpecFile
@@ -48,7 +48,7 @@ class Plan:
         limit_seconds: the run's own time limit.
         json: a second file for the report.
         sources: folder with the source objects, by key.
-        expectation: of each result, None for a copy of its source.
+        expectation: of each result; None for a copy, or for none where the container knows nothing of the kit.
     """
 
     stack_name: str
@@ -262,7 +262,8 @@ class Scenario:
         if run is None:
             return
         began = time.monotonic()
-        facts = verify.gather(self.target.aws, run, self.plan.expectation)
+        default: Expectation = COPY if run.deployed["jobRecords"] == "kit" else NONE
+        facts = verify.gather(self.target.aws, run, self.plan.expectation or default)
         verdict = verify.judge(run, facts)
         verdict.run_seconds = result.run_seconds
         self.report.patterns[run.pattern] = verdict

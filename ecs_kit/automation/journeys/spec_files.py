@@ -110,6 +110,7 @@ def render(
                 separator=attributes["separator"],
                 security_group_ids=tuple(deployed.get("securityGroupIds") or ()),
                 source_buckets=tuple(source_buckets),
+                needs_objects=deployed["jobRecords"] == "kit",
             ),
         )
     _check_size(path, rendered)

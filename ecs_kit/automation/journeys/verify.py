@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ecs_kit.automation.journeys.expectations import Expectation
+from ecs_kit.automation.journeys.expectations import COPY, NONE, Expectation
 from ecs_kit.automation.journeys.report import COUNTS, PatternResult
 from ecs_kit.automation.journeys.run_state import RunState, read
 from ecs_kit.automation.journeys.runs import Run, source_of
@@ -24,8 +24,8 @@ MAX_LOG_LINES = 20
 class Facts:
     """What AWS has of a run after its end.
 
-    `results` has by task name what is wrong with the task's result, nothing if nothing is. `stray` are the keys of
-    objects under the run's folder that are no task's result.
+    `results` has by task name what is wrong with the task's result, nothing if nothing is; it is empty where no
+    result was read. `stray` are the keys of objects under the run's folder that are no task's result.
     """
 
     state: RunState
@@ -48,11 +48,11 @@ def judge(run: Run, facts: Facts) -> PatternResult:
         execution_status=facts.execution_status,
         summary={"items": int(row is not None), **{name: (row or {}).get(name) for name in COUNTS}},
         details={"items": len(details), "byStatus": dict(sorted(by_status.items()))},
-        copies=sum(not problem for problem in facts.results.values()),
+        copies=sum(not problem for problem in facts.results.values()) if facts.results else None,
         problems=(
             *_wrong_execution(facts),
             *_wrong_summary(run, facts),
-            *_wrong_rows(facts),
+            *_wrong_rows(run, facts),
             *(f"task {name}: {problem}" for name, problem in facts.results.items() if problem),
             *(f"an object that no task should have written: {key}" for key in facts.stray),
         ),
@@ -85,14 +85,15 @@ def _wrong_summary(run: Run, facts: Facts) -> list[str]:
     ]
 
 
-def _wrong_rows(facts: Facts) -> list[str]:
+def _wrong_rows(run: Run, facts: Facts) -> list[str]:
     status, details = TaskStatus.COMPLETED.value, facts.state.details
     completed = Counter(str(item.get("task_name")) for item in details if item.get("status") == status)
-    unknown = sorted({str(item.get("task_name")) for item in details} - set(facts.results))
+    names = [str(task["taskName"]) for task in run.tasks]
+    unknown = sorted({str(item.get("task_name")) for item in details} - {*names})
     return [
         *(
             f"task {name}: {completed[name]} details items are {status}, not 1{_why(name, facts)}"
-            for name in facts.results
+            for name in names
             if completed[name] != 1
         ),
         *(f"details items of a task that the spec does not have: {name}" for name in unknown),
@@ -107,8 +108,13 @@ def _why(name: str, facts: Facts) -> str:
     return ""
 
 
-def gather(aws: AwsClients, run: Run, expectation: Expectation | None = None) -> Facts:
-    """Read a run that has ended: its execution, both tables, and every byte of sources and results."""
+def gather(aws: AwsClients, run: Run, expectation: Expectation = COPY) -> Facts:
+    """Read a run that has ended: its execution, both tables, and every byte of sources and results.
+
+    A task without a source object has no result, and may write what it likes into its folder.
+    """
+    if expectation == NONE:
+        return Facts(read(aws, run), results={})
     bucket = str(run.deployed["s3BucketName"])
     pages = aws.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=run.target_folder)
     keys = {found["Key"] for page in pages for found in page.get("Contents", [])}
@@ -117,18 +123,20 @@ def gather(aws: AwsClients, run: Run, expectation: Expectation | None = None) ->
     def wrong_result(task: Mapping[str, Any]) -> str:
         key, source = run.target(task), source_of(run.spec, task)
         if key not in keys:
-            return f"no {'copy' if expectation is None else 'result'} at {key}"
-        if expectation is None:
+            return f"no {'copy' if expectation == COPY else 'result'} at {key}"
+        if expectation == COPY:
             is_copy = digest(bucket, key) == digest(*source)
             return "" if is_copy else f"the copy at {key} differs from its source"
         contents = (aws.s3.get_object(Bucket=of, Key=name)["Body"].read() for of, name in (source, (bucket, key)))
         reason = expectation(*contents)
         return f"the result at {key} is not as expected: {reason}" if reason else ""
 
+    with_source = [task for task in run.tasks if "objectKey" in task]
+    free = tuple(run.target(task) for task in run.tasks if "objectKey" not in task)
     return Facts(
         state=read(aws, run),
-        results={str(task["taskName"]): wrong_result(task) for task in run.tasks},
-        stray=sorted(keys - {run.target(task) for task in run.tasks}),
+        results={str(task["taskName"]): wrong_result(task) for task in with_source},
+        stray=sorted(key for key in keys - {*map(run.target, with_source)} if not key.startswith(free)),
     )
 
 

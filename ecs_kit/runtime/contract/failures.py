@@ -138,7 +138,8 @@ def of_stopped_task(task: EcsTask, codes: ExitCodes = KEPT_BY_TASKS) -> Failure:
     if _HOST_LOST.search(task.stopped_reason):
         return failure(Code.HOST_LOST, stopped)
     if task.exit_code:
-        is_retried = not codes.retry or task.exit_code in codes.retry
+        # The code of a container that was stopped, as at its time limit, is not one that the job chose.
+        is_retried = not codes.retry or task.exit_code in codes.retry or task.stop_code == "UserInitiated"
         code = Code.CONTAINER_EXITED if is_retried else Code.EXIT_NOT_RETRIED
         return failure(code, f"the container exited with code {task.exit_code}{detail}")
     if task.stop_code == "UserInitiated" or task.exit_code is None:

@@ -129,6 +129,9 @@ def _check_capacity(request: Request, cluster: str) -> None:
 def _check_overrides(overrides: dict[str, Any], definition: dict[str, Any]) -> None:
     if len(json.dumps(overrides, separators=(",", ":"))) > MAXIMUM_OVERRIDES_CHARACTERS:
         raise _invalid(f"Container Overrides length must be at most {MAXIMUM_OVERRIDES_CHARACTERS}")
+    size = {**definition, **overrides}
+    if {"cpu", "memory"} & {*overrides}:
+        _check_fargate_size(size.get("cpu", "0"), size.get("memory", "0"))
     known = {container["name"] for container in definition.get("containerDefinitions", [])}
     for override in overrides.get("containerOverrides", []):
         if override.get("name") not in known:
@@ -347,13 +350,17 @@ def described_container(container: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
+def _check_fargate_size(cpu: str, memory: str) -> None:
+    if int(memory) not in FARGATE_MEMORY_MIB.get(int(cpu), ()):
+        raise Refused("ClientException", "No Fargate configuration exists for given values.")
+
+
 def check_fargate(request: Request) -> None:
     """Refuse a task definition that lacks a size, a network mode or an execution role that Fargate demands."""
     cpu, memory = request.get("cpu"), request.get("memory")
     if not cpu or not memory:
         raise Refused("ClientException", "Fargate requires that 'cpu' and 'memory' be defined at the task level.")
-    if int(memory) not in FARGATE_MEMORY_MIB.get(int(cpu), ()):
-        raise Refused("ClientException", "No Fargate configuration exists for given values.")
+    _check_fargate_size(cpu, memory)
     if request.get("networkMode", "awsvpc") != "awsvpc":
         raise Refused("ClientException", "Fargate only supports network mode 'awsvpc'.")
     if request.get("executionRoleArn"):

@@ -129,15 +129,15 @@ class TaskLife:
         region: str,
     ) -> None:
         self._task = task
-        self._definition = definition
+        # RunTask's overrides of size and roles replace the definition's.
+        self._definition = {**definition, **task.get("overrides", {})}
         self._overrides = {override["name"]: override for override in overrides}
         self._runtime = runtime
         self._region = region
         self._arn: str = task["taskArn"]
         self._id = self._arn.rsplit("/", 1)[-1]
-        roles = {**definition, **task.get("overrides", {})}
-        self._execution_role = ExecutionRole(roles.get("executionRoleArn", ""), self._id)
-        self._task_role: str = roles.get("taskRoleArn", "")
+        self._execution_role = ExecutionRole(self._definition.get("executionRoleArn", ""), self._id)
+        self._task_role: str = self._definition.get("taskRoleArn", "")
         self._containers: list[tuple[dict[str, Any], dict[str, Any], Container]] = []
         self._stop_wanted = threading.Event()
         self._wake = threading.Event()

@@ -96,6 +96,9 @@ def with_job(job: JobArgs | None, config: KitConfig, pattern: type[Pattern] = Ta
         ("jobDockerfile", "../Dockerfile", "a path within jobContext"),
         ("jobImage", "Words:1", "an image reference"),
         ("jobImage", "python:3.13", "an image in a private repository of Amazon ECR, or natGateways"),
+        ("jobMirror", "Words:1", "an image reference"),
+        ("jobUser", "a b", "a user or user:group"),
+        ("jobDropCapabilities", '["NET"]', "capabilities such as NET_RAW, or ALL"),
         ("jobPolicy", "{", "an IAM identity policy"),
         ("jobPolicy", "[]", "an IAM identity policy"),
     ],
@@ -108,7 +111,12 @@ def test_unusable_values_are_refused(key: str, value: str, says: str) -> None:
 def test_arguments_that_exclude_each_other_are_refused() -> None:
     found = problems(jobEnvironment='{"TOKEN": "x"}', jobSecrets=json.dumps({"TOKEN": SECRET}))
     assert "TOKEN" in found["jobSecrets"]
-    assert list(problems(jobImage=f"{ECR_IMAGE}:1", jobContext="examples/word-count/image")) == ["jobImage"]
+    context = "examples/word-count/image"
+    assert problems(jobImage=f"{ECR_IMAGE}:1", jobContext=context) == {
+        "jobImage": f"{ECR_IMAGE}:1 | left out where there is a jobContext, or jobContext left out"
+    }
+    assert list(problems(jobMirror="alpine:3", jobContext=context)) == ["jobMirror"]
+    assert list(problems(jobMirror="alpine:3", jobImage=f"{ECR_IMAGE}:1")) == ["jobImage"]
 
 
 def test_a_context_with_a_folder_where_the_kit_puts_its_library_is_refused(tmp_path: Path) -> None:
@@ -243,6 +251,24 @@ def test_a_ready_image_is_pulled_and_nothing_is_built(image: str, nat_gateways: 
         assert found["PullImage"]["Resource"] == [repository]
 
 
+def test_a_mirrored_image_is_built_of_nothing_else_into_the_pattern_s_repository() -> None:
+    deployed = deployment(patterns="2", jobMirror="public.ecr.aws/x/y:1", jobRecords="ecs")
+    build = deployed.the("Image").inputs["build"]
+    assert build["args"] == {"BASE_IMAGE": "public.ecr.aws/x/y:1"}
+    assert Path(build["dockerfile"]).read_text() == "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\n"
+    assert [path.name for path in Path(build["context"]).iterdir()] == ["Dockerfile"]
+    assert deployed.container()["image"].startswith(deployed.outputs["pattern2"]["repositoryUrl"])
+    assert deployed.the("Image").inputs["imageName"] != deployment(patterns="2").the("Image").inputs["imageName"]
+
+
+def test_user_and_capabilities_of_the_container_can_be_chosen() -> None:
+    assert "user" not in deployment(patterns="1").container()
+    chosen = deployment(patterns="1", jobUser="app:app", jobDropCapabilities='["NET_RAW", "MKNOD"]').container()
+    assert chosen["user"] == "app:app"
+    assert chosen["linuxParameters"]["capabilities"] == {"add": [], "drop": ["NET_RAW", "MKNOD"]}
+    assert "capabilities" not in deployment(patterns="1", jobDropCapabilities="[]").container()["linuxParameters"]
+
+
 def test_command_entry_point_function_and_environment_are_the_containers() -> None:
     deployed = deployment(patterns="1", **OWN_JOB)
     assert deployed.container()["entryPoint"] == ["python3", "-m", "ecs_kit.runtime.task"]
@@ -324,13 +350,15 @@ def test_a_programs_job_replaces_the_configured_one_and_is_packed_into_the_progr
     assert with_job(None, config).environment()["KIT_JOB"] == "a:b"
 
 
-def test_the_examples_settings_are_a_configuration_of_the_kit() -> None:
-    document = yaml.safe_load((EXAMPLE / "Pulumi.word-count.yaml").read_text())["config"]
+@pytest.mark.parametrize("example", sorted(path.name for path in (PROJECT / "examples").iterdir()))
+def test_the_examples_settings_are_a_configuration_of_the_kit(example: str) -> None:
+    document = yaml.safe_load((PROJECT / "examples" / example / f"Pulumi.{example}.yaml").read_text())["config"]
     raw = {
         key.removeprefix("ecs-step-functions-kit:"): json.dumps(value) if isinstance(value, dict) else str(value)
         for key, value in document.items()
     }
-    assert KitConfig.parse(raw).job.context == PROJECT / "examples/word-count/image"
+    context = KitConfig.parse(raw).job.context
+    assert context is None or context == Path("examples") / example / "image"
 
 
 ANY_CONTAINER = {"jobRecords": "ecs", "jobImage": f"{ECR_IMAGE}:1"}
@@ -339,7 +367,7 @@ ANY_CONTAINER = {"jobRecords": "ecs", "jobImage": f"{ECR_IMAGE}:1"}
 @pytest.mark.parametrize(
     ("raw", "key", "says"),
     [
-        ({"jobRecords": "ecs"}, "jobRecords", "jobContext or jobImage must name an image"),
+        ({"jobRecords": "ecs"}, "jobRecords", "jobContext, jobImage or jobMirror must name an image"),
         ({**ANY_CONTAINER, "jobFunction": "a:run"}, "jobFunction", "or jobRecords must be kit"),
         ({"jobSuccessExitCodes": '["0", "3"]'}, "jobSuccessExitCodes", "or jobRecords must be ecs"),
         ({"jobRetryExitCodes": '["3"]'}, "jobRetryExitCodes", "or jobRecords must be ecs"),

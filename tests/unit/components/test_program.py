@@ -75,6 +75,7 @@ def test_a_patterns_outputs_are_a_specs_infrastructure_and_where_to_look(pattern
         "repositoryUrl": f"123456789012.dkr.ecr.eu-central-1.amazonaws.com/{base}",
         "imageUri": f"123456789012.dkr.ecr.eu-central-1.amazonaws.com/{base}@sha256:{'0' * 64}",
         "targetPrefix": "copies",
+        "jobRecords": "kit",
     }
     assert expected.items() <= outputs.items()
     assert set(outputs) == infrastructure | set(expected)

@@ -36,6 +36,17 @@ def containers_of(emulator: Emulator, socket_path: str) -> list[dict[str, Any]]:
     return [each for each in found if each["Labels"].get(LABEL) == emulator.folder.name]
 
 
+def inspected(fargate: Any, arn: str) -> dict[str, Any]:
+    """What the engine says of a task's container."""
+    socket_path = selection.docker_socket()
+    (listed,) = [
+        each
+        for each in containers_of(fargate.aws.emulator, socket_path)
+        if each["Labels"]["com.amazonaws.ecs.task-arn"] == arn
+    ]
+    return dict(call(socket_path, "GET", f"/containers/{listed['Id']}/json"))
+
+
 def test_a_container_that_exceeds_its_memory_ends_with_137_and_the_reason(fargate: Any) -> None:
     """https://repost.aws/knowledge-center/ecs-resolve-outofmemory-errors."""
     if not call(selection.docker_socket(), "GET", "/info")["MemoryLimit"]:
@@ -46,6 +57,15 @@ def test_a_container_that_exceeds_its_memory_ends_with_137_and_the_reason(fargat
     assert (container["exitCode"], container["reason"]) == (137, OUT_OF_MEMORY)
     assert (task["stopCode"], task["stoppedReason"]) == ("EssentialContainerExited", OUT_OF_MEMORY)
     assert fargate.log(task["taskArn"]) == ["before"]
+
+
+def test_a_size_that_run_task_overrides_is_the_container_s(fargate: Any) -> None:
+    definition = fargate.define(WAITING)
+    arn = fargate.start(definition, overrides={"cpu": "512", "memory": "1024"})
+    until_ready(fargate, arn)
+    limits = inspected(fargate, arn)["HostConfig"]
+    fargate.ecs.stop_task(cluster=fargate.cluster, task=arn)
+    assert (limits["Memory"], limits["NanoCpus"]) == (1024 << 20, 500_000_000)
 
 
 def test_the_limits_of_the_task_definition_are_the_containers(fargate: Any) -> None:
@@ -60,13 +80,7 @@ def test_the_limits_of_the_task_definition_are_the_containers(fargate: Any) -> N
     )
     arn = fargate.start(definition)
     until_ready(fargate, arn)
-    socket_path = selection.docker_socket()
-    (listed,) = [
-        each
-        for each in containers_of(fargate.aws.emulator, socket_path)
-        if each["Labels"]["com.amazonaws.ecs.task-arn"] == arn
-    ]
-    found = call(socket_path, "GET", f"/containers/{listed['Id']}/json")
+    found = inspected(fargate, arn)
     fargate.ecs.stop_task(cluster=fargate.cluster, task=arn)
     host = found["HostConfig"]
     assert (host["Memory"], host["MemorySwap"], host["NanoCpus"]) == (128 << 20, 128 << 20, 250_000_000)

@@ -45,6 +45,7 @@ pytestmark = [
             "InvalidParameterException",
             "not a container in the TaskDefinition",
         ),
+        ({"overrides": {"memory": "300"}}, "ClientException", "No Fargate configuration exists"),
         ({"networkConfiguration": {}}, "InvalidParameterException", "Network Configuration must be provided"),
         (
             {"capacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT"}], "launchType": ""},

@@ -78,7 +78,7 @@ def test_a_spec_runs_in_the_patterns_that_are_asked_for_else_in_its_own(argument
         ("--bogus", "--bogus"),
         ("--pat 1", "--pat"),
         ("--sources nowhere", "/nowhere: there is no such folder"),
-        ("--expect miracles", "--expect miracles: give copy, exists, or a Python file"),
+        ("--expect miracles", "--expect miracles: give copy, exists, none, or a Python file"),
         ("--pattern 3", "--pattern: invalid choice: '3'"),
         ("--target moon", "--target: invalid choice: 'moon'"),
         ("--container-runtime podman", "--container-runtime: invalid choice"),

@@ -36,6 +36,7 @@ RUN = Run(
     deployed={
         "s3BucketName": BUCKET,
         "targetPrefix": "copies",
+        "jobRecords": "kit",
         "ddbTableNameWFSummary": "summary",
         "ddbTableNameWFDetails": "details",
         "taskLogGroup": LOG_GROUP,

@@ -9,7 +9,7 @@ from ecs_kit.automation.journeys import expectations
 from tests.unit.automation.journeys.fakes import ROOT
 
 
-def loaded(tmp_path: Path, code: str, function: str = "") -> expectations.Expectation:
+def loaded(tmp_path: Path, code: str, function: str = "") -> expectations.Judge:
     file = tmp_path / "expect.py"
     file.write_text(code)
     found = expectations.read(f"{file}{function}")
@@ -18,7 +18,7 @@ def loaded(tmp_path: Path, code: str, function: str = "") -> expectations.Expect
 
 
 def test_a_copy_needs_no_function() -> None:
-    assert expectations.read("copy") is None
+    assert [expectations.read(text) for text in ("copy", "none")] == ["copy", "none"]
 
 
 def test_a_result_that_exists_is_not_empty() -> None:
@@ -62,7 +62,7 @@ def test_a_file_without_a_usable_function_is_refused(tmp_path: Path, code: str, 
 
 @pytest.mark.parametrize("text", ["", "Copy", "nowhere.py", "README.md"])
 def test_another_word_is_refused_with_what_is_allowed(text: str) -> None:
-    with pytest.raises(BadInput, match=r"give copy, exists, or a Python file with a function expected"):
+    with pytest.raises(BadInput, match=r"give copy, exists, none, or a Python file with a function expected"):
         expectations.read(text)
 
 

@@ -15,6 +15,7 @@ DEPLOYED: dict[str, Any] = {
     "s3BucketName": f"000000000000-{NAME}-bucket",
     "subnetIdLiteral": "subnet-0a1b2c3d$subnet-1a1b2c3d",
     "securityGroupId": "sg-0a1b2c3d",
+    "jobRecords": "kit",
     "securityGroupIds": ["sg-0a1b2c3d", "sg-9a1b2c3d"],
     "ddbTableNameWFSummary": "workflow_summary_pattern_1",
     "hashKeyWFSummary": "workflow_name",

@@ -163,7 +163,8 @@ def test_a_result_has_to_be_a_copy_of_its_source(kit: AwsClients) -> None:
     kit.s3.put_object(Bucket=BUCKET, Key=key, Body=b"other words")
     assert verify.gather(kit, NO_EXECUTION).results == {"a": "", "b": f"the copy at {key} differs from its source"}
     kit.s3.delete_object(Bucket=BUCKET, Key=SOURCE_KEY)
-    assert all("differs" in problem for problem in verify.gather(kit, NO_EXECUTION).results.values())
+    results = verify.gather(kit, NO_EXECUTION).results
+    assert ["differs" in problem for problem in results.values()] == [True, True]
 
 
 def test_an_expectation_gets_the_bytes_of_source_and_result(kit: AwsClients) -> None:
@@ -176,7 +177,28 @@ def test_an_expectation_gets_the_bytes_of_source_and_result(kit: AwsClients) -> 
         "a": f"the result at {keys[0]} is not as expected: (b'two words', b'2')",
         "b": f"no result at {keys[1]}",
     }
-    assert verify.gather(kit, NO_EXECUTION, lambda *_: "").results["a"] == ""
+    assert verify.gather(kit, NO_EXECUTION, lambda *_: "").results == {"a": "", "b": f"no result at {keys[1]}"}
+
+
+def test_a_task_without_a_source_may_write_what_it_likes_into_its_folder(kit: AwsClients) -> None:
+    first, second = RUN.tasks
+    run = replace(NO_EXECUTION, spec={**RUN.spec, "taskList": [first, {"taskName": second["taskName"]}]})
+    kit.s3.put_object(Bucket=BUCKET, Key=f"{RUN.target_folder}b/parts/1", Body=b"")
+
+    found = verify.gather(kit, run)
+
+    assert (found.results, found.stray) == ({"a": ""}, [])
+
+
+def test_no_result_is_read_where_none_is_expected(kit: AwsClients) -> None:
+    for key in (f"{RUN.target_folder}stray", SOURCE_KEY):
+        kit.s3.put_object(Bucket=BUCKET, Key=key, Body=b"")
+
+    found = verify.gather(kit, NO_EXECUTION, "none")
+
+    assert (found.results, found.stray) == ({}, ())
+    result = judge(RUN, facts(results={}))
+    assert result.passed and result.row()[5] == "-" and result.document()["copies"] is None
 
 
 def test_a_task_s_log_is_shown_by_its_last_lines(aws: AwsClients) -> None:
