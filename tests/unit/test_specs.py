@@ -167,6 +167,43 @@ class TestRefusals:
         assert problem.startswith(start)
 
     @pytest.mark.parametrize(
+        ("entry", "says"),
+        [
+            ({"cpu": 256}, ": has cpu without memory or memory without cpu"),
+            ({"cpu": 300, "memory": 512}, ".cpu: must be one of 256, 512, 1024, 2048, 4096, 8192, 16384"),
+            ({"cpu": 256, "memory": 4096}, ".memory: must be one of 512, 1024, 2048, which Fargate offers"),
+            ({"environment": {"kit_job": "x"}}, ".environment.kit_job: is reserved"),
+            ({"environment": {"A-B": "x"}}, ""),
+            ({"command": ["{source.colour}"]}, ": has no such placeholder: source.colour; known are source.uri"),
+            ({"command": []}, ".command: must be a list of 1 to 100 words"),
+            ({"command": ["x" * 8000]}, ": has 8000 characters of command and environment"),
+        ],
+    )
+    def test_values_of_one_task(self, entry: dict[str, Any], says: str) -> None:
+        (problem,) = refusal(spec(taskList=[task(**entry)]))
+        assert problem.startswith(f"$.taskList[0]{says}")
+
+    @pytest.mark.parametrize(
+        ("entry", "why"),
+        [
+            ({}, "which this stack's job needs"),
+            ({"command": ["cat", "/dev/null"]}, "which this stack's job needs"),
+            ({"environment": {"FROM": "here"}}, "which this stack's job needs"),
+            ({"command": ["cat", "{source.key}"], "environment": {"FROM": ""}}, "which source.key stands for"),
+            ({"command": ["cat", "/dev/null"], "environment": {"FROM": "here"}}, None),
+        ],
+    )
+    def test_a_task_without_an_object_whose_placeholders_need_one(self, entry: dict[str, Any], why: str | None) -> None:
+        document = spec(taskList=[{"taskName": "a", **entry}])
+        job = {"job_command": ("cat", "{source.uri}"), "job_environment": {"FROM": "{source.uri}"}}
+        deployed = Deployed(infrastructure(), needs_objects=False, **job)
+        if why:
+            assert refusal(document, deployed) == [f"$.taskList[0]: misses attribute objectKey, {why}"]
+        else:
+            assert spec_check.check(document, deployed=deployed).tasks[0].key == ""
+        assert "misses attribute objectKey" in refusal(document)[0], "the kit's library needs one for every task"
+
+    @pytest.mark.parametrize(
         "name", [name for name in INFRASTRUCTURE_ATTRIBUTES if not name.endswith(("Literal", "GroupId"))]
     )
     def test_infrastructure_of_another_stack(self, name: str) -> None:

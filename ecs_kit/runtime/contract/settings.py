@@ -104,13 +104,10 @@ class Settings:
             self.separator,
             self.security_group_ids,
             self.source_buckets,
-            not self.has_ecs_records or self.has_source_placeholders,
+            not self.has_ecs_records,
+            self.job_command,
+            self.job_environment,
         )
-
-    @property
-    def has_source_placeholders(self) -> bool:
-        """Whether the job's own command or environment names a task's source object."""
-        return any("{source." in text for text in (*self.job_command, *self.job_environment.values()))
 
     @property
     def target(self) -> Target:

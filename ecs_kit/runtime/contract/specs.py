@@ -29,7 +29,8 @@ DEPLOYED_ATTRIBUTES = (*INFRASTRUCTURE_ATTRIBUTES, "workflowName", "separator")
 class Deployed:
     """The deployed resources that specs name, as `Settings` has them; further keys of `attributes` are ignored.
 
-    `needs_objects` says whether the job needs a source object for every task.
+    `needs_objects` says whether the job needs a source object for every task. If not, a task needs one where the job's
+    command or environment names it and the task has none of its own.
     """
 
     attributes: Mapping[str, str]
@@ -37,6 +38,8 @@ class Deployed:
     security_group_ids: tuple[str, ...] = ()
     source_buckets: tuple[str, ...] = ()
     needs_objects: bool = True
+    job_command: tuple[str, ...] = ()
+    job_environment: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

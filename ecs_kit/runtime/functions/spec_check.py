@@ -119,7 +119,7 @@ def _problem(error: Any) -> Problem:
         case "additionalProperties":
             unknown = [name for name in value if name not in definition["properties"]]
             return Problem(path, f"has unknown {_names(unknown)}; known are {', '.join(definition['properties'])}")
-        case "minItems":
+        case "minItems" if "expected" not in definition:
             return Problem(path, "is empty; name at least one task")
         case "type":
             return Problem(path, f"must be {_type_name(definition['type'])}, not {_shown(value)}")
@@ -192,6 +192,14 @@ def _problems_of_entry(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "", f"has {length} characters of command and environment; {MAX_OVERRIDE_CHARACTERS} is the most"
 
 
+def _needs_object(entry: Mapping[str, Any], deployed: Deployed) -> bool:
+    """Whether the job needs an object; what the entry has itself instead of the job's is of no account."""
+    own = entry.get("environment", {})
+    variables = [text for name, text in deployed.job_environment.items() if name not in own]
+    used = overrides.used([*variables, *(() if "command" in entry else deployed.job_command)])
+    return deployed.needs_objects or not used.isdisjoint(overrides.OF_SOURCE)
+
+
 def _infrastructure_problems(document: Mapping[str, Any], deployed: Deployed) -> list[Problem]:
     problems = []
     for name in INFRASTRUCTURE_ATTRIBUTES:
@@ -209,7 +217,7 @@ def _infrastructure_problems(document: Mapping[str, Any], deployed: Deployed) ->
             reason = f"{verb} {wrong}, which this stack did not deploy; expected {shown}"
             problems.append(Problem(f"$.{name}", reason))
     for index, entry in enumerate(document["taskList"]):
-        if deployed.needs_objects and "objectKey" not in entry:
+        if "objectKey" not in entry and _needs_object(entry, deployed):
             problems.append(Problem(f"$.taskList[{index}]", "misses attribute objectKey, which this stack's job needs"))
     buckets = (deployed.attributes["s3BucketName"], *deployed.source_buckets)
     for index, entry in enumerate(document["taskList"]):
