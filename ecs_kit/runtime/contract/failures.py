@@ -122,8 +122,8 @@ class StateFailure:
 def of_stopped_task(task: EcsTask, codes: ExitCodes = KEPT_BY_TASKS) -> Failure:
     """Classify a stopped ECS task that did not succeed and whose row has no terminal status.
 
-    The first match decides: an infrastructure `stopCode`; a lost host; an exit code other than 0; a StopTask call or no
-    exit code; exit code 0 without a recorded result.
+    The first match decides: an infrastructure `stopCode`; a lost host; an exit code other than 0, if nobody stopped the
+    task or tasks keep their own rows; a StopTask call or no exit code; exit code 0 without a recorded result.
     """
     detail = f" ({task.container_reason})" if task.container_reason else ""
     stopped = task.stopped_reason or "the ECS task stopped"
@@ -137,9 +137,9 @@ def of_stopped_task(task: EcsTask, codes: ExitCodes = KEPT_BY_TASKS) -> Failure:
         return failure(task.stop_code, stopped)
     if _HOST_LOST.search(task.stopped_reason):
         return failure(Code.HOST_LOST, stopped)
-    if task.exit_code:
-        # The code of a container that was stopped, as at its time limit, is not one that the job chose.
-        is_retried = not codes.retry or task.exit_code in codes.retry or task.stop_code == "UserInitiated"
+    # Where exit codes are judged, that of a container that was stopped, as at its time limit, is of no account.
+    if task.exit_code and not (codes.success and task.stop_code == "UserInitiated"):
+        is_retried = not codes.retry or task.exit_code in codes.retry
         code = Code.CONTAINER_EXITED if is_retried else Code.EXIT_NOT_RETRIED
         return failure(code, f"the container exited with code {task.exit_code}{detail}")
     if task.stop_code == "UserInitiated" or task.exit_code is None:

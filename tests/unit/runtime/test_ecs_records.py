@@ -46,7 +46,7 @@ class TestExitCodes:
     def test_only_the_codes_that_are_named_are_retried(self, code: int, error: str) -> None:
         assert of_stopped_task(ended(code), CODES).error == f"{error}: the container exited with code {code}"
         assert of_stopped_task(ended(code), ExitCodes((0,))).code == "ContainerExited", "without names, all are"
-        assert of_stopped_task(ended(code, "UserInitiated"), CODES).code == "ContainerExited", "it did not choose it"
+        assert of_stopped_task(ended(code, "UserInitiated"), CODES).code == "TaskStopped", "it did not choose it"
 
 
 def event(w: Any, arn: str) -> dict[str, Any]:

@@ -205,6 +205,18 @@ def test_a_container_acts_as_its_task_role_and_finds_its_task_in_the_metadata(aw
 
 
 @pytest.mark.both_runtimes
+def test_an_image_that_was_deleted_cannot_be_pulled(fargate: Any) -> None:
+    definition = fargate.define("print('here')")
+    assert fargate.finish(definition)["stopCode"] == "EssentialContainerExited"
+    image = fargate.ecs.describe_task_definition(taskDefinition=definition)["taskDefinition"]["containerDefinitions"][0]
+    digest = {"imageDigest": image["image"].partition("@")[2]}
+    fargate.aws.client("ecr").batch_delete_image(repositoryName=fargate.repository, imageIds=[digest])
+    task = fargate.finish(definition)
+    assert task["stopCode"] == "TaskFailedToStart"
+    assert task["stoppedReason"].startswith("CannotPullContainerError: ")
+
+
+@pytest.mark.both_runtimes
 def test_the_command_of_the_image_the_definition_and_the_override(fargate: Any) -> None:
     script = "import sys; print(sys.argv[1:])"
     definition = fargate.define(script, command=["from", "definition"])
