@@ -1,17 +1,22 @@
 """The component package through the real engine, as programs in every language use it: by its schema's names."""
 
 import json
+import os
+import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from local_aws.locks import in_turn
+from local_aws.pulumi_cli import default_cache_dir
 from tests.e2e.conftest import ROOT, Deployed, local_stack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.acceptance]
 
-PROJECT = f"""\
+PYTHON = f"""\
 name: others
 runtime: python
 plugins:
@@ -38,16 +43,64 @@ for number, kind in ((1, "TaskSubmissionFromLambda"), (2, "TaskSubmissionFromSte
     for name in ("startInput", "stateMachineArn", "detailsTable"):
         pulumi.export(f"{name}{number}", getattr(jobs, name))
 """
+YAML = f"""\
+name: others
+runtime: yaml
+plugins:
+  providers:
+    - name: ecs-kit
+      path: {ROOT}
+variables:
+  environment: {{JOB_COLOUR: red}}
+resources:
+  one:
+    type: ecs-kit:TaskSubmissionFromLambda
+    properties: {{taskMemory: 1024, taskAttempts: 2, jobEnvironment: "${{environment}}"}}
+  two:
+    type: ecs-kit:TaskSubmissionFromStepFunctions
+    properties: {{taskMemory: 1024, taskAttempts: 2, jobEnvironment: "${{environment}}"}}
+outputs:
+  startInput1: ${{one.startInput}}
+  startInput2: ${{two.startInput}}
+  stateMachineArn1: ${{one.stateMachineArn}}
+  stateMachineArn2: ${{two.stateMachineArn}}
+  detailsTable1: ${{one.detailsTable}}
+  detailsTable2: ${{two.detailsTable}}
+"""
+YAML_HOST = "github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml@v1.25.0"
+BUILD_SECONDS = 1800.0
 
 
-@pytest.fixture(scope="module")
-def others(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+def yaml_host() -> Path:
+    """The folder of Pulumi's host for YAML programs: on PATH, or else built of its module and kept with the CLI."""
+    name = "pulumi-language-yaml"
+    if found := shutil.which(name):
+        return Path(found).parent
+    if shutil.which("go") is None:
+        pytest.skip(f"there is no {name}, and no Go to build it with")
+    folder, new = (default_cache_dir() / f"{kind}{YAML_HOST.rpartition('@')[2]}" for kind in ("yaml-", ".new-yaml-"))
+    with in_turn(default_cache_dir() / "yaml.lock", waiting=lambda: None, limit_seconds=BUILD_SECONDS):
+        if not (folder / name).exists():
+            environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "", "GOBIN": str(new)}
+            subprocess.run(["go", "install", "-trimpath", YAML_HOST], check=True, env=environment)
+            new.rename(folder)
+    return folder
+
+
+@pytest.fixture(scope="module", params=["python", "yaml"])
+def others(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    """A program in another language, or in Python without the kit's package."""
     folder = tmp_path_factory.mktemp("others")
-    (folder / "Pulumi.yaml").write_text(PROJECT)
-    (folder / "__main__.py").write_text(PROGRAM)
     (folder / "work").mkdir()
-    with local_stack("others", folder, folder / "work") as made:
-        yield made
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "yaml":
+            patch.setenv("PATH", f"{yaml_host()}{os.pathsep}{os.environ['PATH']}")
+            (folder / "Pulumi.yaml").write_text(YAML)
+        else:
+            (folder / "Pulumi.yaml").write_text(PYTHON)
+            (folder / "__main__.py").write_text(PROGRAM)
+        with local_stack("others", folder, folder / "work") as made:
+            yield made
 
 
 @pytest.mark.parametrize("pattern", [1, 2])
@@ -55,7 +108,7 @@ def test_a_program_starts_a_run_with_the_component_s_outputs(others: Deployed, p
     aws, outputs = others.target.aws, others.outputs
     given = json.loads(outputs[f"startInput{pattern}"])
     aws.s3.put_object(Bucket=given["s3BucketName"], Key="in/a.txt", Body=b"a")
-    tasks = [{"taskName": f"t{n}", "objectKey": "in/a.txt"} for n in range(3)]
+    tasks = [{"taskName": f"t{n}", "objectKey": "in/a.txt"} for n in range(10)]
     arn = aws.stepfunctions.start_execution(
         stateMachineArn=outputs[f"stateMachineArn{pattern}"], input=json.dumps({**given, "taskList": tasks})
     )["executionArn"]
@@ -63,7 +116,7 @@ def test_a_program_starts_a_run_with_the_component_s_outputs(others: Deployed, p
         time.sleep(0.2)
     assert execution["status"] == "SUCCEEDED", execution
     rows = aws.dynamodb.scan(TableName=outputs[f"detailsTable{pattern}"])["Items"]
-    assert sorted(row["status"]["S"] for row in rows) == ["Completed"] * 3
+    assert sorted(row["status"]["S"] for row in rows) == ["Completed"] * 10
     definition = aws.ecs.describe_task_definition(taskDefinition=given["taskDefinition"])["taskDefinition"]
     assert definition["memory"] == "1024", "whole numbers arrive as floats"
 
