@@ -1,7 +1,8 @@
-"""The commands status, watch, abort and runs."""
+"""The commands start, status, watch, logs, abort and runs."""
 
 import argparse
 import json
+import uuid
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from ecs_kit.automation.cli.deployed_stack import DeployedStack, find
 from ecs_kit.automation.cli.entry_point import PROGRAM
 from ecs_kit.automation.errors import EXIT_FAILED, EXIT_PASSED, BadInput, DriverError
 from ecs_kit.automation.host.interruption import Interruption
-from ecs_kit.automation.journeys import run_state, tables, verify
+from ecs_kit.automation.journeys import log_lines, run_state, starting, tables, verify
 from ecs_kit.automation.journeys.progress import Progress, shown
 
 LOCAL_POLL_SECONDS = 0.3
@@ -31,7 +32,7 @@ def run(options: argparse.Namespace, *, root: Path, interruption: Interruption) 
         DriverError: with the exit status.
     """
     with interruption.breakable():
-        if options.command == "clean":
+        if options.command in ("clean", "destroy"):
             from ecs_kit.automation.cli import clean
 
             return clean.clean(options, root=root, interruption=interruption)
@@ -45,6 +46,24 @@ def run(options: argparse.Namespace, *, root: Path, interruption: Interruption) 
                 raise DriverError(f"AWS could not be asked: {error}") from error
 
 
+def _start(stack: DeployedStack, options: argparse.Namespace, progress: Progress) -> int:
+    if len(stack.patterns) > 1:
+        raise BadInput(f"stack {stack.name} holds several patterns. Say which with --pattern.")
+    ((pattern, deployed),) = stack.patterns.items()
+    if options.sources:
+        tasks = starting.tasks_below(stack.aws, options.sources)
+        document = starting.of_tasks(deployed, tasks, options.workflow)
+    else:
+        document = starting.of_file(deployed, options.specs, options.workflow)
+    name = options.name or str(uuid.uuid4())
+    run = starting.start(stack.aws, pattern, deployed, document, name)
+    progress.say(f"started {run} with {len(run.tasks)} tasks: {run.execution_arn}")
+    if options.watch:
+        return _follow(stack, [run], options, progress)
+    _show(stack, [run_state.read(stack.aws, run)], options)
+    return EXIT_PASSED
+
+
 def _status(stack: DeployedStack, options: argparse.Namespace, _progress: Progress) -> int:
     keys = selected_runs(stack, options)
     _show(stack, [run_state.read(stack.aws, key) for key in keys], options)
@@ -52,7 +71,12 @@ def _status(stack: DeployedStack, options: argparse.Namespace, _progress: Progre
 
 
 def _watch(stack: DeployedStack, options: argparse.Namespace, progress: Progress) -> int:
-    keys = selected_runs(stack, options)
+    return _follow(stack, selected_runs(stack, options), options, progress)
+
+
+def _follow(
+    stack: DeployedStack, keys: Sequence[run_state.RunKey], options: argparse.Namespace, progress: Progress
+) -> int:
     ended = dict[run_state.RunKey, run_state.RunState]()
     for key in keys:
         progress.say(f"watching {key}")
@@ -69,6 +93,24 @@ def _watch(stack: DeployedStack, options: argparse.Namespace, progress: Progress
     progress.close()
     _show(stack, [ended[key] for key in keys], options)
     return EXIT_PASSED if all(map(run_views.succeeded, ended.values())) else EXIT_FAILED
+
+
+def _logs(stack: DeployedStack, options: argparse.Namespace, _progress: Progress) -> int:
+    keys = selected_runs(stack, options)
+    if len(keys) > 1:
+        raise _several_runs("logs", keys)
+    lines = log_lines.LogLines(stack.aws, str(keys[0].deployed["taskLogGroup"]), options.task, options.attempt)
+    while True:
+        state = run_state.read(stack.aws, keys[0])
+        for line in lines.new(state.details):
+            print(line, flush=True)
+        if not options.follow or run_views.is_over(state):
+            break
+        sleep(_poll_seconds(stack))
+    if not lines.found:
+        which = f"task {options.task}" if options.task else "a task"
+        raise BadInput(f"{keys[0]} has no log of {which}. `{PROGRAM} status` shows how it stands.")
+    return EXIT_PASSED
 
 
 def _abort(stack: DeployedStack, options: argparse.Namespace, progress: Progress) -> int:
@@ -93,8 +135,10 @@ def _runs(stack: DeployedStack, options: argparse.Namespace, _progress: Progress
 
 
 _COMMANDS: dict[str, Callable[[DeployedStack, argparse.Namespace, Progress], int]] = {
+    "start": _start,
     "status": _status,
     "watch": _watch,
+    "logs": _logs,
     "abort": _abort,
     "runs": _runs,
 }

@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line asks for and return the process's exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["deploy"]:
+        return exit_status(partial(_do_journey, partial(command_line.parse_deploy, given)))
     if given and not given[0].startswith("-"):
         return exit_status(partial(_do_command, given), creates=False)
-    return exit_status(partial(_do_main_job, given))
+    return exit_status(partial(_do_journey, partial(command_line.parse, given)))
 
 
 def _do_command(arguments: Sequence[str], interruption: Interruption) -> int:
@@ -42,9 +44,9 @@ def _do_command(arguments: Sequence[str], interruption: Interruption) -> int:
     return commands.run(options, root=ROOT, interruption=interruption)
 
 
-def _do_main_job(arguments: Sequence[str], interruption: Interruption) -> int:
+def _do_journey(parse: Callable[[], argparse.Namespace], interruption: Interruption) -> int:
     with interruption.breakable():
-        options = command_line.parse(arguments)
+        options = parse()
         check_project()
         journey_of = _prepare(options, interruption)
     return journey_of()
@@ -52,17 +54,18 @@ def _do_main_job(arguments: Sequence[str], interruption: Interruption) -> int:
 
 def _prepare(options: argparse.Namespace, interruption: Interruption) -> Callable[[], int]:
     """Check everything that can be checked before anything is created, and return the rest of the job."""
-    specs = _spec_files(options)
+    deploys_only = getattr(options, "command", "") == "deploy"
+    specs = {} if deploys_only else _spec_files(options)
     from ecs_kit.automation.journeys import scenario
     from ecs_kit.automation.stacks import faults
 
     report_dir, work_dir = run_folders("", options.report_dir)
     os.chdir(ROOT)  # the configuration's paths are relative to it
     fault_rules = faults.read(options.faults) if options.faults else ()
-    values, config = _configuration(options, specs)
+    values, config = _configuration(options, specs or _wanted(options))
     for pattern, spec in specs.items():
         spec_files.check_length(spec.path, spec.document, pattern=pattern, limits=config)
-    stack_name = scenario.stack_name(config.name_suffix)
+    stack_name = getattr(options, "stack", None) or scenario.stack_name(config.name_suffix)
     if options.target == "aws":
         work_dir = ROOT / ".kit" / "aws" / stack_name
     target = _target(options, work_dir, config)
@@ -84,7 +87,7 @@ def _prepare(options: argparse.Namespace, interruption: Interruption) -> Callabl
         expectation=options.expect,
     )
     injected = faults.Faults(fault_rules, target.injector) if fault_rules and target.injector else None
-    make = partial(scenario.Scenario, faults=injected)
+    make = partial(scenario.Deployment if deploys_only else scenario.Scenario, faults=injected)
     return partial(run_journey, make, plan, target, log="e2e.log", plugins=options.plugins, interruption=interruption)
 
 
@@ -100,9 +103,14 @@ def _configuration(options: argparse.Namespace, patterns: Collection[int]) -> "t
         raise BadInput(f"configuration: {error}") from error
 
 
+def _wanted(options: argparse.Namespace) -> tuple[int, ...]:
+    """The patterns that `--pattern` names."""
+    return tuple(PATTERNS) if options.pattern in (None, "all") else (int(options.pattern),)
+
+
 def _spec_files(options: argparse.Namespace) -> dict[int, SpecFile]:
     """The spec to run, by pattern."""
-    wanted = tuple(PATTERNS) if options.pattern in (None, "all") else (int(options.pattern),)
+    wanted = _wanted(options)
     if options.specs is None:
         paths = {pattern: spec_files.sample_path(pattern) for pattern in wanted}
         specs = {pattern: SpecFile(path, spec_files.load(path)) for pattern, path in paths.items()}

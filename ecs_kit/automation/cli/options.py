@@ -18,8 +18,8 @@ preview, deploy, put the sample object, start, watch, verify (execution status, 
 destroy, look for leftovers. Without options: both patterns, on this machine, without an AWS account.
 """
 _EPILOG = """\
-commands over a deployed stack, each with its own --help: status, watch, abort, runs; and clean, which removes what a
-killed run of this program left behind.
+commands, each with its own --help: deploy, start, status, watch, logs, abort, runs, destroy; and clean, which removes
+what a killed run of this program left behind.
 
 exit status: 0 every step held; 1 a step failed (all was destroyed as far as possible); 2 the input cannot be used,
 nothing was created; 130 ended by Ctrl-C, 143 by SIGTERM, after everything was destroyed.
@@ -67,6 +67,7 @@ def _main_parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_deployment_options(result.add_argument)
+    result.add_argument("--keep", action="store_true", help="do not destroy; say how to use and remove what is left")
     _add_run_options(result.add_argument)
     return result
 
@@ -90,8 +91,8 @@ def _add_deployment_options(add: Callable[..., object]) -> None:
     add("--plugins", choices=("bundled", "published"), help=plugins)
     port = whole_number("a port: give 1 to 65535", most=65535)
     add("--emulator-port", type=port, metavar="PORT", help="port of the local target's emulator (any free one)")
-    add("--keep", action="store_true", help="do not destroy; say how to use and remove what is left")
     add("--yes", action="store_true", help="do not ask before creating what costs money")
+    add("--report-dir", type=absolute, metavar="DIR", help="reports, inputs and logs (reports/<time>)")
 
 
 def _add_run_options(add: Callable[..., object]) -> None:
@@ -109,13 +110,22 @@ def _add_run_options(add: Callable[..., object]) -> None:
     )
     faults = "faults that the emulator makes while the runs are on, like specs/faults.example.json (docs/faults.md)"
     add("--faults", type=absolute, metavar="FILE", help=faults)
-    add("--report-dir", type=absolute, metavar="DIR", help="reports, inputs and logs (reports/<time>)")
     add("--json", type=absolute, metavar="FILE", help="write the report there, too")
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the command line; the attributes are the options of `--help`, `config` a mapping."""
-    given = _main_parser().parse_args(arguments)
+    return _checked(_main_parser().parse_args(arguments))
+
+
+def parse_deploy(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line of `deploy`; the attributes are those of the main job, without a run."""
+    given = _command_parser().parse_args(arguments)
+    no_run = dict.fromkeys(("specs", "tasks", "sources", "expect", "faults", "json"))
+    return _checked(argparse.Namespace(**{**no_run, **vars(given), "keep": True}))
+
+
+def _checked(given: argparse.Namespace) -> argparse.Namespace:
     if given.target == "aws":
         for name, reason in _LOCAL_ONLY.items():
             if getattr(given, name) is not None:
@@ -140,7 +150,7 @@ def _config_value(pair: str) -> tuple[str, str]:
 
 
 _COMMANDS_DESCRIPTION = """\
-Look at the runs of a deployed stack, stop one, and remove what was left behind.
+Start, follow and stop runs of a deployed stack, and remove what was left behind.
 Without a command: the main job.
 """
 _STACK_NAME = re.compile(r"\w[\w.-]{0,99}", re.ASCII)
@@ -150,6 +160,16 @@ _STACK = (
     "the stack. "
 )
 _COMMANDS = {
+    "deploy": (
+        "deploy the program's stack and keep it",
+        "Exit status: 0 it is deployed; 1 it is not, or not all of it; 2 bad input: nothing was created; 130 ended by "
+        "Ctrl-C: on AWS what was made stays, on this machine it is destroyed.",
+    ),
+    "start": (
+        "start a run of a list of tasks",
+        f"{_STACK}Exit status: 0 the run was started (with --watch: it ended Completed or CompletedWithFailures); "
+        "1 with --watch: it did not; 2 there is no such stack, or the list is wrong: nothing was started.",
+    ),
     "status": (
         "how a run stands: counts, failed tasks and why, with the end of their logs",
         f"{_STACK}Exit status: 0 the state is shown; 2 there is no such stack or run.",
@@ -159,6 +179,10 @@ _COMMANDS = {
         f"{_STACK}Exit status: 0 every run ended Completed or CompletedWithFailures; 1 one did not; "
         "2 there is no such stack or run; 130 ended by Ctrl-C, which leaves the run alone.",
     ),
+    "logs": (
+        "what a run's tasks wrote, each attempt from its beginning",
+        f"{_STACK}Exit status: 0 it is shown; 2 there is no such stack, run or task, or nothing was written.",
+    ),
     "abort": (
         "stop a run: its execution, then its ECS tasks and rows, and wait until all have ended",
         f"{_STACK}Exit status: 0 the run is final and none of its ECS tasks runs; 1 it is not so in time; "
@@ -167,6 +191,10 @@ _COMMANDS = {
     "runs": (
         "past runs with their counts, newest first",
         f"{_STACK}Exit status: 0 the runs are listed; 2 there is no such stack.",
+    ),
+    "destroy": (
+        "destroy what deploy or --keep left",
+        "Exit status: 0 nothing is left; 1 something could not be removed; 2 bad input.",
     ),
     "clean": (
         "remove what a killed e2e left behind, and on request what --keep kept",
@@ -186,40 +214,67 @@ def _command_parser() -> Parser:
         name: commands.add_parser(name, help=does, description=does, epilog=epilog)
         for name, (does, epilog) in _COMMANDS.items()
     }
-    for name in ("status", "watch", "abort", "runs"):
+    _add_deployment_options(made["deploy"].add_argument)
+    made["deploy"].add_argument("--stack", type=_stack_name, metavar="NAME", help="the stack's name (e2e)")
+    for name in ("start", "status", "watch", "logs", "abort", "runs"):
         made[name].add_argument("--stack", metavar="NAME", help="the stack (the selected one)")
         made[name].add_argument(
             "--pattern", type=int, choices=tuple(PATTERNS), help="the pattern (all that are deployed)"
         )
-        made[name].add_argument("--workflow", metavar="NAME", help="only runs of this workflow")
-    for name in ("status", "watch", "abort"):
+        workflow = "record the run under this name" if name == "start" else "only runs of this workflow"
+        made[name].add_argument("--workflow", metavar="NAME", help=workflow)
+    for name in ("status", "watch", "logs", "abort"):
         made[name].add_argument("--run", type=_run_id, metavar="ID", help="workflow_run_id (the newest run)")
-    for name in ("status", "watch", "runs"):
+    for name in ("start", "status", "watch", "runs"):
         made[name].add_argument("--json", action="store_true", help="print JSON to standard output")
+    _add_start_options(made["start"])
+    add = made["logs"].add_argument
+    add("--task", metavar="NAME", help="only this task (all)")
+    add("--attempt", type=whole_number("an attempt: give 1 or more"), metavar="N", help="only this attempt (all)")
+    add("--follow", action="store_true", help="show what is written until the run ends")
     made["abort"].add_argument("--cause", default="", metavar="TEXT", help="why, kept in the execution's history")
     number = whole_number("a number of runs: give 1 or more")
     made["runs"].add_argument("--last", type=number, metavar="N", help="only the N newest")
-    add = made["clean"].add_argument
-    target = "local: work folders and processes on this machine (default); aws: stacks of `e2e.py --target aws`"
+    made["clean"].add_argument("--kept", action="store_true", help="also what deploy and --keep kept")
+    made["destroy"].set_defaults(kept=True)
+    for name in ("clean", "destroy"):
+        _add_clean_options(made[name].add_argument)
+    return result
+
+
+def _add_clean_options(add: Callable[..., object]) -> None:
+    target = "local: work folders and processes on this machine (default); aws: stacks that were deployed from here"
     add("--target", choices=("local", "aws"), default="local", help=target)
-    add("--kept", action="store_true", help="also what --keep kept")
-    add("--stack", metavar="NAME", help="aws: this stack (all that e2e deployed from this folder)")
+    add("--stack", type=_stack_name, metavar="NAME", help="aws: this stack (all that were deployed from this folder)")
     plugins = "aws: provider plugins (those that the stack was deployed with)"
     add("--plugins", choices=("bundled", "published"), help=plugins)
     add("--yes", action="store_true", help="aws: do not ask before a stack is destroyed")
-    return result
+
+
+def _add_start_options(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_mutually_exclusive_group(required=True)
+    specs = "a spec like those in specs/, or its taskList alone, as JSON"
+    what.add_argument("--specs", type=absolute, metavar="FILE", help=specs)
+    what.add_argument("--sources", metavar="s3://BUCKET/PREFIX", help="a task for every object below a prefix")
+    name = "the execution's name: a second start with it and the same tasks starts nothing (a new one)"
+    parser.add_argument("--name", metavar="NAME", help=name)
+    parser.add_argument("--watch", action="store_true", help="follow the run until it ends")
 
 
 def parse_command(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the command line of a command; the attributes are `command` and the options of its `--help`."""
     given = _command_parser().parse_args(arguments)
-    if given.command == "clean" and given.target == "local":
+    if given.command in ("clean", "destroy") and given.target == "local":
         for option in ("stack", "plugins", "yes"):
             if getattr(given, option):
-                raise BadInput(f"--{option} is for clean --target aws. Leave it out, or add --target aws.")
-    elif given.command == "clean" and given.stack is not None and not _STACK_NAME.fullmatch(given.stack):
-        raise BadInput(f"--stack {given.stack}: give a stack's plain name, such as e2e.")
+                raise BadInput(f"--{option} is for {given.command} --target aws. Leave it out, or add --target aws.")
     return given
+
+
+def _stack_name(text: str) -> str:
+    if not _STACK_NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a stack's plain name, such as e2e")
+    return text
 
 
 def _run_id(text: str) -> int:

@@ -96,6 +96,11 @@ class Scenario:
         """Whether no step failed."""
         return self.report.passed
 
+    @property
+    def keeps_when_interrupted(self) -> bool:
+        """Whether a signal leaves what was made."""
+        return False
+
     def run(self) -> Report:
         """Make the journey and write its report.
 
@@ -122,9 +127,10 @@ class Scenario:
         except BaseException as error:  # noqa: BLE001  whatever it is, what was made is destroyed before it is raised
             raised = error
             self.report.failed = True
-            self.progress.say(f"{error}: destroying what was made" if self._deploying else f"{error}")
+            destroys = self._deploying and not self.keeps_when_interrupted
+            self.progress.say(f"{error}: destroying what was made" if destroys else f"{error}")
         try:
-            self._clean(keep=self.plan.keep and raised is None)
+            self._clean(keep=self.plan.keep and (raised is None or self.keeps_when_interrupted))
         finally:
             self._end_report(began)
         if raised is not None:
@@ -377,6 +383,31 @@ class Scenario:
             yield
         finally:
             self.report.seconds[name] = time.monotonic() - began
+
+
+class Deployment(Scenario):
+    """A journey that ends once the stack is deployed."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether no step failed."""
+        return self.report.stack_ended
+
+    @property
+    def keeps_when_interrupted(self) -> bool:
+        """On AWS the stack may have been there before."""
+        return self.target.name == "aws"
+
+    def use_stack(self, _stack: Stack) -> None:
+        """Run nothing."""
+
+    def document(self) -> dict[str, Any]:
+        """What was deployed: the stack's outputs."""
+        return {"passed": self.passed, "outputs": dict(self._outputs), **self.ending()}
+
+    def show_report(self) -> None:
+        """Say whether it is deployed."""
+        self.progress.say(f"stack {self.plan.stack_name}: {'deployed' if self.passed else 'NOT deployed'}")
 
 
 def describe_changes(changes: Changes) -> str:

@@ -88,11 +88,15 @@ def with_tasks(document: Mapping[str, Any], number: int | None) -> Document:
 
 
 def render(
-    path: Path, document: Mapping[str, Any], deployed: Mapping[str, Any], *, source_buckets: Sequence[str] = ()
+    path: Path | str,
+    document: Mapping[str, Any],
+    deployed: Mapping[str, Any],
+    *,
+    source_buckets: Sequence[str] | None = None,
 ) -> Document:
     """The run's input: placeholders filled in, everything else compared with the stack's output for the pattern.
 
-    Tasks may read from `source_buckets` besides the kit's own.
+    Tasks may read from `source_buckets` besides the kit's own; None leaves it to the functions, which know them.
 
     Raises:
         BadInput: a value names something that this stack did not deploy, or the input is too large.
@@ -103,13 +107,15 @@ def render(
     family = attributes["taskDefinition"].partition(":")[0]
     with _refusals(path):
         rendered = dict(spec_check.render(document, {**attributes, "taskDefinition": family}))
-        spec_check.check(
-            rendered,
-            deployed=Deployed(
+        spec = spec_check.check(rendered, deployed=None)
+        buckets = {task.bucket for task in spec.tasks} if source_buckets is None else source_buckets
+        spec_check.check_deployed(
+            spec,
+            Deployed(
                 attributes=attributes,
                 separator=attributes["separator"],
                 security_group_ids=tuple(deployed.get("securityGroupIds") or ()),
-                source_buckets=tuple(source_buckets),
+                source_buckets=tuple(buckets),
                 needs_objects=deployed["jobRecords"] == "kit",
             ),
         )
@@ -130,7 +136,7 @@ def check_length(path: Path, document: Mapping[str, Any], *, pattern: int, limit
         raise _invalid(path, f"$.taskList: {reason}")
 
 
-def _check_size(path: Path, document: Mapping[str, Any]) -> None:
+def _check_size(path: Path | str, document: Mapping[str, Any]) -> None:
     size = len(json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode())
     if size > MAX_INPUT_BYTES:
         reason = f"the input of the run has {size} bytes; Step Functions takes {MAX_INPUT_BYTES}: use fewer tasks"
@@ -138,13 +144,13 @@ def _check_size(path: Path, document: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def _refusals(path: Path) -> Iterator[None]:
+def _refusals(path: Path | str) -> Iterator[None]:
     try:
         yield
     except SpecRefused as error:
         raise _invalid(path, *map(str, error.problems)) from error
 
 
-def _invalid(path: Path, *problems: str) -> BadInput:
+def _invalid(path: Path | str, *problems: str) -> BadInput:
     lines = [f"{path} is not a valid spec:", *(f"  {problem}" for problem in problems)]
     return BadInput("\n".join([*lines, "specs/workflow_specs.schema.json says what is allowed."]))

@@ -1,13 +1,17 @@
 """The commands over a stack in a mocked AWS: what they read, print and return."""
 
+import contextlib
 import json
 import shlex
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import ecs_kit
+from ecs_kit.automation import client
 from ecs_kit.automation.cli import abort, commands
 from ecs_kit.automation.cli import options as command_line
 from ecs_kit.automation.cli.deployed_stack import DeployedStack
@@ -16,7 +20,8 @@ from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.automation.journeys import run_state, tables
 from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.runtime.contract.ecs_task import EcsTask
-from tests.unit.automation.journeys.fakes import RUN, create_tables, put_item, row
+from ecs_kit.runtime.contract.specs import DEPLOYED_ATTRIBUTES
+from tests.unit.automation.journeys.fakes import LOG_GROUP, RUN, create_tables, put_item, row
 
 ROLE = "arn:aws:iam::123456789012:role/states"
 
@@ -257,3 +262,140 @@ def test_past_runs_are_listed_page_by_page_without_specs_and_not_strongly_consis
     assert sorted(item["workflow_run_id"] for item in found) == [1, 2]
     assert not any("workflow_specs" in item for item in found)
     assert len(asked) >= 2 and not any("ConsistentRead" in each for each in asked)
+
+
+@pytest.fixture
+def deployed(world: World) -> World:
+    """With everything that a spec names."""
+    known = {name: name for name in DEPLOYED_ATTRIBUTES if name not in world.deployed}
+    world.deployed.update(known | {"separator": "$", "workflowName": "w", "taskDefinition": "kit:1"})
+    return world
+
+
+def given(world: World) -> dict[str, Any]:
+    """The input of the newest execution."""
+    states, machine = world.aws.stepfunctions, str(world.deployed["stateMachineArn"])
+    newest = states.list_executions(stateMachineArn=machine, maxResults=1)["executions"][0]["executionArn"]
+    return dict(json.loads(states.describe_execution(executionArn=newest)["input"]))
+
+
+TASKS = [
+    {"taskName": "a", "objectKey": "in/a.txt"},
+    {"taskName": "b", "objectKey": "in/b.txt", "cpu": 256, "memory": 512},
+]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_run_starts_from_a_spec_or_its_list_alone(deployed: World, tmp_path: Path, whole: bool) -> None:
+    attributes = {name: f"<{name}>" for name in DEPLOYED_ATTRIBUTES}
+    document = {**attributes, "separator": "$", "workflowName": "words", "taskList": TASKS}
+    (tmp_path / "spec.json").write_text(json.dumps(document if whole else TASKS))
+
+    status, lines = deployed.do(f"start --specs {tmp_path}/spec.json{'' if whole else ' --workflow words'}")
+
+    assert status == 0 and lines[0].startswith("pattern 1, workflow words, run ")
+    assert "with 2 tasks: arn:aws:states:" in deployed.said
+    expected = {name: deployed.deployed[name] for name in DEPLOYED_ATTRIBUTES}
+    assert given(deployed) == {**expected, "taskDefinition": "kit", "workflowName": "words", "taskList": TASKS}
+
+
+def test_a_run_starts_from_the_objects_below_a_prefix(deployed: World) -> None:
+    deployed.aws.s3.create_bucket(Bucket="sources")
+    for key in ("in/", "in/a.txt", "in/deep/b c.txt", "in/deep-b-c.txt", "other"):
+        deployed.aws.s3.put_object(Bucket="sources", Key=key, Body=b"")
+
+    assert deployed.do("start --sources s3://sources/in/")[0] == 0
+
+    tasks = given(deployed)["taskList"]
+    assert {task["objectKey"]: task["taskName"] for task in tasks} == {
+        "in/a.txt": "a.txt",
+        "in/deep-b-c.txt": "deep-b-c.txt-2",
+        "in/deep/b c.txt": "deep-b-c.txt-3",
+    }
+    assert {task["s3BucketName"] for task in tasks} == {"sources"}
+
+
+def test_a_second_start_with_a_name_starts_nothing(deployed: World, tmp_path: Path) -> None:
+    (tmp_path / "tasks.json").write_text(json.dumps(TASKS))
+    (tmp_path / "other.json").write_text(json.dumps(TASKS[:1]))
+    command = f"start --name nightly --specs {tmp_path}/"
+
+    first, again = (deployed.runs(f"{command}tasks.json")[0]["execution"]["arn"] for _ in range(2))
+
+    assert first == again
+    with pytest.raises(BadInput, match="--name nightly: another run has this name"):
+        deployed.do(f"{command}other.json")
+
+
+@pytest.mark.parametrize(
+    ("tasks", "options", "says"),
+    [
+        ([], "", "is empty; name at least one task"),
+        ([{"taskName": "a"}], "", "misses attribute objectKey"),
+        (["a"], "", r"taskList\[0\]: must be an object"),
+        ("no JSON", "", "cannot be read|JSON"),
+        (TASKS, "--name a/b", "--name a/b: "),
+    ],
+)
+def test_what_cannot_start_is_refused(deployed: World, tmp_path: Path, tasks: Any, options: str, says: str) -> None:
+    (tmp_path / "t.json").write_text(tasks if isinstance(tasks, str) else json.dumps(tasks))
+    with pytest.raises(BadInput, match=says):
+        deployed.do(f"start --specs {tmp_path}/t.json {options}")
+    assert deployed.do("runs")[1] == ["no runs yet"]
+
+
+@pytest.mark.parametrize(
+    ("uri", "says"),
+    [("in/", "give s3://BUCKET/PREFIX"), ("s3://nowhere/", "cannot be listed"), ("s3://kit-bucket/x/", "no object")],
+)
+def test_sources_that_are_not_there_are_refused(deployed: World, uri: str, says: str) -> None:
+    deployed.aws.s3.create_bucket(Bucket="kit-bucket")
+    with pytest.raises(BadInput, match=f"--sources {uri}.*{says}"):
+        deployed.do(f"start --sources {uri}")
+
+
+def test_another_program_starts_a_run_by_the_stack_s_outputs(deployed: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "AwsClients", lambda *_args, **_more: deployed.aws)
+
+    run = ecs_kit.start({"pattern1": deployed.deployed}, TASKS, workflow="words", name="nightly")
+
+    assert given(deployed)["taskList"] == TASKS
+    assert (run.state()["status"], run.state()["execution"]["arn"]) == ("NotRegistered", run.execution_arn)
+    deployed.summary(run.run_id, "Completed", arn=run.execution_arn, workflow="words")
+    monkeypatch.setattr(client, "sleep", lambda _seconds: None)
+    assert run.wait()["workflowRunId"] == run.run_id
+    both = {"pattern1": deployed.deployed, "pattern2": deployed.deployed}
+    with pytest.raises(BadInput, match="say which one with `pattern`"):
+        ecs_kit.start(both, TASKS)
+    assert ecs_kit.start(both, TASKS, pattern=2).key.pattern == 2
+
+
+def test_logs_are_shown_from_their_beginning_and_followed_to_the_run_s_end(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.aws.logs.create_log_group(logGroupName=LOG_GROUP)
+    world.summary(7, "Running", running_tasks=2)
+    run = replace(RUN, workflow_name="w", run_id=7)
+
+    def write(task: str, *messages: str) -> None:
+        stream = f"ecs/kit/{task}"
+        put_item(world.aws, "details", run, **row(task, "Running", log_stream=stream))
+        with contextlib.suppress(world.aws.logs.exceptions.ResourceAlreadyExistsException):
+            world.aws.logs.create_log_stream(logGroupName=LOG_GROUP, logStreamName=stream)
+        now = int(time.time() * 1000)
+        events: Any = [{"timestamp": now + number, "message": text} for number, text in enumerate(messages)]
+        world.aws.logs.put_log_events(logGroupName=LOG_GROUP, logStreamName=stream, logEvents=events)
+
+    def later(_seconds: float) -> None:
+        write("b", "third")
+        world.summary(7, "Completed", completed_tasks=2)
+
+    put_item(world.aws, "details", run, **row("c", "Submitted"))
+    write("a", "first", "second")
+    monkeypatch.setattr(commands, "sleep", later)
+
+    assert world.do("logs --run 7 --task a") == (0, ["first", "second"])
+    assert world.do("logs --run 7 --follow") == (0, ["a/1 | first", "a/1 | second", "b/1 | third"])
+    for wanted in ("--task c", "--task a --attempt 2"):
+        with pytest.raises(BadInput, match="has no log of task"):
+            world.do(f"logs --run 7 {wanted}")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ecs_kit.automation.cli import e2e
-from ecs_kit.automation.cli.options import parse, parse_command
+from ecs_kit.automation.cli.options import parse, parse_command, parse_deploy
 from ecs_kit.automation.journeys import spec_files
 from tests.unit.automation.journeys.fakes import ROOT
 
@@ -27,7 +27,9 @@ PATHS = ("specs", "json", "report_dir", "faults", "stack_config", "sources")
         ),
         ("abort --cause unwanted", {**RUNS, "run": None, "cause": "unwanted"}),
         ("runs --last 3", {**RUNS, "json": False, "last": 3}),
+        ("logs --task a --attempt 2", {**RUNS, "run": None, "task": "a", "attempt": 2, "follow": False}),
         ("clean", CLEAN),
+        ("destroy", {**CLEAN, "kept": True}),
         (
             "clean --target aws --stack e2e --plugins bundled --kept --yes",
             {"target": "aws", "stack": "e2e", "plugins": "bundled", "kept": True, "yes": True},
@@ -54,6 +56,11 @@ def test_the_options_of_each_command(arguments: str, options: dict[str, object])
 )
 def test_the_options_of_the_main_job(arguments: str, options: dict[str, Any]) -> None:
     assert options.items() <= vars(parse(arguments.split())).items()
+
+
+def test_a_deployment_has_the_main_job_s_options_without_a_run() -> None:
+    main, deploy = vars(parse([])), vars(parse_deploy(["deploy", "--stack", "dev"]))
+    assert deploy == {**main, "command": "deploy", "stack": "dev", "keep": True}
 
 
 @pytest.mark.parametrize(
@@ -96,15 +103,23 @@ def test_a_spec_runs_in_the_patterns_that_are_asked_for_else_in_its_own(argument
         ("--target aws --faults f.json", "--faults is for --target local: only the emulator makes faults"),
         (f"--specs {OF_NO_PATTERN}", "--pattern 1 or --pattern 2"),
         (f"--specs {OF_PATTERN_2} --pattern all", "is for pattern 2: leave --pattern all out"),
-        ("statsu", "statsu: there is no such command. There are status, watch, abort, runs, clean.\n"),
+        (
+            "statsu",
+            "statsu: there is no such command. There are deploy, start, status, watch, logs, abort, runs, "
+            "destroy, clean.\n",
+        ),
         ("status --run latest", "'latest' is not a workflow_run_id"),
         ("status --pattern 3", "invalid choice"),
         ("runs --last 0", "'0' is not a number of runs"),
         ("runs --run 1", "unrecognized arguments"),
         ("clean --yes", "--yes is for clean --target aws"),
         ("clean --stack e2e", "--stack is for clean --target aws"),
-        ("clean --target aws --stack ../../specs", "give a stack's plain name"),
-        ("clean --target aws --stack=", "give a stack's plain name"),
+        ("clean --target aws --stack ../../specs", "'../../specs' is not a stack's plain name"),
+        ("destroy --target aws --stack=", "'' is not a stack's plain name"),
+        ("destroy --yes", "--yes is for destroy --target aws"),
+        ("start", "one of the arguments --specs --sources is required"),
+        ("deploy --stack a/b", "'a/b' is not a stack's plain name"),
+        ("deploy --target aws --emulator-port 1", "--emulator-port is for --target local"),
     ],
 )
 def test_bad_options_are_refused_with_exit_status_2(
@@ -112,4 +127,4 @@ def test_bad_options_are_refused_with_exit_status_2(
 ) -> None:
     assert e2e.main(arguments.split()) == 2
     said = capsys.readouterr().err
-    assert says in said and ("Nothing was created." in said) == arguments.startswith("-")
+    assert says in said and ("Nothing was created." in said) == arguments.startswith(("-", "deploy"))

@@ -13,6 +13,7 @@ import pytest
 
 from ecs_kit.automation.errors import BadInput, DriverError, NotYourStack
 from ecs_kit.automation.host.interruption import Interrupted, InterruptedAgain
+from ecs_kit.automation.journeys import scenario
 from tests.unit.automation.journeys.fakes import Journey
 
 WHOLE = ["start", "create", "preview", "deploy", "run", "watch", "verify"]
@@ -147,6 +148,29 @@ def test_a_kept_stack_is_explained(make: Make) -> None:
 
     assert outcome(journey) == (WHOLE, True, False)
     assert {"  use e2e", "  remove e2e"} <= set(journey.progress.said)
+
+
+@pytest.mark.parametrize(
+    ("target", "trouble", "called", "deployed"),
+    [
+        ("local", None, ["start", "create", "preview", "deploy"], True),
+        ("aws", None, ["start", "adopt", "preview", "deploy"], True),
+        ("aws", FAILURE, ["start", "adopt", "preview", "deploy"], False),
+        ("aws", CTRL_C, ["start", "adopt", "preview", "deploy"], False),
+        ("local", CTRL_C, ["start", "create", "preview", "deploy", *CLEANING, "stop"], False),
+    ],
+)
+def test_a_deployment_runs_nothing_and_on_aws_destroys_nothing(
+    make: Make, target: str, trouble: Any, called: list[str], deployed: bool
+) -> None:
+    journey = make(target=target, keep=True, make=scenario.Deployment)
+    journey.trouble["deploy"] = [trouble] if trouble else []
+
+    found = outcome(journey, Interrupted if trouble is CTRL_C else None)
+
+    assert found[:2] == (called, deployed)
+    assert journey.report["outputs"] == ({"pattern1": {"s3BucketName": "b"}} if trouble is None else {})
+    assert f"stack e2e: {'deployed' if deployed else 'NOT deployed'}" in journey.progress.said
 
 
 def test_a_destroy_that_fails_twice_on_aws_says_what_is_left(make: Make) -> None:

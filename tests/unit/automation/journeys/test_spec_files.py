@@ -82,8 +82,9 @@ def test_objects_of_other_buckets_need_the_bucket_in_the_config() -> None:
     document = {**sample(), "taskList": tasks}
 
     with pytest.raises(BadInput, match="sourceBuckets"):
-        spec_files.render(PATH, document, DEPLOYED)
-    assert spec_files.render(PATH, document, DEPLOYED, source_buckets=["other-bucket"])["taskList"] == tasks
+        spec_files.render(PATH, document, DEPLOYED, source_buckets=())
+    for buckets in (["other-bucket"], None):
+        assert spec_files.render(PATH, document, DEPLOYED, source_buckets=buckets)["taskList"] == tasks
 
 
 def test_an_input_that_step_functions_would_refuse_is_refused_here() -> None:
