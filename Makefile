@@ -86,9 +86,10 @@ corrections: $(SETUP) ## is each correction of MiniStack still needed, and does 
 	@$(BIN)/python -m local_aws.corrections $(ARGS)
 
 .PHONY: lock
-lock: $(SETUP) ## regenerate requirements.lock from pyproject.toml
+lock: $(SETUP) ## regenerate requirements.lock from both projects' pyproject.toml
 	@$(BIN)/pip-compile --quiet --allow-unsafe --extra dev --generate-hashes --strip-extras --no-header \
-	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements.lock pyproject.toml
+	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements.lock \
+	  pyproject.toml local_aws/pyproject.toml
 
 .PHONY: clean
 clean: ## remove everything that was installed or built here

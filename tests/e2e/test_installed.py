@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import sysconfig
@@ -22,6 +23,29 @@ from ecs_kit import KitConfig, PatternArgs, TaskSubmissionFromLambda, TaskSubmis
 args = PatternArgs(KitConfig(task_timeout_seconds=120, tags={"team": "data"}))
 pulumi.export("pattern1", dict(TaskSubmissionFromLambda("jobs", args).outputs))
 pulumi.export("pattern2", dict(TaskSubmissionFromStepFunctions("more-jobs", args).outputs))
+"""
+
+
+OWN_CONTAINER = {
+    "Pulumi.yaml": "name: greetings\nruntime: python\n",
+    "__main__.py": """\
+from pathlib import Path
+
+import pulumi
+from ecs_kit import JobArgs, KitConfig, PatternArgs, TaskSubmissionFromLambda
+
+job = JobArgs(context=Path("image"), records="ecs", command=["{task.name}"])
+config = KitConfig(job=job, tolerated_failure_percentage=50)
+pulumi.export("pattern1", dict(TaskSubmissionFromLambda("greetings", PatternArgs(config)).outputs))
+""",
+    "image/Dockerfile": 'FROM scratch\nCOPY greet.sh /greet.sh\nENTRYPOINT ["/bin/sh", "/greet.sh"]\n',
+    "image/greet.sh": 'echo "$1 says ${GREETING:?is missing}"\n',
+    "tasks.json": json.dumps([{"taskName": "bear", "environment": {"GREETING": "hello"}}, {"taskName": "wolf"}]),
+}
+START = """\
+import ecs_kit
+run = ecs_kit.start("e2e", [{"taskName": "fox", "environment": {"GREETING": "hey"}}])
+print(run.wait(0.2)["status"], run.state()["summary"]["completed_tasks"])
 """
 
 
@@ -56,29 +80,59 @@ def test_a_wheel_holds_one_package(wheels: list[Path]) -> None:
         assert {name for name in names if not name.endswith(".dist-info")} == {package}
 
 
-def test_a_program_in_a_folder_of_its_own_deploys_and_runs_both_patterns(executable: Path, tmp_path: Path) -> None:
-    (tmp_path / "Pulumi.yaml").write_text("name: my-jobs\nruntime: python\n")
-    (tmp_path / "__main__.py").write_text(PROGRAM)
+def call(executable: Path, folder: Path, *arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
+    """Call the command in a program's folder; `more` goes into its environment."""
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PULUMI_", "KIT_", "PYTHON"))
     }
-    environment = {**kept, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(default_cache_dir().parent)}
+    environment = {**kept, "HOME": str(folder), "XDG_CACHE_HOME": str(default_cache_dir().parent), **more}
+    command = (executable, *arguments)
     done = subprocess.run(
-        (executable, "--json", "report.json", "--tasks", "3"),
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=DRIVER_SECONDS,
-        check=False,
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=DRIVER_SECONDS, check=False
     )
+    print(done.stdout, done.stderr)
+    return done
+
+
+def test_a_program_in_a_folder_of_its_own_deploys_and_runs_both_patterns(executable: Path, tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: my-jobs\nruntime: python\n")
+    (tmp_path / "__main__.py").write_text(PROGRAM)
+
+    done = call(executable, tmp_path, "--json", "report.json")
+
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "report.json").read_text())
     assert [(each["pattern"], each["copies"], each["problems"]) for each in report["patterns"]] == [
-        (1, 3, []),
-        (2, 3, []),
+        (1, 10, []),
+        (2, 10, []),
     ]
     assert (report["destroyed"], report["leftovers"]) == (True, [])
+
+
+def test_a_container_of_one_s_own_is_deployed_and_run_command_by_command(executable: Path, tmp_path: Path) -> None:
+    (tmp_path / "image").mkdir()
+    for name, text in OWN_CONTAINER.items():
+        (tmp_path / name).write_text(text)
+
+    deployed = call(executable, tmp_path, "deploy", "--container-runtime", "process", "--pattern", "1")
+    assert deployed.returncode == 0, deployed.stderr
+    exports = (line.split("export ", 1)[1] for line in deployed.stderr.splitlines() if "export " in line)
+    use = dict(os.path.expandvars(shlex.split(line)[0]).split("=", 1) for line in exports)
+    started = call(executable, tmp_path, "start", "--specs", "tasks.json", "--watch", "--json", **use)
+    assert started.returncode == 0, started.stderr
+    assert json.loads(started.stdout)["runs"][0]["status"] == "CompletedWithFailures"
+    assert call(executable, tmp_path, "logs", "--task", "bear", **use).stdout == "bear says hello\n"
+    again = subprocess.run(
+        (executable.with_name("python"), "-c", START),
+        cwd=tmp_path,
+        env={**os.environ, **use},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert again.stdout == "Completed 1\n"
+    assert call(executable, tmp_path, "destroy").returncode == 0
+    assert not list((tmp_path / ".kit" / "runs").iterdir())
 
 
 def test_a_folder_without_a_program_is_named(executable: Path, tmp_path: Path) -> None:

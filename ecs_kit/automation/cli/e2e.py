@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line asks for and return the process's exit status."""
+    if "_ARGCOMPLETE" in os.environ:
+        import argcomplete
+
+        argcomplete.autocomplete(command_line.completed())
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["deploy"]:
         return exit_status(partial(_do_journey, partial(command_line.parse_deploy, given)))

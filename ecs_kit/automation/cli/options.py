@@ -207,9 +207,21 @@ NAMES = tuple(_COMMANDS)
 """Every command besides the main job."""
 
 
+def completed() -> argparse.ArgumentParser:
+    """What a shell completes: the main job's options, and the commands with theirs."""
+    result = _main_parser()
+    _add_commands(result, required=False)
+    return result
+
+
 def _command_parser() -> Parser:
     result = Parser(prog=PROGRAM, description=_COMMANDS_DESCRIPTION)
-    commands = result.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
+    _add_commands(result, required=True)
+    return result
+
+
+def _add_commands(parser: Parser, *, required: bool) -> None:
+    commands = parser.add_subparsers(dest="command", required=required, metavar="COMMAND", parser_class=Parser)
     made = {
         name: commands.add_parser(name, help=does, description=does, epilog=epilog)
         for name, (does, epilog) in _COMMANDS.items()
@@ -239,7 +251,6 @@ def _command_parser() -> Parser:
     made["destroy"].set_defaults(kept=True)
     for name in ("clean", "destroy"):
         _add_clean_options(made[name].add_argument)
-    return result
 
 
 def _add_clean_options(add: Callable[..., object]) -> None:

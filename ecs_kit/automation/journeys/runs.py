@@ -4,7 +4,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ SAMPLE_OBJECT = b"Amazon ECS tasks started from AWS Step Functions copy this obj
 class Run(RunKey):
     """One execution that was started with a spec."""
 
-    spec: Mapping[str, Any]
+    spec: Mapping[str, Any] = field(compare=False, repr=False)
 
     @property
     def tasks(self) -> Sequence[Mapping[str, Any]]:

@@ -272,11 +272,16 @@ def deployed(world: World) -> World:
     return world
 
 
+def newest(world: World) -> Any:
+    """The newest execution."""
+    states, machine = world.aws.stepfunctions, str(world.deployed["stateMachineArn"])
+    found = states.list_executions(stateMachineArn=machine, maxResults=1)["executions"][0]["executionArn"]
+    return states.describe_execution(executionArn=found)
+
+
 def given(world: World) -> dict[str, Any]:
     """The input of the newest execution."""
-    states, machine = world.aws.stepfunctions, str(world.deployed["stateMachineArn"])
-    newest = states.list_executions(stateMachineArn=machine, maxResults=1)["executions"][0]["executionArn"]
-    return dict(json.loads(states.describe_execution(executionArn=newest)["input"]))
+    return dict(json.loads(newest(world)["input"]))
 
 
 TASKS = [
@@ -313,6 +318,21 @@ def test_a_run_starts_from_the_objects_below_a_prefix(deployed: World) -> None:
         "in/deep/b c.txt": "deep-b-c.txt-3",
     }
     assert {task["s3BucketName"] for task in tasks} == {"sources"}
+
+
+def test_a_started_run_is_followed_to_its_end(deployed: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tasks.json").write_text(json.dumps(TASKS))
+
+    def later(_seconds: float) -> None:
+        execution = newest(deployed)
+        key = run_state.key_of_execution(1, execution, deployed.deployed)
+        deployed.summary(key.run_id, "Failed", arn=key.execution_arn, failed_tasks=2)
+
+    monkeypatch.setattr(commands, "sleep", later)
+
+    status, lines = deployed.do(f"start --watch --specs {tmp_path}/tasks.json")
+
+    assert status == 1 and lines[0].endswith(": Failed")
 
 
 def test_a_second_start_with_a_name_starts_nothing(deployed: World, tmp_path: Path) -> None:

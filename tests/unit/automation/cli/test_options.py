@@ -1,5 +1,8 @@
 """The command lines of `e2e.py` and of its commands."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +64,24 @@ def test_the_options_of_the_main_job(arguments: str, options: dict[str, Any]) ->
 def test_a_deployment_has_the_main_job_s_options_without_a_run() -> None:
     main, deploy = vars(parse([])), vars(parse_deploy(["deploy", "--stack", "dev"]))
     assert deploy == {**main, "command": "deploy", "stack": "dev", "keep": True}
+
+
+@pytest.mark.parametrize(
+    ("typed", "completions"),
+    [
+        ("", {"deploy", "start", "status", "watch", "logs", "abort", "runs", "destroy", "clean"}),
+        ("--contain", {"--container-runtime"}),
+        ("start --so", {"--sources"}),
+        ("--plugins ", {"bundled", "published"}),
+    ],
+)
+def test_a_shell_completes_commands_and_options(tmp_path: Path, typed: str, completions: set[str]) -> None:
+    line, answer = f"ecs-kit {typed}", tmp_path / "answer"
+    asked = {"_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line))}
+    environment = {**os.environ, **asked, "_ARGCOMPLETE_STDOUT_FILENAME": str(answer)}
+    subprocess.run([sys.executable, str(ROOT / "automation" / "e2e.py")], env=environment, check=True)
+    found = {word.strip() for word in answer.read_text().split("\013")}
+    assert completions <= found and (not typed or completions == found)
 
 
 @pytest.mark.parametrize(
