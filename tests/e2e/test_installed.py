@@ -132,7 +132,7 @@ def test_a_container_of_one_s_own_is_deployed_and_run_command_by_command(executa
     )
     assert again.stdout == "Completed 1\n"
     assert call(executable, tmp_path, "destroy").returncode == 0
-    assert not list((tmp_path / ".kit" / "runs").iterdir())
+    assert not [path for path in (tmp_path / ".kit" / "runs").iterdir() if path.is_dir()]
 
 
 def test_a_folder_without_a_program_is_named(executable: Path, tmp_path: Path) -> None:
