@@ -117,7 +117,7 @@ class Run:
                 continue
             current[arn] = self._failed(row, failure, ecs.tasks.get(arn))
             (explanations if row.status.is_final else updates).append(current[arn])
-        if ecs.listed and self.needs_listing(rows):
+        if ecs.listed and self.needs_listing(current.values()):
             creations, more_stops = self._unrecorded(current, ecs, task_names)
             stops |= more_stops
             current |= {row.ecs_task_id: row for row in creations}
