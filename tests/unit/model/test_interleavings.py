@@ -1,6 +1,6 @@
 """In any order of events and with any faults, every run ends and no invariant is violated.
 
-Hypothesis generates the order and the faults. `KIT_MODEL_EXAMPLES=5000 pytest tests/unit/model` generates more of
+Hypothesis generates the order and the faults. `KIT_EXAMPLES=5000 pytest tests/unit/model` generates more of
 them, others each time.
 """
 
@@ -16,7 +16,7 @@ from tests.unit.model.world import World, runs
 
 pytestmark = pytest.mark.no_cover  # it would count no line that other tests do not, and take twice as long
 
-EXAMPLES = os.environ.get("KIT_MODEL_EXAMPLES")
+EXAMPLES = os.environ.get("KIT_EXAMPLES")
 
 
 def check(pattern: int, examples: int, is_random: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -34,7 +35,11 @@ from tests.unit.runtime.fakes import (
     spec,
 )
 
-hypothesis.settings.register_profile("runtime", deadline=None, max_examples=60)
+# The same examples each time, so that a change alone can make a test fail; KIT_EXAMPLES=5000 searches among others.
+EXAMPLES = os.environ.get("KIT_EXAMPLES")
+hypothesis.settings.register_profile(
+    "runtime", deadline=None, max_examples=int(EXAMPLES or 60), derandomize=EXAMPLES is None
+)
 hypothesis.settings.load_profile("runtime")
 
 

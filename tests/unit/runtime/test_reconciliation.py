@@ -331,6 +331,11 @@ class TestTasksWithoutRow:
         assert made == {("arn:task/c3", 3, "ContainerExited"), ("not-started/c/2", 2, "NoRecord")}
         assert outcome.verdict is RunStatus.FAILED and outcome.counts == Counts(2, 1, 0)
 
+    def test_after_an_attempt_that_fails_in_the_same_look_get_one_at_once(self) -> None:
+        rows = [*self.ROWS, row("c", SUBMITTED)]
+        outcome = self.reconcile(stopped("c", stop_code="TaskFailedToStart"), running("c", 2), rows=rows, attempts=2)
+        assert [made.ecs_task_id for made in (*outcome.updates, *outcome.creations)] == ["arn:task/c1", "arn:task/c2"]
+
     def test_are_failed_only_once_ecs_has_been_asked(self) -> None:
         outcome = reconcile(list(self.ROWS), run=self.ENDED, pattern=2)
         assert not outcome.creations and outcome.verdict is None
