@@ -67,7 +67,6 @@ class PrivateFunction(pulumi.ComponentResource):
                 subnet_ids=args.subnet_ids, security_group_ids=[args.security_group_id]
             ),
             publish=True,
-            replace_security_groups_on_destroy=True,
             logging_config=aws.lambda_.FunctionLoggingConfigArgs(log_format="Text", log_group=log.name),
             tracing_config=aws.lambda_.FunctionTracingConfigArgs(mode="Active"),
             tags=args.part.tags,

@@ -62,9 +62,10 @@ class Interruption:
                 signal.signal(number, signal.SIG_DFL)
             raise InterruptedAgain(signal_number)
         self._first = signal_number
+        # Noted in any case: Python loses an exception that is raised in a destructor.
+        self._noted = True
         if self._breakable and self._pass_on is None:
             raise Interrupted(signal_number)
-        self._noted = True
         if self._breakable and self._pass_on is not None:
             self._pass_on()
 
@@ -79,6 +80,9 @@ class Interruption:
         try:
             self.check()
             yield
+        except Interrupted:
+            self._noted = False
+            raise
         finally:
             self._breakable = False
 

@@ -57,8 +57,12 @@ def _check_builder(docker: str, environ: Mapping[str, str], platform: str, nativ
     """Check that the engine's own builder, which is the plugin's, emulates another platform."""
     try:
         builder = _ask([docker, "buildx", "inspect", "default"], environ)
-    except BadInput:
-        builder = ""
+    except BadInput as error:
+        raise BadInput(
+            f"the task's image is for {platform}, as cpuArchitecture says, and the Docker engine is {native}. Whether "
+            f"it emulates {platform}, only `docker buildx inspect default` could tell, which fails. Install Docker's "
+            "buildx plugin, or set cpuArchitecture to the engine's own."
+        ) from error
     # A `*` marks what the user has added.
     offered = [name.strip().rstrip("*") for line in _PLATFORMS.findall(builder) for name in line.split(",")]
     if platform not in offered:

@@ -176,9 +176,11 @@ def of_state(error: str, cause: str, codes: ExitCodes = KEPT_BY_TASKS) -> StateF
         failure = of_stopped_task(task, codes)
         return StateFailure(_kind(failure.code, failure.stop_code, failure.stopped_reason), failure, task)
     not_placed = error in _NOT_PLACED
-    is_busy = (BUSY_FAILURE if not_placed else BUSY_TEXT).search(f"{error} {cause}") or (
-        error in TRANSIENT_ECS_ERRORS and not _NON_RETRYABLE_CODE.search(cause)
-    )
+    if not_placed:  # the cause also has ARNs, which may contain any word
+        is_busy = BUSY_FAILURE.search(f"{_text_of('Reason', cause)} {_text_of('Detail', cause)}") is not None
+    else:
+        is_transient = error in TRANSIENT_ECS_ERRORS and not _NON_RETRYABLE_CODE.search(cause)
+        is_busy = is_transient or BUSY_TEXT.search(f"{error} {cause}") is not None
     kind = FailureKind.BUSY if is_busy else FailureKind.INFRASTRUCTURE if not_placed else FailureKind.REFUSED
     why = _text_of("Reason", cause) or cause[:800]
     return StateFailure(kind, Failure(error or "Unknown", f"ECS did not start the task: {why}"))

@@ -148,7 +148,6 @@ def test_a_function_runs_its_package_in_the_private_subnets_with_its_own_group_l
     inputs = resource.inputs
     assert inputs["vpcConfig"]["subnetIds"] == ["subnet-a", "subnet-b"]
     assert inputs["vpcConfig"]["securityGroupIds"] == [f"{BASE}-{function}-id"]
-    assert inputs["replaceSecurityGroupsOnDestroy"] is True
     assert inputs["handler"] == f"ecs_kit.runtime.{function}.handler.handler"
     assert inputs["code"].path == f".kit/build/{function}.zip"
     assert (inputs["runtime"], inputs["architectures"], inputs["timeout"]) == ("python3.13", ["x86_64"], 300)

@@ -42,7 +42,8 @@ def ecs_cause(**changes: Any) -> str:
 
 
 def not_placed(reason: str) -> str:
-    return json.dumps({"Failures": [{"Reason": reason}], "Tasks": []})
+    arn = "arn:aws:ecs:eu-central-1:123456789012:cluster/kit-of-agents-with-capacity"
+    return json.dumps({"Failures": [{"Arn": arn, "Reason": reason}], "Tasks": []})
 
 
 JOB_FAILED = ("States.TaskFailed", ecs_cause())

@@ -17,6 +17,20 @@ def test_the_first_signal_interrupts_a_breakable_block() -> None:
     assert interruption.exit_status == 130
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_one_that_python_loses_in_a_destructor_is_raised_by_the_next_check() -> None:
+    interruption = Interruption()
+
+    class Destroyed:
+        def __del__(self) -> None:
+            interruption.handle(signal.SIGINT)
+
+    with pytest.raises(Interrupted), interruption.breakable():
+        Destroyed()
+        interruption.check()
+    interruption.raise_noted()
+
+
 def test_elsewhere_it_is_noted_and_raised_once_on_request() -> None:
     interruption = Interruption()
     interruption.handle(signal.SIGTERM)

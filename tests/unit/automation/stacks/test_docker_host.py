@@ -153,7 +153,7 @@ def test_an_image_for_another_processor_than_the_engine_s_needs_an_emulator(dock
     with pytest.raises(BadInput, match=r"for linux/arm64.* is linux/amd64 without .*binfmt --install arm64`"):
         docker_host.engine_environment(docker.environment(), "linux/arm64")
     docker.answers(buildx=None)
-    with pytest.raises(BadInput, match="set cpuArchitecture"):
+    with pytest.raises(BadInput, match="Install Docker's buildx plugin, or set cpuArchitecture"):
         docker_host.engine_environment(docker.environment(), "linux/arm64")
 
 
