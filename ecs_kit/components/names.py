@@ -59,11 +59,17 @@ class PatternNames:
     pattern: int
     name_suffix: str
     target: DeploymentTarget
+    existing_cluster: str = ""
 
     @property
     def base(self) -> str:
         """Name of cluster, repository, task definition family and state machine, and start of most other names."""
         return self._suffixed(f"amazon-ecs-starter-kit-pattern-{self.pattern}")
+
+    @property
+    def cluster(self) -> str:
+        """The ECS cluster that tasks run in."""
+        return self.existing_cluster or self.base
 
     @property
     def workflow(self) -> str:
@@ -120,7 +126,7 @@ class PatternNames:
     @property
     def cluster_arn(self) -> str:
         """ARN of the ECS cluster."""
-        return self.target.arn("ecs", f"cluster/{self.base}")
+        return self.target.arn("ecs", f"cluster/{self.cluster}")
 
     @property
     def repository_arn(self) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import pulumi
 import pulumi_aws as aws
 
 from ecs_kit.components.errors import ConfigError, ConfigProblem
@@ -21,10 +22,23 @@ older edition of the same table. Ids mean the same in all accounts, names do not
 """
 
 
+_NOT_LOCAL = aws.GetAvailabilityZonesFilterArgs(name="opt-in-status", values=["opt-in-not-required"])
+
+
 def choose(region: str, zones: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     """The first of a region's `zones` (name and id) by name in which Fargate runs, `ZONES` of them or fewer."""
+    return tuple(_offered(region, zones)[:ZONES])
+
+
+def _offered(region: str, zones: Iterable[tuple[str, str]]) -> list[str]:
     offered = FARGATE_ZONE_IDS.get(region)
-    return tuple(sorted(name for name, zone_id in zones if offered is None or zone_id in offered)[:ZONES])
+    return sorted(name for name, zone_id in zones if offered is None or zone_id in offered)
+
+
+def with_fargate(region: str, opts: pulumi.InvokeOptions) -> list[str]:
+    """The region's zones with Fargate; Local Zones and Wavelength Zones have none."""
+    found = aws.get_availability_zones(state="available", filters=[_NOT_LOCAL], opts=opts)
+    return _offered(region, zip(found.names, found.zone_ids, strict=True))
 
 
 def of_vpc(region: str, named: Sequence[str]) -> tuple[str, ...]:
@@ -36,8 +50,7 @@ def of_vpc(region: str, named: Sequence[str]) -> tuple[str, ...]:
     Raises:
         ConfigError: There are not enough zones, or a named one does not exist.
     """
-    not_local = aws.GetAvailabilityZonesFilterArgs(name="opt-in-status", values=["opt-in-not-required"])
-    found = aws.get_availability_zones(state="available", filters=[] if named else [not_local])
+    found = aws.get_availability_zones(state="available", filters=[] if named else [_NOT_LOCAL])
     if named:
         if not set(named) <= set(found.names):
             raise ConfigError(
