@@ -14,10 +14,11 @@ from ecs_kit.components.names import PatternNames
 
 _T = TypeVar("_T")
 
-_NOT_FOUND = ("no matching", "query returned no results", "couldn't find resource", "empty result")
+_NOT_FOUND = ("no matching", "query returned no results", "empty result", "): INACTIVE")
 _SEVERAL = "additional constraints"
 """Parts of the published provider's errors where nothing, or more than one, is found (terraform-provider-aws,
-`internal/tfresource/not_found_error.go`, `internal/service/ec2/vpc_route_table_data_source.go`)."""
+`internal/tfresource/not_found_error.go`, `internal/service/ec2/vpc_route_table_data_source.go`,
+`internal/service/ecs/cluster.go`)."""
 
 _ROUTE_TARGETS = (
     *("carrier_gateway_id", "core_network_arn", "gateway_id", "instance_id", "local_gateway_id", "nat_gateway_id"),
