@@ -67,7 +67,8 @@ class PrivateFunction(pulumi.ComponentResource):
                 subnet_ids=args.subnet_ids, security_group_ids=list(args.security_group_ids)
             ),
             publish=True,
-            replace_security_groups_on_destroy=True,
+            # In an existing VPC nothing but the function's own groups waits for Lambda's network interfaces.
+            replace_security_groups_on_destroy=args.part.config.has_own_vpc,
             logging_config=aws.lambda_.FunctionLoggingConfigArgs(log_format="Text", log_group=log.name),
             tracing_config=aws.lambda_.FunctionTracingConfigArgs(mode="Active"),
             tags=args.part.tags,

@@ -184,7 +184,8 @@ class Pattern(pulumi.ComponentResource):
     def _function_settings(self, network: Network, task: EcsTask) -> pulumi.Output[str]:
         return pulumi.Output.all(
             infrastructure=self._infrastructure(network, task),
-            security_group_ids=network.all_security_group_ids,
+            # Of configured groups, tasks have all already.
+            security_group_ids=[] if self._config.security_group_ids else network.all_security_group_ids,
         ).apply(lambda known: function_settings.function_settings(self._names, self._config, **known).to_json())
 
     def _state_machine(

@@ -10,6 +10,7 @@ from ecs_kit.components import program
 from ecs_kit.components.errors import ConfigError
 from tests.unit.components import recorder
 from tests.unit.components.recorder import EXISTING, TARGET, Deployment, deployment
+from tests.unit.components.test_resources import LONGEST
 
 VPC, SUBNETS = "vpc-11111111", ["subnet-aaaaaaaa", "subnet-bbbbbbbb"]
 NETWORK = {"vpcId": VPC, "privateSubnetIds": json.dumps(SUBNETS)}
@@ -47,6 +48,7 @@ def test_no_network_is_created_but_endpoints_and_security_groups() -> None:
     assert {each.inputs["vpcId"] for kind in ("SecurityGroup", "VpcEndpoint") for each in deployed.of(kind)} == {VPC}
     for function in deployed.of("Function"):
         assert function.inputs["vpcConfig"]["subnetIds"] == SUBNETS
+        assert function.inputs["replaceSecurityGroupsOnDestroy"] is False, "its groups wait for network interfaces"
     endpoints = {each.inputs["serviceName"].rpartition(".")[2]: each.inputs for each in deployed.of("VpcEndpoint")}
     assert len(endpoints) == 8
     assert endpoints["states"]["subnetIds"] == SUBNETS
@@ -91,6 +93,24 @@ def test_configured_groups_are_those_of_tasks_and_functions(monkeypatch: pytest.
     assert deployed.outputs["pattern1"]["securityGroupId"] == "sg-11111111"
     admitted = {tuple(group.inputs["ingress"][0]["securityGroups"]) for group in deployed.of("SecurityGroup")}
     assert admitted == {("sg-11111111",)}
+
+
+def test_the_longest_settings_fit_into_the_environment_of_a_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    groups, subnets = [f"sg-{n:017}" for n in range(5)], [f"subnet-{n:017}" for n in range(6)]
+    cluster, subnet = "c" * 255, EXISTING["getSubnet"]["subnet-aaaaaaaa"]
+    rule = {"securityGroupId": groups[0], "isEgress": True, "ipProtocol": "-1", "cidrIpv4": "0.0.0.0/0"}
+    lookups = {
+        "getSubnet": dict.fromkeys(subnets, subnet),
+        "getSecurityGroup": {group: {"vpcId": VPC} for group in groups},
+        "getSecurityGroupRules": {"ids": ["sgr-1"]},
+        "getSecurityGroupRule": {"sgr-1": rule},
+        "getCluster": {cluster: {"status": "ACTIVE"}},
+    }
+    monkeypatch.setattr(recorder, "EXISTING", {**EXISTING, **lookups})
+    network = {"vpcId": VPC, "privateSubnetIds": json.dumps(subnets), "securityGroupIds": json.dumps(groups)}
+    deployed = deployment(patterns="1", clusterName=cluster, **network, **LONGEST)
+    document = deployed.the("Function", "monitor").inputs["environment"]["variables"]["KIT_SETTINGS"]
+    assert len("KIT_SETTINGS") + len(document) <= 4096
 
 
 @pytest.mark.parametrize("pattern", ["1", "2"])
