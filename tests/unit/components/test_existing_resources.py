@@ -63,6 +63,18 @@ def test_with_endpoints_none_the_network_has_to_have_them(refused: Callable[...,
         assert f"privateSubnetIds = 'subnet-aaaaaaaa': must be a subnet that reaches {service}, " in error
 
 
+def test_with_a_default_route_to_a_nat_gateway_it_needs_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    routes = [{"cidrBlock": "10.9.0.0/16", "gatewayId": "igw-1"}, {"cidrBlock": "0.0.0.0/0", "natGatewayId": "nat-1"}]
+    lookups = {
+        "getRouteTable": {name: {"routeTableId": "rtb-1", "routes": routes} for name in SUBNETS},
+        "getNatGateways": {"ids": ["nat-1"]},
+    }
+    monkeypatch.setattr(recorder, "EXISTING", {**EXISTING, **lookups})
+    deployed = deployment(**NETWORK, endpoints="none")
+    assert deployed.of("VpcEndpoint") == []
+    assert len(deployed.of("SecurityGroup")) == 5, "one for each workload"
+
+
 @pytest.mark.parametrize(
     ("lookups", "config", "expected"),
     [
