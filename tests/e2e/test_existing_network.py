@@ -42,10 +42,14 @@ for service in ("ecs", "ecr.api", "ecr.dkr", "logs", "states"):
 for service in ("s3", "dynamodb"):
     service_name = f"com.amazonaws.us-east-1.{service}"
     aws.ec2.VpcEndpoint(service, vpc_id=vpc.id, service_name=service_name, route_table_ids=[table.id])
+bare = aws.ec2.Vpc("bare", cidr_block="10.60.0.0/16", enable_dns_hostnames=True)
+in_bare = {"vpc_id": bare.id, "availability_zone": "us-east-1a"}
+bare_subnets = [aws.ec2.Subnet(f"bare-{n}", cidr_block=f"10.60.{n}.0/24", **in_bare).id for n in range(2)]
 cluster = aws.ecs.Cluster("own", name="own", settings=[{"name": "containerInsights", "value": "disabled"}])
 pulumi.export("vpcId", vpc.id)
 pulumi.export("privateSubnetIds", subnets)
 pulumi.export("clusterName", cluster.name)
+pulumi.export("bare", {"vpcId": bare.id, "privateSubnetIds": bare_subnets})
 """
 
 NOT_CREATED = ("Vpc", "Subnet", "RouteTable", "Route", "NatGateway", "VpcEndpoint", "Cluster")
@@ -53,7 +57,7 @@ NOT_CREATED = ("Vpc", "Subnet", "RouteTable", "Route", "NatGateway", "VpcEndpoin
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    """A VPC without a way out but endpoints, and a cluster, by a program without the kit."""
+    """A VPC with endpoints and no way out, one without either, and a cluster, by a program without the kit."""
     folder = tmp_path_factory.mktemp("network")
     (folder / "Pulumi.yaml").write_text(PROJECT)
     (folder / "__main__.py").write_text(PROGRAM)
@@ -113,6 +117,22 @@ def test_both_patterns_run_there_and_a_destroy_leaves_the_network_and_retained_d
     left = leftovers.find(aws, leftovers.inventory("kit", had)).living
     assert [line for line in left if "task definition" not in line] == []
     assert network.stack.refresh().nothing, "the network is as its own stack made it"
+
+
+def test_a_pattern_creates_its_endpoints_in_a_vpc_without_them_once(network: Deployed, project: Path) -> None:
+    bare = {
+        key: value if isinstance(value, str) else json.dumps(value) for key, value in network.outputs["bare"].items()
+    }
+    key = "arn:aws:kms:us-east-1:000000000000:key/11112222-3333-4444-5555-666677778888"
+    values = config(network, **bare, patterns="2", endpoints="create", kmsKeyArn=key, nameSuffix="bare")
+    with stack_on(network.target, "bare", project, project.parent / "work", config=values) as kit:
+        assert kit.resources["aws:ec2/vpcEndpoint:VpcEndpoint"] == 8
+        assert kit.run(2, spec_files.with_tasks(sample(2), 1)).problems == ()
+        bucket = kit.outputs["pattern2"]["s3BucketName"]
+        found = network.target.aws.s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]
+        assert found["Rules"][0]["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"] == key
+        assert kit.stack.preview().nothing, "its own endpoints are no conflict"
+    assert network.stack.refresh().nothing
 
 
 @pytest.mark.parametrize("stack", ["deploy", "preview"])
