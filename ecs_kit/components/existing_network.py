@@ -35,7 +35,7 @@ class Subnet:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A VPC endpoint. `is_own` says that this pattern of this stack has created it."""
+    """A VPC endpoint. `is_own` says that this pattern has created it: it is there while the configuration has it."""
 
     id: str
     has_private_dns: bool = False
@@ -197,7 +197,7 @@ def _conflicts(network: ExistingNetwork, config: KitConfig, created: Sequence[st
 
 def _out_of_reach(network: ExistingNetwork, config: KitConfig, service: str) -> Iterator[ConfigProblem]:
     """The subnets that do not reach a service, by a private DNS name, a gateway's route or a way out, in this order."""
-    endpoints = network.endpoints[service]
+    endpoints = [each for each in network.endpoints[service] if not each.is_own]
     named = next((each for each in endpoints if each.is_interface and each.has_private_dns), None)
     for name, subnet in network.subnets.items():
         if subnet is None:

@@ -1,6 +1,6 @@
 """Looks up what a configuration names and the kit does not create: a network, a cluster."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 import pulumi
@@ -26,11 +26,8 @@ _ROUTE_TARGETS = (
 )
 
 
-def existing(
-    config: KitConfig, names: PatternNames, tags: Mapping[str, str], opts: pulumi.InvokeOptions
-) -> ExistingNetwork | None:
-    """The configured VPC with its subnets and endpoints; None where the kit creates one. Endpoints with all of `tags`
-    are this pattern's own.
+def existing(config: KitConfig, names: PatternNames, opts: pulumi.InvokeOptions) -> ExistingNetwork | None:
+    """The configured VPC with its subnets and endpoints; None where the kit creates one.
 
     Raises:
         ConfigError: With everything that the network lacks, and the cluster, if it does not exist.
@@ -38,7 +35,7 @@ def existing(
     problems = list(_cluster_problems(config, names, opts))
     network = None
     if not config.has_own_vpc:
-        network = _network(config, names, tags, opts)
+        network = _network(config, names, opts)
         problems += existing_network.problems(network, config, names.target.region)
     if problems:
         raise ConfigError(problems)
@@ -53,13 +50,11 @@ def _cluster_problems(config: KitConfig, names: PatternNames, opts: pulumi.Invok
             yield ConfigProblem("clusterName", config.cluster_name, allowed)
 
 
-def _network(
-    config: KitConfig, names: PatternNames, tags: Mapping[str, str], opts: pulumi.InvokeOptions
-) -> ExistingNetwork:
+def _network(config: KitConfig, names: PatternNames, opts: pulumi.InvokeOptions) -> ExistingNetwork:
     vpc = _found(lambda: aws.ec2.get_vpc(id=config.vpc_id, opts=opts))
     if vpc is None:
         return ExistingNetwork(None, {}, {}, {}, (), (), ())
-    endpoints = _endpoints(config, names, tags, opts)
+    endpoints = _endpoints(config, names, opts)
     serving = {group for found in endpoints.values() for each in found for group in each.security_group_ids}
     available = [aws.ec2.GetNatGatewaysFilterArgs(name="state", values=["available"])]
     return ExistingNetwork(
@@ -103,9 +98,7 @@ def _vpc_of_group(name: str, opts: pulumi.InvokeOptions) -> str | None:
     return None if group is None else group.vpc_id
 
 
-def _endpoints(
-    config: KitConfig, names: PatternNames, tags: Mapping[str, str], opts: pulumi.InvokeOptions
-) -> dict[str, Sequence[Endpoint]]:
+def _endpoints(config: KitConfig, names: PatternNames, opts: pulumi.InvokeOptions) -> dict[str, Sequence[Endpoint]]:
     """The endpoints of all services that matter, one lookup each, because no data source lists them."""
     found: dict[str, Sequence[Endpoint]] = {}
     created = existing_network.created_endpoints(config, reaches_all=False)
@@ -121,7 +114,7 @@ def _endpoints(
                 has_private_dns=endpoint.private_dns_enabled,
                 security_group_ids=frozenset(endpoint.security_group_ids),
                 route_table_ids=frozenset(endpoint.route_table_ids),
-                is_own=tags.items() <= endpoint.tags.items(),
+                is_own=endpoint.tags.get("Name") == names.endpoint(service),
             )
             for endpoint in each
             if endpoint is not None

@@ -91,6 +91,10 @@ class PatternNames:
         """The bucket of source objects and results."""
         return self._suffixed(f"{self.target.account}-ecs-starter-kit-pattern-{self.pattern}-bucket")
 
+    def endpoint(self, service: str) -> str:
+        """The tag `Name` of the VPC endpoint of a service."""
+        return f"{self.base}-{service}"
+
     def function(self, workload: str) -> str:
         """The Lambda function of a workload: `launcher` or `monitor`."""
         return f"{self.base}-ecs-task-{workload}"

@@ -205,7 +205,7 @@ class Network(pulumi.ComponentResource):
         )
 
     def _endpoint(self, service: str, kind: str, **settings: Any) -> None:
-        name = f"{self._base}-{service}"
+        name = self._part.names.endpoint(service)
         aws.ec2.VpcEndpoint(
             name,
             vpc_id=self.vpc_id,

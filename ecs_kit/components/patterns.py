@@ -81,7 +81,7 @@ class Pattern(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
 
         # Before any resource: what is missing is an error while nothing has been created.
-        existing = lookups.existing(self._config, self._names, tags, pulumi.InvokeOptions(parent=self))
+        existing = lookups.existing(self._config, self._names, pulumi.InvokeOptions(parent=self))
         roles = {workload: self._function_role(workload) for workload in self.functions}
         network = self._network(list(roles.values()), existing)
         tables = Tables(f"{name}-tables", self._part, self._child)

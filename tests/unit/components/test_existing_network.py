@@ -215,6 +215,7 @@ def test_endpoints_of_others_that_exclude_the_kits_are_named() -> None:
     assert f"endpoints = 'create': must be none: {VPC} has an endpoint of s3 already, vpce-s3" in messages
     own = {name: [dataclasses.replace(each, is_own=True) for each in made] for name, made in ENDPOINTS.items()}
     assert found(network(endpoints=own), settings) == []
+    assert len(found(network(endpoints=own))) == 2 * len(ENDPOINTS), "without `create` its own go away"
     elsewhere = {**EMPTY["endpoints"], "s3": (gateway("s3", "rtb-9"),)}
     assert found(network(endpoints=elsewhere), settings) == []
 

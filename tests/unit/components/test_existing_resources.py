@@ -57,6 +57,13 @@ def test_no_network_is_created_but_endpoints_and_security_groups() -> None:
     assert deployed.outputs["pattern1"]["vpcId"] == VPC
 
 
+def test_the_patterns_own_endpoints_are_known_by_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = {"privateDnsEnabled": True, "securityGroupIds": ["sg-33333333"], "routeTableIds": []}
+    of_logs = {"com.amazonaws.eu-central-1.logs": {**made, "tags": {"Name": f"{BASE}-logs"}}}
+    monkeypatch.setattr(recorder, "EXISTING", {**EXISTING, "getVpcEndpoint": of_logs})
+    assert len(existing(tags='{"team": "new"}').of("VpcEndpoint")) == 8
+
+
 def test_with_endpoints_none_the_network_has_to_have_them(refused: Callable[..., str]) -> None:
     error = refused({}, endpoints="none")
     for service in ("ecs", "ecr.api", "ecr.dkr", "logs", "states", "s3", "dynamodb"):
