@@ -16,6 +16,7 @@ from typing import Literal, Self, get_args
 
 import pulumi
 
+from ecs_kit.components import egress
 from ecs_kit.components.errors import ConfigError, ConfigProblem
 from ecs_kit.components.job import JobArgs, job_problems
 from ecs_kit.components.keys import Key, NotText, Rule, between, key, keys_of, list_of, one_of, text
@@ -31,6 +32,8 @@ NatGateways = Literal["none", "single", "per-az"]
 ContainerInsights = Literal["disabled", "enabled", "enhanced"]
 RootFileSystem = Literal["read-only", "writable"]
 CpuArchitecture = Literal["X86_64", "ARM64"]
+Endpoints = Literal["create", "none"]
+RetainData = Literal["delete", "retain"]
 
 REQUIRED_ENDPOINTS = ("ecs", "ecr.api", "ecr.dkr", "logs", "states")
 """Interface endpoints that workloads need in subnets without a NAT gateway."""
@@ -50,6 +53,12 @@ LOG_RETENTION_DAYS = (
 MAX_SOURCE_BUCKETS = 20
 """The list is in the functions' environment, which AWS limits to 4 KB."""
 
+MAX_SUBNETS = 6
+"""Their ids are in the functions' environment, too."""
+
+MAX_SECURITY_GROUPS = 5
+"""As many as RunTask and Lambda take (API references, AwsVpcConfiguration and VpcConfig)."""
+
 MAX_USER_TAGS = 40
 """AWS allows 50 tags on a resource; the kit and awsx add their own."""
 
@@ -57,6 +66,12 @@ _BUCKET_NAME = re.compile(r"(?!xn--|.*-s3alias$|.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[
 _ENDPOINT = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,60}[a-z0-9])?")
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9.:/_-]*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?")
 _PREFIX_SEGMENT = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9!_.*'()-]+")
+_VPC = re.compile(r"(?:vpc-[0-9a-f]{8,17})?")
+_SUBNET = re.compile(r"subnet-[0-9a-f]{8,17}")
+_SECURITY_GROUP = re.compile(r"sg-[0-9a-f]{8,17}")
+_CLUSTER = re.compile(r"[A-Za-z0-9_-]{0,255}")
+_POLICY_ARN = re.compile(r"(?:arn:aws[a-z-]*:iam::(?:\d{12}|aws):policy/[\w+=,.@/-]{1,576})?", re.ASCII)
+_KEY_ARN = re.compile(r"(?:arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):\d{12}:key/[A-Za-z0-9-]{1,64})?")
 _ZONE = re.compile(r"[a-z]{2}-[a-z0-9-]{1,60}[a-z]")
 _SUFFIX = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,10}[a-z0-9])?)?")
 _TAG_KEY = re.compile(r"(?!(?i:aws|kit):)[\w .:/=+@-]{1,128}")
@@ -118,6 +133,55 @@ class KitConfig:
         ("ecs", "ecs-agent", "ecr.api", "ecr.dkr", "logs", "states"),
         "AWS services reached through interface endpoints, each by the last part of its endpoint's name.",
         list_of(_ENDPOINT, "endpoint names such as ecr.api", 30),
+    )
+    vpc_id: str = key(
+        "",
+        "An existing VPC, with privateSubnetIds; then the kit creates no VPC, subnets, route tables or NAT gateways.",
+        text(_VPC, "the id of a VPC, such as vpc-0123456789abcdef0"),
+    )
+    private_subnet_ids: tuple[str, ...] = key(
+        (),
+        "Subnets of vpcId for tasks and functions.",
+        list_of(_SUBNET, "ids of subnets, such as subnet-0123456789abcdef0", MAX_SUBNETS),
+    )
+    security_group_ids: tuple[str, ...] = key(
+        (),
+        "Security groups of vpcId for tasks and functions alike; an empty list lets the kit create one for each.",
+        list_of(_SECURITY_GROUP, "ids of security groups, such as sg-0123456789abcdef0", MAX_SECURITY_GROUPS),
+    )
+    endpoints: Endpoints = key(
+        "create",
+        "Whether the kit creates VPC endpoints, or, in an existing VPC, uses those that are there.",
+        one_of(*get_args(Endpoints)),
+    )
+    task_egress: tuple[str, ...] = key(
+        (),
+        "What tasks may reach besides HTTPS, as rules of their security group.",
+        Rule(
+            f"a list of at most {egress.MAX_RULES} different rules protocol:port[-port]:CIDR besides "
+            "tcp:443:0.0.0.0/0, such as tcp:5432:10.0.0.0/8",
+            egress.are_rules,
+        ),
+    )
+    cluster_name: str = key(
+        "",
+        "An existing ECS cluster that tasks run in; then the kit creates none.",
+        text(_CLUSTER, "the name of an ECS cluster"),
+    )
+    permissions_boundary: str = key(
+        "",
+        "The permissions boundary of every role that the kit creates.",
+        text(_POLICY_ARN, "the ARN of a managed IAM policy"),
+    )
+    kms_key_arn: str = key(
+        "",
+        "An existing KMS key that encrypts bucket, tables, log groups and image repository.",
+        text(_KEY_ARN, "the ARN of a KMS key in the stack's region, not of an alias"),
+    )
+    retain_data: RetainData = key(
+        "delete",
+        "Whether a destroy deletes bucket, tables and image repository with their contents.",
+        one_of(*get_args(RetainData)),
     )
     container_insights: ContainerInsights = key(
         "disabled", "CloudWatch Container Insights of the clusters.", one_of(*get_args(ContainerInsights))
@@ -232,14 +296,27 @@ class KitConfig:
             value = declared.value(self)
             if declared.name not in wrong and not declared.accepts(value):
                 problems.append(ConfigProblem(declared.name, raw.get(declared.name, str(value)), declared.rule.allowed))
-        problems.extend(_joint_problems(self, {problem.key for problem in problems}, region))
+        wrong = {problem.key for problem in problems}
+        if region is None and not wrong & {"patterns", *_NETWORK_TOGETHER}:
+            problems.extend(_shared_vpc_problems(self))
+        problems.extend(_joint_problems(self, wrong, region))
         if problems:
             raise ConfigError(problems)
 
     @property
     def has_nat(self) -> bool:
-        """Whether the private subnets have NAT gateways."""
+        """Whether the kit's own private subnets have NAT gateways."""
         return self.nat_gateways != "none"
+
+    @property
+    def has_own_vpc(self) -> bool:
+        """Whether the kit creates the VPC."""
+        return not self.vpc_id
+
+    @property
+    def retains_data(self) -> bool:
+        """Whether bucket, tables and repository outlive the stack."""
+        return self.retain_data == "retain"
 
     @property
     def deployed_patterns(self) -> tuple[int, ...]:
@@ -285,16 +362,71 @@ def _joint_problems(config: KitConfig, wrong: set[str], region: str | None) -> I
     task, run = config.task_timeout_seconds, config.run_timeout_seconds
     if not wrong & {"taskTimeoutSeconds", "runTimeoutSeconds"} and run < task:
         yield ConfigProblem("runTimeoutSeconds", str(run), f"at least taskTimeoutSeconds, which is {task}")
-    if not wrong & {"interfaceEndpoints", "natGateways"}:
+    if not wrong & _NETWORK_TOGETHER:
+        yield from _network_problems(config)
         yield from _endpoint_problems(config)
-    if not wrong & {"natGateways", *_JOB_TOGETHER}:
-        yield from job_problems(config.job, has_nat=config.has_nat, region=region)
+    insights = config.container_insights
+    if not wrong & {"clusterName", "containerInsights"} and config.cluster_name and insights != "disabled":
+        allowed = "disabled when clusterName is set: it is a setting of that cluster"
+        yield ConfigProblem("containerInsights", insights, allowed)
+    key = _KEY_ARN.fullmatch(config.kms_key_arn)
+    if region and key and key["region"] not in (None, region):
+        allowed = f"the ARN of a key in {region}: the services that use it accept no other"
+        yield ConfigProblem("kmsKeyArn", config.kms_key_arn, allowed)
+    if not wrong & {"natGateways", "vpcId", *_JOB_TOGETHER}:
+        # What an existing VPC reaches is looked up: `existing_network`.
+        reaches = config.has_nat or not config.has_own_vpc
+        yield from job_problems(config.job, has_nat=reaches, region=region)
+
+
+_NETWORK_TOGETHER = frozenset(
+    (
+        *("vpcId", "privateSubnetIds", "securityGroupIds", "endpoints", "taskEgress"),
+        *("availabilityZones", "natGateways", "interfaceEndpoints"),
+    )
+)
+
+
+def _shared_vpc_problems(config: KitConfig) -> Iterator[ConfigProblem]:
+    """Both patterns of a program in one VPC; a program of the user's own may deploy one, whatever `patterns` is."""
+    if len(config.deployed_patterns) > 1 and not config.has_own_vpc and config.endpoints == "create":
+        allowed = (
+            "none when vpcId is set and patterns is all: a VPC can have a private DNS name of an endpoint only once"
+        )
+        yield ConfigProblem("endpoints", config.endpoints, allowed)
+
+
+def _network_problems(config: KitConfig) -> Iterator[ConfigProblem]:
+    """Keys of the kit's own VPC beside those of an existing one."""
+    subnets, groups = json.dumps(list(config.private_subnet_ids)), json.dumps(list(config.security_group_ids))
+    if config.security_group_ids and config.task_egress:
+        allowed = "left out when securityGroupIds is set: the rules are those of these groups"
+        yield ConfigProblem("taskEgress", json.dumps(list(config.task_egress)), allowed)
+    if config.has_own_vpc:
+        if config.private_subnet_ids:
+            yield ConfigProblem("privateSubnetIds", subnets, "left out, or vpcId must name their VPC")
+        if config.security_group_ids:
+            yield ConfigProblem("securityGroupIds", groups, "left out, or vpcId must name their VPC")
+        if config.endpoints == "none":
+            yield ConfigProblem("endpoints", "none", "create, or vpcId must name a VPC that has the endpoints")
+        return
+    if not config.private_subnet_ids:
+        yield ConfigProblem("privateSubnetIds", subnets, f"a list of one to {MAX_SUBNETS} subnets when vpcId is set")
+    if config.availability_zones:
+        allowed = "left out when vpcId is set: the zones are those of privateSubnetIds"
+        yield ConfigProblem("availabilityZones", json.dumps(list(config.availability_zones)), allowed)
+    if config.has_nat:
+        allowed = "none when vpcId is set: the routes of privateSubnetIds are used as they are"
+        yield ConfigProblem("natGateways", config.nat_gateways, allowed)
+    if config.endpoints == "none" and tuple(config.interface_endpoints) != KitConfig.interface_endpoints:
+        allowed = "left out when endpoints is none: the kit creates none"
+        yield ConfigProblem("interfaceEndpoints", json.dumps(list(config.interface_endpoints)), allowed)
 
 
 def _endpoint_problems(config: KitConfig) -> Iterator[ConfigProblem]:
     given = json.dumps(list(config.interface_endpoints))
     missing = [name for name in REQUIRED_ENDPOINTS if name not in config.interface_endpoints]
-    if missing and not config.has_nat:
+    if missing and not config.has_nat and config.has_own_vpc:
         allowed = f"a list with {', '.join(missing)} too, or natGateways must be single or per-az: "
         allowed += "without either, nothing in the private subnets reaches these services"
         yield ConfigProblem("interfaceEndpoints", given, allowed)

@@ -1,6 +1,6 @@
 """The ECS cluster and the task definition of the job."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -86,7 +86,7 @@ def execution_policy(names: PatternNames, job: JobArgs) -> policies.Document:
 
 
 class EcsTask(pulumi.ComponentResource):
-    """An ECS cluster, the job's Fargate task definition, its two roles and its log group."""
+    """An ECS cluster, unless there is one, the job's Fargate task definition, its two roles and its log group."""
 
     log_group: aws.cloudwatch.LogGroup
     family_and_revision: pulumi.Output[str]
@@ -99,7 +99,7 @@ class EcsTask(pulumi.ComponentResource):
         inputs = pulumi.Output.all(image=job.image, environment=dict(job.environment), secrets=dict(job.secrets))
         known_job = inputs.apply(lambda known: replace(job, **known))
 
-        cluster = self._cluster(name)
+        cluster = names.cluster if config.cluster_name else self._cluster(name).name
         self.log_group = log_group(name, names.task_log_group, self._part, self._child)
         execution_role = self._role(
             f"{name}-execution",
@@ -118,13 +118,14 @@ class EcsTask(pulumi.ComponentResource):
                 keeps_record=not job.has_ecs_records,
             ),
             further={} if job.policy is None else {"job": job.policy},
+            key_services=("s3",) if job.has_ecs_records else ("s3", "dynamodb"),
         )
         container = pulumi.Output.all(image=args.image, job=known_job).apply(
             lambda known: container_definition(names, config, known["image"], known["job"])
         )
         definition = self._task_definition(name, container, execution_role, task_role)
         self.family_and_revision = pulumi.Output.format("{0}:{1}", definition.family, definition.revision)
-        self.register_outputs({"cluster": cluster.name, "taskDefinition": self.family_and_revision})
+        self.register_outputs({"cluster": cluster, "taskDefinition": self.family_and_revision})
 
     def _role(
         self,
@@ -133,6 +134,7 @@ class EcsTask(pulumi.ComponentResource):
         description: str,
         policy: pulumi.Input[Mapping[str, Any]],
         further: Mapping[str, pulumi.Input[Mapping[str, Any]]] | None = None,
+        key_services: Sequence[str] = (),
     ) -> WorkloadRole:
         args = WorkloadRoleArgs(
             part=self._part,
@@ -141,6 +143,7 @@ class EcsTask(pulumi.ComponentResource):
             trust=policies.trust_ecs_tasks(self._part.names.target),
             policy=policy,
             further=further or {},
+            key_services=key_services,
         )
         return WorkloadRole(name, args, self._child)
 

@@ -10,21 +10,21 @@ from ecs_kit.runtime.contract.settings import Settings
 
 
 def infrastructure(
-    names: PatternNames, *, subnet_ids: Sequence[str], security_group_id: str, task_definition: str
+    names: PatternNames, *, subnet_ids: Sequence[str], security_group_ids: Sequence[str], task_definition: str
 ) -> dict[str, str]:
     """The attributes of a spec that name what the stack deployed; `task_definition` is `family:revision`."""
     return {
         "region": names.target.region,
         "s3BucketName": names.bucket,
         "subnetIdLiteral": SEPARATOR.join(subnet_ids),
-        "securityGroupId": security_group_id,
+        "securityGroupId": SEPARATOR.join(security_group_ids),
         "ddbTableNameWFSummary": names.summary_table,
         "hashKeyWFSummary": SUMMARY_HASH_KEY,
         "rangeKeyWFSummary": SUMMARY_RANGE_KEY,
         "ddbTableNameWFDetails": names.details_table,
         "hashKeyWFDetails": DETAILS_HASH_KEY,
         "rangeKeyWFDetails": DETAILS_RANGE_KEY,
-        "clusterName": names.base,
+        "clusterName": names.cluster,
         "containerName": CONTAINER,
         "taskDefinition": task_definition,
     }

@@ -35,7 +35,7 @@ class PrivateFunctionArgs:
     description: str
     settings: pulumi.Input[str]
     subnet_ids: pulumi.Input[Sequence[str]]
-    security_group_id: pulumi.Input[str]
+    security_group_ids: Sequence[pulumi.Input[str]]
 
 
 class PrivateFunction(pulumi.ComponentResource):
@@ -64,7 +64,7 @@ class PrivateFunction(pulumi.ComponentResource):
             timeout=TIMEOUT_SECONDS,
             environment=aws.lambda_.FunctionEnvironmentArgs(variables={VARIABLE: args.settings}),
             vpc_config=aws.lambda_.FunctionVpcConfigArgs(
-                subnet_ids=args.subnet_ids, security_group_ids=[args.security_group_id]
+                subnet_ids=args.subnet_ids, security_group_ids=list(args.security_group_ids)
             ),
             publish=True,
             logging_config=aws.lambda_.FunctionLoggingConfigArgs(log_format="Text", log_group=log.name),

@@ -62,8 +62,6 @@ _ACTION = re.compile(r"\*|[a-z0-9-]+:[A-Za-z0-9*?]+")
 _RESOURCE = re.compile(r"\*|arn:[^:\s]+:[^\s]+")
 _STATEMENT_KEYS = frozenset({"Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition"})
 
-_WITHOUT_NAT = "or natGateways must be single or per-az: "
-
 
 def _context(raw: str) -> Path | None:
     return Path(raw) if raw else None
@@ -209,7 +207,7 @@ def job_problems(job: JobArgs, *, has_nat: bool, region: str | None) -> Iterator
     yield from _context_problems(job)
     yield from _records_problems(job)
     yield from _placeholder_problems(job)
-    yield from _image_problems(job, has_nat)
+    yield from _image_problems(job)
     yield from _variable_problems("jobEnvironment", job.environment)
     yield from _variable_problems("jobSecrets", job.secrets)
     size = sum(len(name) + len(value) for name, value in _known(job.environment).items())
@@ -225,8 +223,8 @@ def job_problems(job: JobArgs, *, has_nat: bool, region: str | None) -> Iterator
         shown = text if len(text) <= 200 else f"{text[:200]}…"
         for reason in policy_problems(job.policy):
             yield ConfigProblem("jobPolicy", shown, f"an IAM identity policy: {reason}")
-    if region and not has_nat:
-        yield from _out_of_reach(job, region)
+    if not has_nat:
+        yield from reach_problems(job, region, "or natGateways must be single or per-az: ")
 
 
 def secret_problems(secrets: Mapping[str, str]) -> Iterator[ConfigProblem]:
@@ -297,22 +295,23 @@ def _placeholder_problems(job: JobArgs) -> Iterator[ConfigProblem]:
         yield ConfigProblem("jobCommand", f"{length} characters", allowed)
 
 
-def _image_problems(job: JobArgs, has_nat: bool) -> Iterator[ConfigProblem]:
-    if not isinstance(job.image, str) or not job.image:
-        return
-    if not _IMAGE.fullmatch(job.image):
+def _image_problems(job: JobArgs) -> Iterator[ConfigProblem]:
+    if isinstance(job.image, str) and job.image and not _IMAGE.fullmatch(job.image):
         allowed = "an image reference such as <registry>/<name>:<tag> or <registry>/<name>@<digest>"
         yield ConfigProblem("jobImage", job.image, allowed)
-    elif not has_nat and not _ECR_IMAGE.fullmatch(job.image):
-        allowed = f"an image in a private repository of Amazon ECR, {_WITHOUT_NAT}"
+
+
+def reach_problems(job: JobArgs, region: str | None, otherwise: str) -> Iterator[ConfigProblem]:
+    """What subnets without a way out of the VPC do not reach: images of other registries, and of other regions images
+    and secrets; `otherwise` says how to get a way out."""
+    image = _ECR_IMAGE.fullmatch(job.image) if isinstance(job.image, str) else None
+    if isinstance(job.image, str) and _IMAGE.fullmatch(job.image) and not image:
+        allowed = f"an image in a private repository of Amazon ECR, {otherwise}"
         allowed += "without either, nothing in the private subnets reaches its registry"
         yield ConfigProblem("jobImage", job.image, allowed)
-
-
-def _out_of_reach(job: JobArgs, region: str) -> Iterator[ConfigProblem]:
-    """Images and secrets of another region, which no interface endpoint reaches."""
-    allowed = f"in {region}, {_WITHOUT_NAT}interface endpoints reach their own region alone"
-    image = _ECR_IMAGE.fullmatch(job.image) if isinstance(job.image, str) else None
+    if region is None:
+        return
+    allowed = f"in {region}, {otherwise}interface endpoints reach their own region alone"
     if image and image["region"] != region:
         yield ConfigProblem("jobImage", str(job.image), allowed)
     for name, value in _known(job.secrets).items():

@@ -59,11 +59,17 @@ class PatternNames:
     pattern: int
     name_suffix: str
     target: DeploymentTarget
+    existing_cluster: str = ""
 
     @property
     def base(self) -> str:
         """Name of cluster, repository, task definition family and state machine, and start of most other names."""
         return self._suffixed(f"amazon-ecs-starter-kit-pattern-{self.pattern}")
+
+    @property
+    def cluster(self) -> str:
+        """The ECS cluster that tasks run in."""
+        return self.existing_cluster or self.base
 
     @property
     def workflow(self) -> str:
@@ -84,6 +90,10 @@ class PatternNames:
     def bucket(self) -> str:
         """The bucket of source objects and results."""
         return self._suffixed(f"{self.target.account}-ecs-starter-kit-pattern-{self.pattern}-bucket")
+
+    def endpoint(self, service: str) -> str:
+        """The tag `Name` of the VPC endpoint of a service."""
+        return f"{self.base}-{service}"
 
     def function(self, workload: str) -> str:
         """The Lambda function of a workload: `launcher` or `monitor`."""
@@ -120,7 +130,7 @@ class PatternNames:
     @property
     def cluster_arn(self) -> str:
         """ARN of the ECS cluster."""
-        return self.target.arn("ecs", f"cluster/{self.base}")
+        return self.target.arn("ecs", f"cluster/{self.cluster}")
 
     @property
     def repository_arn(self) -> str:

@@ -1,4 +1,4 @@
-"""The pattern's VPC, its endpoints and its security groups."""
+"""The pattern's VPC, or an existing one, with the pattern's endpoints and security groups."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,9 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_awsx as awsx
 
+from ecs_kit.components import egress
 from ecs_kit.components.config import GATEWAY_SERVICES, NatGateways
+from ecs_kit.components.existing_network import ExistingNetwork
 from ecs_kit.components.parts import PartArgs
 from ecs_kit.components.zones import ZONES
 
@@ -26,7 +28,9 @@ class NetworkArgs:
     """Arguments of `Network`.
 
     Args:
-        zones: Names of the VPC's availability zones. Existing subnets keep theirs unless the configuration names some.
+        existing: The VPC and subnets to use; None to create them.
+        zones: Names of the new VPC's availability zones. Existing subnets keep theirs unless the configuration names
+            some.
         workloads: What runs in the private subnets; each gets a security group.
         interface_endpoints: AWS services reached through interface endpoints, such as `ecr.api`.
         outlived_by: Resources destroyed after subnets and security groups: the policies with which Lambda deletes its
@@ -34,6 +38,7 @@ class NetworkArgs:
     """
 
     part: PartArgs
+    existing: ExistingNetwork | None
     zones: Sequence[str]
     workloads: Sequence[str]
     interface_endpoints: Sequence[str]
@@ -67,11 +72,15 @@ def _in_layout(parts: pulumi.Output[Sequence[_T]], zone: int, *, public: bool) -
 
 
 class Network(pulumi.ComponentResource):
-    """A VPC over two zones with gateway and interface endpoints, and a security group per workload without ingress."""
+    """A VPC over two zones, or an existing one, with gateway and interface endpoints, and security groups.
 
-    vpc_id: pulumi.Output[str]
-    private_subnet_ids: pulumi.Output[Sequence[str]]
-    security_groups: Mapping[str, aws.ec2.SecurityGroup]
+    Each workload gets a group without ingress, unless the configuration names groups for all of them.
+    """
+
+    vpc_id: pulumi.Input[str]
+    private_subnet_ids: pulumi.Input[Sequence[str]]
+    security_group_ids: Mapping[str, Sequence[pulumi.Input[str]]]
+    """The security groups of each workload."""
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None):
         super().__init__("kit:network:Network", name, None, opts)
@@ -79,39 +88,68 @@ class Network(pulumi.ComponentResource):
         self._waits_for_lambda = pulumi.ResourceOptions(
             depends_on=list(args.outlived_by), custom_timeouts=pulumi.CustomTimeouts(delete=DELETE_TIMEOUT)
         )
+        config, existing = args.part.config, args.existing
+        route_tables: pulumi.Input[Sequence[str]]
+        endpoint_subnets: pulumi.Input[Sequence[str]]
+        if existing:
+            self.vpc_id, self.private_subnet_ids = config.vpc_id, list(config.private_subnet_ids)
+            route_tables, endpoint_subnets = existing.route_table_ids, existing.zone_subnets()
+        else:
+            vpc = self._vpc(args.zones)
+            self.vpc_id, self.private_subnet_ids = vpc.vpc_id, vpc.private_subnet_ids
+            self._nat_gateways(vpc)
+            route_tables, endpoint_subnets = vpc.route_tables.apply(_route_table_ids), self.private_subnet_ids
+        self.security_group_ids = {
+            workload: config.security_group_ids or [self._workload_group(workload).id] for workload in args.workloads
+        }
+        for service in GATEWAY_SERVICES if config.endpoints == "create" else ():
+            self._endpoint(service, "Gateway", route_table_ids=route_tables)
+        for service in args.interface_endpoints:
+            self._interface_endpoint(service, endpoint_subnets)
+        self.register_outputs({"vpcId": self.vpc_id, "privateSubnetIds": self.private_subnet_ids})
+
+    @property
+    def all_security_group_ids(self) -> list[pulumi.Input[str]]:
+        """The security groups of all workloads, each once."""
+        configured = self._part.config.security_group_ids
+        return list(configured) or [group for groups in self.security_group_ids.values() for group in groups]
+
+    def _vpc(self, zones: Sequence[str]) -> awsx.ec2.Vpc:
         subnet_options = pulumi.ResourceOptions.merge(
             self._waits_for_lambda,
-            pulumi.ResourceOptions(ignore_changes=[] if args.part.config.availability_zones else ["availabilityZone"]),
+            pulumi.ResourceOptions(ignore_changes=[] if self._part.config.availability_zones else ["availabilityZone"]),
         )
-        vpc = awsx.ec2.Vpc(
+        return awsx.ec2.Vpc(
             self._base,
             # The patterns' ranges do not overlap, so that the VPCs can be peered.
-            cidr_block=f"10.{100 + 10 * args.part.names.pattern}.0.0/16",
-            availability_zone_names=list(args.zones),
+            cidr_block=f"10.{100 + 10 * self._part.names.pattern}.0.0/16",
+            availability_zone_names=list(zones),
             enable_dns_hostnames=True,
             enable_dns_support=True,
             nat_gateways=awsx.ec2.NatGatewayConfigurationArgs(strategy=awsx.ec2.NatGatewayStrategy.NONE),
             subnet_strategy=awsx.ec2.SubnetAllocationStrategy.AUTO,
-            tags=args.part.tags,
+            tags=self._part.tags,
             opts=pulumi.ResourceOptions(parent=self, transforms=[subnet_transform(subnet_options)]),
         )
-        self.vpc_id = vpc.vpc_id
-        self.private_subnet_ids = vpc.private_subnet_ids
-        self.security_groups = {workload: self._workload_group(workload) for workload in args.workloads}
-        self._nat_gateways(vpc)
-        route_tables: pulumi.Output[list[str]] = vpc.route_tables.apply(_route_table_ids)
-        for service in GATEWAY_SERVICES:
-            self._endpoint(service, "Gateway", route_table_ids=route_tables)
-        for service in args.interface_endpoints:
-            self._interface_endpoint(service)
-        self.register_outputs({"vpcId": self.vpc_id, "privateSubnetIds": self.private_subnet_ids})
 
     def _workload_group(self, workload: str) -> aws.ec2.SecurityGroup:
-        """A workload's security group: no ingress; egress by HTTPS, for S3 and DynamoDB to public addresses."""
-        egress = aws.ec2.SecurityGroupEgressArgs(
-            description="HTTPS to AWS services", protocol="tcp", from_port=443, to_port=443, cidr_blocks=["0.0.0.0/0"]
+        """A workload's security group: no ingress; egress by HTTPS, and what the configuration adds for tasks."""
+        further = map(egress.parse, self._part.config.task_egress if workload == "tasks" else ())
+        rules = [("HTTPS to AWS services", egress.HTTPS), *(("From taskEgress", rule) for rule in further)]
+        return self._security_group(
+            workload,
+            f"{self._base}: {workload}",
+            egress=[
+                aws.ec2.SecurityGroupEgressArgs(
+                    description=description,
+                    protocol=rule.protocol,
+                    from_port=rule.from_port,
+                    to_port=rule.to_port,
+                    cidr_blocks=[rule.cidr],
+                )
+                for description, rule in rules
+            ],
         )
-        return self._security_group(workload, f"{self._base}: {workload}", egress=[egress])
 
     def _nat_gateways(self, vpc: awsx.ec2.Vpc) -> None:
         """NAT gateways in the public subnets, and the private subnets' routes to them.
@@ -149,25 +187,25 @@ class Network(pulumi.ComponentResource):
                 opts=options("aws:ec2/route:Route", name, table),
             )
 
-    def _interface_endpoint(self, service: str) -> None:
+    def _interface_endpoint(self, service: str, subnet_ids: pulumi.Input[Sequence[str]]) -> None:
         ingress = aws.ec2.SecurityGroupIngressArgs(
             description="HTTPS from workloads of the kit",
             protocol="tcp",
             from_port=443,
             to_port=443,
-            security_groups=[workload.id for workload in self.security_groups.values()],
+            security_groups=self.all_security_group_ids,
         )
         group = self._security_group(f"endpoint-{service}", f"{self._base}: endpoint of {service}", ingress=[ingress])
         self._endpoint(
             service,
             "Interface",
             private_dns_enabled=True,
-            subnet_ids=self.private_subnet_ids,
+            subnet_ids=subnet_ids,
             security_group_ids=[group.id],
         )
 
     def _endpoint(self, service: str, kind: str, **settings: Any) -> None:
-        name = f"{self._base}-{service}"
+        name = self._part.names.endpoint(service)
         aws.ec2.VpcEndpoint(
             name,
             vpc_id=self.vpc_id,

@@ -1,13 +1,14 @@
 """What the parts of a pattern share: their arguments, log groups and roles."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
+from ecs_kit.components import policies
 from ecs_kit.components.config import KitConfig
 from ecs_kit.components.names import PatternNames
 
@@ -22,9 +23,14 @@ class PartArgs:
 
 
 def log_group(name: str, log_group_name: str, args: PartArgs, opts: pulumi.ResourceOptions) -> aws.cloudwatch.LogGroup:
-    """A log group with the configured retention."""
+    """A log group with the configured retention and key."""
     return aws.cloudwatch.LogGroup(
-        name, name=log_group_name, retention_in_days=args.config.log_retention_days, tags=args.tags, opts=opts
+        name,
+        name=log_group_name,
+        retention_in_days=args.config.log_retention_days,
+        kms_key_id=args.config.kms_key_arn or None,
+        tags=args.tags,
+        opts=opts,
     )
 
 
@@ -32,7 +38,8 @@ def log_group(name: str, log_group_name: str, args: PartArgs, opts: pulumi.Resou
 class WorkloadRoleArgs:
     """Arguments of `WorkloadRole`: its user, as in `PatternNames.role`, who may assume it, and what it may do.
 
-    `further` has more documents than `policy`, by the suffix of their policies' names.
+    `further` has more documents than `policy`, by the suffix of their policies' names. `key_services` are the services
+    that encrypt data which the role uses with the configured key.
     """
 
     part: PartArgs
@@ -41,6 +48,7 @@ class WorkloadRoleArgs:
     trust: Mapping[str, Any]
     policy: pulumi.Input[Mapping[str, Any]]
     further: Mapping[str, pulumi.Input[Mapping[str, Any]]] = field(default_factory=dict)
+    key_services: Sequence[str] = ()
 
 
 class WorkloadRole(pulumi.ComponentResource):
@@ -58,11 +66,15 @@ class WorkloadRole(pulumi.ComponentResource):
             name=role_name,
             description=args.description,
             assume_role_policy=json.dumps(args.trust),
+            permissions_boundary=args.part.config.permissions_boundary or None,
             tags=args.part.tags,
             opts=child,
         )
         self.arn = role.arn
         documents = {"": args.policy, **{f"-{part}": document for part, document in args.further.items()}}
+        key_arn = args.part.config.kms_key_arn
+        if key_arn and args.key_services:
+            documents["-key"] = policies.use_key(args.part.names.target, key_arn, args.key_services)
         self.policies = [
             aws.iam.RolePolicy(
                 f"{name}{part}",

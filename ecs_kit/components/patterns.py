@@ -9,10 +9,11 @@ from typing import ClassVar
 import pulumi
 import pulumi_aws as aws
 
-from ecs_kit.components import definitions, function_settings, policies, zones
+from ecs_kit.components import definitions, function_settings, lookups, policies, zones
 from ecs_kit.components.bucket import PrivateBucket
 from ecs_kit.components.config import KitConfig
 from ecs_kit.components.ecs_task import EcsTask, EcsTaskArgs
+from ecs_kit.components.existing_network import ExistingNetwork, created_endpoints
 from ecs_kit.components.functions import FUNCTION_TOKEN, PrivateFunction, PrivateFunctionArgs
 from ecs_kit.components.job import JobArgs
 from ecs_kit.components.lambda_package import FunctionName
@@ -66,6 +67,7 @@ class Pattern(pulumi.ComponentResource):
     functions: ClassVar[Sequence[FunctionName]]
     definition: ClassVar[Callable[[definitions.StateMachineSettings], definitions.State]]
     state_machine_policy: ClassVar[Callable[[PatternNames], policies.Document]]
+    state_machine_key_services: ClassVar[Sequence[str]] = ()
 
     outputs: Mapping[str, pulumi.Input[str]]
 
@@ -73,13 +75,15 @@ class Pattern(pulumi.ComponentResource):
         super().__init__(f"kit:patterns:{type(self).__name__}", name, None, opts)
         self._prefix = name
         self._config = args.config_with_job
-        self._names = PatternNames(self.number, self._config.name_suffix, args.target)
+        self._names = PatternNames(self.number, self._config.name_suffix, args.target, self._config.cluster_name)
         tags = {**self._config.tags, "kit:workflow": self._names.workflow, "kit:stack": args.stack}
         self._part = PartArgs(self._names, self._config, tags)
         self._child = pulumi.ResourceOptions(parent=self)
 
+        # Before any resource: what is missing is an error while nothing has been created.
+        existing = lookups.existing(self._config, self._names, pulumi.InvokeOptions(parent=self))
         roles = {workload: self._function_role(workload) for workload in self.functions}
-        network = self._network(list(roles.values()))
+        network = self._network(list(roles.values()), existing)
         tables = Tables(f"{name}-tables", self._part, self._child)
         bucket = PrivateBucket(f"{name}-bucket", self._part, self._child)
         image = self._image()
@@ -115,6 +119,7 @@ class Pattern(pulumi.ComponentResource):
             description=self._describe(workload),
             trust=policies.trust_lambda(self._names.target),
             policy={"launcher": policies.launcher, "monitor": policies.monitor}[workload](self._names),
+            key_services=("dynamodb",),
         )
         former = pulumi.create_urn(name, FUNCTION_TOKEN, parent=self)
         opts = pulumi.ResourceOptions(parent=self, aliases=[pulumi.Alias(parent=former)])
@@ -123,17 +128,23 @@ class Pattern(pulumi.ComponentResource):
     def _describe(self, workload: FunctionName) -> str:
         return f"Task {workload.capitalize()} of {self._names.workflow}"
 
-    def _network(self, function_roles: Sequence[WorkloadRole]) -> Network:
+    def _network(self, function_roles: Sequence[WorkloadRole], existing: ExistingNetwork | None) -> Network:
         """VPC, endpoints, and a security group for each workload; destroyed before the functions' roles."""
-        needed = () if self._config.has_nat else self._config.job.endpoints
+        config = self._config
+        reaches_all = config.has_nat if existing is None else existing.reaches_all
         args = NetworkArgs(
             part=self._part,
-            zones=zones.of_vpc(self._names.target.region, self._config.availability_zones),
+            existing=existing,
+            zones=self._zones() if existing is None else (),
             workloads=["tasks", *self.functions],
-            interface_endpoints=list(dict.fromkeys((*self._config.interface_endpoints, *needed))),
+            interface_endpoints=created_endpoints(config, reaches_all=reaches_all),
             outlived_by=[policy for role in function_roles for policy in role.policies],
         )
         return Network(f"{self._prefix}-network", args, self._child)
+
+    def _zones(self) -> Sequence[str]:
+        config = self._config
+        return zones.of_vpc(self._names.target.region, config.availability_zones, config.cpu_architecture)
 
     def _image(self) -> TaskImage | None:
         """The image repository and the task's image; None with a ready image."""
@@ -150,6 +161,8 @@ class Pattern(pulumi.ComponentResource):
             base_image=job.mirror or self._config.base_image,
             platform=self._config.docker_platform,
             tags=self._part.tags,
+            kms_key_arn=self._config.kms_key_arn,
+            is_retained=self._config.retains_data,
         )
         return TaskImage(f"{self._prefix}-image", args, self._child)
 
@@ -161,21 +174,22 @@ class Pattern(pulumi.ComponentResource):
             description=self._describe(workload),
             settings=self._function_settings(network, task),
             subnet_ids=network.private_subnet_ids,
-            security_group_id=network.security_groups[workload].id,
+            security_group_ids=network.security_group_ids[workload],
         )
         return PrivateFunction(f"{self._prefix}-{workload}", args, self._child)
 
     def _infrastructure(self, network: Network, task: EcsTask) -> pulumi.Output[dict[str, str]]:
         return pulumi.Output.all(
             subnet_ids=network.private_subnet_ids,
-            security_group_id=network.security_groups["tasks"].id,
+            security_group_ids=network.security_group_ids["tasks"],
             task_definition=task.family_and_revision,
         ).apply(lambda known: function_settings.infrastructure(self._names, **known))
 
     def _function_settings(self, network: Network, task: EcsTask) -> pulumi.Output[str]:
         return pulumi.Output.all(
             infrastructure=self._infrastructure(network, task),
-            security_group_ids=[group.id for group in network.security_groups.values()],
+            # Of configured groups, tasks have all already.
+            security_group_ids=[] if self._config.security_group_ids else network.all_security_group_ids,
         ).apply(lambda known: function_settings.function_settings(self._names, self._config, **known).to_json())
 
     def _state_machine(
@@ -187,6 +201,7 @@ class Pattern(pulumi.ComponentResource):
             part=self._part,
             definition=pulumi.Output.all(**versions).apply(lambda arns: json.dumps(self._document(arns))),
             policy=type(self).state_machine_policy(self._names),
+            key_services=type(self).state_machine_key_services,
         )
         opts = pulumi.ResourceOptions(parent=self, depends_on=list(needs))
         return WorkflowStateMachine(f"{self._prefix}-state-machine", args, opts)
@@ -221,6 +236,7 @@ class TaskSubmissionFromStepFunctions(Pattern):
     functions = ("monitor",)
     definition = definitions.pattern_2
     state_machine_policy = policies.state_machine_pattern_2
+    state_machine_key_services = ("dynamodb",)
 
 
 COMPONENTS: Mapping[int, type[Pattern]] = {

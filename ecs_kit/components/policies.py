@@ -80,6 +80,27 @@ def bucket_tls_only(bucket_arn: str) -> Document:
     )
 
 
+def use_key(target: DeploymentTarget, key_arn: str, services: Iterable[str]) -> Document:
+    """What a role does with a KMS key: use the data that these services encrypt with it, and nothing else.
+
+    S3 needs both actions for an upload in parts (S3 user guide, "Using server-side encryption with AWS KMS keys");
+    DynamoDB asks for the caller's permission to decrypt the table's key (DynamoDB developer guide, "Encryption at
+    rest").
+    """
+    actions = {"s3": ["kms:Decrypt", "kms:GenerateDataKey"], "dynamodb": ["kms:Decrypt"]}
+    return document(
+        *(
+            statement(
+                f"UseKeyIn{service.capitalize()}",
+                actions[service],
+                [key_arn],
+                {"StringEquals": {"kms:ViaService": f"{service}.{target.region}.amazonaws.com"}},
+            )
+            for service in services
+        )
+    )
+
+
 def task(
     names: PatternNames, *, target_prefix: str, source_buckets: Sequence[str], keeps_record: bool = True
 ) -> Document:
@@ -214,7 +235,7 @@ def _pass_task_roles(names: PatternNames) -> Statement:
 
 
 def _ecs_tasks(names: PatternNames) -> str:
-    return names.target.arn("ecs", f"task/{names.base}/*")
+    return names.target.arn("ecs", f"task/{names.cluster}/*")
 
 
 def _describe_and_stop_tasks(names: PatternNames) -> list[Statement]:

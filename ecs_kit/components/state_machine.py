@@ -1,5 +1,6 @@
 """A deployed state machine."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -11,11 +12,12 @@ from ecs_kit.components.parts import PartArgs, WorkloadRole, WorkloadRoleArgs, l
 
 @dataclass(frozen=True)
 class WorkflowStateMachineArgs:
-    """Arguments of `WorkflowStateMachine`: its document as JSON, and what it may do."""
+    """Arguments of `WorkflowStateMachine`: its document as JSON, what it may do, and `key_services` of its role."""
 
     part: PartArgs
     definition: pulumi.Input[str]
     policy: policies.Document
+    key_services: Sequence[str] = ()
 
 
 class WorkflowStateMachine(pulumi.ComponentResource):
@@ -33,6 +35,7 @@ class WorkflowStateMachine(pulumi.ComponentResource):
             description="The state machine",
             trust=policies.trust_state_machines(args.part.names.target),
             policy=args.policy,
+            key_services=args.key_services,
         )
         role = WorkloadRole(name, role_args, child)
         machine = aws.sfn.StateMachine(

@@ -54,6 +54,9 @@ class Tables(pulumi.ComponentResource):
         """A table whose hash and range keys are the first two of `key_types`."""
         hash_key, range_key, *_ = key_types
         units = CAPACITY_UNITS if args.config.table_billing == "PROVISIONED" else None
+        encryption, key_arn = None, args.config.kms_key_arn
+        if key_arn:
+            encryption = aws.dynamodb.TableServerSideEncryptionArgs(enabled=True, kms_key_arn=key_arn)
         return aws.dynamodb.Table(
             name,
             name=name,
@@ -66,6 +69,7 @@ class Tables(pulumi.ComponentResource):
             billing_mode=args.config.table_billing,
             read_capacity=units,
             write_capacity=units,
+            server_side_encryption=encryption,
             tags=args.tags,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=args.config.retains_data),
         )

@@ -48,13 +48,18 @@ class BuildContext:
 
 @dataclass(frozen=True)
 class TaskImageArgs:
-    """Arguments of `TaskImage`: the repository's name, and what is built; `platform` is such as `linux/amd64`."""
+    """Arguments of `TaskImage`: the repository's name, and what is built; `platform` is such as `linux/amd64`.
+
+    `kms_key_arn` encrypts the repository, ECR's own key without one. With `is_retained` it outlives the stack.
+    """
 
     repository: str
     context: BuildContext
     base_image: str
     platform: str
     tags: Mapping[str, str]
+    kms_key_arn: str = ""
+    is_retained: bool = False
 
 
 def stage_context(project: Path = build_folder.PROJECT) -> BuildContext:
@@ -162,11 +167,17 @@ class TaskImage(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: TaskImageArgs, opts: pulumi.ResourceOptions | None = None):
         super().__init__("kit:image:TaskImage", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
+        child = pulumi.ResourceOptions(parent=self, retain_on_delete=args.is_retained)
+        encryption = None
+        if args.kms_key_arn:
+            encryption = [
+                aws.ecr.RepositoryEncryptionConfigurationArgs(encryption_type="KMS", kms_key=args.kms_key_arn)
+            ]
         self.repository = aws.ecr.Repository(
             name,
             name=args.repository,
-            force_delete=True,
+            force_delete=not args.is_retained,
+            encryption_configurations=encryption,
             image_tag_mutability="IMMUTABLE",
             image_scanning_configuration=aws.ecr.RepositoryImageScanningConfigurationArgs(scan_on_push=True),
             tags=args.tags,

@@ -146,22 +146,37 @@ def local_stack(
         target = LocalTarget(work_dir=work_dir, container_runtime=container_runtime)
         try:
             target.start(print)
-            pulumi = PulumiProcess(
-                target.pulumi.executable,
-                version=target.pulumi.version,
-                environment=target.environment,
-                interruption=Interruption(),
-                log_file=work_dir / "pulumi.log",
-            )
-            settings = {**target.config, **config(target)}
-            stack = Stack(name=name, pulumi=pulumi, work_dir=work_dir, project=project, config=settings)
-            stack.create()
-            types: Counter[str] = Counter()
-            made = stack.deploy(on_resource=lambda step: types.update([step.type] if step.state == "done" else []))
-            yield Deployed(project, work_dir, target, stack, made.outputs, types)
-            stack.destroy()
+            with stack_on(target, name, project, work_dir, config=config(target)) as kit:
+                yield kit
         finally:
             target.stop()
+
+
+def new_stack(target: LocalTarget, name: str, project: Path, work_dir: Path, config: Mapping[str, str]) -> Stack:
+    """A stack of a program on a target that runs, not deployed yet."""
+    pulumi = PulumiProcess(
+        target.pulumi.executable,
+        version=target.pulumi.version,
+        environment=target.environment,
+        interruption=Interruption(),
+        log_file=work_dir / "pulumi.log",
+    )
+    settings = {**target.config, **config}
+    stack = Stack(name=name, pulumi=pulumi, work_dir=work_dir, project=project, config=settings)
+    stack.create()
+    return stack
+
+
+@contextmanager
+def stack_on(
+    target: LocalTarget, name: str, project: Path, work_dir: Path, *, config: Mapping[str, str]
+) -> Iterator[Deployed]:
+    """Deploy a program on a target that runs, and destroy it at the end."""
+    stack = new_stack(target, name, project, work_dir, config)
+    types: Counter[str] = Counter()
+    made = stack.deploy(on_resource=lambda step: types.update([step.type] if step.state == "done" else []))
+    yield Deployed(project, work_dir, target, stack, made.outputs, types)
+    stack.destroy()
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.automation.stacks.lifecycle import PhysicalResource
 from ecs_kit.runtime.contract import waits
 from ecs_kit.runtime.contract.run_ids import run_id
+from ecs_kit.runtime.contract.settings import VARIABLE, from_json
 from ecs_kit.runtime.contract.statuses import TaskStatus
 from ecs_kit.runtime.functions.ecs_tasks import EcsTasks
 
@@ -212,15 +213,17 @@ def stop_open_executions(aws: AwsClients, resources: Iterable[PhysicalResource])
 
 
 def stop_ecs_tasks(aws: AwsClients, resources: Iterable[PhysicalResource]) -> list[str]:
-    """Stop every ECS task of a stack's clusters: one with tasks cannot be deleted. Returns the tasks' ARNs.
+    """Stop every ECS task of a stack's clusters, and the stack's tasks in clusters of others. Returns the tasks' ARNs.
+
+    A cluster or a security group with tasks cannot be deleted.
 
     Raises:
         DriverError: they did not stop within `STOPPED_WITHIN_SECONDS`.
     """
     stopped: list[str] = []
-    for cluster in _ids(resources, "aws:ecs/cluster:Cluster"):
+    for cluster, family in _with_tasks(list(resources)):
         for _ in looks(STOPPED_WITHIN_SECONDS, poll_seconds=1.0):
-            active = _active_tasks(aws, cluster)
+            active = _active_tasks(aws, cluster, family)
             if not active:
                 break
             for arn in active:
@@ -239,9 +242,23 @@ def _ids(resources: Iterable[PhysicalResource], type_token: str) -> list[str]:
     return [resource.id for resource in resources if resource.type == type_token and resource.id]
 
 
-def _active_tasks(aws: AwsClients, cluster: str) -> list[str]:
+def _with_tasks(resources: Sequence[PhysicalResource]) -> list[tuple[str, str | None]]:
+    """A stack's clusters, and, by the settings of its functions, clusters of others with the stack's family there."""
+    own = _ids(resources, "aws:ecs/cluster:Cluster")
+    names = {cluster.rpartition("/")[2] for cluster in own}
+    documents = [
+        ((resource.inputs.get("environment") or {}).get("variables") or {}).get(VARIABLE)
+        for resource in resources
+        if resource.type == "aws:lambda/function:Function"
+    ]
+    infrastructures = [from_json(document).infrastructure for document in documents if document]
+    others = {(each["clusterName"], each["taskDefinition"].partition(":")[0]) for each in infrastructures}
+    return [*((cluster, None) for cluster in own), *sorted(each for each in others if each[0] not in names)]
+
+
+def _active_tasks(aws: AwsClients, cluster: str, family: str | None) -> list[str]:
     try:
-        tasks = EcsTasks(aws.ecs, cluster).all()
+        tasks = EcsTasks(aws.ecs, cluster).all(family)
     except aws.ecs.exceptions.ClusterNotFoundException:
         return []
     return [arn for arn, task in tasks.items() if task.last_status not in ("STOPPED", "DELETED")]

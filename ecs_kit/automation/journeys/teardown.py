@@ -70,6 +70,9 @@ class Teardown:
             return []
         for line in found.living:
             self.progress.say(f"left over: {line}")
+        for resource in self._had if self._destroyed else ():
+            if resource.retained:
+                self.progress.say(f"retained by the configuration: {resource.type} {resource.id}")
         for line in found.kept_by_aws:
             self.progress.say(f"kept by AWS itself, costs nothing: {line}")
         if self._destroyed and self.target.name == "aws":

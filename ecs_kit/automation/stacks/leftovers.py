@@ -79,10 +79,12 @@ class Leftovers:
 
 
 def inventory(stack: str, resources: Iterable[PhysicalResource]) -> Inventory:
-    """Sort a stack's resources by how the services name them."""
+    """Sort a stack's resources by how the services name them; those that are retained are no leftovers."""
     names: dict[str, set[str]] = {}
     ids: set[str] = set()
     for resource in resources:
+        if resource.retained:
+            continue
         if resource.id:
             ids.add(resource.id)
         key = _NAME_PROPERTY.get(resource.type)

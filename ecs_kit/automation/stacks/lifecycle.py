@@ -45,13 +45,17 @@ class ResourceStep:
 
 @dataclass(frozen=True)
 class PhysicalResource:
-    """A resource in the stack's state; `id` is empty where its creation did not end."""
+    """A resource in the stack's state; `id` is empty where its creation did not end.
+
+    A destroy forgets one that is `retained`, and leaves it as it is.
+    """
 
     type: str
     urn: str
     id: str
     inputs: Mapping[str, Any]
     outputs: Mapping[str, Any]
+    retained: bool = False
 
 
 @dataclass(frozen=True)
@@ -332,6 +336,7 @@ def physical_resources(deployment: Mapping[str, Any]) -> list[PhysicalResource]:
             id=resource.get("id", ""),
             inputs=resource.get("inputs") or {},
             outputs=resource.get("outputs") or {},
+            retained=resource.get("retainOnDelete", False),
         )
         for resource in found
         if resource.get("custom") and not resource["type"].startswith("pulumi:")

@@ -44,9 +44,10 @@ class EcsTasks:
         """
         return self._list({} if started_by is None else {"startedBy": started_by})
 
-    def all(self) -> dict[str, EcsTask]:
-        """Return the cluster's tasks by ARN; stopped ones, too."""
-        return self.describe([*self.running(), *self._list({"desiredStatus": "STOPPED"})])[0]
+    def all(self, family: str | None = None) -> dict[str, EcsTask]:
+        """Return the cluster's tasks by ARN, or those of a task definition's family; stopped ones, too."""
+        of_family = {} if family is None else {"family": family}
+        return self.describe([*self._list(of_family), *self._list({**of_family, "desiredStatus": "STOPPED"})])[0]
 
     def running_of_run(self, pattern: Pattern, run_id: int, workflow_name: str) -> dict[str, EcsTask]:
         """Return a run's tasks that have not been told to stop, by ARN."""

@@ -1,7 +1,8 @@
-"""VPC endpoints and NAT gateways, described with everything they were given, and availability zones.
+"""VPC endpoints and NAT gateways, described with everything they were given, rules of security groups, zones.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_VpcEndpoint.html,
-https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_NatGateway.html and
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_NatGateway.html,
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_SecurityGroupRule.html and
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeAvailabilityZones.html
 """
 
@@ -125,6 +126,47 @@ def endpoint_xml(record: Record) -> str:
         "networkInterfaceIdSet": [_interface_id(identity, each) for each in record["SubnetIds"] if interface],
     }
     return to_xml(described) + str(ec2._tag_set_xml(identity))
+
+
+@instead("vpc_networking.security_group_rules", ec2, "_ACTION_MAP", "DescribeSecurityGroupRules")
+def describe_security_group_rules(parameters: Parameters) -> Any:
+    """The DescribeSecurityGroupRules call: each peer is a rule with an id of its own, filters are applied."""
+    filters = ec2._parse_filters(parameters)
+    asked = ec2._parse_member_list(parameters, "SecurityGroupRuleId")
+    wanted, groups = {*asked, *filters.get("security-group-rule-id", ())}, filters.get("group-id")
+    found = {
+        rule["SecurityGroupRuleId"]: ec2._sg_rule_xml(group, rule, is_egress=is_egress)
+        for group, record in ec2._security_groups.items()
+        if not groups or group in groups
+        for is_egress, key in ((False, "IpPermissions"), (True, "IpPermissionsEgress"))
+        for permission in record.get(key, ())
+        for rule in rules_of(group, permission, is_egress)
+    }
+    for each in asked:
+        if each not in found:
+            text = f"The security group rule ID '{each}' does not exist"
+            return ec2._error("InvalidSecurityGroupRuleId.NotFound", text, 400)
+    items = "".join(
+        xml
+        for identity, xml in found.items()
+        if (not wanted or identity in wanted) and ec2._resource_matches_tag_filters(identity, filters)
+    )
+    return ec2._xml(200, "DescribeSecurityGroupRulesResponse", f"<securityGroupRuleSet>{items}</securityGroupRuleSet>")
+
+
+def rules_of(group: str, permission: Record, is_egress: bool) -> list[Record]:
+    """A permission as rules with one peer each; the first has the id that MiniStack gives to the permission."""
+    kinds = ("IpRanges", "Ipv6Ranges", "UserIdGroupPairs", "PrefixListIds")
+    identity = ec2._sg_rule_id(group, is_egress, permission)
+    peers = [{**{each: [] for each in kinds}, kind: [peer]} for kind in kinds for peer in permission.get(kind, ())]
+    return [
+        {
+            **permission,
+            **peer,
+            "SecurityGroupRuleId": _derived("sgr-", f"{identity}/{number}", 17) if number else identity,
+        }
+        for number, peer in enumerate(peers)
+    ]
 
 
 @instead("vpc_networking.zones", ec2, "_ACTION_MAP", "DescribeAvailabilityZones")

@@ -49,6 +49,7 @@ class Table(AwsResource):
         **_UNITS,
         "globalSecondaryIndexes": Property(SetOf(Object({**_INDEX.properties, **_UNITS})), computed=True),
         "ttl": Property(Object({**required(attributeName=STRING).properties, "enabled": _ALWAYS})),
+        "serverSideEncryption": Property(Object({"enabled": _ALWAYS, "kmsKeyArn": Property(STRING)})),
     }
     outputs = ("arn", "tagsAll")
     deletes_before_replace = True
@@ -81,6 +82,7 @@ class Table(AwsResource):
             "AttributeDefinitions": [{"AttributeName": name, "AttributeType": kind} for name, kind in types],
             **_throughput(inputs),
             **({"GlobalSecondaryIndexes": indexes} if indexes else {}),
+            **(_encryption(inputs) if inputs.get("serverSideEncryption") else {}),
         }
 
     def create(self, operation: Aws, inputs: Properties) -> str:
@@ -132,10 +134,11 @@ class Table(AwsResource):
             **_found_capacity(table, billing),
             "globalSecondaryIndexes": sorted(indexes, key=sort_key) or None,
             "ttl": {"attributeName": ttl["AttributeName"], "enabled": True} if is_timed else None,
+            "serverSideEncryption": _found_encryption(table),
         }
 
     def change(self, operation: Aws, resource_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
-        """UpdateTable of billing and capacity, UpdateTimeToLive."""
+        """UpdateTable of billing, capacity and encryption, UpdateTimeToLive."""
         if changed - {"ttl"}:
             updates = [
                 {"Update": {"IndexName": index["name"], **_throughput(index)}}
@@ -145,6 +148,8 @@ class Table(AwsResource):
             parameters: dict[str, Any] = {"GlobalSecondaryIndexUpdates": updates} if updates else {}
             if changed & {"billingMode", *_CAPACITY}:
                 parameters.update(BillingMode=new.get("billingMode", "PROVISIONED"), **_throughput(new))
+            if "serverSideEncryption" in changed:
+                parameters.update(_encryption(new))
             self.client(operation).update_table(TableName=resource_id, **parameters)
             self._wait(operation, resource_id)
         if "ttl" in changed:
@@ -182,6 +187,19 @@ def _index(index: Properties) -> dict[str, Any]:
         "Projection": {"ProjectionType": index["projectionType"]},
         **_throughput(index),
     }
+
+
+def _encryption(inputs: Properties) -> dict[str, Any]:
+    """Encryption with a KMS key, or, without any in the program, with DynamoDB's own key."""
+    wanted = inputs.get("serverSideEncryption")
+    key = {"SSEType": "KMS", "KMSMasterKeyId": wanted["kmsKeyArn"]} if wanted and wanted.get("kmsKeyArn") else {}
+    return {"SSESpecification": {"Enabled": bool(wanted), **key}}
+
+
+def _found_encryption(table: dict[str, Any]) -> Properties | None:
+    found = table.get("SSEDescription") or {}
+    is_on = found.get("Status") in ("ENABLED", "ENABLING", "UPDATING")
+    return {"enabled": True, "kmsKeyArn": found.get("KMSMasterKeyArn")} if is_on else None
 
 
 def _found_index(index: dict[str, Any], billing: str) -> Properties:

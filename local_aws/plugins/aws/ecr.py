@@ -1,9 +1,10 @@
 """Elastic Container Registry."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from local_aws.plugins.aws.base import Aws, AwsResource
-from local_aws.plugins.framework.schema import BOOLEAN, JSON, STRING, Property, Table, required
+from local_aws.plugins.aws.provider import AwsProvider
+from local_aws.plugins.framework.schema import BOOLEAN, JSON, STRING, ListOf, Property, Table, optional, required
 from local_aws.plugins.framework.values import Properties
 
 _GONE = "RepositoryNotFoundException"
@@ -31,14 +32,25 @@ class Repository(AwsResource):
         "forceDelete": Property(BOOLEAN, default=False, unreadable=True),
         "imageTagMutability": Property(STRING, default="MUTABLE"),
         "imageScanningConfiguration": Property(required(scanOnPush=BOOLEAN), default={"scanOnPush": False}),
+        "encryptionConfigurations": Property(
+            ListOf(optional(encryptionType=STRING, kmsKey=STRING)),
+            replaces=True,
+            default=[{"encryptionType": "AES256"}],
+        ),
     }
     outputs = ("arn", "registryId", "repositoryUrl", "tagsAll")
     deletes_before_replace = True
 
+    def request(self, provider: AwsProvider, inputs: Properties) -> dict[str, Any]:
+        """CreateRepository, with the one encryption that there may be."""
+        encryption = (inputs.get("encryptionConfigurations") or [None])[0]
+        return super().request(provider, {**inputs, "encryptionConfiguration": encryption})
+
     def find(self, operation: Aws, resource_id: str, state: Properties) -> Properties | None:
         """DescribeRepositories."""
         answer = self.call(operation, "DescribeRepositories", {"repositoryNames": [resource_id]})
-        return self.found(answer["repositories"][0])
+        repository = answer["repositories"][0]
+        return self.found({**repository, "encryptionConfigurations": [repository["encryptionConfiguration"]]})
 
 
 class LifecyclePolicy(AwsResource):

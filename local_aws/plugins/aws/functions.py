@@ -28,7 +28,7 @@ _GONE: Final = ("ResourceNotFoundException",)
 _READY_SECONDS: Final = 600.0
 """The published provider's limit for a function to become active or updated."""
 _CODE: Final = frozenset({"code", "architectures"})
-_NOT_CONFIGURATION: Final = _CODE | {"tags", "publish", "replaceSecurityGroupsOnDestroy"}
+_NOT_CONFIGURATION: Final = _CODE | {"tags", "publish"}
 _EMPTIED: Final = {"Description": "", "Environment": {"Variables": {}}, "MemorySize": 128, "Timeout": 3}
 """What an update sends for properties that are no longer set."""
 _UPDATING: Final = Retry("function {id} to be ready for a change", ("ResourceConflictException",), _READY_SECONDS)
@@ -64,7 +64,6 @@ class Function(AwsResource):
         "loggingConfig": Property(required(logFormat=STRING, logGroup=STRING), required=True),
         "tracingConfig": Property(required(mode=STRING), required=True),
         "publish": Property(BOOLEAN, default=False, unreadable=True),
-        "replaceSecurityGroupsOnDestroy": Property(BOOLEAN, unreadable=True),
     }
     outputs = (
         "arn",
@@ -154,28 +153,6 @@ class Function(AwsResource):
             self._wait(operation, resource_id, Qualifier=answer["Version"])
         if "tags" in changed:
             self.change_tags(operation, resource_id, old, new)
-
-    def delete(self, operation: Aws, resource_id: str, state: Properties) -> None:
-        """DeleteFunction, after its security groups are released if the program asks for that."""
-        with tolerating(*_GONE):
-            if state.get("replaceSecurityGroupsOnDestroy"):
-                self._release_security_groups(operation, resource_id)
-        super().delete(operation, resource_id, state)
-
-    def _release_security_groups(self, operation: Aws, name: str) -> None:
-        """Put the function into the VPC's default group, as Lambda's network interfaces outlive the function."""
-        functions, ec2 = self.client(operation), operation.provider.client("ec2")
-        subnets = (functions.get_function_configuration(FunctionName=name).get("VpcConfig") or {}).get("SubnetIds")
-        if not subnets:
-            return
-        vpc_id = ec2.describe_subnets(SubnetIds=subnets[:1])["Subnets"][0]["VpcId"]
-        in_vpc = [{"Name": "vpc-id", "Values": [vpc_id]}, {"Name": "group-name", "Values": ["default"]}]
-        groups = [group["GroupId"] for group in ec2.describe_security_groups(Filters=in_vpc)["SecurityGroups"]]
-        if groups:
-            functions.update_function_configuration(
-                FunctionName=name, VpcConfig={"SubnetIds": subnets, "SecurityGroupIds": groups}
-            )
-            self._wait(operation, name)
 
 
 def _modifies(changed: set[str]) -> bool:

@@ -35,17 +35,27 @@ class Role(AwsResource):
         "name": Property(STRING, required=True, replaces=True),
         "assumeRolePolicy": Property(JSON, required=True),
         "description": Property(STRING),
+        "permissionsBoundary": Property(STRING),
     }
     outputs = ("arn", "createDate", "tagsAll", "uniqueId")
     deletes_before_replace = True
 
     def change(self, operation: Aws, resource_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
-        """UpdateAssumeRolePolicy, UpdateRole."""
+        """UpdateAssumeRolePolicy, UpdateRole, PutRolePermissionsBoundary or DeleteRolePermissionsBoundary."""
         iam = self.client(operation)
         if "assumeRolePolicy" in changed:
             iam.update_assume_role_policy(RoleName=resource_id, PolicyDocument=new["assumeRolePolicy"])
         if "description" in changed:
             iam.update_role(RoleName=resource_id, Description=new.get("description", ""))
+        if "permissionsBoundary" in changed:
+            sets = "PutRolePermissionsBoundary" if new.get("permissionsBoundary") else "DeleteRolePermissionsBoundary"
+            self.call_on(operation, sets, {**new, "name": resource_id})
+
+    def find(self, operation: Aws, resource_id: str, state: Properties) -> Properties | None:
+        """GetRole."""
+        answer = self.call_on(operation, self.reads, {**state, self.id_property: resource_id})["Role"]
+        boundary = (answer.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
+        return self.found({**answer, "PermissionsBoundary": boundary, "tags": answer.get("Tags")})
 
 
 class RolePolicy(AwsResource):

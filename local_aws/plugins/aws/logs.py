@@ -18,6 +18,7 @@ class LogGroup(AwsResource):
     properties: ClassVar[Table] = {
         "name": Property(STRING, required=True, replaces=True),
         "retentionInDays": Property(INTEGER, default=0),
+        "kmsKeyId": Property(STRING),
     }
     outputs = ("arn", "tagsAll")
     deletes_before_replace = True
@@ -37,6 +38,10 @@ class LogGroup(AwsResource):
         return group and {**self.found(group), "arn": str(group["arn"]).removesuffix(":*")}
 
     def change(self, operation: Aws, resource_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
-        """PutRetentionPolicy, or DeleteRetentionPolicy."""
-        name = "PutRetentionPolicy" if new.get("retentionInDays") else "DeleteRetentionPolicy"
-        self.call_on(operation, name, {**new, "name": resource_id})
+        """PutRetentionPolicy or DeleteRetentionPolicy, AssociateKmsKey or DisassociateKmsKey."""
+        for name, sets, removes in (
+            ("retentionInDays", "PutRetentionPolicy", "DeleteRetentionPolicy"),
+            ("kmsKeyId", "AssociateKmsKey", "DisassociateKmsKey"),
+        ):
+            if name in changed:
+                self.call_on(operation, sets if new.get(name) else removes, {**new, "name": resource_id})

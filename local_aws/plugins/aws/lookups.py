@@ -4,9 +4,10 @@ import base64
 from collections.abc import Mapping
 from typing import Final
 
+from local_aws.plugins.aws.network_lookups import FILTERS, NETWORK_FUNCTIONS, filters_of
 from local_aws.plugins.aws.provider import AwsProvider
 from local_aws.plugins.framework.provider import Function
-from local_aws.plugins.framework.schema import STRING, ListOf, Property, required
+from local_aws.plugins.framework.schema import STRING, Property, required
 from local_aws.plugins.framework.values import Properties, Secret
 
 
@@ -29,9 +30,7 @@ def get_partition(provider: AwsProvider, _arguments: Properties) -> Properties:
 
 def get_availability_zones(provider: AwsProvider, arguments: Properties) -> Properties:
     """The region's zones."""
-    filters = [{"Name": item["name"], "Values": item["values"]} for item in arguments.get("filters") or ()]
-    if arguments.get("state"):
-        filters.append({"Name": "state", "Values": [arguments["state"]]})
+    filters = filters_of(arguments, state="state")
     answer = provider.client("ec2").describe_availability_zones(Filters=filters)
     zones = sorted(answer["AvailabilityZones"], key=lambda zone: str(zone["ZoneName"]))
     return {
@@ -66,7 +65,7 @@ def get_images(provider: AwsProvider, arguments: Properties) -> Properties:
     return {**arguments, "imageIds": images}
 
 
-_ZONES: Final = {"filters": Property(ListOf(required(name=STRING, values=ListOf(STRING)))), "state": Property(STRING)}
+_ZONES: Final = {**FILTERS, "state": Property(STRING)}
 
 FUNCTIONS: Final[Mapping[str, Function]] = {
     "aws:index/getCallerIdentity:getCallerIdentity": Function(get_caller_identity),
@@ -76,5 +75,6 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "aws:ecr/getAuthorizationToken:getAuthorizationToken": Function(
         get_authorization_token, required(registryId=STRING).properties
     ),
+    **NETWORK_FUNCTIONS,
     "aws:ecr/getImages:getImages": Function(get_images, required(repositoryName=STRING, registryId=STRING).properties),
 }

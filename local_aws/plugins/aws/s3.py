@@ -12,6 +12,7 @@ from local_aws.plugins.framework.schema import (
     JSON,
     STRING,
     ListOf,
+    Object,
     Property,
     SetOf,
     Table,
@@ -186,6 +187,22 @@ class BucketServerSideEncryptionConfiguration(_BucketSetting):
     properties: ClassVar[Table] = {
         "bucket": _BUCKET,
         "rules": Property(
-            SetOf(required(applyServerSideEncryptionByDefault=required(sseAlgorithm=STRING))), required=True
+            SetOf(
+                Object(
+                    {
+                        "applyServerSideEncryptionByDefault": Property(
+                            Object(
+                                {
+                                    "sseAlgorithm": Property(STRING, required=True),
+                                    "kmsMasterKeyId": Property(STRING),
+                                }
+                            ),
+                            required=True,
+                        ),
+                        "bucketKeyEnabled": Property(BOOLEAN),
+                    }
+                )
+            ),
+            required=True,
         ),
     }

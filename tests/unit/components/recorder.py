@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pulumi
 from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.rpc import _special_resource_sig, _special_sig_key
@@ -18,6 +19,35 @@ from ecs_kit.components.names import DeploymentTarget
 
 TARGET = DeploymentTarget(partition="aws", account="123456789012", region="eu-central-1")
 ZONE_IDS = ("euc1-az2", "euc1-az3", "euc1-az1")
+EXISTING: dict[str, Any] = {
+    "getVpc": {"enableDnsSupport": True, "enableDnsHostnames": True},
+    "getSubnet": {
+        "subnet-aaaaaaaa": {
+            "vpcId": "vpc-11111111",
+            "availabilityZone": f"{TARGET.region}a",
+            "cidrBlock": "10.0.0.0/24",
+        },
+        "subnet-bbbbbbbb": {
+            "vpcId": "vpc-11111111",
+            "availabilityZone": f"{TARGET.region}b",
+            "cidrBlock": "10.0.1.0/24",
+        },
+    },
+    "getRouteTable": {
+        "subnet-aaaaaaaa": {"routeTableId": "rtb-1", "routes": []},
+        "main": {"routeTableId": "rtb-0", "routes": []},
+    },
+    "getVpcEndpoint": {},
+    "getNatGateways": {"ids": []},
+    "getSecurityGroup": {"sg-11111111": {"vpcId": "vpc-11111111"}},
+    "getSecurityGroupRules": {"ids": []},
+    "getSecurityGroupRule": {},
+    "getCluster": {"own": {"status": "ACTIVE"}},
+}
+"""Answers of lookups in an existing network, where it says so by what is looked up: an id, a service, a name.
+
+It has two subnets, of which the second has the VPC's main route table, without endpoints and without a way out.
+"""
 PROJECT = Path(__file__).resolve().parents[3]
 
 
@@ -34,6 +64,7 @@ class Resource:
     dependencies: tuple[str, ...]
     delete_timeout: str
     protect: bool
+    retained: bool
     ignored: tuple[str, ...]
     replacing: tuple[str, ...]
     former: tuple[str, ...]
@@ -69,7 +100,8 @@ class Recorder(pulumi.runtime.Mocks, MockMonitor):
             "getAuthorizationToken": {"proxyEndpoint": "https://registry", "userName": "AWS", "password": "a-token"},
             "getImages": {"imageIds": []},
         }
-        return answers[args.token.rsplit(":", 1)[1]]
+        function = args.token.rsplit(":", 1)[1]
+        return answers[function] if function in answers else _existing(function, args.args)
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         request = self._thread.request
@@ -84,6 +116,7 @@ class Recorder(pulumi.runtime.Mocks, MockMonitor):
                 dependencies=tuple(request.dependencies),
                 delete_timeout=request.customTimeouts.delete,
                 protect=request.protect,
+                retained=request.retainOnDelete,
                 ignored=tuple(request.ignoreChanges),
                 replacing=tuple(request.replaceOnChanges),
                 former=tuple(alias.urn or alias.spec.parentUrn for alias in request.aliases),
@@ -133,6 +166,27 @@ class Recorder(pulumi.runtime.Mocks, MockMonitor):
         urn = self.make_urn("", kind, name)
         self.resources[urn] = MockMonitor.ResourceRegistration(urn, resource_id, {})
         return {_special_sig_key: _special_resource_sig, "urn": urn, "id": resource_id}
+
+
+class NotFound(grpc.RpcError):
+    """A lookup finds nothing, as the provider says it."""
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.UNKNOWN
+
+    def details(self) -> str:
+        return "no matching thing found"
+
+
+def _existing(function: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    answer = EXISTING[function]
+    if function in ("getVpc", "getNatGateways", "getSecurityGroupRules"):
+        return answer
+    asked = ("id", "subnetId", "serviceName", "securityGroupRuleId", "clusterName")
+    key = next((arguments[name] for name in asked if arguments.get(name)), "main")
+    if key not in answer:
+        raise NotFound
+    return {"id": key, **answer[key]}
 
 
 @dataclass

@@ -57,6 +57,20 @@ REFUSED = {
     "availabilityZones": ['["us-east-1a"]', '["us-east-1a", "us-east-1a"]', '["us-east-1", "us-east-2"]', "us-east-1a"],
     "natGateways": ["1", "all"],
     "interfaceEndpoints": ["ecs", '["ecs", "ecs"]', '["com/amazonaws"]'],
+    "vpcId": ["vpc", "vpc-1", "subnet-11111111"],
+    "privateSubnetIds": ["subnet-11111111", '["vpc-11111111"]', json.dumps([f"subnet-{n}{n:07}" for n in range(7)])],
+    "securityGroupIds": ['["default"]', '["sg-11111111", "sg-11111111"]'],
+    "endpoints": ["all", ""],
+    "taskEgress": [
+        *map(json.dumps, (["tcp:443:0.0.0.0/0"], ["tcp:5432"], ["icmp:1:10.0.0.0/8"], ["tcp:1:10.0.0.1/8"])),
+        *map(json.dumps, (["tcp:2-1:10.0.0.0/8"], ["tcp:65536:10.0.0.0/8"], ["tcp:1:10.0.0.0"], ["udp:1:::/0"])),
+        json.dumps(["tcp:1:10.0.0.0/8", "tcp:1-1:10.0.0.0/8"]),
+        json.dumps([f"tcp:{port}:10.0.0.0/8" for port in range(21)]),
+    ],
+    "clusterName": ["arn:aws:ecs:us-east-1:123456789012:cluster/own", "a b"],
+    "permissionsBoundary": ["limits", "arn:aws:iam::123456789012:role/limits"],
+    "kmsKeyArn": ["alias/own", "arn:aws:kms:us-east-1:123456789012:alias/own"],
+    "retainData": ["true"],
     "containerInsights": ["true"],
     "taskCpu": ["100", "1 vCPU", "256.0"],
     "taskMemory": ["511", "122881", "much"],
@@ -128,6 +142,55 @@ def test_only_ecs_agent_may_be_dropped_from_the_endpoints_unless_there_is_a_nat_
     assert "with states too" in problems(interfaceEndpoints=json.dumps(required[:-1]))["interfaceEndpoints"]
     assert KitConfig.parse({"interfaceEndpoints": "[]", "natGateways": "single"}).interface_endpoints == ()
     assert "without s3" in problems(interfaceEndpoints=json.dumps([*required, "s3"]))["interfaceEndpoints"]
+
+
+VPC = {"vpcId": "vpc-11111111", "privateSubnetIds": '["subnet-11111111"]', "endpoints": "none"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "key", "allowed"),
+    [
+        ({"privateSubnetIds": '["subnet-11111111"]'}, "privateSubnetIds", "left out, or vpcId must name"),
+        ({"securityGroupIds": '["sg-11111111"]'}, "securityGroupIds", "left out, or vpcId must name"),
+        ({"endpoints": "none"}, "endpoints", "create, or vpcId must name a VPC"),
+        ({"vpcId": "vpc-11111111", "endpoints": "none"}, "privateSubnetIds", "a list of one to 6 subnets"),
+        ({**VPC, "availabilityZones": '["us-east-1a", "us-east-1b"]'}, "availabilityZones", "when vpcId is set"),
+        ({**VPC, "natGateways": "single"}, "natGateways", "none when vpcId is set"),
+        ({**VPC, "interfaceEndpoints": "[]"}, "interfaceEndpoints", "left out when endpoints is none"),
+        ({**VPC, "endpoints": "create"}, "endpoints", "none when vpcId is set and patterns is all"),
+        (
+            {**VPC, "securityGroupIds": '["sg-11111111"]', "taskEgress": '["tcp:1:10.0.0.0/8"]'},
+            "taskEgress",
+            "left out when securityGroupIds is set",
+        ),
+        (
+            {"clusterName": "own", "containerInsights": "enabled"},
+            "containerInsights",
+            "disabled when clusterName is set",
+        ),
+    ],
+)
+def test_keys_of_an_existing_network_that_do_not_fit_together_are_refused(raw, key, allowed):
+    assert allowed in problems(**raw)[key]
+    assert len(problems(**raw)) == 1
+
+
+def test_an_existing_network_is_configured_by_its_ids():
+    config = KitConfig.parse(VPC)
+    assert (config.has_own_vpc, config.vpc_id, config.private_subnet_ids) == (
+        False,
+        "vpc-11111111",
+        ("subnet-11111111",),
+    )
+    KitConfig.parse({**VPC, "endpoints": "create", "patterns": "2", "interfaceEndpoints": '["logs"]'})
+    KitConfig(vpc_id="vpc-11111111", private_subnet_ids=("subnet-11111111",)).check("us-east-1")
+
+
+def test_a_key_is_one_of_the_stacks_region():
+    config = KitConfig(kms_key_arn="arn:aws:kms:us-east-1:123456789012:key/1-2")
+    config.check("us-east-1")
+    with pytest.raises(ConfigError, match=r"kmsKeyArn = .*: must be the ARN of a key in eu-central-1"):
+        config.check("eu-central-1")
 
 
 def test_the_stack_configuration_is_read_from_the_projects_namespace():

@@ -40,16 +40,18 @@ def test_endpoint_services_have_other_names_in_china(partition, region, prefix, 
 
 
 @pytest.mark.parametrize(
-    ("region", "found", "chosen"),
+    ("region", "found", "architecture", "chosen"),
     [
-        ("eu-west-1", {"1c": "euw1-az1", "1b": "euw1-az3", "1a": "euw1-az2"}, ("1a", "1b")),
-        ("ap-northeast-1", {"1a": "apne1-az3", "1c": "apne1-az1", "1d": "apne1-az2"}, ("1c", "1d")),
-        ("us-west-1", {"1a": "usw1-az3", "1b": "usw1-az2", "1c": "usw1-az1"}, ("1a", "1c")),
-        ("us-west-1", {"1a": "usw1-az2"}, ()),
+        ("eu-west-1", {"1c": "euw1-az1", "1b": "euw1-az3", "1a": "euw1-az2"}, "ARM64", ("1a", "1b")),
+        ("ap-northeast-1", {"1a": "apne1-az3", "1c": "apne1-az1", "1d": "apne1-az2"}, "X86_64", ("1c", "1d")),
+        ("us-west-1", {"1a": "usw1-az3", "1b": "usw1-az2", "1c": "usw1-az1"}, "X86_64", ("1a", "1c")),
+        ("us-west-1", {"1a": "usw1-az2"}, "X86_64", ()),
+        ("us-east-1", {"1a": "use1-az3", "1b": "use1-az1", "1c": "use1-az2"}, "X86_64", ("1a", "1b")),
+        ("us-east-1", {"1a": "use1-az3", "1b": "use1-az1", "1c": "use1-az2"}, "ARM64", ("1b", "1c")),
     ],
 )
-def test_the_first_two_zones_with_fargate_are_chosen(region, found, chosen):
-    assert zones.choose(region, found.items()) == chosen
+def test_the_first_two_zones_with_fargate_are_chosen(region, found, architecture, chosen):
+    assert zones.choose(region, found.items(), architecture) == chosen
 
 
 @pytest.fixture
@@ -70,13 +72,13 @@ def requests(monkeypatch) -> list[dict]:
 
 def test_too_few_zones_are_an_error_that_says_what_to_set(requests):
     with pytest.raises(ConfigError, match=r"availabilityZones.*2 zones of us-west-1: Fargate is offered in us-west-1a"):
-        zones.of_vpc("us-west-1", ())
+        zones.of_vpc("us-west-1", (), "X86_64")
     (only,) = requests[0]["filters"]
     assert (requests[0]["state"], only.name, only.values) == ("available", "opt-in-status", ["opt-in-not-required"])
 
 
 def test_named_zones_are_used_if_they_exist(requests):
-    assert zones.of_vpc("us-west-1", ("us-west-1b", "us-west-1a")) == ("us-west-1b", "us-west-1a")
+    assert zones.of_vpc("us-west-1", ("us-west-1b", "us-west-1a"), "X86_64") == ("us-west-1b", "us-west-1a")
     assert requests[0]["filters"] == [], "a named zone may need an opt-in"
     with pytest.raises(ConfigError, match=r"availabilityZones = .us-west-1a, us-west-1c.*us-west-1a, us-west-1b"):
-        zones.of_vpc("us-west-1", ("us-west-1a", "us-west-1c"))
+        zones.of_vpc("us-west-1", ("us-west-1a", "us-west-1c"), "X86_64")

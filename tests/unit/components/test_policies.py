@@ -27,6 +27,7 @@ DOCUMENTS = {
     "monitor 2": policies.monitor(TWO),
     "state machine 1": policies.state_machine_pattern_1(ONE),
     "state machine 2": policies.state_machine_pattern_2(TWO),
+    "key": policies.use_key(TARGET, TARGET.arn("kms", "key/1-2"), ["s3", "dynamodb"]),
 }
 
 KEYS_SENT_BY_LAMBDA = {"lambda:SourceFunctionArn"}

@@ -194,19 +194,20 @@ def test_the_functions_settings_name_what_the_stack_deployed(pattern):
     assert {settings(deployed, function) for function in functions} == {settings(deployed)}
 
 
+LONGEST = {
+    "sourceBuckets": json.dumps([f"{number:02}" + "b" * 61 for number in range(20)]),
+    "nameSuffix": "a" * 12,
+    "targetPrefix": "p" * 200,
+    "jobRecords": "ecs",
+    "jobImage": "123456789012.dkr.ecr.eu-central-1.amazonaws.com/words:1",
+    "jobCommand": json.dumps(["{run.id}", "c" * 790]),
+    "jobSuccessExitCodes": json.dumps([str(code) for code in (0, *range(100, 109))]),
+    "jobRetryExitCodes": json.dumps([str(code) for code in range(200, 210)]),
+}
+
+
 def test_the_longest_settings_fit_into_the_environment_of_a_function():
-    buckets = json.dumps([f"{number:02}" + "b" * 61 for number in range(20)])
-    longest = {
-        "sourceBuckets": buckets,
-        "nameSuffix": "a" * 12,
-        "targetPrefix": "p" * 200,
-        "jobRecords": "ecs",
-        "jobImage": "123456789012.dkr.ecr.eu-central-1.amazonaws.com/words:1",
-        "jobCommand": json.dumps(["{run.id}", "c" * 790]),
-        "jobSuccessExitCodes": json.dumps([str(code) for code in (0, *range(100, 109))]),
-        "jobRetryExitCodes": json.dumps([str(code) for code in range(200, 210)]),
-    }
-    document = settings(deployment(patterns="1", **longest))
+    document = settings(deployment(patterns="1", **LONGEST))
     longer_ids = 6 * len("subnet-0123456789abcdef0")
     assert len("KIT_SETTINGS") + len(document) + longer_ids <= 4096
 

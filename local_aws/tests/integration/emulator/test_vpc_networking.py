@@ -1,7 +1,8 @@
-"""VPC endpoints and NAT gateways keep what they were given; zones are filtered.
+"""VPC endpoints and NAT gateways keep what they were given; security groups' rules have ids; zones are filtered.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_VpcEndpoint.html,
-https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_NatGateway.html and
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_NatGateway.html,
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_SecurityGroupRule.html and
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeAvailabilityZones.html
 """
 
@@ -73,6 +74,24 @@ def test_unknown_nat_gateways_and_endpoints_are_errors(aws: Any) -> None:
         aws.client("ec2").describe_nat_gateways(NatGatewayIds=["nat-00000000000000000"])
     with refused("InvalidVpcEndpointId.NotFound"):
         aws.client("ec2").describe_vpc_endpoints(VpcEndpointIds=["vpce-00000000000000000"])
+
+
+def test_each_peer_of_a_permission_is_a_security_group_rule_with_an_id(aws: Any, fargate: Any) -> None:
+    ec2, vpc = aws.client("ec2"), vpc_of(aws, fargate)
+    group = ec2.create_security_group(GroupName=aws.name("rules"), Description="x", VpcId=vpc)["GroupId"]
+    ranges = [{"CidrIp": "10.0.0.0/16"}, {"CidrIp": "10.1.0.0/16"}]
+    ec2.authorize_security_group_ingress(
+        GroupId=group, IpPermissions=[{"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "IpRanges": ranges}]
+    )
+    of_group = [{"Name": "group-id", "Values": [group]}]
+    rules = ec2.describe_security_group_rules(Filters=of_group)["SecurityGroupRules"]
+    ingress = {rule["SecurityGroupRuleId"]: rule["CidrIpv4"] for rule in rules if not rule["IsEgress"]}
+    assert sorted(ingress.values()) == ["10.0.0.0/16", "10.1.0.0/16"]
+    for each, cidr in ingress.items():
+        (found,) = ec2.describe_security_group_rules(SecurityGroupRuleIds=[each])["SecurityGroupRules"]
+        assert (found["GroupId"], found["CidrIpv4"]) == (group, cidr)
+    with refused("InvalidSecurityGroupRuleId.NotFound"):
+        ec2.describe_security_group_rules(SecurityGroupRuleIds=["sgr-00000000000000000"])
 
 
 def test_a_local_zone_that_was_opted_in_to_sorts_first_and_filters_leave_it_out(aws: Any) -> None:

@@ -8,6 +8,8 @@ from local_aws.plugins.framework.values import Archive
 
 TAGS = {"kit:workflow": "one", "owner": "tests"}
 OTHER_TAGS = {"kit:workflow": "two", "added": "yes"}
+KEY = "arn:aws:kms:us-east-1:000000000000:key/11112222-3333-4444-5555-666677778888"
+BOUNDARY = "arn:aws:iam::aws:policy/PowerUserAccess"
 CALLEE = "arn:aws:lambda:us-east-1:000000000000:function:plugins-callee"
 
 
@@ -123,14 +125,13 @@ FUNCTION: dict[str, Any] = {
     "vpcConfig": {"subnetIds": SUBNETS, "securityGroupIds": GROUPS},
     "loggingConfig": {"logFormat": "Text", "logGroup": "/plugins/world"},
     "tracingConfig": {"mode": "Active"},
-    "replaceSecurityGroupsOnDestroy": True,
     "tags": TAGS,
 }
 
 CASES: tuple[Case, ...] = (
     Case(
         "aws:cloudwatch/logGroup:LogGroup",
-        {"name": "/plugins/group", "retentionInDays": 7, "tags": TAGS},
+        {"name": "/plugins/group", "retentionInDays": 7, "kmsKeyId": KEY, "tags": TAGS},
         {"retentionInDays": 14, "tags": OTHER_TAGS},
     ),
     Case(
@@ -153,6 +154,7 @@ CASES: tuple[Case, ...] = (
         "aws:dynamodb/table:Table",
         {
             "name": "plugins_table",
+            "serverSideEncryption": {"enabled": True, "kmsKeyArn": KEY},
             "hashKey": "workflow_name",
             "rangeKey": "workflow_run_id",
             "attributes": attributes(workflow_run_id="N", workflow_name="S"),
@@ -275,6 +277,7 @@ CASES: tuple[Case, ...] = (
         "aws:ecr/repository:Repository",
         {
             "name": "plugins/repository",
+            "encryptionConfigurations": [{"encryptionType": "KMS", "kmsKey": KEY}],
             "forceDelete": True,
             "imageTagMutability": "IMMUTABLE",
             "imageScanningConfiguration": {"scanOnPush": True},
@@ -317,7 +320,12 @@ CASES: tuple[Case, ...] = (
     Case(
         "aws:iam/role:Role",
         {"name": "plugins-role", "assumeRolePolicy": trust("lambda.amazonaws.com"), "description": "one", "tags": TAGS},
-        {"assumeRolePolicy": trust("states.amazonaws.com"), "description": "two", "tags": OTHER_TAGS},
+        {
+            "assumeRolePolicy": trust("states.amazonaws.com"),
+            "description": "two",
+            "permissionsBoundary": BOUNDARY,
+            "tags": OTHER_TAGS,
+        },
     ),
     Case(
         "aws:iam/rolePolicy:RolePolicy",
@@ -378,7 +386,14 @@ CASES: tuple[Case, ...] = (
             "bucket": "plugins-world-bucket",
             "rules": [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}}],
         },
-        {"rules": [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "aws:kms"}}]},
+        {
+            "rules": [
+                {
+                    "applyServerSideEncryptionByDefault": {"sseAlgorithm": "aws:kms", "kmsMasterKeyId": KEY},
+                    "bucketKeyEnabled": True,
+                }
+            ]
+        },
         outlives_itself=True,
     ),
     Case(

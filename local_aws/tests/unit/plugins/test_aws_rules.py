@@ -58,7 +58,7 @@ REPLACING = {
     "aws:ec2/natGateway:NatGateway": "subnetId allocationId",
     "aws:ec2/vpcEndpoint:VpcEndpoint": "vpcId serviceName vpcEndpointType",
     "aws:ec2/securityGroup:SecurityGroup": "name description vpcId",
-    "aws:ecr/repository:Repository": "name",
+    "aws:ecr/repository:Repository": "encryptionConfigurations name",
     "aws:ecr/lifecyclePolicy:LifecyclePolicy": "repository",
     "aws:ecs/cluster:Cluster": "name",
     "aws:ecs/clusterCapacityProviders:ClusterCapacityProviders": "clusterName",

@@ -126,9 +126,10 @@ class FakeEcs:
     def __init__(self, tasks: list[str], patience: int) -> None:
         self.tasks, self.patience, self.stopped = tasks, patience, list[str]()
 
-    def list_tasks(self, *, cluster: str, desiredStatus: str = "RUNNING") -> Any:
+    def list_tasks(self, *, cluster: str, desiredStatus: str = "RUNNING", family: str | None = None) -> Any:
         if cluster == "gone":
             raise KeyError
+        assert (family == "kit") == (cluster == "of-others"), "in the clusters of others, its own tasks alone"
         return {"taskArns": self.tasks if desiredStatus == "RUNNING" else []}
 
     def describe_tasks(self, *, cluster: str, tasks: list[str]) -> Any:
@@ -148,6 +149,17 @@ def stop(ecs: FakeEcs, *clusters: str) -> list[str]:
 def test_ecs_tasks_are_stopped_once_and_waited_for(passing: Any) -> None:
     ecs = FakeEcs(["t1", "t2"], patience=3)
     assert stop(ecs, "c", "gone") == ecs.stopped == ["t1", "t2"]
+
+
+def test_ecs_tasks_in_a_cluster_of_others_are_those_of_the_stacks_family(
+    passing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    infrastructure = {"clusterName": "of-others", "taskDefinition": "kit:3"}
+    monkeypatch.setattr(runs, "from_json", lambda text: SimpleNamespace(infrastructure={**infrastructure, "is": text}))
+    variables = {"environment": {"variables": {"KIT_SETTINGS": "{}"}}}
+    functions = [PhysicalResource("aws:lambda/function:Function", "urn", name, variables, {}) for name in ("a", "b")]
+    ecs: Any = FakeEcs(["t1"], patience=2)
+    assert runs.stop_ecs_tasks(SimpleNamespace(ecs=ecs), functions) == ["t1"]  # type: ignore[arg-type]
 
 
 def test_ecs_tasks_that_do_not_stop_are_named(passing: Any) -> None:

@@ -41,6 +41,13 @@ class FakeStack:
         pass
 
 
+class RetainingStack(FakeStack):
+    """A stack with a bucket that outlives it."""
+
+    def resources(self) -> list[PhysicalResource]:
+        return [PhysicalResource("aws:s3/bucket:Bucket", "urn", "kept", {"bucket": "kept"}, {}, retained=True)]
+
+
 def of(stack: Any, aws: Any, progress: Said) -> Teardown:
     target: Any = SimpleNamespace(name="aws", aws=aws, how_to_remove=lambda *_: [])
     return Teardown(stack, target, progress, progress.say)
@@ -79,6 +86,11 @@ def test_active_revisions_of_the_family_are_deregistered_after_a_destroy(aws: Aw
     ]
     active = aws.ecs.list_task_definitions(status="ACTIVE")["taskDefinitionArns"]
     assert [arn.rsplit("/", 1)[-1] for arn in active] == ["kit-more:1"]
+
+
+def test_what_the_configuration_retains_is_named_and_is_no_leftover(aws: AwsClients) -> None:
+    aws.s3.create_bucket(Bucket="kept")
+    assert end(aws, RetainingStack()) == ([], ["retained by the configuration: aws:s3/bucket:Bucket kept"])
 
 
 @pytest.mark.usefixtures("revisions")

@@ -4,7 +4,7 @@ from botocore.stub import Stubber
 
 from ecs_kit.automation.stacks import leftovers
 from ecs_kit.automation.stacks.clients import AwsClients
-from ecs_kit.automation.stacks.lifecycle import PhysicalResource
+from ecs_kit.automation.stacks.lifecycle import PhysicalResource, physical_resources
 
 
 def resource(type_token: str, identifier: str, **inputs: str) -> PhysicalResource:
@@ -28,6 +28,13 @@ def test_the_inventory_knows_what_each_service_calls_a_resource() -> None:
         "/aws/ecs/containerinsights/kit/performance",
     }
     assert had.ids == {"f", "arn:cluster", "vpc-1"}
+
+
+def test_what_is_retained_is_no_leftover() -> None:
+    document = {"type": "aws:s3/bucket:Bucket", "urn": "urn", "id": "kept", "custom": True, "retainOnDelete": True}
+    resources = physical_resources({"resources": [document, {**document, "id": "gone", "retainOnDelete": False}]})
+    had = leftovers.inventory("e2e", resources)
+    assert (had.named("aws:s3/bucket:Bucket"), had.ids) == ({"gone"}, {"gone"})
 
 
 def test_leftovers_are_named_by_service_and_what_aws_keeps_is_apart(aws: AwsClients) -> None:
