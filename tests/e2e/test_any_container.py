@@ -33,7 +33,6 @@ case "$MODE" in
 esac
 """
 PROGRAM = """\
-import os
 from pathlib import Path
 
 import pulumi
@@ -42,14 +41,14 @@ from ecs_kit import JobArgs, KitConfig, PatternArgs, TaskSubmissionFromLambda, T
 job = JobArgs(
     context=Path("image"),
     records="ecs",
-    command=("{source.uri}", "{target.uri}"),
-    environment={"TASK": "{task.name}"},
+    command=("{{source.uri}}", "{{target.uri}}"),
+    environment={{"TASK": "{{task.name}}"}},
     success_exit_codes=("0", "4"),
     retry_exit_codes=("75",),
 )
 config = KitConfig(
     job=job,
-    base_image=os.environ.get("KIT_BASE_IMAGE", KitConfig().base_image),
+    base_image={base_image!r},
     task_timeout_seconds=30,
     task_attempts=2,
     tolerated_failure_percentage=50,
@@ -69,7 +68,7 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp("any")
     for name, text in (
         ("Pulumi.yaml", "name: any\nruntime: python\n"),
-        ("__main__.py", PROGRAM),
+        ("__main__.py", PROGRAM.format(base_image=docker_images.base_image())),
         ("image/Dockerfile", DOCKERFILE),
         ("image/job.sh", JOB),
         ("work/.keep", ""),

@@ -155,5 +155,5 @@ def _target(options: argparse.Namespace, work_dir: Path, config: "KitConfig") ->
         plugins=options.plugins,
         port=options.emulator_port,
         keep=options.keep,
-        base_image=config.base_image,
+        base_image=config.job.mirror or config.base_image,
     )

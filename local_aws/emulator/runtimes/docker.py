@@ -182,13 +182,16 @@ class DockerRuntime:
         """`docker pull` from the emulator's registry."""
         repository = f"{self._registry}/{image.repository}"
         by_digest = image.reference.startswith("sha256:")
+        name = f"{repository}{'@' if by_digest else ':'}{image.reference}"
         try:
+            # An engine that has an image of this digest does not ask whether the registry still has it.
+            self._client.images.get_registry_data(name)
             pulled = self._client.images.pull(repository, tag=image.reference)
         except NotFound as missing:
             raise ImageNotFound(f"{image.name}: not found") from missing
         except _FAILURES as error:
             raise ImageNotFound(f"{image.name}: {_reason(error)}") from error
-        self._remember(f"{repository}{'@' if by_digest else ':'}{image.reference}")
+        self._remember(name)
         names = [name for name in pulled.attrs["RepoDigests"] if name.startswith(f"{repository}@")]
         digest = image.reference if by_digest else names[0].partition("@")[2]
         return PulledImage(digest=digest, handle=pulled.id)
