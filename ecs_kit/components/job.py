@@ -94,7 +94,10 @@ def _are_failures(value: Sequence[str]) -> bool:
 
 
 _WORDS = Rule(
-    f"a list of at most {MAX_WORDS} words, none of them empty", lambda value: len(value) <= MAX_WORDS and all(value)
+    f"a list of at most {MAX_WORDS} words, none of them empty",
+    lambda value: (
+        not isinstance(value, str) and len(value) <= MAX_WORDS and all(isinstance(w, str) and w for w in value)
+    ),
 )
 
 
@@ -178,6 +181,10 @@ class JobArgs:
         Rule(f"an IAM identity policy as JSON text of at most {MAX_POLICY_CHARACTERS} characters"),
         parse=_policy,
     )
+
+    def __post_init__(self) -> None:
+        if self.context is not None:
+            object.__setattr__(self, "context", Path(self.context))
 
     @property
     def has_ecs_records(self) -> bool:
@@ -289,7 +296,7 @@ def _placeholder_problems(job: JobArgs) -> Iterator[ConfigProblem]:
             allowed = f"with placeholders of {', '.join(overrides.NAMES)} alone"
             yield ConfigProblem(key_name, ", ".join(unknown), allowed)
     differing = {**job.environment_with_placeholders}
-    length = sum(map(len, (*differing, *differing.values(), *job.command)))
+    length = len(json.dumps([*differing.items(), *job.command]))  # as it is in the functions' environment
     if overrides.used([*job.command, *differing.values()]) and length > MAX_TEMPLATE_CHARACTERS:
         allowed = f"at most {MAX_TEMPLATE_CHARACTERS} characters of command and variables with placeholders"
         yield ConfigProblem("jobCommand", f"{length} characters", allowed)

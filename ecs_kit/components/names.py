@@ -133,6 +133,11 @@ class PatternNames:
         return self.target.arn("ecs", f"cluster/{self.cluster}")
 
     @property
+    def family_arn(self) -> str:
+        """ARN of the task definition's family, without a revision."""
+        return self.target.arn("ecs", f"task-definition/{self.base}")
+
+    @property
     def repository_arn(self) -> str:
         """ARN of the image repository."""
         return self.target.arn("ecr", f"repository/{self.base}")

@@ -221,7 +221,7 @@ def _keep_records(names: PatternNames) -> Statement:
 
 
 def _run_tasks(names: PatternNames) -> Statement:
-    revisions = names.target.arn("ecs", f"task-definition/{names.base}:*")
+    revisions = f"{names.family_arn}:*"
     return statement("RunTasks", ["ecs:RunTask"], [revisions], _in_cluster(names))
 
 

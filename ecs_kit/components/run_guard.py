@@ -38,12 +38,16 @@ def ended_early(state_machine_arn: str) -> dict[str, Any]:
     }
 
 
-def task_states(cluster_arn: str) -> dict[str, Any]:
-    """The event pattern of a cluster's tasks that run or have stopped."""
+def task_states(cluster_arn: str, family_arn: str) -> dict[str, Any]:
+    """The event pattern of a family's tasks in a cluster that run or have stopped; `family_arn` is without revision."""
     return {
         "source": ["aws.ecs"],
         "detail-type": ["ECS Task State Change"],
-        "detail": {"clusterArn": [cluster_arn], "lastStatus": ["RUNNING", "STOPPED"]},
+        "detail": {
+            "clusterArn": [cluster_arn],
+            "taskDefinitionArn": [{"prefix": f"{family_arn}:"}],
+            "lastStatus": ["RUNNING", "STOPPED"],
+        },
     }
 
 
@@ -55,7 +59,7 @@ class RunGuard(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: RunGuardArgs, opts: pulumi.ResourceOptions | None = None):
         super().__init__("kit:observability:RunGuard", name, None, opts)
-        self._args, base = args, args.part.names.base
+        self._args, names, base = args, args.part.names, args.part.names.base
         self._call_monitor(
             f"{name}-ended",
             rule_name=f"{base}-execution-ended",
@@ -67,7 +71,7 @@ class RunGuard(pulumi.ComponentResource):
                 f"{name}-tasks",
                 rule_name=f"{base}-tasks",
                 description="An ECS task runs or has stopped: keep its row",
-                when={"event_pattern": json.dumps(task_states(args.part.names.cluster_arn))},
+                when={"event_pattern": json.dumps(task_states(names.cluster_arn, names.family_arn))},
             )
         retry_policy = aws.cloudwatch.EventTargetRetryPolicyArgs(
             maximum_event_age_in_seconds=SWEEP_EVENT_AGE_SECONDS, maximum_retry_attempts=3

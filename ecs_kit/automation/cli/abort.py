@@ -97,8 +97,8 @@ def look(aws: AwsClients, key: RunKey) -> Look:
     """What there is of a run now."""
     # Rows first: ECS tasks that were launched before the rows became terminal are found in ECS afterwards.
     state = read(aws, key)
-    ecs_tasks = EcsTasks(aws.ecs, str(key.deployed["clusterName"]))
     family = str(key.deployed["taskDefinition"]).partition(":")[0]
+    ecs_tasks = EcsTasks(aws.ecs, str(key.deployed["clusterName"]), family)
     found = ecs_tasks.running_of_run(PATTERNS[key.pattern], key.run_id, key.workflow_name)
-    found |= ecs_tasks.stopped_of_run(family, key.run_id, key.workflow_name)
+    found |= ecs_tasks.stopped_of_run(key.run_id, key.workflow_name)
     return Look(state, tuple(sorted(arn for arn, task in found.items() if not task.is_stopped)))

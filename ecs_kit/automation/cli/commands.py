@@ -58,6 +58,7 @@ def _start(stack: DeployedStack, options: argparse.Namespace, progress: Progress
     name = options.name or str(uuid.uuid4())
     run = starting.start(stack.aws, pattern, deployed, document, name)
     progress.say(f"started {run} with {len(run.tasks)} tasks: {run.execution_arn}")
+    starting.await_registration(stack.aws, run)
     if options.watch:
         return _follow(stack, [run], options, progress)
     _show(stack, [run_state.read(stack.aws, run)], options)

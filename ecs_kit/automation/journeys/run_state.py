@@ -62,11 +62,13 @@ def newest(aws: AwsClients, pattern: int, deployed: Mapping[str, Any], workflow:
     if workflow is not None:
         found = max(tables.summary_items(aws, deployed, workflow), key=started, default=None)
         return None if found is None else _key(pattern, found, deployed)
-    listed = aws.stepfunctions.list_executions(stateMachineArn=str(deployed["stateMachineArn"]), maxResults=1)
-    for execution in listed["executions"]:
-        described = aws.stepfunctions.describe_execution(executionArn=execution["executionArn"])
-        return key_of_execution(pattern, described, deployed)
-    return None
+    listed = aws.stepfunctions.list_executions(stateMachineArn=str(deployed["stateMachineArn"]))["executions"]
+    if not listed:
+        return None
+    # "Most recent first" does not say whether by start or by end.
+    latest = max(listed, key=lambda execution: execution["startDate"])
+    described = aws.stepfunctions.describe_execution(executionArn=latest["executionArn"])
+    return key_of_execution(pattern, described, deployed)
 
 
 def key_of_execution(pattern: int, execution: Mapping[str, Any], deployed: Mapping[str, Any]) -> RunKey:

@@ -258,7 +258,7 @@ def _with_tasks(resources: Sequence[PhysicalResource]) -> list[tuple[str, str | 
 
 def _active_tasks(aws: AwsClients, cluster: str, family: str | None) -> list[str]:
     try:
-        tasks = EcsTasks(aws.ecs, cluster).all(family)
+        tasks = EcsTasks(aws.ecs, cluster, family).all()
     except aws.ecs.exceptions.ClusterNotFoundException:
         return []
     return [arn for arn, task in tasks.items() if task.last_status not in ("STOPPED", "DELETED")]

@@ -116,7 +116,7 @@ def render(
                 separator=attributes["separator"],
                 security_group_ids=tuple(deployed.get("securityGroupIds") or ()),
                 source_buckets=tuple(buckets),
-                needs_objects=deployed["jobRecords"] == "kit",
+                needs_objects=deployed.get("jobRecords", "kit") == "kit",
             ),
         )
     _check_size(path, rendered)

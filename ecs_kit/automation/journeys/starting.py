@@ -10,7 +10,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from ecs_kit.automation.errors import BadInput
+from ecs_kit.automation.host.polling import looks
 from ecs_kit.automation.journeys import runs, spec_files
+from ecs_kit.automation.journeys.run_state import key_of_execution, read
 from ecs_kit.automation.journeys.runs import Run
 from ecs_kit.automation.journeys.spec_files import Document
 from ecs_kit.automation.stacks.clients import AwsClients
@@ -18,6 +20,9 @@ from ecs_kit.runtime.contract.specs import DEPLOYED_ATTRIBUTES
 
 Entry = Mapping[str, Any]
 """An entry of `taskList`."""
+
+REGISTERED_WITHIN_SECONDS = 60.0
+"""How long a function may take to answer for the first time."""
 
 _S3_URI = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(.*)", re.DOTALL)
 
@@ -81,11 +86,26 @@ def _names(keys: Sequence[str], prefix: str) -> Iterator[str]:
         yield name if counted[name] == 1 else f"{name}-{number}"
 
 
+def await_registration(aws: AwsClients, run: Run) -> None:
+    """Wait until the functions have accepted a run: they know more of the stack than its outputs tell.
+
+    Raises:
+        BadInput: they refused it; no task was launched.
+    """
+    for _ in looks(REGISTERED_WITHIN_SECONDS, poll_seconds=0.5):
+        state = read(aws, run)
+        if state.summary is not None:
+            return
+        if state.execution is not None and state.execution["status"] != "RUNNING":
+            why = ": ".join(str(state.execution[name]) for name in ("error", "cause") if state.execution.get(name))
+            raise BadInput(f"{run} was refused, and no task was launched: {why}")
+
+
 def start(aws: AwsClients, pattern: int, deployed: Mapping[str, Any], document: Document, name: str) -> Run:
     """Start a run of a spec; `name` is its execution's.
 
-    A second start with the name and the same spec is the first run again
-    (https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html).
+    A second start with the name and the same spec is the first run again. Step Functions answers so only while that one
+    is active (https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html).
 
     Raises:
         BadInput: the name is another run's, or cannot be a name.
@@ -93,6 +113,12 @@ def start(aws: AwsClients, pattern: int, deployed: Mapping[str, Any], document: 
     try:
         return runs.start(aws, pattern=pattern, spec=document, deployed=deployed, name=name)
     except aws.stepfunctions.exceptions.ExecutionAlreadyExists as error:
-        raise BadInput(f"--name {name}: another run has this name already; names are free after 90 days") from error
+        arn = f"{str(deployed['stateMachineArn']).replace(':stateMachine:', ':execution:')}:{name}"
+        earlier = aws.stepfunctions.describe_execution(executionArn=arn)
+        if json.loads(earlier.get("input") or "null") != document:
+            reason = "another run has this name already; names are free after 90 days"
+            raise BadInput(f"--name {name}: {reason}") from error
+        key = key_of_execution(pattern, earlier, deployed)
+        return Run(pattern, key.workflow_name, key.run_id, arn, deployed, document)
     except aws.stepfunctions.exceptions.InvalidName as error:
         raise BadInput(f"--name {name}: {error.response['Error']['Message']}") from error

@@ -1,6 +1,6 @@
 """One ECS task, as ECS describes it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -12,8 +12,8 @@ from ecs_kit.runtime.contract.environment import Attempt, attempt_of
 class EcsTask:
     """One ECS task. The fields have ECS's names.
 
-    `container_reason` is a container's `reason`, for example `OutOfMemoryError: …`. `exit_code` is the first exit code
-    of a container that is not 0, else 0, else None. `environment` has the variables of the task's override.
+    `container_reason` and `exit_code` are of the container that RunTask's override names: AWS adds containers of its
+    own to a task, such as GuardDuty's. `environment` has the variables of that override.
     """
 
     arn: str
@@ -27,6 +27,7 @@ class EcsTask:
     started_at: datetime | None = None
     stopped_at: datetime | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    family: str = ""
 
     @property
     def is_stopped(self) -> bool:
@@ -59,9 +60,8 @@ class EcsTask:
 
 def to_ecs_task(description: Mapping[str, Any]) -> EcsTask:
     """Read one element of DescribeTasks' `tasks`, or the `detail` of an "ECS Task State Change"."""
-    containers: Sequence[Mapping[str, Any]] = description.get("containers", [])
-    exit_codes = [container["exitCode"] for container in containers if container.get("exitCode") is not None]
     overrides: Sequence[Mapping[str, Any]] = description.get("overrides", {}).get("containerOverrides", [])
+    container = own_container(description.get("containers", []), {override.get("name") for override in overrides})
     variables = [variable for override in overrides for variable in override.get("environment", [])]
     return EcsTask(
         arn=description["taskArn"],
@@ -69,14 +69,24 @@ def to_ecs_task(description: Mapping[str, Any]) -> EcsTask:
         desired_status=description.get("desiredStatus", ""),
         stop_code=description.get("stopCode") or "",
         stopped_reason=description.get("stoppedReason") or "",
-        container_reason=next((container["reason"] for container in containers if container.get("reason")), ""),
-        exit_code=next((code for code in exit_codes if code != 0), 0 if exit_codes else None),
+        container_reason=container.get("reason") or "",
+        exit_code=container.get("exitCode"),
         created_at=_utc(description.get("createdAt")),
         started_at=_utc(description.get("startedAt")),
         # `stoppedAt` is later by what ECS cleans up.
         stopped_at=_utc(description.get("executionStoppedAt") or description.get("stoppedAt")),
         environment={variable["name"]: variable.get("value", "") for variable in variables},
+        family=description.get("taskDefinitionArn", "").rpartition("/")[2].partition(":")[0],
     )
+
+
+def own_container(containers: Sequence[Mapping[str, Any]], names: Collection[object]) -> Mapping[str, Any]:
+    """Return the job's container of a task, whose name is in `names`; the first one where none is.
+
+    Step Functions writes the attributes' names with a capital.
+    """
+    own = [container for container in containers if (container.get("name") or container.get("Name")) in names]
+    return next(iter([*own, *containers]), {})
 
 
 def _utc(moment: datetime | str | None) -> datetime | None:

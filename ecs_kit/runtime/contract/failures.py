@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from ecs_kit.runtime.contract.ecs_task import EcsTask
+from ecs_kit.runtime.contract.ecs_task import EcsTask, own_container
 from ecs_kit.runtime.contract.records import Failure, TaskRow
 from ecs_kit.runtime.contract.run_ids import from_milliseconds
 
@@ -152,17 +152,30 @@ def stopped_task_of(cause: str) -> EcsTask | None:
     arn = _text_of("TaskArn", cause)
     if not arn:
         return None
-    exit_code = re.search(r'"ExitCode"\s*:\s*([1-9][0-9]*)', cause)
+    container = _own_container(cause)
+    exit_code = re.search(r'"ExitCode"\s*:\s*([0-9]+)', container or "") or re.search(
+        r'"ExitCode"\s*:\s*([1-9][0-9]*)', "" if container else cause
+    )
     return EcsTask(
         arn=arn,
         last_status="STOPPED",
         stop_code=_text_of("StopCode", cause),
         stopped_reason=_text_of("StoppedReason", cause),
-        container_reason=_text_of("Reason", cause),
+        container_reason=_text_of("Reason", container or cause),
         exit_code=int(exit_code[1]) if exit_code else None,
         started_at=_moment_of("StartedAt", cause),
         stopped_at=_moment_of("ExecutionStoppedAt", cause),
     )
+
+
+def _own_container(cause: str) -> str | None:
+    """Return what a cause says of the container that RunTask's override names; None where it is truncated."""
+    try:
+        task = json.loads(cause)
+        names = {override["Name"] for override in task["Overrides"]["ContainerOverrides"]}
+        return json.dumps(own_container(task["Containers"], names))
+    except (ValueError, LookupError, TypeError):
+        return None
 
 
 def of_state(error: str, cause: str, codes: ExitCodes = KEPT_BY_TASKS) -> StateFailure:

@@ -18,11 +18,13 @@ TASKS_PER_DESCRIBE = 100
 
 
 class EcsTasks:
-    """The ECS tasks of one cluster."""
+    """The ECS tasks of one cluster, or those of a task definition's family there: a cluster may be shared."""
 
-    def __init__(self, client: ECSClient, cluster: str) -> None:
+    def __init__(self, client: ECSClient, cluster: str, family: str | None = None) -> None:
         self._client = client
         self._cluster = cluster
+        self._family = family
+        self._of_family = {} if family is None else {"family": family}
 
     def describe(self, arns: Iterable[str]) -> tuple[dict[str, EcsTask], frozenset[str]]:
         """Return tasks by their ARNs, and the ARNs that ECS reports as `MISSING` (no longer known, or not yet)."""
@@ -37,28 +39,24 @@ class EcsTasks:
         return found, frozenset(missing)
 
     def running(self, started_by: str | None = None) -> Iterator[str]:
-        """Return the ARNs of the cluster's tasks that have not been told to stop, or of those with this `startedBy`.
+        """Return the ARNs of tasks that have not been told to stop, or of the cluster's with this `startedBy`.
 
-        ECS allows no other filter with it, not even `desiredStatus`.
+        ECS allows no other filter with it, neither `family` nor `desiredStatus`.
         Source: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListTasks.html
         """
-        return self._list({} if started_by is None else {"startedBy": started_by})
+        return self._list(self._of_family if started_by is None else {"startedBy": started_by})
 
-    def all(self, family: str | None = None) -> dict[str, EcsTask]:
-        """Return the cluster's tasks by ARN, or those of a task definition's family; stopped ones, too."""
-        of_family = {} if family is None else {"family": family}
-        return self.describe([*self._list(of_family), *self._list({**of_family, "desiredStatus": "STOPPED"})])[0]
+    def all(self) -> dict[str, EcsTask]:
+        """Return the tasks by ARN; stopped ones, too."""
+        return self.describe([*self.running(), *self._list({**self._of_family, "desiredStatus": "STOPPED"})])[0]
 
     def running_of_run(self, pattern: Pattern, run_id: int, workflow_name: str) -> dict[str, EcsTask]:
         """Return a run's tasks that have not been told to stop, by ARN."""
         return self._of_run(self.running(pattern.started_by(run_id)), run_id, workflow_name)
 
-    def stopped_of_run(self, family: str, run_id: int, workflow_name: str) -> dict[str, EcsTask]:
-        """Return a run's tasks that have stopped or been told to, by ARN. ECS keeps them for an hour at least.
-
-        They are listed by the family of their task definition, all revisions.
-        """
-        return self._of_run(self._list({"family": family, "desiredStatus": "STOPPED"}), run_id, workflow_name)
+    def stopped_of_run(self, run_id: int, workflow_name: str) -> dict[str, EcsTask]:
+        """Return a run's tasks that have stopped or been told to, by ARN. ECS keeps them for an hour at least."""
+        return self._of_run(self._list({**self._of_family, "desiredStatus": "STOPPED"}), run_id, workflow_name)
 
     def stop(self, arn: str, reason: str) -> None:
         """Stop a task. One that ECS no longer knows counts as stopped. ECS keeps 255 characters of the reason."""
@@ -78,6 +76,7 @@ class EcsTasks:
             filters = {**filters, "nextToken": page["nextToken"]}
 
     def _of_run(self, arns: Iterable[str], run_id: int, workflow_name: str) -> dict[str, EcsTask]:
-        """Two workflows may use one run id, so the task's own environment decides."""
+        """Two workflows may use one run id, and two stacks one workflow: the task's environment and family decide."""
         found, _ = self.describe(arns)
-        return {arn: task for arn, task in found.items() if task.run == (workflow_name, run_id)}
+        of_family = {arn: task for arn, task in found.items() if self._family in (None, task.family)}
+        return {arn: task for arn, task in of_family.items() if task.run == (workflow_name, run_id)}

@@ -42,7 +42,7 @@ class Function:
             settings=settings,
             summaries=SummaryTable(clients.dynamodb(), settings.summary_table),
             details=DetailsTable(clients.dynamodb(), settings.details_table),
-            ecs_tasks=EcsTasks(clients.ecs(), settings.cluster),
+            ecs_tasks=EcsTasks(clients.ecs(), settings.cluster, settings.family),
             clock=Clock(),
             rng=random.Random(),
             **clients_of_its_own,

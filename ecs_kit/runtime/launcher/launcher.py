@@ -242,7 +242,7 @@ class Launcher(Function):
         wanted = {(launch.entry.name, launch.attempt): launch for launch in launches}
         run_id, workflow_name = registration.summary.workflow_run_id, registration.spec.workflow_name
         tasks = {
-            **self.ecs_tasks.stopped_of_run(registration.settings.family, run_id, workflow_name),
+            **self.ecs_tasks.stopped_of_run(run_id, workflow_name),
             **self.ecs_tasks.running_of_run(registration.settings.capabilities, run_id, workflow_name),
         }
         found = {

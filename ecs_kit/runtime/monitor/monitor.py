@@ -202,7 +202,8 @@ class Monitor(Function):
     def record_event(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Record a task's state in its row, where tasks keep none; `event` is an "ECS Task State Change"."""
         task = to_ecs_task(event["detail"])
-        summary = self.summaries.get(*task.run) if task.run else None
+        run = task.run if task.family == self.settings.family else None
+        summary = self.summaries.get(*run) if run else None
         if summary is None:
             return {"recorded": False}
         log.bind(summary.workflow_name, summary.workflow_run_id)
@@ -330,7 +331,7 @@ class Monitor(Function):
         return self.ecs_tasks.running_of_run(pattern, summary.workflow_run_id, summary.workflow_name)
 
     def _stopped(self, summary: Summary) -> dict[str, EcsTask]:
-        return self.ecs_tasks.stopped_of_run(self.settings.family, summary.workflow_run_id, summary.workflow_name)
+        return self.ecs_tasks.stopped_of_run(summary.workflow_run_id, summary.workflow_name)
 
     def _reconcile(self, summary: Summary) -> tuple[Reconciliation, list[TaskRow]]:
         """Read, decide, write; repeat where a row changed in between."""

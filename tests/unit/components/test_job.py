@@ -88,6 +88,7 @@ def with_job(job: JobArgs | None, config: KitConfig, pattern: type[Pattern] = Ta
         ("jobFunction", "word_count.run", "module:function"),
         ("jobFunction", "word count:run", "module:function"),
         ("jobCommand", '["a", ""]', "none of them empty"),
+        ("jobCommand", json.dumps(["{task.name}" + "ä" * 200]), "at most 800 characters"),
         ("jobCommand", json.dumps(["a"] * 101), "at most 100 words"),
         ("jobEntryPoint", '"python"', "a list"),
         ("jobContext", "examples/nowhere", "there is no file"),
@@ -409,6 +410,7 @@ def test_such_a_container_has_its_own_variables_alone_and_its_states_are_reporte
         "detail-type": ["ECS Task State Change"],
         "detail": {
             "clusterArn": [TARGET.arn("ecs", "cluster/amazon-ecs-starter-kit-pattern-1")],
+            "taskDefinitionArn": [{"prefix": TARGET.arn("ecs", "task-definition/amazon-ecs-starter-kit-pattern-1:")}],
             "lastStatus": ["RUNNING", "STOPPED"],
         },
     }

@@ -153,7 +153,7 @@ class World:
             "settings": self.settings,
             "summaries": SummaryTable(self.dynamodb, self.settings.summary_table),
             "details": DetailsTable(self.dynamodb, self.settings.details_table),
-            "ecs_tasks": EcsTasks(self.ecs, self.settings.cluster),
+            "ecs_tasks": EcsTasks(self.ecs, self.settings.cluster, self.settings.family),
             "clock": self.scheduler,
         }
 

@@ -135,7 +135,8 @@ def world(dynamodb: DynamoDb, clock: FakeClock) -> Callable[..., World]:
             "details": DetailsTable(dynamodb, settings.details_table),
             "clock": clock,
         }
-        both = {**shared, "ecs_tasks": EcsTasks(ecs, settings.cluster), "rng": random.Random(1)}
+        ecs.family = settings.family
+        both = {**shared, "ecs_tasks": EcsTasks(ecs, settings.cluster, settings.family), "rng": random.Random(1)}
         return World(
             ecs=ecs,
             stepfunctions=stepfunctions,

@@ -67,6 +67,9 @@ class FakeEcs:
 
     remembers_failures = True
 
+    family = "kit-2"
+    """Of tasks that are added."""
+
     def __init__(self, clock: Any) -> None:
         self.clock = clock
         self.tasks: dict[str, Any] = {}
@@ -154,6 +157,7 @@ class FakeEcs:
             "startedBy": request["startedBy"],
             "group": request.get("group", ""),
             "family": request["taskDefinition"].partition(":")[0],
+            "taskDefinitionArn": f"arn:aws:ecs:{REGION}:{ACCOUNT}:task-definition/{request['taskDefinition']}",
             "createdAt": self.clock.now(),
             "containers": [{"name": "app"}],
             "overrides": request["overrides"],
@@ -162,7 +166,7 @@ class FakeEcs:
     def add(self, arn: str, *, started_by: str, environment: Mapping[str, str]) -> None:
         """A task that something else than RunTask of this client started."""
         variables = [{"name": name, "value": value} for name, value in environment.items()]
-        request = {"cluster": "", "startedBy": started_by, "taskDefinition": "kit-2"}
+        request = {"cluster": "", "startedBy": started_by, "taskDefinition": f"{self.family}:7"}
         self.start({**request, "overrides": {"containerOverrides": [{"environment": variables}]}}, arn)
 
     def end(self, arn: str, exit_code: int | None = 0, reason: str = "Essential container in task exited") -> None:

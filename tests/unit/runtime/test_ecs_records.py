@@ -128,6 +128,21 @@ def test_events_of_other_tasks_and_of_runs_that_keep_their_own_rows_are_ignored(
     assert w.rows() == []
 
 
+def test_tasks_of_another_stack_with_the_same_names_in_a_shared_cluster_are_left_alone(world: Any) -> None:
+    w = world(2, jobRecords="ecs", toleratedFailurePercentage=50)
+    w.register(1)
+    foreign = w.run_task("task_01")
+    w.ecs.tasks[foreign] |= {
+        "family": "other-2",
+        "taskDefinitionArn": "arn:aws:ecs:eu-central-1:123456789012:task-definition/other-2:7",
+    }
+    w.poll()
+    assert w.monitor.record_event(event(w, foreign)) == {"recorded": False} and w.rows() == []
+    w.monitor._finalize(w.summary(), "Aborted", "stopped by hand", lambda: 300)
+    w.monitor.sweep(lambda: 300)
+    assert w.ecs.stopped == []
+
+
 @pytest.mark.parametrize("pattern", [1, 2])
 def test_a_task_over_its_limit_is_stopped_and_recorded(world: Any, pattern: int) -> None:
     w = world(pattern, jobRecords="ecs")

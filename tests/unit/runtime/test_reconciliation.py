@@ -408,7 +408,7 @@ class TestIntervals:
 
 
 class TestEcsDescriptions:
-    def test_are_read_with_the_first_exit_code_that_is_not_zero(self) -> None:
+    def test_are_read_with_the_exit_code_of_the_container_that_the_override_names(self) -> None:
         task = to_ecs_task(
             {
                 "taskArn": "arn:x",
@@ -417,12 +417,16 @@ class TestEcsDescriptions:
                 "stopCode": "EssentialContainerExited",
                 "stoppedReason": "why",
                 "createdAt": START,
-                "containers": [{"exitCode": 0}, {"exitCode": 3, "reason": "OutOfMemoryError"}, {}],
-                "overrides": {"containerOverrides": [{"environment": [{"name": "A", "value": "1"}]}]},
+                "containers": [
+                    {"name": "aws-guardduty-agent", "exitCode": 137, "reason": "CannotPullContainerError"},
+                    {"name": "app", "exitCode": 3, "reason": "OutOfMemoryError"},
+                ],
+                "overrides": {"containerOverrides": [{"name": "app", "environment": [{"name": "A", "value": "1"}]}]},
+                "taskDefinitionArn": "arn:aws:ecs:eu-central-1:123456789012:task-definition/kit-1:7",
             }
         )
         assert (task.exit_code, task.container_reason, task.environment) == (3, "OutOfMemoryError", {"A": "1"})
-        assert task.is_stopped and task.started_at is None and task.created_at == START
+        assert task.is_stopped and task.started_at is None and (task.created_at, task.family) == (START, "kit-1")
 
     def test_may_lack_almost_everything(self) -> None:
         task = to_ecs_task({"taskArn": "arn:x", "stoppedReason": None, "containers": [{}]})

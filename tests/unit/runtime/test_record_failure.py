@@ -41,6 +41,15 @@ def ecs_cause(**changes: Any) -> str:
     return json.dumps(task)
 
 
+def with_sidecar(code: int) -> str:
+    """The cause where a container that AWS added failed, too."""
+    containers = [
+        {"ExitCode": 137, "Name": "aws-guardduty-agent", "Reason": "CannotPullContainerError", "TaskArn": TASK_ARN},
+        {"ExitCode": code, "Name": "app", "TaskArn": TASK_ARN},
+    ]
+    return ecs_cause(Containers=containers, Overrides={"ContainerOverrides": [{"Name": "app", "Environment": []}]})
+
+
 def not_placed(reason: str) -> str:
     arn = "arn:aws:ecs:eu-central-1:123456789012:cluster/kit-of-agents-with-capacity"
     return json.dumps({"Failures": [{"Arn": arn, "Reason": reason}], "Tasks": []})
@@ -252,6 +261,15 @@ BUSY = [
     ("AmazonECS.Unknown", not_placed("Capacity is unavailable at this time")),
     ("AmazonECS.Unknown", not_placed(QUOTA)),
 ]
+
+
+def test_what_aws_adds_to_a_task_does_not_judge_the_job() -> None:
+    found = failures.of_state("States.TaskFailed", with_sidecar(3))
+    assert (found.failure.exit_code, found.failure.error) == (
+        3,
+        "ContainerExited: the container exited with code 3",
+    )
+    assert (task := failures.of_state("States.TaskFailed", with_sidecar(0)).task) and task.exit_code == 0
 
 
 class TestCapacity:

@@ -17,7 +17,8 @@ from ecs_kit.automation.cli import options as command_line
 from ecs_kit.automation.cli.deployed_stack import DeployedStack
 from ecs_kit.automation.errors import BadInput, DriverError
 from ecs_kit.automation.host.interruption import Interruption
-from ecs_kit.automation.journeys import run_state, tables
+from ecs_kit.automation.journeys import run_state, starting, tables
+from ecs_kit.automation.journeys.runs import Run
 from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.runtime.contract.ecs_task import EcsTask
 from ecs_kit.runtime.contract.specs import DEPLOYED_ATTRIBUTES
@@ -265,8 +266,9 @@ def test_past_runs_are_listed_page_by_page_without_specs_and_not_strongly_consis
 
 
 @pytest.fixture
-def deployed(world: World) -> World:
-    """With everything that a spec names."""
+def deployed(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """With everything that a spec names; the functions accept each run."""
+    monkeypatch.setattr(starting, "await_registration", lambda *_: None)
     known = {name: name for name in DEPLOYED_ATTRIBUTES if name not in world.deployed}
     world.deployed.update(known | {"separator": "$", "workflowName": "w", "taskDefinition": "kit:1"})
     return world
@@ -345,6 +347,31 @@ def test_a_second_start_with_a_name_starts_nothing(deployed: World, tmp_path: Pa
     assert first == again
     with pytest.raises(BadInput, match="--name nightly: another run has this name"):
         deployed.do(f"{command}other.json")
+
+
+def test_a_start_with_the_name_of_a_run_that_has_ended_is_that_run(deployed: World, tmp_path: Path) -> None:
+    (tmp_path / "tasks.json").write_text(json.dumps(TASKS))
+    (tmp_path / "other.json").write_text(json.dumps(TASKS[:1]))
+    command = f"start --name nightly --specs {tmp_path}/"
+    first = deployed.runs(f"{command}tasks.json")[0]
+    deployed.aws.stepfunctions.stop_execution(executionArn=first["execution"]["arn"])
+
+    again = deployed.runs(f"{command}tasks.json")[0]
+
+    assert (again["workflowRunId"], again["execution"]["status"]) == (first["workflowRunId"], "ABORTED")
+    with pytest.raises(BadInput, match="--name nightly: another run has this name"):
+        deployed.do(f"{command}other.json")
+
+
+def test_a_run_that_the_functions_refuse_is_refused(world: World) -> None:
+    execution = world.aws.stepfunctions.describe_execution(executionArn=world.execution(workflowName="w"))
+    run = Run(1, "w", 7, execution["executionArn"], world.deployed, {"taskList": []})
+    world.aws.stepfunctions.stop_execution(executionArn=run.execution_arn)
+
+    with pytest.raises(BadInput, match=r"run 7 .* was refused, and no task was launched"):
+        starting.await_registration(world.aws, run)
+    world.summary(7, "Running", arn=run.execution_arn)
+    starting.await_registration(world.aws, run)
 
 
 @pytest.mark.parametrize(
