@@ -290,6 +290,8 @@ def _records_problems(job: JobArgs) -> Iterator[ConfigProblem]:
 
 def _placeholder_problems(job: JobArgs) -> Iterator[ConfigProblem]:
     variables = _known(job.environment)
+    if overrides.used(job.entry_point):
+        yield ConfigProblem("jobEntryPoint", " ".join(job.entry_point), "without placeholders: jobCommand has them")
     for key_name, texts in (("jobCommand", list(job.command)), ("jobEnvironment", [*variables.values()])):
         unknown = sorted(overrides.used(texts) - {*overrides.NAMES})
         if unknown:

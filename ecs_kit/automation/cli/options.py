@@ -167,11 +167,13 @@ _COMMANDS = {
     ),
     "start": (
         "start a run of a list of tasks",
+        f"Example: `{PROGRAM} start --pattern 1 --specs tasks.json --watch`; tasks.json is a spec or its taskList. "
         f"{_STACK}Exit status: 0 the run was started (with --watch: it ended Completed or CompletedWithFailures); "
         "1 with --watch: it did not; 2 there is no such stack, or the list is wrong: nothing was started.",
     ),
     "status": (
         "how a run stands: counts, failed tasks and why, with the end of their logs",
+        f"Example: `{PROGRAM} status --pattern 1 --json`. "
         f"{_STACK}Exit status: 0 the state is shown; 2 there is no such stack or run.",
     ),
     "watch": (
@@ -181,10 +183,12 @@ _COMMANDS = {
     ),
     "logs": (
         "what a run's tasks wrote, each attempt from its beginning",
+        f"Example: `{PROGRAM} logs --pattern 1 --task task_01 --follow`. "
         f"{_STACK}Exit status: 0 it is shown; 2 there is no such stack, run or task, or nothing was written.",
     ),
     "abort": (
         "stop a run: its execution, then its ECS tasks and rows, and wait until all have ended",
+        f"Example: `{PROGRAM} abort --pattern 1 --cause 'wrong list'`. "
         f"{_STACK}Exit status: 0 the run is final and none of its ECS tasks runs; 1 it is not so in time; "
         "2 there is no such stack or run.",
     ),

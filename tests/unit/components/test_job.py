@@ -91,6 +91,7 @@ def with_job(job: JobArgs | None, config: KitConfig, pattern: type[Pattern] = Ta
         ("jobCommand", json.dumps(["{task.name}" + "ä" * 200]), "at most 800 characters"),
         ("jobCommand", json.dumps(["a"] * 101), "at most 100 words"),
         ("jobEntryPoint", '"python"', "a list"),
+        ("jobEntryPoint", '["run", "{task.name}"]', "without placeholders: jobCommand has them"),
         ("jobContext", "examples/nowhere", "there is no file"),
         ("jobContext", "components", "there is no file"),
         ("jobContext", "x" * 1025, "a folder"),
