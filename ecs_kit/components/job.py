@@ -298,7 +298,8 @@ def _placeholder_problems(job: JobArgs) -> Iterator[ConfigProblem]:
             allowed = f"with placeholders of {', '.join(overrides.NAMES)} alone"
             yield ConfigProblem(key_name, ", ".join(unknown), allowed)
     differing = {**job.environment_with_placeholders}
-    length = len(json.dumps([*differing.items(), *job.command]))  # as it is in the functions' environment
+    # As JSON in the functions' environment has them, where other letters than ASCII take six characters.
+    length = sum(len(json.dumps(text)[1:-1]) for text in (*differing, *differing.values(), *job.command))
     if overrides.used([*job.command, *differing.values()]) and length > MAX_TEMPLATE_CHARACTERS:
         allowed = f"at most {MAX_TEMPLATE_CHARACTERS} characters of command and variables with placeholders"
         yield ConfigProblem("jobCommand", f"{length} characters", allowed)
