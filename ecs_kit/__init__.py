@@ -1,8 +1,8 @@
 """Runs many Amazon ECS tasks from AWS Step Functions and knows for certain how each one ended.
 
 In a Pulumi program: `from ecs_kit import KitConfig, PatternArgs, TaskSubmissionFromLambda`. In any other:
-`ecs_kit.start("stack", tasks)`. The names are loaded when
-they are asked for, because this package is also in Lambda functions and images, without Pulumi.
+`ecs_kit.start("stack", tasks)`. The names are loaded when they are asked for, because this package is also in Lambda
+functions and images, without Pulumi.
 """
 
 from __future__ import annotations

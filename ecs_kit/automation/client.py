@@ -1,7 +1,6 @@
 """Runs from another program: `ecs_kit.start`."""
 
 import os
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,4 +76,4 @@ def start(
         raise BadInput("the stack holds several patterns: say which one with `pattern`")
     ((number, deployed),) = patterns.items()
     document = starting.of_tasks(deployed, tasks, workflow)
-    return StartedRun(starting.start(aws, number, deployed, document, name or str(uuid.uuid4())), aws)
+    return StartedRun(starting.start(aws, number, deployed, document, name), aws)

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import uuid
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -55,8 +54,7 @@ def _start(stack: DeployedStack, options: argparse.Namespace, progress: Progress
         document = starting.of_tasks(deployed, tasks, options.workflow)
     else:
         document = starting.of_file(deployed, options.specs, options.workflow)
-    name = options.name or str(uuid.uuid4())
-    run = starting.start(stack.aws, pattern, deployed, document, name)
+    run = starting.start(stack.aws, pattern, deployed, document, options.name)
     progress.say(f"started {run} with {len(run.tasks)} tasks: {run.execution_arn}")
     starting.await_registration(stack.aws, run)
     if options.watch:

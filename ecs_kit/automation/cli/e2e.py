@@ -58,7 +58,7 @@ def _do_journey(parse: Callable[[], argparse.Namespace], interruption: Interrupt
 
 def _prepare(options: argparse.Namespace, interruption: Interruption) -> Callable[[], int]:
     """Check everything that can be checked before anything is created, and return the rest of the job."""
-    deploys_only = getattr(options, "command", "") == "deploy"
+    deploys_only = options.command == "deploy"
     specs = {} if deploys_only else _spec_files(options)
     from ecs_kit.automation.journeys import scenario
     from ecs_kit.automation.stacks import faults
@@ -69,7 +69,7 @@ def _prepare(options: argparse.Namespace, interruption: Interruption) -> Callabl
     values, config = _configuration(options, specs or _wanted(options))
     for pattern, spec in specs.items():
         spec_files.check_length(spec.path, spec.document, pattern=pattern, limits=config)
-    stack_name = getattr(options, "stack", None) or scenario.stack_name(config.name_suffix)
+    stack_name = options.stack or scenario.stack_name(config.name_suffix)
     if options.target == "aws":
         work_dir = ROOT / ".kit" / "aws" / stack_name
     target = _target(options, work_dir, config)

@@ -69,6 +69,7 @@ def _main_parser() -> Parser:
     _add_deployment_options(result.add_argument)
     result.add_argument("--keep", action="store_true", help="do not destroy; say how to use and remove what is left")
     _add_run_options(result.add_argument)
+    result.set_defaults(command=None, stack=None)
     return result
 
 

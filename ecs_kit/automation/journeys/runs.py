@@ -251,8 +251,8 @@ def _with_tasks(resources: Sequence[PhysicalResource]) -> list[tuple[str, str | 
         for resource in resources
         if resource.type == "aws:lambda/function:Function"
     ]
-    infrastructures = [from_json(document).infrastructure for document in documents if document]
-    others = {(each["clusterName"], each["taskDefinition"].partition(":")[0]) for each in infrastructures}
+    settings = [from_json(document) for document in documents if document]
+    others = {(each.cluster, each.family) for each in settings}
     return [*((cluster, None) for cluster in own), *sorted(each for each in others if each[0] not in names)]
 
 

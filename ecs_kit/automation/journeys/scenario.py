@@ -268,7 +268,7 @@ class Scenario:
         if run is None:
             return
         began = time.monotonic()
-        default: Expectation = COPY if run.deployed.get("jobRecords", "kit") == "kit" else NONE
+        default: Expectation = COPY if spec_files.has_kit_records(run.deployed) else NONE
         facts = verify.gather(self.target.aws, run, self.plan.expectation or default)
         verdict = verify.judge(run, facts)
         verdict.run_seconds = result.run_seconds

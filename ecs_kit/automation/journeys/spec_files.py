@@ -42,19 +42,36 @@ def sample_path(pattern: int) -> Path:
 
 
 def load(path: Path) -> Document:
-    """Read a spec file, placeholders and all.
+    """Read a spec file, placeholders and all, and check it.
 
     Raises:
         BadInput: it is missing or not JSON, or cannot become a valid spec whatever the placeholders stand for.
     """
+    return checked(path, read(path))
+
+
+def read(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        BadInput: it is missing or not JSON.
+    """
     advice = "Give a JSON file like those in specs/."
     try:
-        document = spec_check.parse(path.read_text(encoding="utf-8"))
+        return spec_check.parse(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise BadInput(f"{path}: cannot be read: {reason}. {advice}") from error
     except SpecRefused as error:
         raise BadInput(f"{path}: {'; '.join(problem.reason for problem in error.problems)}. {advice}") from error
+
+
+def checked(path: Path, document: Any) -> Document:
+    """Return the spec that a file holds, if it is one.
+
+    Raises:
+        BadInput: it cannot become a valid spec whatever the placeholders stand for.
+    """
     with _refusals(path):
         spec_check.check(document, deployed=None)
         spec_check.render(document, {name: f"<{name}>" for name in FILLED_IN})
@@ -116,11 +133,16 @@ def render(
                 separator=attributes["separator"],
                 security_group_ids=tuple(deployed.get("securityGroupIds") or ()),
                 source_buckets=tuple(buckets),
-                needs_objects=deployed.get("jobRecords", "kit") == "kit",
+                needs_objects=has_kit_records(deployed),
             ),
         )
     _check_size(path, rendered)
     return rendered
+
+
+def has_kit_records(deployed: Mapping[str, Any]) -> bool:
+    """Whether tasks keep their own rows, by the stack's output for the pattern."""
+    return bool(deployed.get("jobRecords", "kit") == "kit")
 
 
 def check_length(path: Path, document: Mapping[str, Any], *, pattern: int, limits: waits.Limits) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -44,13 +45,10 @@ def of_file(deployed: Mapping[str, Any], path: Path, workflow: str | None = None
     Raises:
         BadInput: it cannot be read, or is wrong.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        content = None  # `load` says what is wrong
+    content = spec_files.read(path)
     if isinstance(content, list):
         return of_tasks(deployed, content, workflow)
-    document = spec_files.load(path)
+    document = spec_files.checked(path, content)
     return spec_files.render(path, {**document, **({"workflowName": workflow} if workflow else {})}, deployed)
 
 
@@ -101,8 +99,8 @@ def await_registration(aws: AwsClients, run: Run) -> None:
             raise BadInput(f"{run} was refused, and no task was launched: {why}")
 
 
-def start(aws: AwsClients, pattern: int, deployed: Mapping[str, Any], document: Document, name: str) -> Run:
-    """Start a run of a spec; `name` is its execution's.
+def start(aws: AwsClients, pattern: int, deployed: Mapping[str, Any], document: Document, name: str | None) -> Run:
+    """Start a run of a spec; `name` is its execution's, a new one for None.
 
     A second start with the name and the same spec is the first run again. Step Functions answers so only while that one
     is active (https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html).
@@ -110,6 +108,7 @@ def start(aws: AwsClients, pattern: int, deployed: Mapping[str, Any], document: 
     Raises:
         BadInput: the name is another run's, or cannot be a name.
     """
+    name = name or str(uuid.uuid4())
     try:
         return runs.start(aws, pattern=pattern, spec=document, deployed=deployed, name=name)
     except aws.stepfunctions.exceptions.ExecutionAlreadyExists as error:

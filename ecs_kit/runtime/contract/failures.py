@@ -137,7 +137,7 @@ def of_stopped_task(task: EcsTask, codes: ExitCodes = KEPT_BY_TASKS) -> Failure:
         return failure(task.stop_code, stopped)
     if _HOST_LOST.search(task.stopped_reason):
         return failure(Code.HOST_LOST, stopped)
-    # Where exit codes are judged, that of a container that was stopped, as at its time limit, is of no account.
+    # Where exit codes are judged, that of a container that was stopped, as at its time limit, does not count.
     if task.exit_code and not (codes.success and task.stop_code == "UserInitiated"):
         is_retried = not codes.retry or task.exit_code in codes.retry
         code = Code.CONTAINER_EXITED if is_retried else Code.EXIT_NOT_RETRIED

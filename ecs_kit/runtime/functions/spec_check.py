@@ -193,7 +193,7 @@ def _problems_of_entry(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _needs_object(entry: Mapping[str, Any], deployed: Deployed) -> bool:
-    """Whether the job needs an object; what the entry has itself instead of the job's is of no account."""
+    """Whether the job needs an object; what the entry replaces does not count."""
     own = entry.get("environment", {})
     variables = [text for name, text in deployed.job_environment.items() if name not in own]
     used = overrides.used([*variables, *(() if "command" in entry else deployed.job_command)])

@@ -12,6 +12,7 @@ from ecs_kit.automation.journeys import runs
 from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.automation.stacks.lifecycle import PhysicalResource
 from tests.unit.automation.journeys.fakes import BUCKET, RUN, create_tables, put_item, row
+from tests.unit.runtime.fakes import settings_json
 
 
 @pytest.mark.parametrize("order", [1, -1], ids=["as they began", "in the order of their tasks' ARNs"])
@@ -151,12 +152,8 @@ def test_ecs_tasks_are_stopped_once_and_waited_for(passing: Any) -> None:
     assert stop(ecs, "c", "gone") == ecs.stopped == ["t1", "t2"]
 
 
-def test_ecs_tasks_in_a_cluster_of_others_are_those_of_the_stacks_family(
-    passing: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    infrastructure = {"clusterName": "of-others", "taskDefinition": "kit:3"}
-    monkeypatch.setattr(runs, "from_json", lambda text: SimpleNamespace(infrastructure={**infrastructure, "is": text}))
-    variables = {"environment": {"variables": {"KIT_SETTINGS": "{}"}}}
+def test_ecs_tasks_in_a_cluster_of_others_are_those_of_the_stacks_family(passing: Any) -> None:
+    variables = {"environment": {"variables": {"KIT_SETTINGS": settings_json(1)}}}
     functions = [PhysicalResource("aws:lambda/function:Function", "urn", name, variables, {}) for name in ("a", "b")]
     ecs: Any = FakeEcs(["t1"], patience=2)
     assert runs.stop_ecs_tasks(SimpleNamespace(ecs=ecs), functions) == ["t1"]  # type: ignore[arg-type]
