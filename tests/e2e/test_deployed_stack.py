@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ecs_kit.automation.journeys import spec_files
+from ecs_kit.automation.stacks import costs
 from ecs_kit.automation.stacks.lifecycle import Changes
 from ecs_kit.components.config import declarations
 from tests.e2e.conftest import ROOT, Deployed, sample
@@ -81,6 +82,25 @@ def test_a_list_of_one_task_is_a_run_like_any_other(deployed: Deployed, pattern:
 
     assert verdict.problems == ()
     assert (verdict.copies, verdict.summary["number_of_tasks"]) == (1, 1)
+
+
+@pytest.mark.parametrize("pattern", [1, 2])
+def test_a_run_has_the_state_transitions_and_about_the_logs_that_its_estimate_counts(
+    deployed: Deployed, pattern: int
+) -> None:
+    verdict = deployed.run(pattern, spec_files.with_tasks(sample(pattern), 4))
+
+    assert verdict.run is not None
+    pages = deployed.target.aws.stepfunctions.get_paginator("get_execution_history")
+    found = pages.paginate(executionArn=verdict.run.execution_arn).search("events[].stateEnteredEventDetails.name")
+    entered = Counter(name for name in found if name)
+    assert sum(entered.values()) == costs.transitions(pattern, 4, entered["MonitorTasks"]), entered
+    logs = deployed.target.aws.logs.get_paginator("filter_log_events")
+    lines = logs.paginate(logGroupName=verdict.run.deployed["taskLogGroup"]).search("events[].[logStreamName, message]")
+    sizes: Counter[str] = Counter()
+    for stream, message in lines:
+        sizes[stream] += len(message)
+    assert 0.1 < max(sizes.values()) / (costs.LOG_KIB_OF_TASK * 1024) < 1, sizes
 
 
 @pytest.mark.parametrize("pattern", [1, 2])

@@ -4,6 +4,7 @@ import argparse
 import json
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -35,6 +36,8 @@ def run(options: argparse.Namespace, *, root: Path, interruption: Interruption) 
             from ecs_kit.automation.cli import clean
 
             return clean.clean(options, root=root, interruption=interruption)
+        if options.command in _WITHOUT_STACK:
+            return import_module(_WITHOUT_STACK[options.command]).run(options, root=root)  # type: ignore[no-any-return]
         with shown() as progress:
             stack = find(
                 root, stack=options.stack, pattern=options.pattern, interruption=interruption, say=progress.say
@@ -132,6 +135,12 @@ def _runs(stack: DeployedStack, options: argparse.Namespace, _progress: Progress
     _print(stack, listed, run_views.table(listed) if listed else ["no runs yet"], as_json=options.json)
     return EXIT_PASSED
 
+
+_WITHOUT_STACK = {
+    command: f"{__package__}.{command.replace('-', '_')}"
+    for command in ("estimate", "preflight", "deployer-policy", "explain")
+}
+"""Commands that look at no stack: each is `run` of a module of its own."""
 
 _COMMANDS: dict[str, Callable[[DeployedStack, argparse.Namespace, Progress], int]] = {
     "start": _start,

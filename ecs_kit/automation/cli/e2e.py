@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from ecs_kit.automation.cli import options as command_line
 from ecs_kit.automation.cli.entry_point import ROOT, check_folders, check_project, exit_status, run_folders, run_journey
+from ecs_kit.automation.cli.options import wanted_patterns
 from ecs_kit.automation.errors import BadInput
 from ecs_kit.automation.host import writable
 from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.automation.journeys import spec_files
 from ecs_kit.automation.journeys.spec_files import SpecFile
-from ecs_kit.runtime.contract.patterns import PATTERNS
 
 if TYPE_CHECKING:
     from ecs_kit.automation.stacks.target import Target
@@ -60,13 +60,14 @@ def _prepare(options: argparse.Namespace, interruption: Interruption) -> Callabl
     """Check everything that can be checked before anything is created, and return the rest of the job."""
     deploys_only = options.command == "deploy"
     specs = {} if deploys_only else _spec_files(options)
+    from ecs_kit.automation.cli import configuration
     from ecs_kit.automation.journeys import scenario
     from ecs_kit.automation.stacks import faults
 
     report_dir, work_dir = run_folders("", options.report_dir)
     os.chdir(ROOT)  # the configuration's paths are relative to it
     fault_rules = faults.read(options.faults) if options.faults else ()
-    values, config = _configuration(options, specs or _wanted(options))
+    values, config = configuration.read(options, specs or wanted_patterns(options.pattern))
     for pattern, spec in specs.items():
         spec_files.check_length(spec.path, spec.document, pattern=pattern, limits=config)
     stack_name = options.stack or scenario.stack_name(config.name_suffix)
@@ -95,26 +96,9 @@ def _prepare(options: argparse.Namespace, interruption: Interruption) -> Callabl
     return partial(run_journey, make, plan, target, log="e2e.log", plugins=options.plugins, interruption=interruption)
 
 
-def _configuration(options: argparse.Namespace, patterns: Collection[int]) -> "tuple[dict[str, str], KitConfig]":
-    from ecs_kit.automation.stacks import stack_settings
-    from ecs_kit.components.program import ConfigError, KitConfig
-
-    settings = stack_settings.read(options.stack_config) if options.stack_config else {}
-    values = {**settings, **options.config, "patterns": "all" if len(patterns) > 1 else str(next(iter(patterns)))}
-    try:
-        return values, KitConfig.parse(values)
-    except ConfigError as error:
-        raise BadInput(f"configuration: {error}") from error
-
-
-def _wanted(options: argparse.Namespace) -> tuple[int, ...]:
-    """The patterns that `--pattern` names."""
-    return tuple(PATTERNS) if options.pattern in (None, "all") else (int(options.pattern),)
-
-
 def _spec_files(options: argparse.Namespace) -> dict[int, SpecFile]:
     """The spec to run, by pattern."""
-    wanted = _wanted(options)
+    wanted = wanted_patterns(options.pattern)
     if options.specs is None:
         paths = {pattern: spec_files.sample_path(pattern) for pattern in wanted}
         specs = {pattern: SpecFile(path, spec_files.load(path)) for pattern, path in paths.items()}

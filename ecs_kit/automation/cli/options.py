@@ -2,7 +2,7 @@
 
 import argparse
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,8 +18,8 @@ preview, deploy, put the sample object, start, watch, verify (execution status, 
 destroy, look for leftovers. Without options: both patterns, on this machine, without an AWS account.
 """
 _EPILOG = """\
-commands, each with its own --help: deploy, start, status, watch, logs, abort, runs, destroy; and clean, which removes
-what a killed run of this program left behind.
+commands, each with its own --help: estimate, preflight, deploy, start, status, watch, logs, abort, runs, explain,
+deployer-policy, destroy; and clean, which removes what a killed run of this program left behind.
 
 exit status: 0 every step held; 1 a step failed (all was destroyed as far as possible); 2 the input cannot be used,
 nothing was created; 130 ended by Ctrl-C, 143 by SIGTERM, after everything was destroyed.
@@ -59,6 +59,11 @@ def whole_number(what: str, *, most: int | None = None) -> Callable[[str], int]:
     return read
 
 
+def wanted_patterns(given: str | int | None) -> tuple[int, ...]:
+    """The patterns that `--pattern` names; all without it."""
+    return tuple(PATTERNS) if given in (None, "all") else (int(given or 0),)
+
+
 def _main_parser() -> Parser:
     result = Parser(
         prog=PROGRAM,
@@ -81,11 +86,7 @@ def _add_deployment_options(add: Callable[..., object]) -> None:
         help="deployment target. local: the emulator on this machine (default); aws: your account, or what "
         "AWS_ENDPOINT_URL names",
     )
-    add("--pattern", choices=(*map(str, PATTERNS), "all"), help="which pattern to deploy (all)")
-    config = "a config value of the kit (see Pulumi.yaml), as often as needed"
-    add("--config", action="append", default=[], metavar="KEY=VALUE", help=config)
-    settings = "the kit's config from a stack's settings file like Pulumi.dev.yaml; --config goes first"
-    add("--stack-config", type=absolute, metavar="FILE", help=settings)
+    _add_configuration_options(add)
     runtime = "what runs ECS tasks on the local target (auto: docker where it works, else process)"
     add("--container-runtime", choices=("auto", "process", "docker"), help=runtime)
     plugins = "provider plugins: the kit's stand-ins (default of local) or the published ones (default of aws)"
@@ -94,6 +95,14 @@ def _add_deployment_options(add: Callable[..., object]) -> None:
     add("--emulator-port", type=port, metavar="PORT", help="port of the local target's emulator (any free one)")
     add("--yes", action="store_true", help="do not ask before creating what costs money")
     add("--report-dir", type=absolute, metavar="DIR", help="reports, inputs and logs (reports/<time>)")
+
+
+def _add_configuration_options(add: Callable[..., object]) -> None:
+    add("--pattern", choices=(*map(str, PATTERNS), "all"), help="which pattern to deploy (all)")
+    config = "a config value of the kit (see Pulumi.yaml), as often as needed"
+    add("--config", action="append", default=[], metavar="KEY=VALUE", help=config)
+    settings = "the kit's config from a stack's settings file like Pulumi.dev.yaml; --config goes first"
+    add("--stack-config", type=absolute, metavar="FILE", help=settings)
 
 
 def _add_run_options(add: Callable[..., object]) -> None:
@@ -161,6 +170,26 @@ _STACK = (
     "the stack. "
 )
 _COMMANDS = {
+    "estimate": (
+        "what a stack costs an hour, and what a run of so many tasks costs",
+        f"Example: `{PROGRAM} estimate --tasks 1000 --seconds 90 --config taskCpu=1024 --config taskMemory=2048`. It "
+        "needs neither a stack nor AWS. Exit status: 0 it is shown; 2 the configuration cannot be used.",
+    ),
+    "preflight": (
+        "whether a deployment on AWS can work: credentials, region, quotas, names, Docker",
+        "It reads only. Exit status: 0 nothing is in the way; 1 something is, and each finding says what to do; "
+        "2 bad input.",
+    ),
+    "deployer-policy": (
+        "print the IAM policy of whoever deploys this configuration",
+        f"Example: `{PROGRAM} deployer-policy --account 123456789012 --region us-east-1 > policy.json`. "
+        "Exit status: 0 it is printed; 2 the configuration cannot be used.",
+    ),
+    "explain": (
+        "what an error's name means, what causes it and what to do",
+        f"Example: `{PROGRAM} explain NoRecord`; without a name it lists them all. "
+        "Exit status: 0 it is shown; 2 there is no such name.",
+    ),
     "deploy": (
         "deploy the program's stack and keep it",
         "Exit status: 0 it is deployed; 1 it is not, or not all of it; 2 bad input: nothing was created; 130 ended by "
@@ -233,6 +262,7 @@ def _add_commands(parser: Parser, *, required: bool) -> None:
     }
     _add_deployment_options(made["deploy"].add_argument)
     made["deploy"].add_argument("--stack", type=_stack_name, metavar="NAME", help="the stack's name (e2e)")
+    _add_offline_options(made)
     for name in ("start", "status", "watch", "logs", "abort", "runs"):
         made[name].add_argument("--stack", metavar="NAME", help="the stack (the selected one)")
         made[name].add_argument(
@@ -256,6 +286,31 @@ def _add_commands(parser: Parser, *, required: bool) -> None:
     made["destroy"].set_defaults(kept=True)
     for name in ("clean", "destroy"):
         _add_clean_options(made[name].add_argument)
+
+
+def _add_offline_options(made: Mapping[str, argparse.ArgumentParser]) -> None:
+    """Options of the commands that need no stack: the configuration stands on the command line."""
+    for name in ("estimate", "preflight", "deployer-policy"):
+        _add_configuration_options(made[name].add_argument)
+    for name in ("estimate", "preflight"):
+        made[name].add_argument("--json", action="store_true", help="print JSON to standard output")
+    add = made["estimate"].add_argument
+    add("--tasks", type=whole_number("a number of tasks: give 1 or more"), default=10, metavar="N", help="tasks (10)")
+    seconds = "seconds of each task, from the pull of its image until it ends (60, the least that Fargate charges)"
+    add("--seconds", type=whole_number("a number of seconds: give 1 or more"), default=60, metavar="S", help=seconds)
+    add = made["preflight"].add_argument
+    add("--stack", type=_stack_name, metavar="NAME", help="the stack's name, for names that it has already (e2e)")
+    add = made["deployer-policy"].add_argument
+    add("--account", type=_account, default="*", metavar="ID", help="the account's 12 digits (*)")
+    add("--region", default="*", metavar="NAME", help="the region (*)")
+    add("--partition", default="aws", metavar="NAME", help="the partition, such as aws-cn (aws)")
+    made["explain"].add_argument("condition", nargs="?", metavar="NAME", help="the error's name (lists all names)")
+
+
+def _account(text: str) -> str:
+    if not re.fullmatch(r"[0-9]{12}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not an account: give its 12 digits")
+    return text
 
 
 def _add_clean_options(add: Callable[..., object]) -> None:
@@ -284,6 +339,8 @@ def parse_command(arguments: Sequence[str]) -> argparse.Namespace:
         for option in ("stack", "plugins", "yes"):
             if getattr(given, option):
                 raise BadInput(f"--{option} is for {given.command} --target aws. Leave it out, or add --target aws.")
+    if isinstance(getattr(given, "config", None), list):
+        given.config = dict(_config_value(pair) for pair in given.config)
     return given
 
 

@@ -209,7 +209,7 @@ class Scenario:
         here = self.target.identity
         self.progress.say(f"account {here.account}, region {here.region}, as {here.arn}")
         self.progress.say(f"stack {self.plan.stack_name}: {describe_changes(changes)}")
-        for line in costs.estimate(changes.steps):
+        for line in costs.of_preview(changes.steps):
             self.progress.say(line)
         if self.target.asks_before_deploying and not self.progress.ask("Deploy this?"):
             raise DriverError("Declined: nothing was deployed.")

@@ -1,76 +1,120 @@
-"""What a deployed stack costs an hour, roughly, from the resources that the preview will create."""
+"""What a stack costs while it exists, and what a run costs before and after it. Pure functions of list prices."""
 
+import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Any
 
 from ecs_kit.automation.stacks.lifecycle import ResourceStep
+from ecs_kit.automation.stacks.prices import PRICES, SOURCE, SPOT_DISCOUNT, dollars
+from ecs_kit.components import functions, tables
+from ecs_kit.components.config import FARGATE_STORAGE_GIB, KitConfig
+from ecs_kit.components.existing_network import created_endpoints
+from ecs_kit.components.network import NAT_GATEWAYS
+from ecs_kit.components.zones import ZONES
+from ecs_kit.runtime.contract import waits
+from ecs_kit.runtime.contract.records import NOT_STARTED
 
-PRICES_FROM = "AWS list prices, us-east-1, June 2026; other regions and taxes differ"
-"""Each price's page is named beside it. Those by use were read again on 24 November 2026."""
-
-INTERFACE_ENDPOINT_PER_ZONE_HOUR = 0.01
-INTERFACE_ENDPOINT_GB = 0.01
-"""https://aws.amazon.com/privatelink/pricing/, the first PB a month"""
-NAT_GATEWAY_HOUR = 0.045
-NAT_GATEWAY_GB = 0.045
-"""https://aws.amazon.com/vpc/pricing/"""
-PUBLIC_IPV4_HOUR = 0.005
-"""https://aws.amazon.com/vpc/pricing/"""
-READ_CAPACITY_UNIT_HOUR = 0.00013
-WRITE_CAPACITY_UNIT_HOUR = 0.00065
-"""https://aws.amazon.com/dynamodb/pricing/provisioned/"""
-FARGATE_VCPU_HOUR = {"X86_64": 0.04048, "ARM64": 0.03238}
-FARGATE_GIB_HOUR = {"X86_64": 0.004445, "ARM64": 0.00356}
-"""https://aws.amazon.com/fargate/pricing/, Linux"""
-MILLION_TRACES = 5.0
-"""https://aws.amazon.com/xray/pricing/, after the first 100,000 of a month"""
-INSIGHTS_METRIC_MONTH = {"enabled": 0.30, "enhanced": 0.07}
-"""About: the tab Container Insights of https://aws.amazon.com/cloudwatch/pricing/ says what holds."""
-
-ZONES = 2
-"""Availability zones of the kit's VPC: a preview may not know the subnets yet."""
+# What a stack costs while it exists.
 
 
-def estimate(steps: Iterable[ResourceStep]) -> list[str]:
-    """What a preview's resources cost, a line each: by the hour, their sum, an ECS task, and by use."""
-    inputs: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for step in steps:
-        inputs[step.type].append(step.inputs)
+@dataclass(frozen=True)
+class Standing:
+    """What is paid for by the hour: interface endpoints once for each zone, and the tables' provisioned units."""
+
+    endpoint_zones: int = 0
+    nat_gateways: int = 0
+    public_addresses: int = 0
+    read_units: int = 0
+    write_units: int = 0
+
+    def __add__(self, other: "Standing") -> "Standing":
+        return Standing(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(Standing)))
+
+
+def standing_of_config(config: KitConfig) -> Standing:
+    """What each pattern of a configuration has. In an existing VPC each subnet counts as a zone."""
+    endpoints = len(created_endpoints(config, reaches_all=config.has_nat or not config.has_own_vpc))
+    zones = ZONES if config.has_own_vpc else len(config.private_subnet_ids)
+    nats = NAT_GATEWAYS[config.nat_gateways]
+    is_provisioned = config.table_billing == "PROVISIONED"
+    units = 2 * tables.CAPACITY_UNITS + tables.INDEX_CAPACITY_UNITS if is_provisioned else 0
+    return Standing(endpoints * zones, nats, nats, units, units)
+
+
+def standing_of_steps(steps: Iterable[ResourceStep]) -> Standing:
+    """What the resources of a preview have. Subnets that it does not know count as the zones of the kit's VPC."""
+    inputs = _inputs(steps)
     endpoints = sum(
         len(endpoint["subnetIds"]) if isinstance(endpoint.get("subnetIds"), list) else ZONES
         for endpoint in inputs["aws:ec2/vpcEndpoint:VpcEndpoint"]
         if endpoint.get("vpcEndpointType") == "Interface"
     )
-    nats, addresses = len(inputs["aws:ec2/natGateway:NatGateway"]), len(inputs["aws:ec2/eip:Eip"])
     capacity = [each for table in inputs["aws:dynamodb/table:Table"] for each in _provisioned(table)]
     reads, writes = (sum(int(each.get(f"{kind}Capacity") or 0) for each in capacity) for kind in ("read", "write"))
-    standing = [
+    nats, addresses = len(inputs["aws:ec2/natGateway:NatGateway"]), len(inputs["aws:ec2/eip:Eip"])
+    return Standing(endpoints, nats, addresses, reads, writes)
+
+
+def standing_costs(standing: Standing) -> list[tuple[float, str]]:
+    """Dollars an hour of each part that costs anything, and what it is."""
+    of_tables = dollars("read_capacity_unit", standing.read_units) + dollars(
+        "write_capacity_unit", standing.write_units
+    )
+    parts = [
         (
-            endpoints * INTERFACE_ENDPOINT_PER_ZONE_HOUR,
-            f"{endpoints} interface endpoints, one for each zone, at ${INTERFACE_ENDPOINT_PER_ZONE_HOUR}",
+            dollars("interface_endpoint", standing.endpoint_zones),
+            f"{standing.endpoint_zones} interface endpoints, one for each zone, at "
+            f"${PRICES['interface_endpoint'].dollars}",
         ),
-        (nats * NAT_GATEWAY_HOUR, f"{nats} NAT gateways at ${NAT_GATEWAY_HOUR}"),
-        (addresses * PUBLIC_IPV4_HOUR, f"{addresses} public IPv4 addresses at ${PUBLIC_IPV4_HOUR}"),
         (
-            reads * READ_CAPACITY_UNIT_HOUR + writes * WRITE_CAPACITY_UNIT_HOUR,
-            f"{reads} read and {writes} write capacity units of DynamoDB",
+            dollars("nat_gateway", standing.nat_gateways),
+            f"{standing.nat_gateways} NAT gateways at ${PRICES['nat_gateway'].dollars}",
         ),
+        (
+            dollars("public_ipv4_address", standing.public_addresses),
+            f"{standing.public_addresses} public IPv4 addresses at ${PRICES['public_ipv4_address'].dollars}",
+        ),
+        (of_tables, f"{standing.read_units} read and {standing.write_units} write capacity units of DynamoDB"),
     ]
-    lines = [f"${dollars:.4f}/h  {what}" for dollars, what in standing if dollars]
-    lines.append(f"${sum(dollars for dollars, _ in standing):.4f}/h  in all while the stack exists")
-    lines += [line for definition in inputs["aws:ecs/taskDefinition:TaskDefinition"][-1:] for line in _task(definition)]
-    lines.append(f"${MILLION_TRACES:.2f} a million X-Ray traces")
-    if endpoints:
-        lines.append(f"${INTERFACE_ENDPOINT_GB}/GB through interface endpoints")
-    if nats:
-        lines.append(f"${NAT_GATEWAY_GB}/GB through NAT gateways, beside data transfer")
+    return [(cost, what) for cost, what in parts if cost]
+
+
+def standing_lines(standing: Standing) -> list[str]:
+    """The costs an hour, a line each, and their sum."""
+    parts = standing_costs(standing)
+    lines = [f"${cost:.4f}/h  {what}" for cost, what in parts]
+    return [*lines, f"${sum(cost for cost, _ in parts):.4f}/h  in all while the stack exists"]
+
+
+def of_preview(steps: Iterable[ResourceStep]) -> list[str]:
+    """What a preview's resources cost, a line each: by the hour, their sum, an ECS task, and by use."""
+    steps = list(steps)
+    standing, inputs = standing_of_steps(steps), _inputs(steps)
+    lines = standing_lines(standing)
+    lines += [_task_line(definition) for definition in inputs["aws:ecs/taskDefinition:TaskDefinition"][-1:]]
+    lines.append(f"${PRICES['traces'].dollars:.2f} a million X-Ray traces")
+    if standing.endpoint_zones:
+        lines.append(f"${PRICES['interface_endpoint_data'].dollars}/GB through interface endpoints")
+    if standing.nat_gateways:
+        lines.append(f"${PRICES['nat_gateway_data'].dollars}/GB through NAT gateways, beside data transfer")
     modes = {str(s["value"]) for cluster in inputs["aws:ecs/cluster:Cluster"] for s in cluster.get("settings") or ()}
     lines += [
-        f"about ${INSIGHTS_METRIC_MONTH[mode]:.2f} a month a metric of Container Insights ({mode}), beside its log"
-        for mode in sorted(modes & INSIGHTS_METRIC_MONTH.keys())
+        f"about ${PRICES[f'insights_{mode}'].dollars:.2f} a month a metric of Container Insights ({mode}), "
+        "beside its log"
+        for mode in sorted(modes & {"enabled", "enhanced"})
     ]
-    return [*lines, f"Lambda, Step Functions, S3, ECR and logs by use. {PRICES_FROM}."]
+    lines.append(f"Lambda, Step Functions, S3, ECR and logs by use: `estimate` counts a run's. {SOURCE}.")
+    return [line for line in lines if line]
+
+
+def _inputs(steps: Iterable[ResourceStep]) -> Mapping[str, list[Mapping[str, Any]]]:
+    inputs: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for step in steps:
+        inputs[step.type].append(step.inputs)
+    return inputs
 
 
 def _provisioned(table: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -80,13 +124,228 @@ def _provisioned(table: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [table, *(table.get("globalSecondaryIndexes") or ())]
 
 
-def _task(definition: Mapping[str, Any]) -> list[str]:
-    """The line for an ECS task; none where the preview does not know its size."""
+def _task_line(definition: Mapping[str, Any]) -> str:
+    """The line for an ECS task; empty where the preview does not know its size."""
     cpu, memory = str(definition.get("cpu", "")), str(definition.get("memory", ""))
     if not (cpu.isdigit() and memory.isdigit()):
-        return []
+        return ""
     platform = definition.get("runtimePlatform")
     architecture = platform.get("cpuArchitecture", "X86_64") if isinstance(platform, Mapping) else "X86_64"
-    vcpu, gib = int(cpu) / 1024, int(memory) / 1024
-    dollars = vcpu * FARGATE_VCPU_HOUR[architecture] + gib * FARGATE_GIB_HOUR[architecture]
-    return [f"${dollars:.4f}/h  for each ECS task while it runs ({vcpu:g} vCPU, {gib:g} GiB, {architecture})"]
+    size = Size(int(cpu) / 1024, int(memory) / 1024)
+    return (
+        f"${task_cost(size, 3600, architecture):.4f}/h  for each ECS task while it runs "
+        f"({size.vcpu:g} vCPU, {size.gib:g} GiB, {architecture})"
+    )
+
+
+# What ECS tasks cost.
+
+LEAST_SECONDS = 60
+"""Fargate charges Linux tasks for a minute at least (https://aws.amazon.com/fargate/pricing/)."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """What Fargate charges a task for: vCPUs, memory in GiB, and ephemeral storage in GiB, of which 20 are free."""
+
+    vcpu: float
+    gib: float
+    storage_gib: float = FARGATE_STORAGE_GIB
+
+    @classmethod
+    def of_config(cls, config: KitConfig) -> "Size":
+        """The size of the configuration's tasks."""
+        return cls(config.task_cpu / 1024, config.task_memory / 1024, config.task_ephemeral_storage)
+
+
+def task_cost(size: Size, seconds: float, architecture: str = "X86_64", *, on_spot: bool = False) -> float:
+    """US dollars of one task of so many billed seconds; on Spot at the largest discount, which storage has not."""
+    hours = seconds / 3600
+    compute = sum(
+        dollars(f"fargate_{what}_{architecture.lower()}", amount * hours)
+        for what, amount in (("vcpu", size.vcpu), ("gib", size.gib))
+    )
+    storage = dollars("fargate_storage_gib", max(0.0, size.storage_gib - FARGATE_STORAGE_GIB) * hours)
+    return compute * (1 - SPOT_DISCOUNT / 100 if on_spot else 1) + storage
+
+
+def billed_seconds(seconds: float) -> int:
+    """The seconds that Fargate charges for: whole ones, and a minute at least."""
+    return max(LEAST_SECONDS, math.ceil(seconds))
+
+
+# What a run costs, before it: its orchestration, counted.
+
+CALL_SECONDS = 1.0
+"""Assumed length of a call of a function; the launcher's is longer by `1 / LAUNCHES_PER_SECOND` for each task."""
+LAUNCHES_PER_SECOND = 20.0
+"""The sustained rate of RunTask, which the launcher keeps
+(https://docs.aws.amazon.com/AmazonECS/latest/APIReference/request-throttling.html)."""
+SUMMARY_KIB, ROW_KIB = 4.0, 0.75
+"""Assumed sizes of items: a summary with its spec of up to 3 KB, and a row of the details table."""
+LOG_KIB_OF_TASK, LOG_KIB_OF_CALL = 1.0, 1.0
+"""Assumed log of the sample job, and of a call of a function with the lines that Lambda itself writes."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What the orchestration of a run uses, if no task fails and none waits for capacity.
+
+    Attributes:
+        transitions: state transitions of Step Functions.
+        calls: calls of Lambda functions.
+        function_seconds: their length together, at `functions.MEMORY_MIB`.
+        write_units: write request units of DynamoDB: 1 KB each, an item at least.
+        read_units: read request units of DynamoDB: 4 KB each, consistent.
+        log_kib: logs of tasks and functions.
+    """
+
+    transitions: int
+    calls: int
+    function_seconds: float
+    write_units: int
+    read_units: int
+    log_kib: float
+
+    def costs(self, *, by_request: bool) -> dict[str, float]:
+        """US dollars by service; DynamoDB only where its tables are billed by request."""
+        gb_seconds = self.function_seconds * functions.MEMORY_MIB / 1024
+        tables_cost = dollars("write_requests", self.write_units) + dollars("read_requests", self.read_units)
+        return {
+            "stepFunctions": dollars("state_transitions", self.transitions),
+            "lambda": dollars("function_calls", self.calls) + dollars("function_gb_seconds", gb_seconds),
+            "dynamodb": tables_cost if by_request else 0.0,
+            "logs": dollars("logs", self.log_kib / 1024**2),
+        }
+
+
+def transitions(pattern: int, tasks: int, polls: int) -> int:
+    """State transitions of a run that succeeds: each state that is entered once.
+
+    Step Functions counts "each time a step of your workflow is executed" (https://aws.amazon.com/step-functions/pricing/).
+
+    Pattern 1: launch and choice, three states a poll, `RunCompleted`. Pattern 2: `RegisterRun`, `RunAndTrack`,
+    `RunTasks`, one `RunTask` a task, `MarkLaunchingEnded`, `LaunchingEnded`, `StartTracking`, three states a poll,
+    `TrackingEnded`, `TasksDone`, `RunCompleted`.
+    """
+    return {1: 3, 2: 9 + tasks}[pattern] + 3 * polls
+
+
+def usage(config: KitConfig, pattern: int, tasks: int, seconds: float) -> Usage:
+    """What a run of so many tasks, each of so many seconds, uses."""
+    polls = waits.polls(math.ceil(run_seconds(config, pattern, tasks, seconds)), waits.LONGEST_WAIT_SECONDS)
+    launches = {1: tasks, 2: 0}[pattern]
+    # With `jobRecords: ecs` two events of each task call the monitor: it runs, it has stopped.
+    calls = 1 + polls + (2 * tasks if config.job.has_ecs_records else 0)
+    summary_writes, row_writes = 2 + polls, (3 if launches else 2) * tasks
+    # The launcher reads the summary before and after each launch, once between two; polls read it and all rows.
+    summary_reads = launches + bool(launches) + calls
+    rows_read = (polls + bool(launches)) * math.ceil(tasks * ROW_KIB / 4)
+    return Usage(
+        transitions=transitions(pattern, tasks, polls),
+        calls=calls,
+        function_seconds=calls * CALL_SECONDS + launches / LAUNCHES_PER_SECOND,
+        write_units=math.ceil(summary_writes * SUMMARY_KIB + row_writes * math.ceil(ROW_KIB)),
+        read_units=math.ceil(summary_reads * SUMMARY_KIB / 4 + rows_read),
+        log_kib=tasks * LOG_KIB_OF_TASK + calls * LOG_KIB_OF_CALL,
+    )
+
+
+def run_seconds(config: KitConfig, pattern: int, tasks: int, seconds: float) -> float:
+    """How long a run takes if each task takes so many seconds: as many at once as the pattern and the config allow."""
+    at_once = config.max_concurrency or tasks
+    if pattern == 2:
+        at_once = min(at_once, waits.INLINE_MAP_CONCURRENCY)
+    return math.ceil(tasks / at_once) * seconds
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run of a pattern will cost, in US dollars: its ECS tasks by how they run, and its orchestration.
+
+    `tasks` has a value for `(architecture, on_spot)`.
+    """
+
+    pattern: int
+    seconds: float
+    usage: Usage
+    orchestration: Mapping[str, float]
+    tasks: Mapping[tuple[str, bool], float]
+
+    def total(self, architecture: str, *, on_spot: bool) -> float:
+        """All of it, for tasks that run so."""
+        return self.tasks[architecture, on_spot] + sum(self.orchestration.values())
+
+
+def estimate(config: KitConfig, pattern: int, tasks: int, seconds: float) -> Estimate:
+    """Estimate a run of so many tasks, each billed for so many seconds: from the pull of its image until it ends."""
+    used, size, billed = usage(config, pattern, tasks, seconds), Size.of_config(config), billed_seconds(seconds)
+    return Estimate(
+        pattern=pattern,
+        seconds=run_seconds(config, pattern, tasks, seconds),
+        usage=used,
+        orchestration=used.costs(by_request=config.table_billing == "PAY_PER_REQUEST"),
+        tasks={
+            (architecture, on_spot): tasks * task_cost(size, billed, architecture, on_spot=on_spot)
+            for architecture in ("X86_64", "ARM64")
+            for on_spot in (False, True)
+        },
+    )
+
+
+# What a run has cost.
+
+
+@dataclass(frozen=True)
+class RunCost:
+    """What the ECS tasks of a past run cost, in US dollars, and what for.
+
+    A run's rows do not say which attempts ran on Spot: `on_demand` is for none, `spot` for all of them.
+    """
+
+    attempts: int
+    vcpu_seconds: float
+    gib_seconds: float
+    on_demand: float
+    spot: float
+
+
+def of_run(
+    rows: Iterable[Mapping[str, Any]],
+    size: Size,
+    *,
+    architecture: str = "X86_64",
+    size_of: Callable[[Mapping[str, Any]], Size | None] = lambda _row: None,
+) -> RunCost:
+    """Return what a run's ECS tasks cost, from the rows of its details table.
+
+    The time of an attempt is its row's `exec_time_in_seconds`, else from `start_time` to `update_time`: without the
+    pull of the image and the stop of the container, which Fargate also charges for. With jobs of less than a minute,
+    Fargate's minimum covers both.
+
+    Args:
+        rows: items of the details table as plain values. Attempts that ECS never accepted cost nothing.
+        size: of the stack's tasks, such as `Size(0.25, 0.5)`.
+        architecture: `X86_64` or `ARM64`.
+        size_of: the size of a row whose task has one of its own; None for `size`.
+    """
+    started = [row for row in rows if not str(row["ecs_task_id"]).startswith(NOT_STARTED)]
+    billed = [(size_of(row) or size, billed_seconds(_row_seconds(row))) for row in started]
+    on_demand, spot = (
+        sum(task_cost(own, seconds, architecture, on_spot=on_spot) for own, seconds in billed)
+        for on_spot in (False, True)
+    )
+    return RunCost(
+        attempts=len(billed),
+        vcpu_seconds=sum(own.vcpu * seconds for own, seconds in billed),
+        gib_seconds=sum(own.gib * seconds for own, seconds in billed),
+        on_demand=on_demand,
+        spot=spot,
+    )
+
+
+def _row_seconds(row: Mapping[str, Any]) -> float:
+    if row.get("exec_time_in_seconds") is not None:
+        return float(row["exec_time_in_seconds"])
+    start, end = (datetime.fromisoformat(str(row[name])) for name in ("start_time", "update_time"))
+    return max(0.0, (end - start).total_seconds())

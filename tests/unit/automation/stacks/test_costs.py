@@ -1,23 +1,29 @@
 """The cost of what a preview will create."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ecs_kit.automation.stacks.costs import estimate
+from ecs_kit.automation.stacks import costs
 from ecs_kit.automation.stacks.lifecycle import ResourceStep
+from ecs_kit.automation.stacks.prices import PRICES
+from ecs_kit.components.config import KitConfig
+from tests.unit.components.conftest import project  # noqa: F401  a fixture
+from tests.unit.components.recorder import deployment
 
 ENDPOINT = "aws:ec2/vpcEndpoint:VpcEndpoint"
 TABLE = "aws:dynamodb/table:Table"
 TASK = "aws:ecs/taskDefinition:TaskDefinition"
 CLUSTER = "aws:ecs/cluster:Cluster"
 INDEX = {"name": "open_runs", "readCapacity": 1, "writeCapacity": 1}
+IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/any:job"
 TRACES = "$5.00 a million X-Ray traces"
 
 
 def lines(*resources: tuple[str, dict[str, Any]]) -> list[str]:
     steps = [ResourceStep("create", type_token, "x", inputs) for type_token, inputs in resources]
-    *shown, source = estimate(steps)
+    *shown, source = costs.of_preview(steps)
     assert "us-east-1" in source
     return shown
 
@@ -79,3 +85,94 @@ def test_prices_by_use_are_those_of_what_the_stack_has() -> None:
         "$0.045/GB through NAT gateways, beside data transfer",
         "about $0.07 a month a metric of Container Insights (enhanced), beside its log",
     ]
+
+
+CONFIGURATIONS: dict[str, dict[str, str]] = {
+    "default": {},
+    "NAT gateways": {"natGateways": "per-az"},
+    "by request, fewer endpoints": {
+        "tableBilling": "PAY_PER_REQUEST",
+        "natGateways": "single",
+        "interfaceEndpoints": '["logs"]',
+    },
+}
+
+
+@pytest.mark.parametrize("values", CONFIGURATIONS.values(), ids=CONFIGURATIONS)
+def test_a_configuration_costs_by_the_hour_what_its_program_s_resources_do(project: Path, values: Any) -> None:
+    recorded = deployment(patterns="1", **values).resources
+    steps = [ResourceStep("create", resource.type, resource.name, resource.inputs) for resource in recorded]
+
+    assert costs.standing_of_config(KitConfig.parse(values)) == costs.standing_of_steps(steps)
+
+
+def test_every_price_has_a_page_of_aws_and_a_unit() -> None:
+    assert {price.unit for price in PRICES.values()} == {
+        *("hour", "GB", "month", "million", "million GB-seconds"),
+    }
+    assert all(price.page.startswith("https://aws.amazon.com/") and price.dollars > 0 for price in PRICES.values())
+
+
+SIZE = costs.Size(0.25, 0.5)
+
+
+def test_a_task_is_charged_for_a_minute_at_least_and_for_storage_above_the_free_20_gib() -> None:
+    assert [costs.billed_seconds(seconds) for seconds in (0.2, 60, 60.1)] == [60, 60, 61]
+    assert costs.task_cost(SIZE, 3600) == pytest.approx(0.25 * 0.04048 + 0.5 * 0.004445)
+    more = costs.Size(0.25, 0.5, storage_gib=30)
+    assert costs.task_cost(more, 3600, "ARM64", on_spot=True) == pytest.approx(
+        0.3 * (0.25 * 0.03238 + 0.5 * 0.00356) + 10 * 0.000111
+    )
+
+
+def row(seconds: float | None = 30.0, **more: Any) -> dict[str, Any]:
+    times = {"start_time": "2026-11-24T08:00:00.000Z", "update_time": "2026-11-24T08:02:00.500Z"}
+    return {"ecs_task_id": "arn:aws:ecs:x", "exec_time_in_seconds": seconds, **times, **more}
+
+
+def test_a_past_run_costs_what_its_attempts_cost() -> None:
+    """By the job's time or, where the row has none, by its first and last write; what never started costs nothing."""
+    rows = [row(), row(None), row(ecs_task_id="not-started/a/1"), row(3600.0, task_name="big")]
+    big = costs.Size(4, 8)
+
+    cost = costs.of_run(rows, SIZE, size_of=lambda found: big if found.get("task_name") == "big" else None)
+
+    assert (cost.attempts, cost.vcpu_seconds, cost.gib_seconds) == (3, 0.25 * 181 + 4 * 3600, 0.5 * 181 + 8 * 3600)
+    assert cost.on_demand == pytest.approx(costs.task_cost(SIZE, 181) + costs.task_cost(big, 3600))
+    assert cost.spot == pytest.approx(0.3 * cost.on_demand)
+    assert costs.of_run([], SIZE) == costs.RunCost(0, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "limit", "seconds"), [(1, 0, 60), (1, 10, 600), (2, 0, 180), (2, 10, 600), (2, 5000, 180)]
+)
+def test_tasks_run_as_many_at_once_as_the_pattern_and_the_configuration_allow(
+    pattern: int, limit: int, seconds: float
+) -> None:
+    assert costs.run_seconds(KitConfig(max_concurrency=limit), pattern, 100, 60) == seconds
+
+
+def test_orchestration_costs_by_its_counts_and_tables_only_if_they_are_billed_by_request() -> None:
+    used = costs.Usage(
+        transitions=1_000_000,
+        calls=1_000_000,
+        function_seconds=4_000_000,
+        write_units=1_000_000,
+        read_units=1_000_000,
+        log_kib=1024**2,
+    )
+    assert used.costs(by_request=True) == {
+        "stepFunctions": 25.0,
+        "lambda": pytest.approx(0.2 + 16.6667),
+        "dynamodb": pytest.approx(0.75),
+        "logs": 0.5,
+    }
+    assert used.costs(by_request=False)["dynamodb"] == 0
+
+
+def test_events_of_tasks_call_the_monitor_where_the_container_keeps_no_records() -> None:
+    counted = [
+        costs.usage(KitConfig.parse({"jobRecords": records, "jobImage": IMAGE}), 1, 10, 60).calls
+        for records in ("kit", "ecs")
+    ]
+    assert counted[1] - counted[0] == 20
