@@ -22,11 +22,11 @@ from ecs_kit.automation.journeys.report import PatternResult, Report, write_json
 from ecs_kit.automation.journeys.spec_files import Document, SpecFile
 from ecs_kit.automation.journeys.tables import Item
 from ecs_kit.automation.journeys.teardown import Teardown, what_is_left
-from ecs_kit.automation.stacks import costs
+from ecs_kit.automation.stacks import costs, preflight
 from ecs_kit.automation.stacks.faults import Faults
 from ecs_kit.automation.stacks.lifecycle import Changes, Stack
 from ecs_kit.automation.stacks.target import Target
-from ecs_kit.components.config import NAMESPACE
+from ecs_kit.components.config import NAMESPACE, KitConfig
 from ecs_kit.runtime.contract.statuses import TaskStatus
 
 POLL_SECONDS = {"local": 0.3, "aws": 2.0}
@@ -156,6 +156,8 @@ class Scenario:
             changes = stack.preview()
             self.progress.say(describe_changes(changes))
         if self.target.name == "aws":
+            with self._phase("preflight"):
+                self._preflight(changes)
             self._confirm(changes)
         with self._phase("deploy"):
             self._deploying = True
@@ -204,6 +206,17 @@ class Scenario:
 
     def _render(self, spec: SpecFile, deployed: Mapping[str, Any]) -> Document:
         return spec_files.render(spec.path, spec.document, deployed, source_buckets=self.plan.source_buckets)
+
+    def _preflight(self, changes: Changes) -> None:
+        """Refuse what AWS would refuse half-way: a quota that does not suffice, a name that is taken."""
+        config, here = KitConfig.parse(self.plan.config), self.target.identity
+        needs = preflight.needs_of_steps(changes.steps, on_spot=config.spot_share > 0, vpc_id=config.vpc_id)
+        found = preflight.judge(needs, preflight.read(self.target.aws, here, needs))
+        for finding in found:
+            if finding.level is not preflight.Level.OK:
+                self.progress.say(str(finding))
+        if problems := [f"{each.what}. {each.mend}" for each in found if each.level is preflight.Level.PROBLEM]:
+            raise BadInput("\n".join(("preflight: the deployment would fail:", *problems)))
 
     def _confirm(self, changes: Changes) -> None:
         here = self.target.identity

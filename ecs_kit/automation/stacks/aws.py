@@ -56,7 +56,7 @@ class AwsTarget(Target):
                 "--plugins bundled: the bundled provider plugins are made for the emulator. Leave --plugins out to use "
                 "the published ones on AWS, or set AWS_ENDPOINT_URL to an emulator (http://localhost:PORT)."
             )
-        self._find_identity()
+        self.find_identity()
         if self._build_platform is not None:
             self.use_docker()
         if self.asks_before_deploying and not sys.stdin.isatty():
@@ -65,7 +65,12 @@ class AwsTarget(Target):
                 "Add --yes to go ahead without being asked."
             )
 
-    def _find_identity(self) -> None:
+    def find_identity(self) -> None:
+        """Find the caller and the region, and make clients of that account.
+
+        Raises:
+            BadInput: there are no credentials or no region, or AWS refuses them.
+        """
         # boto3 knows AWS_DEFAULT_REGION only; the other AWS SDKs, and with them the plugins, read AWS_REGION first.
         try:
             session = boto3.Session(region_name=self._environ.get("AWS_REGION") or None)

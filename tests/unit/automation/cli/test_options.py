@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ecs_kit.automation.cli import e2e
-from ecs_kit.automation.cli.options import parse, parse_command, parse_deploy
+from ecs_kit.automation.cli.options import NAMES, parse, parse_command, parse_deploy
 from ecs_kit.automation.journeys import spec_files
 from tests.unit.automation.journeys.fakes import ROOT
 
@@ -126,8 +126,7 @@ def test_a_spec_runs_in_the_patterns_that_are_asked_for_else_in_its_own(argument
         (f"--specs {OF_PATTERN_2} --pattern all", "is for pattern 2: leave --pattern all out"),
         (
             "statsu",
-            "statsu: there is no such command. There are deploy, start, status, watch, logs, abort, runs, "
-            "destroy, clean.\n",
+            f"statsu: there is no such command. There are {', '.join(NAMES)}.\n",
         ),
         ("status --run latest", "'latest' is not a workflow_run_id"),
         ("status --pattern 3", "invalid choice"),

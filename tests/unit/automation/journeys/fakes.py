@@ -15,7 +15,7 @@ from ecs_kit.automation.journeys.progress import Progress
 from ecs_kit.automation.journeys.run_state import RunState
 from ecs_kit.automation.journeys.runs import Run
 from ecs_kit.automation.journeys.verify import Facts
-from ecs_kit.automation.stacks import faults, leftovers
+from ecs_kit.automation.stacks import faults, leftovers, preflight
 from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.automation.stacks.lifecycle import Changes, Deployment, PhysicalResource
 from ecs_kit.automation.stacks.target import Identity, PulumiInstallation
@@ -101,6 +101,7 @@ class Journey:
             called.
         stray: objects that no task should have written.
         left: what the services still have.
+        taken: names that a preflight looks at, and whether each exists.
     """
 
     def __init__(
@@ -119,6 +120,7 @@ class Journey:
         self.trouble: dict[str, list[BaseException | signal.Signals | Callable[[], object]]] = {}
         self.stray: tuple[str, ...] = ()
         self.left: tuple[str, ...] = ()
+        self.taken: dict[tuple[str, str], bool | preflight.NotChecked] = {}
         self.is_kept = is_kept
         self.interruption = Interruption()
         self.progress = Said(answer)
@@ -187,6 +189,7 @@ class Journey:
             (runs, "stop_ecs_tasks", self._call("stop tasks", [])),
             (verify, "gather", lambda *_: self._called("verify", facts(stray=self.stray))),
             (leftovers, "find", lambda *_: self._called("leftovers", leftovers.Leftovers(self.left, ("kept x",)))),
+            (preflight, "read", lambda *_: preflight.Answers(taken=self.taken, has_ecs_role=False)),
             (leftovers, "active_revisions", lambda *_: []),
             (leftovers, "late_log_groups", lambda *_: []),
         ):

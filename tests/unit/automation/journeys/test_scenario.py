@@ -14,6 +14,7 @@ import pytest
 from ecs_kit.automation.errors import BadInput, DriverError, NotYourStack
 from ecs_kit.automation.host.interruption import Interrupted, InterruptedAgain
 from ecs_kit.automation.journeys import scenario
+from ecs_kit.automation.stacks import preflight
 from tests.unit.automation.journeys.fakes import Journey
 
 WHOLE = ["start", "create", "preview", "deploy", "run", "watch", "verify"]
@@ -235,6 +236,19 @@ def test_aws_is_shown_what_and_where_and_asked(
     assert journey.go() == calls
     assert said <= set(journey.progress.said)
     assert journey.report["passed"] == ("run" in calls)
+
+
+def test_a_name_that_is_taken_on_aws_is_refused_before_anybody_is_asked(make: Make) -> None:
+    journey = make(target="aws")
+    journey.taken = {(preflight.CLUSTER, "kit"): True, (preflight.ROLE, "r"): preflight.NotChecked("denied")}
+
+    with pytest.raises(BadInput, match=r"ECS cluster kit exists already\. Deploy with another nameSuffix"):
+        journey.go()
+
+    assert journey.calls == ["start", "adopt", "preview", "remove", "stop"]
+    assert "not checked: IAM role r: denied" in journey.progress.said
+    assert any(line.startswith("note: the account has no role") for line in journey.progress.said)
+    assert "Deploy this?" not in journey.progress.said
 
 
 def test_a_report_that_cannot_be_written_to_one_place_is_written_to_the_other(journey: Journey) -> None:

@@ -1,6 +1,5 @@
 """The cost of what a preview will create."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -98,8 +97,9 @@ CONFIGURATIONS: dict[str, dict[str, str]] = {
 }
 
 
+@pytest.mark.usefixtures("project")
 @pytest.mark.parametrize("values", CONFIGURATIONS.values(), ids=CONFIGURATIONS)
-def test_a_configuration_costs_by_the_hour_what_its_program_s_resources_do(project: Path, values: Any) -> None:
+def test_a_configuration_costs_by_the_hour_what_its_program_s_resources_do(values: Any) -> None:
     recorded = deployment(patterns="1", **values).resources
     steps = [ResourceStep("create", resource.type, resource.name, resource.inputs) for resource in recorded]
 
