@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.complete
+DOCS := .venv-docs
 
 .PHONY: help
 help: ## show this help
@@ -56,18 +57,19 @@ lint: $(SETUP) ## ruff, mypy strict, import contracts
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo > .lint-imports.log 2>&1 || { cat .lint-imports.log; rm -f .lint-imports.log; exit 1; }; rm -f .lint-imports.log
 
-.PHONY: config
-config: $(SETUP) ## write the configuration keys of the components into Pulumi.yaml and the README
-	@$(BIN)/python -m tools.config_pages
+.PHONY: pages
+pages: $(SETUP) ## write what Pulumi.yaml and docs/ repeat of the code: keys, prices, conditions, drawings
+	@$(BIN)/python -m tools.pages
+
+.PHONY: docs
+docs: $(DOCS)/.complete ## build the documentation as a site with search: site/index.html
+	@NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --quiet --strict
+	@echo site/index.html
 
 .PHONY: format
 format: $(SETUP) ## format and sort with ruff
 	@$(BIN)/ruff check --quiet --fix .
 	@$(BIN)/ruff format --quiet .
-
-.PHONY: drawing
-drawing: $(SETUP) ## draw the packages and their imports into docs/architecture.md
-	@$(BIN)/python -m tools.drawing
 
 .PHONY: bench
 bench: $(SETUP) ## time the phases of e2e and print their ratios
@@ -85,15 +87,17 @@ local-stop: $(SETUP) ## stop the local AWS and delete its state
 corrections: $(SETUP) ## is each correction of MiniStack still needed, and does it still fit? (ARGS="name … | --accept")
 	@$(BIN)/python -m local_aws.corrections $(ARGS)
 
+COMPILE := $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --strip-extras --no-header \
+  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+
 .PHONY: lock
-lock: $(SETUP) ## regenerate requirements.lock from both projects' pyproject.toml
-	@$(BIN)/pip-compile --quiet --allow-unsafe --extra dev --generate-hashes --strip-extras --no-header \
-	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements.lock \
-	  pyproject.toml local_aws/pyproject.toml
+lock: $(SETUP) ## regenerate requirements.lock from both projects' pyproject.toml, and that of the documentation
+	@$(COMPILE) --extra dev --output-file requirements.lock pyproject.toml local_aws/pyproject.toml
+	@$(COMPILE) --output-file requirements-docs.lock requirements-docs.in
 
 .PHONY: clean
 clean: ## remove everything that was installed or built here
-	@rm -rf $(VENV) .kit .local-aws .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* reports
+	@rm -rf $(VENV) $(DOCS) site .kit .local-aws .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* reports
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Complete only once every package of the lock is installed: an interrupted set-up starts again.
@@ -105,3 +109,8 @@ $(SETUP): requirements.lock
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements.lock
 	@touch $(SETUP)
+
+$(DOCS)/.complete: requirements-docs.lock
+	@$(PYTHON) -m venv $(DOCS)
+	@$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-docs.lock
+	@touch $@

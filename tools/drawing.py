@@ -1,17 +1,13 @@
-"""Draw the packages and their imports into docs/architecture.md: `python -m tools.drawing`, or `make drawing`.
+"""Draw the packages and their imports, for docs/architecture.md.
 
 The drawing is a Mermaid graph, made from the code. An arrow runs from a package to each package that it imports.
 """
 
-import sys
 from collections.abc import Iterable
 from graphlib import TopologicalSorter
-from pathlib import Path
 
 import grimp
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "architecture.md"
-BEGIN, END = "<!-- drawing: `make drawing` writes what follows -->", "<!-- end of the drawing -->"
 ROOTS = ("ecs_kit", "local_aws")
 OPENED = ("ecs_kit", "ecs_kit.runtime", "ecs_kit.automation")
 """Packages that are drawn by the packages in them. Modules directly in one of these are not drawn."""
@@ -55,19 +51,6 @@ def _node(package: str) -> str:
     return package.replace(".", "_")
 
 
-def with_drawing(page: str, drawing: str) -> str:
-    """A page with the drawing between its two marks, which must be there."""
-    before, rest = page.split(BEGIN)
-    _, after = rest.split(END)
-    return f"{before}{BEGIN}\n{drawing}\n{END}{after}"
-
-
-def main() -> int:
-    """Write the drawing into the page."""
-    drawing = mermaid(arrows(grimp.build_graph(*ROOTS, cache_dir=None)))
-    PAGE.write_text(with_drawing(PAGE.read_text(encoding="utf-8"), drawing), encoding="utf-8")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def drawn() -> str:
+    """The drawing of the packages as they are now."""
+    return mermaid(arrows(grimp.build_graph(*ROOTS, cache_dir=None)))

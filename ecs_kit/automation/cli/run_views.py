@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from ecs_kit.automation.cli import explain
 from ecs_kit.automation.journeys import failed_tasks
 from ecs_kit.automation.journeys.progress import columns
 from ecs_kit.automation.journeys.run_state import RunState, started
@@ -94,7 +95,9 @@ def lines(run: Mapping[str, Any]) -> list[str]:
         shown.append("  summary    none: the execution has registered no run")
     why = ": ".join(part for part in (execution["error"], execution["cause"]) if part)
     shown += [f"  {'   ' if number else 'why'}        {line}" for number, line in enumerate(why.splitlines())]
-    return [*shown, *(f"  {line}" for line in failed_tasks.lines(run["failedTasks"]))]
+    shown += [f"  {line}" for line in failed_tasks.lines(run["failedTasks"])]
+    codes = [execution["error"], *(task["error"] for task in run["failedTasks"])]
+    return [*shown, *(f"  {line}" for line in explain.hint([str(code).partition(":")[0] for code in codes if code]))]
 
 
 def past_runs(found: Iterable[tuple[int, Item]]) -> list[dict[str, Any]]:

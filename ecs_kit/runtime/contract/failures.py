@@ -73,13 +73,13 @@ refused. Causes of the SDK's version 2 name no code, and stay busy. Sources:
 https://docs.aws.amazon.com/AmazonECS/latest/APIReference/CommonErrors.html,
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html (`AuthFailure` and the like)."""
 
-_NOT_PLACED = ("AmazonECS.Unknown", "ECS.Unknown")
+NOT_PLACED = ("AmazonECS.Unknown", "ECS.Unknown")
 """Step Functions' error names for a RunTask that answered with `failures[]`."""
 
-_INFRASTRUCTURE_STOP_CODES = {"TaskFailedToStart", "SpotInterruption", "TerminationNotice", "InfrastructureHealth"}
+INFRASTRUCTURE_STOP_CODES = {"TaskFailedToStart", "SpotInterruption", "TerminationNotice", "InfrastructureHealth"}
 """Source: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html (`stopCode`)."""
 
-_INFRASTRUCTURE_CODES = _INFRASTRUCTURE_STOP_CODES | {Code.TASK_MISSING, Code.HOST_LOST, *_NOT_PLACED}
+_INFRASTRUCTURE_CODES = INFRASTRUCTURE_STOP_CODES | {Code.TASK_MISSING, Code.HOST_LOST, *NOT_PLACED}
 
 INFRASTRUCTURE_RETRIES = 3
 """Retries of a task that ECS never started, or whose host or Spot capacity was lost."""
@@ -102,7 +102,7 @@ class ExitCodes:
 
     def succeeded(self, task: EcsTask) -> bool:
         """Whether a stopped task did its job: it ended by itself with a code of success."""
-        lost = task.stop_code in _INFRASTRUCTURE_STOP_CODES or _HOST_LOST.search(task.stopped_reason)
+        lost = task.stop_code in INFRASTRUCTURE_STOP_CODES or _HOST_LOST.search(task.stopped_reason)
         return task.exit_code in self.success and task.stop_code != "UserInitiated" and not lost
 
 
@@ -133,7 +133,7 @@ def of_stopped_task(task: EcsTask, codes: ExitCodes = KEPT_BY_TASKS) -> Failure:
     def failure(code: str, text: str) -> Failure:
         return Failure(code, text, task.stopped_reason or None, task.exit_code, task.stop_code or None)
 
-    if task.stop_code in _INFRASTRUCTURE_STOP_CODES:
+    if task.stop_code in INFRASTRUCTURE_STOP_CODES:
         return failure(task.stop_code, stopped)
     if _HOST_LOST.search(task.stopped_reason):
         return failure(Code.HOST_LOST, stopped)
@@ -188,7 +188,7 @@ def of_state(error: str, cause: str, codes: ExitCodes = KEPT_BY_TASKS) -> StateF
     if task := stopped_task_of(cause):
         failure = of_stopped_task(task, codes)
         return StateFailure(_kind(failure.code, failure.stop_code, failure.stopped_reason), failure, task)
-    not_placed = error in _NOT_PLACED
+    not_placed = error in NOT_PLACED
     if not_placed:  # the cause also has ARNs, which may contain any word
         is_busy = BUSY_FAILURE.search(f"{_text_of('Reason', cause)} {_text_of('Detail', cause)}") is not None
     else:
@@ -217,7 +217,7 @@ def kind_of(row: TaskRow) -> FailureKind:
 
 
 def _kind(code: str, stop_code: str | None, stopped_reason: str | None) -> FailureKind:
-    if code in _INFRASTRUCTURE_CODES or stop_code in _INFRASTRUCTURE_STOP_CODES:
+    if code in _INFRASTRUCTURE_CODES or stop_code in INFRASTRUCTURE_STOP_CODES:
         return FailureKind.INFRASTRUCTURE
     if _HOST_LOST.search(stopped_reason or ""):
         return FailureKind.INFRASTRUCTURE

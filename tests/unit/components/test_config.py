@@ -13,7 +13,6 @@ from ecs_kit.components.errors import ConfigError
 from ecs_kit.components.program import KIT_VERSION
 from ecs_kit.runtime.contract.fargate import FARGATE_MEMORY
 from tests.unit.components.recorder import PROJECT
-from tools import config_pages
 
 FILE = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())
 
@@ -199,12 +198,6 @@ def test_the_stack_configuration_is_read_from_the_projects_namespace():
     pulumi.runtime.set_all_config({f"{NAMESPACE}:patern": "1"})
     with pytest.raises(ConfigError, match=r"did you mean patterns\?"):
         KitConfig.read()
-
-
-@pytest.mark.parametrize("name", config_pages.PAGES)
-def test_every_key_is_declared_as_in_the_code(name: str):
-    text = (PROJECT / name).read_text(encoding="utf-8")
-    assert text == config_pages.PAGES[name](text), "run `make config`"
 
 
 def test_the_project_file_has_the_namespace_and_the_version_of_the_code():
