@@ -181,8 +181,8 @@ _COMMANDS = {
         "2 bad input.",
     ),
     "deployer-policy": (
-        "print the IAM policy of whoever deploys this configuration",
-        f"Example: `{PROGRAM} deployer-policy --account 123456789012 --region us-east-1 > policy.json`. "
+        "the IAM policies of whoever deploys this configuration",
+        f"Example: `{PROGRAM} deployer-policy --account 123456789012 --region us-east-1 --output-dir policies`. "
         "Exit status: 0 it is printed; 2 the configuration cannot be used.",
     ),
     "explain": (
@@ -304,6 +304,7 @@ def _add_offline_options(made: Mapping[str, argparse.ArgumentParser]) -> None:
     add("--account", type=_account, default="*", metavar="ID", help="the account's 12 digits (*)")
     add("--region", default="*", metavar="NAME", help="the region (*)")
     add("--partition", default="aws", metavar="NAME", help="the partition, such as aws-cn (aws)")
+    add("--output-dir", type=absolute, metavar="DIR", help="write a file for each policy (print them all)")
     made["explain"].add_argument("condition", nargs="?", metavar="NAME", help="the error's name (lists all names)")
 
 

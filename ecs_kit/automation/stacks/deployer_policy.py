@@ -1,0 +1,279 @@
+"""The IAM policies of whoever deploys the kit: what the published providers call for each resource type.
+
+Actions are those that the AWS provider calls to create, read, update, tag and delete a resource, with the arguments
+that the kit uses (its sources, github.com/hashicorp/terraform-provider-aws, `internal/service/…`), and those of the
+driver. Where IAM can limit an action to names, it is limited to the kit's own.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ecs_kit.automation.stacks.leftovers import ECS_ROLE
+from ecs_kit.components.config import KitConfig
+from ecs_kit.components.names import DeploymentTarget, PatternNames
+from ecs_kit.components.policies import Document, Statement, document, statement
+
+LONGEST = 6_144
+"""Characters of a managed policy without white space
+(https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html)."""
+
+EC2: Mapping[str, Sequence[str]] = {
+    "aws:ec2/vpc:Vpc": (
+        *("CreateVpc", "DeleteVpc", "DescribeVpcs", "ModifyVpcAttribute", "DescribeVpcAttribute"),
+        *("DescribeNetworkAcls", "DescribeRouteTables", "DescribeSecurityGroups", "CreateTags", "DeleteTags"),
+    ),
+    "aws:ec2/subnet:Subnet": (
+        *("CreateSubnet", "DeleteSubnet", "DescribeSubnets", "ModifySubnetAttribute", "DescribeAvailabilityZones"),
+        *("DescribeNetworkInterfaces", "DetachNetworkInterface", "DeleteNetworkInterface"),
+    ),
+    "aws:ec2/internetGateway:InternetGateway": (
+        *("CreateInternetGateway", "DeleteInternetGateway", "DescribeInternetGateways"),
+        *("AttachInternetGateway", "DetachInternetGateway"),
+    ),
+    "aws:ec2/routeTable:RouteTable": ("CreateRouteTable", "DeleteRouteTable", "DescribeRouteTables"),
+    "aws:ec2/routeTableAssociation:RouteTableAssociation": (
+        *("AssociateRouteTable", "DisassociateRouteTable", "ReplaceRouteTableAssociation"),
+    ),
+    "aws:ec2/route:Route": ("CreateRoute", "DeleteRoute", "ReplaceRoute"),
+    "aws:ec2/eip:Eip": (
+        *("AllocateAddress", "ReleaseAddress", "DescribeAddresses", "DescribeAddressesAttribute"),
+        "DisassociateAddress",
+    ),
+    "aws:ec2/natGateway:NatGateway": ("CreateNatGateway", "DeleteNatGateway", "DescribeNatGateways"),
+    "aws:ec2/securityGroup:SecurityGroup": (
+        *("CreateSecurityGroup", "DeleteSecurityGroup", "DescribeSecurityGroups", "DescribeSecurityGroupRules"),
+        *("AuthorizeSecurityGroupIngress", "AuthorizeSecurityGroupEgress"),
+        *("RevokeSecurityGroupIngress", "RevokeSecurityGroupEgress"),
+    ),
+    "aws:ec2/vpcEndpoint:VpcEndpoint": (
+        *("CreateVpcEndpoint", "DeleteVpcEndpoints", "DescribeVpcEndpoints", "ModifyVpcEndpoint"),
+        "DescribePrefixLists",
+    ),
+}
+"""Actions of EC2 by resource type. Most of what they act on has no name when the policy is written."""
+
+NAMED: Mapping[str, Sequence[str]] = {
+    "aws:cloudwatch/eventRule:EventRule": (
+        *("events:PutRule", "events:DeleteRule", "events:DescribeRule", "events:EnableRule", "events:DisableRule"),
+        *("events:TagResource", "events:UntagResource", "events:ListTagsForResource"),
+    ),
+    "aws:cloudwatch/eventTarget:EventTarget": (
+        *("events:PutTargets", "events:RemoveTargets", "events:ListTargetsByRule"),
+    ),
+    "aws:cloudwatch/logGroup:LogGroup": (
+        *("logs:CreateLogGroup", "logs:DeleteLogGroup", "logs:PutRetentionPolicy", "logs:DeleteRetentionPolicy"),
+        *("logs:TagResource", "logs:UntagResource", "logs:ListTagsForResource"),
+    ),
+    "aws:dynamodb/table:Table": (
+        *("dynamodb:CreateTable", "dynamodb:DeleteTable", "dynamodb:DescribeTable", "dynamodb:UpdateTable"),
+        *("dynamodb:DescribeTimeToLive", "dynamodb:UpdateTimeToLive", "dynamodb:DescribeContinuousBackups"),
+        *("dynamodb:ListTagsOfResource", "dynamodb:TagResource", "dynamodb:UntagResource"),
+    ),
+    "aws:ecr/lifecyclePolicy:LifecyclePolicy": (
+        *("ecr:PutLifecyclePolicy", "ecr:GetLifecyclePolicy", "ecr:DeleteLifecyclePolicy"),
+    ),
+    "aws:ecr/repository:Repository": (
+        *("ecr:CreateRepository", "ecr:DeleteRepository", "ecr:DescribeRepositories", "ecr:PutImageTagMutability"),
+        *("ecr:PutImageScanningConfiguration", "ecr:ListTagsForResource", "ecr:TagResource", "ecr:UntagResource"),
+    ),
+    "aws:ecs/cluster:Cluster": (
+        *("ecs:DeleteCluster", "ecs:DescribeClusters", "ecs:UpdateCluster", "ecs:UpdateClusterSettings"),
+        *("ecs:TagResource", "ecs:UntagResource", "ecs:ListTagsForResource"),
+    ),
+    "aws:ecs/clusterCapacityProviders:ClusterCapacityProviders": ("ecs:PutClusterCapacityProviders",),
+    "aws:ecs/taskDefinition:TaskDefinition": ("ecs:RegisterTaskDefinition",),
+    "aws:iam/role:Role": (
+        *("iam:CreateRole", "iam:DeleteRole", "iam:GetRole", "iam:UpdateRole", "iam:UpdateRoleDescription"),
+        *("iam:UpdateAssumeRolePolicy", "iam:TagRole", "iam:UntagRole", "iam:ListRolePolicies"),
+        *("iam:ListAttachedRolePolicies", "iam:ListInstanceProfilesForRole"),
+        *("iam:PutRolePermissionsBoundary", "iam:DeleteRolePermissionsBoundary"),
+    ),
+    "aws:iam/rolePolicy:RolePolicy": ("iam:PutRolePolicy", "iam:GetRolePolicy", "iam:DeleteRolePolicy"),
+    "aws:lambda/function:Function": (
+        *("lambda:CreateFunction", "lambda:DeleteFunction", "lambda:GetFunction", "lambda:GetFunctionConfiguration"),
+        *("lambda:GetFunctionCodeSigningConfig", "lambda:ListVersionsByFunction", "lambda:PublishVersion"),
+        *("lambda:UpdateFunctionCode", "lambda:UpdateFunctionConfiguration"),
+        *("lambda:TagResource", "lambda:UntagResource", "lambda:ListTags"),
+    ),
+    "aws:lambda/permission:Permission": ("lambda:AddPermission", "lambda:RemovePermission", "lambda:GetPolicy"),
+    "aws:s3/bucket:Bucket": (
+        *("s3:CreateBucket", "s3:DeleteBucket", "s3:ListBucket", "s3:ListBucketVersions", "s3:GetBucketLocation"),
+        *("s3:GetAccelerateConfiguration", "s3:GetBucketAcl", "s3:GetBucketCORS", "s3:GetBucketLogging"),
+        *("s3:GetBucketObjectLockConfiguration", "s3:GetBucketRequestPayment", "s3:GetBucketVersioning"),
+        *("s3:GetBucketWebsite", "s3:GetReplicationConfiguration", "s3:GetBucketTagging", "s3:PutBucketTagging"),
+        *("s3:ListTagsForResource", "s3:TagResource", "s3:UntagResource"),
+    ),
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": (
+        *("s3:GetLifecycleConfiguration", "s3:PutLifecycleConfiguration"),
+    ),
+    "aws:s3/bucketPolicy:BucketPolicy": ("s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"),
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": (
+        *("s3:GetBucketPublicAccessBlock", "s3:PutBucketPublicAccessBlock"),
+    ),
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": (
+        *("s3:GetEncryptionConfiguration", "s3:PutEncryptionConfiguration"),
+    ),
+    "aws:sfn/stateMachine:StateMachine": (
+        *("states:CreateStateMachine", "states:DeleteStateMachine", "states:DescribeStateMachine"),
+        *("states:UpdateStateMachine", "states:ListStateMachineVersions"),
+        *("states:TagResource", "states:UntagResource", "states:ListTagsForResource"),
+    ),
+    "docker:index/image:Image": (
+        *("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:DescribeImages"),
+        *("ecr:GetDownloadUrlForLayer", "ecr:InitiateLayerUpload", "ecr:ListImages", "ecr:PutImage"),
+        "ecr:UploadLayerPart",
+    ),
+}
+"""Actions on resources whose names are known, by resource type."""
+
+ANY_RESOURCE = (
+    *("ecr:GetAuthorizationToken", "ecs:CreateCluster", "ecs:DeregisterTaskDefinition", "ecs:DescribeTaskDefinition"),
+    *("ecs:ListClusters", "ecs:ListTaskDefinitions", "ecs:ListTasks", "events:ListRules", "iam:ListRoles"),
+    *("lambda:ListFunctions", "logs:DescribeLogGroups", "logs:DescribeResourcePolicies", "dynamodb:ListTables"),
+    *("s3:ListAllMyBuckets", "states:ListStateMachines", "states:ValidateStateMachineDefinition"),
+    *("servicequotas:GetServiceQuota", "servicequotas:GetAWSDefaultServiceQuota"),
+)
+"""Actions that take no resource, or none with a name: providers, the driver's leftover check, the preflight."""
+
+OPERATE: Mapping[str, Sequence[str]] = {
+    "states": ("states:StartExecution", "states:ListExecutions", "states:DescribeStateMachine"),
+    "execution": ("states:DescribeExecution", "states:StopExecution", "states:GetExecutionHistory"),
+    "dynamodb": ("dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan"),
+    "s3": ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:GetObjectTagging"),
+    "ecs": ("ecs:DescribeTasks", "ecs:StopTask"),
+    "logs": ("logs:GetLogEvents", "logs:FilterLogEvents"),
+}
+"""Actions of the driver's commands and of a destroy that empties the bucket, by what they act on."""
+
+
+_DATA = ("ManageDynamodb", "ManageEcr", "ManageS3", "ManageLogs", "UseKey")
+
+
+def policies(config: KitConfig, here: DeploymentTarget) -> dict[str, Document]:
+    """The policies of a deployer, by name; each is short enough for a managed policy.
+
+    `here` may have `*` as account and region.
+    """
+    named = [PatternNames(number, config.name_suffix, here, config.cluster_name) for number in config.deployed_patterns]
+    by_name = [*_named(config, named)]
+    groups = {
+        "network": [*_network(config, here)],
+        "data": [each for each in by_name if each["Sid"] in _DATA],
+        "compute": [each for each in by_name if each["Sid"] not in _DATA],
+        "roles": [*_roles(config, named, here)],
+        "operation": [*_operation(named), statement("AnyResource", ANY_RESOURCE, ["*"])],
+    }
+    return {f"ecs-kit-deployer-{name}": document(*found) for name, found in groups.items() if found}
+
+
+def length(policy: Document) -> int:
+    """Characters of a policy as IAM counts them."""
+    return len(json.dumps(policy, separators=(",", ":")))
+
+
+def _network(config: KitConfig, here: DeploymentTarget) -> Iterator[Statement]:
+    """EC2, in the region alone. In an existing VPC the lookups are enough, besides groups and endpoints."""
+    lookups = {
+        *("Vpcs", "VpcAttribute", "Subnets", "RouteTables", "NatGateways", "VpcEndpoints", "PrefixLists"),
+        *("SecurityGroups", "SecurityGroupRules", "AvailabilityZones", "NetworkInterfaces", "Addresses"),
+        "InternetGateways",
+    }
+    kept = (
+        set(EC2) if config.has_own_vpc else {"aws:ec2/securityGroup:SecurityGroup", "aws:ec2/vpcEndpoint:VpcEndpoint"}
+    )
+    actions = {action for token in kept for action in EC2[token]} | {f"Describe{what}" for what in lookups}
+    actions |= {"CreateTags", "DeleteTags"}
+    reads, writes = (
+        sorted(f"ec2:{action}" for action in actions if action.startswith("Describe") is is_read)
+        for is_read in (True, False)
+    )
+    yield statement("LookAtNetwork", reads, ["*"])
+    yield statement("ManageNetwork", writes, ["*"], _in_region(here))
+
+
+def _in_region(here: DeploymentTarget) -> Mapping[str, Mapping[str, str]] | None:
+    return None if here.region == "*" else {"StringEquals": {"aws:RequestedRegion": here.region}}
+
+
+def _named(config: KitConfig, named: Sequence[PatternNames]) -> Iterator[Statement]:
+    """Actions on resources with the kit's names, a statement for each service."""
+    skipped = {"aws:iam/role:Role", "aws:iam/rolePolicy:RolePolicy"}
+    if config.job.is_ready_image:
+        skipped |= {token for token in NAMED if token.startswith(("aws:ecr/", "docker:"))}
+    by_service: dict[str, set[str]] = {}
+    for token, actions in NAMED.items():
+        for action in actions if token not in skipped else ():
+            by_service.setdefault(action.partition(":")[0], set()).add(action)
+    for service, found in sorted(by_service.items()):
+        arns = {arn for names in named for arn in _arns(names)[service]}
+        yield statement(f"Manage{service.capitalize()}", sorted(found), sorted(arns))
+    if config.kms_key_arn:
+        use = ("kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey")
+        yield statement("UseKey", use, [config.kms_key_arn])
+
+
+def _arns(names: PatternNames) -> Mapping[str, Iterable[str]]:
+    """The resources of a pattern by service; `*` where AWS appends a part, and for what begins with the same name."""
+    here, base = names.target, names.base
+    return {
+        "dynamodb": [names.table_arn(names.summary_table), names.table_arn(names.details_table)],
+        "ecr": [names.repository_arn],
+        "ecs": [names.cluster_arn, f"{names.family_arn}:*", here.arn("ecs", f"task/{names.cluster}/*")],
+        "events": [here.arn("events", f"rule/{base}-*")],
+        "lambda": [here.arn("lambda", f"function:{base}-*")],
+        "logs": [
+            # Tagging names a group without the `:*` that other actions append.
+            here.arn("logs", f"log-group:{group}*")
+            for group in (
+                names.task_log_group,
+                names.state_machine_log_group,
+                names.container_insights_log_group,
+                f"/aws/lambda/{base}-",
+            )
+        ],
+        "s3": [names.bucket_arn],
+        "states": [names.state_machine_arn],
+    }
+
+
+def _roles(config: KitConfig, named: Sequence[PatternNames], here: DeploymentTarget) -> Iterator[Statement]:
+    """Roles with the kit's names. With a permissions boundary, none without it can be created."""
+    roles = [f"arn:{here.partition}:iam::{here.account}:role/{names.base}-*" for names in named]
+    actions = {*NAMED["aws:iam/role:Role"], *NAMED["aws:iam/rolePolicy:RolePolicy"]}
+    if config.permissions_boundary:
+        bounded = {"iam:CreateRole", "iam:PutRolePolicy", "iam:PutRolePermissionsBoundary"}
+        actions -= {*bounded, "iam:DeleteRolePermissionsBoundary"}
+        boundary = {"StringEquals": {"iam:PermissionsBoundary": config.permissions_boundary}}
+        yield statement("ManageBoundedRoles", sorted(bounded), roles, boundary)
+    yield statement("ManageRoles", sorted(actions), roles)
+    services = ("ecs-tasks", "lambda", "states")
+    passed: Any = {"StringEquals": {"iam:PassedToService": [f"{service}.amazonaws.com" for service in services]}}
+    yield statement("PassRoles", ["iam:PassRole"], roles, passed)
+    linked = f"arn:{here.partition}:iam::{here.account}:role/aws-service-role/ecs.amazonaws.com/{ECS_ROLE}"
+    of_ecs = {"StringEquals": {"iam:AWSServiceName": "ecs.amazonaws.com"}}
+    yield statement("CreateRoleOfEcs", ["iam:CreateServiceLinkedRole"], [linked], of_ecs)
+    yield statement("FindRoleOfEcs", ["iam:GetRole"], [linked])
+
+
+def _operation(named: Sequence[PatternNames]) -> Iterator[Statement]:
+    """What the driver's commands do with a deployed stack."""
+    for what, actions in OPERATE.items():
+        arns = {
+            "states": [names.state_machine_arn for names in named],
+            "execution": [names.target.arn("states", f"execution:{names.base}:*") for names in named],
+            "dynamodb": [
+                f"{names.table_arn(table)}{part}"
+                for names in named
+                for table in (names.summary_table, names.details_table)
+                for part in ("", "/index/*")
+            ],
+            "s3": [f"{names.bucket_arn}/*" for names in named],
+            "ecs": [names.target.arn("ecs", f"task/{names.cluster}/*") for names in named],
+            "logs": [
+                names.target.arn("logs", f"log-group:{group}:*")
+                for names in named
+                for group in (names.task_log_group, f"/aws/lambda/{names.base}-*")
+            ],
+        }[what]
+        yield statement(f"Use{what.capitalize()}", list(actions), arns)
