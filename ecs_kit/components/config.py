@@ -1,6 +1,6 @@
 """The kit's configuration: every key with its type, default, description and range, read and checked once.
 
-The fields here and in `JobArgs` alone hold defaults and ranges. `make config` writes them into `Pulumi.yaml`. Inline
+The fields here and in `JobArgs` alone hold defaults and ranges. `make pages` writes them into `Pulumi.yaml`. Inline
 Automation API programs do not see that file's defaults, so nothing may depend on them.
 """
 

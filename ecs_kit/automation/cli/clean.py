@@ -242,7 +242,7 @@ class _CleanAws(_Clean):
         if stack.adopt(target, create=False) is None:
             say(
                 f"stack {name} is not in Pulumi's backend: there is nothing to destroy. Task definition revisions "
-                "that a plain `pulumi destroy` left stay ACTIVE; the README says how to deregister them"
+                "that a plain `pulumi destroy` left stay ACTIVE; docs/aws.md says how to deregister them"
             )
             shutil.rmtree(held.folder, ignore_errors=True)
             return

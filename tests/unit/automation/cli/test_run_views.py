@@ -102,6 +102,7 @@ def test_a_refused_run_says_why() -> None:
         "  time       started 2026-11-24T08:59:07.476Z, ended 2026-11-24T08:59:07.476Z",
         "  summary    none: the execution has registered no run",
         "  why        SpecRefused: no",
+        "  what it means: `python automation/e2e.py explain SpecRefused`",
     ]
 
 
