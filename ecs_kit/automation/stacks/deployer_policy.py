@@ -99,6 +99,7 @@ NAMED: Mapping[str, Sequence[str]] = {
     "aws:lambda/permission:Permission": ("lambda:AddPermission", "lambda:RemovePermission", "lambda:GetPolicy"),
     "aws:s3/bucket:Bucket": (
         *("s3:CreateBucket", "s3:DeleteBucket", "s3:ListBucket", "s3:ListBucketVersions", "s3:GetBucketLocation"),
+        "s3:ListBucketMultipartUploads",
         *("s3:GetAccelerateConfiguration", "s3:GetBucketAcl", "s3:GetBucketCORS", "s3:GetBucketLogging"),
         *("s3:GetBucketObjectLockConfiguration", "s3:GetBucketRequestPayment", "s3:GetBucketVersioning"),
         *("s3:GetBucketWebsite", "s3:GetReplicationConfiguration", "s3:GetBucketTagging", "s3:PutBucketTagging"),
@@ -140,7 +141,10 @@ OPERATE: Mapping[str, Sequence[str]] = {
     "states": ("states:StartExecution", "states:ListExecutions", "states:DescribeStateMachine"),
     "execution": ("states:DescribeExecution", "states:StopExecution", "states:GetExecutionHistory"),
     "dynamodb": ("dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan"),
-    "s3": ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:GetObjectTagging"),
+    "s3": (
+        *("s3:GetObject", "s3:PutObject", "s3:GetObjectTagging"),
+        *("s3:DeleteObject", "s3:DeleteObjectVersion", "s3:AbortMultipartUpload"),
+    ),
     "ecs": ("ecs:DescribeTasks", "ecs:StopTask"),
     "logs": ("logs:GetLogEvents", "logs:FilterLogEvents"),
 }
