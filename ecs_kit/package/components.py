@@ -86,9 +86,9 @@ def _component(pattern: type[patterns.Pattern]) -> type[pulumi.ComponentResource
         pattern_args = patterns.PatternArgs(configuration(args), target)
         outputs = pattern(name, pattern_args, pulumi.ResourceOptions(parent=self)).outputs
         start_input = pulumi.Output.all(**{name: outputs[name] for name in DEPLOYED_ATTRIBUTES}).apply(json.dumps)
-        outputs = {**outputs, "startInput": start_input, "deployed": outputs}
+        values: dict[str, Any] = {**outputs, "startInput": start_input, "deployed": dict(outputs)}
         for attribute, (output, _) in _OUTPUTS.items():
-            setattr(self, attribute, pulumi.Output.from_input(outputs[output]))
+            setattr(self, attribute, pulumi.Output.from_input(values[output]))
         self.register_outputs({})
 
     annotations: dict[str, Any] = dict.fromkeys(_OUTPUTS, pulumi.Output[str])

@@ -12,6 +12,7 @@ import pytest
 
 from local_aws.locks import in_turn
 from local_aws.pulumi_cli import default_cache_dir
+from tests.documentation import example
 from tests.e2e.conftest import ROOT, Deployed, finish, local_stack, start
 
 pytestmark = [pytest.mark.e2e, pytest.mark.acceptance]
@@ -32,10 +33,9 @@ class Jobs(pulumi.ComponentResource):
     startInput: pulumi.Output[str]
     stateMachineArn: pulumi.Output[str]
     detailsTable: pulumi.Output[str]
-    deployed: pulumi.Output[dict]
 
     def __init__(self, kind, name, **arguments):
-        outputs = dict.fromkeys(("startInput", "stateMachineArn", "detailsTable", "deployed"))
+        outputs = dict.fromkeys(("startInput", "stateMachineArn", "detailsTable"))
         super().__init__(f"ecs-kit:index:{kind}", name, {**arguments, **outputs}, remote=True)
 
 
@@ -43,7 +43,6 @@ for number, kind in ((1, "TaskSubmissionFromLambda"), (2, "TaskSubmissionFromSte
     jobs = Jobs(kind, f"jobs-{number}", taskMemory=1024, taskAttempts=2, jobEnvironment={"JOB_COLOUR": "red"})
     for name in ("startInput", "stateMachineArn", "detailsTable"):
         pulumi.export(f"{name}{number}", getattr(jobs, name))
-    pulumi.export(f"pattern{number}", jobs.deployed)
 """
 YAML = f"""\
 name: others
@@ -68,8 +67,6 @@ outputs:
   stateMachineArn2: ${{two.stateMachineArn}}
   detailsTable1: ${{one.detailsTable}}
   detailsTable2: ${{two.detailsTable}}
-  pattern1: ${{one.deployed}}
-  pattern2: ${{two.deployed}}
 """
 YAML_HOST = "github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml@v1.25.0"
 BUILD_SECONDS = 1800.0
@@ -125,21 +122,36 @@ def test_a_program_starts_a_run_with_the_component_s_outputs(others: Deployed, p
     assert definition["memory"] == "1024", "whole numbers arrive as floats"
 
 
-def test_the_commands_of_the_kit_know_the_stack(others: Deployed) -> None:
-    environment = {**others.target.environment, "PYTHONPATH": str(ROOT)}
-    main = "import sys; sys.argv[0] = 'ecs-kit'; from ecs_kit.automation.cli.e2e import main; sys.exit(main())"
+IMAGE = {
+    "Dockerfile": 'FROM scratch\nCOPY greet.sh /greet.sh\nENTRYPOINT ["/bin/sh", "/greet.sh"]\n',
+    "greet.sh": "echo hello\n",
+}
+MAIN = "import sys; sys.argv[0] = 'ecs-kit'; from ecs_kit.automation.cli.e2e import main; sys.exit(main())"
 
-    def call(*command: str) -> str:
-        driver = start(others.project, *command, command=("-c", main), **environment)
-        out, err = finish(driver)
-        assert driver.returncode == 0, err
-        return out
 
-    bucket = others.outputs["pattern2"]["s3BucketName"]
-    others.target.aws.s3.put_object(Bucket=bucket, Key="more/a.txt", Body=b"a")
-    call("start", "--pattern", "2", "--sources", f"s3://{bucket}/more/", "--watch")
-    (run,) = json.loads(call("status", "--pattern", "2", "--json"))
-    assert (run["status"], run["tasks"]["completed"]) == ("Completed", 1), run
+def test_the_commands_know_the_yaml_program_of_the_documentation(tmp_path: Path) -> None:
+    program = example("your-own-job.md", "runtime: yaml").replace("path/to/the/checkout", str(ROOT))
+    (tmp_path / "Pulumi.yaml").write_text(program)
+    (tmp_path / "image").mkdir()
+    for name, text in IMAGE.items():
+        (tmp_path / "image" / name).write_text(text)
+    (tmp_path / "tasks.json").write_text('[{"taskName": "bear"}, {"taskName": "wolf"}]')
+    (tmp_path / "work").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{yaml_host()}{os.pathsep}{os.environ['PATH']}")
+        with local_stack("yaml", tmp_path, tmp_path / "work") as made:
+            environment = {**made.target.environment, "PYTHONPATH": str(ROOT)}
+
+            def call(*command: str) -> str:
+                driver = start(tmp_path, *command, command=("-c", MAIN), **environment)
+                out, err = finish(driver)
+                assert driver.returncode == 0, err
+                return out
+
+            call("start", "--specs", "tasks.json", "--watch")
+            (run,) = json.loads(call("status", "--json"))["runs"]
+            assert (run["status"], run["tasks"]["completed"]) == ("Completed", 2), run
+            assert call("logs", "--task", "bear") == "hello\n"
 
 
 def test_the_package_s_schema_is_what_the_engine_reads(others: Deployed, tmp_path: Path) -> None:
