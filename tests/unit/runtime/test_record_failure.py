@@ -221,6 +221,12 @@ class TestAttempts:
         assert (answer["again"], answer["infrastructureFailures"]) == (True, infrastructure)
         assert [(row.error, row.exit_code) for row in w.rows()] == [(f"{code}: by hand", 0)]
 
+    def test_an_exit_code_of_success_is_no_failure(self, registered: Any) -> None:
+        w = registered(taskAttempts=2, jobRecords="ecs", successExitCodes=["0", "4"])
+        assert failed(w, "States.TaskFailed", with_sidecar(4)) == {"again": False}
+        assert w.rows() == [], "the row is kept by ECS's event or by the next poll"
+        assert failed(w, "States.TaskFailed", with_sidecar(3))["again"] is True
+
     def test_infrastructure_is_not_retried_where_the_history_has_no_room(self, registered: Any) -> None:
         w = registered(taskAttempts=2)
         w.summaries.count_events(w.summary(), 20_000)
