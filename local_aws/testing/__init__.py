@@ -51,7 +51,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def container_runtime(request: pytest.FixtureRequest) -> Chosen:
     """What runs ECS tasks."""
-    wanted: Chosen = getattr(request, "param", "process")
+    wanted: Chosen = getattr(request, "param", "simulated")
     if wanted == "docker" and (problem := docker_images.problem()):
         if docker_images.VARIABLE in os.environ:
             pytest.fail(f"{docker_images.VARIABLE} is set, but containers cannot run: {problem}")
