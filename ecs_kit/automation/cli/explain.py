@@ -31,8 +31,9 @@ def conditions() -> frozenset[str]:
     """The names of all conditions: the kit's own, and those of ECS and Step Functions that it tells apart."""
     modules = (runtime_errors, component_errors, driver_errors)
     raised = {name for module in modules for name in _exceptions(module)} - {"KitError"}
-    codes = {*map(str, failures.Code), *failures.INFRASTRUCTURE_STOP_CODES, *failures.NOT_PLACED}
-    return frozenset({*raised, *codes, *failures.TRANSIENT_ECS_ERRORS, *_NAMED_IN_TEXT})
+    stop_codes = {*failures.INFRASTRUCTURE_STOP_CODES, failures.EXITED_BY_ITSELF}
+    errors = {*failures.NOT_PLACED, *failures.TRANSIENT_ECS_ERRORS}
+    return frozenset({*raised, *map(str, failures.Code), *stop_codes, *errors, *_NAMED_IN_TEXT})
 
 
 def _exceptions(module: ModuleType) -> list[str]:

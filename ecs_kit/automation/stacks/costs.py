@@ -219,16 +219,16 @@ class Usage:
         }
 
 
-def transitions(pattern: int, tasks: int, polls: int) -> int:
+def transitions(pattern: int, tasks: int, polls: int, *, has_ecs_records: bool = False) -> int:
     """State transitions of a run that succeeds: each state that is entered once.
 
     Step Functions counts "each time a step of your workflow is executed" (https://aws.amazon.com/step-functions/pricing/).
 
     Pattern 1: launch and choice, three states a poll, `RunCompleted`. Pattern 2: `RegisterRun`, `RunAndTrack`,
     `RunTasks`, one `RunTask` a task, `MarkLaunchingEnded`, `LaunchingEnded`, `StartTracking`, three states a poll,
-    `TrackingEnded`, `TasksDone`, `RunCompleted`.
+    `TrackingEnded`, `TasksDone`, `RunCompleted`; with `jobRecords: ecs` also `WasStopped`, `TaskEnded` for each task.
     """
-    return {1: 3, 2: 9 + tasks}[pattern] + 3 * polls
+    return {1: 3, 2: 9 + tasks * (3 if has_ecs_records else 1)}[pattern] + 3 * polls
 
 
 def usage(config: KitConfig, pattern: int, tasks: int, seconds: float) -> Usage:
@@ -242,7 +242,7 @@ def usage(config: KitConfig, pattern: int, tasks: int, seconds: float) -> Usage:
     summary_reads = launches + bool(launches) + calls
     rows_read = (polls + bool(launches)) * math.ceil(tasks * ROW_KIB / 4)
     return Usage(
-        transitions=transitions(pattern, tasks, polls),
+        transitions=transitions(pattern, tasks, polls, has_ecs_records=config.job.has_ecs_records),
         calls=calls,
         function_seconds=calls * CALL_SECONDS + launches / LAUNCHES_PER_SECOND,
         write_units=math.ceil(summary_writes * SUMMARY_KIB + row_writes * math.ceil(ROW_KIB)),

@@ -1,5 +1,6 @@
 """The cost of what a preview will create."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,9 +8,11 @@ import pytest
 from ecs_kit.automation.stacks import costs
 from ecs_kit.automation.stacks.lifecycle import ResourceStep
 from ecs_kit.automation.stacks.prices import PRICES
+from ecs_kit.components import definitions
 from ecs_kit.components.config import KitConfig
 from tests.unit.components.conftest import project  # noqa: F401  a fixture
 from tests.unit.components.recorder import deployment
+from tests.unit.test_state_machines import SETTINGS
 
 ENDPOINT = "aws:ec2/vpcEndpoint:VpcEndpoint"
 TABLE = "aws:dynamodb/table:Table"
@@ -176,3 +179,18 @@ def test_events_of_tasks_call_the_monitor_where_the_container_keeps_no_records()
         for records in ("kit", "ecs")
     ]
     assert counted[1] - counted[0] == 20
+
+
+@pytest.mark.parametrize(
+    ("has_ecs_records", "states"), [(False, ["RunTask"]), (True, ["RunTask", "WasStopped", "TaskEnded"])]
+)
+def test_a_task_of_pattern_2_has_the_transitions_of_the_states_that_it_enters(
+    has_ecs_records: bool, states: list[str]
+) -> None:
+    inner = definitions._task_states(replace(SETTINGS, has_ecs_records=has_ecs_records))
+    entered = ["RunTask"]
+    while following := inner[entered[-1]].get("Next") or inner[entered[-1]].get("Default"):
+        entered.append(following)
+    assert entered == states
+    of_tasks = costs.transitions(2, 5, 1, has_ecs_records=has_ecs_records) - costs.transitions(2, 0, 1)
+    assert of_tasks == 5 * len(states)
