@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from ecs_kit.automation.journeys import spec_files
-from ecs_kit.automation.stacks import costs
+from ecs_kit.automation.stacks import costs, preflight
 from ecs_kit.automation.stacks.lifecycle import Changes
-from ecs_kit.components.config import declarations
+from ecs_kit.components.config import KitConfig, declarations
+from ecs_kit.components.names import DeploymentTarget
 from tests.e2e.conftest import ROOT, Deployed, sample
 
 TABLE = json.loads((ROOT / "tests" / "expected_resources.json").read_text(encoding="utf-8"))["patterns"]
@@ -131,6 +132,20 @@ def test_a_spec_with_all_values_filled_in_and_in_another_form_runs(deployed: Dep
 
     assert again.execution_status == "FAILED"
     assert "RunIdInUse" in again.problems[0] and "100001" in again.problems[0]
+
+
+def test_a_preflight_knows_the_stack_by_its_tag_and_finds_all_its_names_taken(deployed: Deployed) -> None:
+    """The emulator has no quotas: each of them is a finding that says so."""
+    aws, here = deployed.target.aws, deployed.target.identity
+    needs = preflight.needs_of_config(KitConfig(), DeploymentTarget("aws", here.account, here.region))
+    assert preflight.stack_of(aws, here, needs) == "e2e"
+
+    answers = preflight.read(aws, here, needs)
+
+    assert [name for name, is_taken in answers.taken.items() if is_taken is not True] == []
+    assert answers.counts["L-F678F1CE"] == answers.counts["L-A4707A72"] == 3, "both patterns', and the account's own"
+    levels = Counter(finding.level for finding in preflight.judge(needs, answers) if "quota of" in finding.what)
+    assert levels == {preflight.Level.NOT_CHECKED: len(answers.quotas)}
 
 
 @pytest.mark.acceptance
