@@ -235,9 +235,8 @@ def _add_commands(parser: Parser, *, required: bool) -> None:
     made["deploy"].add_argument("--stack", type=_stack_name, metavar="NAME", help="the stack's name (e2e)")
     for name in ("start", "status", "watch", "logs", "abort", "runs"):
         made[name].add_argument("--stack", metavar="NAME", help="the stack (the selected one)")
-        made[name].add_argument(
-            "--pattern", type=int, choices=tuple(PATTERNS), help="the pattern (all that are deployed)"
-        )
+        which = "the deployed one" if name in ("start", "logs", "abort") else "all that are deployed"
+        made[name].add_argument("--pattern", type=int, choices=tuple(PATTERNS), help=f"the pattern ({which})")
         workflow = "record the run under this name" if name == "start" else "only runs of this workflow"
         made[name].add_argument("--workflow", metavar="NAME", help=workflow)
     for name in ("status", "watch", "logs", "abort"):

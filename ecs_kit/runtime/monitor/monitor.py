@@ -213,7 +213,9 @@ class Monitor(Function):
         due = [row for row in rows if row.status.is_final or not summary.status.is_final]
         for row in due:
             log.info("ECS says of a task", ecsTask=row.ecs_task_id, status=row.status, error=row.error)
-            self.details.write(row)
+            _, written = self.details.write(row)
+            if not written and row.status is TaskStatus.FAILED:  # it was recorded before ECS had stopped the task
+                self.details.explain(row)
         return {"recorded": bool(due)}
 
     def finalize_from_event(self, event: Mapping[str, Any], remaining_seconds: Callable[[], float]) -> dict[str, Any]:
