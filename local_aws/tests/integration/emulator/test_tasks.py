@@ -204,6 +204,7 @@ def test_a_container_acts_as_its_task_role_and_finds_its_task_in_the_metadata(aw
     assert "AccessDenied" in refusal and "s3:CreateBucket" in refusal
 
 
+@pytest.mark.correction(name="image_registry")
 @pytest.mark.all_runtimes
 def test_an_image_that_was_deleted_cannot_be_pulled(fargate: Any) -> None:
     definition = fargate.define("print('here')")
