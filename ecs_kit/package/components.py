@@ -130,8 +130,10 @@ class Package(ComponentProvider):
             return super().construct(name, resource_type, inputs, options)
         except ComponentInitError as error:
             if isinstance(error.inner, ConfigError):
-                problems = error.inner.problems
                 # The SDK shows a message only with such details.
-                details = [InputPropertyErrorDetails(property_path=each.key, reason=str(each)) for each in problems]
-                raise InputPropertiesError(str(error.inner), details) from error
+                details = [
+                    InputPropertyErrorDetails(property_path=each.key, reason=f"{each.value!r} must be {each.allowed}")
+                    for each in error.inner.problems
+                ]
+                raise InputPropertiesError("arguments cannot be used", details) from error
             raise

@@ -221,6 +221,15 @@ class TestAttempts:
         assert (answer["again"], answer["infrastructureFailures"]) == (True, infrastructure)
         assert [(row.error, row.exit_code) for row in w.rows()] == [(f"{code}: by hand", 0)]
 
+    def test_an_image_that_does_not_exist_is_not_tried_again(self, w: Any) -> None:
+        image = "111122223333.dkr.ecr.eu-central-1.amazonaws.com/kit:none"
+        reason = f"CannotPullContainerError: pull image manifest has been retried 1 time(s): {image}: not found"
+        cause = ecs_cause(StopCode="TaskFailedToStart", StoppedReason=reason, Containers=[])
+        assert failed(w, "States.TaskFailed", cause)["again"] is False
+        assert w.rows()[0].error == f"TaskFailedToStart: {reason}"
+        slow = cause.replace(": not found", ": dial tcp: i/o timeout")
+        assert failed(w, "States.TaskFailed", slow, task={"taskName": "b", "objectKey": "k"})["again"] is True
+
     def test_an_exit_code_of_success_is_no_failure(self, registered: Any) -> None:
         w = registered(taskAttempts=2, jobRecords="ecs", successExitCodes=["0", "4"])
         assert failed(w, "States.TaskFailed", with_sidecar(4)) == {"again": False}
