@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-const ROW = 36, SPARE = 12, MOST_FAILED = 10, MOST_SLOW = 10, MOST_PRINTED = 500, POLL_MILLISECONDS = 2000;
+const ROW = 36, SPARE = 12, FEW = 30, MOST_FAILED = 10, MOST_SLOW = 10, MOST_PRINTED = 500, POLL_MILLISECONDS = 2000;
 const WAITING = 0, COMPLETED = 3, FAILED = 4;
 // Columns of an attempt.
 const TASK = 0, NUMBER = 1, OUTCOME = 2, QUEUED = 3, PULLING = 4, RUNNING = 5, ENDED = 6, PULLED = 7, EXIT = 8, REASON = 9, ID = 10;
@@ -295,6 +295,8 @@ async function follow(source) {
 }
 
 read($("data").textContent);
+// A short list comes first; a long one comes last, so that everything else can be reached.
+if (tasks.length <= FEW) document.querySelector(".columns").before($("tasks"));
 render();
 openTask();
 addEventListener("hashchange", openTask);

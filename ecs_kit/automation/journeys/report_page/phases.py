@@ -31,8 +31,8 @@ class Phases(NamedTuple):
     def spans(self, until: int) -> list[tuple[int, int, int]]:
         """Number of the phase from 0, begin and end of each; an active attempt's last phase lasts `until`."""
         known = [(number, moment) for number, moment in enumerate(self[:3]) if moment is not None]
-        ends = [moment for _, moment in known[1:]] + [until if self.ended is None else self.ended]
-        return [(number, moment, max(moment, end)) for (number, moment), end in zip(known, ends, strict=True)]
+        ends = [*(moment for _, moment in known[1:]), until if self.ended is None else self.ended]
+        return [(number, moment, max(moment, end)) for (number, moment), end in zip(known, ends, strict=False)]
 
 
 class Concurrency(NamedTuple):
