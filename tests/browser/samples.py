@@ -100,7 +100,7 @@ def run_of(tasks: int, *, failing: int = 0, active: bool = False, width: int = 2
 
 def reading(rows: list[dict[str, Any]], names: list[str], *, active: bool = False, failed: int = 0) -> Reading:
     """What is read of a run with these rows and tasks."""
-    end = max((row["update_time"] for row in rows), default=at(1))
+    end = max((row["update_time"] for row in rows if "update_time" in row), default=at(1))
     status = "Running" if active else "CompletedWithFailures" if failed else "Completed"
     summary = {
         "status": status,

@@ -87,7 +87,14 @@ def document(reading: Reading) -> dict[str, Any]:
             for number, item in enumerate(rows)
             if reading.logs.get(item.get("ecs_task_id", ""))
         },
-        "concurrency": {**curve._asdict(), "times": [moment - began for moment in curve.times]},
+        "concurrency": {
+            "times": [moment - began for moment in curve.times],
+            "queued": curve.queued,
+            "pulling": curve.pulling,
+            "running": curve.running,
+            "most": curve.most,
+            "mostRunning": curve.most_running,
+        },
         "asked": [[label, str(value)] for label, value in _asked(reading, len(names)) if value not in (None, "")],
         "cost": _cost(reading, entries, rows, phases, until),
         "resources": resources(key.deployed, key.execution_arn, _folder(state), console),

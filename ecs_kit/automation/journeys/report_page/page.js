@@ -80,7 +80,7 @@ function summarize() {
   const numbers = [
     ["tasks", counts.total], ["completed", counts.completed], ["failed", counts.failed],
     ...(run.isActive ? [["running", counts.running], ["not submitted", counts.total - counts.submitted]] : []),
-    ["attempts", data.attempts.length], ["running at once", data.concurrency.peak],
+    ["attempts", data.attempts.length], ["running at once", data.concurrency.mostRunning],
     ["median run", at(0.5)], ["95th percentile", at(0.95)],
     ...(data.cost ? [["cost", dollars(data.cost.dollars)]] : []),
   ];
@@ -131,9 +131,9 @@ function listFailures() {
 }
 
 function drawChart() {
-  const { times, queued: q, pulling: p, running: r, peak } = data.concurrency;
+  const { times, queued: q, pulling: p, running: r, most: together, mostRunning } = data.concurrency;
   const width = 600, height = 170, span = data.until || 1;
-  const most = Math.max(1, ...times.map((_, n) => q[n] + p[n] + r[n]));
+  const most = Math.max(1, together);
   const x = (time) => width * time / span, y = (value) => height - (height - 8) * value / most;
   const chart = $("chart");
   chart.setAttribute("viewBox", `0 0 ${width} ${height + 20}`);
@@ -150,7 +150,7 @@ function drawChart() {
   }
   parts.push(draw("line", { x1: 0, x2: width, y1: height, y2: height }));
   chart.replaceChildren(...parts);
-  $("chart-text").textContent = `At most ${most} at the same time, ${peak} of them running, within ${seconds(data.until)}.`;
+  $("chart-text").textContent = `At most ${together.toLocaleString("en")} at the same time, and at most ${mostRunning.toLocaleString("en")} running.`;
 }
 
 function timeline(task) {
@@ -266,7 +266,7 @@ function render() {
   listFailures();
   drawChart();
   for (const id of ["axis", "chart-axis"]) {
-    $(id).replaceChildren(...[0, 0.25, 0.5, 0.75, 1].map((share) => make("span", share % 0.5 ? { class: "wide" } : {}, seconds(share * data.until))));
+    $(id).replaceChildren(...[0, 0.25, 0.5, 0.75, 1].map((share) => make("span", share % 1 ? { class: "wide" } : {}, seconds(share * data.until))));
   }
   const chosen = $("outcome").value;
   const counted = data.outcomes.map((_, number) => tasks.filter((task) => task.outcome === number).length);

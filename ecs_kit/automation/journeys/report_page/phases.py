@@ -38,14 +38,16 @@ class Phases(NamedTuple):
 class Concurrency(NamedTuple):
     """How many attempts were queued, pulling and running at each of `times`, in milliseconds since 1970.
 
-    A value holds until the next time. `peak` is the most that ran at once.
+    A value holds until the next time. `most` is the most attempts at once, in whatever phase; `most_running` of those
+    that ran.
     """
 
     times: list[int]
     queued: list[int]
     pulling: list[int]
     running: list[int]
-    peak: int
+    most: int
+    most_running: int
 
 
 def milliseconds(text: object) -> int | None:
@@ -80,16 +82,16 @@ def concurrency(attempts: Iterable[Phases], until: int) -> Concurrency:
         for phase, begin, end in attempt.spans(until)
         for moment, change in ((begin, 1), (end, -1))
     )
-    now, peak = [0, 0, 0], 0
+    now, most, most_running = [0, 0, 0], 0, 0
     points: list[tuple[int, int, int, int]] = []
     for moment, group in groupby(changes, key=lambda change: change[0]):
         for _, phase, change in group:
             now[phase] += change
-        peak = max(peak, now[2])
+        most, most_running = max(most, sum(now)), max(most_running, now[2])
         points.append((moment, *now))
     kept = _thinned(points)
     times, queued, pulling, running = ([point[column] for point in kept] for column in range(4))
-    return Concurrency(times, queued, pulling, running, peak)
+    return Concurrency(times, queued, pulling, running, most, most_running)
 
 
 def _thinned(points: Sequence[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:

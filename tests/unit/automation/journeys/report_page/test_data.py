@@ -71,7 +71,7 @@ def test_a_refused_run_has_no_tasks_but_a_reason() -> None:
     )
     page = document(of_run)
     assert (page["run"]["status"], page["run"]["error"]) == ("Failed", "SpecRefused: no: 1")
-    assert page["tasks"] == [] and page["concurrency"]["peak"] == 0 and page["cost"] is None
+    assert page["tasks"] == [] and page["concurrency"]["most"] == 0 and page["cost"] is None
 
 
 def test_what_was_asked_is_of_the_run_s_own_settings() -> None:

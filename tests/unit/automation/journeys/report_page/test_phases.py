@@ -49,8 +49,8 @@ def test_concurrency_counts_every_phase_at_each_change() -> None:
     assert curve.queued == [2, 0, 0, 0, 0, 0]
     assert curve.pulling == [0, 2, 1, 0, 0, 0]
     assert curve.running == [0, 0, 1, 2, 1, 0]
-    assert curve.peak == 2
-    assert concurrency([], until=50) == ([], [], [], [], 0)
+    assert (curve.most, curve.most_running) == (2, 2)
+    assert concurrency([], until=50) == ([], [], [], [], 0, 0)
 
 
 def test_a_long_curve_is_thinned_and_its_peak_is_exact() -> None:
@@ -58,4 +58,4 @@ def test_a_long_curve_is_thinned_and_its_peak_is_exact() -> None:
     many = [Phases(None, None, 100 * number, 100 * number + 40) for number in range(2000)]
     curve = concurrency([*many, *[short] * 7], until=200_000)
     assert len(curve.times) <= MOST_POINTS and curve.times == sorted(set(curve.times))
-    assert curve.peak == 8 and curve.running[-1] == 0 and curve.times[-1] == 199_940
+    assert curve.most == curve.most_running == 8 and curve.running[-1] == 0 and curve.times[-1] == 199_940
