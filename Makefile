@@ -37,6 +37,11 @@ test: $(SETUP) ## the tests that take less than three minutes in all, with cover
 test-browser: $(SETUP) ## the report's page in Chromium; root on Debian gets a Chromium (ARGS="-k name …")
 	@$(BIN)/python -m tools.browser $(BIN)/python -m pytest --quiet -m browser tests/browser $(ARGS)
 
+.PHONY: pictures
+pictures: $(SETUP) ## write the pictures of the documentation from a real run
+	@$(MAKE) --no-print-directory test-browser ARGS="-k the_main_job_writes"
+	@mkdir -p docs/images && cp reports/browser/real-run.png docs/images/report.png && cp reports/browser/progress.svg docs/images/
+
 .PHONY: test-local-aws
 test-local-aws: $(SETUP) ## the local AWS's own tests, with coverage (ARGS="-k name …")
 	@$(PYTEST) $(LONGER) -m "not docker" --cov=local_aws $(COVERAGE)=92 local_aws/tests $(ARGS)

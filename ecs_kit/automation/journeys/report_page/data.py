@@ -48,7 +48,7 @@ def document(reading: Reading) -> dict[str, Any]:
     """The page's data. Times are milliseconds; those of attempts count from `began`."""
     state = reading.state
     row, execution, key = state.summary or {}, state.execution or {}, state.key
-    entries = _task_list(state)
+    counts, entries = counts_of(state), _task_list(state)
     deciding = deciding_attempts(state.details)
     names = [*entries, *sorted(deciding.keys() - entries.keys())]
     numbers = {name: number for number, name in enumerate(names)}
@@ -68,12 +68,12 @@ def document(reading: Reading) -> dict[str, Any]:
             "status": status_of(state),
             "isActive": not is_over(state),
             "error": ": ".join(str(execution[name]) for name in ("error", "cause") if execution.get(name)),
-            "waiting": counts_of(state).waiting,
+            "waiting": counts.waiting,
         },
         "began": began,
         "until": until - began,
         "readAt": milliseconds(reading.now.isoformat()),
-        "counts": {name: getattr(counts_of(state), name) for name in _COUNTED},
+        "counts": {name: getattr(counts, name) for name in _COUNTED},
         "summary": {name: row.get(name) for name in ("completed_tasks", "failed_tasks", "running_tasks")},
         "outcomes": list(OUTCOMES),
         "tasks": names,
