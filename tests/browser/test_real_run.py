@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,21 +27,25 @@ WITHOUT_FONTS = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, fla
 """Rich's picture of a terminal names fonts on a server: a picture of the documentation refers to nothing outside."""
 
 
-def replayed(events: list[dict[str, Any]], moment: int) -> Console:
-    """What the terminal showed after so many changes of counts, by the JSON lines of the same run."""
+def replayed(events: list[dict[str, Any]], ended: int) -> Console:
+    """What a terminal shows once so many tasks have ended, by the JSON lines of the same run and their times."""
     now = [0.0]
     console = Console(file=io.StringIO(), record=True, width=110, force_terminal=True, color_system="truecolor")
     quiet = Console(file=io.StringIO())
     progress = LiveProgress(console=quiet, clock=lambda: now[0])
     failures: list[Failure] = []
-    for event in [each for each in events if each["event"] in ("counts", "failedAttempt")][:moment]:
+    for event in events:
         if event["event"] == "failedAttempt":
             failures.append(Failure(event["at"], event["task"], event["attempt"], event["error"]))
             continue
+        if event["event"] != "counts":
+            continue
         key = RunKey(event["pattern"], event["workflowName"], event["workflowRunId"], "", {})
         numbers = {name: event[name] for name in ("status", "total", "submitted", "running", "completed", "failed")}
-        now[0] += 0.5
+        now[0] = datetime.fromisoformat(event["time"]).timestamp()
         progress.counts(key, Counts(**numbers, waiting=event["waiting"], failures=tuple(failures)))
+        if event["completed"] + event["failed"] >= ended:
+            break
     console.print("$ python automation/e2e.py watch --pattern 1")
     console.print(progress._render())
     progress.close()
@@ -72,14 +77,13 @@ def test_the_main_job_writes_the_page_of_its_run_and_tells_other_programs_the_sa
     assert status["verdict"]["passed"] and browser.texts("#passed") == ["Every task, row and result is as expected."]
     assert browser.run("return [...document.querySelectorAll('#resources a')].length") == 0, "not on AWS"
     assert browser.violations() == []
-    browser.picture(height=860)
+    browser.picture(height=690)
     assert browser.errors == []
 
     counts = [each for each in events if each["event"] == "counts"]
     failed = [each for each in events if each["event"] == "failedAttempt"]
     assert counts[-1]["completed"] == 20 and len(failed) == by_status["Failed"]
     assert events[-2]["event"] == "end" and events[-2]["report"] == report
-    moment = 1 + max(n for n, each in enumerate([*counts, *failed]) if n < len(counts) * 0.8)
-    picture = replayed(events, moment).export_svg(title="watch", code_format=WITHOUT_FONTS)
+    picture = replayed(events, ended=12).export_svg(title="watch", code_format=WITHOUT_FONTS)
     assert "http" not in picture.replace("http://www.w3.org", "").replace("https://www.textualize.io", "")
     (PICTURES / "progress.svg").write_text(picture, encoding="utf-8")
