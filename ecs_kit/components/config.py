@@ -314,6 +314,11 @@ class KitConfig:
         return not self.vpc_id
 
     @property
+    def has_ecs_records(self) -> bool:
+        """Whether containers know nothing of the kit."""
+        return self.job.has_ecs_records
+
+    @property
     def retains_data(self) -> bool:
         """Whether bucket, tables and repository outlive the stack."""
         return self.retain_data == "retain"

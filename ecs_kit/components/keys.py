@@ -4,9 +4,11 @@ import dataclasses
 import json
 import operator
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
+
+import pulumi
 
 KeyType = Literal["string", "integer", "array", "object"]
 
@@ -68,7 +70,12 @@ class Key:
         return operator.attrgetter(self.attribute)(config)
 
     def accepts(self, value: Any) -> bool:
-        """Whether the rule accepts a value; False for one of another type."""
+        """Whether the rule accepts a value; False for one of another type, as a program may give it."""
+        entries = value.values() if isinstance(value, Mapping) else ()
+        if self.type == "integer" and type(value) is not int:
+            return False
+        if self.type == "object" and not all(isinstance(entry, str | pulumi.Output) for entry in entries):
+            return False
         try:
             return bool(self.rule.accepts(value))
         except (TypeError, AttributeError):

@@ -48,8 +48,12 @@ _OUTPUTS: Mapping[str, tuple[str, str]] = {
     "image_uri": ("imageUri", "The image that tasks run."),
     "task_log_group": ("taskLogGroup", "Name of the log group of the tasks' containers."),
     "vpc_id": ("vpcId", "Id of the VPC that tasks and functions run in."),
+    "deployed": (
+        "deployed",
+        "All that the commands of `ecs-kit` read of a pattern: export it as `pattern1` or `pattern2`, by the pattern.",
+    ),
 }
-"""By attribute: the output that it has, the pattern's own but for `startInput`, and its description."""
+"""By attribute: the output that it has, the pattern's own but for `startInput` and `deployed`, and its description."""
 
 TaskSubmissionArgs = TypedDict(  # type: ignore[misc]
     "TaskSubmissionArgs", {name: _INPUTS.get(key.name, _TYPES[key.type]) for name, key in _KEYS.items()}, total=False
@@ -82,12 +86,13 @@ def _component(pattern: type[patterns.Pattern]) -> type[pulumi.ComponentResource
         pattern_args = patterns.PatternArgs(configuration(args), target)
         outputs = pattern(name, pattern_args, pulumi.ResourceOptions(parent=self)).outputs
         start_input = pulumi.Output.all(**{name: outputs[name] for name in DEPLOYED_ATTRIBUTES}).apply(json.dumps)
-        outputs = {**outputs, "startInput": start_input}
+        values: dict[str, Any] = {**outputs, "startInput": start_input, "deployed": dict(outputs)}
         for attribute, (output, _) in _OUTPUTS.items():
-            setattr(self, attribute, pulumi.Output.from_input(outputs[output]))
+            setattr(self, attribute, pulumi.Output.from_input(values[output]))
         self.register_outputs({})
 
-    annotations = dict.fromkeys(_OUTPUTS, pulumi.Output[str])
+    annotations: dict[str, Any] = dict.fromkeys(_OUTPUTS, pulumi.Output[str])
+    annotations["deployed"] = pulumi.Output[dict[str, Any]]
     members = {"__init__": init, "__doc__": pattern.__doc__, "__annotations__": annotations, "__module__": __name__}
     return type(pattern.__name__, (pulumi.ComponentResource,), members)
 

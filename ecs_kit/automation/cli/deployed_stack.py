@@ -76,7 +76,7 @@ def patterns_of(stack: str, outputs: Mapping[str, Any], wanted: int | None) -> d
     if wanted is None:
         return deployed
     if wanted not in deployed:
-        raise BadInput(f"--pattern {wanted}: stack {stack} holds pattern {next(iter(deployed))} only.")
+        raise BadInput(f"pattern {wanted}: stack {stack} holds pattern {' and '.join(map(str, deployed))} only.")
     return {wanted: deployed[wanted]}
 
 

@@ -87,7 +87,7 @@ def _add_deployment_options(add: Callable[..., object]) -> None:
     settings = "the kit's config from a stack's settings file like Pulumi.dev.yaml; --config goes first"
     add("--stack-config", type=absolute, metavar="FILE", help=settings)
     runtime = "what runs ECS tasks on the local target (auto: docker where it works, else process)"
-    add("--container-runtime", choices=("auto", "process", "docker"), help=runtime)
+    add("--container-runtime", choices=("auto", "process", "simulated", "docker"), help=runtime)
     plugins = "provider plugins: the kit's stand-ins (default of local) or the published ones (default of aws)"
     add("--plugins", choices=("bundled", "published"), help=plugins)
     port = whole_number("a port: give 1 to 65535", most=65535)

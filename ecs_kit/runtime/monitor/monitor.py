@@ -128,7 +128,7 @@ class Monitor(Function):
         if again and found.kind is FailureKind.INFRASTRUCTURE:
             again = self._has_room(summary, settings, of_retries)
         else:
-            self.summaries.count_events(summary, of_retries + (waits.EVENTS_PER_ATTEMPT if again else 0))
+            self.summaries.count_events(summary, of_retries + (waits.events_of_retry(settings) if again else 0))
         return {
             "again": again,
             "attempt": attempt + 1,
@@ -164,10 +164,11 @@ class Monitor(Function):
 
         If `RunTask` itself had to be retried, the other tasks may need that, too: room for it is kept free.
         """
-        summary = self.summaries.count_events(summary, waits.EVENTS_PER_ATTEMPT + of_retries)
+        of_attempt = waits.events_of_retry(settings)
+        summary = self.summaries.count_events(summary, of_attempt + of_retries)
         if summary.wait_events + of_retries * summary.number_of_tasks <= waits.events_for_waits(settings, summary):
             return True
-        self.summaries.count_events(summary, -waits.EVENTS_PER_ATTEMPT)
+        self.summaries.count_events(summary, -of_attempt)
         log.warning("the task is not retried: the history of the execution has no room for it")
         return False
 

@@ -244,10 +244,10 @@ class TaskLife:
         except ContainerStartError as error:
             record["reason"] = f"CannotStartContainerError: {error}"
             raise StartFailure(record["reason"]) from error
+        self._say(StartedAt=now_iso(), of_container=token)
         with resource_lock("ecs-task", self._arn):
             record.update(runtimeId=f"{self._id.replace('-', '')}-{container.id[:10]}", lastStatus="RUNNING")
         ecs_metadata.set_docker_id(token, container.id)
-        self._say(StartedAt=now_iso(), of_container=token)
         ecs_metadata.set_container_status(token, "RUNNING")
         self._containers.append((record, definition, container))
         self._help(self._wait_for, record, container)

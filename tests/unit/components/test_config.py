@@ -10,6 +10,7 @@ import yaml
 
 from ecs_kit.components.config import NAMESPACE, KitConfig, declarations
 from ecs_kit.components.errors import ConfigError
+from ecs_kit.components.job import JobArgs
 from ecs_kit.components.program import KIT_VERSION
 from ecs_kit.runtime.contract.fargate import FARGATE_MEMORY
 from tests.unit.components.recorder import PROJECT
@@ -99,6 +100,24 @@ def test_a_value_out_of_range_is_refused_with_its_key_and_what_is_allowed(key):
     for value in REFUSED[key]:
         found = problems(**{key: value})
         assert list(found) == [key] and found[key], value
+
+
+@pytest.mark.parametrize(
+    ("given", "key"),
+    [
+        ({"task_memory": 1024.0}, "taskMemory"),
+        ({"max_concurrency": True}, "maxConcurrency"),
+        ({"name_suffix": 5}, "nameSuffix"),
+        ({"tags": {"a": 1}}, "tags"),
+        ({"source_buckets": (1,)}, "sourceBuckets"),
+        ({"job": JobArgs(environment={"JOB_A": 5})}, "jobEnvironment"),
+        ({"job": JobArgs(retry_exit_codes=(75,), records="ecs", image="a/b:1")}, "jobRetryExitCodes"),
+    ],
+)
+def test_a_value_of_another_type_that_a_program_gives_is_refused(given, key):
+    with pytest.raises(ConfigError) as refused:
+        KitConfig(**given).check("eu-central-1")
+    assert key in {problem.key for problem in refused.value.problems}
 
 
 def test_every_problem_is_reported_at_once():
