@@ -9,16 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
 
-selenium = pytest.importorskip("selenium", reason="the browser tests need selenium: `make` installs it")
-
-from selenium import webdriver  # noqa: E402
-from selenium.webdriver.chrome.service import Service  # noqa: E402
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.support.wait import WebDriverWait  # noqa: E402
-
-from ecs_kit.automation.journeys.report_page.data import Reading  # noqa: E402
-from ecs_kit.automation.journeys.report_page.gather import write  # noqa: E402
+from ecs_kit.automation.journeys.report_page.data import Reading
+from ecs_kit.automation.journeys.report_page.gather import write
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "reports" / "browser"

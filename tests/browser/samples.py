@@ -1,6 +1,7 @@
 """Runs of any size, made up, as AWS would have them: for the page's tests."""
 
 import json
+import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -55,10 +56,11 @@ def attempt(
     """A row: queued at so many seconds, pulled 4 s later for so long, run for so long; None while it runs."""
     began = queued + 4 + pulled
     status = "Running" if runs is None else "Failed" if error else "Completed"
+    identifier = uuid.uuid5(uuid.NAMESPACE_OID, f"{name}/{number}").hex
     row = {
         "workflow_name": "nightly",
         "workflow_run_id": 1795510747476181,
-        "ecs_task_id": f"arn:aws:ecs:us-east-1:111122223333:task/{CLUSTER}/{abs(hash((name, number))):032x}"[:110],
+        "ecs_task_id": f"arn:aws:ecs:us-east-1:111122223333:task/{CLUSTER}/{identifier}",
         "task_name": name,
         "attempt": number,
         "status": status,
@@ -68,7 +70,7 @@ def attempt(
         "pull_stopped_at": at(queued + 4 + pulled),
         "started_at": at(began),
         "update_time": at(began + (runs or 0)),
-        "log_stream": f"ecs/app/{abs(hash((name, number))):032x}",
+        "log_stream": f"ecs/app/{identifier}",
     }
     if runs is not None:
         row["exec_time_in_seconds"] = runs - 0.4
