@@ -21,7 +21,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from ecs_kit.automation.host.log_file import LogFile
+from ecs_kit.automation.host.log_file import LogFile, TolerantStream
 from ecs_kit.automation.journeys.run_state import RunKey
 from ecs_kit.automation.journeys.runs import Counts
 from ecs_kit.automation.stacks.lifecycle import ResourceStep
@@ -56,7 +56,7 @@ def describe(counts: Counts) -> str:
 _COUNTED = ("status", "total", "submitted", "running", "completed", "failed", "waiting")
 
 
-class Pace:
+class Rate:
     """How fast a run's tasks end, over the last minute."""
 
     def __init__(self) -> None:
@@ -112,7 +112,7 @@ class Progress:
         *,
         log: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
-        events: TextIO | None = None,
+        events: TextIO | TolerantStream | None = None,
     ) -> None:
         self._stream = stream
         self._events = events
@@ -179,7 +179,9 @@ class Progress:
     def _emit(self, event: str, **values: Any) -> None:
         if self._events is not None:
             told = {"event": event, "time": to_iso(datetime.now(UTC)), **values}
-            print(json.dumps(told, ensure_ascii=False), file=self._events, flush=True)
+            # One write: the engine's threads tell of resources, too.
+            self._events.write(f"{json.dumps(told, ensure_ascii=False)}\n")
+            self._events.flush()
 
     def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table, at the end."""
@@ -238,10 +240,10 @@ class LiveProgress(Progress):
         log: Path | None = None,
         console: Console | None = None,
         clock: Callable[[], float] = time.monotonic,
-        events: TextIO | None = None,
+        events: TextIO | TolerantStream | None = None,
     ) -> None:
         super().__init__(log=log, clock=clock, events=events)
-        self._paces: dict[RunKey, Pace] = {}
+        self._rates: dict[RunKey, Rate] = {}
         self._console = console or Console(stderr=True)
         self._phase, self._phase_began = "", self._began
         self._under_way: dict[str, str] = {}
@@ -265,7 +267,7 @@ class LiveProgress(Progress):
 
     def counts(self, run: RunKey, counts: Counts) -> None:
         """Show the newest as a bar; the last ones get a line at the end of the step."""
-        self._paces.setdefault(run, Pace()).add(self._clock(), counts.ended)
+        self._rates.setdefault(run, Rate()).add(self._clock(), counts.ended)
         super().counts(run, counts)
 
     def _show_counts(self, run: RunKey, counts: Counts) -> None:
@@ -289,7 +291,7 @@ class LiveProgress(Progress):
         for run, counts in sorted(self._counts.items(), key=_by_pattern):
             self._show(f"   pattern {run.pattern}: {describe(counts)}")
         self._counts.clear()
-        self._paces.clear()
+        self._rates.clear()
         self._under_way.clear()
 
     def _show(self, text: str) -> None:
@@ -308,7 +310,7 @@ class LiveProgress(Progress):
             (f"{counts.completed} completed", "green" if counts.completed else "dim"),
             "  ",
             (f"{counts.failed} failed", "red" if counts.failed else "dim"),
-            f"  {counts.running} running  {self._paces[run].text(counts.total - counts.ended)}",
+            f"  {counts.running} running  {self._rates[run].text(counts.total - counts.ended)}",
         )
         row = Table.grid(padding=(0, 1))
         style = "red" if counts.failed else "green"
@@ -334,7 +336,7 @@ def _by_pattern(entry: tuple[RunKey, Counts]) -> int:
 @contextmanager
 def shown(log: Path | None = None, *, quiet: bool = False, json_lines: bool = False) -> Iterator[Progress]:
     """The view that fits where standard error goes to; `json_lines` go to standard output."""
-    events = sys.stdout if json_lines else None
+    events = TolerantStream(sys.stdout) if json_lines else None
     if quiet:
         progress: Progress = QuietProgress(log=log, events=events)
     elif sys.stderr.isatty():

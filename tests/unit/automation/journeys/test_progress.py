@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ecs_kit.automation.journeys.progress import LiveProgress, Pace, Progress, QuietProgress
+from ecs_kit.automation.journeys.progress import LiveProgress, Progress, QuietProgress, Rate
 from ecs_kit.automation.journeys.run_state import RunKey
 from ecs_kit.automation.journeys.runs import Counts, Failure
 from ecs_kit.automation.journeys.slow_deletions import SlowDeletions
@@ -82,18 +82,18 @@ def test_the_live_view_ends_each_step_with_a_line_and_logs_plain_ones(stream: io
 
 
 def test_the_rate_is_that_of_the_last_minute_and_gives_the_time_left() -> None:
-    pace = Pace()
-    assert pace.text(10) == ""
-    pace.add(0.0, 0)
-    assert pace.text(10) == "", "nothing has ended"
-    pace.add(10.0, 20)
-    assert pace.text(40) == "2.0/s, about 20 s left"
+    rate = Rate()
+    assert rate.text(10) == ""
+    rate.add(0.0, 0)
+    assert rate.text(10) == "", "nothing has ended"
+    rate.add(10.0, 20)
+    assert rate.text(40) == "2.0/s, about 20 s left"
     for seconds in (70.0, 130.0):
-        pace.add(seconds, 22)
-    assert pace.text(40) == "", "nothing in the last minute"
-    pace.add(160.0, 25)
-    assert pace.text(15) == "2.0/min, about 8 min left"
-    assert pace.text(0) == ""
+        rate.add(seconds, 22)
+    assert rate.text(40) == "", "nothing in the last minute"
+    rate.add(160.0, 25)
+    assert rate.text(15) == "2.0/min, about 8 min left"
+    assert rate.text(0) == ""
 
 
 def test_the_live_view_has_a_bar_for_each_run_with_rate_time_left_wait_and_newest_failures(stream: io.StringIO) -> None:
