@@ -20,6 +20,7 @@ from ecs_kit.automation.journeys.expectations import COPY, NONE, Expectation
 from ecs_kit.automation.journeys.progress import Progress
 from ecs_kit.automation.journeys.report import PatternResult, Report, write_json
 from ecs_kit.automation.journeys.report_page import gather
+from ecs_kit.automation.journeys.report_page.data import Reading
 from ecs_kit.automation.journeys.spec_files import Document, SpecFile
 from ecs_kit.automation.journeys.tables import Item
 from ecs_kit.automation.journeys.teardown import Teardown, what_is_left
@@ -284,10 +285,16 @@ class Scenario:
         for line in failed_tasks.lines(verdict.failed_tasks):
             self.progress.say(f"pattern {run.pattern}: {line}")
         verdict.verify_seconds = time.monotonic() - began
-        found = {"passed": verdict.passed, "problems": list(verdict.problems)}
-        path = self.plan.report_dir / f"pattern-{run.pattern}.html"
-        gather.write(path, gather.reading(self.target.aws, facts.state, logs=logs, verdict=found))
-        self.progress.say(f"pattern {run.pattern}: {path}")
+        self._write_page(verdict, gather.reading(self.target.aws, facts.state, logs=logs, verdict=verdict.found))
+
+    def _write_page(self, verdict: PatternResult, reading: Reading) -> None:
+        path = self.plan.report_dir / f"pattern-{verdict.pattern}.html"
+        try:
+            gather.write(path, reading)
+        except OSError as error:
+            self._failed(f"the run's page cannot be written to {path}: {error.strerror}")
+        else:
+            self.progress.say(f"pattern {verdict.pattern}: {path}")
 
     def _logs_of_failed(self, run: runs.Run, details: Sequence[Item]) -> dict[str, list[str]]:
         """The log of each attempt that failed, by `ecs_task_id`; it is written into the report folder, too."""
