@@ -142,7 +142,7 @@ class TestLaunching:
         assert {row.ecs_task_id for row in rows} == set(w.ecs.tasks)
         assert rows[0].source_uri == "s3://kit-1/in/1.txt"
         assert rows[0].target_uri == f"s3://kit-1/copies/copying/{w.run_id}/task_01/1.txt"
-        assert rows[0].queued_at == "2026-11-24T03:50:44.120Z" and rows[0].started_at is None
+        assert rows[0].queued_at == "2026-11-24T03:50:44.120Z" and rows[0].pull_started_at is None
         assert rows[0].log_stream == "ecs/app/" + rows[0].ecs_task_id.rsplit("/", 1)[-1]
 
     def test_calls_run_task_no_faster_than_ecs_allows(self, w: Any) -> None:
