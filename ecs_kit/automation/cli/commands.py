@@ -120,9 +120,15 @@ def _served(
     contents = {f"{page.name}.html": page.html for page in pages.values()}
     contents |= {f"{page.name}.json": page.json for page in pages.values()}
     with LoopbackSite(contents).running() as site:
-        for key, page in pages.items():
-            progress.say(f"{key}: {site.url(f'{page.name}.html')}")
-        yield lambda state: pages[state.key].update(state)
+        told = set[run_state.RunKey]()
+
+        def show(state: run_state.RunState) -> None:
+            pages[state.key].update(state)
+            if state.key not in told:
+                told.add(state.key)
+                progress.say(f"{state.key}: {site.url(f'{pages[state.key].name}.html')}")
+
+        yield show
         for page in pages.values():
             site.last_request(f"{page.name}.json", LAST_REQUEST_SECONDS)
         progress.say(
