@@ -80,7 +80,7 @@ function summarize() {
   const numbers = [
     ["tasks", counts.total], ["completed", counts.completed], ["failed", counts.failed],
     ...(run.isActive ? [["running", counts.running], ["not submitted", counts.total - counts.submitted]] : []),
-    ["attempts", data.attempts.length], ["running at once", data.concurrency.mostRunning],
+    ["attempts", data.attempts.length], ["peak running", data.concurrency.mostRunning],
     ["median run", at(0.5)], ["95th percentile", at(0.95)],
     ...(data.cost ? [["cost", dollars(data.cost.dollars)]] : []),
   ];
