@@ -92,7 +92,17 @@ def _prepare(options: argparse.Namespace, interruption: Interruption) -> Callabl
     )
     injected = faults.Faults(fault_rules, target.injector) if fault_rules and target.injector else None
     make = partial(scenario.Deployment if deploys_only else scenario.Scenario, faults=injected)
-    return partial(run_journey, make, plan, target, log="e2e.log", plugins=options.plugins, interruption=interruption)
+    return partial(
+        run_journey,
+        make,
+        plan,
+        target,
+        log="e2e.log",
+        plugins=options.plugins,
+        quiet=options.quiet,
+        json_lines=options.json_lines,
+        interruption=interruption,
+    )
 
 
 def _configuration(options: argparse.Namespace, patterns: Collection[int]) -> "tuple[dict[str, str], KitConfig]":

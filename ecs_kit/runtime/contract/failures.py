@@ -170,6 +170,9 @@ def stopped_task_of(cause: str) -> EcsTask | None:
         stopped_reason=_text_of("StoppedReason", cause),
         container_reason=_text_of("Reason", container or cause),
         exit_code=int(exit_code[1]) if exit_code else None,
+        created_at=_moment_of("CreatedAt", cause),
+        pull_started_at=_moment_of("PullStartedAt", cause),
+        pull_stopped_at=_moment_of("PullStoppedAt", cause),
         started_at=_moment_of("StartedAt", cause),
         stopped_at=_moment_of("ExecutionStoppedAt", cause),
     )

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ecs_kit.runtime.contract import overrides
+from ecs_kit.runtime.contract.clock import to_iso
 from ecs_kit.runtime.contract.ecs_task import EcsTask
 from ecs_kit.runtime.contract.environment import Attempt
 from ecs_kit.runtime.contract.failures import ExitCodes, of_stopped_task
@@ -86,11 +87,14 @@ def test_rows_follow_what_ecs_says(world: Any, pattern: int, by_events: bool) ->
         w.ecs.end(arn, code)
     w.clock.advance(60)
     look()
+    seen = [w.ecs.seen(row.ecs_task_id) for row in w.rows()]
     assert outcomes(w) == [
         ("task_01", COMPLETED, None, 7.0),
         ("task_02", COMPLETED, None, 7.0),
         ("task_03", FAILED, 9, 7.0),
     ]
+    times = [(row.queued_at, row.started_at, row.stopped_at) for row in w.rows()]
+    assert times == [(to_iso(each["createdAt"]), to_iso(each["startedAt"]), to_iso(each["stoppedAt"])) for each in seen]
     assert w.rows()[2].error == "ContainerExited: the container exited with code 9"
     assert all(row.log_stream.endswith(row.ecs_task_id.rsplit("/", 1)[-1]) for row in w.rows())
     if pattern == 2:

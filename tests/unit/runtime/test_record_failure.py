@@ -140,6 +140,15 @@ class TestRecords:
         assert failed(w, *JOB_FAILED) == {"again": False}
         assert w.details.rows(w.run_id, other.workflow_name) == [other]
 
+    def test_ecs_s_own_times_are_recorded_and_the_task_s_are_kept(self, w: Any) -> None:
+        names = ("CreatedAt", "PullStartedAt", "PullStoppedAt", "StartedAt", "ExecutionStoppedAt")
+        cause = ecs_cause(**{name: 1795492250000 + 1000 * number for number, name in enumerate(names)})
+        w.details.put_new(self.row(w, started_at="2026-11-24T03:50:52.900Z", stopped_reason=None))
+        failed(w, "States.TaskFailed", cause)
+        (row,) = w.rows()
+        times = [row.queued_at, row.pull_started_at, row.pull_stopped_at, row.started_at, row.stopped_at]
+        assert times == [f"2026-11-24T03:50:{second}Z" for second in ("50.000", "51.000", "52.000", "52.900", "54.000")]
+
     def test_a_refusal_is_recorded_and_not_retried(self, registered: Any) -> None:
         w = registered(taskAttempts=3, recordRetentionDays=2)
         answer = failed(w, "ECS.InvalidParameterException", "TaskDefinition is inactive")
