@@ -32,7 +32,16 @@ COVERAGE := --cov-report=term:skip-covered --cov-fail-under
 
 .PHONY: test
 test: $(SETUP) ## the tests that take less than three minutes in all, with coverage (ARGS="-k name …")
-	@$(PYTEST) -m "not acceptance and not docker" --cov $(COVERAGE)=92 tests local_aws/tests/test_readme.py $(ARGS)
+	@$(PYTEST) -m "not acceptance and not docker and not browser" --cov $(COVERAGE)=92 tests local_aws/tests/test_readme.py $(ARGS)
+
+.PHONY: test-browser
+test-browser: $(SETUP) ## the report's page in Chromium; root on Debian gets a Chromium (ARGS="-k name …")
+	@$(BIN)/python -m tools.browser $(BIN)/python -m pytest --quiet -m browser tests/browser $(ARGS)
+
+.PHONY: pictures
+pictures: $(SETUP) ## write the pictures of the documentation from a real run
+	@$(MAKE) --no-print-directory test-browser ARGS="-k the_main_job_writes"
+	@mkdir -p docs/images && cp reports/browser/real-run.png docs/images/report.png && cp reports/browser/progress.svg docs/images/
 
 .PHONY: test-local-aws
 test-local-aws: $(SETUP) ## the local AWS's own tests, with coverage (ARGS="-k name …")

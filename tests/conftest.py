@@ -2,7 +2,7 @@
 
 import os
 
-KEPT = ("KIT_BASE_IMAGE", "KIT_EXAMPLES", "LOCAL_AWS_BASE_IMAGE")
+KEPT = ("KIT_AXE", "KIT_BASE_IMAGE", "KIT_BROWSER", "KIT_EXAMPLES", "LOCAL_AWS_BASE_IMAGE")
 """What tests are told by whoever runs them."""
 
 for name in list(os.environ):

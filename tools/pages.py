@@ -62,13 +62,17 @@ def stack_costs() -> str:
 
 def price_list() -> str:
     """Every price, with AWS's page."""
-    rows = [["what", "$", "a", "AWS's page"]]
+    rows = [["what", "$", "a", "read", "AWS's page"]]
     for price in prices.PRICES.values():
         about = "about " if price.is_about else ""
         dollars = f"{price.dollars:.6f}".rstrip("0") if price.dollars < 0.01 else f"{price.dollars:g}"
-        rows.append([price.what, about + dollars, price.unit, f"[{price.page.split('/')[3]}]({price.page})"])
+        rows.append(
+            [price.what, about + dollars, price.unit, price.read, f"[{price.page.split('/')[3]}]({price.page})"]
+        )
     spot = f"[{prices.SPOT_PAGE.split('/')[3]}]({prices.SPOT_PAGE})"
-    rows.append(["Fargate Spot: the largest discount, in percent", str(prices.SPOT_DISCOUNT), "", spot])
+    rows.append(
+        ["Fargate Spot: the largest discount, in percent", str(prices.SPOT_DISCOUNT), "", prices.SPOT_READ, spot]
+    )
     return f"{prices.SOURCE}.\n\n{markdown_table(rows)}"
 
 

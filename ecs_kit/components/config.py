@@ -291,9 +291,13 @@ class KitConfig:
         self._check([], {}, region)
 
     def _check(self, problems: list[ConfigProblem], raw: Mapping[str, str], region: str | None = None) -> None:
+        if not isinstance(self.job, JobArgs):
+            raise ConfigError([ConfigProblem("job", repr(self.job), "JobArgs(…)")])
+        values = [(declared, declared.value(self)) for declared in _keys().values()]
+        if ill_typed := [(each, value) for each, value in values if not each.has_type(value)]:
+            raise ConfigError([ConfigProblem(each.name, str(value), each.rule.allowed) for each, value in ill_typed])
         wrong = {problem.key for problem in problems}
-        for declared in _keys().values():
-            value = declared.value(self)
+        for declared, value in values:
             if declared.name not in wrong and not declared.accepts(value):
                 problems.append(ConfigProblem(declared.name, raw.get(declared.name, str(value)), declared.rule.allowed))
         wrong = {problem.key for problem in problems}

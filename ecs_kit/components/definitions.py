@@ -312,6 +312,7 @@ def _overrides(container_name: str) -> str:
         environment.SOURCE_KEY: "$key",
         environment.DEADLINE: "$run.deadline",
         environment.EXPIRES_AT: "$run.expiresAt",
+        environment.QUEUED_AT: "$states.context.State.EnteredTime",
     }
     target = "$run.target.prefix & '/' & $run.workflowName & '/' & $run.runId & '/' & $task.taskName & '/'"
     placeholders = {

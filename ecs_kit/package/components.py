@@ -4,11 +4,10 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, TypedDict
 
 import pulumi
-from pulumi.errors import InputPropertiesError
+from pulumi.errors import InputPropertiesError, InputPropertyErrorDetails
 from pulumi.provider.experimental.component import ComponentProvider
 from pulumi.provider.experimental.util import camel_case
 from pulumi.provider.provider import ConstructResult
@@ -68,13 +67,13 @@ def configuration(arguments: Mapping[str, Any]) -> KitConfig:
     """
     values: dict[str, Any] = {}
     for name, value in arguments.items():
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        values[name] = tuple(value) if isinstance(value, list) else value
-    if "job_context" in values:
-        values["job_context"] = Path(values["job_context"])
+        values[name] = tuple(map(_whole, value)) if isinstance(value, list) else _whole(value)
     job = {name.removeprefix("job_"): values.pop(name) for name in list(values) if name.startswith("job_")}
     return KitConfig(**values, job=JobArgs(**job))
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _component(pattern: type[patterns.Pattern]) -> type[pulumi.ComponentResource]:
@@ -131,5 +130,10 @@ class Package(ComponentProvider):
             return super().construct(name, resource_type, inputs, options)
         except ComponentInitError as error:
             if isinstance(error.inner, ConfigError):
-                raise InputPropertiesError(str(error.inner)) from error
+                # The SDK shows a message only with such details.
+                details = [
+                    InputPropertyErrorDetails(property_path=each.key, reason=f"{each.value!r} must be {each.allowed}")
+                    for each in error.inner.problems
+                ]
+                raise InputPropertiesError("arguments cannot be used", details) from error
             raise

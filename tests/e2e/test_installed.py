@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from local_aws import ensure_pulumi
 from local_aws.pulumi_cli import default_cache_dir
 from tests.documentation import example
-from tests.e2e.conftest import DRIVER_SECONDS, copy_project
+from tests.e2e.conftest import DRIVER_SECONDS, ROOT, copy_project
 
 pytestmark = [pytest.mark.e2e, pytest.mark.acceptance]
 
@@ -49,8 +50,12 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def executable(wheels: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`ecs-kit` in a virtual environment with the wheels, and otherwise with the packages of this interpreter."""
-    folder = tmp_path_factory.mktemp("environment")
+    """`ecs-kit` with the local AWS."""
+    return install(wheels, tmp_path_factory.mktemp("environment"))
+
+
+def install(wheels: list[Path], folder: Path) -> Path:
+    """`ecs-kit` in a virtual environment with wheels, and otherwise with the packages of this interpreter."""
     subprocess.run((sys.executable, "-m", "venv", "--without-pip", str(folder)), check=True)
     python = folder / "bin" / "python"
     pip = (sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--disable-pip-version-check")
@@ -64,6 +69,12 @@ def test_a_wheel_holds_one_package(wheels: list[Path]) -> None:
     for wheel, package in zip(wheels, ("ecs_kit", "local_aws"), strict=True):
         names = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
         assert {name for name in names if not name.endswith(".dist-info")} == {package}
+
+
+def test_the_kit_s_wheel_holds_the_pages_of_conditions_and_the_prices(wheels: list[Path]) -> None:
+    names = set(zipfile.ZipFile(wheels[0]).namelist())
+    pages = {f"ecs_kit/conditions/{page.name}" for page in (ROOT / "docs" / "conditions").glob("*.md")}
+    assert {*pages, "ecs_kit/automation/stacks/prices.toml"} - names == set()
 
 
 def call(executable: Path, folder: Path, *arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
@@ -119,6 +130,23 @@ def test_a_container_of_one_s_own_is_deployed_and_run_command_by_command(executa
     assert again.stdout == "Completed\n"
     assert call(executable, tmp_path, "destroy").returncode == 0
     assert not [path for path in (tmp_path / ".kit" / "runs").iterdir() if path.is_dir()]
+
+
+def test_the_commands_for_aws_need_no_local_aws(wheels: list[Path], tmp_path: Path) -> None:
+    executable = install(wheels[:1], tmp_path / "environment")
+    (tmp_path / "Pulumi.yaml").write_text("name: my-jobs\nruntime: python\n")
+    python = (executable.with_name("python"), "-c", "import ecs_kit; ecs_kit.start({}, [])")
+    started = subprocess.run(python, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "stack given holds no pattern" in started.stderr
+    (tmp_path / "state").mkdir()
+    where = {"PULUMI_BACKEND_URL": f"file://{tmp_path}/state", "PULUMI_CONFIG_PASSPHRASE": ""}
+    without = call(executable, tmp_path, "status", PATH="/usr/bin", **where)
+    assert (without.returncode, "there is none on PATH" in without.stderr) == (2, True)
+    cli = ensure_pulumi(progress=print).path.parent
+    found = call(executable, tmp_path, "status", PATH=f"{cli}:/usr/bin", **where)
+    assert (found.returncode, "has no stack of this project" in found.stderr) == (2, True)
+    local = call(executable, tmp_path, "deploy")
+    assert (local.returncode, "needs the package pulumi-local-aws" in local.stderr) == (2, True)
 
 
 def test_a_folder_without_a_program_is_named(executable: Path, tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from ecs_kit.automation.errors import DriverError
 from local_aws.locks import in_turn
 from local_aws.pulumi_cli import default_cache_dir
 from tests.documentation import example
-from tests.e2e.conftest import ROOT, Deployed, finish, local_stack, start
+from tests.e2e.conftest import ROOT, Deployed, finish, local_stack, new_stack, start
 
 pytestmark = [pytest.mark.e2e, pytest.mark.acceptance]
 
@@ -152,6 +153,19 @@ def test_the_commands_know_the_yaml_program_of_the_documentation(tmp_path: Path)
             (run,) = json.loads(call("status", "--json"))["runs"]
             assert (run["status"], run["tasks"]["completed"]) == ("Completed", 2), run
             assert call("logs", "--task", "bear") == "hello\n"
+
+
+def test_arguments_that_cannot_be_used_are_named_before_anything_is_created(others: Deployed, tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    for path in others.project.iterdir():
+        if path.is_file():
+            (tmp_path / path.name).write_text(path.read_text().replace("taskMemory: 1024", "taskMemory: 1"))
+    program = tmp_path / "__main__.py"
+    if program.exists():
+        program.write_text(program.read_text().replace("taskMemory=1024", "taskMemory=1"))
+    refused = new_stack(others.target, "refused", tmp_path, tmp_path / "work", {})
+    with pytest.raises(DriverError, match=r"property taskMemory .*'1' must be a whole number from 512 to"):
+        refused.preview()
 
 
 def test_the_package_s_schema_is_what_the_engine_reads(others: Deployed, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from ecs_kit.automation.errors import DriverError
 from ecs_kit.automation.host import processes
 from ecs_kit.automation.host.interruption import LOOK_SECONDS
 from ecs_kit.automation.journeys import runs, tables, verify
+from ecs_kit.automation.journeys.report_page import gather as report_page
 from ecs_kit.automation.journeys.scenario import Scenario
 from ecs_kit.automation.journeys.spec_files import Document
 from ecs_kit.automation.stacks.clients import AwsClients
@@ -107,7 +108,7 @@ class Soak(Scenario):
     def _run_all(self) -> None:
         aws = self.target.aws
         # A client is made when it is first used, which only one thread may do.
-        _ = (aws.dynamodb, aws.ecs, aws.s3, aws.stepfunctions)
+        _ = (aws.dynamodb, aws.ecs, aws.logs, aws.s3, aws.stepfunctions)
         self._functions = aws.client("lambda", read_timeout=SWEEP_SECONDS, retries={"total_max_attempts": 1})
         self._injector = self.target.injector
         inputs = self._inputs()
@@ -142,6 +143,9 @@ class Soak(Scenario):
             met = {each["name"]: int(each["met"]) for each in self._injector.injected_faults(planned.workflow)}
         finally:
             self._injector.inject_faults([], planned.workflow)
+        verdict = {"passed": not problems, "problems": problems}
+        page = report_page.reading(self.target.aws, left.facts.state, verdict=verdict)
+        report_page.write(self.plan.report_dir / f"run-{planned.number:03}.html", page)
         summary = left.facts.state.summary or {}
         return RunOutcome(
             run=planned,

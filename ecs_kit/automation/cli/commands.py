@@ -1,8 +1,9 @@
-"""The commands start, status, watch, logs, abort and runs."""
+"""The commands start, status, watch, report, logs, abort and runs."""
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -15,14 +16,22 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ecs_kit.automation.cli import abort, run_views
 from ecs_kit.automation.cli.deployed_stack import DeployedStack, find
 from ecs_kit.automation.cli.entry_point import PROGRAM
+from ecs_kit.automation.cli.options import WITHOUT_STACK
 from ecs_kit.automation.errors import EXIT_FAILED, EXIT_PASSED, BadInput, DriverError
+from ecs_kit.automation.host import writable
 from ecs_kit.automation.host.interruption import Interruption
-from ecs_kit.automation.journeys import log_lines, run_state, starting, tables, verify
+from ecs_kit.automation.host.loopback import LoopbackSite
+from ecs_kit.automation.journeys import log_lines, run_state, runs, starting, tables, verify
 from ecs_kit.automation.journeys.progress import Progress, shown
+from ecs_kit.automation.journeys.report_page import gather
+from ecs_kit.automation.journeys.report_page.live import LivePage
 
 LOCAL_POLL_SECONDS = 0.3
 AWS_POLL_SECONDS = 2.0
 """Every look costs read capacity of the tables there."""
+
+LAST_REQUEST_SECONDS = 6.0
+"""How long `watch --web` waits for open pages to fetch the end of their runs: they ask every two seconds."""
 
 
 def run(options: argparse.Namespace, *, root: Path, interruption: Interruption) -> int:
@@ -36,9 +45,11 @@ def run(options: argparse.Namespace, *, root: Path, interruption: Interruption) 
             from ecs_kit.automation.cli import clean
 
             return clean.clean(options, root=root, interruption=interruption)
-        if options.command in _WITHOUT_STACK:
-            return import_module(_WITHOUT_STACK[options.command]).run(options, root=root)  # type: ignore[no-any-return]
-        with shown() as progress:
+        if options.command in WITHOUT_STACK:
+            module = import_module(f"{__package__}.{options.command.replace('-', '_')}")
+            return module.run(options, root=root)  # type: ignore[no-any-return]
+        view = vars(options)
+        with shown(quiet=bool(view.get("quiet")), json_lines=bool(view.get("json_lines"))) as progress:
             stack = find(
                 root, stack=options.stack, pattern=options.pattern, interruption=interruption, say=progress.say
             )
@@ -82,19 +93,67 @@ def _follow(
     ended = dict[run_state.RunKey, run_state.RunState]()
     for key in keys:
         progress.say(f"watching {key}")
-    while True:
-        for key in keys:
-            if key not in ended:
-                state = run_state.read(stack.aws, key)
-                progress.counts(key.pattern, run_views.counts_of(state))
-                if run_views.is_over(state):
-                    ended[key] = state
-        if len(ended) == len(keys):
-            break
-        sleep(_poll_seconds(stack))
+    with _served(stack, keys, progress, web=getattr(options, "web", False)) as show:
+        while True:
+            for key in keys:
+                if key not in ended:
+                    state = run_state.read(stack.aws, key)
+                    progress.counts(key, runs.counts_of(state))
+                    show(state)
+                    if runs.is_over(state):
+                        ended[key] = state
+            if len(ended) == len(keys):
+                break
+            sleep(_poll_seconds(stack))
     progress.close()
-    _show(stack, [ended[key] for key in keys], options)
-    return EXIT_PASSED if all(map(run_views.succeeded, ended.values())) else EXIT_FAILED
+    if options.json_lines:
+        progress.end(runs=[_document(stack, ended[key]) for key in keys])
+    else:
+        _show(stack, [ended[key] for key in keys], options)
+    return EXIT_PASSED if all(map(runs.succeeded, ended.values())) else EXIT_FAILED
+
+
+@contextmanager
+def _served(
+    stack: DeployedStack, keys: Sequence[run_state.RunKey], progress: Progress, *, web: bool
+) -> Iterator[Callable[[run_state.RunState], None]]:
+    """Serve the pages of runs on the loopback interface within the block; the function shows a newer state."""
+    if not web:
+        yield lambda _state: None
+        return
+    pages = {key: LivePage(stack.aws, key) for key in keys}
+    contents = {f"{page.name}.html": page.html for page in pages.values()}
+    contents |= {f"{page.name}.json": page.json for page in pages.values()}
+    with LoopbackSite(contents).running() as site:
+        told = set[run_state.RunKey]()
+
+        def show(state: run_state.RunState) -> None:
+            pages[state.key].update(state)
+            if state.key not in told:
+                told.add(state.key)
+                progress.say(f"{state.key}: {site.url(f'{pages[state.key].name}.html')}")
+
+        yield show
+        for page in pages.values():
+            site.last_request(f"{page.name}.json", LAST_REQUEST_SECONDS)
+        progress.say(
+            "the pages are no longer served. Open ones show the end of their run; `report` writes it to a file"
+        )
+
+
+def _report(stack: DeployedStack, options: argparse.Namespace, progress: Progress) -> int:
+    folder: Path = options.report_dir or Path.cwd() / "reports"
+    writable.folder(folder, name="--report-dir", advice="Name a folder that can be written to")
+    written: list[dict[str, Any]] = []
+    for key in selected_runs(stack, options):
+        path = folder / f"pattern-{key.pattern}-run-{key.run_id}.html"
+        state = run_state.read(stack.aws, key)
+        gather.write(path, gather.reading(stack.aws, state))
+        written.append({"pattern": key.pattern, "workflowRunId": key.run_id, "path": str(path)})
+        if not runs.is_over(state):
+            progress.say(f"{key} is active: the page shows how it stands now")
+    _print(stack, written, [each["path"] for each in written], as_json=options.json)
+    return EXIT_PASSED
 
 
 def _logs(stack: DeployedStack, options: argparse.Namespace, _progress: Progress) -> int:
@@ -106,7 +165,7 @@ def _logs(stack: DeployedStack, options: argparse.Namespace, _progress: Progress
         state = run_state.read(stack.aws, keys[0])
         for line in lines.new(state.details):
             print(line, flush=True)
-        if not options.follow or run_views.is_over(state):
+        if not options.follow or runs.is_over(state):
             break
         sleep(_poll_seconds(stack))
     if not lines.found:
@@ -136,16 +195,11 @@ def _runs(stack: DeployedStack, options: argparse.Namespace, _progress: Progress
     return EXIT_PASSED
 
 
-_WITHOUT_STACK = {
-    command: f"{__package__}.{command.replace('-', '_')}"
-    for command in ("estimate", "preflight", "deployer-policy", "explain")
-}
-"""Commands that look at no stack: each is `run` of a module of its own."""
-
 _COMMANDS: dict[str, Callable[[DeployedStack, argparse.Namespace, Progress], int]] = {
     "start": _start,
     "status": _status,
     "watch": _watch,
+    "report": _report,
     "logs": _logs,
     "abort": _abort,
     "runs": _runs,
@@ -186,12 +240,14 @@ def _several_runs(command: str, keys: Sequence[run_state.RunKey]) -> BadInput:
 
 
 def _show(stack: DeployedStack, states: Sequence[run_state.RunState], options: argparse.Namespace) -> None:
-    documents = []
-    for state in states:
-        log_group = str(state.key.deployed["taskLogGroup"])
-        documents.append(run_views.document(state, partial(verify.log_tail, stack.aws, log_group)))
+    documents = [_document(stack, state) for state in states]
     lines = [line for document in documents for line in run_views.lines(document)]
     _print(stack, documents, lines, as_json=options.json)
+
+
+def _document(stack: DeployedStack, state: run_state.RunState) -> dict[str, Any]:
+    log_group = str(state.key.deployed["taskLogGroup"])
+    return run_views.document(state, partial(verify.log_tail, stack.aws, log_group))
 
 
 def _print(stack: DeployedStack, runs: list[dict[str, Any]], lines: Sequence[str], *, as_json: bool) -> None:

@@ -41,7 +41,8 @@ def _do_command(arguments: Sequence[str], interruption: Interruption) -> int:
     if arguments[0] not in command_line.NAMES:
         raise BadInput(f"{arguments[0]}: there is no such command. There are {', '.join(command_line.NAMES)}.")
     options = command_line.parse_command(arguments)
-    check_project()
+    if options.command not in command_line.WITHOUT_STACK:
+        check_project()
     # The libraries are loaded after the options have been read: help and errors come at once.
     from ecs_kit.automation.cli import commands
 
@@ -93,7 +94,17 @@ def _prepare(options: argparse.Namespace, interruption: Interruption) -> Callabl
     )
     injected = faults.Faults(fault_rules, target.injector) if fault_rules and target.injector else None
     make = partial(scenario.Deployment if deploys_only else scenario.Scenario, faults=injected)
-    return partial(run_journey, make, plan, target, log="e2e.log", plugins=options.plugins, interruption=interruption)
+    return partial(
+        run_journey,
+        make,
+        plan,
+        target,
+        log="e2e.log",
+        plugins=options.plugins,
+        quiet=options.quiet,
+        json_lines=options.json_lines,
+        interruption=interruption,
+    )
 
 
 def _spec_files(options: argparse.Namespace) -> dict[int, SpecFile]:
@@ -121,10 +132,10 @@ def _spec_files(options: argparse.Namespace) -> dict[int, SpecFile]:
 
 
 def _target(options: argparse.Namespace, work_dir: Path, config: "KitConfig") -> "Target":
-    from ecs_kit.automation.stacks.aws import AwsTarget
-    from ecs_kit.automation.stacks.local import LocalTarget, get_pulumi
-
     if options.target == "aws":
+        from ecs_kit.automation.stacks.aws import AwsTarget
+        from ecs_kit.automation.stacks.pulumi_cli import get_pulumi
+
         return AwsTarget(
             work_dir=work_dir,
             plugins=options.plugins,
@@ -133,6 +144,8 @@ def _target(options: argparse.Namespace, work_dir: Path, config: "KitConfig") ->
             get_pulumi=get_pulumi,
             build_platform=None if config.job.is_ready_image else config.docker_platform,
         )
+    from ecs_kit.automation.stacks.local import LocalTarget
+
     return LocalTarget(
         work_dir=work_dir,
         container_runtime=options.container_runtime,

@@ -96,6 +96,8 @@ def run_journey(
     log: str,
     interruption: Interruption,
     plugins: str = "bundled",
+    quiet: bool = False,
+    json_lines: bool = False,
 ) -> int:
     """Make a journey in its work folder, which is locked, and return the process's exit status.
 
@@ -109,7 +111,7 @@ def run_journey(
     record = Record.of_this_process(stack=plan.stack_name, plugins=plugins)
     runs = plan.root / ".kit" / "runs"
     with (
-        shown(plan.report_dir / log) as progress,
+        shown(plan.report_dir / log, quiet=quiet, json_lines=json_lines) as progress,
         clean.work_folder(target.work_dir, record, runs=runs, interruption=interruption, say=progress.say) as held,
     ):
         journey = make(plan=plan, target=target, interruption=interruption, progress=progress, held=held)

@@ -12,7 +12,7 @@ from ecs_kit.automation.cli.options import wanted_patterns
 from ecs_kit.automation.errors import EXIT_PASSED
 from ecs_kit.automation.journeys.progress import columns
 from ecs_kit.automation.stacks import costs
-from ecs_kit.automation.stacks.prices import DATE, REGION, SOURCE, SPOT_DISCOUNT
+from ecs_kit.automation.stacks.prices import DATES, REGION, SOURCE, SPOT_DISCOUNT
 from ecs_kit.components.program import KitConfig
 
 COLUMNS = {
@@ -45,7 +45,7 @@ def document(config: KitConfig, estimates: Sequence[costs.Estimate], tasks: int,
     standing = costs.standing_of_config(config)
     hourly = [{"dollarsPerHour": cost, "what": what} for cost, what in costs.standing_costs(standing)]
     return {
-        "prices": {"region": REGION, "date": DATE, "spotDiscountPercent": SPOT_DISCOUNT},
+        "prices": {"region": REGION, "read": list(DATES), "spotDiscountPercent": SPOT_DISCOUNT},
         "tasks": tasks,
         "secondsPerTask": seconds,
         "stackPerPattern": {"parts": hourly, "dollarsPerHour": sum(part["dollarsPerHour"] for part in hourly)},

@@ -18,8 +18,8 @@ preview, deploy, put the sample object, start, watch, verify (execution status, 
 destroy, look for leftovers. Without options: both patterns, on this machine, without an AWS account.
 """
 _EPILOG = """\
-commands, each with its own --help: estimate, preflight, deploy, start, status, watch, logs, abort, runs, explain,
-deployer-policy, destroy; and clean, which removes what a killed run of this program left behind.
+commands, each with its own --help: estimate, preflight, deploy, start, status, watch, report, logs, abort, runs,
+explain, deployer-policy, destroy; and clean, which removes what a killed run of this program left behind.
 
 exit status: 0 every step held; 1 a step failed (all was destroyed as far as possible); 2 the input cannot be used,
 nothing was created; 130 ended by Ctrl-C, 143 by SIGTERM, after everything was destroyed.
@@ -95,6 +95,13 @@ def _add_deployment_options(add: Callable[..., object]) -> None:
     add("--emulator-port", type=port, metavar="PORT", help="port of the local target's emulator (any free one)")
     add("--yes", action="store_true", help="do not ask before creating what costs money")
     add("--report-dir", type=absolute, metavar="DIR", help="reports, inputs and logs (reports/<time>)")
+    _add_view_options(add)
+
+
+def _add_view_options(add: Callable[..., object]) -> None:
+    add("--quiet", action="store_true", help="show problems alone")
+    lines = "print a JSON object to standard output for every change (docs/commands.md)"
+    add("--json-lines", action="store_true", help=lines)
 
 
 def _add_configuration_options(add: Callable[..., object]) -> None:
@@ -211,6 +218,12 @@ _COMMANDS = {
         f"{_STACK}Exit status: 0 every run ended Completed or CompletedWithFailures; 1 one did not; "
         "2 there is no such stack or run; 130 ended by Ctrl-C, which leaves the run alone.",
     ),
+    "report": (
+        "write a run's report as one HTML page, for any past run or one that is active",
+        f"Example: `{PROGRAM} report 1795510747476181`. "
+        f"{_STACK}Exit status: 0 the page is written, and its path printed; 2 there is no such stack or run, or the "
+        "folder cannot be written to.",
+    ),
     "logs": (
         "what a run's tasks wrote, each attempt from its beginning",
         f"Example: `{PROGRAM} logs --pattern 1 --task task_01 --follow`. "
@@ -240,6 +253,9 @@ _COMMANDS = {
 NAMES = tuple(_COMMANDS)
 """Every command besides the main job."""
 
+WITHOUT_STACK = ("estimate", "preflight", "deployer-policy", "explain")
+"""Commands that look at no stack and need no project: `run` of a module of that name."""
+
 
 def completed() -> argparse.ArgumentParser:
     """What a shell completes: the main job's options, and the commands with theirs."""
@@ -263,17 +279,23 @@ def _add_commands(parser: Parser, *, required: bool) -> None:
     _add_deployment_options(made["deploy"].add_argument)
     made["deploy"].add_argument("--stack", type=_stack_name, metavar="NAME", help="the stack's name (e2e)")
     _add_offline_options(made)
-    for name in ("start", "status", "watch", "logs", "abort", "runs"):
+    for name in ("start", "status", "watch", "report", "logs", "abort", "runs"):
         made[name].add_argument("--stack", metavar="NAME", help="the stack (the selected one)")
-        made[name].add_argument(
-            "--pattern", type=int, choices=tuple(PATTERNS), help="the pattern (all that are deployed)"
-        )
+        which = "the deployed one" if name in ("start", "logs", "abort") else "all that are deployed"
+        made[name].add_argument("--pattern", type=int, choices=tuple(PATTERNS), help=f"the pattern ({which})")
         workflow = "record the run under this name" if name == "start" else "only runs of this workflow"
         made[name].add_argument("--workflow", metavar="NAME", help=workflow)
-    for name in ("status", "watch", "logs", "abort"):
+    made["report"].add_argument("run_id", type=_run_id, nargs="?", metavar="RUN_ID", help="the same as --run")
+    for name in ("status", "watch", "report", "logs", "abort"):
         made[name].add_argument("--run", type=_run_id, metavar="ID", help="workflow_run_id (the newest run)")
-    for name in ("start", "status", "watch", "runs"):
+    for name in ("start", "status", "watch", "report", "runs"):
         made[name].add_argument("--json", action="store_true", help="print JSON to standard output")
+    for name in ("start", "watch"):
+        _add_view_options(made[name].add_argument)
+    web = "serve the run's report on this machine alone, and keep it up to date until the run ends"
+    made["watch"].add_argument("--web", action="store_true", help=web)
+    pages = "where the page is written (reports)"
+    made["report"].add_argument("--report-dir", type=absolute, metavar="DIR", help=pages)
     _add_start_options(made["start"])
     add = made["logs"].add_argument
     add("--task", metavar="NAME", help="only this task (all)")
@@ -336,6 +358,12 @@ def _add_start_options(parser: argparse.ArgumentParser) -> None:
 def parse_command(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the command line of a command; the attributes are `command` and the options of its `--help`."""
     given = _command_parser().parse_args(arguments)
+    if given.command == "report" and given.run_id is not None:
+        if given.run is not None:
+            raise BadInput("a run's id is given twice: as RUN_ID and with --run. Leave one of them out.")
+        given.run = given.run_id
+    if given.command in ("start", "watch") and given.json and given.json_lines:
+        raise BadInput("--json and --json-lines both print to standard output. Leave one of them out.")
     if given.command in ("clean", "destroy") and given.target == "local":
         for option in ("stack", "plugins", "yes"):
             if getattr(given, option):

@@ -12,8 +12,8 @@ from ecs_kit.automation.cli.options import wanted_patterns
 from ecs_kit.automation.errors import EXIT_FAILED, EXIT_PASSED, BadInput
 from ecs_kit.automation.stacks import docker_host, preflight
 from ecs_kit.automation.stacks.aws import AwsTarget
-from ecs_kit.automation.stacks.local import get_pulumi
 from ecs_kit.automation.stacks.preflight import Finding, Level
+from ecs_kit.automation.stacks.pulumi_cli import get_pulumi
 from ecs_kit.components.names import DeploymentTarget
 from ecs_kit.components.program import KitConfig
 

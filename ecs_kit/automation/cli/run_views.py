@@ -1,7 +1,6 @@
 """Runs as JSON documents, as lines and as tables: pure functions of what was read."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,39 +8,8 @@ from ecs_kit.automation.cli import explain
 from ecs_kit.automation.journeys import failed_tasks
 from ecs_kit.automation.journeys.progress import columns
 from ecs_kit.automation.journeys.run_state import RunState, started
-from ecs_kit.automation.journeys.runs import Counts, count, waiting
+from ecs_kit.automation.journeys.runs import counts_of, status_of
 from ecs_kit.automation.journeys.tables import COUNTS, Item
-from ecs_kit.runtime.contract.statuses import EXECUTION_STATUSES, RunStatus
-
-NOT_REGISTERED = "NotRegistered"
-"""Status of a run without a row: its execution has just begun, or was refused."""
-
-
-def status_of(state: RunState) -> str:
-    """The run's status: that of its row, else what follows from the execution."""
-    if state.summary is not None:
-        return str(state.summary["status"])
-    ended = EXECUTION_STATUSES.get(str((state.execution or {}).get("status")))
-    return NOT_REGISTERED if ended is None else ended.value
-
-
-def counts_of(state: RunState) -> Counts:
-    """How far the run is, by its rows."""
-    row = state.summary or {}
-    counts = count(status_of(state), int(row.get("number_of_tasks", 0)), state.details)
-    return replace(counts, waiting=None if is_over(state) else waiting(row))
-
-
-def is_over(state: RunState) -> bool:
-    """Whether nothing more will change: the row is terminal, or the execution ended without ever writing one."""
-    if state.summary is not None:
-        return RunStatus(str(state.summary["status"])).is_final
-    return state.execution is None or state.execution["status"] not in ("RUNNING", "PENDING_REDRIVE")
-
-
-def succeeded(state: RunState) -> bool:
-    """Whether the run ended `Completed` or `CompletedWithFailures`."""
-    return state.summary is not None and RunStatus(str(state.summary["status"])).is_success
 
 
 def document(state: RunState, log_of: Callable[[Item], Sequence[str]]) -> dict[str, Any]:

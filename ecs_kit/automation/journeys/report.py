@@ -40,6 +40,11 @@ class PatternResult:
         """Whether it was verified and nothing is wrong."""
         return not self.problems
 
+    @property
+    def found(self) -> dict[str, Any]:
+        """What the verification found."""
+        return {"passed": self.passed, "problems": list(self.problems)}
+
     def document(self) -> dict[str, Any]:
         """The entry in the report's `patterns`."""
         return {
@@ -51,8 +56,7 @@ class PatternResult:
             "summary": self.summary,
             "details": self.details,
             "copies": self.copies,
-            "passed": self.passed,
-            "problems": list(self.problems),
+            **self.found,
             **({"failedTasks": list(self.failed_tasks)} if self.failed_tasks else {}),
             "seconds": {"run": round(self.run_seconds, 2), "verify": round(self.verify_seconds, 2)},
         }

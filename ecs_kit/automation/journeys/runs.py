@@ -6,20 +6,20 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
 from ecs_kit.automation.errors import DriverError
 from ecs_kit.automation.host.polling import looks
-from ecs_kit.automation.journeys.run_state import RunKey, read
+from ecs_kit.automation.journeys.run_state import RunKey, RunState, read
 from ecs_kit.automation.journeys.tables import Item, deciding_attempts, summary_item
 from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.automation.stacks.lifecycle import PhysicalResource
 from ecs_kit.runtime.contract import waits
 from ecs_kit.runtime.contract.run_ids import run_id
 from ecs_kit.runtime.contract.settings import VARIABLE, from_json
-from ecs_kit.runtime.contract.statuses import TaskStatus
+from ecs_kit.runtime.contract.statuses import EXECUTION_STATUSES, RunStatus, TaskStatus
 from ecs_kit.runtime.functions.ecs_tasks import EcsTasks
 
 RUNNING = "RUNNING"
@@ -56,11 +56,21 @@ def source_of(spec: Mapping[str, Any], task: Mapping[str, Any]) -> tuple[str, st
     return str(task.get("s3BucketName") or spec["s3BucketName"]), str(task["objectKey"])
 
 
+class Failure(NamedTuple):
+    """A failed attempt; `at` is the time of its row's last write, in ISO 8601."""
+
+    at: str
+    task: str
+    attempt: int
+    error: str
+
+
 @dataclass(frozen=True)
 class Counts:
     """How far a run is: the status of it or its execution, and its tasks by their latest attempts.
 
-    `waiting` says since when the run has waited for capacity, and why; None where it does not wait.
+    `waiting` says since when the run has waited for capacity, and why; None where it does not wait. `failures` are the
+    attempts that failed, the newest last.
     """
 
     status: str
@@ -70,6 +80,12 @@ class Counts:
     completed: int = 0
     failed: int = 0
     waiting: str | None = None
+    failures: tuple[Failure, ...] = field(default=(), compare=False)
+
+    @property
+    def ended(self) -> int:
+        """Tasks that have completed or failed."""
+        return self.completed + self.failed
 
 
 def waiting(summary: Item) -> str | None:
@@ -79,7 +95,8 @@ def waiting(summary: Item) -> str | None:
 
 def count(status: str, total: int, details: Iterable[Item]) -> Counts:
     """Counts of tasks from the attempts' rows."""
-    deciding = deciding_attempts(details)
+    rows = list(details)
+    deciding = deciding_attempts(rows)
     by_status = Counter(str(item.get("status")) for item in deciding.values())
     return Counts(
         status=status,
@@ -88,7 +105,44 @@ def count(status: str, total: int, details: Iterable[Item]) -> Counts:
         running=by_status[TaskStatus.RUNNING],
         completed=by_status[TaskStatus.COMPLETED],
         failed=by_status[TaskStatus.FAILED],
+        failures=tuple(sorted(_failure(row) for row in rows if row.get("status") == TaskStatus.FAILED)),
     )
+
+
+def _failure(row: Item) -> Failure:
+    error = str(row.get("error") or row.get("stopped_reason") or "no reason")
+    return Failure(str(row.get("update_time") or ""), str(row.get("task_name")), int(row.get("attempt", 1)), error)
+
+
+NOT_REGISTERED = "NotRegistered"
+"""Status of a run without a row: its execution has just begun, or was refused."""
+
+
+def status_of(state: RunState) -> str:
+    """The run's status: that of its row, else what follows from the execution."""
+    if state.summary is not None:
+        return str(state.summary["status"])
+    ended = EXECUTION_STATUSES.get(str((state.execution or {}).get("status")))
+    return NOT_REGISTERED if ended is None else ended.value
+
+
+def counts_of(state: RunState) -> Counts:
+    """How far the run is, by its rows."""
+    row = state.summary or {}
+    counts = count(status_of(state), int(row.get("number_of_tasks", 0)), state.details)
+    return replace(counts, waiting=None if is_over(state) else waiting(row))
+
+
+def is_over(state: RunState) -> bool:
+    """Whether nothing more will change: the row is terminal, or the execution ended without ever writing one."""
+    if state.summary is not None:
+        return RunStatus(str(state.summary["status"])).is_final
+    return state.execution is None or state.execution["status"] not in ("RUNNING", "PENDING_REDRIVE")
+
+
+def succeeded(state: RunState) -> bool:
+    """Whether the run ended `Completed` or `CompletedWithFailures`."""
+    return state.summary is not None and RunStatus(str(state.summary["status"])).is_success
 
 
 def put_sources(aws: AwsClients, spec: Mapping[str, Any], bucket: str, sources: Path | None = None) -> list[str]:

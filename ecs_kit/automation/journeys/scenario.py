@@ -19,6 +19,8 @@ from ecs_kit.automation.journeys import failed_tasks, runs, spec_files, verify
 from ecs_kit.automation.journeys.expectations import COPY, NONE, Expectation
 from ecs_kit.automation.journeys.progress import Progress
 from ecs_kit.automation.journeys.report import PatternResult, Report, write_json
+from ecs_kit.automation.journeys.report_page import gather
+from ecs_kit.automation.journeys.report_page.data import Reading
 from ecs_kit.automation.journeys.spec_files import Document, SpecFile
 from ecs_kit.automation.journeys.tables import Item
 from ecs_kit.automation.journeys.teardown import Teardown, what_is_left
@@ -144,7 +146,7 @@ class Scenario:
 
     def _failed(self, message: str) -> None:
         self.report.failed = True
-        self.progress.say(f"FAILED: {message}")
+        self.progress.problem(f"FAILED: {message}")
 
     def _forward(self) -> None:
         with self._phase("setup"):
@@ -268,7 +270,7 @@ class Scenario:
         seconds = runs.watch(
             aws,
             started,
-            on_counts=lambda run, counts: self.progress.counts(run.pattern, counts),
+            on_counts=self.progress.counts,
             poll_seconds=poll_seconds,
             limit_seconds=self.plan.limit_seconds + RUN_GRACE_SECONDS,
         )
@@ -290,14 +292,25 @@ class Scenario:
         if more := len(verdict.problems) - len(shown):
             shown.append(f"and {more} more problems, all of them in the report")
         for line in shown:
-            self.progress.say(f"pattern {run.pattern}: {line}")
-        verdict.failed_tasks = self._failed_tasks(run, facts.state.details)
+            self.progress.problem(f"pattern {run.pattern}: {line}")
+        logs = self._logs_of_failed(run, facts.state.details)
+        verdict.failed_tasks = failed_tasks.documents(facts.state.details, lambda item: logs[item["ecs_task_id"]])
         for line in failed_tasks.lines(verdict.failed_tasks):
             self.progress.say(f"pattern {run.pattern}: {line}")
         verdict.verify_seconds = time.monotonic() - began
+        self._write_page(verdict, gather.reading(self.target.aws, facts.state, logs=logs, verdict=verdict.found))
 
-    def _failed_tasks(self, run: runs.Run, details: Sequence[Item]) -> list[dict[str, Any]]:
-        """Why tasks failed; the log of each attempt that failed is written into the report folder."""
+    def _write_page(self, verdict: PatternResult, reading: Reading) -> None:
+        path = self.plan.report_dir / f"pattern-{verdict.pattern}.html"
+        try:
+            gather.write(path, reading)
+        except OSError as error:
+            self._failed(f"the run's page cannot be written to {path}: {error.strerror}")
+        else:
+            self.progress.say(f"pattern {verdict.pattern}: {path}")
+
+    def _logs_of_failed(self, run: runs.Run, details: Sequence[Item]) -> dict[str, list[str]]:
+        """The log of each attempt that failed, by `ecs_task_id`; it is written into the report folder, too."""
         logs: dict[str, list[str]] = {}
         for item in details:
             if item.get("status") != TaskStatus.FAILED:
@@ -307,7 +320,7 @@ class Scenario:
             if log:
                 name = f"pattern-{run.pattern}-{item.get('task_name')}-{item.get('attempt', 1)}.log"
                 (self.plan.report_dir / name).write_text("\n".join(log) + "\n", encoding="utf-8")
-        return failed_tasks.documents(details, lambda item: logs[item["ecs_task_id"]])
+        return logs
 
     def _clean(self, *, keep: bool) -> None:
         if self._deploying and keep:
@@ -385,6 +398,7 @@ class Scenario:
             except OSError as error:
                 self._failed(f"the report cannot be written to {path}: {error.strerror}")
         self.show_report()
+        self.progress.end(report=self.document())
         for path in written[:1]:
             self.progress.say(f"report: {path}")
 

@@ -319,9 +319,8 @@ def of_run(
 ) -> RunCost:
     """Return what a run's ECS tasks cost, from the rows of its details table.
 
-    The time of an attempt is its row's `exec_time_in_seconds`, else from `start_time` to `update_time`: without the
-    pull of the image and the stop of the container, which Fargate also charges for. With jobs of less than a minute,
-    Fargate's minimum covers both.
+    An attempt is charged for from `pull_started_at` to `stopped_at`. A row without them has the job's own time alone:
+    `exec_time_in_seconds`, else from `start_time` to `update_time`.
 
     Args:
         rows: items of the details table as plain values. Attempts that ECS never accepted cost nothing.
@@ -345,7 +344,10 @@ def of_run(
 
 
 def _row_seconds(row: Mapping[str, Any]) -> float:
-    if row.get("exec_time_in_seconds") is not None:
-        return float(row["exec_time_in_seconds"])
-    start, end = (datetime.fromisoformat(str(row[name])) for name in ("start_time", "update_time"))
+    times = ("pull_started_at", "stopped_at")
+    if not all(row.get(name) for name in times):
+        if row.get("exec_time_in_seconds") is not None:
+            return float(row["exec_time_in_seconds"])
+        times = ("start_time", "update_time")
+    start, end = (datetime.fromisoformat(str(row[name])) for name in times)
     return max(0.0, (end - start).total_seconds())

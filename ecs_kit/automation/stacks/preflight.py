@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -340,7 +341,7 @@ def read(aws: AwsClients, here: Identity, needs: Needs) -> Answers:
     counted = {quota.code: count for quota in needed if (count := quota.count) is not None}
     return Answers(
         quotas={quota.code: _quota(aws, quota) for quota in needed},
-        counts={code: _asked(lambda count=count: count(aws, needs)) for code, count in counted.items()},  # type: ignore[misc]
+        counts={code: _asked(partial(count, aws, needs)) for code, count in counted.items()},
         taken={
             (token, name): _is_taken(aws, _LOOKS[token], name, here)
             for token, names in sorted(needs.names.items())
@@ -428,10 +429,10 @@ def judge(needs: Needs, answers: Answers) -> list[Finding]:
 
 def _quota_finding(quota: Quota, needs: Needs, answers: Answers) -> Finding:
     need, limit, used = quota.need(needs), answers.quotas[quota.code], answers.counts.get(quota.code, 0.0)
-    for answer in (limit, used):
-        if isinstance(answer, NotChecked):
-            return Finding(Level.NOT_CHECKED, f"quota of {quota.what}: {answer.reason}")
-    assert not isinstance(limit, NotChecked) and not isinstance(used, NotChecked)
+    if isinstance(limit, NotChecked):
+        return Finding(Level.NOT_CHECKED, f"quota of {quota.what}: {limit.reason}")
+    if isinstance(used, NotChecked):
+        return Finding(Level.NOT_CHECKED, f"quota of {quota.what}: {used.reason}")
     if used + need > limit:
         ask = (
             f"Ask for more: `aws service-quotas request-service-quota-increase --service-code {quota.service} "

@@ -1,4 +1,4 @@
-"""AWS's list prices, as `prices.toml` has them: one region, one date, each price with AWS's page."""
+"""AWS's list prices, as `prices.toml` has them: of one region, each with AWS's page and the date it was read."""
 
 import tomllib
 from collections.abc import Mapping
@@ -8,31 +8,42 @@ from importlib import resources
 
 @dataclass(frozen=True)
 class Price:
-    """US dollars for one `unit` of what is paid for; `is_about` if it was not read from AWS's own page."""
+    """US dollars for one `unit` of what is paid for, on `page` on the date `read`; `is_about` if read elsewhere."""
 
     what: str
     dollars: float
     unit: str
     page: str
+    read: str
     is_about: bool
 
 
 _FILE = tomllib.loads(resources.files(__package__).joinpath("prices.toml").read_text(encoding="utf-8"))
 
 REGION: str = _FILE["region"]
-DATE: str = _FILE["date"].isoformat()
 SPOT_DISCOUNT: int = _FILE["spot_discount"]["percent"]
 """The largest discount of Fargate Spot in percent. Spot prices change with supply and demand."""
 SPOT_PAGE: str = _FILE["spot_discount"]["page"]
+SPOT_READ = str(_FILE["spot_discount"]["read"])
 
 PRICES: Mapping[str, Price] = {
-    name: Price(entry["what"], entry["dollars"], entry["unit"], entry["page"], entry.get("about", False))
+    name: Price(
+        what=entry["what"],
+        dollars=entry["dollars"],
+        unit=entry["unit"],
+        page=entry["page"],
+        read=str(entry["read"]),
+        is_about=entry.get("about", False),
+    )
     for name, entry in _FILE.items()
     if isinstance(entry, dict) and "dollars" in entry
 }
 """Each price by its name."""
 
-SOURCE = f"AWS list prices, {REGION}, {DATE}, without free tiers; other regions and taxes differ"
+DATES = (min(price.read for price in PRICES.values()), max(price.read for price in PRICES.values()))
+"""When the oldest and the newest of them were read."""
+
+SOURCE = f"AWS list prices, {REGION}, read {DATES[0]} to {DATES[1]}, without free tiers; other regions and taxes differ"
 
 
 def dollars(name: str, amount: float = 1.0) -> float:

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from ecs_kit.runtime.contract.errors import RunIdInUse
 from ecs_kit.runtime.contract.records import (
+    ECS_TIMES,
     FAILURE_ATTRIBUTES,
     OPEN_RUNS_INDEX,
     Counts,
@@ -269,7 +270,7 @@ class DetailsTable(_Table[TaskRow]):
 
     def explain(self, row: TaskRow) -> tuple[TaskRow, bool]:
         """Add ECS's reasons to a failed row where it has none; never overwrites."""
-        return self._write(row, "#status = :Failed", keep=FAILURE_ATTRIBUTES)
+        return self._write(row, "#status = :Failed", keep=(*FAILURE_ATTRIBUTES, *ECS_TIMES))
 
     def record_failure(self, row: TaskRow) -> tuple[TaskRow, bool]:
         """Make a row `Failed`, new or not, unless it is `Completed` or another workflow's; never overwrites a reason.
@@ -280,7 +281,7 @@ class DetailsTable(_Table[TaskRow]):
             "(attribute_not_exists(#status) OR #status <> :Completed) AND "
             "(attribute_not_exists(workflow_name) OR workflow_name = :new_workflow_name)"
         )
-        return self._write(row, condition, keep=(*FAILURE_ATTRIBUTES, "log_stream", "exec_time_in_seconds"))
+        return self._write(row, condition, keep=(*FAILURE_ATTRIBUTES, *ECS_TIMES, "log_stream", "exec_time_in_seconds"))
 
     def _write(self, row: TaskRow, condition: str, keep: tuple[str, ...] = ()) -> tuple[TaskRow, bool]:
         values = {name: value for name, value in to_item(row).items() if name not in self._keys}

@@ -24,6 +24,8 @@ class EcsTask:
     container_reason: str = ""
     exit_code: int | None = None
     created_at: datetime | None = None
+    pull_started_at: datetime | None = None
+    pull_stopped_at: datetime | None = None
     started_at: datetime | None = None
     stopped_at: datetime | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -72,6 +74,8 @@ def to_ecs_task(description: Mapping[str, Any]) -> EcsTask:
         container_reason=container.get("reason") or "",
         exit_code=container.get("exitCode"),
         created_at=_utc(description.get("createdAt")),
+        pull_started_at=_utc(description.get("pullStartedAt")),
+        pull_stopped_at=_utc(description.get("pullStoppedAt")),
         started_at=_utc(description.get("startedAt")),
         # `stoppedAt` is later by what ECS cleans up.
         stopped_at=_utc(description.get("executionStoppedAt") or description.get("stoppedAt")),

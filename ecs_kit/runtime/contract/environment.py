@@ -25,6 +25,9 @@ SOURCE_BUCKET = "KIT_SOURCE_BUCKET"
 SOURCE_KEY = "KIT_SOURCE_KEY"
 DEADLINE = "KIT_DEADLINE"
 EXPIRES_AT = "KIT_EXPIRES_AT"
+QUEUED_AT = "KIT_QUEUED_AT"
+"""When pattern 2's state machine entered the state RunTask. Pattern 1 has RunTask's own answer instead: a time would
+make each repeated call another request than the one that its client token belongs to."""
 
 
 @dataclass(frozen=True, slots=True)

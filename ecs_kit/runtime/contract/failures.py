@@ -89,6 +89,10 @@ INFRASTRUCTURE_RETRIES = 3
 
 _REFUSED = re.compile(r"RunTaskRefused|RunTaskFailed|RunEnded|ExitCodeNotRetried|ECS\..*|States\..*")
 
+_NO_IMAGE = re.compile(r"CannotPull\w+: .*(not found|does not exist|manifest unknown)", re.DOTALL | re.IGNORECASE)
+"""ECS's reasons where the registry has no such image: no retry changes that. Source:
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_cannot_pull_image.html"""
+
 _HOST_LOST = re.compile(r"spot task|spot interruption|host ec2|host was|terminated due to", re.IGNORECASE)
 
 
@@ -166,6 +170,9 @@ def stopped_task_of(cause: str) -> EcsTask | None:
         stopped_reason=_text_of("StoppedReason", cause),
         container_reason=_text_of("Reason", container or cause),
         exit_code=int(exit_code[1]) if exit_code else None,
+        created_at=_moment_of("CreatedAt", cause),
+        pull_started_at=_moment_of("PullStartedAt", cause),
+        pull_stopped_at=_moment_of("PullStoppedAt", cause),
         started_at=_moment_of("StartedAt", cause),
         stopped_at=_moment_of("ExecutionStoppedAt", cause),
     )
@@ -220,6 +227,8 @@ def kind_of(row: TaskRow) -> FailureKind:
 
 
 def _kind(code: str, stop_code: str | None, stopped_reason: str | None) -> FailureKind:
+    if _NO_IMAGE.match(stopped_reason or ""):
+        return FailureKind.REFUSED
     if code in _INFRASTRUCTURE_CODES or stop_code in INFRASTRUCTURE_STOP_CODES:
         return FailureKind.INFRASTRUCTURE
     if _HOST_LOST.search(stopped_reason or ""):

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Self, TypeVar, get_args, get_type_hints
 
 from ecs_kit.runtime.contract.clock import to_iso
+from ecs_kit.runtime.contract.ecs_task import EcsTask
 from ecs_kit.runtime.contract.environment import Attempt
 from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
 
@@ -33,6 +34,15 @@ NOT_STARTED = "not-started/"
 
 FAILURE_ATTRIBUTES = ("error", "stopped_reason", "stop_code", "exit_code", "start_time")
 """Attributes of a failed row whose first value is never overwritten."""
+
+ECS_TIMES = {
+    "queued_at": "created_at",
+    "pull_started_at": "pull_started_at",
+    "pull_stopped_at": "pull_stopped_at",
+    "started_at": "started_at",
+    "stopped_at": "stopped_at",
+}
+"""Attributes of a row with ECS's own times, by the field of `EcsTask`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +121,20 @@ class TaskRow:
     exit_code: int | None = None
     log_stream: str | None = None
     expires_at: int | None = None
+    queued_at: str | None = None
+    pull_started_at: str | None = None
+    pull_stopped_at: str | None = None
+    started_at: str | None = None
+    stopped_at: str | None = None
 
     @property
     def was_started(self) -> bool:
         """Whether ECS accepted this attempt."""
         return not self.ecs_task_id.startswith(NOT_STARTED)
 
-    def failed(self, failure: Failure, now: datetime) -> Self:
-        """Return the row as `Failed`, with the reasons that it lacks."""
+    def failed(self, failure: Failure, now: datetime, task: EcsTask | None = None) -> Self:
+        """Return the row as `Failed`, with the reasons that it lacks, and the times of its ECS task that it lacks."""
+        times = {name: text for name, text in times_of(task).items() if getattr(self, name) is None}
         return replace(
             self,
             status=TaskStatus.FAILED,
@@ -130,6 +146,7 @@ class TaskRow:
             or (failure.text if self.status.is_final else None),
             stop_code=self.stop_code or failure.stop_code,
             exit_code=failure.exit_code if self.exit_code is None else self.exit_code,
+            **times,
         )
 
 
@@ -164,6 +181,12 @@ class Target:
         return f"{self.log_stream_prefix}/{self.container_name}/{ecs_task_arn.rsplit('/', 1)[-1]}"
 
 
+def times_of(task: EcsTask | None) -> dict[str, Any]:
+    """Return the attributes with ECS's own times that are known of a task; it may be None."""
+    known = {name: getattr(task, field) for name, field in ECS_TIMES.items()} if task else {}
+    return {name: to_iso(moment) for name, moment in known.items() if moment}
+
+
 def new_row(
     attempt: Attempt,
     target: Target,
@@ -173,8 +196,12 @@ def new_row(
     now: datetime,
     start: datetime | None = None,
     failure: Failure | None = None,
+    task: EcsTask | None = None,
 ) -> TaskRow:
-    """Make the row of an attempt; `ecs_task_arn` is empty where ECS started no task, `start` is now if not given."""
+    """Make the row of an attempt; `ecs_task_arn` is empty where ECS started no task, `start` is now if not given.
+
+    `task` has ECS's times, where ECS has said any.
+    """
     source = f"s3://{attempt.source_bucket}/{attempt.source_key}"
     return TaskRow(
         workflow_run_id=attempt.run_id,
@@ -193,6 +220,7 @@ def new_row(
         exit_code=failure.exit_code if failure else None,
         log_stream=target.log_stream(ecs_task_arn) if ecs_task_arn else None,
         expires_at=attempt.expires_at,
+        **times_of(task),
     )
 
 

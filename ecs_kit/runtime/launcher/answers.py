@@ -13,6 +13,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from ecs_kit.runtime.contract.ecs_task import EcsTask, to_ecs_task
 from ecs_kit.runtime.contract.failures import BUSY_FAILURE, BUSY_TEXT
 
 _BUSY_CODES = (
@@ -41,14 +42,14 @@ class Answer:
     """A classified answer of RunTask: the task that was started, or what ECS or the network said."""
 
     outcome: Outcome
-    ecs_task_arn: str = ""
+    task: EcsTask | None = None
     reason: str = ""
 
 
 def of_response(response: Mapping[str, Any]) -> Answer:
     """Classify an answer that is no error."""
     if response.get("tasks"):
-        return Answer(Outcome.STARTED, ecs_task_arn=response["tasks"][0]["taskArn"])
+        return Answer(Outcome.STARTED, to_ecs_task(response["tasks"][0]))
     reasons = [
         " ".join(str(failure[key]) for key in ("reason", "detail") if failure.get(key))
         for failure in response.get("failures", [])
@@ -69,7 +70,7 @@ def of_error(error: Exception) -> Answer:
     if code == "ConflictException":
         started = error.response.get("resourceIds")
         if isinstance(started, list) and started:
-            return Answer(Outcome.STARTED, ecs_task_arn=str(started[0]))
+            return Answer(Outcome.STARTED, EcsTask(str(started[0]), last_status=""))
     if code in _BUSY_CODES or BUSY_TEXT.search(message):
         return Answer(Outcome.BUSY, reason=reason)
     if status >= 500 or code in _SERVER_CODES:

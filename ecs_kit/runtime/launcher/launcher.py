@@ -13,6 +13,7 @@ from ecs_kit.runtime.common import log
 from ecs_kit.runtime.contract import overrides, waits
 from ecs_kit.runtime.contract.attempts import Launch, plan_launches, task_states
 from ecs_kit.runtime.contract.clock import from_iso, to_iso
+from ecs_kit.runtime.contract.ecs_task import EcsTask
 from ecs_kit.runtime.contract.environment import Attempt
 from ecs_kit.runtime.contract.failures import LACKS_CAPACITY, Code
 from ecs_kit.runtime.contract.records import Failure, TaskRow, new_row
@@ -191,10 +192,10 @@ class Launcher(Function):
             if answer.outcome in (Outcome.BUSY, Outcome.NOT_PLACED):
                 refusal = answer.reason
                 refused_by.add(provider)
-            if answer.outcome is Outcome.STARTED:
+            if answer.task is not None:
                 refused_by.clear()
                 pending.remove(item)
-                newest = self._record_started(registration, item.launch, answer.ecs_task_arn)
+                newest = self._record_started(registration, item.launch, answer.task)
                 launched += 1
                 last_start = self.clock.now()
             elif answer.outcome is Outcome.REFUSED or item.uncertain_tries >= MOST_UNCERTAIN_TRIES:
@@ -246,16 +247,16 @@ class Launcher(Function):
             **self.ecs_tasks.running_of_run(registration.settings.capabilities, run_id, workflow_name),
         }
         found = {
-            launch: task.arn
+            launch: task
             for task in tasks.values()
             if task.attempt and (launch := wanted.get((task.attempt.task_name, task.attempt.number)))
         }
-        for launch, arn in found.items():
-            self._record_started(registration, launch, arn)
+        for launch, task in found.items():
+            self._record_started(registration, launch, task)
         return set(found)
 
-    def _record_started(self, registration: Registration, launch: Launch, ecs_task_arn: str) -> TaskRow:
-        return self._record(registration, launch, TaskStatus.SUBMITTED, ecs_task_arn=ecs_task_arn)
+    def _record_started(self, registration: Registration, launch: Launch, task: EcsTask) -> TaskRow:
+        return self._record(registration, launch, TaskStatus.SUBMITTED, ecs_task_arn=task.arn, task=task)
 
     def _record_not_started(self, registration: Registration, launch: Launch, answer: Answer, tries: int) -> None:
         code = Code.RUN_TASK_REFUSED if answer.outcome is Outcome.REFUSED else Code.RUN_TASK_FAILED

@@ -153,6 +153,7 @@ class Monitor(Function):
             ecs_task_arn=found.task.arn if found.task else "",
             now=self.clock.now(),
             failure=found.failure,
+            task=found.task,
         )
         failed = replace(failed, exec_time_in_seconds=found.task.seconds if found.task else None)
         row, _ = self.details.record_failure(failed)
@@ -213,7 +214,9 @@ class Monitor(Function):
         due = [row for row in rows if row.status.is_final or not summary.status.is_final]
         for row in due:
             log.info("ECS says of a task", ecsTask=row.ecs_task_id, status=row.status, error=row.error)
-            self.details.write(row)
+            _, written = self.details.write(row)
+            if not written and row.status is TaskStatus.FAILED:  # it was recorded before ECS had stopped the task
+                self.details.explain(row)
         return {"recorded": bool(due)}
 
     def finalize_from_event(self, event: Mapping[str, Any], remaining_seconds: Callable[[], float]) -> dict[str, Any]:
@@ -425,8 +428,8 @@ class Monitor(Function):
         self._stop_all(summary, reason, remaining_seconds)
         # A terminal row for ECS tasks without one, so that the task itself cannot write an active one.
         recorded = {row.ecs_task_id: row for row in self._rows(summary)}
-        stopped = self._stopped(summary).values()
-        for row in self._run(summary).rows_of_unrecorded(stopped, recorded, why[:500]):
+        stopped = self._stopped(summary)
+        for row in self._run(summary).rows_of_unrecorded(stopped.values(), recorded, why[:500]):
             self.details.write(row)
         rows = self._rows(summary)
         completed = {row.task_name for row in rows if row.status is TaskStatus.COMPLETED}
@@ -435,7 +438,9 @@ class Monitor(Function):
             if row.status.is_final:
                 self.details.explain(replace(row, update_time=to_iso(now), stopped_reason=reason[:500]))
                 continue
-            found, _ = self.details.write(row.failed(Failure(Code.RUN_ENDED, why[:500]), now))
+            found, _ = self.details.write(
+                row.failed(Failure(Code.RUN_ENDED, why[:500]), now, stopped.get(row.ecs_task_id))
+            )
             if found.status is TaskStatus.COMPLETED:
                 completed.add(found.task_name)
         failed = summary.number_of_tasks - len(completed)

@@ -189,7 +189,7 @@ class Run:
         seconds = row.exec_time_in_seconds
         if seconds is None and task and task.started_at:
             seconds = round(((task.stopped_at or self.now) - task.started_at).total_seconds(), 3)
-        return replace(row.failed(failure, self.now), exec_time_in_seconds=seconds)
+        return replace(row.failed(failure, self.now, task), exec_time_in_seconds=seconds)
 
     def _unrecorded(
         self, rows: Mapping[str, TaskRow], ecs: EcsAnswer, task_names: Sequence[str]
@@ -236,6 +236,7 @@ class Run:
             now=self.now,
             start=task.created_at if task else None,
             failure=failure,
+            task=task,
         )
 
     def _misses_attempts(self, state: TaskState) -> bool:

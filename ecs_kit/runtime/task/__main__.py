@@ -37,13 +37,13 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     clock = Clock()
     try:
         settings = configuration.from_environment(environment)
-        arn = configuration.ecs_task_arn(environment, clock)
+        task = configuration.own_task(environment, clock)
     except SettingsInvalid as error:
         log.warning("the task cannot start", error=str(error))
         return ExitCode.BAD_CONFIGURATION
     attempt = settings.attempt
     log.bind(attempt.workflow_name, attempt.run_id, taskName=attempt.task_name, attempt=attempt.number)
-    log.info("the task starts", ecsTask=arn, version=VERSION)
+    log.info("the task starts", ecsTask=task.arn, version=VERSION)
     try:
         dynamodb, last_dynamodb, s3 = _clients(settings.stop_timeout_seconds)
     except BotoCoreError as error:
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         return ExitCode.BAD_CONFIGURATION
     return work(
         settings,
-        arn,
+        task,
         details=DetailsTable(dynamodb, settings.details_table),
         last_details=DetailsTable(last_dynamodb, settings.details_table),
         s3=s3,

@@ -6,9 +6,11 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from ecs_kit.runtime.contract import environment
 from ecs_kit.runtime.contract.clock import Clock, from_iso
+from ecs_kit.runtime.contract.ecs_task import EcsTask
 from ecs_kit.runtime.contract.environment import Attempt
 from ecs_kit.runtime.contract.errors import SettingsInvalid
 from ecs_kit.runtime.contract.records import Target
@@ -77,10 +79,11 @@ def from_environment(variables: Mapping[str, str]) -> Configuration:
     )
 
 
-def ecs_task_arn(variables: Mapping[str, str], clock: Clock) -> str:
-    """Read the ECS task's own ARN from the container metadata endpoint.
+def own_task(variables: Mapping[str, str], clock: Clock) -> EcsTask:
+    """Read the ECS task's own ARN and times from the task metadata endpoint, version 4.
 
-    Source: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4-fargate.html
+    ECS says there when the image was pulled and the container started, not when the task was created.
+    Source: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4-fargate-response.html
 
     Raises:
         SettingsInvalid: there is no endpoint, or it does not answer.
@@ -92,10 +95,33 @@ def ecs_task_arn(variables: Mapping[str, str], clock: Clock) -> str:
         clock.sleep(attempt)
         try:
             with urllib.request.urlopen(f"{address}/task", timeout=METADATA_TIMEOUT_SECONDS) as answer:
-                return str(json.load(answer)["TaskARN"])
+                return _described(json.load(answer), variables)
         except (OSError, ValueError, KeyError) as error:
             problem = f"{type(error).__name__}: {error}"
     raise SettingsInvalid(variable, f"{address}/task did not name the ECS task ({problem})")
+
+
+def _described(metadata: Mapping[str, Any], variables: Mapping[str, str]) -> EcsTask:
+    name = variables.get(environment.CONTAINER_NAME)
+    container: Mapping[str, Any] = next(
+        (each for each in metadata.get("Containers") or () if each.get("Name") == name), {}
+    )
+    return EcsTask(
+        arn=str(metadata["TaskARN"]),
+        last_status="RUNNING",
+        created_at=_time(variables.get(environment.QUEUED_AT)),
+        pull_started_at=_time(metadata.get("PullStartedAt")),
+        pull_stopped_at=_time(metadata.get("PullStoppedAt")),
+        started_at=_time(container.get("StartedAt")),
+    )
+
+
+def _time(text: str | None) -> datetime | None:
+    """Read a time that the row may lack."""
+    try:
+        return from_iso(text) if text else None
+    except ValueError:
+        return None
 
 
 def _text(variables: Mapping[str, str], name: str) -> str:

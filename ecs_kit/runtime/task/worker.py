@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ecs_kit.runtime.common import log
 from ecs_kit.runtime.common.tables import DetailsTable
 from ecs_kit.runtime.contract.clock import Clock, to_iso
+from ecs_kit.runtime.contract.ecs_task import EcsTask
 from ecs_kit.runtime.contract.failures import Code
 from ecs_kit.runtime.contract.records import TaskRow, new_row
 from ecs_kit.runtime.contract.statuses import TaskStatus
@@ -54,7 +55,7 @@ def named_job(reference: str, arguments: Sequence[str] = ()) -> JobFunction:
 
 def work(
     configuration: Configuration,
-    ecs_task_arn: str,
+    task: EcsTask,
     *,
     details: DetailsTable,
     last_details: DetailsTable,
@@ -68,7 +69,12 @@ def work(
     """
     started = clock.now()
     row = new_row(
-        configuration.attempt, configuration.target, TaskStatus.RUNNING, ecs_task_arn=ecs_task_arn, now=started
+        configuration.attempt,
+        configuration.target,
+        TaskStatus.RUNNING,
+        ecs_task_arn=task.arn,
+        now=started,
+        task=task,
     )
     outcome = (ExitCode.NOT_RECORDED, "")
     try:

@@ -244,6 +244,7 @@ class TaskLife:
         except ContainerStartError as error:
             record["reason"] = f"CannotStartContainerError: {error}"
             raise StartFailure(record["reason"]) from error
+        self._say(StartedAt=now_iso(), of_container=token)
         with resource_lock("ecs-task", self._arn):
             record.update(runtimeId=f"{self._id.replace('-', '')}-{container.id[:10]}", lastStatus="RUNNING")
         ecs_metadata.set_docker_id(token, container.id)
@@ -265,6 +266,8 @@ class TaskLife:
             "127.0.0.1",
         )
         self._tokens.append(token)
+        self._say(PullStartedAt=self._task["pullStartedAt"], PullStoppedAt=self._task["pullStoppedAt"])
+        self._say(CreatedAt=now_iso(), of_container=token)
         for name in ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN"):
             environment.pop(name, None)
         environment.update(
@@ -273,6 +276,15 @@ class TaskLife:
         if self._session is not None:
             environment.update(self._session.environment)
         return token
+
+    def _say(self, *, of_container: str = "", **times: str) -> None:
+        """Add times to the metadata of the task, or of the container with this token.
+
+        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4-fargate-response.html
+        """
+        with ecs_metadata._LOCK:
+            known = ecs_metadata._TOKEN_TO_CONTAINER if of_container else ecs_metadata._TASKS
+            known[of_container or self._arn].update(times)
 
     def _watch(self) -> None:
         while not self._stop_wanted.is_set():
@@ -290,6 +302,8 @@ class TaskLife:
                 record["exitCode"] = end.code
             if end.reason is not None:
                 record["reason"] = end.reason
+            # That of the last container stays.
+            self._task["executionStoppedAt"] = now_iso()
         self._wake.set()
 
     def _forward(self, container: Container, stream: LogStream | None) -> None:
@@ -311,7 +325,8 @@ class TaskLife:
             stop.join()
         for helper in self._helpers:
             helper.join(timeout=_LOG_DRAIN_SECONDS)
-        self._enter("DEPROVISIONING", always=True, executionStoppedAt=now_iso())
+        self._change(executionStoppedAt=self._task.get("executionStoppedAt") or now_iso())
+        self._enter("DEPROVISIONING", always=True)
         for token in self._tokens:
             ecs_metadata.unregister_token(token)
         for _record, _definition, container in self._containers:

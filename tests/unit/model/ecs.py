@@ -11,6 +11,7 @@ from typing import Any
 from botocore.exceptions import ReadTimeoutError
 
 from ecs_kit.runtime.common.tables import DetailsTable
+from ecs_kit.runtime.contract.ecs_task import EcsTask
 from ecs_kit.runtime.contract.settings import Settings
 from ecs_kit.runtime.task import configuration, interruptions, worker
 from tests.unit.model.dynamodb import DynamoDb
@@ -194,7 +195,7 @@ class Ecs(FakeEcs):
         }
         return worker.work(
             configuration.from_environment({**fixed, **task.environment}),
-            task.arn,
+            EcsTask(task.arn, "RUNNING"),
             details=self._details,
             last_details=self._details,
             s3=None,  # type: ignore[arg-type]

@@ -54,5 +54,6 @@ def test_arguments_that_cannot_be_used_are_named(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(patterns, "provider_target", refuse)
     monkeypatch.setattr(pulumi.ComponentResource, "__init__", lambda *_: None)
-    with pytest.raises(InputPropertiesError, match=r"taskCpu = '0.5': must be one of 256, 512"):
+    with pytest.raises(InputPropertiesError) as refused:
         Package().construct("jobs", f"{NAME}:index:TaskSubmissionFromLambda", {})
+    assert refused.value.errors == [{"property_path": "taskCpu", "reason": "'0.5' must be one of 256, 512"}]

@@ -77,7 +77,7 @@ class TestAnswers:
 
     def test_a_conflict_names_the_task_that_the_token_started(self) -> None:
         answer = answers.of_error(client_error("ConflictException", resourceIds=["arn:task/1"]))
-        assert (answer.outcome, answer.ecs_task_arn) == (Outcome.STARTED, "arn:task/1")
+        assert (answer.outcome, answer.task and answer.task.arn) == (Outcome.STARTED, "arn:task/1")
 
     @pytest.mark.parametrize(
         ("failures", "outcome", "reason"),
@@ -142,6 +142,7 @@ class TestLaunching:
         assert {row.ecs_task_id for row in rows} == set(w.ecs.tasks)
         assert rows[0].source_uri == "s3://kit-1/in/1.txt"
         assert rows[0].target_uri == f"s3://kit-1/copies/copying/{w.run_id}/task_01/1.txt"
+        assert rows[0].queued_at == "2026-11-24T03:50:44.120Z" and rows[0].pull_started_at is None
         assert rows[0].log_stream == "ecs/app/" + rows[0].ecs_task_id.rsplit("/", 1)[-1]
 
     def test_calls_run_task_no_faster_than_ecs_allows(self, w: Any) -> None:

@@ -123,6 +123,12 @@ class TestStoppedTasks:
         assert (update.stopped_reason, update.exit_code) == ("Essential container in task exited", 137)
         assert update.error == "ContainerExited: the container exited with code 137 (OutOfMemoryError: x)"
         assert update.exec_time_in_seconds == 9
+        assert (update.queued_at, update.stopped_at) == (to_iso(START), to_iso(START + timedelta(seconds=9)))
+
+    def test_add_ecs_s_times_where_the_row_has_none(self) -> None:
+        own = "2026-11-24T03:50:45.500Z"
+        (update,) = reconcile([row("a", RUNNING, started_at=own)], answer(stopped("a"))).updates
+        assert (update.queued_at, update.started_at, update.pull_started_at) == (to_iso(START), own, None)
 
     @pytest.mark.parametrize(
         ("changes", "error", "kind"),

@@ -140,6 +140,15 @@ class TestRecords:
         assert failed(w, *JOB_FAILED) == {"again": False}
         assert w.details.rows(w.run_id, other.workflow_name) == [other]
 
+    def test_ecs_s_own_times_are_recorded_and_the_task_s_are_kept(self, w: Any) -> None:
+        names = ("CreatedAt", "PullStartedAt", "PullStoppedAt", "StartedAt", "ExecutionStoppedAt")
+        cause = ecs_cause(**{name: 1795492250000 + 1000 * number for number, name in enumerate(names)})
+        w.details.put_new(self.row(w, started_at="2026-11-24T03:50:52.900Z", stopped_reason=None))
+        failed(w, "States.TaskFailed", cause)
+        (row,) = w.rows()
+        times = [row.queued_at, row.pull_started_at, row.pull_stopped_at, row.started_at, row.stopped_at]
+        assert times == [f"2026-11-24T03:50:{second}Z" for second in ("50.000", "51.000", "52.000", "52.900", "54.000")]
+
     def test_a_refusal_is_recorded_and_not_retried(self, registered: Any) -> None:
         w = registered(taskAttempts=3, recordRetentionDays=2)
         answer = failed(w, "ECS.InvalidParameterException", "TaskDefinition is inactive")
@@ -220,6 +229,15 @@ class TestAttempts:
         answer = failed(w, "TaskStopped", with_sidecar(0, StopCode=stop_code, StoppedReason="by hand"))
         assert (answer["again"], answer["infrastructureFailures"]) == (True, infrastructure)
         assert [(row.error, row.exit_code) for row in w.rows()] == [(f"{code}: by hand", 0)]
+
+    def test_an_image_that_does_not_exist_is_not_tried_again(self, w: Any) -> None:
+        image = "111122223333.dkr.ecr.eu-central-1.amazonaws.com/kit:none"
+        reason = f"CannotPullContainerError: pull image manifest has been retried 1 time(s): {image}: not found"
+        cause = ecs_cause(StopCode="TaskFailedToStart", StoppedReason=reason, Containers=[])
+        assert failed(w, "States.TaskFailed", cause)["again"] is False
+        assert w.rows()[0].error == f"TaskFailedToStart: {reason}"
+        slow = cause.replace(": not found", ": dial tcp: i/o timeout")
+        assert failed(w, "States.TaskFailed", slow, task={"taskName": "b", "objectKey": "k"})["again"] is True
 
     def test_an_exit_code_of_success_is_no_failure(self, registered: Any) -> None:
         w = registered(taskAttempts=2, jobRecords="ecs", successExitCodes=["0", "4"])

@@ -25,9 +25,10 @@ from botocore.exceptions import NoRegionError, ReadTimeoutError
 from moto import mock_aws
 
 from ecs_kit.runtime.common.tables import DetailsTable
+from ecs_kit.runtime.contract.ecs_task import EcsTask
 from ecs_kit.runtime.contract.environment import Attempt
 from ecs_kit.runtime.contract.errors import SettingsInvalid
-from ecs_kit.runtime.contract.records import TaskRow, new_row
+from ecs_kit.runtime.contract.records import TaskRow, new_row, times_of
 from ecs_kit.runtime.contract.statuses import TaskStatus
 from ecs_kit.runtime.task import __main__ as entry_point
 from ecs_kit.runtime.task import configuration, interruptions, job, worker
@@ -55,6 +56,7 @@ ENVIRONMENT = {
 }
 CONFIGURATION = configuration.from_environment(ENVIRONMENT)
 SOURCE = S3Object("sources", "in/a.txt")
+TASK = EcsTask(ARN, "RUNNING")
 COMPLETED, FAILED, RUNNING = TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.RUNNING
 
 
@@ -115,15 +117,58 @@ def metadata(monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, str], list[str]
 class TestOwnArn:
     def test_is_read_from_the_metadata_endpoint_once_that_is_ready(self, metadata: Any, clock: FakeClock) -> None:
         metadata[1].extend(["", "{}", "junk"])
-        assert configuration.ecs_task_arn(metadata[0], clock) == ARN
+        assert configuration.own_task(metadata[0], clock).arn == ARN
         assert clock.slept == [0, 1, 2, 3]
 
     def test_is_an_error_without_an_answer_and_without_an_endpoint(self, metadata: Any, clock: FakeClock) -> None:
         metadata[1].extend([""] * configuration.METADATA_TRIES)
         with pytest.raises(SettingsInvalid, match="did not name the ECS task"):
-            configuration.ecs_task_arn(metadata[0], clock)
+            configuration.own_task(metadata[0], clock)
         with pytest.raises(SettingsInvalid, match="ECS_CONTAINER_METADATA_URI_V4: is not set"):
-            configuration.ecs_task_arn({}, clock)
+            configuration.own_task({}, clock)
+
+
+class TestOwnTimes:
+    def test_are_those_of_the_metadata_and_of_the_state_that_asked_for_the_task(
+        self, metadata: Any, clock: FakeClock
+    ) -> None:
+        document = {
+            "TaskARN": ARN,
+            "PullStartedAt": "2026-11-24T03:50:33.532811081Z",
+            "PullStoppedAt": "2026-11-24T03:50:38.54106843Z",
+            "Containers": [
+                {"Name": "aws-guardduty-agent", "StartedAt": "2026-11-24T03:00:00Z"},
+                {"Name": "app", "CreatedAt": "2026-11-24T03:50:39.1Z", "StartedAt": "2026-11-24T03:50:39.740Z"},
+            ],
+        }
+        metadata[1].append(json.dumps(document))
+        queued = "2026-11-24T03:50:20.000Z"
+        task = configuration.own_task({**metadata[0], "KIT_CONTAINER_NAME": "app", "KIT_QUEUED_AT": queued}, clock)
+        assert times_of(task) == {
+            "queued_at": queued,
+            "pull_started_at": "2026-11-24T03:50:33.532Z",
+            "pull_stopped_at": "2026-11-24T03:50:38.541Z",
+            "started_at": "2026-11-24T03:50:39.740Z",
+        }
+
+    @pytest.mark.parametrize("container", [{"Name": "app"}, {"Name": "app", "StartedAt": "soon"}])
+    def test_are_left_out_where_ecs_does_not_say_them(self, metadata: Any, clock: FakeClock, container: Any) -> None:
+        metadata[1].append(json.dumps({"TaskARN": ARN, "PullStartedAt": None, "Containers": [container]}))
+        assert times_of(configuration.own_task({**metadata[0], "KIT_CONTAINER_NAME": "app"}, clock)) == {}
+
+    def test_cost_no_write_more_and_leave_the_launcher_s_own_in_place(self, work: Work) -> None:
+        attempt, target = CONFIGURATION.attempt, CONFIGURATION.target
+        queued = EcsTask(ARN, "PROVISIONING", created_at=work.clock.now())
+        submitted = new_row(attempt, target, TaskStatus.SUBMITTED, ecs_task_arn=ARN, now=work.clock.now(), task=queued)
+        work.details.put_new(submitted)
+        work.clock.advance(9)
+        writes = []
+        write = work.details.write
+        work.details.write = lambda row: writes.append(row.status) or write(row)  # type: ignore[method-assign]
+        assert work.run(task=replace(TASK, started_at=work.clock.now())) is ExitCode.DONE
+        assert writes == [RUNNING, COMPLETED]
+        times = (work.row.queued_at, work.row.pull_started_at, work.row.started_at, work.row.stopped_at)
+        assert times == ("2026-11-24T03:50:44.120Z", None, "2026-11-24T03:50:53.120Z", None)
 
 
 class TestCopy:
@@ -164,7 +209,7 @@ class Work:
         self.details = DetailsTable(dynamodb, "workflow_details_pattern_1")
         self.last_details = DetailsTable(dynamodb, "workflow_details_pattern_1")
 
-    def run(self, task_job: Any = lambda *_: None, **changes: Any) -> ExitCode:
+    def run(self, task_job: Any = lambda *_: None, task: EcsTask = TASK, **changes: Any) -> ExitCode:
         """Run it; a `task_job` that is an exception is raised by the job, `changes` are of the configuration."""
 
         def fail(*_: object) -> None:
@@ -172,7 +217,7 @@ class Work:
 
         return worker.work(
             replace(CONFIGURATION, **changes),
-            ARN,
+            task,
             details=self.details,
             last_details=self.last_details,
             s3=None,  # type: ignore[arg-type]

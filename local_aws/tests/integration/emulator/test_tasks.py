@@ -9,6 +9,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-expla
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,43 @@ def test_a_container_acts_as_its_task_role_and_finds_its_task_in_the_metadata(aw
     session = f"assumed-role/{aws.name('task')}/{arn.rsplit('/', 1)[-1]}"
     assert (task, identity) == (arn, f"arn:aws:sts::{aws.account}:{session}")
     assert "AccessDenied" in refusal and "s3:CreateBucket" in refusal
+
+
+@pytest.mark.correction(name="image_registry")
+@pytest.mark.all_runtimes
+def test_the_times_of_a_task_are_in_order_and_the_same_in_its_metadata_its_description_and_its_events(
+    aws: Any, fargate: Any
+) -> None:
+    events = events_of(aws, {"source": ["aws.ecs"], "detail": {"clusterArn": [{"suffix": f"/{fargate.cluster}"}]}})
+    definition = fargate.define(
+        "import json, os, urllib.request\n"
+        "task = {'Containers': [{}]}\n"
+        "while 'StartedAt' not in task['Containers'][0]:\n"
+        "    task = json.load(urllib.request.urlopen(os.environ['ECS_CONTAINER_METADATA_URI_V4'] + '/task'))\n"
+        "print(json.dumps(task))\n"
+    )
+    task = fargate.finish(definition)
+    metadata = json.loads(fargate.log(task["taskArn"])[0])
+    (container,) = metadata["Containers"]
+
+    def moment(text: str) -> datetime:
+        return datetime.fromisoformat(text)
+
+    assert moment(metadata["PullStartedAt"]) == task["pullStartedAt"]
+    assert moment(metadata["PullStoppedAt"]) == task["pullStoppedAt"]
+    times = [
+        *(task[name] for name in ("createdAt", "pullStartedAt", "pullStoppedAt")),
+        *(moment(container[name]) for name in ("CreatedAt", "StartedAt")),
+        *(task[name] for name in ("startedAt", "executionStoppedAt", "stoppedAt")),
+    ]
+    assert times == sorted(times)
+
+    def last_event() -> Any:
+        return next((each for each in events() if each["lastStatus"] == "STOPPED"), None)
+
+    stopped = ask_until(last_event)
+    for name in ("createdAt", "pullStartedAt", "pullStoppedAt", "startedAt", "executionStoppedAt", "stoppedAt"):
+        assert moment(stopped[name]) == task[name]
 
 
 @pytest.mark.all_runtimes

@@ -2,8 +2,10 @@
 
 import contextlib
 import json
+import re
 import shlex
 import time
+import urllib.request
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -161,6 +163,73 @@ def test_watch_shows_while_a_run_waits_for_capacity(world: World, monkeypatch: p
 
     assert world.said.count(f"(Running), waiting for capacity since {since}: the quota is full\n") == 1
     assert world.said.count("(Running)\n") == 1
+
+
+def test_watch_prints_an_object_for_every_change_and_the_end_on_request(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.summary(7, "Running", running_tasks=2)
+
+    def end(_seconds: float) -> None:
+        world.row(7, "a", "Completed")
+        world.row(7, "b", "Failed")
+        world.summary(7, "Failed", completed_tasks=1, failed_tasks=1)
+
+    monkeypatch.setattr(commands, "sleep", end)
+
+    status, lines = world.do("watch --run 7 --json-lines --quiet")
+
+    told = [json.loads(line) for line in lines]
+    assert (status, world.said) == (1, "")
+    assert [each["event"] for each in told] == ["message", "counts", "failedAttempt", "counts", "end"]
+    assert [(each["completed"], each["failed"]) for each in told if each["event"] == "counts"] == [(0, 0), (1, 1)]
+    assert (told[2]["task"], told[2]["workflowRunId"]) == ("b", 7)
+    assert [(run["workflowRunId"], run["status"]) for run in told[-1]["runs"]] == [(7, "Failed")]
+
+
+def test_watch_serves_the_page_until_the_run_has_ended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.summary(7, "Running", running_tasks=2)
+    monkeypatch.setattr(commands, "LAST_REQUEST_SECONDS", 0.0)
+    seen: list[str] = []
+
+    def look(_seconds: float) -> None:
+        (url,) = re.findall(r"http://127.0.0.1:\S+", world.capsys.readouterr().err)
+        for address in (url, url.removesuffix("html") + "json"):
+            with urllib.request.urlopen(address) as answer:
+                seen.append(answer.read().decode())
+        world.summary(7, "Completed", completed_tasks=2)
+
+    monkeypatch.setattr(commands, "sleep", look)
+
+    assert world.do("watch --run 7 --web")[0] == 0
+
+    page, data = seen
+    assert '<meta name="newer-data" content="pattern-1-run-7.json">' in page
+    assert json.loads(data)["run"]["status"] == "Running"
+    assert "the pages are no longer served" in world.said
+
+
+def test_report_writes_the_page_of_any_run_and_prints_where(world: World, tmp_path: Path) -> None:
+    world.summary(7, "Completed", completed_tasks=2)
+    world.summary(8, "Running", running_tasks=1)
+    for task in "ab":
+        world.row(7, task, "Completed")
+
+    status, lines = world.do(f"report 7 --report-dir {tmp_path / 'new'}")
+
+    assert (status, lines) == (0, [str(tmp_path / "new" / "pattern-1-run-7.html")])
+    page = Path(lines[0]).read_text(encoding="utf-8")
+    data = json.loads(page.partition('id="data">')[2].partition("</script>")[0])
+    assert data["counts"] == {"total": 2, "submitted": 2, "running": 0, "completed": 2, "failed": 0}
+    _, lines = world.do(f"report --run 8 --json --report-dir {tmp_path}")
+    assert json.loads("\n".join(lines))["runs"] == [
+        {"pattern": 1, "workflowRunId": 8, "path": str(tmp_path / "pattern-1-run-8.html")}
+    ]
+    assert "is active: the page shows how it stands now" in world.said
+    with pytest.raises(BadInput, match="has no run 9"):
+        world.do(f"report 9 --report-dir {tmp_path}")
+    with pytest.raises(BadInput, match=r"--report-dir .*: is not a folder"):
+        world.do(f"report 7 --report-dir {__file__}")
 
 
 def test_abort_stops_the_execution_and_waits_for_rows_and_ecs_tasks(

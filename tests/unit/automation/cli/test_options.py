@@ -14,6 +14,8 @@ from ecs_kit.automation.journeys import spec_files
 from tests.unit.automation.journeys.fakes import ROOT
 
 RUNS = {"stack": None, "pattern": None, "workflow": None}
+VIEW = {"quiet": False, "json_lines": False}
+WATCH = {**RUNS, "run": None, "json": False, "web": False, **VIEW}
 CLEAN = {"target": "local", "stack": None, "plugins": None, "kept": False, "yes": False}
 OF_NO_PATTERN = ROOT / "examples" / "word-count" / "spec.json"
 OF_PATTERN_2 = spec_files.sample_path(2)
@@ -26,8 +28,19 @@ PATHS = ("specs", "json", "report_dir", "faults", "stack_config", "sources")
         ("status", {**RUNS, "run": None, "json": False}),
         (
             "watch --stack dev --pattern 2 --workflow w --run 1795510747476181 --json",
-            {"stack": "dev", "pattern": 2, "workflow": "w", "run": 1795510747476181, "json": True},
+            {
+                "stack": "dev",
+                "pattern": 2,
+                "workflow": "w",
+                "run": 1795510747476181,
+                "json": True,
+                "web": False,
+                **VIEW,
+            },
         ),
+        ("watch --web --json-lines --quiet", {**WATCH, "web": True, "json_lines": True, "quiet": True}),
+        ("report 17", {**RUNS, "run": 17, "run_id": 17, "json": False, "report_dir": None}),
+        ("report --run 17 --json", {**RUNS, "run": 17, "run_id": None, "json": True, "report_dir": None}),
         ("abort --cause unwanted", {**RUNS, "run": None, "cause": "unwanted"}),
         ("runs --last 3", {**RUNS, "json": False, "last": 3}),
         ("logs --task a --attempt 2", {**RUNS, "run": None, "task": "a", "attempt": 2, "follow": False}),
@@ -128,6 +141,9 @@ def test_a_spec_runs_in_the_patterns_that_are_asked_for_else_in_its_own(argument
             "statsu",
             f"statsu: there is no such command. There are {', '.join(NAMES)}.\n",
         ),
+        ("watch --json --json-lines", "--json and --json-lines both print"),
+        ("report 1 --run 2", "a run's id is given twice"),
+        ("report newest", "'newest' is not a workflow_run_id"),
         ("status --run latest", "'latest' is not a workflow_run_id"),
         ("status --pattern 3", "invalid choice"),
         ("runs --last 0", "'0' is not a number of runs"),

@@ -5,6 +5,7 @@ from typing import Any
 
 from ecs_kit.automation.cli import run_views
 from ecs_kit.automation.cli.abort import Look, done
+from ecs_kit.automation.journeys import runs
 from ecs_kit.automation.journeys.run_state import RunKey, RunState
 from tests.unit.automation.journeys.fakes import row
 
@@ -40,11 +41,11 @@ FORGOTTEN = RunState(KEY, None, {**SUMMARY, "status": "Completed"}, ())
 def test_a_run_is_over_when_its_row_is_terminal_whatever_its_execution_is() -> None:
     aborted = {"status": "ABORTED", "startDate": BEGAN}
     for status in ("Completed", "CompletedWithFailures", "Failed", "Aborted", "TimedOut"):
-        assert run_views.is_over(state(status=status))
-    assert not run_views.is_over(state())
-    assert not run_views.is_over(state(aborted)), "the monitor has still to end it"
-    assert not run_views.is_over(UNREGISTERED)
-    assert run_views.is_over(REFUSED) and run_views.is_over(FORGOTTEN)
+        assert runs.is_over(state(status=status))
+    assert not runs.is_over(state())
+    assert not runs.is_over(state(aborted)), "the monitor has still to end it"
+    assert not runs.is_over(UNREGISTERED)
+    assert runs.is_over(REFUSED) and runs.is_over(FORGOTTEN)
 
 
 def test_the_document_of_an_active_run() -> None:

@@ -3,6 +3,7 @@
 import json
 import signal
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,8 @@ import pytest
 from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.automation.journeys import runs, scenario, spec_files, teardown, verify
 from ecs_kit.automation.journeys.progress import Progress
+from ecs_kit.automation.journeys.report_page import gather
+from ecs_kit.automation.journeys.report_page.data import Reading
 from ecs_kit.automation.journeys.run_state import RunState
 from ecs_kit.automation.journeys.runs import Run
 from ecs_kit.automation.journeys.verify import Facts
@@ -42,6 +45,7 @@ RUN = Run(
         "taskLogGroup": LOG_GROUP,
     },
 )
+NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 COUNTS = {"number_of_tasks": 2, "completed_tasks": 2, "failed_tasks": 0, "running_tasks": 0}
 
 
@@ -187,6 +191,7 @@ class Journey:
             (runs, "await_final_rows", lambda *_, **__: None),
             (runs, "stop_open_executions", self._call("stop executions", [])),
             (runs, "stop_ecs_tasks", self._call("stop tasks", [])),
+            (gather, "reading", lambda _aws, state, **more: Reading(state, NOW, **more)),
             (verify, "gather", lambda *_: self._called("verify", facts(stray=self.stray))),
             (leftovers, "find", lambda *_: self._called("leftovers", leftovers.Leftovers(self.left, ("kept x",)))),
             (preflight, "read", lambda *_: preflight.Answers(taken=self.taken, has_ecs_role=False)),

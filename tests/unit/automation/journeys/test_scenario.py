@@ -14,6 +14,7 @@ import pytest
 from ecs_kit.automation.errors import BadInput, DriverError, NotYourStack
 from ecs_kit.automation.host.interruption import Interrupted, InterruptedAgain
 from ecs_kit.automation.journeys import scenario
+from ecs_kit.automation.journeys.report_page import gather
 from ecs_kit.automation.stacks import preflight
 from tests.unit.automation.journeys.fakes import Journey
 
@@ -58,6 +59,24 @@ def test_every_step_in_its_order(journey: Journey) -> None:
     assert journey.report["leftovers"] == []
     assert "kept by AWS itself, costs nothing: kept x" in journey.progress.said
     assert not (journey.folder / "work").exists()
+
+
+def test_the_page_of_a_run_has_the_verdict_and_a_folder_without_room_for_it_is_a_failure(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journey = make()
+    journey.go()
+    page = (journey.folder / "report" / "pattern-1.html").read_text(encoding="utf-8")
+    data = json.loads(page.partition('id="data">')[2].partition("</script>")[0])
+    assert data["verdict"] == {"passed": True, "problems": []} and data["counts"]["completed"] == 2
+
+    def full(*_: object) -> None:
+        raise FULL
+
+    again = make()
+    monkeypatch.setattr(gather, "write", full)
+    assert outcome(again)[1:] == (False, True)
+    assert any("the run's page cannot be written" in line for line in again.progress.said)
 
 
 @pytest.mark.parametrize(

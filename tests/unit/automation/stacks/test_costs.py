@@ -133,6 +133,11 @@ def row(seconds: float | None = 30.0, **more: Any) -> dict[str, Any]:
     return {"ecs_task_id": "arn:aws:ecs:x", "exec_time_in_seconds": seconds, **times, **more}
 
 
+def test_a_row_with_ecs_s_own_times_is_charged_from_the_pull_of_its_image_to_its_stop() -> None:
+    own = row(30.0, pull_started_at="2026-11-24T08:00:00.000Z", stopped_at="2026-11-24T08:01:40.000Z")
+    assert costs.of_run([own, row(70.0, pull_started_at="2026-11-24T08:00:00.000Z")], SIZE).vcpu_seconds == 0.25 * 170
+
+
 def test_a_past_run_costs_what_its_attempts_cost() -> None:
     """By the job's time or, where the row has none, by its first and last write; what never started costs nothing."""
     rows = [row(), row(None), row(ecs_task_id="not-started/a/1"), row(3600.0, task_name="big")]
