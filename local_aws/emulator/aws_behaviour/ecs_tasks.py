@@ -187,7 +187,9 @@ class TaskLife:
         for record, each, image in zip(self._task["containers"], definitions, images, strict=True):
             self._require_not_stopped()
             self._start_container(record, each, image)
-        self._enter("RUNNING", startedAt=now_iso())
+        now = now_iso()
+        # A container may have ended already.
+        self._enter("RUNNING", startedAt=min(now, self._task.get("executionStoppedAt", now)))
 
     def _pull(self, record: dict[str, Any], container: dict[str, Any]) -> PulledImage:
         reference = parse_reference(container["image"])

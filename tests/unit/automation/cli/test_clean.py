@@ -16,6 +16,7 @@ from ecs_kit.automation.host import processes, workfolders
 from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.automation.host.processes import Process
 from ecs_kit.automation.host.workfolders import Record
+from ecs_kit.automation.stacks import local
 from ecs_kit.automation.stacks.lifecycle import PhysicalResource
 from ecs_kit.automation.stacks.target import Identity, Say
 
@@ -109,7 +110,7 @@ def test_the_processes_and_the_containers_of_every_emulator_are_removed(
     kinds = ("plugin", "plugin", "emulator", "process", "process")
     ended = [Process(number, kind) for number, kind in enumerate(kinds, 1)]  # type: ignore[arg-type]
     monkeypatch.setattr(processes, "end", lambda _folder: ended)
-    monkeypatch.setattr(clean, "remove_containers", lambda emulator: asked.append(emulator) or 2)
+    monkeypatch.setattr(local, "remove_containers", lambda emulator: asked.append(emulator) or 2)
     (folder(tmp_path, "1", replace(KILLED, emulator_name="emulator-a")) / "emulator" / "emulator-b").mkdir(parents=True)
 
     _, said = clean_runs(tmp_path, capsys)
