@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -27,9 +28,11 @@ logger = logging.getLogger("emulator.failures")
 def send(client: Any, queue_arn: str, body: str, attributes: Mapping[str, str]) -> None:
     """Send a message to a queue, if it exists and the client's credentials allow it; a failure is logged."""
     values = {name: {"DataType": "String", "StringValue": text} for name, text in attributes.items() if text}
-    queue = sqs._queue_by_arn(queue_arn) or {}
+    account, name = queue_arn.split(":")[-2:]
     try:
-        client.send_message(QueueUrl=queue.get("url", ""), MessageBody=body, MessageAttributes=values)
+        client.send_message(
+            QueueUrl=f"{client.meta.endpoint_url}/{account}/{name}", MessageBody=body, MessageAttributes=values
+        )
     except (ClientError, BotoCoreError) as error:
         logger.warning("nothing is sent to %s: %s", queue_arn, error)
 
@@ -45,7 +48,8 @@ def undelivered(rule_arn: str, target: Mapping[str, Any], event: str, code: str,
         logger.warning("%s: its event is lost: %s: %s", rule_arn, code, message)
         return
     named = {"RULE_ARN": rule_arn, "TARGET_ARN": target.get("Arn", ""), "ERROR_CODE": code, "ERROR_MESSAGE": message}
-    send(clients.of_root("sqs"), queue_arn, event, named)
+    # Not in the thread that serves requests, which has to serve this one.
+    threading.Thread(target=send, args=(clients.of_root("sqs"), queue_arn, event, named), daemon=True).start()
 
 
 @around("failure_queues", lambda_svc, "_route_async_failure")
