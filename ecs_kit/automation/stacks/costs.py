@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ecs_kit.automation.stacks.lifecycle import ResourceStep
+from ecs_kit.runtime.contract.metrics import METRICS
 
 PRICES_FROM = "AWS list prices, us-east-1, June 2026; other regions and taxes differ"
 """Each price's page is named beside it. Those by use were read again on 24 November 2026."""
@@ -25,6 +26,11 @@ FARGATE_GIB_HOUR = {"X86_64": 0.004445, "ARM64": 0.00356}
 """https://aws.amazon.com/fargate/pricing/, Linux"""
 MILLION_TRACES = 5.0
 """https://aws.amazon.com/xray/pricing/, after the first 100,000 of a month"""
+ALARM_METRIC_MONTH = 0.10
+DASHBOARD_MONTH = 3.00
+METRIC_MONTH = 0.30
+"""About: https://aws.amazon.com/cloudwatch/pricing/ says what holds. Each account has 10 metrics, 10 metrics of alarms
+and 3 dashboards free."""
 INSIGHTS_METRIC_MONTH = {"enabled": 0.30, "enhanced": 0.07}
 """About: the tab Container Insights of https://aws.amazon.com/cloudwatch/pricing/ says what holds."""
 
@@ -65,12 +71,30 @@ def estimate(steps: Iterable[ResourceStep]) -> list[str]:
         lines.append(f"${INTERFACE_ENDPOINT_GB}/GB through interface endpoints")
     if nats:
         lines.append(f"${NAT_GATEWAY_GB}/GB through NAT gateways, beside data transfer")
+    lines += _operations(inputs)
     modes = {str(s["value"]) for cluster in inputs["aws:ecs/cluster:Cluster"] for s in cluster.get("settings") or ()}
     lines += [
         f"about ${INSIGHTS_METRIC_MONTH[mode]:.2f} a month a metric of Container Insights ({mode}), beside its log"
         for mode in sorted(modes & INSIGHTS_METRIC_MONTH.keys())
     ]
     return [*lines, f"Lambda, Step Functions, S3, ECR and logs by use. {PRICES_FROM}."]
+
+
+def _operations(inputs: Mapping[str, list[Mapping[str, Any]]]) -> list[str]:
+    """The lines for alarms, dashboards and the kit's own metrics, above what an account has free."""
+    queries = [each for alarm in inputs["aws:cloudwatch/metricAlarm:MetricAlarm"] for each in alarm["metricQueries"]]
+    read, dashboards = sum("metric" in query for query in queries), len(inputs["aws:cloudwatch/dashboard:Dashboard"])
+    machines = len(inputs["aws:sfn/stateMachine:StateMachine"])
+    lines = []
+    if read:
+        lines.append(f"about ${read * ALARM_METRIC_MONTH:.2f} a month for alarms on {read} metrics, less what is free")
+    if dashboards:
+        cost = f"about ${dashboards * DASHBOARD_MONTH:.2f} a month for dashboards: {dashboards}"
+        lines.append(f"{cost}, unless they are among an account's first 3")
+    if machines:
+        most = machines * len(METRICS)
+        lines.append(f"about ${METRIC_MONTH:.2f} a month for each of at most {most} metrics while it has values")
+    return lines
 
 
 def _provisioned(table: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -79,3 +79,17 @@ def test_prices_by_use_are_those_of_what_the_stack_has() -> None:
         "$0.045/GB through NAT gateways, beside data transfer",
         "about $0.07 a month a metric of Container Insights (enhanced), beside its log",
     ]
+
+
+def test_operations_are_listed_by_the_month() -> None:
+    query = {"id": "m0", "metric": {"metricName": "Errors"}}
+    alarm = (
+        "aws:cloudwatch/metricAlarm:MetricAlarm",
+        {"metricQueries": [query, query, {"id": "v", "expression": "m0"}]},
+    )
+    dashboard, machine = ("aws:cloudwatch/dashboard:Dashboard", {}), ("aws:sfn/stateMachine:StateMachine", {})
+    assert lines(alarm, alarm, dashboard, machine)[-3:] == [
+        "about $0.40 a month for alarms on 4 metrics, less what is free",
+        "about $3.00 a month for dashboards: 1, unless they are among an account's first 3",
+        "about $0.30 a month for each of at most 12 metrics while it has values",
+    ]
