@@ -149,7 +149,7 @@ def test_the_metrics_of_a_run_with_failing_tasks_are_what_its_tables_say(deploye
     verdict = deployed.verdict(run)
 
     assert (verdict.summary["completed_tasks"], verdict.summary["failed_tasks"]) == (9, 1)
-    rows = tables.details_items(deployed.target.aws, run.deployed, run.workflow_name, run.run_id, consistent=True)
+    rows = list(tables.details_items(deployed.target.aws, run.deployed, run.workflow_name, run.run_id, consistent=True))
     durations = sum(float(row["exec_time_in_seconds"]) for row in rows)
 
     def measured() -> Counter[str] | None:
@@ -202,7 +202,7 @@ def test_a_spec_in_the_bucket_is_one_run_however_often_its_scheduled_start_is_de
     (summary,) = tables.summary_items(aws, output, "scheduled")
     assert (summary["execution_arn"], summary["completed_tasks"]) == (first["executionArn"], 2)
     rows = tables.details_items(aws, output, "scheduled", summary["workflow_run_id"], consistent=True)
-    assert len(rows) == 2
+    assert len(list(rows)) == 2
     assert run_state.key_of_execution(pattern, first, output).run_id == summary["workflow_run_id"]
 
 
