@@ -253,10 +253,13 @@ def test_a_schedule_starts_a_run_and_its_end_is_told_to_the_topic(deployed: Depl
     rendered = spec_files.render(Path("spec.json"), document, output)
     runs.put_sources(aws, rendered, output["s3BucketName"])
     aws.s3.put_object(Bucket=output["s3BucketName"], Key="specs/scheduled.json", Body=json.dumps(rendered).encode())
-    topic = aws.client("sns").create_topic(Name="operators")["TopicArn"]
-    queue = aws.sqs.create_queue(QueueName="operators")["QueueUrl"]
+    sns, queue = aws.client("sns"), aws.sqs.create_queue(QueueName="operators")["QueueUrl"]
+    topic = sns.create_topic(Name="operators")["TopicArn"]
     arn = aws.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
+    may_send = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
+    policy = {"Version": "2012-10-17", "Statement": [{**may_send, "Resource": arn}]}
+    aws.sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps(policy)})
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
 
     deployed.configure(scheduleExpression="at(2026-01-01T03:00:00)", notificationTopicArn=topic)
     deployed.stack.deploy()
