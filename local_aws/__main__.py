@@ -43,7 +43,10 @@ def _parser() -> argparse.ArgumentParser:
     start = commands.add_parser("start", help="start it, unless it runs, and print the environment")
     start.add_argument("--port", type=int, help="its port on 127.0.0.1 (default: any free one)")
     start.add_argument(
-        "--container-runtime", choices=["auto", "process", "docker"], default="auto", help="what runs ECS tasks"
+        "--container-runtime",
+        choices=["auto", "process", "simulated", "docker"],
+        default="auto",
+        help="what runs ECS tasks",
     )
     start.add_argument(
         "--base-image",

@@ -334,9 +334,13 @@ class KitConfig:
         self._check([], {}, region)
 
     def _check(self, problems: list[ConfigProblem], raw: Mapping[str, str], region: str | None = None) -> None:
+        if not isinstance(self.job, JobArgs):
+            raise ConfigError([ConfigProblem("job", repr(self.job), "JobArgs(…)")])
+        values = [(declared, declared.value(self)) for declared in _keys().values()]
+        if ill_typed := [(each, value) for each, value in values if not each.has_type(value)]:
+            raise ConfigError([ConfigProblem(each.name, str(value), each.rule.allowed) for each, value in ill_typed])
         wrong = {problem.key for problem in problems}
-        for declared in _keys().values():
-            value = declared.value(self)
+        for declared, value in values:
             if declared.name not in wrong and not declared.accepts(value):
                 problems.append(ConfigProblem(declared.name, raw.get(declared.name, str(value)), declared.rule.allowed))
         wrong = {problem.key for problem in problems}
@@ -355,6 +359,11 @@ class KitConfig:
     def has_own_vpc(self) -> bool:
         """Whether the kit creates the VPC."""
         return not self.vpc_id
+
+    @property
+    def has_ecs_records(self) -> bool:
+        """Whether containers know nothing of the kit."""
+        return self.job.has_ecs_records
 
     @property
     def retains_data(self) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ecs_kit.runtime.contract import environment, overrides, waits
 from ecs_kit.runtime.contract.errors import REFUSALS
-from ecs_kit.runtime.contract.failures import TRANSIENT_ECS_ERRORS
+from ecs_kit.runtime.contract.failures import EXITED_BY_ITSELF, TRANSIENT_ECS_ERRORS
 
 State = dict[str, Any]
 """One state, as a JSON object."""
@@ -33,6 +33,7 @@ class StateMachineSettings:
     task_timeout_seconds: int
     max_concurrency: int
     spot_share: int = 0
+    has_ecs_records: bool = False
     launcher_function_arn: str = ""
 
 
@@ -220,22 +221,20 @@ def _task_states(settings: StateMachineSettings) -> dict[str, State]:
             "Resource": "arn:aws:states:::ecs:runTask.sync",
             "TimeoutSeconds": settings.task_timeout_seconds + waits.PROVISIONING_ALLOWANCE_SECONDS,
             "Arguments": _run_task_arguments(settings),
-            "Output": {},
             "Retry": [_retry(TRANSIENT_ECS_ERRORS, waits.RUN_TASK)],
             "Catch": [
                 {
                     "ErrorEquals": ["States.ALL"],
-                    "Output": _in_braces(
-                        "$merge([$states.input, {"
-                        "'retries': $exists($states.context.State.RetryCount) ? $states.context.State.RetryCount : 6,"
-                        "'error': $exists($states.errorOutput.Error) ? $string($states.errorOutput.Error) : 'Unknown',"
-                        "'cause': $exists($states.errorOutput.Cause) ? $string($states.errorOutput.Cause) : ''}])"
+                    "Output": _failed_attempt(
+                        "$exists($states.errorOutput.Error) ? $string($states.errorOutput.Error) : 'Unknown'",
+                        "$exists($states.errorOutput.Cause) ? $string($states.errorOutput.Cause) : ''",
                     ),
                     "Next": "RecordFailure",
                 }
             ],
-            "End": True,
+            **_after_exit_code_0(settings),
         },
+        **_stop_code_states(settings),
         "RecordFailure": {
             **_invoke(settings.monitor_function_arn, "record_failure", **_RUN, **_FAILED_ATTEMPT),
             "Comment": "Records why the attempt failed, and returns whether and when to retry.",
@@ -257,6 +256,31 @@ def _task_states(settings: StateMachineSettings) -> dict[str, State]:
         "WaitBeforeNextAttempt": {"Type": "Wait", "Seconds": "{% $states.input.waitSeconds %}", "Next": "RunTask"},
         "TaskEnded": {"Type": "Pass", "Output": {}, "End": True},
     }
+
+
+def _failed_attempt(error: str, cause: str) -> str:
+    """The input of `RecordFailure`, by the JSONata of Step Functions' error and cause."""
+    retries = "$exists($states.context.State.RetryCount) ? $states.context.State.RetryCount : 6"
+    return _in_braces(f"$merge([$states.input, {_object({'retries': retries, 'error': error, 'cause': cause})}])")
+
+
+def _after_exit_code_0(settings: StateMachineSettings) -> State:
+    """What follows `RunTask` where the container exited with code 0.
+
+    A task with records of its own has said how it ended. Any other container may also exit with code 0 because it was
+    stopped, at its time limit or with its host: the monitor judges those.
+    """
+    if not settings.has_ecs_records:
+        return {"Output": {}, "End": True}
+    failed = _failed_attempt("'TaskStopped'", "$string($states.result)").removeprefix("{%").removesuffix("%}")
+    output = f"$states.result.StopCode = '{EXITED_BY_ITSELF}' ? {{}} : {failed}"
+    return {"Output": _in_braces(output), "Next": "WasStopped"}
+
+
+def _stop_code_states(settings: StateMachineSettings) -> dict[str, State]:
+    if not settings.has_ecs_records:
+        return {}
+    return {"WasStopped": _choice(("$exists($states.input.error)", "RecordFailure"), default="TaskEnded")}
 
 
 def _run_task_arguments(settings: StateMachineSettings) -> dict[str, Any]:

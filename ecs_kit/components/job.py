@@ -5,15 +5,17 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any, Literal, get_args
 
 import pulumi
 
 from ecs_kit.components import build_folder
 from ecs_kit.components.errors import ConfigProblem
-from ecs_kit.components.keys import Rule, key, list_of, one_of, text
+from ecs_kit.components.keys import Rule, key, list_of, one_of, text, texts
 from ecs_kit.runtime.contract import overrides
 from ecs_kit.runtime.contract.environment import RESERVED_PREFIXES
 
@@ -116,6 +118,7 @@ class JobArgs:
         "Your own image: its build folder.",
         Rule("a folder, relative to that of Pulumi.yaml, that holds jobDockerfile", _is_path),
         parse=_context,
+        given=(Path, NoneType),
     )
     dockerfile: str = key(
         "Dockerfile", "The Dockerfile of your own image.", Rule("a path within jobContext", _is_path_within)
@@ -178,13 +181,19 @@ class JobArgs:
     policy: pulumi.Input[Mapping[str, Any]] | None = key(
         None,
         "What the job may do besides reading its source and writing its result.",
-        Rule(f"an IAM identity policy as JSON text of at most {MAX_POLICY_CHARACTERS} characters"),
+        Rule(f"an IAM identity policy as JSON of at most {MAX_POLICY_CHARACTERS} characters"),
         parse=_policy,
+        given=(Mapping, pulumi.Output, NoneType),
     )
 
     def __post_init__(self) -> None:
-        if self.context is not None:
+        if isinstance(self.context, str):
             object.__setattr__(self, "context", Path(self.context))
+        if isinstance(self.policy, str):
+            with suppress(ValueError):
+                object.__setattr__(self, "policy", json.loads(self.policy))
+        for name in ("success_exit_codes", "retry_exit_codes", "entry_point", "command"):
+            object.__setattr__(self, name, texts(getattr(self, name)))
 
     @property
     def has_ecs_records(self) -> bool:
@@ -292,8 +301,8 @@ def _placeholder_problems(job: JobArgs) -> Iterator[ConfigProblem]:
     variables = _known(job.environment)
     if overrides.used(job.entry_point):
         yield ConfigProblem("jobEntryPoint", " ".join(job.entry_point), "without placeholders: jobCommand has them")
-    for key_name, texts in (("jobCommand", list(job.command)), ("jobEnvironment", [*variables.values()])):
-        unknown = sorted(overrides.used(texts) - {*overrides.NAMES})
+    for key_name, given in (("jobCommand", list(job.command)), ("jobEnvironment", [*variables.values()])):
+        unknown = sorted(overrides.used(given) - {*overrides.NAMES})
         if unknown:
             allowed = f"with placeholders of {', '.join(overrides.NAMES)} alone"
             yield ConfigProblem(key_name, ", ".join(unknown), allowed)

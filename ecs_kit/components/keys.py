@@ -4,11 +4,14 @@ import dataclasses
 import json
 import operator
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import pulumi
+
 KeyType = Literal["string", "integer", "array", "object"]
+Types = tuple[type[Any], ...]
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Key:
     """A configuration key, as `Pulumi.yaml` declares it. Arrays hold strings, objects map strings to strings.
 
     The configuration object holds it in `attribute`, such as `task_cpu` or `job.image`. `parse` makes its value of raw
-    text, and raises ValueError where that is not of the type.
+    text, and raises ValueError where that is not of the type. `given` has the types of a string's value in a program.
     """
 
     attribute: str
@@ -56,6 +59,7 @@ class Key:
     description: str
     rule: Rule
     parse: Callable[[str], Any]
+    given: Types = (str, pulumi.Output)
 
     @property
     def name(self) -> str:
@@ -67,8 +71,22 @@ class Key:
         """The key's value in a configuration object."""
         return operator.attrgetter(self.attribute)(config)
 
+    def has_type(self, value: Any) -> bool:
+        """Whether a value that a program gives has the key's type."""
+        match self.type:
+            case "integer":
+                return type(value) is int
+            case "array":
+                return isinstance(value, list | tuple) and all(isinstance(entry, str) for entry in value)
+            case "object":
+                return isinstance(value, Mapping) and all(
+                    isinstance(name, str) and isinstance(entry, str | pulumi.Output) for name, entry in value.items()
+                )
+            case "string":
+                return isinstance(value, self.given)
+
     def accepts(self, value: Any) -> bool:
-        """Whether the rule accepts a value; False for one of another type."""
+        """Whether the rule accepts a value of the key's type; a value of a resource is checked once it is known."""
         try:
             return bool(self.rule.accepts(value))
         except (TypeError, AttributeError):
@@ -84,9 +102,15 @@ class NotText(ValueError):
         )
 
 
-def key(default: Any, description: str, rule: Rule, parse: Callable[[str], Any] | None = None) -> Any:
+def key(
+    default: Any,
+    description: str,
+    rule: Rule,
+    parse: Callable[[str], Any] | None = None,
+    given: Types = (str, pulumi.Output),
+) -> Any:
     """A dataclass field that is a configuration key; its type is that of the default, or else text for `parse`."""
-    metadata = {"description": description, "rule": rule, "parse": parse}
+    metadata = {"description": description, "rule": rule, "parse": parse, "given": given}
     if isinstance(default, dict):
         return dataclasses.field(default_factory=dict, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -109,6 +133,7 @@ def keys_of(declaring: Any, prefix: str = "") -> Iterator[Key]:
             description=f"{declared.metadata['description']} Must be {rule.allowed}.",
             rule=rule,
             parse=declared.metadata["parse"] or parse,
+            given=declared.metadata["given"],
         )
 
 
@@ -118,11 +143,21 @@ def _integer(raw: str) -> int:
     return int(raw)
 
 
+def texts(values: Any) -> Any:
+    """A list whose whole numbers are texts, as an array's entries are; other values are left to the check."""
+    if not isinstance(values, list | tuple):
+        return values
+    return tuple(str(value) if type(value) is int else value for value in values)
+
+
 def _array(raw: str) -> tuple[str, ...]:
-    value = json.loads(raw)
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+    value = texts(json.loads(raw))
+    if not isinstance(value, tuple):
         raise ValueError(raw)
-    return tuple(value)
+    for number, item in enumerate(value):
+        if not isinstance(item, str):
+            raise NotText(f"[{number}]", item)
+    return value
 
 
 def _object(raw: str) -> dict[str, str]:

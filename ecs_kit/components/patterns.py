@@ -229,6 +229,7 @@ class Pattern(pulumi.ComponentResource):
                 task_timeout_seconds=self._config.task_timeout_seconds,
                 max_concurrency=self._config.max_concurrency,
                 spot_share=self._config.spot_share,
+                has_ecs_records=self._config.has_ecs_records,
             )
         )
 

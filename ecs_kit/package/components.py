@@ -4,11 +4,10 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, TypedDict
 
 import pulumi
-from pulumi.errors import InputPropertiesError
+from pulumi.errors import InputPropertiesError, InputPropertyErrorDetails
 from pulumi.provider.experimental.component import ComponentProvider
 from pulumi.provider.experimental.util import camel_case
 from pulumi.provider.provider import ConstructResult
@@ -48,8 +47,12 @@ _OUTPUTS: Mapping[str, tuple[str, str]] = {
     "image_uri": ("imageUri", "The image that tasks run."),
     "task_log_group": ("taskLogGroup", "Name of the log group of the tasks' containers."),
     "vpc_id": ("vpcId", "Id of the VPC that tasks and functions run in."),
+    "deployed": (
+        "deployed",
+        "All that the commands of `ecs-kit` read of a pattern: export it as `pattern1` or `pattern2`, by the pattern.",
+    ),
 }
-"""By attribute: the output that it has, the pattern's own but for `startInput`, and its description."""
+"""By attribute: the output that it has, the pattern's own but for `startInput` and `deployed`, and its description."""
 
 TaskSubmissionArgs = TypedDict(  # type: ignore[misc]
     "TaskSubmissionArgs", {name: _INPUTS.get(key.name, _TYPES[key.type]) for name, key in _KEYS.items()}, total=False
@@ -64,13 +67,13 @@ def configuration(arguments: Mapping[str, Any]) -> KitConfig:
     """
     values: dict[str, Any] = {}
     for name, value in arguments.items():
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        values[name] = tuple(value) if isinstance(value, list) else value
-    if "job_context" in values:
-        values["job_context"] = Path(values["job_context"])
+        values[name] = tuple(map(_whole, value)) if isinstance(value, list) else _whole(value)
     job = {name.removeprefix("job_"): values.pop(name) for name in list(values) if name.startswith("job_")}
     return KitConfig(**values, job=JobArgs(**job))
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _component(pattern: type[patterns.Pattern]) -> type[pulumi.ComponentResource]:
@@ -82,12 +85,13 @@ def _component(pattern: type[patterns.Pattern]) -> type[pulumi.ComponentResource
         pattern_args = patterns.PatternArgs(configuration(args), target)
         outputs = pattern(name, pattern_args, pulumi.ResourceOptions(parent=self)).outputs
         start_input = pulumi.Output.all(**{name: outputs[name] for name in DEPLOYED_ATTRIBUTES}).apply(json.dumps)
-        outputs = {**outputs, "startInput": start_input}
+        values: dict[str, Any] = {**outputs, "startInput": start_input, "deployed": dict(outputs)}
         for attribute, (output, _) in _OUTPUTS.items():
-            setattr(self, attribute, pulumi.Output.from_input(outputs[output]))
+            setattr(self, attribute, pulumi.Output.from_input(values[output]))
         self.register_outputs({})
 
-    annotations = dict.fromkeys(_OUTPUTS, pulumi.Output[str])
+    annotations: dict[str, Any] = dict.fromkeys(_OUTPUTS, pulumi.Output[str])
+    annotations["deployed"] = pulumi.Output[dict[str, Any]]
     members = {"__init__": init, "__doc__": pattern.__doc__, "__annotations__": annotations, "__module__": __name__}
     return type(pattern.__name__, (pulumi.ComponentResource,), members)
 
@@ -126,5 +130,8 @@ class Package(ComponentProvider):
             return super().construct(name, resource_type, inputs, options)
         except ComponentInitError as error:
             if isinstance(error.inner, ConfigError):
-                raise InputPropertiesError(str(error.inner)) from error
+                problems = error.inner.problems
+                # The SDK shows a message only with such details.
+                details = [InputPropertyErrorDetails(property_path=each.key, reason=str(each)) for each in problems]
+                raise InputPropertiesError(str(error.inner), details) from error
             raise

@@ -50,12 +50,16 @@ class Children:
             stderr=stderr,
             start_new_session=True,
         )
-        self._tell(f"+{process.pid}")
+        self.began(process.pid)
         return process
 
-    def ended(self, process: subprocess.Popen[bytes]) -> None:
+    def began(self, pid: int) -> None:
+        """Know a process, which leads a group, that something else started."""
+        self._tell(f"+{pid}")
+
+    def ended(self, pid: int) -> None:
         """Forget a process whose group is gone."""
-        self._tell(f"-{process.pid}")
+        self._tell(f"-{pid}")
 
     def _tell(self, line: str) -> None:
         assert self._janitor.stdin is not None
@@ -67,7 +71,7 @@ class Children:
                 logger.exception("the janitor is gone: processes may outlive the emulator")
 
 
-def signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    """Send a signal to the process and everything it started; nothing where all of it ended."""
+def signal_group(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process and everything it started; nothing where all of it ended."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)
+        os.killpg(pid, number)

@@ -10,8 +10,9 @@ A rule is a JSON object:
 `service` is a service's name as in an endpoint (`ecs`, `dynamodb`, `s3`, `lambda`, `logs`, `states`); `operation`,
 `caller` (the ARN of who calls) and `request` (path and body) are shell patterns, `*` by default. Which of the calls
 that match are hit: all of them, or `first` n, or those numbered in `calls` (from 1), or a `share` of them (a fixed
-sequence for each `seed`), at most `limit` of them, and only `forSeconds` from the first that matched; `perCaller`
-counts, and tells the time, for each caller apart. The effect is one of
+sequence for each `seed`), or those `above` a rate, `{"perSecond": n, "burst": m}`: AWS's token bucket. At most `limit`
+of them, and only `forSeconds` from the first that matched; `perCaller` counts, and tells the time, for each caller
+apart. The effect is one of
 
 - `{"error": code, "message": …, "status": 400}`: the service is not reached, the call is answered with an error;
 - `{"delaySeconds": n}`: the call waits;
@@ -65,6 +66,10 @@ def _is_failure(value: Any) -> bool:
     return isinstance(value, Mapping) and all(isinstance(text, str) for text in value.values())
 
 
+def _is_rate(value: Any) -> bool:
+    return isinstance(value, Mapping) and value.keys() == {"perSecond", "burst"} and all(map(_number(), value.values()))
+
+
 _Field = tuple[Callable[[Any], bool], str]
 _TEXT: _Field = (lambda value: isinstance(value, str) and value != "", "a text")
 _WHOLE_NUMBER: _Field = (_whole(0), "a whole number from 0")
@@ -79,13 +84,14 @@ _RULE: Mapping[str, _Field] = {
     "first": _WHOLE_NUMBER,
     "calls": (_list(_whole(1)), "a list of whole numbers from 1, with one at least"),
     "share": (_number(1), "a number from 0 to 1"),
+    "above": (_is_rate, 'an object with numbers, {"perSecond": 20, "burst": 100}'),
     "seed": _WHOLE_NUMBER,
     "limit": _WHOLE_NUMBER,
     "forSeconds": _NUMBER,
     "perCaller": (lambda value: isinstance(value, bool), "true or false"),
     "effect": (lambda value: isinstance(value, Mapping), "an object"),
 }
-_CHOICES = ("first", "calls", "share")
+_CHOICES = ("first", "calls", "share", "above")
 _EFFECTS: Mapping[str, Mapping[str, _Field]] = {
     "error": {"error": _TEXT, "message": _TEXT, "status": (_whole(400, 599), "from 400 to 599")},
     "delaySeconds": {"delaySeconds": _NUMBER},
@@ -171,8 +177,19 @@ def _check(index: int, given: Mapping[str, Any], fields: Mapping[str, _Field]) -
 class _Count:
     began: float
     chance: random.Random
+    tokens: float
+    filled: float
     matched: int = 0
     hit: int = 0
+
+    def takes_token(self, rate: Mapping[str, float], now: float) -> bool:
+        """Whether the bucket has a token for a call."""
+        self.tokens = min(rate["burst"], self.tokens + (now - self.filled) * rate["perSecond"])
+        self.filled = now
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
 
 
 class FaultPlan:
@@ -195,8 +212,11 @@ class FaultPlan:
     def _hits(self, index: int, rule: FaultRule, call: Call) -> bool:
         given = rule.fields
         key = (index, call.caller if given.get("perCaller") else "")
+        now = self._clock()
         if key not in self._counts:
-            self._counts[key] = _Count(began=self._clock(), chance=random.Random(f"{given.get('seed', 0)}/{key[1]}"))
+            chance = random.Random(f"{given.get('seed', 0)}/{key[1]}")
+            full = given["above"]["burst"] if "above" in given else 0
+            self._counts[key] = _Count(began=now, chance=chance, tokens=full, filled=now)
         count = self._counts[key]
         count.matched += 1
         hit = True
@@ -206,9 +226,11 @@ class FaultPlan:
             hit = count.matched in given["calls"]
         elif "share" in given:
             hit = count.chance.random() < given["share"]
+        elif "above" in given:
+            hit = not count.takes_token(given["above"], now)
         if "limit" in given and count.hit >= given["limit"]:
             hit = False
-        if "forSeconds" in given and self._clock() - count.began >= given["forSeconds"]:
+        if "forSeconds" in given and now - count.began >= given["forSeconds"]:
             hit = False
         count.hit += hit
         return hit

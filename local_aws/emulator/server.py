@@ -21,6 +21,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from local_aws.emulator.runtimes.selection import Choice
 from local_aws.emulator.supervisor import LEFT_OUT
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--container-runtime", required=True, help="what runs ECS containers")
     parser.add_argument("--docker-socket", default="", help="of the engine that the docker runtime uses")
     parser.add_argument("--detached", action="store_true")
     arguments = parser.parse_args()
@@ -51,10 +53,11 @@ def main() -> None:
     os.environ["GATEWAY_PORT"] = str(listener.getsockname()[1])
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    asyncio.run(serve(listener, arguments.folder, arguments.detached, arguments.docker_socket))
+    choice = Choice(arguments.container_runtime, "", arguments.docker_socket)
+    asyncio.run(serve(listener, arguments.folder, arguments.detached, choice))
 
 
-async def serve(listener: socket.socket, folder: Path, detached: bool, docker_socket: str) -> None:
+async def serve(listener: socket.socket, folder: Path, detached: bool, choice: Choice) -> None:
     """Serve on a socket until a signal comes or, unless detached, standard input ends."""
     from hypercorn.asyncio import serve as hypercorn_serve
     from ministack.core import lambda_runtime
@@ -63,7 +66,7 @@ async def serve(listener: socket.socket, folder: Path, detached: bool, docker_so
     from local_aws.emulator.aws_behaviour.states_integrations import warm_up
 
     logging.getLogger("hypercorn.access").setLevel(logging.WARNING)
-    runtime, application = assemble(listener.getsockname()[1], folder, docker_socket)
+    runtime, application = assemble(listener.getsockname()[1], folder, choice)
     ending = _told_to_end(detached)
     ready = asyncio.create_task(_report_when_ready(listener.getsockname()[1]))
     threading.Thread(target=warm_up, daemon=True).start()
@@ -84,11 +87,8 @@ async def serve(listener: socket.socket, folder: Path, detached: bool, docker_so
         ready.cancel()
 
 
-def assemble(port: int, folder: Path, docker_socket: str) -> tuple[ContainerRuntime, Any]:
-    """Correct MiniStack and wrap it in what injects faults; returns the runtime and the ASGI application.
-
-    Where `docker_socket` is empty, ECS containers run as processes.
-    """
+def assemble(port: int, folder: Path, choice: Choice) -> tuple[ContainerRuntime, Any]:
+    """Correct MiniStack and wrap it in what injects faults; returns the runtime and the ASGI application."""
     from ministack import app as ministack
 
     from local_aws.emulator.aws_behaviour.execution_role import EmulatorRegistry
@@ -98,14 +98,16 @@ def assemble(port: int, folder: Path, docker_socket: str) -> tuple[ContainerRunt
 
     children = Children(folder)
     runtime: ContainerRuntime
-    if docker_socket:
+    if choice.runtime == "docker":
         from local_aws.emulator.runtimes.docker import DockerRuntime
 
-        runtime = DockerRuntime(docker_socket, port, folder)
+        runtime = DockerRuntime(choice.docker_socket, port, folder)
     else:
         from local_aws.emulator.runtimes.process import ProcessRuntime
+        from local_aws.emulator.runtimes.simulated import SimulatedRuntime
 
-        runtime = ProcessRuntime(folder, EmulatorRegistry(), children)
+        of_processes = SimulatedRuntime if choice.runtime == "simulated" else ProcessRuntime
+        runtime = of_processes(folder, EmulatorRegistry(), children)
     install(runtime, children, folder, os.environ.get(LEFT_OUT, ""))
     faults = FaultInjector()
     for service, handler in list(ministack.SERVICE_HANDLERS.items()):

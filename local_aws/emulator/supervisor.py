@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from local_aws.emulator.errors import EmulatorDied, EmulatorTimeout, PortInUse
 from local_aws.emulator.faults import parse_rules
-from local_aws.emulator.runtimes.selection import Chosen, Wanted, choose
+from local_aws.emulator.runtimes.selection import Choice, Chosen, Wanted, choose
 
 LEFT_OUT = "LOCAL_AWS_WITHOUT"
 """The environment variable with the names of the corrections that an emulator leaves out, with commas between them."""
@@ -114,7 +114,7 @@ class Emulator:
         for name in ("tmp", "s3", "home"):
             (self.folder / name).mkdir()
         with self.log_file.open("wb") as log:
-            self._process = self._spawn(choice.docker_socket, log)
+            self._process = self._spawn(choice, log)
         try:
             self.port = self._wait_until_ready()
         except BaseException:
@@ -148,14 +148,15 @@ class Emulator:
             self._process = None
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _spawn(self, docker_socket: str, log: IO[bytes]) -> subprocess.Popen[bytes]:
+    def _spawn(self, choice: Choice, log: IO[bytes]) -> subprocess.Popen[bytes]:
         arguments = [
             sys.executable,
             "-m",
             "local_aws.emulator.server",
             f"--folder={self.folder}",
             f"--port={self.port}",
-            f"--docker-socket={docker_socket}",
+            f"--container-runtime={choice.runtime}",
+            f"--docker-socket={choice.docker_socket}",
         ]
         if self._detached:
             arguments.append("--detached")

@@ -10,7 +10,7 @@ Fixtures: `emulator`, with IAM enforced; `aws`, its clients and roles; `fargate`
 tasks, functions and state machines; `make_stack`, a stack of a program that is a function; `pulumi_command` and
 `pulumi_environment`, to make one yourself. Tests share the emulator and use unique names.
 
-Markers: `docker` is a test that needs a Docker engine, `both_runtimes` one that runs with its ECS tasks as processes,
+Markers: `docker` is a test that needs a Docker engine, `all_runtimes` one that runs with its ECS tasks as processes,
 and again with them in containers. Without an engine, or without an image with Python (`LOCAL_AWS_BASE_IMAGE`, by
 default `python:3.13-slim`), such a test is skipped; it fails if that variable is set.
 """
@@ -36,13 +36,13 @@ MakeStack = Callable[[str, auto.PulumiFn], auto.Stack]
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers."""
     config.addinivalue_line("markers", "docker: needs a Docker engine and an image with Python")
-    config.addinivalue_line("markers", "both_runtimes: runs with its ECS tasks as processes and in containers")
+    config.addinivalue_line("markers", "all_runtimes: runs with its ECS tasks in every container runtime")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test marked `both_runtimes` runs with its ECS tasks as processes, and with them in containers."""
-    if metafunc.definition.get_closest_marker("both_runtimes"):
-        runtimes = ["process", pytest.param("docker", marks=pytest.mark.docker)]
+    """A test marked `all_runtimes` runs once for each container runtime."""
+    if metafunc.definition.get_closest_marker("all_runtimes"):
+        runtimes = ["process", "simulated", pytest.param("docker", marks=pytest.mark.docker)]
         metafunc.parametrize("container_runtime", runtimes, indirect=True, scope="session")
     elif metafunc.definition.get_closest_marker("docker") and "container_runtime" in metafunc.fixturenames:
         metafunc.parametrize("container_runtime", ["docker"], indirect=True, scope="session")
@@ -51,7 +51,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def container_runtime(request: pytest.FixtureRequest) -> Chosen:
     """What runs ECS tasks."""
-    wanted: Chosen = getattr(request, "param", "process")
+    wanted: Chosen = getattr(request, "param", "simulated")
     if wanted == "docker" and (problem := docker_images.problem()):
         if docker_images.VARIABLE in os.environ:
             pytest.fail(f"{docker_images.VARIABLE} is set, but containers cannot run: {problem}")

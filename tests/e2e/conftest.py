@@ -137,7 +137,7 @@ def local_stack(
     work_dir: Path,
     *,
     config: Callable[[LocalTarget], Mapping[str, str]] = lambda _: {},
-    container_runtime: str = "process",
+    container_runtime: str = "simulated",
 ) -> Iterator[Deployed]:
     """Deploy a program on the local target, and destroy it at the end; `config` sees the running target."""
     with pytest.MonkeyPatch.context() as patch:

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ecs_kit.automation.errors import DriverError
 from ecs_kit.automation.journeys import spec_files
 from ecs_kit.automation.stacks import leftovers
+from tests.documentation import example
 from tests.e2e.conftest import NAMESPACE, Deployed, copy_project, local_stack, new_stack, sample, stack_on
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.e2e]
@@ -87,32 +89,29 @@ def test_both_patterns_run_there_and_a_destroy_leaves_the_network_and_retained_d
     aws, cluster = network.target.aws, network.outputs["clusterName"]
     allow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
     boundary = aws.iam.create_policy(PolicyName="boundary", PolicyDocument=json.dumps(allow))["Policy"]["Arn"]
-    values = config(
-        network,
-        clusterName=cluster,
-        permissionsBoundary=boundary,
-        retainData="retain",
-        taskEgress='["tcp:5432:10.50.0.0/16"]',
-    )
+    values = config(network, clusterName=cluster, permissionsBoundary=boundary)
+    documented = yaml.safe_load(example("existing-network.md", "permissionsBoundary:"))["config"]
+    assert values.keys() == documented.keys(), "the documentation's example, but for names and ids"
+    values |= {f"{NAMESPACE}:retainData": "retain", f"{NAMESPACE}:taskEgress": '["tcp:5432:10.50.0.0/16"]'}
     with stack_on(network.target, "kit", project, project.parent / "work", config=values) as kit:
         types = {kind.rsplit(":", 1)[1] for kind in kit.resources}
         assert types.isdisjoint(NOT_CREATED)
         for pattern in (1, 2):
-            assert kit.run(pattern, spec_files.with_tasks(sample(pattern), 3)).problems == ()
+            assert kit.run(pattern, spec_files.with_tasks(sample(pattern), 10)).problems == ()
             outputs = kit.outputs[f"pattern{pattern}"]
             assert (outputs["vpcId"], outputs["clusterName"]) == (network.outputs["vpcId"], cluster)
             role = aws.iam.get_role(RoleName=f"amazon-ecs-starter-kit-pattern-{pattern}-monitor")["Role"]
             assert role["PermissionsBoundary"]["PermissionsBoundaryArn"] == boundary
-        assert len(aws.ecs.list_tasks(cluster=cluster, desiredStatus="STOPPED")["taskArns"]) == 6
+        assert len(aws.ecs.list_tasks(cluster=cluster, desiredStatus="STOPPED")["taskArns"]) == 20
         had = kit.stack.resources()
         outputs = [kit.outputs[f"pattern{pattern}"] for pattern in (1, 2)]
 
     assert kit.stack.resources() == []
     for each in outputs:
-        assert aws.s3.list_objects_v2(Bucket=each["s3BucketName"])["KeyCount"] >= 3
+        assert aws.s3.list_objects_v2(Bucket=each["s3BucketName"])["KeyCount"] >= 10
         assert aws.s3.get_public_access_block(Bucket=each["s3BucketName"])
         rows = aws.dynamodb.scan(TableName=each["ddbTableNameWFDetails"])["Items"]
-        assert [row["status"]["S"] for row in rows] == ["Completed"] * 3
+        assert [row["status"]["S"] for row in rows] == ["Completed"] * 10
     assert len(aws.ecr.describe_repositories()["repositories"]) == 2
     left = leftovers.find(aws, leftovers.inventory("kit", had)).living
     assert [line for line in left if "task definition" not in line] == []

@@ -11,42 +11,29 @@ from pathlib import Path
 
 import pytest
 
+from local_aws import ensure_pulumi
 from local_aws.pulumi_cli import default_cache_dir
+from tests.documentation import example
 from tests.e2e.conftest import DRIVER_SECONDS, copy_project
 
 pytestmark = [pytest.mark.e2e, pytest.mark.acceptance]
 
-PROGRAM = """\
-import pulumi
-from ecs_kit import KitConfig, PatternArgs, TaskSubmissionFromLambda, TaskSubmissionFromStepFunctions
+PROGRAM = f"""\
+{example("your-own-job.md", 'pulumi.export("pattern2"')}
+from ecs_kit import TaskSubmissionFromLambda
 
-args = PatternArgs(KitConfig(task_timeout_seconds=120, tags={"team": "data"}))
-pulumi.export("pattern1", dict(TaskSubmissionFromLambda("jobs", args).outputs))
-pulumi.export("pattern2", dict(TaskSubmissionFromStepFunctions("more-jobs", args).outputs))
+pulumi.export("pattern1", dict(TaskSubmissionFromLambda("jobs", PatternArgs()).outputs))
 """
-
+"""The documentation's, and a second pattern."""
 
 OWN_CONTAINER = {
     "Pulumi.yaml": "name: greetings\nruntime: python\n",
-    "__main__.py": """\
-from pathlib import Path
-
-import pulumi
-from ecs_kit import JobArgs, KitConfig, PatternArgs, TaskSubmissionFromLambda
-
-job = JobArgs(context=Path("image"), records="ecs", command=["{task.name}"])
-config = KitConfig(job=job, tolerated_failure_percentage=50)
-pulumi.export("pattern1", dict(TaskSubmissionFromLambda("greetings", PatternArgs(config)).outputs))
-""",
+    "__main__.py": example("your-own-job.md", 'TaskSubmissionFromLambda("greetings"'),
     "image/Dockerfile": 'FROM scratch\nCOPY greet.sh /greet.sh\nENTRYPOINT ["/bin/sh", "/greet.sh"]\n',
-    "image/greet.sh": 'echo "$1 says ${GREETING:?is missing}"\n',
-    "tasks.json": json.dumps([{"taskName": "bear", "environment": {"GREETING": "hello"}}, {"taskName": "wolf"}]),
+    "image/greet.sh": 'echo "$1 says hello"\n',
+    "tasks.json": '[{"taskName": "bear"}, {"taskName": "wolf"}]',
 }
-START = """\
-import ecs_kit
-run = ecs_kit.start("e2e", [{"taskName": "fox", "environment": {"GREETING": "hey"}}])
-print(run.wait(0.2)["status"], run.state()["summary"]["completed_tasks"])
-"""
+START = example("commands.md", "ecs_kit.start").replace('"dev"', '"e2e"')
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +50,12 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def executable(wheels: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`ecs-kit` in a virtual environment with the wheels, and otherwise with the packages of this interpreter."""
-    folder = tmp_path_factory.mktemp("environment")
+    """`ecs-kit` with the local AWS."""
+    return install(wheels, tmp_path_factory.mktemp("environment"))
+
+
+def install(wheels: list[Path], folder: Path) -> Path:
+    """`ecs-kit` in a virtual environment with wheels, and otherwise with the packages of this interpreter."""
     subprocess.run((sys.executable, "-m", "venv", "--without-pip", str(folder)), check=True)
     python = folder / "bin" / "python"
     pip = (sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--disable-pip-version-check")
@@ -120,7 +111,7 @@ def test_a_container_of_one_s_own_is_deployed_and_run_command_by_command(executa
     use = dict(os.path.expandvars(shlex.split(line)[0]).split("=", 1) for line in exports)
     started = call(executable, tmp_path, "start", "--specs", "tasks.json", "--watch", "--json", **use)
     assert started.returncode == 0, started.stderr
-    assert json.loads(started.stdout)["runs"][0]["status"] == "CompletedWithFailures"
+    assert json.loads(started.stdout)["runs"][0]["status"] == "Completed"
     assert call(executable, tmp_path, "logs", "--task", "bear", **use).stdout == "bear says hello\n"
     again = subprocess.run(
         (executable.with_name("python"), "-c", START),
@@ -130,9 +121,26 @@ def test_a_container_of_one_s_own_is_deployed_and_run_command_by_command(executa
         text=True,
         check=True,
     )
-    assert again.stdout == "Completed 1\n"
+    assert again.stdout == "Completed\n"
     assert call(executable, tmp_path, "destroy").returncode == 0
     assert not [path for path in (tmp_path / ".kit" / "runs").iterdir() if path.is_dir()]
+
+
+def test_the_commands_for_aws_need_no_local_aws(wheels: list[Path], tmp_path: Path) -> None:
+    executable = install(wheels[:1], tmp_path / "environment")
+    (tmp_path / "Pulumi.yaml").write_text("name: my-jobs\nruntime: python\n")
+    python = (executable.with_name("python"), "-c", "import ecs_kit; ecs_kit.start({}, [])")
+    started = subprocess.run(python, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "stack given holds no pattern" in started.stderr
+    (tmp_path / "state").mkdir()
+    where = {"PULUMI_BACKEND_URL": f"file://{tmp_path}/state", "PULUMI_CONFIG_PASSPHRASE": ""}
+    without = call(executable, tmp_path, "status", PATH="/usr/bin", **where)
+    assert (without.returncode, "there is none on PATH" in without.stderr) == (2, True)
+    cli = ensure_pulumi(progress=print).path.parent
+    found = call(executable, tmp_path, "status", PATH=f"{cli}:/usr/bin", **where)
+    assert (found.returncode, "has no stack of this project" in found.stderr) == (2, True)
+    local = call(executable, tmp_path, "deploy")
+    assert (local.returncode, "needs the package pulumi-local-aws" in local.stderr) == (2, True)
 
 
 def test_a_folder_without_a_program_is_named(executable: Path, tmp_path: Path) -> None:

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from ecs_kit.automation.errors import DriverError
 from local_aws.locks import in_turn
 from local_aws.pulumi_cli import default_cache_dir
-from tests.e2e.conftest import ROOT, Deployed, local_stack
+from tests.documentation import example
+from tests.e2e.conftest import ROOT, Deployed, finish, local_stack, new_stack, start
 
 pytestmark = [pytest.mark.e2e, pytest.mark.acceptance]
 
@@ -119,6 +121,51 @@ def test_a_program_starts_a_run_with_the_component_s_outputs(others: Deployed, p
     assert sorted(row["status"]["S"] for row in rows) == ["Completed"] * 10
     definition = aws.ecs.describe_task_definition(taskDefinition=given["taskDefinition"])["taskDefinition"]
     assert definition["memory"] == "1024", "whole numbers arrive as floats"
+
+
+IMAGE = {
+    "Dockerfile": 'FROM scratch\nCOPY greet.sh /greet.sh\nENTRYPOINT ["/bin/sh", "/greet.sh"]\n',
+    "greet.sh": "echo hello\n",
+}
+MAIN = "import sys; sys.argv[0] = 'ecs-kit'; from ecs_kit.automation.cli.e2e import main; sys.exit(main())"
+
+
+def test_the_commands_know_the_yaml_program_of_the_documentation(tmp_path: Path) -> None:
+    program = example("your-own-job.md", "runtime: yaml").replace("path/to/the/checkout", str(ROOT))
+    (tmp_path / "Pulumi.yaml").write_text(program)
+    (tmp_path / "image").mkdir()
+    for name, text in IMAGE.items():
+        (tmp_path / "image" / name).write_text(text)
+    (tmp_path / "tasks.json").write_text('[{"taskName": "bear"}, {"taskName": "wolf"}]')
+    (tmp_path / "work").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{yaml_host()}{os.pathsep}{os.environ['PATH']}")
+        with local_stack("yaml", tmp_path, tmp_path / "work") as made:
+            environment = {**made.target.environment, "PYTHONPATH": str(ROOT)}
+
+            def call(*command: str) -> str:
+                driver = start(tmp_path, *command, command=("-c", MAIN), **environment)
+                out, err = finish(driver)
+                assert driver.returncode == 0, err
+                return out
+
+            call("start", "--specs", "tasks.json", "--watch")
+            (run,) = json.loads(call("status", "--json"))["runs"]
+            assert (run["status"], run["tasks"]["completed"]) == ("Completed", 2), run
+            assert call("logs", "--task", "bear") == "hello\n"
+
+
+def test_arguments_that_cannot_be_used_are_named_before_anything_is_created(others: Deployed, tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    for path in others.project.iterdir():
+        if path.is_file():
+            (tmp_path / path.name).write_text(path.read_text().replace("taskMemory: 1024", "taskMemory: 1"))
+    program = tmp_path / "__main__.py"
+    if program.exists():
+        program.write_text(program.read_text().replace("taskMemory=1024", "taskMemory=1"))
+    refused = new_stack(others.target, "refused", tmp_path, tmp_path / "work", {})
+    with pytest.raises(DriverError, match=r"taskMemory = '1': must be one of 512, 1024, 2048 when taskCpu is 256"):
+        refused.preview()
 
 
 def test_the_package_s_schema_is_what_the_engine_reads(others: Deployed, tmp_path: Path) -> None:

@@ -67,6 +67,10 @@ class TestAccepted:
     def test_a_run_id_as_a_number_or_its_digits(self, given: object) -> None:
         assert accepted(workflowRunId=given).run_id == 100001
 
+    @pytest.mark.parametrize("key", ["a/...", "a/../b", ".a", "ä ö/😀.txt", "k" * 1024])
+    def test_an_object_s_key(self, key: str) -> None:
+        assert accepted(taskList=[task(key=key)]).tasks[0].key == key
+
     @pytest.mark.parametrize("name", ["a", "...", "_", "A-1.b_c", "x" * 128])
     def test_task_names_a_bare_family_and_one_subnet(self, name: str) -> None:
         checked = accepted(taskList=[task(name)], taskDefinition="kit-1", subnetIdLiteral="subnet-2")
@@ -154,7 +158,15 @@ class TestRefusals:
                     {"taskList": [task(key=key)]},
                     "$.taskList[0].objectKey: must be an object's key of 1 to 1024 characters",
                 )
-                for key in ("", "folder/", "k" * 1025)
+                for key in ("", "folder/", "k" * 1025, ".", "a/.", "a/..", "a\x00b", "a\nb", "a\n", "\x7f", "\ud800")
+            ),
+            *(
+                ({"taskList": [task(command=["go", text])]}, "$.taskList[0].command[1]: must be a text that")
+                for text in ("", "a\x00", "\udfff")
+            ),
+            *(
+                ({"taskList": [task(environment={"A": text})]}, "$.taskList[0].environment.A: must be a text ")
+                for text in ("a\x00", "\udfff")
             ),
             *(
                 ({"workflowRunId": given}, "$.workflowRunId: must be ")

@@ -32,8 +32,12 @@ SETTINGS = StateMachineSettings(
     max_concurrency=0,
     launcher_function_arn="arn:aws:lambda:eu-central-1:111122223333:function:launcher",
 )
-MACHINES = {1: pattern_1(SETTINGS), 2: pattern_2(SETTINGS), 3: pattern_2(replace(SETTINGS, spot_share=50))}
-"""The two patterns, and pattern 2 with tasks on Fargate Spot."""
+MACHINES = {
+    1: pattern_1(SETTINGS),
+    2: pattern_2(SETTINGS),
+    3: pattern_2(replace(SETTINGS, spot_share=50, has_ecs_records=True)),
+}
+"""The two patterns, and pattern 2 with containers that know nothing of the kit, on Fargate Spot."""
 RUN_ID = "1795492244120123"
 TASK_ARN = "arn:aws:ecs:eu-central-1:111122223333:task/kit-2/0123abcd"
 MESSAGE = "3 of 10 tasks failed, and so on."
@@ -461,6 +465,15 @@ class TestFailuresOfPattern2:
     def test_a_refusal_ends_the_task(self, error: str) -> None:
         aws = Aws(failures=[lambda_failure(error, "no such run")])
         assert len(run_one(aws, FAILED, FAILED)) == 1 and len(aws.of("ecs")) == 1
+
+    @pytest.mark.parametrize(("code", "attempts"), [("EssentialContainerExited", 1), ("UserInitiated", 2), ("", 2)])
+    def test_a_container_that_was_stopped_and_exits_0_is_judged_by_the_monitor(self, code: str, attempts: int) -> None:
+        task = {"TaskArn": TASK_ARN, "StopCode": code, "Containers": [{"ExitCode": 0}]}
+        answers = iter([task, {**task, "StopCode": "EssentialContainerExited"}])
+        aws = Aws(monitor=[registered(), polled()], failures=[again(2)], ecs=lambda _: next(answers))
+        assert aws.run(2, spec(2, tasks=1), has_ecs_records=True).status == "SUCCEEDED"
+        assert len(aws.of("ecs")) == attempts
+        assert [json.loads(call["cause"]) for call in aws.of("record_failure")] == [task] * (attempts - 1)
 
     def test_an_error_without_name_or_cause_is_recorded_too(self) -> None:
         (call,) = run_one(Aws(failures=[{"again": False}]), AslError("", ""))

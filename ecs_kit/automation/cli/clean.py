@@ -21,7 +21,7 @@ from ecs_kit.automation.journeys.progress import Progress, shown
 from ecs_kit.automation.journeys.teardown import Teardown
 from ecs_kit.automation.stacks.aws import AwsTarget
 from ecs_kit.automation.stacks.lifecycle import Stack
-from ecs_kit.automation.stacks.local import get_pulumi, remove_containers
+from ecs_kit.automation.stacks.pulumi_cli import get_pulumi
 
 ENGINE_SECONDS = 3600.0
 """How long an engine may take to finish its current operations on AWS; a NAT gateway or endpoint takes minutes."""
@@ -103,6 +103,8 @@ def _remove_local(held: Held, say: Say) -> None:
     if held.record is not None and held.record.emulator_name:
         names.add(held.record.emulator_name)
     ended = processes.end(held.folder)
+    from ecs_kit.automation.stacks.local import remove_containers
+
     containers = sum(map(remove_containers, names))
     shutil.rmtree(held.folder, ignore_errors=True)
     if ended:

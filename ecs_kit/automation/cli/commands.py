@@ -161,7 +161,8 @@ def selected_runs(stack: DeployedStack, options: argparse.Namespace) -> list[run
         workflow = f" of workflow {options.workflow}" if options.workflow else ""
         patterns = " or ".join(f"pattern {pattern}" for pattern in sorted(stack.patterns))
         raise BadInput(
-            f"stack {stack.name} has {which}{workflow} in {patterns}. `{PROGRAM} runs` lists those that there are."
+            f"stack {stack.name} has {which}{workflow} in {patterns}. `{PROGRAM} runs` lists those that there are; "
+            f"a run that was refused is not among them: `{PROGRAM} status` shows it while it is the newest."
         )
     if len({key.pattern for key in found}) < len(found):
         raise _several_runs(options.command, found)

@@ -15,7 +15,7 @@ from ecs_kit.automation.cli.entry_point import PROGRAM
 from ecs_kit.automation.errors import BadInput
 from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.automation.stacks.clients import AwsClients
-from ecs_kit.automation.stacks.local import find_pulumi
+from ecs_kit.automation.stacks.pulumi_cli import find_pulumi
 from ecs_kit.automation.stacks.pulumi_process import PulumiProcess
 from ecs_kit.automation.stacks.target import Identity, Say, check_account, has_backend, own_backend, where
 from ecs_kit.runtime.contract.patterns import PATTERNS
@@ -76,7 +76,7 @@ def patterns_of(stack: str, outputs: Mapping[str, Any], wanted: int | None) -> d
     if wanted is None:
         return deployed
     if wanted not in deployed:
-        raise BadInput(f"--pattern {wanted}: stack {stack} holds pattern {next(iter(deployed))} only.")
+        raise BadInput(f"pattern {wanted}: stack {stack} holds pattern {' and '.join(map(str, deployed))} only.")
     return {wanted: deployed[wanted]}
 
 

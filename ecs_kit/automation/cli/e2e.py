@@ -137,10 +137,10 @@ def _spec_files(options: argparse.Namespace) -> dict[int, SpecFile]:
 
 
 def _target(options: argparse.Namespace, work_dir: Path, config: "KitConfig") -> "Target":
-    from ecs_kit.automation.stacks.aws import AwsTarget
-    from ecs_kit.automation.stacks.local import LocalTarget, get_pulumi
-
     if options.target == "aws":
+        from ecs_kit.automation.stacks.aws import AwsTarget
+        from ecs_kit.automation.stacks.pulumi_cli import get_pulumi
+
         return AwsTarget(
             work_dir=work_dir,
             plugins=options.plugins,
@@ -149,6 +149,8 @@ def _target(options: argparse.Namespace, work_dir: Path, config: "KitConfig") ->
             get_pulumi=get_pulumi,
             build_platform=None if config.job.is_ready_image else config.docker_platform,
         )
+    from ecs_kit.automation.stacks.local import LocalTarget
+
     return LocalTarget(
         work_dir=work_dir,
         container_runtime=options.container_runtime,

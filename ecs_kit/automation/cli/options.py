@@ -87,7 +87,7 @@ def _add_deployment_options(add: Callable[..., object]) -> None:
     settings = "the kit's config from a stack's settings file like Pulumi.dev.yaml; --config goes first"
     add("--stack-config", type=absolute, metavar="FILE", help=settings)
     runtime = "what runs ECS tasks on the local target (auto: docker where it works, else process)"
-    add("--container-runtime", choices=("auto", "process", "docker"), help=runtime)
+    add("--container-runtime", choices=("auto", "process", "simulated", "docker"), help=runtime)
     plugins = "provider plugins: the kit's stand-ins (default of local) or the published ones (default of aws)"
     add("--plugins", choices=("bundled", "published"), help=plugins)
     port = whole_number("a port: give 1 to 65535", most=65535)
@@ -235,9 +235,8 @@ def _add_commands(parser: Parser, *, required: bool) -> None:
     made["deploy"].add_argument("--stack", type=_stack_name, metavar="NAME", help="the stack's name (e2e)")
     for name in ("start", "status", "watch", "logs", "abort", "runs"):
         made[name].add_argument("--stack", metavar="NAME", help="the stack (the selected one)")
-        made[name].add_argument(
-            "--pattern", type=int, choices=tuple(PATTERNS), help="the pattern (all that are deployed)"
-        )
+        which = "the deployed one" if name in ("start", "logs", "abort") else "all that are deployed"
+        made[name].add_argument("--pattern", type=int, choices=tuple(PATTERNS), help=f"the pattern ({which})")
         workflow = "record the run under this name" if name == "start" else "only runs of this workflow"
         made[name].add_argument("--workflow", metavar="NAME", help=workflow)
     for name in ("status", "watch", "logs", "abort"):

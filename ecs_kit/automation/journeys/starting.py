@@ -1,5 +1,6 @@
 """Runs of what is deployed, from a list of tasks, a spec file or the objects below an S3 prefix."""
 
+import itertools
 import json
 import re
 import uuid
@@ -79,9 +80,12 @@ def _names(keys: Sequence[str], prefix: str) -> Iterator[str]:
     """A task's name for each key: the part below the prefix's folder, with `-` for what names may not have."""
     folder = len(prefix.rpartition("/")[0]) + 1 if "/" in prefix else 0
     wanted = [re.sub(r"[^A-Za-z0-9_.-]+", "-", key[folder:])[-110:].strip(".") or "object" for key in keys]
-    counted = Counter(wanted)
+    counted, taken = Counter(wanted), set(wanted)
     for number, name in enumerate(wanted, 1):
-        yield name if counted[name] == 1 else f"{name}-{number}"
+        free = (f"{name}-{each}" for each in itertools.count(number))
+        unique = name if counted[name] == 1 else next(each for each in free if each not in taken)
+        taken.add(unique)
+        yield unique
 
 
 def await_registration(aws: AwsClients, run: Run) -> None:

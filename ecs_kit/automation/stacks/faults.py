@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from ecs_kit.automation.errors import BadInput, DriverError
-from ecs_kit.automation.stacks.local import parse_rules
 from ecs_kit.automation.stacks.target import Injector
 
 SERVICES = frozenset(("dynamodb", "ecr", "ecs", "events", "kinesis", "kms", "lambda", "logs")) | frozenset(
@@ -67,6 +66,8 @@ def read(path: Path) -> tuple[Mapping[str, Any], ...]:
 
 
 def _rules(document: Any) -> tuple[Mapping[str, Any], ...]:
+    from ecs_kit.automation.stacks.local import parse_rules
+
     parsed = parse_rules(document)
     if not parsed:
         raise ValueError("it has no rules")

@@ -17,7 +17,7 @@ from local_aws import parse_rules
 
 __all__ = ["LocalTarget", "find_pulumi", "get_pulumi", "parse_rules", "removal", "remove_containers"]
 
-ContainerRuntime = Literal["auto", "process", "docker"]
+ContainerRuntime = Literal["auto", "process", "simulated", "docker"]
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
 _SERVICES = (

@@ -28,7 +28,7 @@ def row_of(task: EcsTask, attempt: Attempt, target: Target, codes: ExitCodes, no
         start=task.started_at or task.created_at,
         failure=failure,
     )
-    exit_code = task.exit_code or None
+    exit_code = task.exit_code if failure or task.exit_code else None
     return replace(row, exit_code=exit_code, exec_time_in_seconds=task.seconds if task.is_stopped else None)
 
 

@@ -60,15 +60,16 @@ def override(attempt: Attempt, deadline: str) -> dict[str, str]:
 
 def attempt_of(environment: Mapping[str, str]) -> Attempt | None:
     """Read the variables of `override`; None where the task is not the kit's."""
-    identifier, expires_at = environment.get(RUN_ID, ""), environment.get(EXPIRES_AT, "")
-    if not (environment.get(WORKFLOW_NAME) and identifier.isdecimal()):
+    identifier, number = environment.get(RUN_ID, ""), environment.get(ATTEMPT, "1")
+    expires_at = environment.get(EXPIRES_AT, "")
+    if not (environment.get(WORKFLOW_NAME) and identifier.isdecimal() and number.isdecimal()):
         return None
     return Attempt(
         workflow_name=environment[WORKFLOW_NAME],
         run_id=int(identifier),
         task_name=environment.get(TASK_NAME, ""),
-        number=int(environment.get(ATTEMPT, "1")),
+        number=int(number),
         source_bucket=environment.get(SOURCE_BUCKET, ""),
         source_key=environment.get(SOURCE_KEY, ""),
-        expires_at=int(expires_at) if expires_at else None,
+        expires_at=int(expires_at) if expires_at.isdecimal() else None,
     )

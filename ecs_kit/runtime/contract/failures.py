@@ -76,6 +76,9 @@ https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html (`Au
 _NOT_PLACED = ("AmazonECS.Unknown", "ECS.Unknown")
 """Step Functions' error names for a RunTask that answered with `failures[]`."""
 
+EXITED_BY_ITSELF = "EssentialContainerExited"
+"""The `stopCode` of a task that nothing but its own container ended."""
+
 _INFRASTRUCTURE_STOP_CODES = {"TaskFailedToStart", "SpotInterruption", "TerminationNotice", "InfrastructureHealth"}
 """Source: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html (`stopCode`)."""
 

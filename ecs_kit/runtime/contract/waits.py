@@ -41,6 +41,7 @@ EVENTS_PER_LAUNCH = 7  # pattern 1: `LaunchTasks` and the choice after it
 EVENTS_PER_TASK = 8  # pattern 2: an iteration whose task completes at the first attempt: start, end, `RunTask`
 EVENTS_PER_FAILURE = 9  # added where the last attempt fails: `RecordFailure`, a choice, `TaskEnded`
 EVENTS_PER_ATTEMPT = 15  # added for a retry or a capacity wait: `RunTask` fails, `RecordFailure`, a choice, a wait
+EVENTS_AFTER_EXIT_CODE_0 = 4  # added to each attempt where the stop code is looked at: a choice, `TaskEnded`
 EVENTS_PER_RETRY = 3  # added for each retry by the retrier of `RunTask`
 RESERVED_FOR_WAITS = 3_000  # kept free for capacity waits and for retries after infrastructure failures
 RESERVED = 100  # those of the first and last states, and of retried Lambda calls
@@ -102,6 +103,8 @@ class Limits(Protocol):
     def run_timeout_seconds(self) -> int: ...  # noqa: D102
     @property
     def spot_share(self) -> int: ...  # noqa: D102
+    @property
+    def has_ecs_records(self) -> bool: ...  # noqa: D102
 
 
 def longest_wait_seconds(run_timeout_seconds: int, otherwise: int = LONGEST_WAIT_SECONDS) -> int:
@@ -123,9 +126,25 @@ def _left_to_tasks(limits: Limits) -> int:
     return EVENTS - RESERVED - polls(timeout, longest_wait_seconds(timeout)) * EVENTS_PER_POLL
 
 
+def _after_exit_code_0(limits: Limits) -> int:
+    """State machines of containers that know nothing of the kit look at the stop code of each attempt."""
+    return EVENTS_AFTER_EXIT_CODE_0 if limits.has_ecs_records else 0
+
+
+def events_of_completed_task(limits: Limits) -> int:
+    """Return the history events of a task of pattern 2 whose first attempt completes."""
+    return EVENTS_PER_TASK + _after_exit_code_0(limits)
+
+
+def events_of_retry(limits: Limits) -> int:
+    """Return the most history events that one more attempt of a task of pattern 2 adds."""
+    return EVENTS_PER_ATTEMPT + _after_exit_code_0(limits)
+
+
 def events_of_failed_task(limits: Limits) -> int:
-    """Return the history events of a task of pattern 2 whose job fails at every attempt."""
-    return EVENTS_PER_TASK + EVENTS_PER_FAILURE + (limits.task_attempts - 1) * EVENTS_PER_ATTEMPT
+    """Return the most history events of a task of pattern 2 whose job fails at every attempt."""
+    retries = (limits.task_attempts - 1) * events_of_retry(limits)
+    return events_of_completed_task(limits) + EVENTS_PER_FAILURE + retries
 
 
 def longest_task_list(limits: Limits) -> int:
@@ -169,8 +188,8 @@ def events_for_waits(settings: Settings, summary: Summary) -> int:
     """
     open_tasks = summary.number_of_tasks - summary.completed_tasks - summary.failed_tasks
     of_tasks = (
-        summary.completed_tasks * EVENTS_PER_TASK
-        + summary.failed_tasks * (EVENTS_PER_TASK + EVENTS_PER_FAILURE)
+        summary.completed_tasks * events_of_completed_task(settings)
+        + summary.failed_tasks * (events_of_completed_task(settings) + EVENTS_PER_FAILURE)
         + open_tasks * (events_of_failed_task(settings) + _events_of_first_wait(settings))
     )
     return max(2 * EVENTS_PER_ATTEMPT, _left_to_tasks(settings) - of_tasks)

@@ -80,8 +80,8 @@ def of_error(error: Exception) -> Answer:
 def client_token(workflow_name: str, run_id: int, task_name: str, attempt: int, launch_try: tuple[int, ...]) -> str:
     """Return RunTask's `clientToken`, 64 ASCII characters: the same launch makes the same token.
 
-    `launch_try` has the run's capacity waits; a number that is raised only after a definite failure, because ECS
-    replays it for the same token; and the capacity provider, because ECS refuses the same token with other arguments.
+    `launch_try` has the run's capacity waits, and a number that is raised only after a definite failure, because ECS
+    replays it for the same token.
     """
     text = "\n".join((workflow_name, task_name, *map(str, (run_id, attempt, *launch_try))))
     return hashlib.sha256(text.encode()).hexdigest()

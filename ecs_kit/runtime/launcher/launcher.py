@@ -303,9 +303,9 @@ def _request(registration: Registration, item: _Pending) -> dict[str, Any]:
     """The arguments of RunTask."""
     settings, spec, launch = registration.settings, registration.spec, item.launch
     run_id = registration.summary.workflow_run_id
-    # ECS replays `failures[]` for the same token, so each capacity wait changes the tokens. The turn is part of the
-    # token, so that a repeated call requests the same provider.
-    launch_try = (registration.summary.capacity_waits, item.launch_try, _turn(registration, item))
+    # ECS replays `failures[]` for the same token, so each capacity wait changes the tokens. A repeated call requests
+    # the same provider, because the turn changes with these numbers alone.
+    launch_try = (registration.summary.capacity_waits, item.launch_try)
     provider = _provider(registration, item)
     capacity: dict[str, Any] = {"launchType": settings.launch_type}
     if settings.spot_share > 0:  # one provider per call, since each call starts one task

@@ -147,7 +147,7 @@ class Monitor(Function):
         if again and found.kind is FailureKind.INFRASTRUCTURE:
             again = self._has_room(summary, settings, of_retries)
         else:
-            self.summaries.count_events(summary, of_retries + (waits.EVENTS_PER_ATTEMPT if again else 0))
+            self.summaries.count_events(summary, of_retries + (waits.events_of_retry(settings) if again else 0))
         return {
             "again": again,
             "attempt": attempt + 1,
@@ -182,10 +182,11 @@ class Monitor(Function):
 
         If `RunTask` itself had to be retried, the other tasks may need that, too: room for it is kept free.
         """
-        summary = self.summaries.count_events(summary, waits.EVENTS_PER_ATTEMPT + of_retries)
+        of_attempt = waits.events_of_retry(settings)
+        summary = self.summaries.count_events(summary, of_attempt + of_retries)
         if summary.wait_events + of_retries * summary.number_of_tasks <= waits.events_for_waits(settings, summary):
             return True
-        self.summaries.count_events(summary, -waits.EVENTS_PER_ATTEMPT)
+        self.summaries.count_events(summary, -of_attempt)
         log.warning("the task is not retried: the history of the execution has no room for it")
         return False
 
@@ -231,7 +232,9 @@ class Monitor(Function):
         due = [row for row in rows if row.status.is_final or not summary.status.is_final]
         for row in due:
             log.info("ECS says of a task", ecsTask=row.ecs_task_id, status=row.status, error=row.error)
-            self.details.write(row)
+            _, written = self.details.write(row)
+            if not written and row.status is TaskStatus.FAILED:  # it was recorded before ECS had stopped the task
+                self.details.explain(row)
         return {"recorded": bool(due)}
 
     def finalize_from_event(self, event: Mapping[str, Any], remaining_seconds: Callable[[], float]) -> dict[str, Any]:

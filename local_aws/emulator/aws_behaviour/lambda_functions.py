@@ -109,7 +109,7 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]
         """Kill its process if these credentials are its own."""
         session, process = self._session, self._proc
         if session is not None and process is not None and session.access_key_id == access_key_id:
-            signal_group(process, signal.SIGKILL)
+            signal_group(process.pid, signal.SIGKILL)
 
     def _variables(self, code: Path, version: str, stream: str, session: permissions.RoleSession) -> dict[str, str]:
         own = self.config.get("Environment", {}).get("Variables", {})
@@ -137,9 +137,9 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]
 
     def _watch(self, process: subprocess.Popen[bytes], session: permissions.RoleSession) -> None:
         process.wait()
-        signal_group(process, signal.SIGKILL)
+        signal_group(process.pid, signal.SIGKILL)
         permissions.close_session(session)
-        functions.children.ended(process)
+        functions.children.ended(process.pid)
 
     def _send(self, message: dict[str, Any]) -> None:
         assert self._proc is not None and self._proc.stdin is not None
@@ -185,7 +185,7 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]
 
     def _end(self, kind: str, request_id: str, reason: str) -> dict[str, Any]:
         assert self._proc is not None
-        signal_group(self._proc, signal.SIGKILL)
+        signal_group(self._proc.pid, signal.SIGKILL)
         self._proc.wait()
         self._proc = None
         message = f"RequestId: {request_id} Error: {reason}"

@@ -24,13 +24,13 @@ import re
 import secrets
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO, Protocol
 
-from local_aws.emulator.children import Children, signal_group
+from local_aws.emulator.children import signal_group
 from local_aws.emulator.runtimes import ContainerSpec, ContainerStartError, Exit, ImageReference, PulledImage, output
 from local_aws.emulator.runtimes.images import ImageStore, Registry, UnpackedImage
 
@@ -88,13 +88,39 @@ def _in_root(root: Path, argument: str) -> str | Path:
     return inside if inside.exists() else argument
 
 
+class Process(Protocol):
+    """A process that leads a group; `stdout` has what the group writes to standard output and error."""
+
+    @property
+    def pid(self) -> int:
+        """Its id, which is the group's."""
+
+    @property
+    def stdout(self) -> IO[bytes] | None:
+        """What the group writes."""
+
+    def wait(self) -> int:
+        """Wait until it ended; returns its code, `-n` where signal n ended it."""
+
+
+class Starter(Protocol):
+    """What starts the processes of containers."""
+
+    def start(self, arguments: Sequence[str], *, environment: Mapping[str, str], folder: Path) -> Process:
+        """Start a process in a group of its own; `OSError` if it cannot."""
+
+    def ended(self, pid: int) -> None:
+        """Forget a process whose group is gone."""
+
+
 class ProcessContainer:
     """A process group instead of a container."""
 
-    def __init__(self, process: subprocess.Popen[bytes], children: Children, home: Path) -> None:
+    def __init__(self, process: Process, starter: Starter, home: Path) -> None:
         self.id = secrets.token_hex(32)
         self._process = process
-        self._children = children
+        self._starter = starter
+        self._return_code = 0
         self._home = home
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._ended = threading.Event()
@@ -110,29 +136,29 @@ class ProcessContainer:
     def wait(self) -> Exit:
         """Wait until the whole group ended."""
         self._ended.wait()
-        return Exit(exit_code(self._process.returncode))
+        return Exit(exit_code(self._return_code))
 
     def stop(self, timeout_seconds: float) -> None:
         """SIGTERM, then SIGKILL, to the whole group."""
-        signal_group(self._process, signal.SIGTERM)
+        signal_group(self._process.pid, signal.SIGTERM)
         if not self._ended.wait(timeout_seconds):
             self.kill()
             self._ended.wait()
 
     def kill(self) -> None:
         """SIGKILL to the whole group."""
-        signal_group(self._process, signal.SIGKILL)
+        signal_group(self._process.pid, signal.SIGKILL)
 
     def remove(self) -> None:
         """Remove its HOME."""
         shutil.rmtree(self._home, ignore_errors=True)
 
     def _watch(self) -> None:
-        self._process.wait()
+        self._return_code = self._process.wait()
         # A container's other processes end with its first one.
-        signal_group(self._process, signal.SIGKILL)
+        signal_group(self._process.pid, signal.SIGKILL)
         self._reader.join(timeout=_OUTPUT_GRACE_SECONDS)
-        self._children.ended(self._process)
+        self._starter.ended(self._process.pid)
         self._ended.set()
 
     def _read(self) -> None:
@@ -146,10 +172,10 @@ class ProcessContainer:
 class ProcessRuntime:
     """Runs containers as local processes, with images and homes below a folder."""
 
-    def __init__(self, folder: Path, registry: Registry, children: Children) -> None:
+    def __init__(self, folder: Path, registry: Registry, starter: Starter) -> None:
         self._folder = folder
         self._images = ImageStore(folder / "images", registry)
-        self._children = children
+        self._starter = starter
         self._lock = threading.Lock()
         self._running: dict[str, ProcessContainer] = {}
 
@@ -167,7 +193,7 @@ class ProcessRuntime:
         folder = image.root / (spec.working_directory or image.working_directory).lstrip("/")
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            process = self._children.start(
+            process = self._starter.start(
                 arguments, environment=container_environment(image, spec.environment, home), folder=folder
             )
         except OSError as error:
@@ -176,7 +202,7 @@ class ProcessRuntime:
                 "failed to create new container runtime task: failed to create shim task: OCI runtime create failed: "
                 f'runc create failed: unable to start container process: exec: "{arguments[0]}": {error.strerror}'
             ) from error
-        container = ProcessContainer(process, self._children, home)
+        container = ProcessContainer(process, self._starter, home)
         with self._lock:
             self._running = {key: each for key, each in self._running.items() if not each._ended.is_set()}
             self._running[container.id] = container

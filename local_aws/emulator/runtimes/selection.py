@@ -14,8 +14,8 @@ from local_aws.emulator.errors import ContainersStay, DockerUnavailable
 from local_aws.emulator.runtimes import docker_janitor
 from local_aws.emulator.runtimes.docker_janitor import call
 
-Wanted = Literal["auto", "process", "docker"]
-Chosen = Literal["process", "docker"]
+Wanted = Literal["auto", "process", "simulated", "docker"]
+Chosen = Literal["process", "simulated", "docker"]
 
 _DEFAULT_ADDRESS = "unix:///var/run/docker.sock"
 _CONNECT_SECONDS = 2.0
@@ -23,7 +23,7 @@ _CONNECT_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Choice:
-    """A runtime, the reason for it in one line, and the path of the engine's socket, empty for `process`."""
+    """A runtime, the reason for it in one line, and for `docker` the path of the engine's socket."""
 
     runtime: Chosen
     reason: str
@@ -84,8 +84,8 @@ def choose(wanted: Wanted, base_image: str | None = None) -> Choice:
 
     `DockerUnavailable`: `docker` was asked for and cannot be used.
     """
-    if wanted == "process":
-        return Choice("process", "the process runtime was asked for")
+    if wanted in ("process", "simulated"):
+        return Choice(wanted, f"the {wanted} runtime was asked for")
     path, problem = docker_socket(), docker_problem()
     if problem is None:
         try:

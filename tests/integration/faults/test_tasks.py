@@ -6,7 +6,7 @@ import pytest
 
 from tests.integration.faults.stage import KEYS, Run
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.integration, pytest.mark.both_runtimes]
+pytestmark = [pytest.mark.acceptance, pytest.mark.integration, pytest.mark.all_runtimes]
 
 scenario = pytest.mark.scenario
 

@@ -157,6 +157,8 @@ class Recorder(pulumi.runtime.Mocks, MockMonitor):
                 return {"arn": arn, "version": "3", "qualifiedArn": f"{arn}:3"}
             case "LogGroup":
                 return {"arn": TARGET.arn("logs", f"log-group:{name}")}
+            case "Secret":
+                return {"arn": TARGET.arn("secretsmanager", f"secret:{name}-AbCdEf")}
             case "Queue":
                 url = f"https://sqs.{TARGET.region}.amazonaws.com/{TARGET.account}/{name}"
                 return {"arn": TARGET.arn("sqs", name), "url": url}

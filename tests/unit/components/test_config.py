@@ -10,6 +10,7 @@ import yaml
 
 from ecs_kit.components.config import NAMESPACE, KitConfig, declarations
 from ecs_kit.components.errors import ConfigError
+from ecs_kit.components.job import JobArgs
 from ecs_kit.components.program import KIT_VERSION
 from ecs_kit.runtime.contract.fargate import FARGATE_MEMORY
 from tests.unit.components.recorder import PROJECT
@@ -99,6 +100,48 @@ def test_a_value_out_of_range_is_refused_with_its_key_and_what_is_allowed(key):
     for value in REFUSED[key]:
         found = problems(**{key: value})
         assert list(found) == [key] and found[key], value
+
+
+@pytest.mark.parametrize(
+    ("given", "key"),
+    [
+        ({"task_memory": 1024.0}, "taskMemory"),
+        ({"max_concurrency": True}, "maxConcurrency"),
+        ({"name_suffix": 5}, "nameSuffix"),
+        ({"tags": {"a": 1}}, "tags"),
+        ({"source_buckets": (1,)}, "sourceBuckets"),
+        ({"job": JobArgs(environment={"JOB_A": 5})}, "jobEnvironment"),
+        ({"job": JobArgs(environment=["a"])}, "jobEnvironment"),
+        ({"job": JobArgs(environment={1: "a"})}, "jobEnvironment"),
+        ({"job": JobArgs(secrets=5)}, "jobSecrets"),
+        ({"job": JobArgs(command=["sleep", 1.5])}, "jobCommand"),
+        ({"job": JobArgs(command="sleep")}, "jobCommand"),
+        ({"job": JobArgs(entry_point=None)}, "jobEntryPoint"),
+        ({"job": JobArgs(context=5)}, "jobContext"),
+        ({"job": JobArgs(policy="x")}, "jobPolicy"),
+        ({"job": JobArgs(policy=[])}, "jobPolicy"),
+        ({"job": JobArgs(success_exit_codes="07", records="ecs")}, "jobSuccessExitCodes"),
+        ({"kms_key_arn": None}, "kmsKeyArn"),
+        ({"availability_zones": None}, "availabilityZones"),
+        ({"job": None}, "job"),
+    ],
+)
+def test_a_value_of_another_type_that_a_program_gives_is_refused(given, key):
+    with pytest.raises(ConfigError) as refused:
+        KitConfig(**given).check("eu-central-1")
+    assert key in {problem.key for problem in refused.value.problems}
+
+
+def test_whole_numbers_are_texts_in_lists_and_a_policy_may_be_json_text():
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}]}
+    numbers = {"command": ["sleep", 5], "success_exit_codes": (0, 7), "retry_exit_codes": [75]}
+    given = KitConfig(job=JobArgs(records="ecs", mirror="a/b:1", policy=json.dumps(policy), **numbers))
+    given.check("eu-central-1")
+    assert (given.job.command, given.job.policy) == (("sleep", "5"), policy)
+    read = KitConfig.parse({"jobRecords": "ecs", "jobMirror": "a/b:1", "jobSuccessExitCodes": "[0, 7]"}).job
+    assert read.success_exit_codes == given.job.success_exit_codes == ("0", "7")
+    with pytest.raises(ConfigError, match=r"\[1\] is true, which is no text"):
+        KitConfig.parse({"jobCommand": '["echo", true]'})
 
 
 def test_every_problem_is_reported_at_once():

@@ -95,6 +95,7 @@ def test_an_attempt_is_read_back_from_its_override(expires_at: int | None) -> No
     }
     assert environment.attempt_of(override) == attempt
     assert environment.attempt_of({"PATH": "/bin"}) is None
+    assert environment.attempt_of({**override, environment.ATTEMPT: "second"}) is None, "somebody else's task"
 
 
 def test_logs_are_lines_of_json_with_workflow_run_and_traceback(capsys: pytest.CaptureFixture[str]) -> None:

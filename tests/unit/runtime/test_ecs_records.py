@@ -99,6 +99,17 @@ def test_rows_follow_what_ecs_says(world: Any, pattern: int, by_events: bool) ->
     assert (result["done"], result["status"], result["completed"]) == (True, "CompletedWithFailures", 2)
 
 
+@pytest.mark.parametrize("code", [0, 7])
+def test_the_exit_code_of_a_container_that_was_stopped_is_kept(world: Any, code: int) -> None:
+    w = world(1, jobRecords="ecs")
+    w.launch(1)
+    arn = w.rows()[0].ecs_task_id
+    w.ecs.end(arn, code)
+    w.ecs.tasks[arn]["stopCode"] = "UserInitiated"
+    w.monitor.record_event(event(w, arn))
+    assert outcomes(w)[0][1:3] == (FAILED, code)
+
+
 def test_events_in_any_order_and_twice_change_no_terminal_row(world: Any) -> None:
     w = world(1, jobRecords="ecs")
     w.launch(1)
@@ -118,6 +129,29 @@ def test_an_event_of_a_run_that_has_ended_leaves_no_active_row(world: Any) -> No
     w.monitor._finalize(w.summary(), "Aborted", "stopped by hand", lambda: 300)
     assert w.monitor.record_event(runs) == {"recorded": False}
     assert [row.status for row in w.rows()] == [FAILED]
+
+
+@pytest.mark.parametrize("pattern", [1, 2])
+def test_a_task_that_stops_after_its_run_was_ended_gets_ecs_s_reasons(world: Any, pattern: int) -> None:
+    w = world(pattern, jobRecords="ecs")
+    if pattern == 1:
+        w.launch(1)
+        arn = w.rows()[0].ecs_task_id
+    else:
+        w.register(1)
+        arn = w.run_task("task_01")
+    w.poll()
+    w.ecs.stop = lambda arn, _reason: w.ecs.tasks[arn].update(desiredStatus="STOPPED")  # it takes its time
+    w.monitor._finalize(w.summary(), "Aborted", "stopped by hand", lambda: 300)
+    assert [(row.status, row.exit_code) for row in w.rows()] == [(FAILED, None)]
+    error = w.rows()[0].error
+    w.clock.advance(7)
+    w.ecs.end(arn, 0, "by hand")
+    w.ecs.tasks[arn]["stopCode"] = "UserInitiated"
+    w.monitor.record_event(event(w, arn))
+    (row,) = w.rows()
+    assert (row.status, row.error, row.exit_code, row.stop_code) == (FAILED, error, 0, "UserInitiated")
+    assert row.exec_time_in_seconds > 0 and row.stopped_reason
 
 
 def test_events_of_other_tasks_and_of_runs_that_keep_their_own_rows_are_ignored(world: Any) -> None:

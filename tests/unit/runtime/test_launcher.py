@@ -391,6 +391,12 @@ class TestEndedRuns:
         assert w.rows()[1].error == "RunEnded: the run ended while this task was launched"
         assert w.summary().status is RunStatus.ABORTED
 
+    def test_a_call_after_the_end_reads_no_rows(self, w: Any, monkeypatch: Any) -> None:
+        w.launch(1)
+        self.end(w)
+        monkeypatch.setattr(w.launcher, "details", None)
+        assert w.launch(1)["launched"] == 0
+
     def test_no_retry_is_launched_after_the_end(self, w: Any, monkeypatch: Any) -> None:
         w.ecs.answers = [THROTTLED]
         sleep = w.clock.sleep

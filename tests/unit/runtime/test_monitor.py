@@ -89,7 +89,9 @@ class TestPolls:
         assert result["message"] == f"1 of 3 tasks completed, 0 failed, 2 left in run {w.run_id} of copying"
         assert (w.summary().completed_tasks, w.summary().running_tasks) == (1, 2)
 
-    def test_a_completed_run_is_the_same_in_every_later_poll(self, w: Any) -> None:
+    def test_a_completed_run_is_the_same_in_every_later_poll_which_asks_ecs_nothing(
+        self, w: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         w.launch()
         w.end_tasks()
         first = w.poll()
@@ -97,6 +99,7 @@ class TestPolls:
         summary = w.summary()
         assert (summary.status, summary.completed_tasks, summary.end_time) == (RunStatus.COMPLETED, 3, w.now)
         w.clock.advance(60)
+        monkeypatch.setattr(w.monitor, "ecs_tasks", None)
         assert {**w.poll(), "waitSeconds": 0} == {**first, "waitSeconds": 0}
 
     @pytest.mark.parametrize(("tolerated", "status"), [(0, "Failed"), (34, "CompletedWithFailures")])
@@ -186,6 +189,22 @@ class TestPattern2WithoutRows:
         result = w2.poll()
         assert (result["completed"], result["failed"], result["status"]) == (1, 1, "Failed")
         assert w2.rows()[0].ecs_task_id == "not-started/task_01/1" and w2.ecs.stopped == []
+
+    def test_a_row_that_a_task_puts_meanwhile_is_not_overwritten(self, w2: Any, monkeypatch: Any) -> None:
+        self.ended(w2, 1)
+        arn = w2.run_task("task_01")
+        w2.ecs.end(arn, 1)
+        stopped_of_run = w2.monitor.ecs_tasks.stopped_of_run
+
+        def slow(*run: Any) -> Any:
+            if not w2.rows():
+                w2.record(arn, "task_01", RUNNING)
+            return stopped_of_run(*run)
+
+        monkeypatch.setattr(w2.monitor.ecs_tasks, "stopped_of_run", slow)
+        monkeypatch.setattr("ecs_kit.runtime.monitor.monitor.RECONCILE_ROUNDS", 1)
+        w2.poll()
+        assert [row.status for row in w2.rows()] == [RUNNING], "the next poll judges it"
 
     def test_names_come_from_the_execution_where_the_spec_was_too_long(self, w2: Any) -> None:
         self.ended(w2, 100)

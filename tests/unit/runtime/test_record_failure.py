@@ -41,13 +41,14 @@ def ecs_cause(**changes: Any) -> str:
     return json.dumps(task)
 
 
-def with_sidecar(code: int) -> str:
+def with_sidecar(code: int, **changes: Any) -> str:
     """The cause where a container that AWS added failed, too."""
     containers = [
         {"ExitCode": 137, "Name": "aws-guardduty-agent", "Reason": "CannotPullContainerError", "TaskArn": TASK_ARN},
         {"ExitCode": code, "Name": "app", "TaskArn": TASK_ARN},
     ]
-    return ecs_cause(Containers=containers, Overrides={"ContainerOverrides": [{"Name": "app", "Environment": []}]})
+    named = {"ContainerOverrides": [{"Name": "app", "Environment": []}]}
+    return ecs_cause(Containers=containers, Overrides=named, **changes)
 
 
 def not_placed(reason: str) -> str:
@@ -207,6 +208,24 @@ class TestAttempts:
         assert [answer["again"] for answer in answers] == [True, True, True, False]
         assert [answer["infrastructureFailures"] for answer in answers] == [1, 2, 3, 4]
         assert w.rows()[0].error == f"{code}: {reason}"
+
+    @pytest.mark.parametrize(
+        ("stop_code", "infrastructure", "code"),
+        [("UserInitiated", 0, "TaskStopped"), ("SpotInterruption", 1, "SpotInterruption")],
+    )
+    def test_a_container_that_was_stopped_and_exits_0_is_retried(
+        self, registered: Any, stop_code: str, infrastructure: int, code: str
+    ) -> None:
+        w = registered(taskAttempts=2, jobRecords="ecs")
+        answer = failed(w, "TaskStopped", with_sidecar(0, StopCode=stop_code, StoppedReason="by hand"))
+        assert (answer["again"], answer["infrastructureFailures"]) == (True, infrastructure)
+        assert [(row.error, row.exit_code) for row in w.rows()] == [(f"{code}: by hand", 0)]
+
+    def test_an_exit_code_of_success_is_no_failure(self, registered: Any) -> None:
+        w = registered(taskAttempts=2, jobRecords="ecs", successExitCodes=["0", "4"])
+        assert failed(w, "States.TaskFailed", with_sidecar(4)) == {"again": False}
+        assert w.rows() == [], "the row is kept by ECS's event or by the next poll"
+        assert failed(w, "States.TaskFailed", with_sidecar(3))["again"] is True
 
     def test_infrastructure_is_not_retried_where_the_history_has_no_room(self, registered: Any) -> None:
         w = registered(taskAttempts=2)

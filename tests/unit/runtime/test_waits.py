@@ -44,9 +44,11 @@ def test_a_thousand_tasks_fit_and_fewer_with_more_attempts_more_polls_or_spot() 
     assert longest(**spot) * (17 + RETRIED) + events_of_polls(settings(**spot)) <= waits.EVENTS
 
 
-@given(st.integers(60, 129_600), st.integers(1, 10))
-def test_the_longest_list_fits_where_every_attempt_of_every_task_fails(run_timeout: int, attempts: int) -> None:
-    given = settings(runTimeoutSeconds=run_timeout, taskAttempts=attempts)
+@given(st.integers(60, 129_600), st.integers(1, 10), st.sampled_from(["kit", "ecs"]))
+def test_the_longest_list_fits_where_every_attempt_of_every_task_fails(
+    run_timeout: int, attempts: int, records: str
+) -> None:
+    given = settings(runTimeoutSeconds=run_timeout, taskAttempts=attempts, jobRecords=records)
     tasks = waits.longest_task_list(given)
     assert tasks * waits.events_of_failed_task(given) + events_of_polls(given) <= waits.EVENTS
 
@@ -79,6 +81,14 @@ def test_the_counts_are_those_of_the_states() -> None:
     assert failed == waits.EVENTS_PER_FAILURE
     again = RUN_TASK["Fail"] + events("RecordFailure", "TryAgain", "WaitBeforeNextAttempt")
     assert again == waits.EVENTS_PER_ATTEMPT
+    states = dict(definitions._task_states(replace(SETTINGS, has_ecs_records=True)))
+    assert states["RunTask"]["Next"] == "WasStopped" and states["WasStopped"]["Default"] == "TaskEnded"
+    assert events("WasStopped", "TaskEnded") == waits.EVENTS_AFTER_EXIT_CODE_0
+    given = settings(jobRecords="ecs", taskAttempts=2)
+    stopped = RUN_TASK["Succeed"] + events("WasStopped")
+    assert iteration + stopped + events("TaskEnded") == waits.events_of_completed_task(given)
+    stopped_twice = 2 * stopped + events("RecordFailure", "TryAgain", "WaitBeforeNextAttempt") + failed
+    assert iteration + stopped_twice <= waits.events_of_failed_task(given)
     (retrier,) = states["RunTask"]["Retry"]
     retried = RUN_TASK["not started"] + 3 * retrier["MaxAttempts"] + again - RUN_TASK["Fail"]
     assert retried <= RETRIED and retrier["MaxAttempts"] == waits.RUN_TASK.attempts

@@ -185,7 +185,7 @@ def test_a_container_gets_its_own_environment_and_nothing_of_the_emulators(aws: 
     assert set(variables) - {"LC_CTYPE"} == expected
 
 
-@pytest.mark.both_runtimes
+@pytest.mark.all_runtimes
 def test_a_container_acts_as_its_task_role_and_finds_its_task_in_the_metadata(aws: Any, fargate: Any) -> None:
     definition = fargate.define(
         "import boto3, json, os, urllib.request\n"
@@ -204,7 +204,8 @@ def test_a_container_acts_as_its_task_role_and_finds_its_task_in_the_metadata(aw
     assert "AccessDenied" in refusal and "s3:CreateBucket" in refusal
 
 
-@pytest.mark.both_runtimes
+@pytest.mark.correction(name="image_registry")
+@pytest.mark.all_runtimes
 def test_an_image_that_was_deleted_cannot_be_pulled(fargate: Any) -> None:
     definition = fargate.define("print('here')")
     assert fargate.finish(definition)["stopCode"] == "EssentialContainerExited"
@@ -216,7 +217,7 @@ def test_an_image_that_was_deleted_cannot_be_pulled(fargate: Any) -> None:
     assert task["stoppedReason"].startswith("CannotPullContainerError: ")
 
 
-@pytest.mark.both_runtimes
+@pytest.mark.all_runtimes
 def test_the_command_of_the_image_the_definition_and_the_override(fargate: Any) -> None:
     script = "import sys; print(sys.argv[1:])"
     definition = fargate.define(script, command=["from", "definition"])
@@ -225,7 +226,7 @@ def test_the_command_of_the_image_the_definition_and_the_override(fargate: Any) 
     assert fargate.log(fargate.finish(definition, overrides=override)["taskArn"]) == ["['from', 'override']"]
 
 
-@pytest.mark.both_runtimes
+@pytest.mark.all_runtimes
 def test_a_signal_is_128_plus_its_number_as_exit_code(fargate: Any) -> None:
     definition = fargate.define("import os; os.kill(os.getpid(), 9)", linuxParameters={"initProcessEnabled": True})
     task = fargate.finish(definition)
@@ -233,7 +234,7 @@ def test_a_signal_is_128_plus_its_number_as_exit_code(fargate: Any) -> None:
     assert (task["stopCode"], task["stoppedReason"]) == ("EssentialContainerExited", "Essential container exited")
 
 
-@pytest.mark.both_runtimes
+@pytest.mark.all_runtimes
 def test_each_container_keeps_its_own_exit_code_and_only_an_essential_one_ends_the_task(fargate: Any) -> None:
     script = "import sys, time; sys.exit(4) if sys.argv[1:] == ['ends'] else time.sleep(60)"
     made = fargate.define(script, stopTimeout=2, linuxParameters={"initProcessEnabled": True})
@@ -256,7 +257,7 @@ def test_each_container_keeps_its_own_exit_code_and_only_an_essential_one_ends_t
     assert codes() == {"app": 143, "side": 4}
 
 
-@pytest.mark.both_runtimes
+@pytest.mark.all_runtimes
 def test_a_program_that_is_not_there_keeps_the_task_from_starting(fargate: Any) -> None:
     task = fargate.finish(fargate.define("", entryPoint=["/no/such/program"]))
     assert task["stopCode"] == "TaskFailedToStart"
@@ -276,7 +277,7 @@ def test_a_container_ends_with_everything_it_started(fargate: Any) -> None:
 # --- StopTask --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.both_runtimes
+@pytest.mark.all_runtimes
 @pytest.mark.parametrize(
     ("handler", "code", "written"),
     [("lambda *_: (print('ending', flush=True), sys.exit(9))", 9, ["ready", "ending"]), ("SIG_IGN", 137, ["ready"])],
@@ -338,7 +339,7 @@ def test_calls_on_tasks_have_limits(fargate: Any) -> None:
             ecs.list_tasks(cluster=cluster, startedBy="me", **other)
 
 
-@pytest.mark.both_runtimes
+@pytest.mark.all_runtimes
 def test_tasks_are_listed_by_who_started_them_and_by_family(aws: Any, fargate: Any) -> None:
     definition = fargate.define("import time; time.sleep(60)", stopTimeout=2)
     mine, other = fargate.start(definition, startedBy="me"), fargate.start(definition, startedBy="you")
@@ -362,7 +363,7 @@ def test_tasks_are_listed_by_who_started_them_and_by_family(aws: Any, fargate: A
 # --- events ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.both_runtimes
+@pytest.mark.all_runtimes
 def test_every_change_of_a_task_is_an_event(aws: Any, fargate: Any) -> None:
     """https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html."""
     pattern = {"source": ["aws.ecs"], "detail": {"clusterArn": [fargate.cluster_arn]}}

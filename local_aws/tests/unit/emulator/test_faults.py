@@ -49,6 +49,18 @@ def test_a_rule_holds_for_some_time_from_its_first_call() -> None:
     assert times == [200.0, 204.9]
 
 
+def test_a_rule_hits_the_calls_above_a_rate() -> None:
+    now = [100.0]
+    rule = {"service": "ecs", "above": {"perSecond": 2, "burst": 3}, "effect": ERROR}
+    made = FaultPlan(parse_rules([rule]), clock=lambda: now[0])
+    assert hit(made, 5) == [4, 5]
+    now[0] += 1
+    assert hit(made, 4) == [3, 4]
+    now[0] += 60
+    assert hit(made, 4) == [4], "the bucket holds no more than the burst"
+    assert made.report() == [{"name": "rule 0", "matched": 13, "met": 5}]
+
+
 def test_operation_caller_and_request_are_patterns() -> None:
     assert hit(plan({"operation": "Run*"}), 1) == [1]
     assert hit(plan({"operation": "StopTask"}), 1) == []
@@ -79,6 +91,7 @@ def test_the_first_rule_that_hits_a_call_decides_and_each_is_counted() -> None:
         ({"service": "ecs"}, "'effect' is missing"),
         ({"service": "ecs", "effect": ERROR, "shar": 1}, "'shar' is not one of"),
         ({"service": "ecs", "effect": ERROR, "share": 2}, "'share' is 2, but has to be a number from 0 to 1"),
+        ({"service": "ecs", "effect": ERROR, "above": {"perSecond": 1}}, "'above' is .*, but has to be an object"),
         ({"service": "ecs", "effect": ERROR, "share": "half"}, "'share' is 'half', but has to be a number from 0 to 1"),
         ({"service": 7, "effect": ERROR}, "'service' is 7, but has to be a text"),
         ({"service": "ecs", "effect": ERROR, "first": True}, "'first' is True, but has to be a whole number from 0"),

@@ -39,7 +39,7 @@ def test_only_deployed_patterns_can_be_selected() -> None:
 
     assert deployed_stack.patterns_of("dev", outputs, None) == {2: {"workflowName": "w"}}
     assert deployed_stack.patterns_of("dev", outputs, 2) == {2: {"workflowName": "w"}}
-    with pytest.raises(BadInput, match="--pattern 1: stack dev holds pattern 2 only"):
+    with pytest.raises(BadInput, match="pattern 1: stack dev holds pattern 2 only"):
         deployed_stack.patterns_of("dev", outputs, 1)
     with pytest.raises(BadInput, match="stack dev holds no pattern"):
         deployed_stack.patterns_of("dev", {}, None)
