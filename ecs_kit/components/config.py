@@ -23,6 +23,7 @@ from ecs_kit.components.keys import Key, NotText, Rule, between, key, keys_of, l
 from ecs_kit.components.zones import ZONES
 from ecs_kit.runtime.contract.fargate import FARGATE_MEMORY
 from ecs_kit.runtime.contract.patterns import PATTERNS
+from ecs_kit.runtime.contract.spec_references import PINNED_PREFIX, SPEC_PREFIX
 
 NAMESPACE = "ecs-step-functions-kit"
 """The project's name in `Pulumi.yaml`, which is the namespace of its configuration keys."""
@@ -34,6 +35,7 @@ RootFileSystem = Literal["read-only", "writable"]
 CpuArchitecture = Literal["X86_64", "ARM64"]
 Endpoints = Literal["create", "none"]
 RetainData = Literal["delete", "retain"]
+Created = Literal["create", "none"]
 
 REQUIRED_ENDPOINTS = ("ecs", "ecr.api", "ecr.dkr", "logs", "states")
 """Interface endpoints that workloads need in subnets without a NAT gateway."""
@@ -72,6 +74,13 @@ _SECURITY_GROUP = re.compile(r"sg-[0-9a-f]{8,17}")
 _CLUSTER = re.compile(r"[A-Za-z0-9_-]{0,255}")
 _POLICY_ARN = re.compile(r"(?:arn:aws[a-z-]*:iam::(?:\d{12}|aws):policy/[\w+=,.@/-]{1,576})?", re.ASCII)
 _KEY_ARN = re.compile(r"(?:arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):\d{12}:key/[A-Za-z0-9-]{1,64})?")
+_TOPIC_ARN = re.compile(r"(?:arn:aws[a-z-]*:sns:(?P<region>[a-z0-9-]+):\d{12}:[A-Za-z0-9_-]{1,256})?", re.ASCII)
+_SCHEDULE = re.compile(
+    r"(?:rate\([1-9]\d{0,4} (?:minute|hour|day)s?\)|cron\(\S+(?: \S+){5}\)|at\(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\))?",
+    re.ASCII,
+)
+_TIME_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+/-]{0,49}")
+_SPEC_KEY = re.compile(rf"{SPEC_PREFIX}(?!{PINNED_PREFIX.removeprefix(SPEC_PREFIX)})[A-Za-z0-9!_.*'()/-]{{1,200}}")
 _ZONE = re.compile(r"[a-z]{2}-[a-z0-9-]{1,60}[a-z]")
 _SUFFIX = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,10}[a-z0-9])?)?")
 _TAG_KEY = re.compile(r"(?!(?i:aws|kit):)[\w .:/=+@-]{1,128}")
@@ -79,7 +88,8 @@ _TAG_VALUE = re.compile(r"[\w .:/=+@-]{0,256}")
 
 
 def _is_target_prefix(value: str) -> bool:
-    return len(value) <= 200 and all(map(_PREFIX_SEGMENT.fullmatch, value.split("/")))
+    first, *_ = segments = value.split("/")
+    return len(value) <= 200 and f"{first}/" != SPEC_PREFIX and all(map(_PREFIX_SEGMENT.fullmatch, segments))
 
 
 def _are_zones(value: tuple[str, ...]) -> bool:
@@ -105,7 +115,8 @@ class KitConfig:
         "copies",
         "Prefix of the tasks' results in the kit's bucket.",
         Rule(
-            "folders of letters, digits and !_.*'()- joined by /, with none at either end, at most 200 characters",
+            "folders of letters, digits and !_.*'()- joined by /, with none at either end, at most 200 characters, "
+            f"and not below {SPEC_PREFIX}, where specs are",
             _is_target_prefix,
         ),
     )
@@ -230,6 +241,38 @@ class KitConfig:
     )
     log_retention_days: int = key(
         7, "Days that logs are kept; one of the numbers CloudWatch Logs offers.", one_of(*LOG_RETENTION_DAYS)
+    )
+    dashboard: Created = key(
+        "create", "Whether the kit creates a CloudWatch dashboard for each pattern.", one_of(*get_args(Created))
+    )
+    alarms: Created = key(
+        "create", "Whether the kit creates CloudWatch alarms for each pattern.", one_of(*get_args(Created))
+    )
+    alarm_topic_arn: str = key(
+        "",
+        "The SNS topic that alarms notify; without one they only show their state.",
+        text(_TOPIC_ARN, "the ARN of a standard SNS topic in the stack's region"),
+    )
+    alarm_failed_task_percentage: int = key(
+        10, "Percentage of failed tasks within 15 minutes above which there is an alarm.", between(0, 99)
+    )
+    notification_topic_arn: str = key(
+        "",
+        "The SNS topic that is told of every run that ended.",
+        text(_TOPIC_ARN, "the ARN of a standard SNS topic in the stack's region"),
+    )
+    schedule_expression: str = key(
+        "",
+        "When EventBridge Scheduler starts a run of each pattern; empty for never.",
+        text(_SCHEDULE, "a rate(…), a cron(…) of six fields or an at(…), such as cron(0 3 * * ? *)"),
+    )
+    schedule_timezone: str = key(
+        "UTC", "The time zone of scheduleExpression.", text(_TIME_ZONE, "the name of a time zone such as Europe/Berlin")
+    )
+    schedule_spec_key: str = key(
+        f"{SPEC_PREFIX}scheduled.json",
+        "The object in each pattern's bucket that holds the spec of scheduled runs.",
+        text(_SPEC_KEY, f"a key below {SPEC_PREFIX}, but not below {PINNED_PREFIX}"),
     )
     job: JobArgs = field(default_factory=JobArgs)
     tags: Mapping[str, str] = key(
@@ -378,6 +421,7 @@ def _joint_problems(config: KitConfig, wrong: set[str], region: str | None) -> I
     if not wrong & {"clusterName", "containerInsights"} and config.cluster_name and insights != "disabled":
         allowed = "disabled when clusterName is set: it is a setting of that cluster"
         yield ConfigProblem("containerInsights", insights, allowed)
+    yield from _operations_problems(config, wrong, region)
     key = _KEY_ARN.fullmatch(config.kms_key_arn)
     if region and key and key["region"] not in (None, region):
         allowed = f"the ARN of a key in {region}: the services that use it accept no other"
@@ -386,6 +430,17 @@ def _joint_problems(config: KitConfig, wrong: set[str], region: str | None) -> I
         # What an existing VPC reaches is looked up: `existing_network`.
         reaches = config.has_nat or not config.has_own_vpc
         yield from job_problems(config.job, has_nat=reaches, region=region)
+
+
+def _operations_problems(config: KitConfig, wrong: set[str], region: str | None) -> Iterator[ConfigProblem]:
+    """Topics in another region, and keys that only mean something beside others."""
+    topics = {"alarmTopicArn": config.alarm_topic_arn, "notificationTopicArn": config.notification_topic_arn}
+    for name, arn in topics.items():
+        topic = _TOPIC_ARN.fullmatch(arn)
+        if region and topic and topic["region"] not in (None, region):
+            yield ConfigProblem(name, arn, f"the ARN of a topic in {region}, where the alarms and rules are")
+    if not wrong & {"alarms", "alarmTopicArn"} and config.alarm_topic_arn and config.alarms == "none":
+        yield ConfigProblem("alarmTopicArn", config.alarm_topic_arn, "left out when alarms is none")
 
 
 _NETWORK_TOGETHER = frozenset(

@@ -117,7 +117,7 @@ def _run_branch(settings: StateMachineSettings) -> State:
         "States": {
             "RunTasks": {
                 "Type": "Map",
-                "Items": "{% [$states.context.Execution.Input.taskList] %}",
+                "Items": "{% [$exists($run.taskList) ? $run.taskList : $states.context.Execution.Input.taskList] %}",
                 "ItemSelector": {
                     "task": "{% $states.context.Map.Item.Value %}",
                     "index": "{% $states.context.Map.Item.Index %}",
@@ -290,6 +290,7 @@ def _run_task_arguments(settings: StateMachineSettings) -> dict[str, Any]:
         "TaskDefinition": "{% $run.taskDefinition %}",
         **_capacity(settings),
         "Group": "{% 'run-' & $run.runId %}",
+        "PropagateTags": "TASK_DEFINITION",
         "NetworkConfiguration": {
             "AwsvpcConfiguration": {
                 "Subnets": "{% [$run.subnets] %}",
@@ -461,10 +462,7 @@ _EXECUTION: dict[str, str] = {
     "? $states.context.Execution.RedriveCount : 0 %}",
 }
 
-_SOURCE_BUCKET = (
-    "$exists($states.input.task.s3BucketName) ? $states.input.task.s3BucketName "
-    ": $states.context.Execution.Input.s3BucketName"
-)
+_SOURCE_BUCKET = "$exists($states.input.task.s3BucketName) ? $states.input.task.s3BucketName : $run.sourceBucket"
 
 _RUN = {"workflowName": "{% $run.workflowName %}", "runId": "{% $run.runId %}"}
 

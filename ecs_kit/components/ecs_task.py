@@ -34,6 +34,7 @@ def container_definition(names: PatternNames, config: KitConfig, image: str, job
         environment.CONTAINER_NAME: CONTAINER,
         environment.DETAILS_TABLE: names.details_table,
         environment.LOG_STREAM_PREFIX: LOG_STREAM_PREFIX,
+        environment.STATE_MACHINE: names.base,
         environment.STOP_TIMEOUT_SECONDS: str(config.stop_timeout_seconds),
         environment.TARGET_BUCKET: names.bucket,
         environment.TARGET_PREFIX: config.target_prefix,

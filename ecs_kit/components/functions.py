@@ -27,7 +27,10 @@ TIMEOUT_SECONDS = 300
 
 @dataclass(frozen=True)
 class PrivateFunctionArgs:
-    """Arguments of `PrivateFunction`; its role must be destroyed after the subnets and security groups."""
+    """Arguments of `PrivateFunction`; its role must be destroyed after the subnets and security groups.
+
+    The queue gets events that were not handled: of a function that is called asynchronously, after Lambda's retries.
+    """
 
     part: PartArgs
     workload: FunctionName
@@ -36,6 +39,7 @@ class PrivateFunctionArgs:
     settings: pulumi.Input[str]
     subnet_ids: pulumi.Input[Sequence[str]]
     security_group_ids: Sequence[pulumi.Input[str]]
+    failure_queue_arn: pulumi.Input[str] | None = None
 
 
 class PrivateFunction(pulumi.ComponentResource):
@@ -66,6 +70,9 @@ class PrivateFunction(pulumi.ComponentResource):
             vpc_config=aws.lambda_.FunctionVpcConfigArgs(
                 subnet_ids=args.subnet_ids, security_group_ids=list(args.security_group_ids)
             ),
+            dead_letter_config=aws.lambda_.FunctionDeadLetterConfigArgs(target_arn=args.failure_queue_arn)
+            if args.failure_queue_arn
+            else None,
             publish=True,
             logging_config=aws.lambda_.FunctionLoggingConfigArgs(log_format="Text", log_group=log.name),
             tracing_config=aws.lambda_.FunctionTracingConfigArgs(mode="Active"),

@@ -103,6 +103,24 @@ class PatternNames:
         """The IAM role of `user`: state-machine, launcher, monitor, task or task-execution."""
         return f"{self.base}-{user}"
 
+    def rule(self, purpose: str) -> str:
+        """The EventBridge rule of a purpose."""
+        return f"{self.base}-{purpose}"
+
+    def alarm(self, name: str) -> str:
+        """The CloudWatch alarm of a name."""
+        return f"{self.base}-{name}"
+
+    @property
+    def failure_queue(self) -> str:
+        """The queue of events that were not handled."""
+        return f"{self.base}-failures"
+
+    @property
+    def schedule(self) -> str:
+        """The schedule that starts runs."""
+        return f"{self.base}-schedule"
+
     @property
     def task_log_group(self) -> str:
         """Log group of the containers."""
@@ -154,6 +172,25 @@ class PatternNames:
     def function_arn(self, workload: str) -> str:
         """ARN of a workload's Lambda function; it does not name the function's versions."""
         return self.target.arn("lambda", f"function:{self.function(workload)}")
+
+    def alarm_arn(self, name: str) -> str:
+        """ARN of the CloudWatch alarm of a name."""
+        return self.target.arn("cloudwatch", f"alarm:{self.alarm(name)}")
+
+    @property
+    def rules_arn(self) -> str:
+        """ARN of all EventBridge rules, with `*`."""
+        return self.target.arn("events", f"rule/{self.base}-*")
+
+    @property
+    def failure_queue_arn(self) -> str:
+        """ARN of the failure queue."""
+        return self.target.arn("sqs", self.failure_queue)
+
+    @property
+    def schedule_arn(self) -> str:
+        """ARN of the schedule, in the default group."""
+        return self.target.arn("scheduler", f"schedule/default/{self.schedule}")
 
     def role_arn(self, user: str) -> str:
         """ARN of the IAM role of `user`."""

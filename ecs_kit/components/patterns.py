@@ -19,6 +19,9 @@ from ecs_kit.components.job import JobArgs
 from ecs_kit.components.lambda_package import FunctionName
 from ecs_kit.components.names import CONTAINER, SEPARATOR, DeploymentTarget, PatternNames
 from ecs_kit.components.network import Network, NetworkArgs
+from ecs_kit.components.operations.failure_queue import FailureQueue
+from ecs_kit.components.operations.operations import Operations, OperationsArgs
+from ecs_kit.components.operations.schedule import Schedule, ScheduleArgs
 from ecs_kit.components.parts import PartArgs, WorkloadRole, WorkloadRoleArgs
 from ecs_kit.components.run_guard import RunGuard, RunGuardArgs
 from ecs_kit.components.state_machine import WorkflowStateMachine, WorkflowStateMachineArgs
@@ -89,10 +92,16 @@ class Pattern(pulumi.ComponentResource):
         image = self._image()
         image_uri = image.reference if image else self._config.job.image
         task = EcsTask(f"{name}-task", EcsTaskArgs(self._part, image=image_uri), self._child)
-        functions = {workload: self._function(workload, role, network, task) for workload, role in roles.items()}
+        failures = FailureQueue(f"{name}-failures", self._part, self._child)
+        functions = {
+            workload: self._function(workload, role, network, task, failures) for workload, role in roles.items()
+        }
         state_machine = self._state_machine(functions, needs=[*functions.values(), task, tables, bucket])
-        guard_args = RunGuardArgs(self._part, state_machine=state_machine, monitor=functions["monitor"])
+        guard_args = RunGuardArgs(self._part, state_machine, functions["monitor"], failures)
         RunGuard(f"{name}-guard", guard_args, self._child)
+        Operations(f"{name}-operations", OperationsArgs(self._part, self.functions, failures), self._child)
+        if self._config.schedule_expression:
+            Schedule(f"{name}-schedule", ScheduleArgs(self._part, state_machine, failures), self._child)
 
         infrastructure = self._infrastructure(network, task)
         self.outputs = {
@@ -102,6 +111,7 @@ class Pattern(pulumi.ComponentResource):
             "stateMachineArn": state_machine.arn,
             **{f"{workload}FunctionName": function.function_name for workload, function in functions.items()},
             "taskLogGroup": task.log_group.name,
+            "failureQueueUrl": failures.url,
             "vpcId": network.vpc_id,
             **({"repositoryUrl": image.repository.repository_url} if image else {}),
             "imageUri": image_uri,
@@ -119,7 +129,7 @@ class Pattern(pulumi.ComponentResource):
             description=self._describe(workload),
             trust=policies.trust_lambda(self._names.target),
             policy={"launcher": policies.launcher, "monitor": policies.monitor}[workload](self._names),
-            key_services=("dynamodb",),
+            key_services=("s3", "dynamodb"),
         )
         former = pulumi.create_urn(name, FUNCTION_TOKEN, parent=self)
         opts = pulumi.ResourceOptions(parent=self, aliases=[pulumi.Alias(parent=former)])
@@ -166,7 +176,9 @@ class Pattern(pulumi.ComponentResource):
         )
         return TaskImage(f"{self._prefix}-image", args, self._child)
 
-    def _function(self, workload: FunctionName, role: WorkloadRole, network: Network, task: EcsTask) -> PrivateFunction:
+    def _function(
+        self, workload: FunctionName, role: WorkloadRole, network: Network, task: EcsTask, failures: FailureQueue
+    ) -> PrivateFunction:
         args = PrivateFunctionArgs(
             part=self._part,
             workload=workload,
@@ -175,6 +187,7 @@ class Pattern(pulumi.ComponentResource):
             settings=self._function_settings(network, task),
             subnet_ids=network.private_subnet_ids,
             security_group_ids=network.security_group_ids[workload],
+            failure_queue_arn=failures.arn if workload == "monitor" else None,
         )
         return PrivateFunction(f"{self._prefix}-{workload}", args, self._child)
 

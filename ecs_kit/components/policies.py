@@ -9,6 +9,7 @@ from typing import Any
 
 from ecs_kit.components.names import DeploymentTarget, PatternNames
 from ecs_kit.runtime.contract.records import OPEN_RUNS_INDEX
+from ecs_kit.runtime.contract.spec_references import PINNED_PREFIX, SPEC_PREFIX
 
 Document = dict[str, Any]
 Statement = dict[str, Any]
@@ -80,6 +81,50 @@ def bucket_tls_only(bucket_arn: str) -> Document:
     )
 
 
+def failure_queue(names: PatternNames) -> Document:
+    """The failure queue's policy: EventBridge's rules of the pattern send to it, and nobody without TLS.
+
+    Lambda and Scheduler send with their roles.
+    Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
+    """
+    queue = names.failure_queue_arn
+    return document(
+        {
+            "Sid": "EventsOfRules",
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": queue,
+            "Condition": {"ArnLike": {"aws:SourceArn": names.rules_arn}},
+        },
+        {
+            "Sid": "TlsOnly",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "sqs:*",
+            "Resource": queue,
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        },
+    )
+
+
+def trust_scheduler(names: PatternNames) -> Document:
+    """Lets the pattern's schedule assume a role.
+
+    Source: https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html, by
+    which `aws:SourceArn` is the ARN of the schedule's group.
+    """
+    return trust("scheduler.amazonaws.com", names.target, names.target.arn("scheduler", "schedule-group/default"))
+
+
+def schedule(names: PatternNames) -> Document:
+    """What the schedule does: start executions, and keep a start that failed."""
+    return document(
+        statement("StartRuns", ["states:StartExecution"], [names.state_machine_arn]),
+        _send_failures(names),
+    )
+
+
 def use_key(target: DeploymentTarget, key_arn: str, services: Iterable[str]) -> Document:
     """What a role does with a KMS key: use the data that these services encrypt with it, and nothing else.
 
@@ -144,9 +189,11 @@ def launcher(names: PatternNames) -> Document:
     return document(
         *_function(names, "launcher"),
         _keep_records(names),
-        _run_tasks(names),
+        *_run_tasks(names),
         _pass_task_roles(names),
         *_describe_and_stop_tasks(names),
+        _read_specs(names),
+        _pin_specs(names),
     )
 
 
@@ -160,6 +207,9 @@ def monitor(names: PatternNames) -> Document:
         statement("FindOpenRuns", ["dynamodb:Scan"], [open_runs]),
         *_describe_and_stop_tasks(names),
         statement("DescribeExecutions", ["states:DescribeExecution"], [executions]),
+        _read_specs(names),
+        _pin_specs(names),
+        _send_failures(names),
     )
 
 
@@ -173,7 +223,7 @@ def state_machine_pattern_2(names: PatternNames) -> Document:
     rule = ["events:DescribeRule", "events:PutRule", "events:PutTargets"]
     return document(
         _call_functions(names, "monitor"),
-        _run_tasks(names),
+        *_run_tasks(names),
         _pass_task_roles(names),
         statement("TrackTasks", ["ecs:DescribeTasks", "ecs:StopTask"], [_ecs_tasks(names)]),
         statement("TrackTasksByEvents", rule, [names.target.arn("events", f"rule/{MANAGED_RULE}")]),
@@ -220,9 +270,29 @@ def _keep_records(names: PatternNames) -> Statement:
     return statement("KeepRecords", actions, map(names.table_arn, (names.details_table, names.summary_table)))
 
 
-def _run_tasks(names: PatternNames) -> Statement:
-    revisions = f"{names.family_arn}:*"
-    return statement("RunTasks", ["ecs:RunTask"], [revisions], _in_cluster(names))
+def _read_specs(names: PatternNames) -> Statement:
+    """Specs that runs name by their place in the bucket, and their pinned copies."""
+    return statement("ReadSpecs", ["s3:GetObject"], [f"{names.bucket_arn}/{SPEC_PREFIX}*"])
+
+
+def _pin_specs(names: PatternNames) -> Statement:
+    return statement("PinSpecs", ["s3:PutObject"], [f"{names.bucket_arn}/{PINNED_PREFIX}*"])
+
+
+def _send_failures(names: PatternNames) -> Statement:
+    return statement("SendFailures", ["sqs:SendMessage"], [names.failure_queue_arn])
+
+
+def _run_tasks(names: PatternNames) -> list[Statement]:
+    """RunTask, and the tags that it copies from the task definition to the task.
+
+    Source of the second: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/supported-iam-actions-tagging.html
+    """
+    of_run_task = {"StringEquals": {"ecs:CreateAction": "RunTask"}}
+    return [
+        statement("RunTasks", ["ecs:RunTask"], [f"{names.family_arn}:*"], _in_cluster(names)),
+        statement("TagNewTasks", ["ecs:TagResource"], [_ecs_tasks(names)], of_run_task),
+    ]
 
 
 def _in_cluster(names: PatternNames) -> dict[str, dict[str, str]]:

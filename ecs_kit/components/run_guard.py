@@ -1,6 +1,7 @@
 """EventBridge rules that call the monitor when an execution ends early, and on a schedule."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from ecs_kit.components.functions import PrivateFunction
+from ecs_kit.components.operations.failure_queue import FailureQueue
 from ecs_kit.components.parts import PartArgs
 from ecs_kit.components.state_machine import WorkflowStateMachine
 
@@ -20,6 +22,13 @@ SWEEP_EVENT_AGE_SECONDS = 600
 """Events of a sweep expire when the next one is due."""
 
 
+ENDED_EARLY = ("ABORTED", "FAILED", "TIMED_OUT")
+"""Statuses of executions that did not succeed."""
+
+TERMINAL = (*ENDED_EARLY, "SUCCEEDED")
+"""Statuses of executions that ended."""
+
+
 @dataclass(frozen=True)
 class RunGuardArgs:
     """Arguments of `RunGuard`."""
@@ -27,14 +36,15 @@ class RunGuardArgs:
     part: PartArgs
     state_machine: WorkflowStateMachine
     monitor: PrivateFunction
+    failure_queue: FailureQueue
 
 
-def ended_early(state_machine_arn: str) -> dict[str, Any]:
-    """The event pattern of a state machine's executions that do not succeed."""
+def executions(state_machine_arn: str, statuses: Sequence[str]) -> dict[str, Any]:
+    """The event pattern of a state machine's executions that get one of these statuses."""
     return {
         "source": ["aws.states"],
         "detail-type": ["Step Functions Execution Status Change"],
-        "detail": {"stateMachineArn": [state_machine_arn], "status": ["ABORTED", "FAILED", "TIMED_OUT"]},
+        "detail": {"stateMachineArn": [state_machine_arn], "status": list(statuses)},
     }
 
 
@@ -59,17 +69,17 @@ class RunGuard(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: RunGuardArgs, opts: pulumi.ResourceOptions | None = None):
         super().__init__("kit:observability:RunGuard", name, None, opts)
-        self._args, names, base = args, args.part.names, args.part.names.base
+        self._args, names = args, args.part.names
         self._call_monitor(
             f"{name}-ended",
-            rule_name=f"{base}-execution-ended",
+            rule_name=names.rule("execution-ended"),
             description="An execution failed, was stopped or timed out: make its run final",
-            when={"event_pattern": args.state_machine.arn.apply(lambda arn: json.dumps(ended_early(arn)))},
+            when={"event_pattern": args.state_machine.arn.apply(lambda arn: json.dumps(executions(arn, ENDED_EARLY)))},
         )
         if args.part.config.job.has_ecs_records:
             self._call_monitor(
                 f"{name}-tasks",
-                rule_name=f"{base}-tasks",
+                rule_name=names.rule("tasks"),
                 description="An ECS task runs or has stopped: keep its row",
                 when={"event_pattern": json.dumps(task_states(names.cluster_arn, names.family_arn))},
             )
@@ -78,7 +88,7 @@ class RunGuard(pulumi.ComponentResource):
         )
         self._call_monitor(
             f"{name}-sweep",
-            rule_name=f"{base}-sweep",
+            rule_name=names.rule("sweep"),
             description="Make runs final whose execution ended unnoticed",
             when={"schedule_expression": SWEEP_SCHEDULE},
             input=json.dumps(SWEEP_INPUT),
@@ -106,6 +116,7 @@ class RunGuard(pulumi.ComponentResource):
             rule=rule.name,
             target_id="monitor",
             arn=monitor.arn,
+            dead_letter_config=aws.cloudwatch.EventTargetDeadLetterConfigArgs(arn=self._args.failure_queue.arn),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[permission]),
             **target_settings,
         )

@@ -5,7 +5,24 @@ from typing import Any
 
 from local_aws import Emulator
 
-_SERVICES = ("dynamodb", "ec2", "ecr", "ecs", "events", "iam", "lambda", "logs", "s3", "sfn", "sts")
+_SERVICES = (
+    *(
+        "cloudwatch",
+        "dynamodb",
+        "ec2",
+        "ecr",
+        "ecs",
+        "events",
+        "iam",
+        "lambda",
+        "logs",
+        "s3",
+        "scheduler",
+        "sfn",
+        "sqs",
+    ),
+    "sts",
+)
 """Services by their names in the `aws` provider's config."""
 
 

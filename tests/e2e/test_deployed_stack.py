@@ -2,16 +2,23 @@
 
 import json
 import subprocess
+import uuid
 from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ecs_kit.automation.journeys import spec_files
+from ecs_kit.automation.journeys import run_state, runs, spec_files, tables
 from ecs_kit.automation.stacks import costs, preflight
+from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.automation.stacks.lifecycle import Changes
 from ecs_kit.components.config import KitConfig, declarations
 from ecs_kit.components.names import DeploymentTarget
+from ecs_kit.runtime.contract import metrics
+from local_aws.testing.aws import ask_until
 from tests.e2e.conftest import ROOT, Deployed, sample
 
 TABLE = json.loads((ROOT / "tests" / "expected_resources.json").read_text(encoding="utf-8"))["patterns"]
@@ -146,6 +153,166 @@ def test_a_preflight_knows_the_stack_by_its_tag_and_finds_all_its_names_taken(de
     assert answers.counts["L-F678F1CE"] == answers.counts["L-A4707A72"] == 3, "both patterns', and the account's own"
     levels = Counter(finding.level for finding in preflight.judge(needs, answers) if "quota of" in finding.what)
     assert levels == {preflight.Level.NOT_CHECKED: len(answers.quotas)}
+
+
+def metric_sums(deployed: Deployed, pattern: int) -> Counter[str]:
+    """The sums of the kit's metrics of a pattern so far."""
+    now, sums = datetime.now(UTC), Counter[str]()
+    machine = deployed.outputs[f"pattern{pattern}"]["stateMachineArn"].rsplit(":", 1)[-1]
+    for metric in metrics.METRICS:
+        points = deployed.target.aws.cloudwatch.get_metric_statistics(
+            Namespace=metrics.NAMESPACE,
+            MetricName=metric.name,
+            Dimensions=[{"Name": metrics.DIMENSION, "Value": machine}],
+            StartTime=now - timedelta(days=1),
+            EndTime=now + timedelta(hours=1),
+            Period=86400,
+            Statistics=["Sum"],
+        )["Datapoints"]
+        sums[metric.name] = sum(point["Sum"] for point in points)
+    return sums
+
+
+@pytest.mark.parametrize("pattern", [1, 2])
+def test_the_metrics_of_a_run_with_failing_tasks_are_what_its_tables_say(deployed: Deployed, pattern: int) -> None:
+    before, output = metric_sums(deployed, pattern), deployed.outputs[f"pattern{pattern}"]
+    rendered = spec_files.render(Path("spec.json"), spec_files.with_tasks(sample(pattern), 10), output)
+    runs.put_sources(deployed.target.aws, rendered, output["s3BucketName"])
+    first, *others = rendered["taskList"]
+    broken = {**rendered, "taskList": [{**first, "objectKey": "missing.txt"}, *others]}
+    run = runs.start(deployed.target.aws, pattern=pattern, spec=broken, deployed=output, name=uuid.uuid4().hex)
+    verdict = deployed.verdict(run)
+
+    assert (verdict.summary["completed_tasks"], verdict.summary["failed_tasks"]) == (9, 1)
+    rows = list(tables.details_items(deployed.target.aws, run.deployed, run.workflow_name, run.run_id, consistent=True))
+    durations = sum(float(row["exec_time_in_seconds"]) for row in rows)
+
+    def measured() -> Counter[str] | None:
+        """The log of a container arrives a moment after its end."""
+        found = metric_sums(deployed, pattern)
+        found.subtract(before)
+        return found if found["TaskDuration"] == pytest.approx(durations) else None
+
+    found = ask_until(measured)
+    assert {name: number for name, number in found.items() if number and name != "TaskDuration"} == {
+        "RunsFailed": 1,
+        "TasksCompleted": verdict.summary["completed_tasks"],
+        "TasksFailed": verdict.summary["failed_tasks"],
+        "TasksLaunched": len(rows),
+    }
+
+
+def test_the_dashboard_and_the_alarms_are_there_and_the_alarm_on_failed_tasks_follows_the_runs(
+    deployed: Deployed,
+) -> None:
+    cloudwatch = deployed.target.aws.cloudwatch
+    names = [entry["DashboardName"] for entry in cloudwatch.list_dashboards()["DashboardEntries"]]
+    assert names == ["amazon-ecs-starter-kit-pattern-1", "amazon-ecs-starter-kit-pattern-2"]
+    alarms = {alarm["AlarmName"]: alarm["StateValue"] for alarm in cloudwatch.describe_alarms()["MetricAlarms"]}
+    assert len(alarms) == 12
+    for pattern in (1, 2):
+        sums = metric_sums(deployed, pattern)
+        share = 100 * sums["TasksFailed"] / max(1, sums["TasksFailed"] + sums["TasksCompleted"])
+        assert alarms[f"amazon-ecs-starter-kit-pattern-{pattern}-tasks-failed"] == ("ALARM" if share > 10 else "OK")
+
+
+@pytest.mark.parametrize("pattern", [1, 2])
+def test_a_spec_in_the_bucket_is_one_run_however_often_its_scheduled_start_is_delivered(
+    deployed: Deployed, pattern: int
+) -> None:
+    aws, output = deployed.target.aws, deployed.outputs[f"pattern{pattern}"]
+    document = {**spec_files.with_tasks(sample(pattern), 2), "workflowName": "scheduled"}
+    rendered = spec_files.render(Path("spec.json"), document, output)
+    runs.put_sources(aws, rendered, output["s3BucketName"])
+    key = "specs/nightly.json"
+    aws.s3.put_object(Bucket=output["s3BucketName"], Key=key, Body=json.dumps(rendered).encode())
+    due = {"specUri": f"s3://{output['s3BucketName']}/{key}", "scheduledTime": "2026-11-24T03:00:00Z"}
+
+    first, second = [
+        ended(aws, aws.stepfunctions.start_execution(stateMachineArn=output["stateMachineArn"], input=json.dumps(due)))
+        for _ in range(2)
+    ]
+
+    assert (first["status"], second["status"], second.get("error")) == ("SUCCEEDED", "FAILED", "RunIdInUse")
+    (summary,) = tables.summary_items(aws, output, "scheduled")
+    assert (summary["execution_arn"], summary["completed_tasks"]) == (first["executionArn"], 2)
+    rows = tables.details_items(aws, output, "scheduled", summary["workflow_run_id"], consistent=True)
+    assert len(list(rows)) == 2
+    assert run_state.key_of_execution(pattern, first, output).run_id == summary["workflow_run_id"]
+
+
+def ended(aws: AwsClients, started: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An execution once it has ended."""
+
+    def described() -> Mapping[str, Any] | None:
+        found = aws.stepfunctions.describe_execution(executionArn=started["executionArn"])
+        return found if found["status"] != "RUNNING" else None
+
+    return ask_until(described)
+
+
+def test_an_event_that_the_monitor_cannot_handle_waits_in_the_failure_queue(deployed: Deployed) -> None:
+    aws, output = deployed.target.aws, deployed.outputs["pattern1"]
+    event = {"action": "dance"}
+    aws.functions.invoke(
+        FunctionName=output["monitorFunctionName"], InvocationType="Event", Payload=json.dumps(event).encode()
+    )
+
+    def received() -> Any:
+        return aws.sqs.receive_message(QueueUrl=output["failureQueueUrl"], MessageAttributeNames=["All"]).get(
+            "Messages"
+        )
+
+    (message,) = ask_until(received)
+    assert json.loads(message["Body"]) == event
+    assert "action is 'dance'" in message["MessageAttributes"]["ErrorMessage"]["StringValue"]
+
+
+def test_ecs_tasks_have_the_tags_of_their_task_definition(deployed: Deployed) -> None:
+    aws = deployed.target.aws
+    for pattern in (1, 2):
+        run = deployed.start(pattern, spec_files.with_tasks(sample(pattern), 1))
+        assert deployed.verdict(run).problems == ()
+        (row,) = tables.details_items(aws, run.deployed, run.workflow_name, run.run_id, consistent=True)
+        described = aws.ecs.describe_tasks(
+            cluster=run.deployed["clusterName"], tasks=[row["ecs_task_id"]], include=["TAGS"]
+        )
+        tags = {tag["key"]: tag["value"] for tag in described["tasks"][0]["tags"]}
+        assert (tags["kit:stack"], tags["kit:workflow"]) == ("e2e", run.deployed["workflowName"])
+
+
+@pytest.mark.acceptance
+def test_a_schedule_starts_a_run_and_its_end_is_told_to_the_topic(deployed: Deployed) -> None:
+    aws, output = deployed.target.aws, deployed.outputs["pattern2"]
+    document = {**spec_files.with_tasks(sample(2), 2), "workflowName": "nightly"}
+    rendered = spec_files.render(Path("spec.json"), document, output)
+    runs.put_sources(aws, rendered, output["s3BucketName"])
+    aws.s3.put_object(Bucket=output["s3BucketName"], Key="specs/scheduled.json", Body=json.dumps(rendered).encode())
+    sns, queue = aws.client("sns"), aws.sqs.create_queue(QueueName="operators")["QueueUrl"]
+    topic = sns.create_topic(Name="operators")["TopicArn"]
+    arn = aws.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    may_send = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
+    policy = {"Version": "2012-10-17", "Statement": [{**may_send, "Resource": arn}]}
+    aws.sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps(policy)})
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
+
+    deployed.configure(scheduleExpression="at(2026-01-01T03:00:00)", notificationTopicArn=topic)
+    deployed.stack.deploy()
+
+    try:
+
+        def told() -> Any:
+            messages = aws.sqs.receive_message(QueueUrl=queue).get("Messages", [])
+            details = [json.loads(message["Body"])["detail"] for message in messages]
+            return next((each for each in details if each["stateMachineArn"] == output["stateMachineArn"]), None)
+
+        detail = ask_until(told, 120)
+        result = json.loads(detail["output"])
+        assert (detail["status"], result["status"], result["completed"]) == ("SUCCEEDED", "Completed", 2)
+        assert json.loads(detail["input"])["scheduledTime"] == "2026-01-01T03:00:00Z"
+    finally:
+        deployed.configure(scheduleExpression="", notificationTopicArn="")
+        deployed.stack.deploy()
 
 
 @pytest.mark.acceptance

@@ -298,6 +298,7 @@ class TestPattern2:
             "TaskDefinition": "kit-2:7",
             "LaunchType": "FARGATE",
             "Group": f"run-{RUN_ID}",
+            "PropagateTags": "TASK_DEFINITION",
             "NetworkConfiguration": {"AwsvpcConfiguration": network},
         }
         assert override["Name"] == "app"

@@ -9,6 +9,7 @@ from ecs_kit.automation.journeys.tables import Item
 from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.runtime.contract.errors import SpecRefused
 from ecs_kit.runtime.contract.run_ids import run_id as made_run_id
+from ecs_kit.runtime.contract.spec_references import is_reference, reference
 from ecs_kit.runtime.contract.statuses import RunStatus
 from ecs_kit.runtime.functions.spec_check import parse
 
@@ -75,12 +76,16 @@ def key_of_execution(pattern: int, execution: Mapping[str, Any], deployed: Mappi
     """The run of an execution, from what DescribeExecution says alone.
 
     An input that is not a spec names no run, and such a run has no row: start and ARN of the execution give its id.
+    Of an input that only names its spec, the workflow is taken to be the pattern's own.
     """
     arn = str(execution["executionArn"])
     identifier = made_run_id(execution["startDate"], arn)
     workflow = str(deployed["workflowName"])
     try:
         document = parse(execution.get("input") or "")
+        if is_reference(document):
+            named = reference(document, str(deployed["s3BucketName"]), arn, execution["startDate"])
+            return RunKey(pattern, workflow, named.run_id or identifier, arn, deployed)
         workflow = str(document.get("workflowName") or workflow)
         identifier = int(document.get("workflowRunId") or identifier)
     except (SpecRefused, AttributeError, ValueError, TypeError):

@@ -25,6 +25,7 @@ class AwsClients:
     `endpoint_url` is an emulator's address; None for AWS or what the environment says.
     """
 
+    cloudwatch: Any
     dynamodb: "DynamoDBClient"
     ec2: Any
     ecr: "ECRClient"
@@ -34,6 +35,8 @@ class AwsClients:
     iam: Any
     logs: "CloudWatchLogsClient"
     s3: "S3Client"
+    scheduler: Any
+    sqs: Any
     stepfunctions: "SFNClient"
     sts: Any
 

@@ -15,6 +15,7 @@ from ecs_kit.components.existing_network import created_endpoints
 from ecs_kit.components.network import NAT_GATEWAYS
 from ecs_kit.components.zones import ZONES
 from ecs_kit.runtime.contract import waits
+from ecs_kit.runtime.contract.metrics import METRICS
 from ecs_kit.runtime.contract.records import NOT_STARTED
 
 # What a stack costs while it exists.
@@ -100,6 +101,7 @@ def of_preview(steps: Iterable[ResourceStep]) -> list[str]:
         lines.append(f"${PRICES['interface_endpoint_data'].dollars}/GB through interface endpoints")
     if standing.nat_gateways:
         lines.append(f"${PRICES['nat_gateway_data'].dollars}/GB through NAT gateways, beside data transfer")
+    lines += _operations(inputs)
     modes = {str(s["value"]) for cluster in inputs["aws:ecs/cluster:Cluster"] for s in cluster.get("settings") or ()}
     lines += [
         f"about ${PRICES[f'insights_{mode}'].dollars:.2f} a month a metric of Container Insights ({mode}), "
@@ -115,6 +117,27 @@ def _inputs(steps: Iterable[ResourceStep]) -> Mapping[str, list[Mapping[str, Any
     for step in steps:
         inputs[step.type].append(step.inputs)
     return inputs
+
+
+def _operations(inputs: Mapping[str, list[Mapping[str, Any]]]) -> list[str]:
+    """The lines for alarms, dashboards and the kit's own metrics, above what an account has free."""
+    queries = [each for alarm in inputs["aws:cloudwatch/metricAlarm:MetricAlarm"] for each in alarm["metricQueries"]]
+    read, dashboards = sum("metric" in query for query in queries), len(inputs["aws:cloudwatch/dashboard:Dashboard"])
+    machines = len(inputs["aws:sfn/stateMachine:StateMachine"])
+    lines = []
+    if read:
+        lines.append(
+            f"about ${dollars('alarm_metric', read):.2f} a month for alarms on {read} metrics, less what is free"
+        )
+    if dashboards:
+        cost = f"about ${dollars('dashboard', dashboards):.2f} a month for dashboards: {dashboards}"
+        lines.append(f"{cost}, unless they are among an account's first 3")
+    if machines:
+        most = machines * len(METRICS)
+        lines.append(
+            f"about ${PRICES['own_metric'].dollars:.2f} a month for each of at most {most} metrics while it has values"
+        )
+    return lines
 
 
 def _provisioned(table: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -54,6 +54,21 @@ EC2: Mapping[str, Sequence[str]] = {
 """Actions of EC2 by resource type. Most of what they act on has no name when the policy is written."""
 
 NAMED: Mapping[str, Sequence[str]] = {
+    "aws:cloudwatch/dashboard:Dashboard": (
+        *("cloudwatch:PutDashboard", "cloudwatch:GetDashboard", "cloudwatch:DeleteDashboards"),
+    ),
+    "aws:cloudwatch/metricAlarm:MetricAlarm": (
+        *("cloudwatch:PutMetricAlarm", "cloudwatch:DescribeAlarms", "cloudwatch:DeleteAlarms"),
+        *("cloudwatch:TagResource", "cloudwatch:UntagResource", "cloudwatch:ListTagsForResource"),
+    ),
+    "aws:cloudwatch/queryDefinition:QueryDefinition": (),  # in ANY_RESOURCE
+    "aws:scheduler/schedule:Schedule": (
+        *("scheduler:CreateSchedule", "scheduler:DeleteSchedule", "scheduler:GetSchedule", "scheduler:UpdateSchedule"),
+    ),
+    "aws:sqs/queue:Queue": (
+        *("sqs:CreateQueue", "sqs:DeleteQueue", "sqs:GetQueueAttributes", "sqs:SetQueueAttributes", "sqs:GetQueueUrl"),
+        *("sqs:TagQueue", "sqs:UntagQueue", "sqs:ListQueueTags"),
+    ),
     "aws:cloudwatch/eventRule:EventRule": (
         *("events:PutRule", "events:DeleteRule", "events:DescribeRule", "events:EnableRule", "events:DisableRule"),
         *("events:TagResource", "events:UntagResource", "events:ListTagsForResource"),
@@ -132,6 +147,7 @@ ANY_RESOURCE = (
     *("ecr:GetAuthorizationToken", "ecs:CreateCluster", "ecs:DeregisterTaskDefinition", "ecs:DescribeTaskDefinition"),
     *("ecs:ListClusters", "ecs:ListTaskDefinitions", "ecs:ListTasks", "events:ListRules", "iam:ListRoles"),
     *("lambda:ListFunctions", "logs:DescribeLogGroups", "logs:DescribeResourcePolicies", "dynamodb:ListTables"),
+    *("logs:PutQueryDefinition", "logs:DeleteQueryDefinition", "logs:DescribeQueryDefinitions"),
     *("s3:ListAllMyBuckets", "states:ListStateMachines", "states:ValidateStateMachineDefinition"),
     *("servicequotas:GetServiceQuota", "servicequotas:GetAWSDefaultServiceQuota"),
 )
@@ -221,6 +237,10 @@ def _arns(names: PatternNames) -> Mapping[str, Iterable[str]]:
     """The resources of a pattern by service; `*` where AWS appends a part, and for what begins with the same name."""
     here, base = names.target, names.base
     return {
+        "cloudwatch": [
+            here.arn("cloudwatch", f"alarm:{base}-*"),
+            f"arn:{here.partition}:cloudwatch::{here.account}:dashboard/{base}",
+        ],
         "dynamodb": [names.table_arn(names.summary_table), names.table_arn(names.details_table)],
         "ecr": [names.repository_arn],
         "ecs": [names.cluster_arn, f"{names.family_arn}:*", here.arn("ecs", f"task/{names.cluster}/*")],
@@ -237,6 +257,8 @@ def _arns(names: PatternNames) -> Mapping[str, Iterable[str]]:
             )
         ],
         "s3": [names.bucket_arn],
+        "scheduler": [here.arn("scheduler", f"schedule/default/{base}*")],
+        "sqs": [here.arn("sqs", f"{base}-*")],
         "states": [names.state_machine_arn],
     }
 
@@ -251,7 +273,7 @@ def _roles(config: KitConfig, named: Sequence[PatternNames], here: DeploymentTar
         boundary = {"StringEquals": {"iam:PermissionsBoundary": config.permissions_boundary}}
         yield statement("ManageBoundedRoles", sorted(bounded), roles, boundary)
     yield statement("ManageRoles", sorted(actions), roles)
-    services = ("ecs-tasks", "lambda", "states")
+    services = ("ecs-tasks", "lambda", "scheduler", "states")
     passed: Any = {"StringEquals": {"iam:PassedToService": [f"{service}.amazonaws.com" for service in services]}}
     yield statement("PassRoles", ["iam:PassRole"], roles, passed)
     linked = f"arn:{here.partition}:iam::{here.account}:role/aws-service-role/ecs.amazonaws.com/{ECS_ROLE}"

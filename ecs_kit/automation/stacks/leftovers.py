@@ -19,6 +19,9 @@ _BUCKETS_PER_PAGE = 1000
 """Without it ListBuckets has one page, which accounts with a quota above 10,000 buckets are refused
 (https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html)."""
 
+_DASHBOARD = "aws:cloudwatch/dashboard:Dashboard"
+_QUERY = "aws:cloudwatch/queryDefinition:QueryDefinition"
+_QUEUE = "aws:sqs/queue:Queue"
 _CLUSTER = "aws:ecs/cluster:Cluster"
 _LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
 _REPOSITORY = "aws:ecr/repository:Repository"
@@ -34,6 +37,13 @@ _BY_NAME = (
     (_LOG_GROUP, "logs log group", "logs", "describe_log_groups", "logGroups[].logGroupName"),
     (_STATE_MACHINE, "states state machine", "stepfunctions", "list_state_machines", "stateMachines[].name"),
     ("aws:cloudwatch/eventRule:EventRule", "events rule", "events", "list_rules", "Rules[].Name"),
+    (_DASHBOARD, "cloudwatch dashboard", "cloudwatch", "list_dashboards", "DashboardEntries[].DashboardName"),
+    (
+        "aws:cloudwatch/metricAlarm:MetricAlarm",
+        *("cloudwatch alarm", "cloudwatch", "describe_alarms", "MetricAlarms[].AlarmName"),
+    ),
+    (_QUEUE, "sqs queue", "sqs", "list_queues", "QueueUrls[]"),
+    ("aws:scheduler/schedule:Schedule", "scheduler schedule", "scheduler", "list_schedules", "Schedules[].Name"),
 )
 """Type token, what it is, the client, its operation, and where the names are in a page."""
 
@@ -52,6 +62,9 @@ _IN_EC2 = (
 _NAME_PROPERTY = {
     **{type_token: "name" for type_token, *_ in _BY_NAME},
     _CLUSTER: "name",
+    _DASHBOARD: "dashboardName",
+    _QUERY: "name",
+    _QUEUE: "url",
     _TASK_DEFINITION: "family",
     "aws:s3/bucket:Bucket": "bucket",
 }
@@ -165,10 +178,17 @@ def _ecs(aws: AwsClients, had: Inventory) -> Iterator[str]:
 
 def _named(aws: AwsClients, had: Inventory) -> Iterator[str]:
     for type_token, what, service, operation, names in _BY_NAME:
+        if not had.named(type_token):
+            continue
         paging = {"PaginationConfig": {"PageSize": _BUCKETS_PER_PAGE}} if service == "s3" else {}
         for name in _search(getattr(aws, service), operation, names, **paging):
             if name in had.named(type_token):
                 yield f"{what} {name}"
+    for wanted in sorted(had.named(_QUERY)):
+        # This operation has no paginator; a name is on the first page of those that begin with it.
+        page = aws.logs.describe_query_definitions(queryDefinitionNamePrefix=wanted)["queryDefinitions"]
+        if any(query.get("name") == wanted for query in page):
+            yield f"logs query definition {wanted}"
 
 
 def _kept_by_aws(aws: AwsClients, had: Inventory) -> Iterator[str]:

@@ -20,7 +20,24 @@ __all__ = ["LocalTarget", "find_pulumi", "get_pulumi", "parse_rules", "removal",
 ContainerRuntime = Literal["auto", "process", "simulated", "docker"]
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
-_SERVICES = ("cloudwatch", "dynamodb", "ec2", "ecr", "ecs", "events", "iam", "lambda", "logs", "s3", "sfn", "sts")
+_SERVICES = (
+    *(
+        "cloudwatch",
+        "dynamodb",
+        "ec2",
+        "ecr",
+        "ecs",
+        "events",
+        "iam",
+        "lambda",
+        "logs",
+        "s3",
+        "scheduler",
+        "sfn",
+        "sqs",
+    ),
+    "sts",
+)
 """The services that the program uses, as the `aws` provider's config calls them."""
 
 

@@ -56,9 +56,13 @@ class _Table(Generic[R]):
     _record: type[R]
     _keys: tuple[str, str]
 
-    def __init__(self, client: DynamoDBClient, name: str) -> None:
+    def __init__(
+        self, client: DynamoDBClient, name: str, on_write: Callable[[R | None, R], None] = lambda _before, _after: None
+    ) -> None:
+        """`on_write` is called after each write with the item before it, None for a new one, and after it."""
         self._client = client
         self.name = name
+        self._on_write: Callable[[R | None, R], None] = on_write
 
     def get(self, *key: str | int) -> R | None:
         """Read an item by its hash and range key; None where there is none."""
@@ -78,7 +82,9 @@ class _Table(Generic[R]):
         """Put an item unless one exists, whoever put it; return the stored one, and whether this call put it."""
         request = {"Item": to_item(record), "ConditionExpression": f"attribute_not_exists({self._keys[1]})"}
         found, written = self._conditional(self._client.put_item, request)
-        return found or record, written
+        if written:
+            self._on_write(None, record)
+        return from_item(self._record, found) if found else record, written
 
     def _update(
         self,
@@ -104,10 +110,11 @@ class _Table(Generic[R]):
             "REMOVE": [f"#{name}" for name in remove],
             "ADD": [f"#{name} :add_{name}" for name in added],
         }
+        key = {name: attribute(getattr(record, name)) for name in self._keys}
         request = {
-            "Key": {name: attribute(getattr(record, name)) for name in self._keys},
+            "Key": key,
             "ConditionExpression": condition,
-            "ReturnValues": "ALL_NEW",
+            "ReturnValues": "ALL_OLD",
             "UpdateExpression": " ".join(f"{clause} {', '.join(parts)}" for clause, parts in clauses.items() if parts),
             "ExpressionAttributeNames": {f"#{name}": name for name in ("status", *values, *remove, *added)},
             "ExpressionAttributeValues": {
@@ -116,18 +123,30 @@ class _Table(Generic[R]):
                 **operands,
             },
         }
-        found, written = self._conditional(self._client.update_item, request)
-        return found or record, written
+        old, written = self._conditional(self._client.update_item, request)
+        before = from_item(self._record, old) if old else None
+        if not written:
+            return before or record, False
+        item = {
+            **key,
+            **old,
+            **{name: old.get(name, value) if name in keep else value for name, value in values.items()},
+        }
+        item |= {name: {"N": str(_integer(old.get(name)) + _integer(number))} for name, number in added.items()}
+        after = from_item(self._record, {name: value for name, value in item.items() if name not in remove})
+        self._on_write(before, after)
+        return after, True
 
-    def _conditional(self, write: Callable[..., Any], request: Mapping[str, Any]) -> tuple[R | None, bool]:
+    def _conditional(self, write: Callable[..., Any], request: Mapping[str, Any]) -> tuple[Item, bool]:
+        """Return the item before the call, empty where there was none or it is not told, and whether the call wrote."""
         try:
-            item = write(TableName=self.name, ReturnValuesOnConditionCheckFailure="ALL_OLD", **request)
+            answer = write(TableName=self.name, ReturnValuesOnConditionCheckFailure="ALL_OLD", **request)
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") != "ConditionalCheckFailedException":
                 raise
-            old: Any = error.response.get("Item")
-            return (from_item(self._record, old) if old else None), False
-        return (from_item(self._record, item["Attributes"]) if "Attributes" in item else None), True
+            found: Any = error.response.get("Item", {})
+            return found, False
+        return answer.get("Attributes", {}), True
 
 
 class SummaryTable(_Table[Summary]):
@@ -287,6 +306,10 @@ class DetailsTable(_Table[TaskRow]):
         values = {name: value for name, value in to_item(row).items() if name not in self._keys}
         statuses = {f":{status}": attribute(status) for status in TaskStatus if f":{status}" in condition}
         return self._update(row, condition, values, statuses, keep=keep)
+
+
+def _integer(value: Mapping[str, Any] | None) -> int:
+    return int(value["N"]) if value else 0
 
 
 def _count_values(counts: Counts) -> dict[str, object]:

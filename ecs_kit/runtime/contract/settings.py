@@ -112,9 +112,7 @@ class Settings:
     @property
     def target(self) -> Target:
         """Where results and logs go."""
-        return Target(
-            self.infrastructure["s3BucketName"], self.target_prefix, self.log_stream_prefix, self.container_name
-        )
+        return Target(self.bucket, self.target_prefix, self.log_stream_prefix, self.container_name)
 
     @property
     def summary_table(self) -> str:
@@ -125,6 +123,16 @@ class Settings:
     def details_table(self) -> str:
         """Name of the details table."""
         return self.infrastructure["ddbTableNameWFDetails"]
+
+    @property
+    def state_machine(self) -> str:
+        """Name of the state machine."""
+        return self.state_machine_arn.rsplit(":", 1)[-1]
+
+    @property
+    def bucket(self) -> str:
+        """Name of the pattern's bucket."""
+        return self.infrastructure["s3BucketName"]
 
     @property
     def cluster(self) -> str:

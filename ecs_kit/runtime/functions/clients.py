@@ -11,6 +11,7 @@ from botocore.config import Config
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_ecs import ECSClient
+    from types_boto3_s3 import S3Client
     from types_boto3_stepfunctions import SFNClient
 
 
@@ -30,6 +31,12 @@ def ecs() -> ECSClient:
 def ecs_without_retries() -> ECSClient:
     """Return the ECS client for RunTask: the launcher classifies each answer itself."""
     return boto3.client("ecs", config=_config(max_attempts=1))
+
+
+@functools.cache
+def s3() -> S3Client:
+    """Return the S3 client."""
+    return boto3.client("s3", config=_config())
 
 
 @functools.cache

@@ -1,15 +1,18 @@
 """What the two functions share: the deployed pattern and their access to AWS."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
+from ecs_kit.runtime.common.meter import Meter
 from ecs_kit.runtime.common.tables import DetailsTable, SummaryTable
 from ecs_kit.runtime.contract.clock import Clock
 from ecs_kit.runtime.contract.settings import Settings, from_environment
 from ecs_kit.runtime.functions import clients
 from ecs_kit.runtime.functions.ecs_tasks import EcsTasks
+from ecs_kit.runtime.functions.registration import Registration, register
+from ecs_kit.runtime.functions.spec_store import SpecStore
 
 
 class LambdaContext(Protocol):
@@ -27,6 +30,8 @@ class Function:
     summaries: SummaryTable
     details: DetailsTable
     ecs_tasks: EcsTasks
+    specs: SpecStore
+    meter: Meter
     clock: Clock
     rng: random.Random
 
@@ -37,16 +42,23 @@ class Function:
         Raises:
             SettingsInvalid: the variable is not set or its value is malformed.
         """
-        settings = from_environment()
+        settings, clock = from_environment(), Clock()
+        meter = Meter(settings.state_machine, clock)
         return cls(
             settings=settings,
-            summaries=SummaryTable(clients.dynamodb(), settings.summary_table),
-            details=DetailsTable(clients.dynamodb(), settings.details_table),
+            summaries=SummaryTable(clients.dynamodb(), settings.summary_table, meter.run_written),
+            details=DetailsTable(clients.dynamodb(), settings.details_table, meter.attempt_written),
             ecs_tasks=EcsTasks(clients.ecs(), settings.cluster, settings.family),
-            clock=Clock(),
+            specs=SpecStore(clients.s3(), settings.bucket),
+            meter=meter,
+            clock=clock,
             rng=random.Random(),
             **clients_of_its_own,
         )
+
+    def register_run(self, payload: Mapping[str, Any]) -> Registration:
+        """Register the run of a payload with `execution` and `spec`, as `registration.register` does."""
+        return register(payload, settings=self.settings, summaries=self.summaries, specs=self.specs, clock=self.clock)
 
 
 def remaining_seconds(context: LambdaContext) -> Callable[[], float]:

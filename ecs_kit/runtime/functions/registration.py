@@ -10,30 +10,28 @@ from ecs_kit.runtime.common.tables import SummaryTable, stored_spec
 from ecs_kit.runtime.contract import waits
 from ecs_kit.runtime.contract.clock import Clock, from_iso, to_iso
 from ecs_kit.runtime.contract.errors import PayloadInvalid, Problem, RedriveRefused, SpecRefused
+from ecs_kit.runtime.contract.executions import Execution
 from ecs_kit.runtime.contract.records import Summary
 from ecs_kit.runtime.contract.run_ids import run_id
 from ecs_kit.runtime.contract.settings import Settings
 from ecs_kit.runtime.contract.specs import Spec
 from ecs_kit.runtime.contract.statuses import RunStatus
 from ecs_kit.runtime.functions import spec_check
-
-
-@dataclass(frozen=True, slots=True)
-class Execution:
-    """The execution that made a call."""
-
-    arn: str
-    start_time: datetime
+from ecs_kit.runtime.functions.spec_store import SpecStore
 
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """A registered run: its stored item, its checked spec, its settings at registration, its deadline (ISO 8601)."""
+    """A registered run: its stored item, its checked spec, its settings at registration, its deadline (ISO 8601).
+
+    `is_reference` says whether the execution's input only names the spec.
+    """
 
     summary: Summary
     spec: Spec
     settings: Settings
     deadline: str
+    is_reference: bool
 
 
 def to_execution(payload: Mapping[str, Any]) -> Execution:
@@ -54,22 +52,26 @@ def to_execution(payload: Mapping[str, Any]) -> Execution:
     return execution
 
 
-def register(payload: Mapping[str, Any], *, settings: Settings, summaries: SummaryTable, clock: Clock) -> Registration:
+def register(
+    payload: Mapping[str, Any], *, settings: Settings, summaries: SummaryTable, specs: SpecStore, clock: Clock
+) -> Registration:
     """Check a run's spec and put its summary row, unless this execution has done so already.
 
     A registered run keeps its settings: its spec is not checked again after a deployment. The payload has `execution`
-    and `spec`.
+    and `spec`, the input of the execution, which is the spec or names it.
 
     Raises:
         PayloadInvalid, RedriveRefused, SpecRefused, RunIdInUse: nothing was written.
     """
     execution = to_execution(payload)
-    spec = spec_check.check(payload.get("spec"), deployed=None)
-    identifier = spec.run_id if spec.run_id is not None else run_id(execution.start_time, execution.arn)
+    given = specs.given(payload.get("spec"), execution)
+    spec = spec_check.check(given.document, deployed=None)
+    own_id = spec.run_id if given.run_id is None else given.run_id
+    identifier = run_id(execution.start_time, execution.arn) if own_id is None else own_id
     log.bind(spec.workflow_name, identifier)
     found = summaries.get(spec.workflow_name, identifier)
     if found is not None and found.execution_arn == execution.arn:
-        return _registration(found, spec, settings)
+        return _registration(found, spec, settings, given.is_reference)
     spec_check.check_deployed(spec, settings.deployed)
     _check_history(settings, len(spec.tasks))
     start = to_iso(execution.start_time)
@@ -88,7 +90,7 @@ def register(payload: Mapping[str, Any], *, settings: Settings, summaries: Summa
     )
     summary = summaries.register(replace(summary, expires_at=_expires_at(summary, settings)))
     log.info("the run is registered", executionArn=execution.arn, numberOfTasks=summary.number_of_tasks)
-    return _registration(summary, spec, settings)
+    return _registration(summary, spec, settings, given.is_reference)
 
 
 def deadline_of(summary: Summary, settings: Settings) -> datetime:
@@ -96,9 +98,9 @@ def deadline_of(summary: Summary, settings: Settings) -> datetime:
     return from_iso(summary.start_time) + timedelta(seconds=settings.run_timeout_seconds)
 
 
-def _registration(summary: Summary, spec: Spec, settings: Settings) -> Registration:
+def _registration(summary: Summary, spec: Spec, settings: Settings, is_reference: bool) -> Registration:
     own = settings.of_run(summary.settings)
-    return Registration(summary, spec, own, to_iso(deadline_of(summary, own)))
+    return Registration(summary, spec, own, to_iso(deadline_of(summary, own)), is_reference)
 
 
 def _check_history(settings: Settings, number_of_tasks: int) -> None:

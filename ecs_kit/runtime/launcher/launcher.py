@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ecs_kit.runtime.common import log
-from ecs_kit.runtime.contract import overrides, waits
+from ecs_kit.runtime.contract import metrics, overrides, waits
 from ecs_kit.runtime.contract.attempts import Launch, plan_launches, task_states
 from ecs_kit.runtime.contract.clock import from_iso, to_iso
 from ecs_kit.runtime.contract.ecs_task import EcsTask
@@ -19,7 +19,7 @@ from ecs_kit.runtime.contract.failures import LACKS_CAPACITY, Code
 from ecs_kit.runtime.contract.records import Failure, TaskRow, new_row
 from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
 from ecs_kit.runtime.functions.function import Function
-from ecs_kit.runtime.functions.registration import Registration, register
+from ecs_kit.runtime.functions.registration import Registration
 from ecs_kit.runtime.launcher import answers
 from ecs_kit.runtime.launcher.answers import Answer, Outcome
 from ecs_kit.runtime.launcher.rate_limiter import RateLimiter
@@ -77,7 +77,7 @@ class Launcher(Function):
         A repeated call continues after the recorded rows, also when an earlier one was interrupted. The payload has
         `execution` and `spec`; `again` in the answer is whether to call at once for the rest.
         """
-        registration = register(payload, settings=self.settings, summaries=self.summaries, clock=self.clock)
+        registration = self.register_run(payload)
         if registration.summary.status.is_final:
             return self._result(registration, _Work(launched=0), [])
         plan, without_room = self._plan(registration)
@@ -190,6 +190,7 @@ class Launcher(Function):
             item.tries += 1
             item.uncertain_tries += answer.outcome is Outcome.UNCERTAIN
             if answer.outcome in (Outcome.BUSY, Outcome.NOT_PLACED):
+                self.meter.record({metrics.RUN_TASK_THROTTLES: 1})
                 refusal = answer.reason
                 refused_by.add(provider)
             if answer.task is not None:
@@ -317,6 +318,7 @@ def _request(registration: Registration, item: _Pending) -> dict[str, Any]:
         "count": 1,
         "startedBy": settings.capabilities.started_by(run_id),
         "group": f"run-{run_id}",
+        "propagateTags": "TASK_DEFINITION",
         "clientToken": answers.client_token(spec.workflow_name, run_id, launch.entry.name, launch.attempt, launch_try),
         "networkConfiguration": {
             "awsvpcConfiguration": {

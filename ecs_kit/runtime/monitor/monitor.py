@@ -10,18 +10,28 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ecs_kit.runtime.common import log
-from ecs_kit.runtime.contract import failures, waits
+from ecs_kit.runtime.contract import failures, metrics, waits
 from ecs_kit.runtime.contract.attempts import awaits_ecs, is_of_share
 from ecs_kit.runtime.contract.clock import from_iso, to_iso
 from ecs_kit.runtime.contract.ecs_task import EcsTask, to_ecs_task
-from ecs_kit.runtime.contract.errors import PayloadInvalid, RunIdInUse, RunNotFound, SpecRefused, TasksStillRunning
+from ecs_kit.runtime.contract.errors import (
+    PayloadInvalid,
+    Problem,
+    RunIdInUse,
+    RunNotFound,
+    SpecRefused,
+    TasksStillRunning,
+)
+from ecs_kit.runtime.contract.executions import Execution
 from ecs_kit.runtime.contract.failures import LACKS_CAPACITY, Code, FailureKind, StateFailure
 from ecs_kit.runtime.contract.records import Counts, Failure, Summary, TaskRow, new_row
 from ecs_kit.runtime.contract.run_ids import from_milliseconds, run_id
 from ecs_kit.runtime.contract.settings import Settings
+from ecs_kit.runtime.contract.spec_references import MAX_TASK_LIST_BYTES
 from ecs_kit.runtime.contract.statuses import EXECUTION_STATUSES, RunStatus, TaskStatus
 from ecs_kit.runtime.functions.function import Function
-from ecs_kit.runtime.functions.registration import deadline_of, register, to_execution
+from ecs_kit.runtime.functions.registration import deadline_of, to_execution
+from ecs_kit.runtime.functions.spec_store import GivenSpec
 from ecs_kit.runtime.monitor import messages, reconciliation
 from ecs_kit.runtime.monitor.reconciliation import EcsAnswer, Reconciliation, Run
 
@@ -40,8 +50,14 @@ class Monitor(Function):
 
     def register(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """Register a run of pattern 2. Run id and `expiresAt` (empty for never) are text in the answer."""
-        registration = register(payload, settings=self.settings, summaries=self.summaries, clock=self.clock)
-        settings = registration.settings
+        registration = self.register_run(payload)
+        settings, document = registration.settings, registration.spec.document
+        # The state machine has the list of an input that is the spec.
+        task_list = {"taskList": document["taskList"]} if registration.is_reference else {}
+        size = len(json.dumps(task_list, ensure_ascii=False).encode())
+        if size > MAX_TASK_LIST_BYTES:
+            reason = f"has {size} bytes; {MAX_TASK_LIST_BYTES} is the most of a spec that an input names"
+            raise SpecRefused([Problem("$.taskList", reason)])
         return {
             "runId": str(registration.summary.workflow_run_id),
             "workflowName": registration.spec.workflow_name,
@@ -56,6 +72,8 @@ class Monitor(Function):
             "command": list(settings.job_command),
             "environment": dict(settings.job_environment),
             "waitSeconds": waits.SHORTEST_WAIT_SECONDS,
+            "sourceBucket": document["s3BucketName"],
+            **task_list,
         }
 
     def monitor(self, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,6 +132,7 @@ class Monitor(Function):
         if summary.status.is_final or has_succeeded:
             return {"again": False}
         if found.kind is FailureKind.BUSY:
+            self.meter.record({metrics.RUN_TASK_THROTTLES: 1 + int(payload["retries"])})
             return self._retry_after_wait(summary, settings, payload, error)
         of_retries = waits.EVENTS_PER_RETRY * int(payload["retries"])
         infrastructure += found.kind is FailureKind.INFRASTRUCTURE
@@ -261,6 +280,8 @@ class Monitor(Function):
         stopped = self._stop_orphans()
         log.bind()
         log.info("swept", finalized=finalized, stopped=stopped)
+        if finalized or stopped:
+            self.meter.record({metrics.SWEEP_FINDINGS: len(finalized) + len(stopped)})
         if problem is not None:
             raise problem
         return {"finalized": finalized, "stopped": stopped}
@@ -384,7 +405,8 @@ class Monitor(Function):
         document = json.loads(summary.workflow_specs or "{}")
         if "taskList" not in document:
             answer = self.stepfunctions.describe_execution(executionArn=summary.execution_arn)
-            document = json.loads(answer["input"])
+            execution = Execution(summary.execution_arn, from_iso(summary.start_time))
+            document = self.specs.given(json.loads(answer["input"]), execution).document
         return [entry["taskName"] for entry in document["taskList"]]
 
     def _registered(self, text: str, execution_arn: str, started: datetime) -> Summary | None:
@@ -395,22 +417,23 @@ class Monitor(Function):
         """
         try:
             document = json.loads(text)
-        except ValueError:
+            given = self.specs.given(document, Execution(execution_arn, started))
+        except (ValueError, SpecRefused):
             return None
-        found = self._find(document, execution_arn, started)
+        found = self._find(given, execution_arn, started)
         if found is not None:
             return found
         payload = {"execution": {"arn": execution_arn, "startTime": to_iso(started)}, "spec": document}
         try:
-            return register(payload, settings=self.settings, summaries=self.summaries, clock=self.clock).summary
+            return self.register_run(payload).summary
         except (SpecRefused, RunIdInUse):
             return None
 
-    def _find(self, document: Any, execution_arn: str, started: datetime) -> Summary | None:
-        """Find the run of an execution by its input, which need not be a valid spec."""
+    def _find(self, spec: GivenSpec, execution_arn: str, started: datetime) -> Summary | None:
+        """Find the run of an execution by its spec, which need not be valid."""
         try:
-            workflow_name = document["workflowName"]
-            given = document.get("workflowRunId")
+            workflow_name = spec.document["workflowName"]
+            given = spec.document.get("workflowRunId") if spec.run_id is None else spec.run_id
             identifier = run_id(started, execution_arn) if given is None else int(given)
         except (ValueError, TypeError, KeyError, AttributeError):
             return None

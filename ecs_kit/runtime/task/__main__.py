@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError
 
 from ecs_kit.runtime.common import log
+from ecs_kit.runtime.common.meter import Meter
 from ecs_kit.runtime.common.tables import DetailsTable
 from ecs_kit.runtime.contract.clock import Clock
 from ecs_kit.runtime.contract.errors import SettingsInvalid
@@ -49,11 +50,12 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     except BotoCoreError as error:
         log.warning("the task has no AWS clients", error=f"{type(error).__name__}: {error}")
         return ExitCode.BAD_CONFIGURATION
+    meter = Meter(settings.state_machine, clock)
     return work(
         settings,
         task,
-        details=DetailsTable(dynamodb, settings.details_table),
-        last_details=DetailsTable(last_dynamodb, settings.details_table),
+        details=DetailsTable(dynamodb, settings.details_table, meter.attempt_written),
+        last_details=DetailsTable(last_dynamodb, settings.details_table, meter.attempt_written),
         s3=s3,
         clock=clock,
         job=named_job(settings.job, arguments),

@@ -36,6 +36,7 @@ class Configuration:
     attempt: Attempt
     target: Target
     details_table: str
+    state_machine: str
     task_timeout_seconds: int
     stop_timeout_seconds: int
     deadline: datetime | None
@@ -66,6 +67,7 @@ def from_environment(variables: Mapping[str, str]) -> Configuration:
             container_name=_text(variables, environment.CONTAINER_NAME),
         ),
         details_table=_text(variables, environment.DETAILS_TABLE),
+        state_machine=_text(variables, environment.STATE_MACHINE),
         task_timeout_seconds=_number(variables, environment.TASK_TIMEOUT_SECONDS),
         stop_timeout_seconds=_optional_number(variables, environment.STOP_TIMEOUT_SECONDS)
         or DEFAULT_STOP_TIMEOUT_SECONDS,

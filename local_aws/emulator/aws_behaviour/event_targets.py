@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import contextvars
 import json
-import logging
 from collections.abc import Callable
 from typing import Any
 
 from ministack.services import eventbridge, lambda_svc
 
-from local_aws.emulator.aws_behaviour import permissions
+from local_aws.emulator.aws_behaviour import failure_queues, permissions
 from local_aws.emulator.aws_behaviour.patching import around, instead
 
-logger = logging.getLogger("emulator.events")
-
 _rule_arn: contextvars.ContextVar[str] = contextvars.ContextVar("rule_arn", default="")
+_target: contextvars.ContextVar[dict[str, Any]] = contextvars.ContextVar("target")
 
 
 @around("event_targets", eventbridge, "_invoke_target")
@@ -29,6 +27,7 @@ def call_target(
 ) -> None:
     """Wrap MiniStack's calling of a target, so that the call knows for which rule it is."""
     token = _rule_arn.set(rule.get("Arn", ""))
+    _target.set(target)
     try:
         original(target, event, rule, view)
     finally:
@@ -44,10 +43,11 @@ def call_function(arn: str, payload: str) -> None:
     function, config, name = lambda_svc._get_func_record_for_ref(arn)
     owner, _config, _name = lambda_svc._get_base_func_record_for_ref(arn)
     if not function or not config or not owner:
-        logger.warning("%s: there is no function %s", _rule_arn.get(), name)
+        failure_queues.undelivered(_rule_arn.get(), _target.get(), payload, "RESOURCE_NOT_FOUND", f"no function {name}")
         return
     policy, rule = owner.get("policy"), _rule_arn.get()
     if not permissions.service_is_allowed(policy, "events.amazonaws.com", "lambda:InvokeFunction", arn, SourceArn=rule):
-        logger.warning("%s: the policy of %s does not let EventBridge call it", rule, name)
+        why = f"the policy of {name} does not let EventBridge call it"
+        failure_queues.undelivered(rule, _target.get(), payload, "NO_PERMISSIONS", why)
         return
     lambda_svc.invoke_async_with_retry(lambda_svc._execution_record_for_config(function, config), json.loads(payload))

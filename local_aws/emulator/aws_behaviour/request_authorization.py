@@ -88,6 +88,8 @@ def further_checks(service: str, action: str, request: dict[str, Any], region: s
     if action == "PutTargets":
         for target in request.get("Targets") or []:
             yield from pass_roles(target, "events.amazonaws.com", "RoleArn")
+    if action in ("CreateSchedule", "UpdateSchedule"):
+        yield from pass_roles(request.get("Target") or {}, "scheduler.amazonaws.com", "RoleArn")
     if service == "ecs":
         for resource in (ecs_resources(action, request, region, account) or [])[1:]:
             yield Check(f"ecs:{action}", resource, ecs_keys(action, request, region, account))
@@ -199,7 +201,7 @@ async def authorize(
     return await handler(method, path, headers, body, query_params)
 
 
-for _service in ("ecs", "lambda", "states", "events"):
+for _service in ("ecs", "lambda", "states", "events", "scheduler"):
     around("request_authorization.further_checks", app, "SERVICE_HANDLERS", _service)(
         functools.partial(authorize, _service)
     )

@@ -6,7 +6,7 @@ from local_aws.plugins.aws import shapes
 from local_aws.plugins.aws.base import Aws, AwsResource
 from local_aws.plugins.aws.provider import AwsProvider
 from local_aws.plugins.framework.errors import ProviderError
-from local_aws.plugins.framework.schema import INTEGER, JSON, STRING, Object, Property, Table
+from local_aws.plugins.framework.schema import INTEGER, JSON, STRING, Object, Property, Table, required
 from local_aws.plugins.framework.values import Properties
 
 _GONE = ("ResourceNotFoundException",)
@@ -45,6 +45,7 @@ class EventTarget(AwsResource):
         "targetId": Property(STRING, required=True, replaces=True),
         "arn": Property(STRING, required=True),
         "input": Property(JSON),
+        "deadLetterConfig": Property(required(arn=STRING)),
         "retryPolicy": Property(
             Object(
                 {

@@ -29,7 +29,13 @@ _READY_SECONDS: Final = 600.0
 """The published provider's limit for a function to become active or updated."""
 _CODE: Final = frozenset({"code", "architectures"})
 _NOT_CONFIGURATION: Final = _CODE | {"tags", "publish"}
-_EMPTIED: Final = {"Description": "", "Environment": {"Variables": {}}, "MemorySize": 128, "Timeout": 3}
+_EMPTIED: Final = {
+    "DeadLetterConfig": {"TargetArn": ""},
+    "Description": "",
+    "Environment": {"Variables": {}},
+    "MemorySize": 128,
+    "Timeout": 3,
+}
 """What an update sends for properties that are no longer set."""
 _UPDATING: Final = Retry("function {id} to be ready for a change", ("ResourceConflictException",), _READY_SECONDS)
 _PUBLISHING: Final = Retry(
@@ -63,6 +69,7 @@ class Function(AwsResource):
         "vpcConfig": Property(required(subnetIds=SetOf(STRING), securityGroupIds=SetOf(STRING)), required=True),
         "loggingConfig": Property(required(logFormat=STRING, logGroup=STRING), required=True),
         "tracingConfig": Property(required(mode=STRING), required=True),
+        "deadLetterConfig": Property(required(targetArn=STRING)),
         "publish": Property(BOOLEAN, default=False, unreadable=True),
     }
     outputs = (

@@ -1,9 +1,9 @@
-"""CloudWatch Logs."""
+"""CloudWatch Logs: log groups and saved queries."""
 
 from typing import Any, ClassVar
 
 from local_aws.plugins.aws.base import Aws, AwsResource
-from local_aws.plugins.framework.schema import INTEGER, STRING, Property, Table
+from local_aws.plugins.framework.schema import INTEGER, STRING, ListOf, Property, Table
 from local_aws.plugins.framework.values import Properties
 
 
@@ -45,3 +45,44 @@ class LogGroup(AwsResource):
         ):
             if name in changed:
                 self.call_on(operation, sets if new.get(name) else removes, {**new, "name": resource_id})
+
+
+class QueryDefinition(AwsResource):
+    """`aws.cloudwatch.QueryDefinition`; AWS makes its id."""
+
+    token = "aws:cloudwatch/queryDefinition:QueryDefinition"
+    name_property = "name"
+    service, creates, deletes = "logs", "PutQueryDefinition", "DeleteQueryDefinition"
+    gone = ("ResourceNotFoundException",)
+    tagged = False
+    properties: ClassVar[Table] = {
+        "name": Property(STRING, required=True),
+        "queryString": Property(STRING, required=True),
+        "logGroupNames": Property(ListOf(STRING)),
+    }
+    outputs = ("queryDefinitionId",)
+
+    def create(self, operation: Aws, inputs: Properties) -> str:
+        """PutQueryDefinition without an id, which makes one."""
+        operation.created = str(self.send(operation, inputs)["queryDefinitionId"])
+        return operation.created
+
+    def find(self, operation: Aws, resource_id: str, state: Properties) -> Properties | None:
+        """DescribeQueryDefinitions."""
+        request: dict[str, Any] = {}
+        while True:
+            answer = self.client(operation).describe_query_definitions(**request)
+            for found in answer["queryDefinitions"]:
+                if found["queryDefinitionId"] == resource_id:
+                    return self.found(found)
+            if not answer.get("nextToken"):
+                return None
+            request["nextToken"] = answer["nextToken"]
+
+    def change(self, operation: Aws, resource_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
+        """PutQueryDefinition with the id, which replaces all of it."""
+        self.call_on(operation, self.creates, {**new, "queryDefinitionId": resource_id})
+
+    def remove(self, operation: Aws, resource_id: str, state: Properties) -> None:
+        """DeleteQueryDefinition."""
+        self.client(operation).delete_query_definition(queryDefinitionId=resource_id)

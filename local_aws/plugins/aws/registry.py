@@ -3,6 +3,7 @@
 from typing import Final
 
 from local_aws.plugins.aws import (
+    cloudwatch,
     dynamodb,
     ecr,
     ecs,
@@ -11,7 +12,9 @@ from local_aws.plugins.aws import (
     iam,
     logs,
     network,
+    queues,
     s3,
+    schedules,
     security_groups,
     state_machines,
 )
@@ -21,6 +24,9 @@ from local_aws.plugins.aws.provider import AwsProvider
 
 RESOURCES: Final[tuple[type[AwsResource], ...]] = (
     logs.LogGroup,
+    logs.QueryDefinition,
+    cloudwatch.Dashboard,
+    cloudwatch.MetricAlarm,
     events.EventRule,
     events.EventTarget,
     dynamodb.Table,
@@ -49,6 +55,8 @@ RESOURCES: Final[tuple[type[AwsResource], ...]] = (
     s3.BucketLifecycleConfiguration,
     s3.BucketServerSideEncryptionConfiguration,
     state_machines.StateMachine,
+    queues.Queue,
+    schedules.Schedule,
 )
 
 

@@ -24,12 +24,13 @@ class Scalar(Shape):
     `meaning` turns a value, or a document, into its normal form, which is compared.
     """
 
-    kind: Literal["string", "integer", "boolean", "json", "archive"]
+    kind: Literal["string", "integer", "number", "boolean", "json", "archive"]
     meaning: Callable[[Any], Any] | None = None
 
 
 STRING: Final = Scalar("string")
 INTEGER: Final = Scalar("integer")
+NUMBER: Final = Scalar("number")
 BOOLEAN: Final = Scalar("boolean")
 JSON: Final = Scalar("json")
 ARCHIVE: Final = Scalar("archive")
@@ -133,7 +134,7 @@ def _check_value(shape: Shape, value: Any, path: str, failures: list[CheckFailur
     wanted, kind = _KINDS[shape.kind if isinstance(shape, Scalar) else type(shape)]
     if value is UNKNOWN:
         return
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+    if not isinstance(value, kind) or (kind in (int, (int, float)) and isinstance(value, bool)):
         failures.append(CheckFailure(path, f"it must be {wanted}, not {type(value).__name__}"))
     elif isinstance(shape, Object):
         _check_object(shape.properties, value, path, failures)
@@ -154,6 +155,7 @@ _KINDS: Final[Mapping[Any, tuple[str, Any]]] = {
     "string": ("a string", str),
     "json": ("a string", str),
     "integer": ("a whole number", int),
+    "number": ("a number", (int, float)),
     "boolean": ("true or false", bool),
     "archive": ("an archive", Archive),
     ListOf: ("a list", list),

@@ -160,7 +160,8 @@ class Recorder(pulumi.runtime.Mocks, MockMonitor):
             case "Secret":
                 return {"arn": TARGET.arn("secretsmanager", f"secret:{name}-AbCdEf")}
             case "Queue":
-                return {"arn": TARGET.arn("sqs", name), "url": f"https://sqs.{TARGET.region}.amazonaws.com/1/{name}"}
+                url = f"https://sqs.{TARGET.region}.amazonaws.com/{TARGET.account}/{name}"
+                return {"arn": TARGET.arn("sqs", name), "url": url}
             case "EventRule":
                 return {"arn": TARGET.arn("events", f"rule/{name}")}
         return {}

@@ -170,9 +170,9 @@ def test_a_key_encrypts_bucket_tables_logs_and_repository_and_each_role_may_use_
     }
     rows, objects = {"dynamodb": ["kms:Decrypt"]}, {"s3": ["kms:Decrypt", "kms:GenerateDataKey"]}
     assert uses == {
-        **{f"pattern-{number}-monitor": rows for number in (1, 2)},
+        **{f"pattern-{number}-monitor": {**rows, **objects} for number in (1, 2)},
         **{f"pattern-{number}-task": {**rows, **objects} for number in (1, 2)},
-        "pattern-1-launcher": rows,
+        "pattern-1-launcher": {**rows, **objects},
         "pattern-2-state-machine": rows,
     }
 

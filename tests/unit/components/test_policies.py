@@ -27,6 +27,7 @@ DOCUMENTS = {
     "monitor 2": policies.monitor(TWO),
     "state machine 1": policies.state_machine_pattern_1(ONE),
     "state machine 2": policies.state_machine_pattern_2(TWO),
+    "schedule": policies.schedule(ONE),
     "key": policies.use_key(TARGET, TARGET.arn("kms", "key/1-2"), ["s3", "dynamodb"]),
 }
 
@@ -158,8 +159,29 @@ def test_each_does_with_the_tables_what_it_must_and_nothing_else(name, expected)
 
 
 def test_tasks_are_run_by_one_caller_in_each_pattern():
-    callers = [name for name, document in DOCUMENTS.items() if granted(document, "ecs:RunTask")]
-    assert callers == ["launcher", "state machine 2"]
+    for action in ("ecs:RunTask", "ecs:TagResource"):
+        callers = [name for name, document in DOCUMENTS.items() if granted(document, action)]
+        assert callers == ["launcher", "state machine 2"]
+
+
+def test_new_tasks_alone_are_tagged():
+    (statement,) = granted(DOCUMENTS["launcher"], "ecs:TagResource")
+    assert statement["Resource"] == [TARGET.arn("ecs", f"task/{ONE.cluster}/*")]
+    assert statement["Condition"] == {"StringEquals": {"ecs:CreateAction": "RunTask"}}
+
+
+@pytest.mark.parametrize("name", ["launcher", "monitor 1"])
+def test_functions_read_specs_and_write_their_pinned_copies_alone(name):
+    (read,), (write,) = granted(DOCUMENTS[name], "s3:GetObject"), granted(DOCUMENTS[name], "s3:PutObject")
+    assert read["Resource"] == [f"{ONE.bucket_arn}/specs/*"]
+    assert write["Resource"] == [f"{ONE.bucket_arn}/specs/pinned/*"]
+
+
+def test_the_schedule_s_role_is_for_the_default_group_of_this_account():
+    (statement,) = policies.trust_scheduler(ONE)["Statement"]
+    assert statement["Principal"] == {"Service": "scheduler.amazonaws.com"}
+    assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": TARGET.account}
+    assert statement["Condition"]["ArnLike"] == {"aws:SourceArn": TARGET.arn("scheduler", "schedule-group/default")}
 
 
 def test_a_task_writes_below_the_target_prefix_only_and_reads_the_listed_buckets_only():

@@ -16,8 +16,8 @@ ROWS = [
 
 WITHOUT_TAGS = {
     *("BucketLifecycleConfiguration", "BucketPolicy", "BucketPublicAccessBlock"),
-    *("BucketServerSideEncryptionConfiguration", "ClusterCapacityProviders", "EventTarget", "Image"),
-    *("LifecyclePolicy", "Permission", "RolePolicy"),
+    *("BucketServerSideEncryptionConfiguration", "ClusterCapacityProviders", "Dashboard", "EventTarget", "Image"),
+    *("LifecyclePolicy", "Permission", "QueryDefinition", "RolePolicy", "Schedule"),
 }
 """Types that take no tags."""
 
@@ -71,6 +71,7 @@ def test_a_patterns_outputs_are_a_specs_infrastructure_and_where_to_look(pattern
         "monitorFunctionName": f"{base}-ecs-task-monitor",
         **({"launcherFunctionName": f"{base}-ecs-task-launcher"} if pattern == 1 else {}),
         "taskLogGroup": f"/ecs/{base}",
+        "failureQueueUrl": f"https://sqs.eu-central-1.amazonaws.com/123456789012/{base}-failures",
         "vpcId": "vpc-1",
         "repositoryUrl": f"123456789012.dkr.ecr.eu-central-1.amazonaws.com/{base}",
         "imageUri": f"123456789012.dkr.ecr.eu-central-1.amazonaws.com/{base}@sha256:{'0' * 64}",

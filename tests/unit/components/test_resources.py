@@ -123,6 +123,7 @@ def test_the_containers_environment_names_what_the_stack_deployed():
     assert configured(1).environment() == {
         "KIT_CONTAINER_NAME": "amazon-ecs-starter-kit",
         "KIT_DETAILS_TABLE": "workflow_details_pattern_1",
+        "KIT_STATE_MACHINE": BASE,
         "KIT_LOG_STREAM_PREFIX": "ecs",
         "KIT_STOP_TIMEOUT_SECONDS": "45",
         "KIT_TARGET_BUCKET": "123456789012-ecs-starter-kit-pattern-1-bucket",

@@ -10,6 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ReadTimeoutError
 
+from ecs_kit.runtime.common.meter import Meter
 from ecs_kit.runtime.common.tables import DetailsTable
 from ecs_kit.runtime.contract.ecs_task import EcsTask
 from ecs_kit.runtime.contract.settings import Settings
@@ -63,11 +64,13 @@ def _variables(request: Mapping[str, Any]) -> dict[str, str]:
 class Ecs(FakeEcs):
     """A client of the cluster; `call` is what happens before each call of a service."""
 
-    def __init__(self, scheduler: Scheduler, call: Callable[[], None], dynamodb: DynamoDb, settings: Settings) -> None:
+    def __init__(
+        self, scheduler: Scheduler, call: Callable[[], None], dynamodb: DynamoDb, settings: Settings, meter: Meter
+    ) -> None:
         super().__init__(scheduler)
         self.scheduler, self.choices, self.settings = scheduler, scheduler.choices, settings
         self._call = call
-        self._details = DetailsTable(dynamodb, settings.details_table)  # type: ignore[arg-type]
+        self._details = DetailsTable(dynamodb, settings.details_table, meter.attempt_written)  # type: ignore[arg-type]
         self._full_until = scheduler.time
         self._refused: list[dict[str, str]] = []
 
@@ -192,6 +195,7 @@ class Ecs(FakeEcs):
             "KIT_TASK_TIMEOUT_SECONDS": str(self.settings.task_timeout_seconds),
             "KIT_LOG_STREAM_PREFIX": "ecs",
             "KIT_CONTAINER_NAME": "app",
+            "KIT_STATE_MACHINE": self.settings.state_machine,
         }
         return worker.work(
             configuration.from_environment({**fixed, **task.environment}),

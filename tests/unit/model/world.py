@@ -8,7 +8,7 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import patch
@@ -17,13 +17,16 @@ from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
 from hypothesis import strategies as st
 
 from ecs_kit.components.definitions import StateMachineSettings, pattern_1, pattern_2
+from ecs_kit.runtime.common.meter import Meter
 from ecs_kit.runtime.common.tables import DetailsTable, SummaryTable
+from ecs_kit.runtime.contract import metrics
 from ecs_kit.runtime.contract.errors import KitError
 from ecs_kit.runtime.contract.patterns import STEP_FUNCTIONS
 from ecs_kit.runtime.contract.records import Counts, Summary, TaskRow, from_item
 from ecs_kit.runtime.contract.settings import from_json
 from ecs_kit.runtime.contract.statuses import EXECUTION_STATUSES, TaskStatus
 from ecs_kit.runtime.functions.ecs_tasks import EcsTasks
+from ecs_kit.runtime.functions.spec_store import SpecStore
 from ecs_kit.runtime.launcher.launcher import Launcher
 from ecs_kit.runtime.monitor.monitor import Monitor
 from ecs_kit.runtime.monitor.reconciliation import final_status
@@ -34,7 +37,7 @@ from tests.unit.model.ecs import Ecs
 from tests.unit.model.scheduler import Activity, Choices, Killed, Scheduler
 from tests.unit.runtime import asl
 from tests.unit.runtime.asl import AslError
-from tests.unit.runtime.fakes import EXECUTION, START, STATE_MACHINE, client_error, settings_json, spec
+from tests.unit.runtime.fakes import EXECUTION, START, STATE_MACHINE, FakeBucket, client_error, settings_json, spec
 
 FUNCTION_SECONDS = 300.0
 SWEEP_SECONDS = 600.0
@@ -47,6 +50,19 @@ FAULTS = (
     *("refused", "server error", "stale", "stall", "stop lost", "table error", "table answer lost", "task killed"),
     *("throttled", "write twice"),
 )
+
+INTERRUPTING = {"function crashes", "ecs error", "table error", "table answer lost", "stall"}
+"""Faults after which a function may end in the middle of its work."""
+
+
+@dataclass(frozen=True)
+class Totals(Meter):
+    """The metrics, added up by name instead of logged."""
+
+    totals: Counter[str] = field(default_factory=Counter)
+
+    def record(self, values: metrics.Values) -> None:
+        self.totals.update({metric.name: value for metric, value in values.items()})
 
 
 class Machine(asl.Machine):
@@ -147,13 +163,17 @@ class World:
             )
         )
         self.scheduler, self.dynamodb = Scheduler(self.choices), DynamoDb(self)
-        self.ecs = Ecs(self.scheduler, self.call, self.dynamodb, self.settings)
+        meter = Totals(self.settings.state_machine, self.scheduler)
+        self.measured = meter.totals
+        self.ecs = Ecs(self.scheduler, self.call, self.dynamodb, self.settings, meter)
         self.surprises: list[str] = []
         self._of_functions: dict[str, Any] = {
             "settings": self.settings,
-            "summaries": SummaryTable(self.dynamodb, self.settings.summary_table),
-            "details": DetailsTable(self.dynamodb, self.settings.details_table),
+            "summaries": SummaryTable(self.dynamodb, self.settings.summary_table, meter.run_written),
+            "details": DetailsTable(self.dynamodb, self.settings.details_table, meter.attempt_written),
             "ecs_tasks": EcsTasks(self.ecs, self.settings.cluster, self.settings.family),
+            "meter": meter,
+            "specs": SpecStore(FakeBucket(), self.settings.bucket),
             "clock": self.scheduler,
         }
 
@@ -458,17 +478,32 @@ class World:
         ends = f"the execution ended as {self.status}, the run as {summary.status} with the counts {counts}"
         assert summary.status in expected and not (summary.status.is_success and self.status == "FAILED"), ends
         self._check_owned()
+        self._check_metrics(summary, rows)
         started = Counter(
             (task.environment["KIT_TASK_NAME"], task.environment["KIT_ATTEMPT"]) for task in self.ecs.tasks.values()
         )
         assert set(started.values()) <= {1}, f"attempts were started twice: {started}"
 
+    def _check_metrics(self, summary: Summary, rows: list[TaskRow]) -> None:
+        """The metrics say once what the tables say, or less where a process was interrupted or an answer lost."""
+        recorded = {
+            f"Runs{summary.status}": 1,
+            metrics.TASKS_COMPLETED.name: summary.completed_tasks,
+            metrics.TASKS_FAILED.name: summary.failed_tasks,
+            metrics.TASKS_LAUNCHED.name: sum(row.was_started for row in rows),
+            metrics.CAPACITY_WAITS.name: summary.capacity_waits,
+        }
+        measured = {name: self.measured[name] for name in self.measured if name in recorded or name.startswith("Runs")}
+        if not {*INTERRUPTING, "task killed", "write twice"} & set(self.choices.made):
+            assert measured == {name: number for name, number in recorded.items() if number}, self.measured
+        assert sum(number for name, number in measured.items() if name.startswith("Runs")) <= 1, self.measured
+        assert measured.get(metrics.TASKS_LAUNCHED.name, 0) <= recorded[metrics.TASKS_LAUNCHED.name], self.measured
+
     def _check_owned(self) -> None:
         """After a run's end, active tasks were stopped: soon, or by the sweep where a function was interrupted."""
         if self.final_at is None or self.ended_at is None:
             return
-        interrupting = {"function crashes", "ecs error", "table error", "table answer lost", "stall"}
-        grace = timedelta(seconds=SWEEP_SECONDS + 60 if interrupting & set(self.choices.made) else 60)
+        grace = timedelta(seconds=SWEEP_SECONDS + 60 if INTERRUPTING & set(self.choices.made) else 60)
         for task in self.ecs.tasks.values():
             late = max(self.final_at, self.ended_at, task.description["createdAt"]) + grace
             is_owned = task.ended is None or task.ended <= late or task.stop_asked

@@ -12,6 +12,7 @@ import hypothesis
 import pytest
 
 from ecs_kit.runtime.common import log
+from ecs_kit.runtime.common.meter import Meter
 from ecs_kit.runtime.common.tables import DetailsTable, SummaryTable
 from ecs_kit.runtime.contract.clock import to_iso
 from ecs_kit.runtime.contract.records import TaskRow
@@ -19,6 +20,7 @@ from ecs_kit.runtime.contract.run_ids import run_id
 from ecs_kit.runtime.contract.settings import Settings, from_json
 from ecs_kit.runtime.contract.statuses import TaskStatus
 from ecs_kit.runtime.functions.ecs_tasks import EcsTasks
+from ecs_kit.runtime.functions.spec_store import SpecStore
 from ecs_kit.runtime.launcher.launcher import Launcher
 from ecs_kit.runtime.monitor.monitor import Monitor
 from tests.unit.model.dynamodb import DynamoDb
@@ -27,6 +29,7 @@ from tests.unit.runtime.fakes import (
     EXECUTION,
     REGION,
     START,
+    FakeBucket,
     FakeClock,
     FakeEcs,
     FakeStepFunctions,
@@ -68,6 +71,7 @@ class World:
     ecs: FakeEcs
     stepfunctions: FakeStepFunctions
     dynamodb: DynamoDb
+    bucket: FakeBucket
     summaries: SummaryTable
     details: DetailsTable
     launcher: Launcher
@@ -129,18 +133,22 @@ def world(dynamodb: DynamoDb, clock: FakeClock) -> Callable[..., World]:
     def build(pattern: int = 1, **changes: Any) -> World:
         settings = from_json(settings_json(pattern, **changes))
         ecs, stepfunctions = FakeEcs(clock), FakeStepFunctions()
+        meter = Meter(settings.state_machine, clock)
         shared: dict[str, Any] = {
             "settings": settings,
-            "summaries": SummaryTable(dynamodb, settings.summary_table),
-            "details": DetailsTable(dynamodb, settings.details_table),
+            "summaries": SummaryTable(dynamodb, settings.summary_table, meter.run_written),
+            "details": DetailsTable(dynamodb, settings.details_table, meter.attempt_written),
             "clock": clock,
         }
         ecs.family = settings.family
         both = {**shared, "ecs_tasks": EcsTasks(ecs, settings.cluster, settings.family), "rng": random.Random(1)}
+        bucket = FakeBucket()
+        both |= {"meter": meter, "specs": SpecStore(bucket, settings.bucket)}
         return World(
             ecs=ecs,
             stepfunctions=stepfunctions,
             dynamodb=dynamodb,
+            bucket=bucket,
             launcher=Launcher(run_task_client=ecs, **both),
             monitor=Monitor(stepfunctions=stepfunctions, **both),
             **shared,

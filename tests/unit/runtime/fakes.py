@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import re
@@ -191,6 +192,27 @@ class FakeStepFunctions:
         if executionArn not in self.executions:
             raise self.exceptions.ExecutionDoesNotExist
         return self.executions[executionArn]
+
+
+class FakeBucket:
+    """The objects of a bucket, by key. A missing one is denied, as without the permission to list it."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.reads: list[str] = []
+
+    def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
+        self.reads.append(Key)
+        if Key not in self.objects:
+            raise client_error("AccessDenied", operation="GetObject", status=403)
+        body = self.objects[Key]
+        return {"ContentLength": len(body), "Body": io.BytesIO(body)}
+
+    def put_object(self, *, Bucket: str, Key: str, Body: bytes, ContentType: str, IfNoneMatch: str) -> None:
+        assert IfNoneMatch == "*"
+        if Key in self.objects:
+            raise client_error("PreconditionFailed", operation="PutObject", status=412)
+        self.objects[Key] = Body
 
 
 def infrastructure(pattern: int = 1) -> dict[str, str]:

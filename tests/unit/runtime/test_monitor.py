@@ -70,6 +70,7 @@ class TestRegistering:
             "command": [],
             "environment": {},
             "waitSeconds": 1,
+            "sourceBucket": "kit-2",
         }
         assert (w2.summary().number_of_tasks, w2.summary().running_tasks) == (3, 3)
 

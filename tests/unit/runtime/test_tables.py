@@ -165,6 +165,20 @@ class TestSummaries:
         assert [found.workflow_run_id for found in summaries.unfinished()] == read
         assert sorted(read) == [1, 2, 3, 4, 6, 7, 8]
 
+    def test_whoever_listens_is_told_of_each_write_with_the_item_before_and_after_it(self, dynamodb: Any) -> None:
+        told: list[tuple[Summary | None, Summary]] = []
+        table = SummaryTable(dynamodb, "workflow_summary_pattern_1", lambda *items: told.append(items))
+        table.register(RUN)
+        table.register(RUN)
+        waiting = table.wait_for_capacity(RUN, NOW, "full", events=2)
+        again = table.wait_for_capacity(RUN, LATER, "full", events=3)
+        negative = table.count_events(again, -4)
+        ended = table.finish(negative, RunStatus.FAILED, Counts(1, 2, 0), LATER)
+        table.finish(negative, RunStatus.COMPLETED, Counts(3, 0, 0), LATER)
+        assert told == [(None, RUN), (RUN, waiting), (waiting, again), (again, negative), (negative, ended)]
+        assert ended == table.get("wf", RUN.workflow_run_id), "what is told is what is stored"
+        assert (again.capacity_waits, negative.wait_events, ended.waiting_since) == (2, 1, None)
+
 
 class TestDetails:
     def test_all_rows_of_the_run_and_the_workflow_are_read_and_no_others(self, details: DetailsTable) -> None:

@@ -10,6 +10,8 @@ TAGS = {"kit:workflow": "one", "owner": "tests"}
 OTHER_TAGS = {"kit:workflow": "two", "added": "yes"}
 KEY = "arn:aws:kms:us-east-1:000000000000:key/11112222-3333-4444-5555-666677778888"
 BOUNDARY = "arn:aws:iam::aws:policy/PowerUserAccess"
+QUEUE = "arn:aws:sqs:us-east-1:000000000000:plugins-failures"
+TOPIC = "arn:aws:sns:us-east-1:000000000000:plugins-topic"
 CALLEE = "arn:aws:lambda:us-east-1:000000000000:function:plugins-callee"
 
 
@@ -69,6 +71,21 @@ def bucket_policy(sid: str) -> str:
     )
 
 
+def queue_policy(sid: str) -> str:
+    return policy("sqs:SendMessage", QUEUE, Sid=sid, Principal={"Service": "events.amazonaws.com"})
+
+
+def dashboard(title: str) -> str:
+    line = ["AWS/Lambda", "Errors", "FunctionName", "one", {"stat": "Sum"}]
+    chart = {"title": title, "view": "timeSeries", "region": "us-east-1", "metrics": [line]}
+    return json.dumps({"widgets": [{"type": "metric", "x": 0, "y": 0, "width": 12, "height": 6, "properties": chart}]})
+
+
+def query(name: str, metric: str, period: int = 300) -> dict[str, Any]:
+    of = {"namespace": "AWS/Lambda", "metricName": metric, "dimensions": {"FunctionName": "one"}}
+    return {"id": name, "metric": {**of, "period": period, "stat": "Sum"}}
+
+
 def machine(comment: str) -> str:
     return json.dumps({"Comment": comment, "StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}})
 
@@ -125,7 +142,16 @@ FUNCTION: dict[str, Any] = {
     "vpcConfig": {"subnetIds": SUBNETS, "securityGroupIds": GROUPS},
     "loggingConfig": {"logFormat": "Text", "logGroup": "/plugins/world"},
     "tracingConfig": {"mode": "Active"},
+    "deadLetterConfig": {"targetArn": QUEUE},
     "tags": TAGS,
+}
+VALUE = {"id": "value", "expression": "FILL(m0,0)+FILL(m1,0)", "label": "errors", "returnData": True}
+SCHEDULED: dict[str, Any] = {
+    "arn": "arn:aws:scheduler:::aws-sdk:sfn:startExecution",
+    "roleArn": Ref("role/scheduler"),
+    "input": '{"StateMachineArn": "x", "Name": "<aws.scheduler.execution-id>"}',
+    "retryPolicy": {"maximumEventAgeInSeconds": 600, "maximumRetryAttempts": 2},
+    "deadLetterConfig": {"arn": QUEUE},
 }
 
 CASES: tuple[Case, ...] = (
@@ -133,6 +159,64 @@ CASES: tuple[Case, ...] = (
         "aws:cloudwatch/logGroup:LogGroup",
         {"name": "/plugins/group", "retentionInDays": 7, "kmsKeyId": KEY, "tags": TAGS},
         {"retentionInDays": 14, "tags": OTHER_TAGS},
+    ),
+    Case(
+        "aws:cloudwatch/queryDefinition:QueryDefinition",
+        {"name": "plugins/one", "queryString": "fields @timestamp", "logGroupNames": ["/plugins/world"]},
+        {"queryString": "fields @message | limit 3", "name": "plugins/two"},
+    ),
+    Case(
+        "aws:cloudwatch/dashboard:Dashboard",
+        {"dashboardName": "plugins-dashboard", "dashboardBody": dashboard("one")},
+        {"dashboardBody": dashboard("two")},
+    ),
+    Case(
+        "aws:cloudwatch/metricAlarm:MetricAlarm",
+        {
+            "name": "plugins-alarm",
+            "alarmDescription": "one",
+            "comparisonOperator": "GreaterThanThreshold",
+            "threshold": 2,
+            "evaluationPeriods": 1,
+            "metricQueries": [query("m0", "Errors"), query("m1", "Throttles"), VALUE],
+            "treatMissingData": "notBreaching",
+            "alarmActions": [TOPIC],
+            "okActions": [TOPIC],
+            "tags": TAGS,
+        },
+        {
+            "threshold": 2.5,
+            "metricQueries": [query("m0", "Errors", 60), {**VALUE, "expression": "m0"}],
+            "alarmActions": None,
+            "tags": OTHER_TAGS,
+        },
+    ),
+    Case(
+        "aws:sqs/queue:Queue",
+        {
+            "name": "plugins-queue",
+            "messageRetentionSeconds": 1209600,
+            "sqsManagedSseEnabled": True,
+            "policy": queue_policy("one"),
+            "tags": TAGS,
+        },
+        {"messageRetentionSeconds": 60, "policy": queue_policy("two"), "tags": OTHER_TAGS},
+    ),
+    Case(
+        "aws:scheduler/schedule:Schedule",
+        {
+            "name": "plugins-schedule",
+            "description": "one",
+            "scheduleExpression": "cron(0 3 * * ? *)",
+            "scheduleExpressionTimezone": "Europe/Berlin",
+            "flexibleTimeWindow": {"mode": "OFF"},
+            "target": SCHEDULED,
+        },
+        {
+            "description": "two",
+            "scheduleExpression": "rate(1 day)",
+            "target": {**SCHEDULED, "input": "{}", "retryPolicy": {"maximumRetryAttempts": 3}},
+        },
     ),
     Case(
         "aws:cloudwatch/eventRule:EventRule",
@@ -146,9 +230,10 @@ CASES: tuple[Case, ...] = (
             "targetId": "monitor",
             "arn": CALLEE,
             "input": '{"action": "sweep"}',
+            "deadLetterConfig": {"arn": QUEUE},
             "retryPolicy": {"maximumEventAgeInSeconds": 600, "maximumRetryAttempts": 2},
         },
-        {"input": '{"action": "other"}'},
+        {"input": '{"action": "other"}', "deadLetterConfig": None},
     ),
     Case(
         "aws:dynamodb/table:Table",
@@ -340,6 +425,7 @@ CASES: tuple[Case, ...] = (
             "memorySize": 512,
             "description": None,
             "environment": None,
+            "deadLetterConfig": None,
             "vpcConfig": {"subnetIds": [Ref("subnets#0")], "securityGroupIds": GROUPS},
             "tags": OTHER_TAGS,
         },

@@ -35,7 +35,7 @@ def world(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> World
     ids["gateway"] = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
     ec2.attach_internet_gateway(InternetGatewayId=ids["gateway"], VpcId=vpc)
     everything = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
-    for service in ("lambda", "states", "ecs-tasks"):
+    for service in ("lambda", "states", "ecs-tasks", "scheduler"):
         role = {"RoleName": f"plugins-{service}", "AssumeRolePolicyDocument": trust(f"{service}.amazonaws.com")}
         ids[f"role/{service}"] = iam.create_role(**role)["Role"]["Arn"]
         iam.put_role_policy(RoleName=role["RoleName"], PolicyName="all", PolicyDocument=everything)
@@ -53,5 +53,6 @@ def world(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> World
     made.client("ecr").create_repository(repositoryName="plugins-world")
     made.client("ecs").create_cluster(clusterName="plugins-world")
     made.client("events").put_rule(Name="plugins-world", ScheduleExpression="rate(1 day)")
+    made.client("sqs").create_queue(QueueName="plugins-failures")
     made.client("logs").create_log_group(logGroupName="/plugins/world")
     return made

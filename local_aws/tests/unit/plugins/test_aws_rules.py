@@ -40,13 +40,18 @@ INDEX = {
 
 IDS: dict[str, Any] = {
     **{name: name for name in ("vpc", "other vpc", "gateway", "address")},
-    **{f"role/{service}": "arn:aws:iam::000000000000:role/one" for service in ("lambda", "ecs-tasks", "states")},
+    **{
+        f"role/{service}": "arn:aws:iam::000000000000:role/one"
+        for service in ("lambda", "ecs-tasks", "states", "scheduler")
+    },
     **{name: ["one", "two"] for name in ("subnets", "groups", "tables")},
     "code": Archive(path="code.zip", hash="1"),
 }
 BASE: dict[str, dict[str, Any]] = {case.token: resolved(case.inputs, IDS) for case in reversed(CASES)}
 REPLACING = {
     "aws:cloudwatch/logGroup:LogGroup": "name",
+    "aws:cloudwatch/dashboard:Dashboard": "dashboardName",
+    "aws:cloudwatch/metricAlarm:MetricAlarm": "name",
     "aws:cloudwatch/eventRule:EventRule": "name",
     "aws:cloudwatch/eventTarget:EventTarget": "rule targetId",
     "aws:dynamodb/table:Table": "name hashKey rangeKey",
@@ -73,12 +78,14 @@ REPLACING = {
     "aws:s3/bucketPolicy:BucketPolicy": "bucket",
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": "bucket",
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": "bucket",
+    "aws:scheduler/schedule:Schedule": "name",
     "aws:sfn/stateMachine:StateMachine": "name type",
+    "aws:sqs/queue:Queue": "name",
 }
 """The properties that replace a resource of each type; the life cycle tests change the others in place."""
 UNIQUE = (
-    "Bucket Cluster EventRule EventTarget Function LogGroup Permission Repository Role RolePolicy SecurityGroup"
-    " StateMachine Table"
+    "Bucket Cluster Dashboard EventRule EventTarget Function LogGroup MetricAlarm Permission Queue Repository Role"
+    " RolePolicy Schedule SecurityGroup StateMachine Table"
 )
 """Types with a unique name, so that the old one has to be deleted before the new one is created."""
 

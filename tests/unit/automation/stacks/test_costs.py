@@ -199,3 +199,17 @@ def test_a_task_of_pattern_2_has_the_transitions_of_the_states_that_it_enters(
     assert entered == states
     of_tasks = costs.transitions(2, 5, 1, has_ecs_records=has_ecs_records) - costs.transitions(2, 0, 1)
     assert of_tasks == 5 * len(states)
+
+
+def test_operations_are_listed_by_the_month() -> None:
+    query = {"id": "m0", "metric": {"metricName": "Errors"}}
+    alarm = (
+        "aws:cloudwatch/metricAlarm:MetricAlarm",
+        {"metricQueries": [query, query, {"id": "v", "expression": "m0"}]},
+    )
+    dashboard, machine = ("aws:cloudwatch/dashboard:Dashboard", {}), ("aws:sfn/stateMachine:StateMachine", {})
+    assert lines(alarm, alarm, dashboard, machine)[-3:] == [
+        "about $0.40 a month for alarms on 4 metrics, less what is free",
+        "about $3.00 a month for dashboards: 1, unless they are among an account's first 3",
+        "about $0.30 a month for each of at most 12 metrics while it has values",
+    ]
