@@ -65,7 +65,7 @@ def test_roles_are_the_kit_s_own_and_are_passed_to_its_services_alone() -> None:
     for found in statements(KitConfig()):
         if found["Action"] == ["iam:PassRole"]:
             assert found["Condition"]["StringEquals"]["iam:PassedToService"] == [
-                *("ecs-tasks.amazonaws.com", "lambda.amazonaws.com", "states.amazonaws.com"),
+                *("ecs-tasks.amazonaws.com", "lambda.amazonaws.com", "scheduler.amazonaws.com", "states.amazonaws.com"),
             ]
         if any(action.startswith("iam:") for action in found["Action"]) and found["Sid"] != "AnyResource":
             assert all(
