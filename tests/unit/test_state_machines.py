@@ -135,6 +135,7 @@ def registered(**changes: Any) -> dict[str, Any]:
         "command": [],
         "environment": {},
         "waitSeconds": 1,
+        "sourceBucket": "kit-2",
         **changes,
     }
 
@@ -307,6 +308,20 @@ class TestPattern2:
         assert variables == (
             environment.override(Attempt("copying", int(RUN_ID), "a", 1, "own", "in/k"), "2026-11-24T09:50:44.120Z")
         ), "the same as from the launcher"
+
+    def test_an_input_that_names_its_spec_runs_the_tasks_of_the_registration(self) -> None:
+        tasks = [{"taskName": "a", "objectKey": "in/a"}, {"taskName": "b", "objectKey": "in/b", "s3BucketName": "own"}]
+        aws = Aws(monitor=[registered(taskList=tasks), polled()])
+        assert aws.run(2, {"specUri": "s3://kit-2/specs/a.json"}).status == "SUCCEEDED"
+        found = [
+            override["ContainerOverrides"][0]["Environment"]
+            for override in (call["Overrides"] for call in aws.of("ecs"))
+        ]
+        variables = [{variable["Name"]: variable["Value"] for variable in each} for each in found]
+        assert [(each["KIT_TASK_NAME"], each["KIT_SOURCE_BUCKET"]) for each in variables] == [
+            ("a", "kit-2"),
+            ("b", "own"),
+        ]
 
     def test_outputs_stay_small_with_a_hundred_results_or_failures_of_three_kilobytes(self) -> None:
         def fail(_: Any) -> Any:

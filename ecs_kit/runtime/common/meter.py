@@ -1,6 +1,7 @@
 """Writes the kit's metrics to the log."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from ecs_kit.runtime.common import log
 from ecs_kit.runtime.contract import metrics
@@ -20,10 +21,10 @@ class Meter:
     state_machine: str
     clock: Clock
 
-    def record(self, values: metrics.Values) -> None:
-        """Write one log line with these values; none where there are none."""
+    def record(self, values: metrics.Values, **details: Any) -> None:
+        """Write one log line with these values and details; none where there are no values."""
         if values:
-            log.info("metrics", **metrics.log_entry(values, self.state_machine, self.clock.now()))
+            log.info("metrics", **details, **metrics.log_entry(values, self.state_machine, self.clock.now()))
 
     def run_written(self, before: Summary | None, after: Summary) -> None:
         """Record what a write of a run's item changed."""
@@ -31,4 +32,4 @@ class Meter:
 
     def attempt_written(self, before: TaskRow | None, after: TaskRow) -> None:
         """Record what a write of an attempt's row changed."""
-        self.record(metrics.of_attempt(before, after))
+        self.record(metrics.of_attempt(before, after), taskName=after.task_name, attempt=after.attempt)

@@ -51,7 +51,9 @@ class SpecStore:
         if text is None:
             text = self._read(found.key)
             if text is None:
-                raise SpecRefused([Problem(f"$.{SPEC_URI}", f"names {found.uri}, which does not exist")])
+                raise SpecRefused(
+                    [Problem(f"$.{SPEC_URI}", f"names {found.uri}, which does not exist or may not be read")]
+                )
             text = self._pin(found.pinned_key, text)
         return GivenSpec(spec_check.parse(text.decode("utf-8", "replace")), found.run_id, is_reference=True)
 

@@ -61,7 +61,7 @@ class Totals(Meter):
 
     totals: Counter[str] = field(default_factory=Counter)
 
-    def record(self, values: metrics.Values) -> None:
+    def record(self, values: metrics.Values, **_details: Any) -> None:
         self.totals.update({metric.name: value for metric, value in values.items()})
 
 
