@@ -11,7 +11,7 @@ from typing import Any
 
 import jsonata
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from statelint.linter import Linter
 
@@ -515,6 +515,7 @@ ENTRIES = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(ENTRIES, st.lists(TEXTS, max_size=3), st.dictionaries(NAMES_OF_VARIABLES, TEXTS, max_size=2))
 def test_both_patterns_override_the_same(entry: dict[str, Any], command: list[str], variables: dict[str, str]) -> None:
     if size := entry.pop("size", None):
