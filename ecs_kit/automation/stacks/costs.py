@@ -206,7 +206,7 @@ LAUNCHES_PER_SECOND = 20.0
 (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/request-throttling.html)."""
 SUMMARY_KIB, ROW_KIB = 4.0, 0.75
 """Assumed sizes of items: a summary with its spec of up to 3 KB, and a row of the details table."""
-LOG_KIB_OF_TASK, LOG_KIB_OF_CALL = 1.0, 1.0
+LOG_KIB_OF_TASK, LOG_KIB_OF_CALL = 2.0, 1.0
 """Assumed log of the sample job, and of a call of a function with the lines that Lambda itself writes."""
 
 
