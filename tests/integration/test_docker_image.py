@@ -76,6 +76,7 @@ def test_a_copy_takes_less_than_a_second_of_cpu(aws: Any, fargate: Any) -> None:
     create_table(aws.client("dynamodb"), table, "workflow_details")
     aws.policy(aws.name("task"), {"Effect": "Allow", "Action": ["s3:*", "dynamodb:*"], "Resource": "*"})
     settings = {
+        "KIT_STATE_MACHINE": "kit",
         "KIT_DETAILS_TABLE": table,
         "KIT_TARGET_BUCKET": bucket,
         "KIT_TARGET_PREFIX": "copies",

@@ -120,6 +120,7 @@ class Pattern:
         if image_tag:
             image = f"{image.partition('@')[0]}:{image_tag}"
         environment = {
+            "KIT_STATE_MACHINE": f"kit-{self.suffix}",
             "KIT_DETAILS_TABLE": self.details_table,
             "KIT_TARGET_BUCKET": self.bucket,
             "KIT_TARGET_PREFIX": "copies",
