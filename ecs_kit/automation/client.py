@@ -52,7 +52,7 @@ def start(
     pattern: int | None = None,
     workflow: str | None = None,
     name: str | None = None,
-    folder: Path | None = None,
+    folder: Path | str | None = None,
 ) -> StartedRun:
     """Start a run of a list of tasks, the entries of `taskList`.
 
@@ -65,7 +65,11 @@ def start(
     """
     if isinstance(stack, str):
         found = deployed_stack.find(
-            folder or Path.cwd(), stack=stack, pattern=pattern, interruption=Interruption(), say=lambda _line: None
+            Path(folder or Path.cwd()),
+            stack=stack,
+            pattern=pattern,
+            interruption=Interruption(),
+            say=lambda _line: None,
         )
         patterns, aws = found.patterns, found.aws
     else:

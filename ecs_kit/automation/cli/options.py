@@ -21,6 +21,8 @@ _EPILOG = """\
 commands, each with its own --help: estimate, preflight, deploy, start, status, watch, report, logs, abort, runs,
 explain, deployer-policy, destroy; and clean, which removes what a killed run of this program left behind.
 
+example: --pattern 2 --tasks 3 --config taskMemory=1024
+
 exit status: 0 every step held; 1 a step failed (all was destroyed as far as possible); 2 the input cannot be used,
 nothing was created; 130 ended by Ctrl-C, 143 by SIGTERM, after everything was destroyed.
 """
@@ -184,6 +186,7 @@ _COMMANDS = {
     ),
     "preflight": (
         "whether a deployment on AWS can work: credentials, region, quotas, names, Docker",
+        f"Example: `{PROGRAM} preflight --config nameSuffix=dev`. "
         "It reads only. Exit status: 0 nothing is in the way; 1 something is, and each finding says what to do; "
         "2 bad input.",
     ),
@@ -199,6 +202,7 @@ _COMMANDS = {
     ),
     "deploy": (
         "deploy the program's stack and keep it",
+        f"Example: `{PROGRAM} deploy --target aws --pattern 2 --config taskMemory=1024`. "
         "Exit status: 0 it is deployed; 1 it is not, or not all of it; 2 bad input: nothing was created; 130 ended by "
         "Ctrl-C: on AWS what was made stays, on this machine it is destroyed.",
     ),
@@ -215,6 +219,7 @@ _COMMANDS = {
     ),
     "watch": (
         "follow a run until it ends",
+        f"Example: `{PROGRAM} watch --pattern 1 --web`. "
         f"{_STACK}Exit status: 0 every run ended Completed or CompletedWithFailures; 1 one did not; "
         "2 there is no such stack or run; 130 ended by Ctrl-C, which leaves the run alone.",
     ),
@@ -237,14 +242,16 @@ _COMMANDS = {
     ),
     "runs": (
         "past runs with their counts, newest first",
-        f"{_STACK}Exit status: 0 the runs are listed; 2 there is no such stack.",
+        f"Example: `{PROGRAM} runs --last 5`. {_STACK}Exit status: 0 the runs are listed; 2 there is no such stack.",
     ),
     "destroy": (
         "destroy what deploy or --keep left",
+        f"Example: `{PROGRAM} destroy --target aws --stack e2e`. "
         "Exit status: 0 nothing is left; 1 something could not be removed; 2 bad input.",
     ),
     "clean": (
         "remove what a killed e2e left behind, and on request what --keep kept",
+        f"Example: `{PROGRAM} clean --kept`. "
         "Exit status: 0 nothing is left but what you keep; 1 something could not be removed; 2 bad input.",
     ),
 }
