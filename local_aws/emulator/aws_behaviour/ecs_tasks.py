@@ -144,6 +144,7 @@ class TaskLife:
         self._session: permissions.RoleSession | None = None
         self._tokens: list[str] = []
         self._helpers: list[threading.Thread] = []
+        self._ended_at = ""
 
     def stop(self, reason: str, stop_code: str) -> None:
         """Want the task stopped; the first reason counts."""
@@ -189,7 +190,7 @@ class TaskLife:
             self._start_container(record, each, image)
         now = now_iso()
         # A container may have ended already.
-        self._enter("RUNNING", startedAt=min(now, self._task.get("executionStoppedAt", now)))
+        self._enter("RUNNING", startedAt=min(now, self._ended_at or now))
 
     def _pull(self, record: dict[str, Any], container: dict[str, Any]) -> PulledImage:
         reference = parse_reference(container["image"])
@@ -305,7 +306,7 @@ class TaskLife:
             if end.reason is not None:
                 record["reason"] = end.reason
             # That of the last container stays.
-            self._task["executionStoppedAt"] = now_iso()
+            self._ended_at = now_iso()
         self._wake.set()
 
     def _forward(self, container: Container, stream: LogStream | None) -> None:
@@ -327,7 +328,7 @@ class TaskLife:
             stop.join()
         for helper in self._helpers:
             helper.join(timeout=_LOG_DRAIN_SECONDS)
-        self._change(executionStoppedAt=self._task.get("executionStoppedAt") or now_iso())
+        self._change(executionStoppedAt=self._ended_at or now_iso())
         self._enter("DEPROVISIONING", always=True)
         for token in self._tokens:
             ecs_metadata.unregister_token(token)
