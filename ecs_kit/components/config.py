@@ -341,7 +341,7 @@ class KitConfig:
             raise ConfigError([ConfigProblem(each.name, str(value), each.rule.allowed) for each, value in ill_typed])
         wrong = {problem.key for problem in problems}
         for declared, value in values:
-            if declared.name not in wrong and not declared.accepts(value):
+            if declared.name not in wrong and not declared.rule.accepts(value):
                 problems.append(ConfigProblem(declared.name, raw.get(declared.name, str(value)), declared.rule.allowed))
         wrong = {problem.key for problem in problems}
         if region is None and not wrong & {"patterns", *_NETWORK_TOGETHER}:

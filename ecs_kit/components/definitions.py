@@ -225,9 +225,11 @@ def _task_states(settings: StateMachineSettings) -> dict[str, State]:
             "Catch": [
                 {
                     "ErrorEquals": ["States.ALL"],
-                    "Output": _failed_attempt(
-                        "$exists($states.errorOutput.Error) ? $string($states.errorOutput.Error) : 'Unknown'",
-                        "$exists($states.errorOutput.Cause) ? $string($states.errorOutput.Cause) : ''",
+                    "Output": _in_braces(
+                        _failed_attempt(
+                            "$exists($states.errorOutput.Error) ? $string($states.errorOutput.Error) : 'Unknown'",
+                            "$exists($states.errorOutput.Cause) ? $string($states.errorOutput.Cause) : ''",
+                        )
                     ),
                     "Next": "RecordFailure",
                 }
@@ -259,9 +261,9 @@ def _task_states(settings: StateMachineSettings) -> dict[str, State]:
 
 
 def _failed_attempt(error: str, cause: str) -> str:
-    """The input of `RecordFailure`, by the JSONata of Step Functions' error and cause."""
+    """JSONata of the input of `RecordFailure`, by that of Step Functions' error and cause."""
     retries = "$exists($states.context.State.RetryCount) ? $states.context.State.RetryCount : 6"
-    return _in_braces(f"$merge([$states.input, {_object({'retries': retries, 'error': error, 'cause': cause})}])")
+    return f"$merge([$states.input, {_object({'retries': retries, 'error': error, 'cause': cause})}])"
 
 
 def _after_exit_code_0(settings: StateMachineSettings) -> State:
@@ -272,7 +274,7 @@ def _after_exit_code_0(settings: StateMachineSettings) -> State:
     """
     if not settings.has_ecs_records:
         return {"Output": {}, "End": True}
-    failed = _failed_attempt("'TaskStopped'", "$string($states.result)").removeprefix("{%").removesuffix("%}")
+    failed = _failed_attempt("'TaskStopped'", "$string($states.result)")
     output = f"$states.result.StopCode = '{EXITED_BY_ITSELF}' ? {{}} : {failed}"
     return {"Output": _in_braces(output), "Next": "WasStopped"}
 

@@ -127,6 +127,7 @@ class JobArgs:
         "",
         "A ready image; then none is built and no repository is created.",
         Rule("an image reference by tag or digest; without NAT gateways one in Amazon ECR"),
+        given=(str, pulumi.Output),
     )
     mirror: str = key(
         "",

@@ -59,7 +59,7 @@ class Key:
     description: str
     rule: Rule
     parse: Callable[[str], Any]
-    given: Types = (str, pulumi.Output)
+    given: Types = (str,)
 
     @property
     def name(self) -> str:
@@ -85,13 +85,6 @@ class Key:
             case "string":
                 return isinstance(value, self.given)
 
-    def accepts(self, value: Any) -> bool:
-        """Whether the rule accepts a value of the key's type; a value of a resource is checked once it is known."""
-        try:
-            return bool(self.rule.accepts(value))
-        except (TypeError, AttributeError):
-            return False
-
 
 class NotText(ValueError):
     """An entry of an object is no text: `pulumi config set --path` stores `1` and `true` as a number and a boolean."""
@@ -107,7 +100,7 @@ def key(
     description: str,
     rule: Rule,
     parse: Callable[[str], Any] | None = None,
-    given: Types = (str, pulumi.Output),
+    given: Types = (str,),
 ) -> Any:
     """A dataclass field that is a configuration key; its type is that of the default, or else text for `parse`."""
     metadata = {"description": description, "rule": rule, "parse": parse, "given": given}
