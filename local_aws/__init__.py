@@ -17,6 +17,7 @@ ensure_pulumi: finds the Pulumi CLI, a `PulumiCli`, or downloads or builds one; 
 add_language_host: lets a CLI that was built from source run Python programs.
 install_plugins: writes the stand-ins for the provider plugins.
 engine_environment: makes the engine and its plugins use an emulator.
+provider_configuration: the `aws` provider's configuration for an emulator.
 parse_rules: checks rules for `inject_faults`; else `BadFaultRule`.
 remove_containers: removes what a killed emulator left in Docker; else `ContainersStay`.
 """
@@ -25,7 +26,7 @@ from local_aws.emulator import DockerUnavailable, Emulator, EmulatorError
 from local_aws.emulator.errors import ContainersStay
 from local_aws.emulator.faults import BadFaultRule, parse_rules
 from local_aws.emulator.runtimes.selection import remove_containers
-from local_aws.environment import engine_environment
+from local_aws.environment import engine_environment, provider_configuration
 from local_aws.plugins import install as install_plugins
 from local_aws.pulumi_cli import PulumiCli, PulumiUnavailable, add_language_host
 from local_aws.pulumi_cli import ensure as ensure_pulumi
@@ -43,5 +44,6 @@ __all__ = [
     "ensure_pulumi",
     "install_plugins",
     "parse_rules",
+    "provider_configuration",
     "remove_containers",
 ]

@@ -26,9 +26,9 @@ from pulumi import automation as auto
 
 from local_aws import Emulator, add_language_host, engine_environment, ensure_pulumi, install_plugins
 from local_aws.emulator.runtimes.selection import Chosen
+from local_aws.environment import provider_configuration
 from local_aws.testing import docker_images
 from local_aws.testing.aws import Aws, Fargate, Functions, StateMachines
-from local_aws.testing.stacks import provider_configuration
 
 MakeStack = Callable[[str, auto.PulumiFn], auto.Stack]
 

@@ -1,41 +1,6 @@
 """Stacks that tests deploy to the emulator."""
 
-import json
 from typing import Any
-
-from local_aws import Emulator
-
-_SERVICES = (
-    *(
-        "cloudwatch",
-        "dynamodb",
-        "ec2",
-        "ecr",
-        "ecs",
-        "events",
-        "iam",
-        "lambda",
-        "logs",
-        "s3",
-        "scheduler",
-        "sfn",
-        "sqs",
-    ),
-    "sts",
-)
-"""Services by their names in the `aws` provider's config."""
-
-
-def provider_configuration(emulator: Emulator) -> dict[str, str]:
-    """The stack configuration `aws:…` for the emulator, also for the published provider."""
-    return {
-        "aws:region": "us-east-1",
-        "aws:accessKey": "test",
-        "aws:secretKey": "test",
-        "aws:s3UsePathStyle": "true",
-        "aws:skipCredentialsValidation": "true",
-        "aws:endpoints": json.dumps([dict.fromkeys(_SERVICES, emulator.endpoint_url)]),
-    }
 
 
 def changes(result: Any) -> dict[str, int]:

@@ -8,8 +8,9 @@ from pulumi import automation as auto
 from ecs_kit.components import network, zones
 from ecs_kit.components.config import NAMESPACE
 from ecs_kit.components.program import program
+from local_aws import provider_configuration
 from local_aws.testing.aws import Aws
-from local_aws.testing.stacks import changes, provider_configuration
+from local_aws.testing.stacks import changes
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.integration]
 

@@ -1,6 +1,5 @@
 """The local target: the real Pulumi engine, an emulator for AWS, and provider plugins that talk to it."""
 
-import json
 import os
 import shlex
 from collections.abc import Mapping
@@ -20,25 +19,6 @@ __all__ = ["LocalTarget", "find_pulumi", "get_pulumi", "parse_rules", "removal",
 ContainerRuntime = Literal["auto", "process", "simulated", "docker"]
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
-_SERVICES = (
-    *(
-        "cloudwatch",
-        "dynamodb",
-        "ec2",
-        "ecr",
-        "ecs",
-        "events",
-        "iam",
-        "lambda",
-        "logs",
-        "s3",
-        "scheduler",
-        "sfn",
-        "sqs",
-    ),
-    "sts",
-)
-"""The services that the program uses, as the `aws` provider's config calls them."""
 
 
 class LocalTarget(Target):
@@ -107,15 +87,7 @@ class LocalTarget(Target):
         secret_key = self._emulator.environment["AWS_SECRET_ACCESS_KEY"]
         session = boto3.Session(access_key, secret_key, region_name=REGION)
         self.aws = AwsClients(session, endpoint_url=url)
-        self.config = {
-            "aws:region": REGION,
-            "aws:accessKey": access_key,
-            "aws:secretKey": secret_key,
-            "aws:endpoints": json.dumps([dict.fromkeys(_SERVICES, url)]),
-            "aws:s3UsePathStyle": "true",
-            "aws:skipCredentialsValidation": "true",
-            "aws:skipMetadataApiCheck": "true",
-        }
+        self.config = local_aws.provider_configuration(self._emulator)
         self._additions = {
             **local_aws.engine_environment(self._emulator, self.work_dir),
             "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",

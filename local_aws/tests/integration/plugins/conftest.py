@@ -3,9 +3,9 @@
 import pytest
 
 from local_aws.emulator import Emulator
+from local_aws.environment import provider_configuration
 from local_aws.plugins.aws.registry import provider
 from local_aws.plugins.framework.servicer import ProviderServicer
-from local_aws.testing.stacks import provider_configuration
 from local_aws.tests.integration.plugins.cases import archive, trust
 from local_aws.tests.integration.plugins.harness import Engine, World
 
