@@ -105,7 +105,7 @@ def start(
             say(f"the local AWS runs already at {running.endpoint_url}")
             return running
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        folder.mkdir(mode=0o700, parents=True)
         path = _pulumi(folder, say)
         emulator = Emulator(
             folder,

@@ -9,7 +9,7 @@ from ecs_kit.automation.cli.entry_point import ROOT, check_folders, run_folders,
 from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.automation.journeys.scenario import Plan, Scenario
 from ecs_kit.automation.journeys.spec_files import SpecFile, load, sample_path, with_tasks
-from ecs_kit.automation.stacks.local import LocalTarget
+from ecs_kit.automation.stacks.local import ContainerRuntime, LocalTarget
 from ecs_kit.components.program import KitConfig
 
 
@@ -22,6 +22,7 @@ def run(
     config: Mapping[str, str],
     report_dir: Path | None,
     tasks: int | None = None,
+    container_runtime: ContainerRuntime = "process",
     **more: Any,
 ) -> int:
     """Make a journey of the kit's own specs on this machine, and return the exit status.
@@ -38,5 +39,5 @@ def run(
     check_folders(report_dir, work_dir)
     plan = Plan(stack_name=name, specs=specs, config=config, root=ROOT, report_dir=report_dir, **more)
     base_image = KitConfig.parse(config).base_image
-    target = LocalTarget(work_dir=work_dir, container_runtime="process", base_image=base_image)
+    target = LocalTarget(work_dir=work_dir, container_runtime=container_runtime, base_image=base_image)
     return run_journey(make, plan, target, log=f"{name}.log", interruption=interruption)

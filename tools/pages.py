@@ -4,15 +4,20 @@ Each part of a page stands between two marks, which name it. `PARTS` says which 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecs_kit.automation.cli import estimate, explain
+from benchmarks.scale import page as scale
+from ecs_kit.automation.cli import estimate
+from ecs_kit.automation.journeys.conditions import conditions as all_conditions
 from ecs_kit.automation.journeys.progress import columns
-from ecs_kit.automation.stacks import costs, prices
+from ecs_kit.automation.stacks import costs
 from ecs_kit.components.config import KitConfig
-from tools import config_pages, drawing, state_machines
+from ecs_kit.runtime.reporter import prices
+from ecs_kit.runtime.reporter.meanings import text_of
+from ecs_kit.runtime.reporter.task_costs import task_cost
+from tools import config_pages, drawing, network_page, security_hub, state_machines
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -56,7 +61,7 @@ def stack_costs() -> str:
     ):
         parts = costs.standing_costs(costs.standing_of_config(config))
         rows.append([f"{name}: {'; '.join(what for _, what in parts)}", f"{sum(cost for cost, _ in parts):.3f}"])
-    task = costs.task_cost(costs.Size.of_config(KitConfig()), 3600)
+    task = task_cost(costs.size_of_config(KitConfig()), 3600)
     return markdown_table([*rows, ["a running task of the default size, 0.25 vCPU and 0.5 GiB", f"{task:.3f}"]])
 
 
@@ -76,6 +81,17 @@ def price_list() -> str:
     return f"{prices.SOURCE}.\n\n{markdown_table(rows)}"
 
 
+def short_costs() -> str:
+    """What a stack and a large run cost, in a sentence."""
+    parts = costs.standing_costs(costs.standing_of_config(KitConfig()))
+    totals = [costs.estimate(KitConfig(), pattern, 1000, 300).total("X86_64", on_spot=False) for pattern in (1, 2)]
+    return (
+        f"A deployed pattern costs ${sum(cost for cost, _ in parts):.3f} an hour. A run of 1,000 tasks of 300 s costs "
+        f"${totals[0]:.2f} in pattern 1 and ${totals[1]:.2f} in pattern 2, of default size, at list prices. "
+        "[Costs](docs/costs.md) and `estimate` have the rest."
+    )
+
+
 def run_costs() -> str:
     """What runs cost, for both patterns."""
     shown = []
@@ -90,8 +106,8 @@ def run_costs() -> str:
 def conditions() -> str:
     """Every condition with the first sentence of its page."""
     rows = [["name", "what it means"]]
-    for name in sorted(explain.conditions(), key=str.lower):
-        first = explain.text_of(name).split("\n\n")[1].replace("\n", " ")
+    for name in sorted(all_conditions(), key=str.lower):
+        first = text_of(name).split("\n\n")[1].replace("\n", " ")
         sentence = re.match(r".+?[.:](?= |$)", first)
         rows.append([f"[{name}]({name}.md)", (sentence[0] if sentence else first).rstrip(":.") + "."])
     return markdown_table(rows)
@@ -103,22 +119,37 @@ PARTS = (
     Part("docs/architecture.md", "state machine of pattern 2", lambda: state_machines.mermaid(2)),
     Part("docs/conditions/index.md", "conditions", conditions),
     Part("docs/configuration.md", "keys", config_pages.table),
+    Part("README.md", "costs", short_costs),
     Part("docs/costs.md", "costs of a stack", stack_costs),
     Part("docs/costs.md", "costs of runs", run_costs),
     Part("docs/costs.md", "prices", price_list),
+    Part("docs/security-hub.md", "controls", security_hub.table),
+    Part("docs/security-hub.md", "other controls", security_hub.not_applicable_table),
+    Part("docs/security.md", "reachability", network_page.table),
+    Part("docs/scale.md", "runs", scale.runs_table),
+    Part("docs/scale.md", "ratios", scale.ratios_table),
+    Part("docs/scale.md", "functions", scale.functions_table),
+    Part("docs/scale.md", "throttled runs", scale.throttled_table),
+    Part("docs/scale.md", "stopped runs", scale.stopped_table),
+    Part("docs/scale.md", "model", scale.model_table),
+    Part("docs/scale.md", "plan", scale.plan_table),
 )
+WHOLE: Mapping[str, Callable[[], str]] = {"docs/images/scale.svg": scale.svg}
+"""Files that are generated as a whole."""
 
 
 def written(page: str, text: str) -> str:
     """A page's text with all its generated parts as the code has them."""
     if page == "Pulumi.yaml":
         return config_pages.pulumi_yaml(text)
+    if page in WHOLE:
+        return WHOLE[page]()
     for part in PARTS:
         text = part.in_page(text) if part.page == page else text
     return text
 
 
-PAGES = ("Pulumi.yaml", *dict.fromkeys(part.page for part in PARTS))
+PAGES = ("Pulumi.yaml", *dict.fromkeys(part.page for part in PARTS), *WHOLE)
 """Every file with generated parts."""
 
 

@@ -12,9 +12,11 @@ import boto3
 from ecs_kit.automation.cli import deployed_stack, run_views
 from ecs_kit.automation.errors import BadInput
 from ecs_kit.automation.host.interruption import Interruption
-from ecs_kit.automation.journeys import run_state, runs, starting
-from ecs_kit.automation.journeys.run_state import RunKey
+from ecs_kit.automation.journeys import starting
 from ecs_kit.automation.stacks.clients import AwsClients
+from ecs_kit.runtime.reporter import run_state
+from ecs_kit.runtime.reporter.counts import is_over
+from ecs_kit.runtime.reporter.run_state import RunKey
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class StartedRun:
 
     def wait(self, poll_seconds: float = 5.0) -> dict[str, Any]:
         """Wait until it has ended and return its `state`."""
-        while not runs.is_over(found := run_state.read(self.aws, self.key)):
+        while not is_over(found := run_state.read(self.aws, self.key)):
             sleep(poll_seconds)
         return run_views.document(found, lambda _item: ())
 

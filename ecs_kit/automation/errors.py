@@ -3,6 +3,8 @@
 A condition has a class of its own only where code tells it apart.
 """
 
+from enum import StrEnum
+
 EXIT_PASSED = 0
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
@@ -22,3 +24,10 @@ class BadInput(DriverError):
 
 class NotYourStack(DriverError):
     """Somebody else is updating the stack; its lock must not be broken."""
+
+
+class StoppedBy(StrEnum):
+    """The error of an execution that the driver stops, by the command that does so."""
+
+    ABORT = "Aborted"
+    DESTROY = "StackDestroyed"

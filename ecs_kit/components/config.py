@@ -21,8 +21,9 @@ from ecs_kit.components.errors import ConfigError, ConfigProblem
 from ecs_kit.components.job import JobArgs, job_problems
 from ecs_kit.components.keys import Key, NotText, Rule, between, key, keys_of, list_of, one_of, text
 from ecs_kit.components.zones import ZONES
-from ecs_kit.runtime.contract.fargate import FARGATE_MEMORY
+from ecs_kit.runtime.contract.fargate import FARGATE_MEMORY, FARGATE_STORAGE_GIB
 from ecs_kit.runtime.contract.patterns import PATTERNS
+from ecs_kit.runtime.contract.reports import REPORT_PREFIX
 from ecs_kit.runtime.contract.spec_references import PINNED_PREFIX, SPEC_PREFIX
 
 NAMESPACE = "ecs-step-functions-kit"
@@ -34,17 +35,16 @@ ContainerInsights = Literal["disabled", "enabled", "enhanced"]
 RootFileSystem = Literal["read-only", "writable"]
 CpuArchitecture = Literal["X86_64", "ARM64"]
 Endpoints = Literal["create", "none"]
+EndpointPolicies = Literal["restricted", "open"]
 RetainData = Literal["delete", "retain"]
 Created = Literal["create", "none"]
+Switch = Literal["disabled", "enabled"]
 
 REQUIRED_ENDPOINTS = ("ecs", "ecr.api", "ecr.dkr", "logs", "states")
 """Interface endpoints that workloads need in subnets without a NAT gateway."""
 
 GATEWAY_SERVICES = ("s3", "dynamodb")
 """Services with gateway endpoints, which are free."""
-
-FARGATE_STORAGE_GIB = 20
-"""Ephemeral storage of every Fargate task; ECS takes 21 to 200 GiB instead (API reference, EphemeralStorage)."""
 
 LOG_RETENTION_DAYS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
@@ -64,7 +64,11 @@ MAX_SECURITY_GROUPS = 5
 MAX_USER_TAGS = 40
 """AWS allows 50 tags on a resource; the kit and awsx add their own."""
 
+NONCURRENT_DAYS = 30
+"""Days for which a versioned bucket keeps objects that were replaced or deleted."""
+
 _BUCKET_NAME = re.compile(r"(?!xn--|.*-s3alias$|.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_OPTIONAL_BUCKET = re.compile(f"(?:{_BUCKET_NAME.pattern})?")
 _ENDPOINT = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,60}[a-z0-9])?")
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9.:/_-]*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?")
 _PREFIX_SEGMENT = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9!_.*'()-]+")
@@ -165,9 +169,14 @@ class KitConfig:
         "Whether the kit creates VPC endpoints, or, in an existing VPC, uses those that are there.",
         one_of(*get_args(Endpoints)),
     )
+    endpoint_policies: EndpointPolicies = key(
+        "restricted",
+        "Whether the endpoints that the kit creates let through what the kit's roles may do, or every call.",
+        one_of(*get_args(EndpointPolicies)),
+    )
     task_egress: tuple[str, ...] = key(
         (),
-        "What tasks may reach besides HTTPS, as rules of their security group.",
+        "What tasks may reach besides AWS services, as rules of their security group.",
         Rule(
             f"a list of at most {egress.MAX_RULES} different rules protocol:port[-port]:CIDR besides "
             "tcp:443:0.0.0.0/0, such as tcp:5432:10.0.0.0/8",
@@ -191,8 +200,34 @@ class KitConfig:
     )
     retain_data: RetainData = key(
         "delete",
-        "Whether a destroy deletes bucket, tables and image repository with their contents.",
+        "Whether a destroy deletes bucket, tables and image repository; retained tables are protected from deletion.",
         one_of(*get_args(RetainData)),
+    )
+    point_in_time_recovery: Switch = key(
+        "disabled",
+        "Whether the tables can be restored to any second of the last 35 days.",
+        one_of(*get_args(Switch)),
+    )
+    bucket_versioning: Switch = key(
+        "disabled",
+        f"Whether the bucket keeps replaced and deleted objects, for {NONCURRENT_DAYS} days.",
+        one_of(*get_args(Switch)),
+    )
+    result_retention_days: int = key(
+        0, "Days after which objects below targetPrefix are deleted; 0 for never.", between(0, 3650)
+    )
+    access_log_bucket: str = key(
+        "",
+        "An existing bucket that gets the server access logs of the pattern's bucket.",
+        text(_OPTIONAL_BUCKET, "an S3 bucket name in the stack's account and region"),
+    )
+    flow_logs: Created = key(
+        "none", "Whether the kit's own VPCs have flow logs, in CloudWatch Logs.", one_of(*get_args(Created))
+    )
+    execution_data_in_logs: Switch = key(
+        "disabled",
+        "Whether the state machine's log holds input and output of states, such as names of objects.",
+        one_of(*get_args(Switch)),
     )
     container_insights: ContainerInsights = key(
         "disabled", "CloudWatch Container Insights of the clusters.", one_of(*get_args(ContainerInsights))
@@ -233,8 +268,13 @@ class KitConfig:
     )
     max_concurrency: int = key(
         0,
-        "ECS tasks of a run at once; 0 for as many as the pattern can: all in pattern 1, about 40 in pattern 2.",
+        "ECS tasks of a run at once; 0 for as many as the pattern can: all, or about 40 of a short list in pattern 2.",
         between(0, 5000),
+    )
+    run_task_rate: int = key(
+        20,
+        "RunTask calls of a run each second. AWS allows an account 20 in a region until it raises that.",
+        between(1, 1000),
     )
     record_retention_days: int = key(
         0, "Days after its deadline for which a run's items are kept; 0 for ever.", between(0, 3650)
@@ -260,6 +300,11 @@ class KitConfig:
         "",
         "The SNS topic that is told of every run that ended.",
         text(_TOPIC_ARN, "the ARN of a standard SNS topic in the stack's region"),
+    )
+    run_reports: Created = key(
+        "none",
+        "Whether a function writes the report of each run that ended into the pattern's bucket.",
+        one_of(*get_args(Created)),
     )
     schedule_expression: str = key(
         "",
@@ -366,6 +411,11 @@ class KitConfig:
         return self.job.has_ecs_records
 
     @property
+    def has_run_reports(self) -> bool:
+        """Whether a function writes runs' reports."""
+        return self.run_reports == "create"
+
+    @property
     def retains_data(self) -> bool:
         """Whether bucket, tables and repository outlive the stack."""
         return self.retain_data == "retain"
@@ -421,6 +471,8 @@ def _joint_problems(config: KitConfig, wrong: set[str], region: str | None) -> I
     if not wrong & {"clusterName", "containerInsights"} and config.cluster_name and insights != "disabled":
         allowed = "disabled when clusterName is set: it is a setting of that cluster"
         yield ConfigProblem("containerInsights", insights, allowed)
+    if not wrong & {"vpcId", "flowLogs"} and config.flow_logs == "create" and not config.has_own_vpc:
+        yield ConfigProblem("flowLogs", "create", "none when vpcId is set: they are a setting of that VPC")
     yield from _operations_problems(config, wrong, region)
     key = _KEY_ARN.fullmatch(config.kms_key_arn)
     if region and key and key["region"] not in (None, region):
@@ -439,6 +491,10 @@ def _operations_problems(config: KitConfig, wrong: set[str], region: str | None)
         topic = _TOPIC_ARN.fullmatch(arn)
         if region and topic and topic["region"] not in (None, region):
             yield ConfigProblem(name, arn, f"the ARN of a topic in {region}, where the alarms and rules are")
+    own = REPORT_PREFIX.rstrip("/")
+    if config.has_run_reports and config.target_prefix.split("/")[0] == own and "targetPrefix" not in wrong:
+        allowed = f"not {own} or below it when runReports is create: tasks may not write there"
+        yield ConfigProblem("targetPrefix", config.target_prefix, allowed)
     if not wrong & {"alarms", "alarmTopicArn"} and config.alarm_topic_arn and config.alarms == "none":
         yield ConfigProblem("alarmTopicArn", config.alarm_topic_arn, "left out when alarms is none")
 

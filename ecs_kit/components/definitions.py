@@ -7,6 +7,7 @@ name of an outer one), https://docs.aws.amazon.com/step-functions/latest/dg/conn
 https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html (retriers, catchers).
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from ecs_kit.runtime.contract import environment, overrides, waits
 from ecs_kit.runtime.contract.errors import REFUSALS
 from ecs_kit.runtime.contract.failures import EXITED_BY_ITSELF, TRANSIENT_ECS_ERRORS
+from ecs_kit.runtime.contract.records import LONGEST_LAUNCHING_ERROR
 
 State = dict[str, Any]
 """One state, as a JSON object."""
@@ -24,6 +26,7 @@ class StateMachineSettings:
     """Settings of the state machines. Numbers are as in the configuration.
 
     The functions' ARNs are those of the versions that are published with this document; pattern 2 has no launcher.
+    Step Functions refuses to call a service by the ARN of another `partition` than the execution's.
     """
 
     monitor_function_arn: str
@@ -35,6 +38,11 @@ class StateMachineSettings:
     spot_share: int = 0
     has_ecs_records: bool = False
     launcher_function_arn: str = ""
+    partition: str = "aws"
+
+    def integration(self, call: str) -> str:
+        """The `Resource` of a service integration, such as `lambda:invoke`."""
+        return f"arn:{self.partition}:states:::{call}"
 
 
 def pattern_1(settings: StateMachineSettings) -> State:
@@ -46,16 +54,18 @@ def pattern_1(settings: StateMachineSettings) -> State:
         "StartAt": "LaunchTasks",
         "States": {
             "LaunchTasks": {
-                **_invoke(settings.launcher_function_arn, "launch", spec="{% $states.context.Execution.Input %}"),
+                **_invoke(
+                    settings, settings.launcher_function_arn, "launch", spec="{% $states.context.Execution.Input %}"
+                ),
                 "Comment": "Checks the spec, registers the run and launches what is not launched yet.",
                 "Assign": {
                     "run": "{% $states.result.Payload %}",
                     "pauseSeconds": "{% $states.result.Payload.waitSeconds %}",
                 },
-                "Catch": [_refusal("RunRefused")],
+                "Catch": [_refusal("StartRefused")],
                 "Next": "MoreToLaunch",
             },
-            "MoreToLaunch": _choice(("$run.again", "LaunchTasks"), default="WaitForTasks"),
+            "MoreToLaunch": _choice(("$run.again", "MonitorTasks"), default="WaitForTasks"),
             **_tracking_states(settings, done="TasksDone", refused="RunRefused"),
             "TasksDone": _choice(
                 ("$states.input.done and $states.input.succeeded", "RunCompleted"),
@@ -77,11 +87,13 @@ def pattern_2(settings: StateMachineSettings) -> State:
         "StartAt": "RegisterRun",
         "States": {
             "RegisterRun": {
-                **_invoke(settings.monitor_function_arn, "register", spec="{% $states.context.Execution.Input %}"),
+                **_invoke(
+                    settings, settings.monitor_function_arn, "register", spec="{% $states.context.Execution.Input %}"
+                ),
                 "Comment": "Checks the spec and registers the run.",
-                "Assign": {"run": "{% $states.result.Payload %}"},
+                "Assign": {"run": _in_braces(f"$merge([$states.result.Payload, {{'execution': {_OWN_EXECUTION}}}])")},
                 "Output": {},
-                "Catch": [_refusal("RunRefused")],
+                "Catch": [_refusal("StartRefused")],
                 "Next": "RunAndTrack",
             },
             "RunAndTrack": {
@@ -113,42 +125,35 @@ def pattern_2(settings: StateMachineSettings) -> State:
 
 def _run_branch(settings: StateMachineSettings) -> State:
     return {
-        "StartAt": "RunTasks",
+        "StartAt": "HowManyTasks",
         "States": {
+            "HowManyTasks": _choice(("$exists($run.pinnedList)", "RunBatches"), default="RunTasks"),
             "RunTasks": {
-                "Type": "Map",
+                **_map_of_tasks(settings),
                 "Items": "{% [$exists($run.taskList) ? $run.taskList : $states.context.Execution.Input.taskList] %}",
-                "ItemSelector": {
-                    "task": "{% $states.context.Map.Item.Value %}",
-                    "index": "{% $states.context.Map.Item.Index %}",
-                    "attempt": 1,
-                    "infrastructureFailures": 0,
-                    "waitedSeconds": 0,
-                    "turn": 0,
-                },
+                "ItemSelector": _FIRST_ATTEMPT,
                 "MaxConcurrency": settings.max_concurrency or waits.INLINE_MAP_CONCURRENCY,
-                "ItemProcessor": {
-                    "ProcessorConfig": {"Mode": "INLINE"},
-                    "StartAt": "RunTask",
-                    "States": _task_states(settings),
-                },
-                "Output": {},
-                "Catch": [{"ErrorEquals": ["States.ALL"], "Output": {}, "Next": "MarkLaunchingEnded"}],
-                "Next": "MarkLaunchingEnded",
+                **_after_tasks(),
             },
+            "RunBatches": _distributed_map(settings),
             "MarkLaunchingEnded": {
                 "Type": "Task",
                 "Comment": "Tells the monitor that no further ECS task will be started.",
-                "Resource": "arn:aws:states:::dynamodb:updateItem",
+                "Resource": settings.integration("dynamodb:updateItem"),
                 "Arguments": {
                     "TableName": settings.summary_table,
                     "Key": {
                         "workflow_name": {"S": "{% $run.workflowName %}"},
                         "workflow_run_id": {"N": "{% $run.runId %}"},
                     },
-                    "UpdateExpression": "SET launching_ended = :ended",
+                    "UpdateExpression": _in_braces(
+                        f"'SET launching_ended = :ended' & ({_LAUNCHING_FAILED} ? ', launching_error = :error' : '')"
+                    ),
                     "ConditionExpression": "attribute_exists(workflow_name)",
-                    "ExpressionAttributeValues": {":ended": {"BOOL": True}},
+                    "ExpressionAttributeValues": _in_braces(
+                        "$merge([{':ended': {'BOOL': true}}, "
+                        f"{_LAUNCHING_FAILED} ? {{':error': {{'S': $states.input.error}}}} : {{}}])"
+                    ),
                 },
                 "Output": {},
                 "Retry": [
@@ -161,6 +166,96 @@ def _run_branch(settings: StateMachineSettings) -> State:
             "LaunchingEnded": {"Type": "Pass", "Output": {}, "End": True},
         },
     }
+
+
+def _map_of_tasks(settings: StateMachineSettings) -> State:
+    """An inline Map state that runs a task for each item, without what it iterates over."""
+    return {
+        "Type": "Map",
+        "ItemProcessor": {
+            "ProcessorConfig": {"Mode": "INLINE"},
+            "StartAt": "RunTask",
+            "States": _task_states(settings),
+        },
+    }
+
+
+def _after_tasks() -> State:
+    return {
+        "Output": {},
+        "Catch": [
+            {
+                "ErrorEquals": ["States.ALL"],
+                "Output": {
+                    "error": _in_braces(f"$substring({_ERROR} & ': ' & {_CAUSE}, 0, {LONGEST_LAUNCHING_ERROR})")
+                },
+                "Next": "MarkLaunchingEnded",
+            }
+        ],
+        "Next": "MarkLaunchingEnded",
+    }
+
+
+def _distributed_map(settings: StateMachineSettings) -> State:
+    """Long lists: child executions run a batch of tasks each, whose calls of RunTask come at a time of their own.
+
+    Children do not see the variables of their parent. With `maxConcurrency`, each of them runs one task.
+    References: https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html,
+    https://docs.aws.amazon.com/step-functions/latest/dg/input-output-itembatcher.html
+    """
+    tasks = 1 if settings.max_concurrency else waits.TASKS_PER_BATCH
+    run = "$states.input.BatchInput.run"
+    due = f"{run}.launchesFrom + $states.input.Items[0].index * {run}.launchIntervalMilliseconds"
+    return {
+        "Type": "Map",
+        "Label": "Tasks",
+        "ItemReader": {
+            "Resource": settings.integration("s3:getObject"),
+            "ReaderConfig": {"InputType": "JSONL"},
+            "Arguments": {"Bucket": "{% $run.pinnedList.bucket %}", "Key": "{% $run.pinnedList.key %}"},
+        },
+        "ItemSelector": _FIRST_ATTEMPT,
+        "ItemBatcher": {
+            "MaxItemsPerBatch": tasks,
+            "MaxInputBytesPerBatch": waits.BATCH_BYTES,
+            "BatchInput": {"run": "{% $run %}"},
+        },
+        "MaxConcurrency": settings.max_concurrency,
+        "ToleratedFailurePercentage": 100,
+        "ItemProcessor": {
+            "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+            "StartAt": "WaitForTurn",
+            "States": {
+                "WaitForTurn": {
+                    "Type": "Wait",
+                    "Comment": "Keeps the calls of RunTask below the rate that AWS allows.",
+                    "Timestamp": _in_braces(f"$fromMillis({due})"),
+                    "Assign": {_RUN_OF_BATCH: f"{{% {run} %}}"},
+                    "Next": "RunBatch",
+                },
+                "RunBatch": {
+                    **_of_batch(_map_of_tasks(settings)),
+                    "Items": "{% [$states.input.Items] %}",
+                    "MaxConcurrency": tasks,
+                    "Output": _NOTHING,
+                    "End": True,
+                },
+            },
+        },
+        **_after_tasks(),
+    }
+
+
+def _of_batch(state: State) -> State:
+    """Return a Map state for a child execution.
+
+    Names of states are unique in a state machine, and an inner scope may not reuse the name of an outer variable.
+    """
+    text = json.dumps(state).replace("$run.", f"${_RUN_OF_BATCH}.")
+    for name in state["ItemProcessor"]["States"]:
+        text = text.replace(f'"{name}"', f'"{name}OfBatch"')
+    renamed: State = json.loads(text)
+    return renamed
 
 
 def _track_branch(settings: StateMachineSettings) -> State:
@@ -197,7 +292,7 @@ def _tracking_states(settings: StateMachineSettings, *, done: str, refused: str)
     return {
         "WaitForTasks": {"Type": "Wait", "Seconds": "{% $pauseSeconds %}", "Next": "MonitorTasks"},
         "MonitorTasks": {
-            **_invoke(settings.monitor_function_arn, "monitor", **_RUN),
+            **_invoke(settings, settings.monitor_function_arn, "monitor", **_RUN),
             "Assign": {"pauseSeconds": "{% $states.result.Payload.waitSeconds %}"},
             "Catch": [
                 _refusal(refused),
@@ -218,19 +313,14 @@ def _task_states(settings: StateMachineSettings) -> dict[str, State]:
     return {
         "RunTask": {
             "Type": "Task",
-            "Resource": "arn:aws:states:::ecs:runTask.sync",
+            "Resource": settings.integration("ecs:runTask.sync"),
             "TimeoutSeconds": settings.task_timeout_seconds + waits.PROVISIONING_ALLOWANCE_SECONDS,
             "Arguments": _run_task_arguments(settings),
             "Retry": [_retry(TRANSIENT_ECS_ERRORS, waits.RUN_TASK)],
             "Catch": [
                 {
                     "ErrorEquals": ["States.ALL"],
-                    "Output": _in_braces(
-                        _failed_attempt(
-                            "$exists($states.errorOutput.Error) ? $string($states.errorOutput.Error) : 'Unknown'",
-                            "$exists($states.errorOutput.Cause) ? $string($states.errorOutput.Cause) : ''",
-                        )
-                    ),
+                    "Output": _in_braces(_failed_attempt(_ERROR, _CAUSE)),
                     "Next": "RecordFailure",
                 }
             ],
@@ -238,7 +328,7 @@ def _task_states(settings: StateMachineSettings) -> dict[str, State]:
         },
         **_stop_code_states(settings),
         "RecordFailure": {
-            **_invoke(settings.monitor_function_arn, "record_failure", **_RUN, **_FAILED_ATTEMPT),
+            **_invoke(settings, settings.monitor_function_arn, "record_failure", **_RUN, **_FAILED_ATTEMPT),
             "Comment": "Records why the attempt failed, and returns whether and when to retry.",
             "Output": _in_braces(
                 "$merge([{'task': $states.input.task, 'index': $states.input.index}, $states.result.Payload])"
@@ -315,6 +405,7 @@ def _overrides(container_name: str) -> str:
         environment.SOURCE_KEY: "$key",
         environment.DEADLINE: "$run.deadline",
         environment.EXPIRES_AT: "$run.expiresAt",
+        environment.TASK_INDEX: "$string($states.input.index)",
         environment.QUEUED_AT: "$states.context.State.EnteredTime",
     }
     target = "$run.target.prefix & '/' & $run.workflowName & '/' & $run.runId & '/' & $task.taskName & '/'"
@@ -374,12 +465,12 @@ def _capacity(settings: StateMachineSettings) -> dict[str, Any]:
     return {"CapacityProviderStrategy": [{"CapacityProvider": provider, "Weight": 1}]}
 
 
-def _invoke(function_arn: str, action: str, **payload: str) -> State:
+def _invoke(settings: StateMachineSettings, function_arn: str, action: str, **payload: Any) -> State:
     return {
         "Type": "Task",
-        "Resource": "arn:aws:states:::lambda:invoke",
+        "Resource": settings.integration("lambda:invoke"),
         "TimeoutSeconds": waits.FUNCTION_CALL_SECONDS,
-        "Arguments": {"FunctionName": function_arn, "Payload": {"action": action, "execution": _EXECUTION, **payload}},
+        "Arguments": {"FunctionName": function_arn, "Payload": {"action": action, "execution": _EXECUTION} | payload},
         "Output": "{% $states.result.Payload %}",
         "Retry": [
             _retry(REFUSALS),
@@ -424,8 +515,14 @@ def _refusal(next_state: str) -> dict[str, Any]:
 
 
 def _ends(result: str) -> dict[str, State]:
-    """The three terminal states; `result` is the JSONata path of the monitor's last answer."""
+    """The terminal states; `result` is the JSONata path of the monitor's last answer.
+
+    A schedule's start that was delivered before ends well: nothing is wrong, and the first execution has the run.
+    """
+    is_repeated = "$states.input.error = 'RunIdInUse' and $exists($states.context.Execution.Input.scheduledTime)"
     return {
+        "StartRefused": _choice((is_repeated, "DeliveredBefore"), default="RunRefused"),
+        "DeliveredBefore": {"Type": "Succeed"},
         "RunCompleted": {"Type": "Succeed"},
         "RunFailed": {
             "Type": "Fail",
@@ -456,13 +553,31 @@ _LAMBDA_SERVICE_ERRORS = (
     *("Lambda.SdkClientException", "Lambda.TooManyRequestsException"),
 )
 
-_EXECUTION: dict[str, str] = {
-    "arn": "{% $states.context.Execution.Id %}",
-    "name": "{% $states.context.Execution.Name %}",
-    "startTime": "{% $states.context.Execution.StartTime %}",
-    "redriveCount": "{% $exists($states.context.Execution.RedriveCount) "
-    "? $states.context.Execution.RedriveCount : 0 %}",
+_REDRIVE_COUNT = "$exists($states.context.Execution.RedriveCount) ? $states.context.Execution.RedriveCount : 0"
+
+_EXECUTION_VALUES = {
+    "arn": "$states.context.Execution.Id",
+    "name": "$states.context.Execution.Name",
+    "startTime": "$states.context.Execution.StartTime",
+    "redriveCount": _REDRIVE_COUNT,
 }
+
+_OWN_EXECUTION = _object(_EXECUTION_VALUES)
+
+_EXECUTION = {name: _in_braces(value) for name, value in _EXECUTION_VALUES.items()}
+
+_RUN_OF_BATCH = "runOfBatch"
+"""The variable of child executions that is `$run` in the others."""
+
+_FIRST_ATTEMPT = {
+    "task": "{% $states.context.Map.Item.Value %}",
+    "index": "{% $states.context.Map.Item.Index %}",
+    "attempt": 1,
+    "infrastructureFailures": 0,
+    "waitedSeconds": 0,
+    "turn": 0,
+}
+"""The item of a task."""
 
 _SOURCE_BUCKET = "$exists($states.input.task.s3BucketName) ? $states.input.task.s3BucketName : $run.sourceBucket"
 
@@ -471,13 +586,23 @@ _RUN = {"workflowName": "{% $run.workflowName %}", "runId": "{% $run.runId %}"}
 _ATTEMPT = ("index", "attempt", "infrastructureFailures", "waitedSeconds", "turn", "retries", "error", "cause")
 
 _FAILED_ATTEMPT = {
+    # That of the run, also in a child execution.
+    "execution": _in_braces(f"$merge([$run.execution, {{'redriveCount': {_REDRIVE_COUNT}}}])"),
     "task": "{% $states.input.task %}",
     "sourceBucket": _in_braces(_SOURCE_BUCKET),
     **{name: f"{{% $states.input.{name} %}}" for name in _ATTEMPT},
 }
 
+_ERROR = "($exists($states.errorOutput.Error) ? $string($states.errorOutput.Error) : 'Unknown')"
+_CAUSE = "($exists($states.errorOutput.Cause) ? $string($states.errorOutput.Cause) : '')"
+
+_NOTHING = 0
+"""The output of a child execution. The result of a Distributed Map is a list of them, of at most 256 KiB."""
+
+_LAUNCHING_FAILED = "$exists($states.input.error)"
+
 _ERROR_MESSAGE = f"""(
-  $cause := $exists($states.errorOutput.Cause) ? $string($states.errorOutput.Cause) : '';
+  $cause := {_CAUSE};
   $message := {_text_of("errorMessage")};
   $message != '' ? $message : $cause
 )"""

@@ -8,12 +8,16 @@ import pulumi
 import pulumi_aws as aws
 
 from ecs_kit.components import policies
-from ecs_kit.components.config import FARGATE_STORAGE_GIB, KitConfig
+from ecs_kit.components.config import KitConfig
 from ecs_kit.components.errors import ConfigError
 from ecs_kit.components.job import JobArgs, ecr_repository, secret_arn, secret_problems
 from ecs_kit.components.names import CONTAINER, LOG_STREAM_PREFIX, PatternNames
 from ecs_kit.components.parts import PartArgs, WorkloadRole, WorkloadRoleArgs, log_group
 from ecs_kit.runtime.contract import environment
+from ecs_kit.runtime.contract.fargate import FARGATE_STORAGE_GIB
+
+IMAGE_USER = "10001:10001"
+"""User and group in the kit's own Dockerfile, which the task definition names, too (Security Hub control ECS.20)."""
 
 CAPACITY_PROVIDERS = ("FARGATE", "FARGATE_SPOT")
 """Attached whatever `spotShare` is, because active runs keep their own share when it changes."""
@@ -51,7 +55,7 @@ def container_definition(names: PatternNames, config: KitConfig, image: str, job
         "environment": [{"name": name, "value": variables[name]} for name in sorted(variables)],
         **({"entryPoint": list(job.entry_point)} if job.entry_point else {}),
         **({"command": list(job.command)} if job.command else {}),
-        **({"user": job.user} if job.user else {}),
+        **({"user": user} if (user := job.user or own_user(job)) else {}),
         **({"secrets": secrets} if secrets else {}),
         "readonlyRootFilesystem": config.task_root_file_system == "read-only",
         "stopTimeout": config.stop_timeout_seconds,
@@ -66,6 +70,11 @@ def container_definition(names: PatternNames, config: KitConfig, image: str, job
             },
         },
     }
+
+
+def own_user(job: JobArgs) -> str:
+    """The user of the kit's own image; empty for others, whose users the kit does not know."""
+    return "" if job.context or job.mirror or job.is_ready_image else IMAGE_USER
 
 
 def execution_policy(names: PatternNames, job: JobArgs) -> policies.Document:
@@ -83,6 +92,16 @@ def execution_policy(names: PatternNames, job: JobArgs) -> policies.Document:
         names,
         repository=ecr_repository(str(job.image), partition) if job.is_ready_image else names.repository_arn,
         secrets=[arn for value in secrets.values() if (arn := secret_arn(value))],
+    )
+
+
+def task_policy(names: PatternNames, config: KitConfig) -> policies.Document:
+    """What the job may do, besides what its own policy allows."""
+    return policies.task(
+        names,
+        target_prefix=config.target_prefix,
+        source_buckets=config.source_buckets,
+        keeps_record=not config.has_ecs_records,
     )
 
 
@@ -112,12 +131,7 @@ class EcsTask(pulumi.ComponentResource):
             name,
             "task",
             "The job in the task's container",
-            policies.task(
-                names,
-                target_prefix=config.target_prefix,
-                source_buckets=config.source_buckets,
-                keeps_record=not job.has_ecs_records,
-            ),
+            task_policy(names, config),
             further={} if job.policy is None else {"job": job.policy},
             key_services=("s3",) if job.has_ecs_records else ("s3", "dynamodb"),
         )

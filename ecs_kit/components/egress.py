@@ -1,4 +1,4 @@
-"""Egress of tasks beyond HTTPS, as `taskEgress` has it."""
+"""Egress of tasks beyond AWS services, as `taskEgress` has it."""
 
 import ipaddress
 import re
@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 MAX_RULES = 20
-"""A security group may have 60 rules a direction (Amazon VPC quotas); one is the kit's own."""
+"""A security group may have 60 rules a direction (Amazon VPC quotas); three are the kit's own. The prefix lists of S3
+and DynamoDB count as one rule each (Amazon VPC user guide, "AWS-managed prefix lists")."""
 
 _RULE = re.compile(r"(?P<protocol>tcp|udp):(?P<first>\d{1,5})(?:-(?P<last>\d{1,5}))?:(?P<cidr>[0-9./]+)")
 
@@ -22,7 +23,7 @@ class EgressRule:
 
 
 HTTPS = EgressRule("tcp", 443, 443, "0.0.0.0/0")
-"""Egress of every workload: AWS services; S3 and DynamoDB have public addresses behind their gateway endpoints."""
+"""Egress of workloads that do not use the kit's endpoints alone."""
 
 
 def parse(text: str) -> EgressRule:

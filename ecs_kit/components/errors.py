@@ -5,6 +5,11 @@ from dataclasses import dataclass
 
 import pulumi
 
+from ecs_kit.runtime.contract.errors import plain
+
+LONGEST_VALUE = 1_000
+"""Characters of a given value in a message."""
+
 
 @dataclass(frozen=True)
 class ConfigProblem:
@@ -15,7 +20,7 @@ class ConfigProblem:
     allowed: str
 
     def __str__(self) -> str:
-        return f"{self.key} = {self.value!r}: must be {self.allowed}"
+        return f"{plain(self.key, 200)} = {plain(repr(self.value), LONGEST_VALUE)}: must be {self.allowed}"
 
 
 class ConfigError(pulumi.RunError, ValueError):
@@ -39,6 +44,6 @@ class ImageGone(pulumi.RunError):
 
     def __init__(self, image: str):
         super().__init__(
-            f"{image} is no longer in its repository, and Pulumi's state says that it need not be pushed: remove the "
-            "docker Image of this name from the state (`pulumi state delete <its URN>`) and deploy again"
+            f"{image} is no longer in its repository, and Pulumi's state says that it was pushed: "
+            "`pulumi up --replace '<URN of the docker Image>'` pushes it again, and `pulumi stack --show-urns` names it"
         )

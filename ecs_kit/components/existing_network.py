@@ -41,6 +41,7 @@ class Endpoint:
     has_private_dns: bool = False
     security_group_ids: frozenset[str] = frozenset()
     route_table_ids: frozenset[str] = frozenset()
+    prefix_list_id: str = ""
     is_own: bool = False
 
     @property
@@ -51,7 +52,7 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class GroupRule:
-    """A rule of a security group; the peer is a CIDR, another group, or a prefix list, which is not looked into."""
+    """A rule of a security group; the peer is a CIDR, another group, or a prefix list."""
 
     group_id: str
     is_egress: bool
@@ -60,11 +61,16 @@ class GroupRule:
     to_port: int
     cidr: str = ""
     peer_group_id: str = ""
+    prefix_list_id: str = ""
+
+    def includes(self, port: int) -> bool:
+        """Whether it is for a TCP port, by its protocol and ports; `-1` stands for all protocols."""
+        return self.protocol == "-1" or (self.protocol == "tcp" and self.from_port <= port <= self.to_port)
 
     @property
     def is_for_https(self) -> bool:
-        """Whether its protocol and ports include HTTPS; `-1` stands for all."""
-        return self.protocol == "-1" or (self.protocol == "tcp" and self.from_port <= HTTPS_PORT <= self.to_port)
+        """Whether its protocol and ports include HTTPS."""
+        return self.includes(HTTPS_PORT)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
-"""The settings of both Lambda functions, in the environment variable `KIT_SETTINGS`."""
+"""The settings of the Lambda functions: of the reporter in a variable of its own, of the others in `KIT_SETTINGS`."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 
 from ecs_kit.components.config import KitConfig
 from ecs_kit.components.names import CONTAINER, LOG_STREAM_PREFIX, SEPARATOR, PatternNames
@@ -33,7 +34,7 @@ def infrastructure(
 def function_settings(
     names: PatternNames, config: KitConfig, *, infrastructure: dict[str, str], security_group_ids: Sequence[str]
 ) -> Settings:
-    """The settings of both functions; a spec may name any of `security_group_ids` for its tasks."""
+    """The settings of launcher and monitor; a spec may name any of `security_group_ids` for its tasks."""
     return Settings(
         pattern=names.pattern,
         infrastructure=infrastructure,
@@ -50,6 +51,7 @@ def function_settings(
         launch_type="FARGATE",
         spot_share=config.spot_share,
         max_concurrency=config.max_concurrency,
+        run_task_rate=config.run_task_rate,
         job_records=config.job.records,
         success_exit_codes=tuple(config.job.success_exit_codes),
         retry_exit_codes=tuple(config.job.retry_exit_codes),
@@ -57,3 +59,18 @@ def function_settings(
         job_environment=config.job.environment_with_placeholders,
         record_retention_days=config.record_retention_days,
     )
+
+
+def reporter_settings(
+    names: PatternNames, config: KitConfig, functions: Sequence[str], infrastructure: Mapping[str, str]
+) -> str:
+    """The settings of the reporter of a pattern with these functions, as JSON."""
+    deployed = {
+        **infrastructure,
+        "workflowName": names.workflow,
+        "stateMachineArn": names.state_machine_arn,
+        **{f"{workload}FunctionName": names.function(workload) for workload in functions},
+        "taskLogGroup": names.task_log_group,
+        "targetPrefix": config.target_prefix,
+    }
+    return json.dumps({"pattern": names.pattern, "deployed": deployed}, separators=(",", ":"))

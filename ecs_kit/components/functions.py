@@ -1,4 +1,4 @@
-"""The Lambda functions: the Task Launcher and the Task Monitor."""
+"""The Lambda functions: the Task Launcher, the Task Monitor and the Run Reporter."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,15 +21,22 @@ ARCHITECTURE = "x86_64"
 
 MEMORY_MIB = 256
 
+REPORTER_MEMORY_MIB = 512
+"""With the SDK, the rows of 10,000 tasks and their page need less than a third of it."""
+
 TIMEOUT_SECONDS = 300
 """The launcher returns before it, to be called again; after an abort the monitor stops tasks within it."""
+
+REPORTER_TIMEOUT_SECONDS = 900
+"""The longest that Lambda has: reading the rows of many tasks takes minutes with 5 read capacity units."""
 
 
 @dataclass(frozen=True)
 class PrivateFunctionArgs:
     """Arguments of `PrivateFunction`; its role must be destroyed after the subnets and security groups.
 
-    The queue gets events that were not handled: of a function that is called asynchronously, after Lambda's retries.
+    Its code reads its `settings` from the environment variable `variable`. The queue gets events that were not handled:
+    of a function that is called asynchronously, after Lambda's retries.
     """
 
     part: PartArgs
@@ -39,6 +46,9 @@ class PrivateFunctionArgs:
     settings: pulumi.Input[str]
     subnet_ids: pulumi.Input[Sequence[str]]
     security_group_ids: Sequence[pulumi.Input[str]]
+    variable: str = VARIABLE
+    memory_mib: int = MEMORY_MIB
+    timeout_seconds: int = TIMEOUT_SECONDS
     failure_queue_arn: pulumi.Input[str] | None = None
 
 
@@ -64,9 +74,9 @@ class PrivateFunction(pulumi.ComponentResource):
             architectures=[ARCHITECTURE],
             handler=f"ecs_kit.runtime.{args.workload}.handler.handler",
             code=pulumi.FileArchive(lambda_package.build(args.workload).as_posix()),
-            memory_size=MEMORY_MIB,
-            timeout=TIMEOUT_SECONDS,
-            environment=aws.lambda_.FunctionEnvironmentArgs(variables={VARIABLE: args.settings}),
+            memory_size=args.memory_mib,
+            timeout=args.timeout_seconds,
+            environment=aws.lambda_.FunctionEnvironmentArgs(variables={args.variable: args.settings}),
             vpc_config=aws.lambda_.FunctionVpcConfigArgs(
                 subnet_ids=args.subnet_ids, security_group_ids=list(args.security_group_ids)
             ),

@@ -143,8 +143,15 @@ def texts(values: Any) -> Any:
     return tuple(str(value) if type(value) is int else value for value in values)
 
 
+def _json(raw: str) -> Any:
+    try:
+        return json.loads(raw)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
 def _array(raw: str) -> tuple[str, ...]:
-    value = texts(json.loads(raw))
+    value = texts(_json(raw))
     if not isinstance(value, tuple):
         raise ValueError(raw)
     for number, item in enumerate(value):
@@ -154,7 +161,7 @@ def _array(raw: str) -> tuple[str, ...]:
 
 
 def _object(raw: str) -> dict[str, str]:
-    value = json.loads(raw)
+    value = _json(raw)
     if not isinstance(value, dict):
         raise ValueError(raw)
     for name, item in value.items():

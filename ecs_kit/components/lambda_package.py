@@ -11,12 +11,15 @@ from typing import Literal
 from ecs_kit.components import build_folder
 from ecs_kit.components.errors import SourcesMissing
 
-FunctionName = Literal["launcher", "monitor"]
+FunctionName = Literal["launcher", "monitor", "reporter"]
 
 VENDORED = "fastjsonschema"
 """The one dependency that AWS's Python runtime lacks: a JSON Schema validator in pure Python."""
 
 SCHEMA = f"{build_folder.KIT_FOLDER}/specs/workflow_specs.schema.json"
+
+CONDITIONS = f"{build_folder.KIT_FOLDER}/conditions"
+"""The pages of errors, of which reports show parts."""
 
 _TIME = (1980, 1, 1, 0, 0, 0)
 _REGULAR_FILE = 0o100644
@@ -40,6 +43,9 @@ def contents(function: FunctionName, project: Path) -> dict[str, bytes]:
     if not schema.is_file():
         raise SourcesMissing(SCHEMA, str(schema), "check the file out again")
     files[SCHEMA] = schema
+    if function == "reporter":
+        pages = build_folder.source_files(project / CONDITIONS)
+        files.update({f"{CONDITIONS}/{path}": file for path, file in pages.items()})
     files.update({f"{VENDORED}/{path}": file for path, file in _vendored().items()})
     return {path: files[path].read_bytes() for path in sorted(files)}
 

@@ -147,6 +147,7 @@ def _rules(groups: Iterable[str], opts: pulumi.InvokeOptions) -> list[GroupRule]
             to_port=rule.to_port,
             cidr=rule.cidr_ipv4 or rule.cidr_ipv6 or "",
             peer_group_id=(rule.referenced_security_group_id or "").rpartition("/")[2],
+            prefix_list_id=rule.prefix_list_id or "",
         )
         for rule in rules
     ]

@@ -96,11 +96,11 @@ class PatternNames:
         return f"{self.base}-{service}"
 
     def function(self, workload: str) -> str:
-        """The Lambda function of a workload: `launcher` or `monitor`."""
+        """The Lambda function of a workload: `launcher`, `monitor` or `reporter`."""
         return f"{self.base}-ecs-task-{workload}"
 
     def role(self, user: str) -> str:
-        """The IAM role of `user`: state-machine, launcher, monitor, task or task-execution."""
+        """The IAM role of `user`: state-machine, schedule, flow-logs, task, task-execution, or a function's."""
         return f"{self.base}-{user}"
 
     def rule(self, purpose: str) -> str:
@@ -135,6 +135,11 @@ class PatternNames:
     def container_insights_log_group(self) -> str:
         """Log group that ECS writes Container Insights' performance events to."""
         return f"/aws/ecs/containerinsights/{self.base}/performance"
+
+    @property
+    def flow_log_group(self) -> str:
+        """Log group of the VPC's flow logs."""
+        return f"/aws/vpc/flow-logs/{self.base}"
 
     def function_log_group(self, workload: str) -> str:
         """Log group of a workload's Lambda function."""

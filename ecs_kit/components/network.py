@@ -1,6 +1,6 @@
 """The pattern's VPC, or an existing one, with the pattern's endpoints and security groups."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -20,6 +20,9 @@ DELETE_TIMEOUT = "45m"
 """Delete time-out of security groups and subnets. With Lambda's network interfaces they "can take up to 45 minutes to
 successfully delete" (the published `aws` provider, "SecurityGroup" and "Subnet")."""
 
+PRIVATE_SUBNET_BITS = 18
+"""The mask of a private subnet: half of a zone's half of the VPC, which is awsx's default."""
+
 NAT_GATEWAYS: Mapping[NatGateways, int] = {"none": 0, "single": 1, "per-az": ZONES}
 
 
@@ -32,7 +35,9 @@ class NetworkArgs:
         zones: Names of the new VPC's availability zones. Existing subnets keep theirs unless the configuration names
             some.
         workloads: What runs in the private subnets; each gets a security group.
+        open_workloads: Those of them whose security groups let HTTPS out to any address.
         interface_endpoints: AWS services reached through interface endpoints, such as `ecr.api`.
+        endpoint_policies: The policies of endpoints as JSON, by service; without one, AWS lets every call through.
         outlived_by: Resources destroyed after subnets and security groups: the policies with which Lambda deletes its
             network interfaces. Without the function's role it cannot, and subnets and groups remain (same page).
     """
@@ -41,7 +46,9 @@ class NetworkArgs:
     existing: ExistingNetwork | None
     zones: Sequence[str]
     workloads: Sequence[str]
+    open_workloads: Collection[str]
     interface_endpoints: Sequence[str]
+    endpoint_policies: Mapping[str, pulumi.Input[str]]
     outlived_by: Sequence[pulumi.Resource]
 
 
@@ -62,6 +69,15 @@ def subnet_transform(options: pulumi.ResourceOptions) -> pulumi.ResourceTransfor
     return transform
 
 
+def _egress_rule(
+    description: str, rule: egress.EgressRule = egress.HTTPS, **peers: Any
+) -> aws.ec2.SecurityGroupEgressArgs:
+    """Protocol and ports of a rule; `peers` are where it leads."""
+    return aws.ec2.SecurityGroupEgressArgs(
+        description=description, protocol=rule.protocol, from_port=rule.from_port, to_port=rule.to_port, **peers
+    )
+
+
 def _route_table_ids(tables: Sequence[aws.ec2.RouteTable]) -> pulumi.Output[list[str]]:
     return pulumi.Output.all(*(table.id for table in tables))
 
@@ -74,7 +90,9 @@ def _in_layout(parts: pulumi.Output[Sequence[_T]], zone: int, *, public: bool) -
 class Network(pulumi.ComponentResource):
     """A VPC over two zones, or an existing one, with gateway and interface endpoints, and security groups.
 
-    Each workload gets a group without ingress, unless the configuration names groups for all of them.
+    Each workload gets a group without ingress, unless the configuration names groups for all of them. It lets HTTPS out
+    to the endpoints alone, but for `NetworkArgs.open_workloads`. The interface endpoints share a group, which admits
+    HTTPS from the workloads' groups.
     """
 
     vpc_id: pulumi.Input[str]
@@ -84,7 +102,7 @@ class Network(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None):
         super().__init__("kit:network:Network", name, None, opts)
-        self._part, self._base = args.part, args.part.names.base
+        self._part, self._base, self._policies = args.part, args.part.names.base, args.endpoint_policies
         self._waits_for_lambda = pulumi.ResourceOptions(
             depends_on=list(args.outlived_by), custom_timeouts=pulumi.CustomTimeouts(delete=DELETE_TIMEOUT)
         )
@@ -98,14 +116,35 @@ class Network(pulumi.ComponentResource):
             vpc = self._vpc(args.zones)
             self.vpc_id, self.private_subnet_ids = vpc.vpc_id, vpc.private_subnet_ids
             self._nat_gateways(vpc)
+            aws.ec2.DefaultSecurityGroup(
+                self._base,
+                vpc_id=self.vpc_id,
+                ingress=[],
+                egress=[],
+                tags=self._named(f"{self._base}-default"),
+                opts=pulumi.ResourceOptions(parent=self),
+            )
             route_tables, endpoint_subnets = vpc.route_tables.apply(_route_table_ids), self.private_subnet_ids
-        self.security_group_ids = {
-            workload: config.security_group_ids or [self._workload_group(workload).id] for workload in args.workloads
+        gateways = {
+            service: self._endpoint(service, "Gateway", route_table_ids=route_tables)
+            for service in (GATEWAY_SERVICES if config.endpoints == "create" else ())
         }
-        for service in GATEWAY_SERVICES if config.endpoints == "create" else ():
-            self._endpoint(service, "Gateway", route_table_ids=route_tables)
-        for service in args.interface_endpoints:
-            self._interface_endpoint(service, endpoint_subnets)
+        group = self._security_group("endpoints", "interface endpoints") if args.interface_endpoints else None
+        self.security_group_ids = {
+            workload: config.security_group_ids
+            or [self._workload_group(workload, None if workload in args.open_workloads else group, gateways).id]
+            for workload in args.workloads
+        }
+        if group:
+            self._admit_workloads(group)
+            for service in args.interface_endpoints:
+                self._endpoint(
+                    service,
+                    "Interface",
+                    private_dns_enabled=True,
+                    subnet_ids=endpoint_subnets,
+                    security_group_ids=[group.id],
+                )
         self.register_outputs({"vpcId": self.vpc_id, "privateSubnetIds": self.private_subnet_ids})
 
     @property
@@ -119,6 +158,8 @@ class Network(pulumi.ComponentResource):
             self._waits_for_lambda,
             pulumi.ResourceOptions(ignore_changes=[] if self._part.config.availability_zones else ["availabilityZone"]),
         )
+        # Without NAT gateways nothing needs a public subnet. A private one has the same addresses in either case.
+        private = awsx.ec2.SubnetSpecArgs(type=awsx.ec2.SubnetType.PRIVATE, cidr_mask=PRIVATE_SUBNET_BITS)
         return awsx.ec2.Vpc(
             self._base,
             # The patterns' ranges do not overlap, so that the VPCs can be peered.
@@ -128,28 +169,48 @@ class Network(pulumi.ComponentResource):
             enable_dns_support=True,
             nat_gateways=awsx.ec2.NatGatewayConfigurationArgs(strategy=awsx.ec2.NatGatewayStrategy.NONE),
             subnet_strategy=awsx.ec2.SubnetAllocationStrategy.AUTO,
+            subnet_specs=None if self._part.config.has_nat else [private],
             tags=self._part.tags,
             opts=pulumi.ResourceOptions(parent=self, transforms=[subnet_transform(subnet_options)]),
         )
 
-    def _workload_group(self, workload: str) -> aws.ec2.SecurityGroup:
-        """A workload's security group: no ingress; egress by HTTPS, and what the configuration adds for tasks."""
-        further = map(egress.parse, self._part.config.task_egress if workload == "tasks" else ())
-        rules = [("HTTPS to AWS services", egress.HTTPS), *(("From taskEgress", rule) for rule in further)]
-        return self._security_group(
-            workload,
-            f"{self._base}: {workload}",
-            egress=[
-                aws.ec2.SecurityGroupEgressArgs(
-                    description=description,
-                    protocol=rule.protocol,
-                    from_port=rule.from_port,
-                    to_port=rule.to_port,
-                    cidr_blocks=[rule.cidr],
-                )
-                for description, rule in rules
-            ],
-        )
+    def _workload_group(
+        self, workload: str, endpoints: aws.ec2.SecurityGroup | None, gateways: Mapping[str, aws.ec2.VpcEndpoint]
+    ) -> aws.ec2.SecurityGroup:
+        """A workload's security group: no ingress; egress by HTTPS, and what the configuration adds for tasks.
+
+        HTTPS goes to the endpoints' group and to the services of gateway endpoints, which have public addresses, or,
+        without `endpoints`, anywhere.
+        """
+        if endpoints:
+            rules = [_egress_rule("HTTPS to interface endpoints", security_groups=[endpoints.id])]
+            rules += [
+                _egress_rule(f"HTTPS to {service}", prefix_list_ids=[gateway.prefix_list_id])
+                for service, gateway in gateways.items()
+            ]
+        else:
+            rules = [_egress_rule("HTTPS", cidr_blocks=[egress.HTTPS.cidr])]
+        for rule in map(egress.parse, self._part.config.task_egress if workload == "tasks" else ()):
+            rules.append(_egress_rule("From taskEgress", rule, cidr_blocks=[rule.cidr]))
+        return self._security_group(workload, workload, ingress=[], egress=rules)
+
+    def _admit_workloads(self, group: aws.ec2.SecurityGroup) -> None:
+        """Rules of the endpoints' group: HTTPS from the workloads' groups, whose own rules name this group."""
+        configured = self._part.config.security_group_ids
+        peers: dict[str, pulumi.Input[str]] = {each: each for each in configured}
+        peers = peers or {workload: groups[0] for workload, groups in self.security_group_ids.items()}
+        for name, peer in peers.items():
+            aws.vpc.SecurityGroupIngressRule(
+                f"{self._base}-endpoints-{name}",
+                security_group_id=group.id,
+                referenced_security_group_id=peer,
+                ip_protocol="tcp",
+                from_port=443,
+                to_port=443,
+                description=f"HTTPS from {name}",
+                tags=self._named(f"{self._base}-endpoints-{name}"),
+                opts=pulumi.ResourceOptions(parent=self),
+            )
 
     def _nat_gateways(self, vpc: awsx.ec2.Vpc) -> None:
         """NAT gateways in the public subnets, and the private subnets' routes to them.
@@ -187,30 +248,14 @@ class Network(pulumi.ComponentResource):
                 opts=options("aws:ec2/route:Route", name, table),
             )
 
-    def _interface_endpoint(self, service: str, subnet_ids: pulumi.Input[Sequence[str]]) -> None:
-        ingress = aws.ec2.SecurityGroupIngressArgs(
-            description="HTTPS from workloads of the kit",
-            protocol="tcp",
-            from_port=443,
-            to_port=443,
-            security_groups=self.all_security_group_ids,
-        )
-        group = self._security_group(f"endpoint-{service}", f"{self._base}: endpoint of {service}", ingress=[ingress])
-        self._endpoint(
-            service,
-            "Interface",
-            private_dns_enabled=True,
-            subnet_ids=subnet_ids,
-            security_group_ids=[group.id],
-        )
-
-    def _endpoint(self, service: str, kind: str, **settings: Any) -> None:
+    def _endpoint(self, service: str, kind: str, **settings: Any) -> aws.ec2.VpcEndpoint:
         name = self._part.names.endpoint(service)
-        aws.ec2.VpcEndpoint(
+        return aws.ec2.VpcEndpoint(
             name,
             vpc_id=self.vpc_id,
             vpc_endpoint_type=kind,
             service_name=self._part.names.target.endpoint_service(service),
+            policy=self._policies.get(service),
             tags=self._named(name),
             opts=pulumi.ResourceOptions(parent=self),
             **settings,
@@ -219,19 +264,19 @@ class Network(pulumi.ComponentResource):
     def _security_group(
         self,
         purpose: str,
-        description: str,
-        *,
-        ingress: Sequence[aws.ec2.SecurityGroupIngressArgs] = (),
-        egress: Sequence[aws.ec2.SecurityGroupEgressArgs] = (),
+        what: str,
+        ingress: Sequence[aws.ec2.SecurityGroupIngressArgs] | None = None,
+        egress: Sequence[aws.ec2.SecurityGroupEgressArgs] | None = None,
     ) -> aws.ec2.SecurityGroup:
+        """A security group; without lists of rules there are none, or they are resources of their own."""
         name = f"{self._base}-{purpose}"
         return aws.ec2.SecurityGroup(
             name,
             name=name,
-            description=description,
+            description=f"{self._base}: {what}",
             vpc_id=self.vpc_id,
-            ingress=list(ingress),
-            egress=list(egress),
+            ingress=ingress,
+            egress=egress,
             tags=self._named(name),
             opts=pulumi.ResourceOptions.merge(pulumi.ResourceOptions(parent=self), self._waits_for_lambda),
         )

@@ -39,7 +39,7 @@ class WorkloadRoleArgs:
     """Arguments of `WorkloadRole`: its user, as in `PatternNames.role`, who may assume it, and what it may do.
 
     `further` has more documents than `policy`, by the suffix of their policies' names. `key_services` are the services
-    that encrypt data which the role uses with the configured key.
+    that encrypt data which the role uses with the configured key; it `puts_objects` unless it only reads those of S3.
     """
 
     part: PartArgs
@@ -49,6 +49,7 @@ class WorkloadRoleArgs:
     policy: pulumi.Input[Mapping[str, Any]]
     further: Mapping[str, pulumi.Input[Mapping[str, Any]]] = field(default_factory=dict)
     key_services: Sequence[str] = ()
+    puts_objects: bool = True
 
 
 class WorkloadRole(pulumi.ComponentResource):
@@ -74,7 +75,9 @@ class WorkloadRole(pulumi.ComponentResource):
         documents = {"": args.policy, **{f"-{part}": document for part, document in args.further.items()}}
         key_arn = args.part.config.kms_key_arn
         if key_arn and args.key_services:
-            documents["-key"] = policies.use_key(args.part.names.target, key_arn, args.key_services)
+            documents["-key"] = policies.use_key(
+                args.part.names.target, key_arn, args.key_services, puts_objects=args.puts_objects
+            )
         self.policies = [
             aws.iam.RolePolicy(
                 f"{name}{part}",

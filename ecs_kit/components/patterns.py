@@ -4,29 +4,39 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
 import pulumi
 import pulumi_aws as aws
 
-from ecs_kit.components import definitions, function_settings, lookups, policies, zones
+from ecs_kit.components import definitions, endpoint_policies, function_settings, lookups, policies, zones
 from ecs_kit.components.bucket import PrivateBucket
-from ecs_kit.components.config import KitConfig
-from ecs_kit.components.ecs_task import EcsTask, EcsTaskArgs
+from ecs_kit.components.config import GATEWAY_SERVICES, KitConfig
+from ecs_kit.components.ecs_task import EcsTask, EcsTaskArgs, execution_policy, task_policy
 from ecs_kit.components.existing_network import ExistingNetwork, created_endpoints
-from ecs_kit.components.functions import FUNCTION_TOKEN, PrivateFunction, PrivateFunctionArgs
+from ecs_kit.components.flow_logs import FlowLogs, FlowLogsArgs
+from ecs_kit.components.functions import (
+    FUNCTION_TOKEN,
+    REPORTER_MEMORY_MIB,
+    REPORTER_TIMEOUT_SECONDS,
+    PrivateFunction,
+    PrivateFunctionArgs,
+)
 from ecs_kit.components.job import JobArgs
 from ecs_kit.components.lambda_package import FunctionName
 from ecs_kit.components.names import CONTAINER, SEPARATOR, DeploymentTarget, PatternNames
 from ecs_kit.components.network import Network, NetworkArgs
 from ecs_kit.components.operations.failure_queue import FailureQueue
 from ecs_kit.components.operations.operations import Operations, OperationsArgs
+from ecs_kit.components.operations.run_reports import RunReports, RunReportsArgs
 from ecs_kit.components.operations.schedule import Schedule, ScheduleArgs
 from ecs_kit.components.parts import PartArgs, WorkloadRole, WorkloadRoleArgs
 from ecs_kit.components.run_guard import RunGuard, RunGuardArgs
 from ecs_kit.components.state_machine import WorkflowStateMachine, WorkflowStateMachineArgs
 from ecs_kit.components.tables import Tables
 from ecs_kit.components.task_image import TaskImage, TaskImageArgs, stage_context, stage_job_context, stage_mirror
+from ecs_kit.runtime.contract import reports
 from ecs_kit.runtime.contract.specs import INFRASTRUCTURE_ATTRIBUTES
 
 
@@ -64,7 +74,7 @@ class PatternArgs:
 
 
 class Pattern(pulumi.ComponentResource):
-    """What all patterns deploy. A pattern names its functions and its state machine, and what that may do."""
+    """What all patterns deploy. A pattern names the functions of its state machine, that itself, and what it may do."""
 
     number: ClassVar[int]
     functions: ClassVar[Sequence[FunctionName]]
@@ -85,8 +95,11 @@ class Pattern(pulumi.ComponentResource):
 
         # Before any resource: what is missing is an error while nothing has been created.
         existing = lookups.existing(self._config, self._names, pulumi.InvokeOptions(parent=self))
-        roles = {workload: self._function_role(workload) for workload in self.functions}
+        self._functions = self.deployed_functions(self._config)
+        roles = {workload: self._function_role(workload) for workload in self._functions}
         network = self._network(list(roles.values()), existing)
+        if self._config.flow_logs == "create":
+            FlowLogs(f"{name}-flow-logs", FlowLogsArgs(self._part, network.vpc_id), self._child)
         tables = Tables(f"{name}-tables", self._part, self._child)
         bucket = PrivateBucket(f"{name}-bucket", self._part, self._child)
         image = self._image()
@@ -99,7 +112,10 @@ class Pattern(pulumi.ComponentResource):
         state_machine = self._state_machine(functions, needs=[*functions.values(), task, tables, bucket])
         guard_args = RunGuardArgs(self._part, state_machine, functions["monitor"], failures)
         RunGuard(f"{name}-guard", guard_args, self._child)
-        Operations(f"{name}-operations", OperationsArgs(self._part, self.functions, failures), self._child)
+        Operations(f"{name}-operations", OperationsArgs(self._part, self._functions, failures), self._child)
+        if self._config.has_run_reports:
+            reports_args = RunReportsArgs(self._part, state_machine.arn, functions["reporter"], failures)
+            RunReports(f"{name}-reports", reports_args, self._child)
         if self._config.schedule_expression:
             Schedule(f"{name}-schedule", ScheduleArgs(self._part, state_machine, failures), self._child)
 
@@ -120,6 +136,11 @@ class Pattern(pulumi.ComponentResource):
         }
         self.register_outputs(dict(self.outputs))
 
+    @classmethod
+    def deployed_functions(cls, config: KitConfig) -> Sequence[FunctionName]:
+        """Those of the state machine, and the reporter where the configuration asks for reports."""
+        return (*cls.functions, "reporter") if config.has_run_reports else cls.functions
+
     def _function_role(self, workload: FunctionName) -> WorkloadRole:
         """The role of a function. In older stacks it is a child of its function."""
         name = f"{self._prefix}-{workload}"
@@ -128,29 +149,66 @@ class Pattern(pulumi.ComponentResource):
             user=workload,
             description=self._describe(workload),
             trust=policies.trust_lambda(self._names.target),
-            policy={"launcher": policies.launcher, "monitor": policies.monitor}[workload](self._names),
+            policy=self._function_policy(workload),
             key_services=("s3", "dynamodb"),
         )
         former = pulumi.create_urn(name, FUNCTION_TOKEN, parent=self)
         opts = pulumi.ResourceOptions(parent=self, aliases=[pulumi.Alias(parent=former)])
         return WorkloadRole(name, args, opts)
 
+    def _function_policy(self, workload: FunctionName) -> policies.Document:
+        if workload == "reporter":
+            return policies.reporter(self._names, topic_arn=self._config.notification_topic_arn)
+        make = {"launcher": policies.launcher, "monitor": policies.monitor}[workload]
+        return make(self._names, source_buckets=self._config.source_buckets)
+
     def _describe(self, workload: FunctionName) -> str:
-        return f"Task {workload.capitalize()} of {self._names.workflow}"
+        of = "Run" if workload == "reporter" else "Task"
+        return f"{of} {workload.capitalize()} of {self._names.workflow}"
 
     def _network(self, function_roles: Sequence[WorkloadRole], existing: ExistingNetwork | None) -> Network:
         """VPC, endpoints, and a security group for each workload; destroyed before the functions' roles."""
         config = self._config
         reaches_all = config.has_nat if existing is None else existing.reaches_all
+        endpoints = created_endpoints(config, reaches_all=reaches_all)
+        of_functions: dict[str, Sequence[policies.Document]] = {
+            workload: [self._function_policy(workload)] for workload in self._functions
+        }
+        needed = {"tasks": [], **endpoint_policies.needs(of_functions)}
         args = NetworkArgs(
             part=self._part,
             existing=existing,
             zones=self._zones() if existing is None else (),
-            workloads=["tasks", *self.functions],
-            interface_endpoints=created_endpoints(config, reaches_all=reaches_all),
+            workloads=["tasks", *self._functions],
+            open_workloads=endpoint_policies.open_workloads(config, needed, endpoints),
+            interface_endpoints=endpoints,
+            endpoint_policies=self._endpoint_policies((*GATEWAY_SERVICES, *endpoints), of_functions),
             outlived_by=[policy for role in function_roles for policy in role.policies],
         )
         return Network(f"{self._prefix}-network", args, self._child)
+
+    def _endpoint_policies(
+        self, services: Sequence[str], of_functions: endpoint_policies.Documents
+    ) -> Mapping[str, pulumi.Input[str]]:
+        """The policies, as JSON, of those endpoints that take one."""
+        config, job = self._config, self._config.job
+
+        def of_roles(known: Mapping[str, Any]) -> endpoint_policies.Documents:
+            known_job = dataclasses.replace(job, image=known["image"], secrets=known["secrets"])
+            return {
+                "task": [task_policy(self._names, config), *filter(None, [known["policy"]])],
+                "task-execution": [execution_policy(self._names, known_job)],
+                **of_functions,
+            }
+
+        documents = pulumi.Output.all(image=job.image, secrets=dict(job.secrets), policy=job.policy).apply(of_roles)
+        return {
+            service: documents.apply(partial(endpoint_policies.as_json, self._names, service))
+            if endpoint_policies.is_restricted(config, service)
+            else endpoint_policies.OPEN
+            for service in services
+            if service in endpoint_policies.PREFIXES
+        }
 
     def _zones(self) -> Sequence[str]:
         config = self._config
@@ -187,8 +245,17 @@ class Pattern(pulumi.ComponentResource):
             settings=self._function_settings(network, task),
             subnet_ids=network.private_subnet_ids,
             security_group_ids=network.security_group_ids[workload],
-            failure_queue_arn=failures.arn if workload == "monitor" else None,
+            failure_queue_arn=None if workload == "launcher" else failures.arn,
         )
+        if workload == "reporter":
+            settings = self._infrastructure(network, task).apply(self._reporter_settings)
+            args = dataclasses.replace(
+                args,
+                variable=reports.VARIABLE,
+                settings=settings,
+                memory_mib=REPORTER_MEMORY_MIB,
+                timeout_seconds=REPORTER_TIMEOUT_SECONDS,
+            )
         return PrivateFunction(f"{self._prefix}-{workload}", args, self._child)
 
     def _infrastructure(self, network: Network, task: EcsTask) -> pulumi.Output[dict[str, str]]:
@@ -197,6 +264,9 @@ class Pattern(pulumi.ComponentResource):
             security_group_ids=network.security_group_ids["tasks"],
             task_definition=task.family_and_revision,
         ).apply(lambda known: function_settings.infrastructure(self._names, **known))
+
+    def _reporter_settings(self, infrastructure: Mapping[str, str]) -> str:
+        return function_settings.reporter_settings(self._names, self._config, self._functions, infrastructure)
 
     def _function_settings(self, network: Network, task: EcsTask) -> pulumi.Output[str]:
         return pulumi.Output.all(
@@ -209,7 +279,7 @@ class Pattern(pulumi.ComponentResource):
         self, functions: Mapping[FunctionName, PrivateFunction], *, needs: Sequence[pulumi.Resource]
     ) -> WorkflowStateMachine:
         """The state machine, created after what it calls. It calls the functions' versions of this deployment."""
-        versions = {f"{workload}_function_arn": function.version_arn for workload, function in functions.items()}
+        versions = {f"{workload}_function_arn": functions[workload].version_arn for workload in self.functions}
         args = WorkflowStateMachineArgs(
             part=self._part,
             definition=pulumi.Output.all(**versions).apply(lambda arns: json.dumps(self._document(arns))),
@@ -223,6 +293,7 @@ class Pattern(pulumi.ComponentResource):
         return type(self).definition(
             definitions.StateMachineSettings(
                 **versions,
+                partition=self._names.target.partition,
                 summary_table=self._names.summary_table,
                 container_name=CONTAINER,
                 run_timeout_seconds=self._config.run_timeout_seconds,
@@ -250,7 +321,7 @@ class TaskSubmissionFromStepFunctions(Pattern):
     functions = ("monitor",)
     definition = definitions.pattern_2
     state_machine_policy = policies.state_machine_pattern_2
-    state_machine_key_services = ("dynamodb",)
+    state_machine_key_services = ("dynamodb", "s3")
 
 
 COMPONENTS: Mapping[int, type[Pattern]] = {

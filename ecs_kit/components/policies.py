@@ -1,14 +1,16 @@
 """IAM documents as pure functions of names: least privilege for each workload.
 
-Actions, resource types and condition keys are those of AWS's Service Authorization Reference. `"*"` is used only for
-actions that take no resource.
+Actions, resource types and condition keys are those of AWS's Service Authorization Reference. `"*"` is used only where
+a call is authorized on no resource. `make audit` finds grants that no run needs, `make mutation` those that none
+misses.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ecs_kit.components.names import DeploymentTarget, PatternNames
-from ecs_kit.runtime.contract.records import OPEN_RUNS_INDEX
+from ecs_kit.runtime.contract.records import OPEN_RUNS_INDEX, UNCOUNTED_INDEX
+from ecs_kit.runtime.contract.reports import REPORT_PREFIX
 from ecs_kit.runtime.contract.spec_references import PINNED_PREFIX, SPEC_PREFIX
 
 Document = dict[str, Any]
@@ -125,14 +127,15 @@ def schedule(names: PatternNames) -> Document:
     )
 
 
-def use_key(target: DeploymentTarget, key_arn: str, services: Iterable[str]) -> Document:
+def use_key(target: DeploymentTarget, key_arn: str, services: Iterable[str], *, puts_objects: bool = True) -> Document:
     """What a role does with a KMS key: use the data that these services encrypt with it, and nothing else.
 
-    S3 needs both actions for an upload in parts (S3 user guide, "Using server-side encryption with AWS KMS keys");
-    DynamoDB asks for the caller's permission to decrypt the table's key (DynamoDB developer guide, "Encryption at
-    rest").
+    Of S3, a role that only reads needs to decrypt, and an upload in parts needs both actions (S3 user guide, "Using
+    server-side encryption with AWS KMS keys"); DynamoDB asks for the caller's permission to decrypt the table's key
+    (DynamoDB developer guide, "Encryption at rest").
     """
-    actions = {"s3": ["kms:Decrypt", "kms:GenerateDataKey"], "dynamodb": ["kms:Decrypt"]}
+    of_s3 = ["kms:Decrypt", "kms:GenerateDataKey"] if puts_objects else ["kms:Decrypt"]
+    actions = {"s3": of_s3, "dynamodb": ["kms:Decrypt"]}
     return document(
         *(
             statement(
@@ -149,7 +152,10 @@ def use_key(target: DeploymentTarget, key_arn: str, services: Iterable[str]) -> 
 def task(
     names: PatternNames, *, target_prefix: str, source_buckets: Sequence[str], keeps_record: bool = True
 ) -> Document:
-    """What the job in the container may do: read its source, write its copy, and, if it does, keep its own record."""
+    """What the job in the container may do: read its source, write its copy, and, if it does, keep its own record.
+
+    Specs are not sources: they name other runs' tasks. No policy of the job can allow to read them.
+    """
     buckets = [names.bucket_arn, *map(names.target.bucket_arn, source_buckets)]
     targets = [f"{names.bucket_arn}/{target_prefix}/*"]
     details = names.table_arn(names.details_table)
@@ -157,8 +163,14 @@ def task(
         # With ListBucket a missing object is 404 instead of 403.
         statement("FindSource", ["s3:ListBucket"], buckets),
         statement("ReadSource", ["s3:GetObject", "s3:GetObjectTagging"], [f"{bucket}/*" for bucket in buckets]),
+        statement(
+            "NotSpecs",
+            ["s3:GetObject", "s3:GetObjectTagging", "s3:GetObjectVersion"],
+            [f"{names.bucket_arn}/{SPEC_PREFIX}*"],
+            effect="Deny",
+        ),
         statement("WriteTarget", ["s3:AbortMultipartUpload", "s3:PutObject", "s3:PutObjectTagging"], targets),
-        *([statement("KeepOwnRecord", ["dynamodb:GetItem", "dynamodb:UpdateItem"], [details])] if keeps_record else []),
+        *([statement("KeepOwnRecord", ["dynamodb:UpdateItem"], [details])] if keeps_record else []),
     )
 
 
@@ -184,31 +196,52 @@ def task_execution(names: PatternNames, *, repository: str | None, secrets: Sequ
     return document(*statements, _write_log(names, names.task_log_group))
 
 
-def launcher(names: PatternNames) -> Document:
+def launcher(names: PatternNames, *, source_buckets: Sequence[str] = ()) -> Document:
     """What the Task Launcher does: register the run, launch ECS tasks, stop those of an ended run."""
     return document(
         *_function(names, "launcher"),
-        _keep_records(names),
+        *_keep_records(names),
         *_run_tasks(names),
         _pass_task_roles(names),
         *_describe_and_stop_tasks(names),
         _read_specs(names),
         _pin_specs(names),
+        *_list_sources(names, source_buckets),
     )
 
 
-def monitor(names: PatternNames) -> Document:
+def monitor(names: PatternNames, *, source_buckets: Sequence[str] = ()) -> Document:
     """What the Task Monitor does: reconcile rows with ECS, update the summary, end runs whose execution has ended."""
     open_runs = f"{names.table_arn(names.summary_table)}/index/{OPEN_RUNS_INDEX}"
     executions = names.target.arn("states", f"execution:{names.base}:*")
     return document(
         *_function(names, "monitor"),
-        _keep_records(names),
+        *_keep_records(names),
         statement("FindOpenRuns", ["dynamodb:Scan"], [open_runs]),
         *_describe_and_stop_tasks(names),
         statement("DescribeExecutions", ["states:DescribeExecution"], [executions]),
         _read_specs(names),
         _pin_specs(names),
+        *_list_sources(names, source_buckets),
+        _send_failures(names),
+    )
+
+
+def reporter(names: PatternNames, *, topic_arn: str = "") -> Document:
+    """What the Run Reporter does: read a run that has ended, write its report; Lambda tells the topic with its role."""
+    summary, details = map(names.table_arn, (names.summary_table, names.details_table))
+    log_streams = names.target.arn("logs", f"log-group:{names.task_log_group}:log-stream:*")
+    executions = names.target.arn("states", f"execution:{names.base}:*")
+    return document(
+        *_function(names, "reporter"),
+        statement("ReadRun", ["dynamodb:GetItem"], [summary]),
+        statement("ReadAttempts", ["dynamodb:Query"], [details]),
+        statement("ReadTaskLogs", ["logs:GetLogEvents"], [log_streams]),
+        statement("DescribeExecutions", ["states:DescribeExecution"], [executions]),
+        statement("DescribeTaskDefinitions", ["ecs:DescribeTaskDefinition"], ["*"]),
+        statement("ReadPinnedSpecs", ["s3:GetObject"], [f"{names.bucket_arn}/{PINNED_PREFIX}*"]),
+        statement("WriteReports", ["s3:PutObject"], [f"{names.bucket_arn}/{REPORT_PREFIX}*"]),
+        *([statement("TellTopic", ["sns:Publish"], [topic_arn])] if topic_arn else []),
         _send_failures(names),
     )
 
@@ -219,14 +252,22 @@ def state_machine_pattern_1(names: PatternNames) -> Document:
 
 
 def state_machine_pattern_2(names: PatternNames) -> Document:
-    """What the state machine of pattern 2 does: run ECS tasks with `.sync`, call the monitor, set `launching_ended`."""
+    """What the state machine of pattern 2 does: run ECS tasks with `.sync`, call the monitor, set `launching_ended`.
+
+    Source for its Distributed Map state: https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
+    """
+    children = names.target.arn("states", f"execution:{names.base}/*")
     rule = ["events:DescribeRule", "events:PutRule", "events:PutTargets"]
     return document(
         _call_functions(names, "monitor"),
         *_run_tasks(names),
         _pass_task_roles(names),
-        statement("TrackTasks", ["ecs:DescribeTasks", "ecs:StopTask"], [_ecs_tasks(names)]),
+        statement("TrackTasks", ["ecs:DescribeTasks", "ecs:StopTask"], [_ecs_tasks(names)], _in_cluster(names)),
         statement("TrackTasksByEvents", rule, [names.target.arn("events", f"rule/{MANAGED_RULE}")]),
+        # Of long task lists: child executions, which Step Functions starts, follows and stops with this role.
+        statement("StartChildren", ["states:StartExecution"], [names.state_machine_arn]),
+        statement("FollowChildren", ["states:DescribeExecution", "states:StopExecution"], [children]),
+        statement("ReadTaskLists", ["s3:GetObject"], [f"{names.bucket_arn}/{PINNED_PREFIX}*"]),
         statement("MarkLaunchingEnded", ["dynamodb:UpdateItem"], [names.table_arn(names.summary_table)]),
         *_deliver_logs_and_traces(),
     )
@@ -265,9 +306,15 @@ def _write_log(names: PatternNames, log_group: str) -> Statement:
     return statement("WriteLog", ["logs:CreateLogStream", "logs:PutLogEvents"], [streams])
 
 
-def _keep_records(names: PatternNames) -> Statement:
-    actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
-    return statement("KeepRecords", actions, map(names.table_arn, (names.details_table, names.summary_table)))
+def _keep_records(names: PatternNames) -> list[Statement]:
+    """Reads and writes of both functions; a transaction needs the permissions of its writes."""
+    details, summary = map(names.table_arn, (names.details_table, names.summary_table))
+    return [
+        statement("KeepRecords", ["dynamodb:PutItem", "dynamodb:UpdateItem"], [details, summary]),
+        statement("ReadRuns", ["dynamodb:GetItem"], [summary]),
+        statement("ReadAttempts", ["dynamodb:BatchGetItem"], [details]),
+        statement("FindAttempts", ["dynamodb:Query"], [details, f"{details}/index/{UNCOUNTED_INDEX}"]),
+    ]
 
 
 def _read_specs(names: PatternNames) -> Statement:
@@ -277,6 +324,16 @@ def _read_specs(names: PatternNames) -> Statement:
 
 def _pin_specs(names: PatternNames) -> Statement:
     return statement("PinSpecs", ["s3:PutObject"], [f"{names.bucket_arn}/{PINNED_PREFIX}*"])
+
+
+def _list_sources(names: PatternNames, source_buckets: Sequence[str]) -> list[Statement]:
+    """Prefixes whose objects are a run's tasks: any of a source bucket, folders of the pattern's own but specs."""
+    folders = {"StringLike": {"s3:prefix": "*/"}, "StringNotLike": {"s3:prefix": f"{SPEC_PREFIX}*"}}
+    others = [names.target.bucket_arn(bucket) for bucket in source_buckets]
+    return [
+        statement("ListFolders", ["s3:ListBucket"], [names.bucket_arn], folders),
+        *([statement("ListSourceBuckets", ["s3:ListBucket"], others)] if others else []),
+    ]
 
 
 def _send_failures(names: PatternNames) -> Statement:
@@ -310,8 +367,10 @@ def _ecs_tasks(names: PatternNames) -> str:
 
 def _describe_and_stop_tasks(names: PatternNames) -> list[Statement]:
     return [
-        statement("DescribeAndStopTasks", ["ecs:DescribeTasks", "ecs:StopTask"], [_ecs_tasks(names)]),
-        # ListTasks takes container instances as its resource, not tasks, and Fargate has none.
+        statement(
+            "DescribeAndStopTasks", ["ecs:DescribeTasks", "ecs:StopTask"], [_ecs_tasks(names)], _in_cluster(names)
+        ),
+        # ListTasks is authorized on the container instance that it names. The kit's calls name none: on `*`.
         statement("ListTasks", ["ecs:ListTasks"], ["*"], _in_cluster(names)),
     ]
 

@@ -8,6 +8,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
+from ecs_kit.components.function_rules import FunctionRuleArgs, call_function
 from ecs_kit.components.functions import PrivateFunction
 from ecs_kit.components.operations.failure_queue import FailureQueue
 from ecs_kit.components.parts import PartArgs
@@ -72,14 +73,14 @@ class RunGuard(pulumi.ComponentResource):
         self._args, names = args, args.part.names
         self._call_monitor(
             f"{name}-ended",
-            rule_name=names.rule("execution-ended"),
+            purpose="execution-ended",
             description="An execution failed, was stopped or timed out: make its run final",
             when={"event_pattern": args.state_machine.arn.apply(lambda arn: json.dumps(executions(arn, ENDED_EARLY)))},
         )
         if args.part.config.job.has_ecs_records:
             self._call_monitor(
                 f"{name}-tasks",
-                rule_name=names.rule("tasks"),
+                purpose="tasks",
                 description="An ECS task runs or has stopped: keep its row",
                 when={"event_pattern": json.dumps(task_states(names.cluster_arn, names.family_arn))},
             )
@@ -88,7 +89,7 @@ class RunGuard(pulumi.ComponentResource):
         )
         self._call_monitor(
             f"{name}-sweep",
-            rule_name=names.rule("sweep"),
+            purpose="sweep",
             description="Make runs final whose execution ended unnoticed",
             when={"schedule_expression": SWEEP_SCHEDULE},
             input=json.dumps(SWEEP_INPUT),
@@ -97,26 +98,17 @@ class RunGuard(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _call_monitor(
-        self, name: str, *, rule_name: str, description: str, when: dict[str, Any], **target_settings: Any
+        self, name: str, *, purpose: str, description: str, when: dict[str, Any], **target_settings: Any
     ) -> None:
-        child, monitor = pulumi.ResourceOptions(parent=self), self._args.monitor
-        tags = self._args.part.tags
-        rule = aws.cloudwatch.EventRule(name, name=rule_name, description=description, tags=tags, opts=child, **when)
-        permission = aws.lambda_.Permission(
-            name,
-            statement_id=name,
-            action="lambda:InvokeFunction",
-            function=monitor.function_name,
-            principal="events.amazonaws.com",
-            source_arn=rule.arn,
-            opts=child,
+        args = self._args
+        rule = FunctionRuleArgs(
+            part=args.part,
+            function=args.monitor,
+            failure_queue=args.failure_queue,
+            workload="monitor",
+            purpose=purpose,
+            description=description,
+            when=when,
+            target=target_settings,
         )
-        aws.cloudwatch.EventTarget(
-            name,
-            rule=rule.name,
-            target_id="monitor",
-            arn=monitor.arn,
-            dead_letter_config=aws.cloudwatch.EventTargetDeadLetterConfigArgs(arn=self._args.failure_queue.arn),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[permission]),
-            **target_settings,
-        )
+        call_function(name, rule, self)

@@ -36,6 +36,7 @@ class WorkflowStateMachine(pulumi.ComponentResource):
             trust=policies.trust_state_machines(args.part.names.target),
             policy=args.policy,
             key_services=args.key_services,
+            puts_objects=False,
         )
         role = WorkloadRole(name, role_args, child)
         machine = aws.sfn.StateMachine(
@@ -45,7 +46,9 @@ class WorkflowStateMachine(pulumi.ComponentResource):
             role_arn=role.arn,
             definition=args.definition,
             logging_configuration=aws.sfn.StateMachineLoggingConfigurationArgs(
-                level="ERROR", include_execution_data=True, log_destination=pulumi.Output.concat(errors.arn, ":*")
+                level="ERROR",
+                include_execution_data=args.part.config.execution_data_in_logs == "enabled",
+                log_destination=pulumi.Output.concat(errors.arn, ":*"),
             ),
             tracing_configuration=aws.sfn.StateMachineTracingConfigurationArgs(enabled=True),
             tags=args.part.tags,

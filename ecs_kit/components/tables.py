@@ -14,6 +14,9 @@ from ecs_kit.runtime.contract.records import (
     OPEN_RUNS_KEY,
     SUMMARY_HASH_KEY,
     SUMMARY_RANGE_KEY,
+    UNCOUNTED_INDEX,
+    UNCOUNTED_KEY,
+    UNCOUNTED_PROJECTION,
 )
 
 CAPACITY_UNITS = 5
@@ -24,12 +27,13 @@ INDEX_CAPACITY_UNITS = 1
 
 
 class Tables(pulumi.ComponentResource):
-    """The summary table, with a sparse index of open runs, and the details table."""
+    """The summary table, with a sparse index of open runs, and the details table, with one of uncounted attempts."""
 
     def __init__(self, name: str, args: PartArgs, opts: pulumi.ResourceOptions | None = None):
         super().__init__("kit:tables:Tables", name, None, opts)
-        index_units = INDEX_CAPACITY_UNITS if args.config.table_billing == "PROVISIONED" else None
-        index = aws.dynamodb.TableGlobalSecondaryIndexArgs(
+        is_provisioned = args.config.table_billing == "PROVISIONED"
+        index_units = INDEX_CAPACITY_UNITS if is_provisioned else None
+        open_runs = aws.dynamodb.TableGlobalSecondaryIndexArgs(
             name=OPEN_RUNS_INDEX,
             key_schemas=[
                 aws.dynamodb.TableGlobalSecondaryIndexKeySchemaArgs(attribute_name=OPEN_RUNS_KEY, key_type="HASH")
@@ -38,10 +42,22 @@ class Tables(pulumi.ComponentResource):
             read_capacity=index_units,
             write_capacity=index_units,
         )
+        attempt_units = CAPACITY_UNITS if is_provisioned else None
+        uncounted = aws.dynamodb.TableGlobalSecondaryIndexArgs(
+            name=UNCOUNTED_INDEX,
+            key_schemas=[
+                aws.dynamodb.TableGlobalSecondaryIndexKeySchemaArgs(attribute_name=DETAILS_HASH_KEY, key_type="HASH"),
+                aws.dynamodb.TableGlobalSecondaryIndexKeySchemaArgs(attribute_name=UNCOUNTED_KEY, key_type="RANGE"),
+            ],
+            projection_type="INCLUDE",
+            non_key_attributes=UNCOUNTED_PROJECTION,
+            read_capacity=attempt_units,
+            write_capacity=attempt_units,
+        )
         summary_keys = {SUMMARY_HASH_KEY: "S", SUMMARY_RANGE_KEY: "N", OPEN_RUNS_KEY: "S"}
-        details_keys = {DETAILS_HASH_KEY: "N", DETAILS_RANGE_KEY: "S"}
-        summary = self._table(args.names.summary_table, args, summary_keys, [index])
-        details = self._table(args.names.details_table, args, details_keys)
+        details_keys = {DETAILS_HASH_KEY: "N", DETAILS_RANGE_KEY: "S", UNCOUNTED_KEY: "S"}
+        summary = self._table(args.names.summary_table, args, summary_keys, [open_runs])
+        details = self._table(args.names.details_table, args, details_keys, [uncounted])
         self.register_outputs({"summary": summary.name, "details": details.name})
 
     def _table(
@@ -49,11 +65,12 @@ class Tables(pulumi.ComponentResource):
         name: str,
         args: PartArgs,
         key_types: Mapping[str, str],
-        indexes: Sequence[aws.dynamodb.TableGlobalSecondaryIndexArgs] | None = None,
+        indexes: Sequence[aws.dynamodb.TableGlobalSecondaryIndexArgs],
     ) -> aws.dynamodb.Table:
         """A table whose hash and range keys are the first two of `key_types`."""
         hash_key, range_key, *_ = key_types
         units = CAPACITY_UNITS if args.config.table_billing == "PROVISIONED" else None
+        is_recoverable = args.config.point_in_time_recovery == "enabled"
         encryption, key_arn = None, args.config.kms_key_arn
         if key_arn:
             encryption = aws.dynamodb.TableServerSideEncryptionArgs(enabled=True, kms_key_arn=key_arn)
@@ -70,6 +87,8 @@ class Tables(pulumi.ComponentResource):
             read_capacity=units,
             write_capacity=units,
             server_side_encryption=encryption,
+            point_in_time_recovery=aws.dynamodb.TablePointInTimeRecoveryArgs(enabled=True) if is_recoverable else None,
+            deletion_protection_enabled=args.config.retains_data,
             tags=args.tags,
             opts=pulumi.ResourceOptions(parent=self, retain_on_delete=args.config.retains_data),
         )

@@ -139,15 +139,16 @@ def is_pushed(digest: object) -> bool:
     return isinstance(digest, str) and digest != ""
 
 
-def image_reference(repository_url: str, tag: str, built: str) -> str:
+def image_reference(repository_url: str, tag: str, built: str, *, is_preview: bool) -> str:
     """The image of a task definition, if the repository did not have it before this deployment.
 
-    `built` is the image's `repoDigest`: by digest where it was pushed, else the Docker engine's own id.
+    `built` is the image's `repoDigest`: by digest where it was pushed, else the Docker engine's own id. A preview knows
+    it only of an image that is in Pulumi's state and stays as it is.
 
     Raises:
-        ImageGone: It was in the repository before Pulumi's state, has been removed, and nothing pushes it again.
+        ImageGone: It has been removed from the repository, and nothing pushes it again.
     """
-    if "@" not in built:
+    if is_preview or "@" not in built:
         raise ImageGone(f"{repository_url}:{tag}")
     return built
 
@@ -213,7 +214,7 @@ class TaskImage(pulumi.ComponentResource):
             if digest:
                 return pulumi.Output.concat(url, "@", digest)
             return pulumi.Output.all(url, image.repo_digest).apply(
-                lambda known: image_reference(known[0], tag, known[1])
+                lambda known: image_reference(known[0], tag, known[1], is_preview=pulumi.runtime.is_dry_run())
             )
 
         self.reference = pulumi.Output.unsecret(pushed.apply(reference))

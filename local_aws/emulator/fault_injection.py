@@ -13,12 +13,16 @@ from contextvars import ContextVar
 from typing import Any
 
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime, router
+from ministack.services import dynamodb
 
 from local_aws.emulator.aws_behaviour.ecs_api import injected_failures, vcpu_quota
 from local_aws.emulator.aws_behaviour.ecs_tasks import lives
-from local_aws.emulator.aws_behaviour.request_authorization import Handler, HttpAnswer
+from local_aws.emulator.aws_behaviour.request_authorization import Handler, HttpAnswer, read_json
+from local_aws.emulator.capacity import WRITES, tables_of
+from local_aws.emulator.dynamodb_calls import consuming
 from local_aws.emulator.errors import EmulatorError
 from local_aws.emulator.faults import Call, Effect, FaultPlan, parse_rules
+from local_aws.emulator.provisioned_capacity import ProvisionedCapacity
 
 logger = logging.getLogger("emulator.faults")
 
@@ -26,6 +30,11 @@ PATH = "/_emulator/faults"
 """PUT rules there, GET how many calls they hit; `?set=…` names the set of rules."""
 
 _POLL_SECONDS = 0.1
+_EXCEEDED = "ProvisionedThroughputExceededException"
+_EXCEEDED_MESSAGE = (
+    "The level of configured provisioned throughput for the table was exceeded. Consider increasing your provisioning "
+    "level with the UpdateTable API."
+)
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -42,6 +51,7 @@ class FaultInjector:
 
     def __init__(self) -> None:
         self._plans: dict[str, FaultPlan] = {}
+        self._capacity = ProvisionedCapacity()
 
     async def handle(
         self,
@@ -70,7 +80,23 @@ class FaultInjector:
         if effect is None:
             return await proceed()
         logger.info("%s %s by %s: %s", service, call.operation, call.caller, effect.kind)
+        if effect.kind == "provisionedCapacity":
+            return await self._within_capacity(effect, call, handler, method, path, headers, body, query_params)
         return await self._affected(effect, call, headers, proceed)
+
+    async def _within_capacity(
+        self, effect: Effect, call: Call, handler: Handler, method: str, path: str, headers: dict[str, str], *rest: Any
+    ) -> HttpAnswer:
+        """Answer as a table with provisioned capacity does."""
+        request, kind = read_json(rest[0]), "write" if call.operation in WRITES else "read"
+        burst = effect.value["burstSeconds"]
+        tables = [table for name in tables_of(request) if (table := dynamodb._tables.get(name)) is not None]
+        lacking = [self._capacity.lacking(table, request.get("IndexName", ""), kind, burst) for table in tables]
+        if any(lacking):
+            return error_answer(Effect("error", _EXCEEDED, _EXCEEDED_MESSAGE), call, headers)
+        answer, units = await consuming(call.operation, handler, method, path, headers, *rest)
+        self._capacity.take(units)
+        return answer
 
     async def _affected(
         self, effect: Effect, call: Call, headers: dict[str, str], proceed: Callable[[], Awaitable[HttpAnswer]]
@@ -129,6 +155,7 @@ class FaultInjector:
                 rules = parse_rules(json.loads(await _body(receive)))
                 others = {other: plan for other, plan in self._plans.items() if other != name}
                 self._plans = {**others, name: FaultPlan(rules)} if rules else others
+                self._capacity = ProvisionedCapacity()
                 answer = "[]"
             except (EmulatorError, ValueError) as error:
                 status, answer = 400, str(error)

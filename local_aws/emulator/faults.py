@@ -8,7 +8,9 @@ A rule is a JSON object:
 ```
 
 `service` is a service's name as in an endpoint (`ecs`, `dynamodb`, `s3`, `lambda`, `logs`, `states`); `operation`,
-`caller` (the ARN of who calls) and `request` (path and body) are shell patterns, `*` by default. Which of the calls
+`caller` (the ARN of who calls) and `request` (path and body) are shell patterns, `*` by default; `operation` may be a
+list of them, whose calls are counted together, as where operations share a bucket. `source` and `checked` may say
+where a rule comes from. Which of the calls
 that match are hit: all of them, or `first` n, or those numbered in `calls` (from 1), or a `share` of them (a fixed
 sequence for each `seed`), or those `above` a rate, `{"perSecond": n, "burst": m}`: AWS's token bucket. At most `limit`
 of them, and only `forSeconds` from the first that matched; `perCaller` counts, and tells the time, for each caller
@@ -21,6 +23,8 @@ apart. The effect is one of
 - `{"failures": [{"arn": …, "reason": …}]}`: RunTask places no task and answers with these `failures[]`;
 - `{"vcpus": n}`: the account's quota of Fargate vCPUs: of the tasks that RunTask is to start, those beyond it are
   `failures[]`, until others have stopped;
+- `{"provisionedCapacity": {"burstSeconds": n}}`: a DynamoDB table, or index, with provisioned capacity that has used it
+  up, with what it had left over from n seconds, answers with `ProvisionedThroughputExceededException`;
 - `{"kill": "before"}` or `{"kill": "after"}`: the ECS task's container, or the function's environment, that calls is
   killed, before or after the service did what it was asked;
 - `{"interrupt": "before"}` or `{"interrupt": "after"}`: the ECS task that calls loses its Fargate Spot capacity, and
@@ -62,6 +66,14 @@ def _list(is_item: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, list) and value != [] and all(map(is_item, value))
 
 
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _is_burst(value: Any) -> bool:
+    return isinstance(value, Mapping) and value.keys() == {"burstSeconds"} and _number()(value["burstSeconds"])
+
+
 def _is_failure(value: Any) -> bool:
     return isinstance(value, Mapping) and all(isinstance(text, str) for text in value.values())
 
@@ -71,14 +83,14 @@ def _is_rate(value: Any) -> bool:
 
 
 _Field = tuple[Callable[[Any], bool], str]
-_TEXT: _Field = (lambda value: isinstance(value, str) and value != "", "a text")
+_TEXT: _Field = (_is_text, "a text")
 _WHOLE_NUMBER: _Field = (_whole(0), "a whole number from 0")
 _NUMBER: _Field = (_number(), "a number from 0")
 _MOMENT: _Field = (lambda value: value in ("before", "after"), "'before' or 'after'")
 _RULE: Mapping[str, _Field] = {
     "name": _TEXT,
     "service": _TEXT,
-    "operation": _TEXT,
+    "operation": (lambda value: _is_text(value) or _list(_is_text)(value), "a text, or a list of texts"),
     "caller": _TEXT,
     "request": _TEXT,
     "first": _WHOLE_NUMBER,
@@ -90,6 +102,8 @@ _RULE: Mapping[str, _Field] = {
     "forSeconds": _NUMBER,
     "perCaller": (lambda value: isinstance(value, bool), "true or false"),
     "effect": (lambda value: isinstance(value, Mapping), "an object"),
+    "source": _TEXT,
+    "checked": _TEXT,
 }
 _CHOICES = ("first", "calls", "share", "above")
 _EFFECTS: Mapping[str, Mapping[str, _Field]] = {
@@ -98,6 +112,7 @@ _EFFECTS: Mapping[str, Mapping[str, _Field]] = {
     "drop": {"drop": _MOMENT},
     "failures": {"failures": (_list(_is_failure), 'a list of objects with texts, such as {"reason": "…"}')},
     "vcpus": {"vcpus": _NUMBER},
+    "provisionedCapacity": {"provisionedCapacity": (_is_burst, 'an object, {"burstSeconds": 300}')},
     "kill": {"kill": _MOMENT},
     "interrupt": {"interrupt": _MOMENT},
 }
@@ -246,7 +261,13 @@ class FaultPlan:
 
 
 def _matches(rule: FaultRule, call: Call) -> bool:
-    patterns = ((call.operation, "operation"), (call.caller, "caller"), (call.request, "request"))
-    return rule.service == call.service and all(
-        fnmatch.fnmatchcase(value, rule.fields.get(name, "*")) for value, name in patterns
+    operations = rule.fields.get("operation", "*")
+    patterns = ((call.caller, "caller"), (call.request, "request"))
+    return (
+        rule.service == call.service
+        and any(
+            fnmatch.fnmatchcase(call.operation, each)
+            for each in ([operations] if isinstance(operations, str) else operations)
+        )
+        and all(fnmatch.fnmatchcase(value, rule.fields.get(name, "*")) for value, name in patterns)
     )

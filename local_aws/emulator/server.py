@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import errno
 import functools
+import gc
 import json
 import logging
 import os
@@ -18,6 +19,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 _BACKLOG = 512
 _END_SECONDS = 8.0
+_GARBAGE_SECONDS = 60.0
 
 
 def main() -> None:
@@ -70,6 +73,7 @@ async def serve(listener: socket.socket, folder: Path, detached: bool, choice: C
     ending = _told_to_end(detached)
     ready = asyncio.create_task(_report_when_ready(listener.getsockname()[1]))
     threading.Thread(target=warm_up, daemon=True).start()
+    threading.Thread(target=_collect_garbage, daemon=True).start()
 
     async def until_told() -> None:
         # What calls in flight wait for ends first, so that they end too.
@@ -87,10 +91,27 @@ async def serve(listener: socket.socket, folder: Path, detached: bool, choice: C
         ready.cancel()
 
 
-def assemble(port: int, folder: Path, choice: Choice) -> tuple[ContainerRuntime, Any]:
-    """Correct MiniStack and wrap it in what injects faults; returns the runtime and the ASGI application."""
-    from ministack import app as ministack
+def _collect_garbage() -> None:
+    """Collect garbage in a thread of its own, from time to time.
 
+    After thousands of tasks it takes more than a second, which would count as the time of whatever request or JSONata
+    expression it happened in.
+    """
+    gc.disable()
+    while True:
+        time.sleep(_GARBAGE_SECONDS)
+        gc.collect()
+
+
+def assemble(port: int, folder: Path, choice: Choice) -> tuple[ContainerRuntime, Any]:
+    """Correct MiniStack and wrap it in what injects faults, counts and records.
+
+    Returns the runtime and the ASGI application.
+    """
+    from ministack import app as ministack
+    from ministack.core import iam_evaluator
+
+    from local_aws.emulator import authorization_recording, authorizations, call_metering, metering, recorders
     from local_aws.emulator.aws_behaviour.execution_role import EmulatorRegistry
     from local_aws.emulator.aws_behaviour.installation import install
     from local_aws.emulator.children import Children
@@ -111,8 +132,14 @@ def assemble(port: int, folder: Path, choice: Choice) -> tuple[ContainerRuntime,
     install(runtime, children, folder, os.environ.get(LEFT_OUT, ""))
     faults = FaultInjector()
     for service, handler in list(ministack.SERVICE_HANDLERS.items()):
-        ministack.SERVICE_HANDLERS[service] = functools.partial(faults.handle, service, handler)
-    return runtime, functools.partial(faults.serve, ministack.app)
+        faulty = functools.partial(faults.handle, service, handler)
+        ministack.SERVICE_HANDLERS[service] = functools.partial(call_metering.handle, service, faulty)
+    for name in ("evaluate", "evaluate_resource_policy"):
+        recording = getattr(authorization_recording, name)
+        setattr(iam_evaluator, name, functools.partial(recording, getattr(iam_evaluator, name)))
+    application = functools.partial(faults.serve, ministack.app)
+    application = functools.partial(recorders.serve, metering.PATH, metering.meter, application)
+    return runtime, functools.partial(recorders.serve, authorizations.PATH, authorizations.recorder, application)
 
 
 def _configuration(listener: socket.socket) -> Config:

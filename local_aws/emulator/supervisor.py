@@ -17,8 +17,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from local_aws import limits
+from local_aws.emulator import authorizations, metering
+from local_aws.emulator.authorizations import Authorization
 from local_aws.emulator.errors import EmulatorDied, EmulatorTimeout, PortInUse
 from local_aws.emulator.faults import parse_rules
+from local_aws.emulator.metering import Reading
 from local_aws.emulator.runtimes.selection import Choice, Chosen, Wanted, choose
 
 LEFT_OUT = "LOCAL_AWS_WITHOUT"
@@ -134,6 +138,34 @@ class Emulator:
         answer: list[dict[str, Any]] = json.loads(self._faults("GET", name))
         return answer
 
+    def keep_limits(self) -> None:
+        """Keep AWS's documented rate limits (`local_aws.limits`), as the set of fault rules named `aws limits`."""
+        self.inject_faults(limits.aws_rules(), "aws limits")
+
+    def start_meter(self) -> None:
+        """Set the meter to zero and switch it on: from now on `read_meter` tells what was used."""
+        meter_at(self.endpoint_url, "POST")
+
+    def read_meter(self) -> Reading:
+        """What was used since `start_meter`; nothing where that was never called."""
+        return meter_at(self.endpoint_url, "GET")
+
+    def stop_meter(self) -> None:
+        """Switch the meter off."""
+        meter_at(self.endpoint_url, "DELETE")
+
+    def start_recording(self) -> None:
+        """Empty the record of authorizations and switch it on."""
+        authorizations_at(self.endpoint_url, "POST")
+
+    def read_authorizations(self) -> tuple[Authorization, ...]:
+        """What roles asked IAM for since `start_recording`; nothing where that was never called."""
+        return authorizations_at(self.endpoint_url)
+
+    def stop_recording(self) -> None:
+        """Switch the record of authorizations off."""
+        authorizations_at(self.endpoint_url, "DELETE")
+
     def _faults(self, method: str, name: str, body: bytes | None = None) -> bytes:
         url = f"{self.endpoint_url}/_emulator/faults?{urllib.parse.urlencode({'set': name})}"
         request = urllib.request.Request(url, data=body, method=method)
@@ -211,6 +243,21 @@ class Emulator:
 
     def _last_lines(self) -> str:
         return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-_LAST_LINES:])
+
+
+def meter_at(endpoint_url: str, method: str = "GET") -> Reading:
+    """Read, reset (`POST`) or switch off (`DELETE`) the meter of a running emulator, a session's for example."""
+    return Reading.parse(_ask(f"{endpoint_url}{metering.PATH}", method))
+
+
+def authorizations_at(endpoint_url: str, method: str = "GET") -> tuple[Authorization, ...]:
+    """Read, empty (`POST`) or switch off (`DELETE`) the record of authorizations of a running emulator."""
+    return Authorization.parse(_ask(f"{endpoint_url}{authorizations.PATH}", method))
+
+
+def _ask(url: str, method: str) -> Any:
+    with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=_STOP_SECONDS) as answer:
+        return json.loads(answer.read())
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

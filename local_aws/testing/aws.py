@@ -330,3 +330,30 @@ class Functions:
     def put_code(self, code: str, **more: Any) -> Any:
         """UpdateFunctionCode."""
         return self.client.update_function_code(FunctionName=self.name, ZipFile=zip_of({"code.py": code}), **more)
+
+
+class Topic:
+    """An SNS topic, and a queue in which its messages wait. `client` makes clients by service."""
+
+    def __init__(self, client: Callable[[str], Any], name: str) -> None:
+        sns, self._sqs = client("sns"), client("sqs")
+        self.arn: str = sns.create_topic(Name=name)["TopicArn"]
+        self._queue = self._sqs.create_queue(QueueName=name)["QueueUrl"]
+        attributes = self._sqs.get_queue_attributes(QueueUrl=self._queue, AttributeNames=["QueueArn"])["Attributes"]
+        may_send = allow("sqs:SendMessage", on=attributes["QueueArn"])
+        policy = {"Version": "2012-10-17", "Statement": [{**may_send, "Principal": {"Service": "sns.amazonaws.com"}}]}
+        self._sqs.set_queue_attributes(QueueUrl=self._queue, Attributes={"Policy": json.dumps(policy)})
+        raw = {"RawMessageDelivery": "true"}
+        sns.subscribe(TopicArn=self.arn, Protocol="sqs", Endpoint=attributes["QueueArn"], Attributes=raw)
+
+    def message(self, wanted: Callable[[Any], bool] = lambda _: True, seconds: float = 60.0) -> Any:
+        """The first message that is wanted, from JSON; others before it are dropped."""
+
+        def receive() -> Any:
+            for message in self._sqs.receive_message(QueueUrl=self._queue).get("Messages", []):
+                self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])
+                if wanted(body := json.loads(message["Body"])):
+                    return body
+            return None
+
+        return ask_until(receive, seconds)

@@ -14,8 +14,8 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
-from ecs_kit.automation.journeys.report_page.data import Reading
 from ecs_kit.automation.journeys.report_page.gather import write
+from ecs_kit.runtime.reporter.data import Reading
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "reports" / "browser"

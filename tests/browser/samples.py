@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ecs_kit.automation.journeys.report_page.cost import TaskSize
-from ecs_kit.automation.journeys.report_page.data import Reading
-from ecs_kit.automation.journeys.run_state import RunKey, RunState
 from ecs_kit.runtime.contract.clock import to_iso
+from ecs_kit.runtime.reporter.cost import TaskSize
+from ecs_kit.runtime.reporter.data import Reading
+from ecs_kit.runtime.reporter.run_state import RunKey, RunState
 
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 CLUSTER = "amazon-ecs-starter-kit-pattern-1"

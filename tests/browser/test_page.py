@@ -8,8 +8,8 @@ from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.support.ui import Select
 
 from ecs_kit.automation.host.loopback import LoopbackSite
-from ecs_kit.automation.journeys.report_page.data import document
-from ecs_kit.automation.journeys.report_page.page import embedded, page
+from ecs_kit.runtime.reporter.data import document
+from ecs_kit.runtime.reporter.page import embedded, page
 from tests.browser.conftest import Browser
 from tests.browser.samples import attempt, reading, run_of
 
@@ -52,6 +52,8 @@ def test_it_shows_the_run_and_is_accessible(
         "failed": str(counted["failed"]),
     }
     assert len(browser.texts("#rows a")) > 5 and browser.texts("#failed a")[0].startswith("task_")
+    codes = [code for code, _ in document(of_run)["failures"]]
+    assert browser.texts("#meanings summary") == [f"What {code} means, and what to do" for code in codes]
     assert browser.find("#shown").text == f"{tasks} of {tasks} tasks"
     assert browser.run("return document.querySelectorAll('*').length") < MOST_ELEMENTS
     assert fits(browser)

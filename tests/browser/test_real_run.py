@@ -12,8 +12,8 @@ from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 
 from ecs_kit.automation.journeys.progress import LiveProgress
-from ecs_kit.automation.journeys.run_state import RunKey
-from ecs_kit.automation.journeys.runs import Counts, Failure
+from ecs_kit.runtime.reporter.counts import Counts, Failure
+from ecs_kit.runtime.reporter.run_state import RunKey
 from tests.browser.conftest import PICTURES, Browser
 from tests.e2e.conftest import finish, start
 

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from ecs_kit.automation.journeys.report import PatternResult
 from ecs_kit.automation.stacks.lifecycle import Stack
 from ecs_kit.automation.stacks.local import LocalTarget
 from ecs_kit.automation.stacks.pulumi_process import PulumiProcess
+from ecs_kit.runtime.contract import metrics
 from local_aws.pulumi_cli import default_cache_dir
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -186,3 +188,21 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     copy_project(project)
     with local_stack("e2e", project, tmp_path_factory.mktemp("work")) as kit:
         yield kit
+
+
+def metric_sums(deployed: Deployed, pattern: int) -> Counter[str]:
+    """The sums of the kit's metrics of a pattern so far."""
+    now, sums = datetime.now(UTC), Counter[str]()
+    machine = deployed.outputs[f"pattern{pattern}"]["stateMachineArn"].rsplit(":", 1)[-1]
+    for metric in metrics.METRICS:
+        points = deployed.target.aws.cloudwatch.get_metric_statistics(
+            Namespace=metrics.NAMESPACE,
+            MetricName=metric.name,
+            Dimensions=[{"Name": metrics.DIMENSION, "Value": machine}],
+            StartTime=now - timedelta(days=1),
+            EndTime=now + timedelta(hours=1),
+            Period=86400,
+            Statistics=["Sum"],
+        )["Datapoints"]
+        sums[metric.name] = sum(point["Sum"] for point in points)
+    return sums

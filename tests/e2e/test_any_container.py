@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from ecs_kit.automation.journeys import runs
-from ecs_kit.automation.journeys.run_state import RunState, read
 from ecs_kit.automation.journeys.runs import Run
 from ecs_kit.runtime.contract.patterns import PATTERNS
+from ecs_kit.runtime.reporter.run_state import RunState, read
 from local_aws.emulator.runtimes import selection
 from local_aws.emulator.runtimes.docker_janitor import call
 from local_aws.testing import docker_images

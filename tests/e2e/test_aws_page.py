@@ -39,7 +39,7 @@ def value(name, text):
     if shape.type_name == "structure":
         pairs = dict(pair.split("=") for pair in text.split(","))
         return {key: word == "true" if word in ("true", "false") else word for key, word in pairs.items()}
-    return text
+    return int(text) if shape.type_name == "integer" else text
 
 names = {re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower(): name for name in shapes}
 arguments = {names[option[2:]]: value(names[option[2:]], text) for option, text in given.items()}

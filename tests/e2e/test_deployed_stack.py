@@ -1,25 +1,31 @@
 """One deployment of both patterns: its resources, what a change changes, and specs in all their forms."""
 
+import base64
 import json
 import subprocess
 import uuid
 from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ecs_kit.automation.journeys import run_state, runs, spec_files, tables
-from ecs_kit.automation.stacks import costs, preflight
+from ecs_kit.automation.journeys import rerunning, runs, spec_files, starting, tables
+from ecs_kit.automation.stacks import costs, deployed_network, preflight
 from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.automation.stacks.lifecycle import Changes
 from ecs_kit.components.config import KitConfig, declarations
 from ecs_kit.components.names import DeploymentTarget
-from ecs_kit.runtime.contract import metrics
-from local_aws.testing.aws import ask_until
-from tests.e2e.conftest import ROOT, Deployed, sample
+from ecs_kit.components.reachability import INTERNET
+from ecs_kit.runtime.reporter import run_state
+from ecs_kit.runtime.reporter.items import details_items
+from local_aws.testing.aws import Topic, ask_until
+from tests.e2e.conftest import ROOT, Deployed, metric_sums, sample
+from tools.audit.cases import CASES
+from tools.audit.grants import mutants
+from tools.audit.mutation import play_without
+from tools.audit.stage import Stage
 
 TABLE = json.loads((ROOT / "tests" / "expected_resources.json").read_text(encoding="utf-8"))["patterns"]
 SWITCHES: dict[str, dict[str, Any]] = {name: row["config"] for name, row in TABLE["1"].items() if row["config"]}
@@ -82,6 +88,58 @@ def test_pulumi_by_hand_shows_once_that_a_value_is_refused_and_changes_nothing(d
     resources, _, diagnostics = refused.stdout.partition("Diagnostics:")
     assert diagnostics.count("taskMemory = '7': must be a whole number from 512 to 122880") == 1
     assert "aws:" not in resources
+
+
+@pytest.mark.parametrize("pattern", [1, 2])
+def test_every_workload_reaches_what_its_roles_may_call_and_not_the_internet(deployed: Deployed, pattern: int) -> None:
+    found = deployed_network.read(deployed.target.aws, deployed.outputs[f"pattern{pattern}"])
+    assert {path.workload for path in found} == {"tasks", "monitor", *(("launcher",) if pattern == 1 else ())}
+    assert deployed_network.unreached(found) == []
+    assert all(not path.is_complete for path in found if path.service == INTERNET)
+
+
+def test_a_hop_that_is_taken_away_is_named(deployed: Deployed) -> None:
+    ec2, output = deployed.target.aws.ec2, deployed.outputs["pattern2"]
+    of_vpc = [{"Name": "vpc-id", "Values": [output["vpcId"]]}]
+    groups = ec2.describe_security_groups(Filters=of_vpc)["SecurityGroups"]
+    (endpoints,) = [group for group in groups if group["GroupName"].endswith("-endpoints")]
+    rules = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [endpoints["GroupId"]]}])
+    (rule,) = [
+        each
+        for each in rules["SecurityGroupRules"]
+        if (each.get("ReferencedGroupInfo") or {}).get("GroupId") == output["securityGroupId"]
+    ]
+    ec2.revoke_security_group_ingress(GroupId=endpoints["GroupId"], SecurityGroupRuleIds=[rule["SecurityGroupRuleId"]])
+    try:
+        missing = deployed_network.unreached(deployed_network.read(deployed.target.aws, output))
+    finally:
+        permission = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
+        pair = {"GroupId": output["securityGroupId"], "Description": rule["Description"]}
+        tags = [{"ResourceType": "security-group-rule", "Tags": rule["Tags"]}]
+        ec2.authorize_security_group_ingress(
+            GroupId=endpoints["GroupId"],
+            IpPermissions=[{**permission, "UserIdGroupPairs": [pair]}],
+            TagSpecifications=tags,
+        )
+    assert {(path.workload, path.service) for path in missing} == {
+        ("tasks", service) for service in ("ecr.api", "ecr.dkr", "logs")
+    }
+    for path in missing:
+        assert f"no rule of {endpoints['GroupId']} admits tcp 443 from {output['securityGroupId']}" in path.missing
+
+
+def test_the_registrys_password_is_encrypted_in_the_state_and_in_no_log(deployed: Deployed) -> None:
+    data = deployed.target.aws.ecr.get_authorization_token()["authorizationData"][0]
+    token = data["authorizationToken"].encode()
+    password = base64.b64decode(token).partition(b":")[2]
+    files = [path for path in deployed.work_dir.rglob("*") if path.is_file() and "emulator-" not in str(path)]
+    assert {path.name for path in files} >= {"pulumi.log", "e2e.json"}
+    holding = [path for path in files if token in (text := path.read_bytes()) or password in text]
+    assert holding == []
+    (state,) = [path for path in files if path.name == "e2e.json"]
+    resources = json.loads(state.read_text())["checkpoint"]["latest"]["resources"]
+    images = [each for each in resources if each["type"] == "docker:index/image:Image"]
+    assert all("ciphertext" in json.dumps(each["inputs"]["registry"]) for each in images) and len(images) == 2
 
 
 @pytest.mark.parametrize("pattern", [1, 2])
@@ -155,24 +213,6 @@ def test_a_preflight_knows_the_stack_by_its_tag_and_finds_all_its_names_taken(de
     assert levels == {preflight.Level.NOT_CHECKED: len(answers.quotas)}
 
 
-def metric_sums(deployed: Deployed, pattern: int) -> Counter[str]:
-    """The sums of the kit's metrics of a pattern so far."""
-    now, sums = datetime.now(UTC), Counter[str]()
-    machine = deployed.outputs[f"pattern{pattern}"]["stateMachineArn"].rsplit(":", 1)[-1]
-    for metric in metrics.METRICS:
-        points = deployed.target.aws.cloudwatch.get_metric_statistics(
-            Namespace=metrics.NAMESPACE,
-            MetricName=metric.name,
-            Dimensions=[{"Name": metrics.DIMENSION, "Value": machine}],
-            StartTime=now - timedelta(days=1),
-            EndTime=now + timedelta(hours=1),
-            Period=86400,
-            Statistics=["Sum"],
-        )["Datapoints"]
-        sums[metric.name] = sum(point["Sum"] for point in points)
-    return sums
-
-
 @pytest.mark.parametrize("pattern", [1, 2])
 def test_the_metrics_of_a_run_with_failing_tasks_are_what_its_tables_say(deployed: Deployed, pattern: int) -> None:
     before, output = metric_sums(deployed, pattern), deployed.outputs[f"pattern{pattern}"]
@@ -184,7 +224,7 @@ def test_the_metrics_of_a_run_with_failing_tasks_are_what_its_tables_say(deploye
     verdict = deployed.verdict(run)
 
     assert (verdict.summary["completed_tasks"], verdict.summary["failed_tasks"]) == (9, 1)
-    rows = list(tables.details_items(deployed.target.aws, run.deployed, run.workflow_name, run.run_id, consistent=True))
+    rows = list(details_items(deployed.target.aws, run.deployed, run.workflow_name, run.run_id, consistent=True))
     durations = sum(float(row["exec_time_in_seconds"]) for row in rows)
 
     def measured() -> Counter[str] | None:
@@ -233,12 +273,54 @@ def test_a_spec_in_the_bucket_is_one_run_however_often_its_scheduled_start_is_de
         for _ in range(2)
     ]
 
-    assert (first["status"], second["status"], second.get("error")) == ("SUCCEEDED", "FAILED", "RunIdInUse")
+    assert (first["status"], second["status"]) == ("SUCCEEDED", "SUCCEEDED")
+    assert json.loads(second["output"])["error"] == "RunIdInUse"
     (summary,) = tables.summary_items(aws, output, "scheduled")
     assert (summary["execution_arn"], summary["completed_tasks"]) == (first["executionArn"], 2)
-    rows = tables.details_items(aws, output, "scheduled", summary["workflow_run_id"], consistent=True)
+    rows = details_items(aws, output, "scheduled", summary["workflow_run_id"], consistent=True)
     assert len(list(rows)) == 2
     assert run_state.key_of_execution(pattern, first, output).run_id == summary["workflow_run_id"]
+
+
+@pytest.mark.acceptance
+@pytest.mark.parametrize("pattern", [1, 2])
+def test_the_objects_of_a_folder_are_a_run_and_what_failed_of_a_list_is_run_again(
+    deployed: Deployed, pattern: int, tmp_path: Path
+) -> None:
+    aws, output = deployed.target.aws, deployed.outputs[f"pattern{pattern}"]
+    bucket = output["s3BucketName"]
+
+    def run_of(document: spec_files.Document) -> run_state.RunState:
+        run = starting.start(aws, pattern, output, document, None)
+        ended(aws, {"executionArn": run.execution_arn})
+        runs.await_final_rows(aws, [run], limit_seconds=120, poll_seconds=0.5)
+        return run_state.read(aws, run)
+
+    for name in ("a", "b"):
+        aws.s3.put_object(Bucket=bucket, Key=f"in/folder/{name}.txt", Body=name.encode())
+    folder = run_of(starting._of(output, "folder", taskListUri=f"s3://{bucket}/in/folder/"))
+    assert runs.succeeded(folder)
+    assert {row["task_name"] for row in folder.details} == {"a.txt", "b.txt"}
+
+    lines = [{"taskName": name, "objectKey": f"in/{name}.txt"} for name in ("folder/a", "late")]
+    (tmp_path / "list.jsonl").write_text(
+        "".join(json.dumps({**each, "taskName": each["taskName"][-1]}) + "\n" for each in lines)
+    )
+    first = run_of(starting.of_list(aws, output, tmp_path / "list.jsonl", "listed"))
+    assert first.summary is not None
+    assert (first.summary["status"], first.summary["completed_tasks"], first.summary["failed_tasks"]) == (
+        "Failed",
+        1,
+        1,
+    )
+
+    aws.s3.put_object(Bucket=bucket, Key="in/late.txt", Body=b"late")
+    second = run_of(rerunning.of_failed(aws, first))
+    assert runs.succeeded(second) and second.summary is not None
+    assert [(row["task_name"], row["status"]) for row in second.details] == [("e", "Completed")]
+    again = run_state.read(aws, first.key).summary
+    assert again is not None
+    assert (second.summary["rerun_of"], again["rerun_by"]) == (first.key.run_id, second.key.run_id)
 
 
 def ended(aws: AwsClients, started: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -273,7 +355,7 @@ def test_ecs_tasks_have_the_tags_of_their_task_definition(deployed: Deployed) ->
     for pattern in (1, 2):
         run = deployed.start(pattern, spec_files.with_tasks(sample(pattern), 1))
         assert deployed.verdict(run).problems == ()
-        (row,) = tables.details_items(aws, run.deployed, run.workflow_name, run.run_id, consistent=True)
+        (row,) = details_items(aws, run.deployed, run.workflow_name, run.run_id, consistent=True)
         described = aws.ecs.describe_tasks(
             cluster=run.deployed["clusterName"], tasks=[row["ecs_task_id"]], include=["TAGS"]
         )
@@ -288,25 +370,15 @@ def test_a_schedule_starts_a_run_and_its_end_is_told_to_the_topic(deployed: Depl
     rendered = spec_files.render(Path("spec.json"), document, output)
     runs.put_sources(aws, rendered, output["s3BucketName"])
     aws.s3.put_object(Bucket=output["s3BucketName"], Key="specs/scheduled.json", Body=json.dumps(rendered).encode())
-    sns, queue = aws.client("sns"), aws.sqs.create_queue(QueueName="operators")["QueueUrl"]
-    topic = sns.create_topic(Name="operators")["TopicArn"]
-    arn = aws.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    may_send = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
-    policy = {"Version": "2012-10-17", "Statement": [{**may_send, "Resource": arn}]}
-    aws.sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps(policy)})
-    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
+    topic = Topic(aws.client, "operators")
 
-    deployed.configure(scheduleExpression="at(2026-01-01T03:00:00)", notificationTopicArn=topic)
+    deployed.configure(scheduleExpression="at(2026-01-01T03:00:00)", notificationTopicArn=topic.arn)
     deployed.stack.deploy()
 
     try:
-
-        def told() -> Any:
-            messages = aws.sqs.receive_message(QueueUrl=queue).get("Messages", [])
-            details = [json.loads(message["Body"])["detail"] for message in messages]
-            return next((each for each in details if each["stateMachineArn"] == output["stateMachineArn"]), None)
-
-        detail = ask_until(told, 120)
+        detail = topic.message(lambda event: event["detail"]["stateMachineArn"] == output["stateMachineArn"], 120)[
+            "detail"
+        ]
         result = json.loads(detail["output"])
         assert (detail["status"], result["status"], result["completed"]) == ("SUCCEEDED", "Completed", 2)
         assert json.loads(detail["input"])["scheduledTime"] == "2026-01-01T03:00:00Z"
@@ -354,3 +426,26 @@ def test_the_state_holds_exactly_the_resources_of_the_table_with_each_switch(dep
     found = Counter(resource.type for resource in deployed.stack.resources())
     expected = {of: number for of, number in both_patterns(switch).items() if not of.startswith(("kit:", "awsx:"))}
     assert dict(found) == expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "user", "sid", "action", "case"),
+    [
+        (2, "state-machine", "TrackTasksByEvents", "events:PutRule", "killed tasks"),
+        (2, "task", "KeepOwnRecord", "dynamodb:UpdateItem", "killed tasks"),
+        (1, "launcher", "RunTasks", "ecs:RunTask", "killed tasks"),
+    ],
+)
+def test_a_run_names_the_grant_that_a_role_lacks(
+    deployed: Deployed, pattern: int, user: str, sid: str, action: str, case: str
+) -> None:
+    """A sample of `make mutation`."""
+    stage = Stage.of(deployed.target, deployed.outputs[f"pattern{pattern}"], pattern, "")
+    policies, role = stage.policies(), stage.names.role(user)
+    mutant = next(each for each in mutants(policies) if (each.role, each.sid, each.actions) == (role, sid, (action,)))
+    (played,) = [each for each in CASES if each.name == case]
+
+    verdict = play_without(stage, mutant, policies[mutant.role, mutant.policy], played)
+
+    assert verdict.was_denied and verdict.named_in, verdict
+    assert stage.policies() == policies, "the policy is as it was"

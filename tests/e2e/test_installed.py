@@ -74,7 +74,7 @@ def test_a_wheel_holds_one_package(wheels: list[Path]) -> None:
 def test_the_kit_s_wheel_holds_the_pages_of_conditions_and_the_prices(wheels: list[Path]) -> None:
     names = set(zipfile.ZipFile(wheels[0]).namelist())
     pages = {f"ecs_kit/conditions/{page.name}" for page in (ROOT / "docs" / "conditions").glob("*.md")}
-    assert {*pages, "ecs_kit/automation/stacks/prices.toml"} - names == set()
+    assert {*pages, "ecs_kit/runtime/reporter/prices.toml"} - names == set()
 
 
 def call(executable: Path, folder: Path, *arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
@@ -113,7 +113,8 @@ def test_a_container_of_one_s_own_is_deployed_and_run_command_by_command(executa
 
     deployed = call(executable, tmp_path, "deploy", "--container-runtime", "process", "--pattern", "1")
     assert deployed.returncode == 0, deployed.stderr
-    exports = (line.split("export ", 1)[1] for line in deployed.stderr.splitlines() if "export " in line)
+    (file,) = (line.split(" . ", 1)[1] for line in deployed.stderr.splitlines() if line.endswith("/exports.sh"))
+    exports = (line.removeprefix("export ") for line in Path(file).read_text(encoding="utf-8").splitlines())
     use = dict(os.path.expandvars(shlex.split(line)[0]).split("=", 1) for line in exports)
     started = call(executable, tmp_path, "start", "--specs", "tasks.json", "--watch", "--json", **use)
     assert started.returncode == 0, started.stderr

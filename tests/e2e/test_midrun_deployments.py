@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ecs_kit.automation.journeys import runs
-from ecs_kit.automation.journeys.tables import details_items
+from ecs_kit.runtime.reporter.items import details_items
 from tests.e2e.conftest import Deployed, sample
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.e2e]

@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from ecs_kit.automation.cli import run_views
-from ecs_kit.automation.journeys import run_state, runs, spec_files, tables
+from ecs_kit.automation.journeys import runs, spec_files
 from ecs_kit.automation.journeys.progress import Progress
 from ecs_kit.automation.journeys.report_page import gather
-from tests.e2e.conftest import Deployed, sample
+from ecs_kit.runtime.reporter import run_state
+from ecs_kit.runtime.reporter.items import deciding_attempts
+from local_aws.testing.aws import ask_until
+from tests.e2e.conftest import Deployed, metric_sums, sample
 
 pytestmark = [pytest.mark.e2e, pytest.mark.acceptance, pytest.mark.xdist_group("deployed-stack")]
 
@@ -37,12 +40,13 @@ def with_retries(deployed: Deployed) -> Deployed:
 
 
 @pytest.mark.parametrize("pattern", [1, 2])
-def test_report_progress_status_and_tables_tell_the_same_numbers(
+def test_report_progress_status_metrics_and_tables_tell_the_same_numbers(
     with_retries: Deployed, pattern: int, tmp_path: Path
 ) -> None:
     aws, injector, events = with_retries.target.aws, with_retries.target.injector, io.StringIO()
     assert injector is not None
     progress = Progress(io.StringIO(), events=events)
+    measured_before = metric_sums(with_retries, pattern)
     injector.inject_faults(FAULTS)
     try:
         run = with_retries.start(pattern, spec_files.with_tasks(sample(pattern), TASKS))
@@ -63,7 +67,7 @@ def test_report_progress_status_and_tables_tell_the_same_numbers(
     summary, rows = state.summary, state.details
     assert summary is not None and summary["number_of_tasks"] == TASKS
     attempts = Counter(row["status"] for row in rows)
-    deciding = Counter(row["status"] for row in tables.deciding_attempts(rows).values())
+    deciding = Counter(row["status"] for row in deciding_attempts(rows).values())
     assert attempts["Failed"] > 0 and injected["a tenth of the jobs fail"] > 0, "the fault met some"
     told = [json.loads(line) for line in events.getvalue().splitlines()]
     last = [each for each in told if each["event"] == "counts"][-1]
@@ -71,6 +75,9 @@ def test_report_progress_status_and_tables_tell_the_same_numbers(
         number = deciding[name.capitalize()]
         assert summary[f"{name}_tasks"] == page["summary"][f"{name}_tasks"] == page["counts"][name] == number
         assert status["tasks"][name] == status["summary"][f"{name}_tasks"] == last[name] == number
+        metric = f"Tasks{name.capitalize()}"
+        wanted = measured_before[metric] + number
+        ask_until(lambda: metric_sums(with_retries, pattern)[metric] == wanted or None)  # noqa: B023
     assert len(page["attempts"]) == len(rows) == sum(attempts.values())
     assert sum(each["event"] == "failedAttempt" for each in told) == attempts["Failed"]
     assert sum(number for _, number in page["failures"]) == deciding["Failed"] == len(status["failedTasks"])

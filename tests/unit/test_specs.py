@@ -86,9 +86,16 @@ class TestRefusals:
     def test_what_is_no_object(self, document: object) -> None:
         assert refusal(document)[0].startswith("$: must be an object, not ")
 
-    @pytest.mark.parametrize("name", [*INFRASTRUCTURE_ATTRIBUTES, "separator", "workflowName", "taskList"])
+    @pytest.mark.parametrize("name", [*INFRASTRUCTURE_ATTRIBUTES, "separator", "workflowName"])
     def test_a_missing_attribute(self, name: str) -> None:
         assert refusal(spec(**{name: None})) == [f"$: misses attribute {name}"]
+
+    def test_the_tasks_are_in_the_spec_or_elsewhere(self) -> None:
+        assert refusal(spec(taskList=None)) == ["$: misses taskList, or taskListUri"]
+        assert refusal(spec(taskListUri="s3://kit-1/specs/a.csv")) == ["$: has both taskList and taskListUri"]
+        assert accepted(taskList=None, taskListUri="s3://kit-1/specs/a.csv").tasks == ()
+        (problem,) = refusal(spec(taskList=None, taskListUri="a.csv"))
+        assert problem.startswith("$.taskListUri: must be s3://BUCKET/KEY.jsonl, .json or .csv, or a prefix s3://")
 
     @pytest.mark.parametrize(
         ("changes", "problems"),
@@ -132,6 +139,10 @@ class TestRefusals:
                     "$.subnetIdLiteral: names other, which this stack did not deploy; expected subnet-1$subnet-2",
                     "$.securityGroupId: names other, which this stack did not deploy; expected sg-tasks",
                 ],
+            ),
+            (
+                {"taskList": [task(key="specs/a.json"), task("t", key="specs/a.json", s3BucketName="elsewhere")]},
+                ["$.taskList[0].objectKey: is below specs/ of the pattern's bucket, where tasks may not read"],
             ),
             (
                 {"taskList": [task(s3BucketName="b")]},

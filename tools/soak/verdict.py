@@ -5,13 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ecs_kit.automation.journeys.tables import Item
 from ecs_kit.automation.journeys.verify import Facts
 from ecs_kit.runtime.contract.ecs_task import EcsTask
 from ecs_kit.runtime.contract.failures import INFRASTRUCTURE_RETRIES
 from ecs_kit.runtime.contract.records import Counts
 from ecs_kit.runtime.contract.statuses import EXECUTION_STATUSES, RunStatus, TaskStatus
 from ecs_kit.runtime.monitor.reconciliation import final_status
+from ecs_kit.runtime.reporter.items import Item
 from tools.soak.plan import SoakRun
 
 TASK_ATTEMPTS = 2

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from ecs_kit.automation.errors import DriverError
+from ecs_kit.automation.errors import DriverError, StoppedBy
 from ecs_kit.automation.host.polling import looks
-from ecs_kit.automation.journeys import runs
-from ecs_kit.automation.journeys.run_state import RunKey, RunState, read
 from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.runtime.contract.patterns import PATTERNS
 from ecs_kit.runtime.functions.ecs_tasks import EcsTasks
+from ecs_kit.runtime.reporter.counts import is_over, status_of
+from ecs_kit.runtime.reporter.run_state import RunKey, RunState, read
 
 LIMIT_SECONDS = 900.0
 """How long a stopped run may take to end, with its ECS tasks. The monitor's sweep comes every 10 minutes."""
@@ -34,7 +34,7 @@ class Look:
     def has_ended(self) -> bool:
         """Whether the run is in a terminal state, its counts too, and none of its ECS tasks runs."""
         counted = not (self.state.summary or {}).get("running_tasks")
-        return runs.is_over(self.state) and counted and not self.ecs_tasks
+        return is_over(self.state) and counted and not self.ecs_tasks
 
 
 def abort(aws: AwsClients, key: RunKey, *, reason: str, say: Say, poll_seconds: float) -> None:
@@ -48,11 +48,11 @@ def abort(aws: AwsClients, key: RunKey, *, reason: str, say: Say, poll_seconds: 
     if status in ("RUNNING", "PENDING_REDRIVE"):
         cause = f"stopped with `abort` by {aws.sts.get_caller_identity()['Arn']}" + (f": {reason}" if reason else "")
         aws.stepfunctions.stop_execution(
-            executionArn=key.execution_arn, error="Aborted", cause=cause[:_CAUSE_CHARACTERS]
+            executionArn=key.execution_arn, error=StoppedBy.ABORT, cause=cause[:_CAUSE_CHARACTERS]
         )
         say(f"{key}: stopped execution {key.execution_arn}")
     elif now.has_ended:
-        say(f"{key}: there is nothing to stop, it is {runs.status_of(now.state)} and none of its ECS tasks runs")
+        say(f"{key}: there is nothing to stop, it is {status_of(now.state)} and none of its ECS tasks runs")
         return
     else:
         say(f"{key}: its execution is {status} already; waiting for its rows and ECS tasks")
@@ -66,12 +66,12 @@ def abort(aws: AwsClients, key: RunKey, *, reason: str, say: Say, poll_seconds: 
             break
         if waited - told > _TELL_SECONDS:
             told = waited
-            say(f"waiting: summary {runs.status_of(now.state)}, {len(now.ecs_tasks)} ECS tasks run")
+            say(f"waiting: summary {status_of(now.state)}, {len(now.ecs_tasks)} ECS tasks run")
     else:
         tasks = f"{len(now.ecs_tasks)} ECS tasks run: {', '.join(now.ecs_tasks)}"
         raise DriverError(
             f"{key} has been stopped, but after {LIMIT_SECONDS:.0f} s its summary says "
-            f"{runs.status_of(now.state)} and {tasks if now.ecs_tasks else 'no ECS task of it runs'}. The monitor "
+            f"{status_of(now.state)} and {tasks if now.ecs_tasks else 'no ECS task of it runs'}. The monitor "
             "ends it at the latest 10 minutes after an event was missed; its log says what keeps it. "
             "Run the command again to wait on."
         )
@@ -90,7 +90,7 @@ def done(state: RunState, stopped: Collection[str]) -> list[str]:
         if row is None
         else f"{row['completed_tasks']} of {row['number_of_tasks']} tasks completed, {row['failed_tasks']} failed"
     )
-    return [*lines, f"{state.key}: {runs.status_of(state)}; {counts}; none of its ECS tasks runs"]
+    return [*lines, f"{state.key}: {status_of(state)}; {counts}; none of its ECS tasks runs"]
 
 
 def look(aws: AwsClients, key: RunKey) -> Look:

@@ -43,7 +43,7 @@ def describe(held: Held) -> str:
     record = held.record
     if record is None:
         return f"{held.folder.name} (it has no record)"
-    how = "kept by --keep" if record.kept else "killed, or ended before everything was removed"
+    how = "kept by deploy or --keep" if record.kept else "killed, or ended before everything was removed"
     return f"{held.folder.name} (process {record.pid}, started {record.started}; {how})"
 
 
@@ -149,6 +149,7 @@ class _Clean:
         self._kept_too = kept_too
         self._status = EXIT_PASSED
         self._removed = 0
+        self._left = 0
 
     def all_in(self, parent: Path) -> int:
         """Remove what was left in the folders in `parent`, name what is kept, and return the exit status."""
@@ -158,12 +159,13 @@ class _Clean:
             if what == "remove":
                 self._remove(held)
                 continue
+            self._left += 1
             description, *use = self._described(held)
             say(f"{'kept' if what == 'keep' else 'left alone, as it has no record'}: {description}")
             for line in (*use, f"`{self.command} --kept` removes it"):
                 say(f"  {line}")
         if not self._removed and self._status == EXIT_PASSED:
-            say("nothing to clean")
+            say("nothing else to clean" if self._left else "nothing to clean")
         return self._status
 
     def _failed(self, message: str) -> None:
@@ -202,7 +204,8 @@ class _CleanAws(_Clean):
         with closing(workfolders.hold(folder)) as held:
             try:
                 if held.record is not None and held.record.kept and not self._kept_too:
-                    raise BadInput(f"stack {folder.name} was kept by --keep. Add --kept to remove it all the same.")
+                    kept = f"stack {folder.name} was kept by deploy or --keep"
+                    raise BadInput(f"{kept}. Add --kept to remove it all the same.")
                 self._remove(held)
             finally:
                 if not self._removed:

@@ -1,9 +1,10 @@
-"""The commands start, status, watch, report, logs, abort and runs."""
+"""The commands start, rerun, status, watch, report, logs, abort, runs and network."""
 
 import argparse
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -21,10 +22,16 @@ from ecs_kit.automation.errors import EXIT_FAILED, EXIT_PASSED, BadInput, Driver
 from ecs_kit.automation.host import writable
 from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.automation.host.loopback import LoopbackSite
-from ecs_kit.automation.journeys import log_lines, run_state, runs, starting, tables, verify
+from ecs_kit.automation.journeys import find_runs, log_lines, rerunning, runs, starting, tables
 from ecs_kit.automation.journeys.progress import Progress, shown
 from ecs_kit.automation.journeys.report_page import gather
 from ecs_kit.automation.journeys.report_page.live import LivePage
+from ecs_kit.automation.journeys.spec_files import Document
+from ecs_kit.automation.stacks import deployed_network
+from ecs_kit.runtime.contract.task_lists import TASK_LIST_URI
+from ecs_kit.runtime.reporter import run_state
+from ecs_kit.runtime.reporter.counts import counts_of, is_over
+from ecs_kit.runtime.reporter.logs import log_tail
 
 LOCAL_POLL_SECONDS = 0.3
 AWS_POLL_SECONDS = 2.0
@@ -64,16 +71,32 @@ def _start(stack: DeployedStack, options: argparse.Namespace, progress: Progress
         raise BadInput(f"stack {stack.name} holds several patterns. Say which with --pattern.")
     ((pattern, deployed),) = stack.patterns.items()
     if options.sources:
-        tasks = starting.tasks_below(stack.aws, options.sources)
-        document = starting.of_tasks(deployed, tasks, options.workflow)
+        document = starting.of_prefix(stack.aws, deployed, options.sources, options.workflow)
+    elif options.list:
+        document = starting.of_list(stack.aws, deployed, options.list, options.workflow)
     else:
         document = starting.of_file(deployed, options.specs, options.workflow)
-    run = starting.start(stack.aws, pattern, deployed, document, options.name)
-    progress.say(f"started {run} with {len(run.tasks)} tasks: {run.execution_arn}")
+    return _started(stack, pattern, document, options, progress)
+
+
+def _rerun(stack: DeployedStack, options: argparse.Namespace, progress: Progress) -> int:
+    keys = selected_runs(stack, options)
+    if len(keys) > 1:
+        raise _several_runs("rerun", keys)
+    document = rerunning.of_failed(stack.aws, run_state.read(stack.aws, keys[0]))
+    return _started(stack, keys[0].pattern, document, options, progress)
+
+
+def _started(
+    stack: DeployedStack, pattern: int, document: Document, options: argparse.Namespace, progress: Progress
+) -> int:
+    run = starting.start(stack.aws, pattern, stack.patterns[pattern], document, options.name)
+    tasks = f"{len(run.tasks)} tasks" if run.tasks else f"the tasks of {document[TASK_LIST_URI]}"
+    progress.say(f"started {run} with {tasks}: {run.execution_arn}")
     starting.await_registration(stack.aws, run)
     if options.watch:
         return _follow(stack, [run], options, progress)
-    _show(stack, [run_state.read(stack.aws, run)], options)
+    _show_last(stack, [run_state.read(stack.aws, run)], options, progress)
     return EXIT_PASSED
 
 
@@ -98,18 +121,15 @@ def _follow(
             for key in keys:
                 if key not in ended:
                     state = run_state.read(stack.aws, key)
-                    progress.counts(key, runs.counts_of(state))
+                    progress.counts(key, counts_of(state))
                     show(state)
-                    if runs.is_over(state):
+                    if is_over(state):
                         ended[key] = state
             if len(ended) == len(keys):
                 break
             sleep(_poll_seconds(stack))
     progress.close()
-    if options.json_lines:
-        progress.end(runs=[_document(stack, ended[key]) for key in keys])
-    else:
-        _show(stack, [ended[key] for key in keys], options)
+    _show_last(stack, [ended[key] for key in keys], options, progress)
     return EXIT_PASSED if all(map(runs.succeeded, ended.values())) else EXIT_FAILED
 
 
@@ -150,7 +170,7 @@ def _report(stack: DeployedStack, options: argparse.Namespace, progress: Progres
         state = run_state.read(stack.aws, key)
         gather.write(path, gather.reading(stack.aws, state))
         written.append({"pattern": key.pattern, "workflowRunId": key.run_id, "path": str(path)})
-        if not runs.is_over(state):
+        if not is_over(state):
             progress.say(f"{key} is active: the page shows how it stands now")
     _print(stack, written, [each["path"] for each in written], as_json=options.json)
     return EXIT_PASSED
@@ -165,7 +185,7 @@ def _logs(stack: DeployedStack, options: argparse.Namespace, _progress: Progress
         state = run_state.read(stack.aws, keys[0])
         for line in lines.new(state.details):
             print(line, flush=True)
-        if not options.follow or runs.is_over(state):
+        if not options.follow or is_over(state):
             break
         sleep(_poll_seconds(stack))
     if not lines.found:
@@ -195,6 +215,18 @@ def _runs(stack: DeployedStack, options: argparse.Namespace, _progress: Progress
     return EXIT_PASSED
 
 
+def _network(stack: DeployedStack, options: argparse.Namespace, _progress: Progress) -> int:
+    found = {pattern: deployed_network.read(stack.aws, deployed) for pattern, deployed in stack.patterns.items()}
+    listed = [{"pattern": pattern, **asdict(path)} for pattern, paths in found.items() for path in paths]
+    if options.json:
+        print(json.dumps({"stack": stack.name, "paths": listed}, indent=2, ensure_ascii=False))
+    else:
+        for pattern, paths in found.items():
+            print("\n".join([f"pattern {pattern}", *(f"  {path}" for path in paths)]))
+    all_paths = [path for paths in found.values() for path in paths]
+    return EXIT_FAILED if deployed_network.unreached(all_paths) else EXIT_PASSED
+
+
 _COMMANDS: dict[str, Callable[[DeployedStack, argparse.Namespace, Progress], int]] = {
     "start": _start,
     "status": _status,
@@ -203,6 +235,8 @@ _COMMANDS: dict[str, Callable[[DeployedStack, argparse.Namespace, Progress], int
     "logs": _logs,
     "abort": _abort,
     "runs": _runs,
+    "rerun": _rerun,
+    "network": _network,
 }
 
 
@@ -215,10 +249,10 @@ def selected_runs(stack: DeployedStack, options: argparse.Namespace) -> list[run
     found: list[run_state.RunKey] = []
     for pattern, deployed in stack.patterns.items():
         if options.run is None:
-            newest = run_state.newest(stack.aws, pattern, deployed, options.workflow)
+            newest = find_runs.newest(stack.aws, pattern, deployed, options.workflow)
             found += [] if newest is None else [newest]
         else:
-            found += run_state.keys_of_run(stack.aws, pattern, deployed, options.run, options.workflow)
+            found += find_runs.keys_of_run(stack.aws, pattern, deployed, options.run, options.workflow)
     if not found:
         which = "no run" if options.run is None else f"no run {options.run}"
         workflow = f" of workflow {options.workflow}" if options.workflow else ""
@@ -245,9 +279,19 @@ def _show(stack: DeployedStack, states: Sequence[run_state.RunState], options: a
     _print(stack, documents, lines, as_json=options.json)
 
 
+def _show_last(
+    stack: DeployedStack, states: Sequence[run_state.RunState], options: argparse.Namespace, progress: Progress
+) -> None:
+    """What a command with progress prints at its end: with `--json-lines` an object as all others."""
+    if options.json_lines:
+        progress.end(runs=[_document(stack, state) for state in states])
+    else:
+        _show(stack, states, options)
+
+
 def _document(stack: DeployedStack, state: run_state.RunState) -> dict[str, Any]:
     log_group = str(state.key.deployed["taskLogGroup"])
-    return run_views.document(state, partial(verify.log_tail, stack.aws, log_group))
+    return run_views.document(state, partial(log_tail, stack.aws, log_group))
 
 
 def _print(stack: DeployedStack, runs: list[dict[str, Any]], lines: Sequence[str], *, as_json: bool) -> None:

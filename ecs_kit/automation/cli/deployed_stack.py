@@ -26,6 +26,12 @@ _WHERE_STACKS_ARE = (
     "`pulumi login` your own backend."
 )
 
+_OF_LOCAL_TARGET = (
+    *("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_HOME", "AWS_ENDPOINT_URL"),
+    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION"),
+)
+"""What a shell that was set up for the local target has, and no other Pulumi backend or AWS account should."""
+
 
 @dataclass(frozen=True)
 class DeployedStack:
@@ -84,9 +90,16 @@ def environment_of(environ: Mapping[str, str], state_dir: Path) -> dict[str, str
     """The Pulumi CLI's environment: the user's own, and the backend of `e2e.py --target aws` where the user has none.
 
     Raises:
-        BadInput: there is neither.
+        BadInput: there is neither, or the user's is a folder that does not exist.
     """
     environment = {**environ, "PULUMI_SKIP_UPDATE_CHECK": "true"}
+    backend = environ.get("PULUMI_BACKEND_URL", "")
+    if backend.startswith("file:///") and not Path(backend.removeprefix("file://")).is_dir():
+        raise BadInput(
+            f"PULUMI_BACKEND_URL={backend}: there is no such folder. If this shell was set up for the local target, "
+            f"that has ended: start one with `{PROGRAM} deploy` and run the line that it prints, or unset its "
+            f"variables: `unset {' '.join(_OF_LOCAL_TARGET)}`. Otherwise correct it."
+        )
     if has_backend(environ):
         return environment
     if not state_dir.is_dir():

@@ -17,7 +17,8 @@ def run(options: argparse.Namespace, *, root: Path) -> int:  # noqa: ARG001  as 
     Raises:
         BadInput: the configuration cannot be used, or the files cannot be written.
     """
-    _, config = configuration.read(options, wanted_patterns(options.pattern))
+    region = None if options.region == "*" else options.region
+    _, config = configuration.read(options, wanted_patterns(options.pattern), region)
     here = DeploymentTarget(partition=options.partition, account=options.account, region=options.region)
     policies = deployer_policy.policies(config, here)
     if options.output_dir is None:

@@ -69,8 +69,8 @@ def _prepare(options: argparse.Namespace, interruption: Interruption) -> Callabl
     os.chdir(ROOT)  # the configuration's paths are relative to it
     fault_rules = faults.read(options.faults) if options.faults else ()
     values, config = configuration.read(options, specs or wanted_patterns(options.pattern))
-    for pattern, spec in specs.items():
-        spec_files.check_length(spec.path, spec.document, pattern=pattern, limits=config)
+    for spec in specs.values():
+        spec_files.check_length(spec.path, spec.document)
     stack_name = options.stack or scenario.stack_name(config.name_suffix)
     if options.target == "aws":
         work_dir = ROOT / ".kit" / "aws" / stack_name

@@ -1,6 +1,7 @@
 """What the command lines share: the exit status for errors and signals, and a journey in its work folder."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from datetime import datetime
@@ -24,6 +25,10 @@ ROOT = Path.cwd() if IS_INSTALLED else Path(__file__).resolve().parents[3]
 
 PROGRAM = "ecs-kit" if IS_INSTALLED else "python automation/e2e.py"
 """How this program is called."""
+
+
+EXIT_READER_GONE = 128 + signal.SIGPIPE
+"""The status that a shell reports of a program that a broken pipe has ended."""
 
 
 def check_project() -> None:
@@ -54,7 +59,13 @@ def exit_status(act: Callable[[Interruption], int], *, creates: bool = True) -> 
     interruption = Interruption()
     with tolerant_stderr(), interruption.installed():
         try:
-            return act(interruption)
+            status = act(interruption)
+            sys.stdout.flush()
+            return status
+        except BrokenPipeError:
+            # What reads standard output has seen enough, such as `head`. Python writes the rest when it ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return EXIT_READER_GONE
         except DriverError as error:
             print(error, file=sys.stderr)
             if error.exit_status == EXIT_BAD_INPUT and creates:
@@ -67,8 +78,8 @@ def exit_status(act: Callable[[Interruption], int], *, creates: bool = True) -> 
                 "The driver needs the package pulumi-local-aws: install the kit's folder local_aws/.", file=sys.stderr
             )
             return EXIT_BAD_INPUT
-        except Interrupted as signal:
-            print(signal, file=sys.stderr)
+        except Interrupted as interrupted:
+            print(interrupted, file=sys.stderr)
             return interruption.exit_status
 
 

@@ -12,8 +12,9 @@ from ecs_kit.automation.cli.options import wanted_patterns
 from ecs_kit.automation.errors import EXIT_PASSED
 from ecs_kit.automation.journeys.progress import columns
 from ecs_kit.automation.stacks import costs
-from ecs_kit.automation.stacks.prices import DATES, REGION, SOURCE, SPOT_DISCOUNT
 from ecs_kit.components.program import KitConfig
+from ecs_kit.runtime.reporter.prices import DATES, REGION, SOURCE, SPOT_DISCOUNT
+from ecs_kit.runtime.reporter.task_costs import billed_seconds
 
 COLUMNS = {
     "X86_64": ("X86_64", False),
@@ -67,7 +68,7 @@ def document(config: KitConfig, estimates: Sequence[costs.Estimate], tasks: int,
 
 def lines(config: KitConfig, estimates: Sequence[costs.Estimate], tasks: int, seconds: float) -> list[str]:
     """The estimate as lines."""
-    size = costs.Size.of_config(config)
+    size = costs.size_of_config(config)
     shown = ["A stack, each pattern:"]
     shown += [f"  {line}" for line in costs.standing_lines(costs.standing_of_config(config))]
     for each in estimates:
@@ -75,7 +76,7 @@ def lines(config: KitConfig, estimates: Sequence[costs.Estimate], tasks: int, se
         shown[-1] += f"{size.gib:g} GiB; {each.seconds:g} s in all"
         shown += [f"  {line}" for line in columns(table(each))]
         shown.append(f"  {counted(each.usage)}")
-    billed = costs.billed_seconds(seconds)
+    billed = billed_seconds(seconds)
     shown += ["", f"A task is charged for {billed} s. Spot: at the largest discount, {SPOT_DISCOUNT} %; it changes."]
     if config.table_billing == "PROVISIONED":
         shown.append("DynamoDB is in the stack's price: tableBilling is PROVISIONED.")

@@ -2,59 +2,19 @@
 
 import argparse
 import difflib
-import inspect
 import re
 import textwrap
-from importlib import resources
 from pathlib import Path
-from types import ModuleType
 
-from ecs_kit.automation import errors as driver_errors
 from ecs_kit.automation.cli.entry_point import PROGRAM
 from ecs_kit.automation.errors import EXIT_PASSED, BadInput
-from ecs_kit.components import errors as component_errors
-from ecs_kit.runtime.contract import errors as runtime_errors
-from ecs_kit.runtime.contract import failures
-
-ANY_ECS_ERROR = "ECS.Error"
-"""The page of error names `ECS.…` that have none of their own."""
-
-_NAMED_IN_TEXT = (
-    *("UserInitiated", "CapacityUnavailable", "QuotaReached", "Throttling", ANY_ECS_ERROR),  # by ECS
-    *("States.Timeout", "TasksFailed"),  # by Step Functions, and by the state machines
-    *("PulumiUnavailable", "DockerUnavailable", "PortInUse"),  # by the local AWS
-)
-_LINK = re.compile(r"\[([^\]]+)\]\(([^)]+)\)")
-
-
-def conditions() -> frozenset[str]:
-    """The names of all conditions: the kit's own, and those of ECS and Step Functions that it tells apart."""
-    modules = (runtime_errors, component_errors, driver_errors)
-    raised = {name for module in modules for name in _exceptions(module)} - {"KitError"}
-    stop_codes = {*failures.INFRASTRUCTURE_STOP_CODES, failures.EXITED_BY_ITSELF}
-    errors = {*failures.NOT_PLACED, *failures.TRANSIENT_ECS_ERRORS}
-    return frozenset({*raised, *map(str, failures.Code), *stop_codes, *errors, *_NAMED_IN_TEXT})
-
-
-def _exceptions(module: ModuleType) -> list[str]:
-    found = inspect.getmembers(module, lambda each: inspect.isclass(each) and issubclass(each, Exception))
-    return [name for name, each in found if each.__module__ == module.__name__]
-
-
-def page_of(name: str) -> str:
-    """The name of the page that explains an error's name, however it is capitalized; empty where there is none."""
-    known = {condition.lower(): condition for condition in conditions()}
-    return known.get(name.lower()) or (ANY_ECS_ERROR if name.lower().startswith("ecs.") else "")
-
-
-def text_of(page: str) -> str:
-    """A page in Markdown."""
-    return resources.files("ecs_kit").joinpath("conditions", f"{page}.md").read_text(encoding="utf-8")
+from ecs_kit.automation.journeys.conditions import conditions
+from ecs_kit.runtime.reporter.meanings import LINK, page_of, text_of
 
 
 def plain(markdown: str) -> str:
     """A page for a terminal: links by their names and addresses, long lines wrapped."""
-    lines = _LINK.sub(_without_markup, markdown).splitlines()
+    lines = LINK.sub(_without_markup, markdown).splitlines()
     return "\n".join(
         textwrap.fill(line, 100, subsequent_indent="  " if line.startswith("- ") else "", break_on_hyphens=False)
         for line in lines

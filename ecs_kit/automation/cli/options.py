@@ -9,7 +9,10 @@ from typing import Any, NoReturn
 from ecs_kit.automation.cli.entry_point import PROGRAM
 from ecs_kit.automation.errors import BadInput
 from ecs_kit.automation.journeys import expectations
+from ecs_kit.runtime.contract import environment
+from ecs_kit.runtime.contract.errors import plain
 from ecs_kit.runtime.contract.patterns import PATTERNS
+from ecs_kit.runtime.contract.run_ids import given_id
 
 _DESCRIPTION = """\
 Deploy the kit, run its sample workflows, check every task's outcome, and destroy everything again.
@@ -18,8 +21,8 @@ preview, deploy, put the sample object, start, watch, verify (execution status, 
 destroy, look for leftovers. Without options: both patterns, on this machine, without an AWS account.
 """
 _EPILOG = """\
-commands, each with its own --help: estimate, preflight, deploy, start, status, watch, report, logs, abort, runs,
-explain, deployer-policy, destroy; and clean, which removes what a killed run of this program left behind.
+commands, each with its own --help: estimate, preflight, deploy, start, rerun, status, watch, report, logs, abort,
+runs, network, explain, deployer-policy, destroy; and clean, which removes what a killed run of this program left.
 
 example: --pattern 2 --tasks 3 --config taskMemory=1024
 
@@ -42,7 +45,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Refuse the command line."""
-        raise BadInput(f"{message}. Try `{self.prog} --help`.")
+        raise BadInput(f"{plain(message)}. Try `{self.prog} --help`.")
 
 
 def absolute(text: str) -> Path:
@@ -54,9 +57,10 @@ def whole_number(what: str, *, most: int | None = None) -> Callable[[str], int]:
     """A type of arguments: numbers from 1 to `most`; `what` is the message's end for anything else."""
 
     def read(text: str) -> int:
-        if not text.isdecimal() or int(text) < 1 or (most is not None and int(text) > most):
+        number = environment.whole_number(text)
+        if number is None or number < 1 or (most is not None and number > most):
             raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
-        return int(text)
+        return number
 
     return read
 
@@ -101,7 +105,8 @@ def _add_deployment_options(add: Callable[..., object]) -> None:
 
 
 def _add_view_options(add: Callable[..., object]) -> None:
-    add("--quiet", action="store_true", help="show problems alone")
+    quiet = "show problems alone; what a command prints at its end stays"
+    add("--quiet", action="store_true", help=quiet)
     lines = "print a JSON object to standard output for every change (docs/commands.md)"
     add("--json-lines", action="store_true", help=lines)
 
@@ -212,6 +217,13 @@ _COMMANDS = {
         f"{_STACK}Exit status: 0 the run was started (with --watch: it ended Completed or CompletedWithFailures); "
         "1 with --watch: it did not; 2 there is no such stack, or the list is wrong: nothing was started.",
     ),
+    "rerun": (
+        "start a run of the tasks that did not complete in an earlier one",
+        f"Example: `{PROGRAM} rerun 1795510747476181 --failed --watch`. The new run has the old one's workflow and the "
+        f"stack's present job; both summaries name the other. {_STACK}Exit status: 0 the run was started (with "
+        "--watch: it ended Completed or CompletedWithFailures); 1 with --watch: it did not; 2 there is no such stack "
+        "or run, it has not ended, or all of its tasks completed: nothing was started.",
+    ),
     "status": (
         "how a run stands: counts, failed tasks and why, with the end of their logs",
         f"Example: `{PROGRAM} status --pattern 1 --json`. "
@@ -244,13 +256,18 @@ _COMMANDS = {
         "past runs with their counts, newest first",
         f"Example: `{PROGRAM} runs --last 5`. {_STACK}Exit status: 0 the runs are listed; 2 there is no such stack.",
     ),
+    "network": (
+        "how tasks and functions reach the services that their roles may call, and what is missing",
+        f"Example: `{PROGRAM} network --pattern 1`. {_STACK}Exit status: 0 they reach all; 1 a hop is missing, "
+        "and it is named; 2 there is no such stack.",
+    ),
     "destroy": (
         "destroy what deploy or --keep left",
         f"Example: `{PROGRAM} destroy --target aws --stack e2e`. "
         "Exit status: 0 nothing is left; 1 something could not be removed; 2 bad input.",
     ),
     "clean": (
-        "remove what a killed e2e left behind, and on request what --keep kept",
+        "remove what a killed e2e left behind, and on request what deploy and --keep kept",
         f"Example: `{PROGRAM} clean --kept`. "
         "Exit status: 0 nothing is left but what you keep; 1 something could not be removed; 2 bad input.",
     ),
@@ -286,24 +303,31 @@ def _add_commands(parser: Parser, *, required: bool) -> None:
     _add_deployment_options(made["deploy"].add_argument)
     made["deploy"].add_argument("--stack", type=_stack_name, metavar="NAME", help="the stack's name (e2e)")
     _add_offline_options(made)
-    for name in ("start", "status", "watch", "report", "logs", "abort", "runs"):
+    for name in ("start", "rerun", "status", "watch", "report", "logs", "abort", "runs", "network"):
         made[name].add_argument("--stack", metavar="NAME", help="the stack (the selected one)")
-        which = "the deployed one" if name in ("start", "logs", "abort") else "all that are deployed"
+        which = "the deployed one" if name in ("start", "rerun", "logs", "abort") else "all that are deployed"
         made[name].add_argument("--pattern", type=int, choices=tuple(PATTERNS), help=f"the pattern ({which})")
         workflow = "record the run under this name" if name == "start" else "only runs of this workflow"
         made[name].add_argument("--workflow", metavar="NAME", help=workflow)
     made["report"].add_argument("run_id", type=_run_id, nargs="?", metavar="RUN_ID", help="the same as --run")
+    made["rerun"].add_argument("run", type=_run_id, metavar="RUN_ID", help="workflow_run_id of the earlier run")
+    failed = "the tasks that did not complete; there is no other choice yet"
+    made["rerun"].add_argument("--failed", action="store_true", required=True, help=failed)
     for name in ("status", "watch", "report", "logs", "abort"):
         made[name].add_argument("--run", type=_run_id, metavar="ID", help="workflow_run_id (the newest run)")
-    for name in ("start", "status", "watch", "report", "runs"):
+    for name in ("start", "rerun", "status", "watch", "report", "runs", "network"):
         made[name].add_argument("--json", action="store_true", help="print JSON to standard output")
-    for name in ("start", "watch"):
+    for name in ("start", "rerun", "watch"):
         _add_view_options(made[name].add_argument)
     web = "serve the run's report on this machine alone, and keep it up to date until the run ends"
     made["watch"].add_argument("--web", action="store_true", help=web)
     pages = "where the page is written (reports)"
     made["report"].add_argument("--report-dir", type=absolute, metavar="DIR", help=pages)
     _add_start_options(made["start"])
+    for name in ("start", "rerun"):
+        execution = "the execution's name: a second start with it and the same tasks starts nothing (a new one)"
+        made[name].add_argument("--name", metavar="NAME", help=execution)
+        made[name].add_argument("--watch", action="store_true", help="follow the run until it ends")
     add = made["logs"].add_argument
     add("--task", metavar="NAME", help="only this task (all)")
     add("--attempt", type=whole_number("an attempt: give 1 or more"), metavar="N", help="only this attempt (all)")
@@ -338,8 +362,8 @@ def _add_offline_options(made: Mapping[str, argparse.ArgumentParser]) -> None:
 
 
 def _account(text: str) -> str:
-    if not re.fullmatch(r"[0-9]{12}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not an account: give its 12 digits")
+    if not re.fullmatch(r"[0-9]{12}|\*", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not an account: give its 12 digits, or * for any")
     return text
 
 
@@ -357,9 +381,8 @@ def _add_start_options(parser: argparse.ArgumentParser) -> None:
     specs = "a spec like those in specs/, or its taskList alone, as JSON"
     what.add_argument("--specs", type=absolute, metavar="FILE", help=specs)
     what.add_argument("--sources", metavar="s3://BUCKET/PREFIX", help="a task for every object below a prefix")
-    name = "the execution's name: a second start with it and the same tasks starts nothing (a new one)"
-    parser.add_argument("--name", metavar="NAME", help=name)
-    parser.add_argument("--watch", action="store_true", help="follow the run until it ends")
+    lists = "a task list: .jsonl, .json or .csv (docs/specs.md)"
+    what.add_argument("--list", type=absolute, metavar="FILE", help=lists)
 
 
 def parse_command(arguments: Sequence[str]) -> argparse.Namespace:
@@ -369,7 +392,7 @@ def parse_command(arguments: Sequence[str]) -> argparse.Namespace:
         if given.run is not None:
             raise BadInput("a run's id is given twice: as RUN_ID and with --run. Leave one of them out.")
         given.run = given.run_id
-    if given.command in ("start", "watch") and given.json and given.json_lines:
+    if given.command in ("start", "rerun", "watch") and given.json and given.json_lines:
         raise BadInput("--json and --json-lines both print to standard output. Leave one of them out.")
     if given.command in ("clean", "destroy") and given.target == "local":
         for option in ("stack", "plugins", "yes"):
@@ -387,6 +410,6 @@ def _stack_name(text: str) -> str:
 
 
 def _run_id(text: str) -> int:
-    if not text.isdecimal():
+    if given_id(text) is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a workflow_run_id: give its digits")
     return int(text)

@@ -46,6 +46,7 @@ def findings(config: KitConfig, stack: str, root: Path) -> list[Finding]:
         confirmed=True,
         state_dir=root / ".kit" / "state",
         get_pulumi=get_pulumi,
+        is_chosen=False,
     )
     found = [_docker(config)]
     try:

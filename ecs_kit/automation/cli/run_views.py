@@ -6,10 +6,12 @@ from typing import Any
 
 from ecs_kit.automation.cli import explain
 from ecs_kit.automation.journeys import failed_tasks
+from ecs_kit.automation.journeys.find_runs import started
 from ecs_kit.automation.journeys.progress import columns
-from ecs_kit.automation.journeys.run_state import RunState, started
-from ecs_kit.automation.journeys.runs import counts_of, status_of
-from ecs_kit.automation.journeys.tables import COUNTS, Item
+from ecs_kit.automation.journeys.tables import COUNTS
+from ecs_kit.runtime.reporter.counts import counts_of, status_of
+from ecs_kit.runtime.reporter.items import Item
+from ecs_kit.runtime.reporter.run_state import RunState
 
 
 def document(state: RunState, log_of: Callable[[Item], Sequence[str]]) -> dict[str, Any]:
@@ -32,6 +34,8 @@ def document(state: RunState, log_of: Callable[[Item], Sequence[str]]) -> dict[s
         },
         "summary": {name: row.get(name) for name in COUNTS},
         "launchingEnded": row.get("launching_ended"),
+        "rerunOf": row.get("rerun_of"),
+        "rerunBy": row.get("rerun_by"),
         "waitingForCapacitySince": row.get("waiting_since"),
         "waitingReason": row.get("waiting_reason"),
         "tasks": {name: getattr(counts, name) for name in ("total", "submitted", "running", "completed", "failed")},
@@ -55,6 +59,10 @@ def lines(run: Mapping[str, Any]) -> list[str]:
             f"  rows       {tasks['submitted']} of {tasks['total']} submitted, {tasks['running']} running, "
             f"{tasks['completed']} completed, {tasks['failed']} failed",
         ]
+        if run["rerunOf"]:
+            shown.append(f"  rerun of   run {run['rerunOf']}: the tasks that did not complete in it")
+        if run["rerunBy"]:
+            shown.append(f"  rerun by   run {run['rerunBy']}: the tasks that did not complete")
         if run["waitingForCapacitySince"]:
             shown.append(
                 f"  waiting    for capacity since {run['waitingForCapacitySince']}: {_or(run['waitingReason'])}"

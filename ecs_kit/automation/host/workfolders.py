@@ -102,7 +102,8 @@ def hold(folder: Path) -> Held:
     while True:
         with _gate(folder.parent):
             is_new = not folder.exists()
-            folder.mkdir(parents=True, exist_ok=True)
+            # It holds Pulumi's state and credentials of the local AWS.
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
                 held = _try(folder, is_new=is_new)
             except FileNotFoundError:

@@ -1,21 +1,17 @@
 """Why tasks of a run failed: the last attempt's row and the end of its log, as data and as lines for people."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ecs_kit.automation.journeys.tables import Item, deciding_attempts
 from ecs_kit.runtime.contract.statuses import TaskStatus
+from ecs_kit.runtime.reporter.items import Item, deciding_attempts
+from ecs_kit.runtime.reporter.logs import readable
 
 SHOWN_TASKS = 3
 """Failed tasks whose log's end is shown; the others are named."""
 _NAMED_TASKS = 10
 SHOWN_LOG_LINES = 8
 _SHOWN_CHARACTERS = 300
-_TRACEBACK_LINES = 4
-_SAME_IN_ALL_LINES = frozenset(
-    {"time", "level", "message", "workflowName", "workflowRunId", "taskName", "attempt", "ecsTask", "exception"}
-)
 _ATTRIBUTES = {
     "taskName": "task_name",
     "attempt": "attempt",
@@ -38,22 +34,6 @@ def documents(details: Iterable[Item], log_of: Callable[[Item], Sequence[str]]) 
         }
         for number, item in enumerate(failed)
     ]
-
-
-def readable(line: str) -> list[str]:
-    """A line of a task's log; the kit's own, which are JSON, without what is the same in all of them.
-
-    An exception's traceback is shown by its last lines.
-    """
-    try:
-        entry = json.loads(line)
-    except ValueError:
-        return [line]
-    if not isinstance(entry, dict) or not {"time", "level", "message"} <= set(entry):
-        return [line]
-    more = [f"{name}={value}" for name, value in entry.items() if name not in _SAME_IN_ALL_LINES]
-    traceback = str(entry.get("exception") or "").splitlines()
-    return [" ".join([entry["time"], entry["level"], entry["message"], *more]), *traceback[-_TRACEBACK_LINES:]]
 
 
 def lines(failed: Sequence[Mapping[str, Any]]) -> list[str]:

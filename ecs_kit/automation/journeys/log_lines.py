@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ecs_kit.automation.journeys.tables import Item
 from ecs_kit.automation.stacks.clients import AwsClients
+from ecs_kit.runtime.reporter.items import Item
 
 
 @dataclass(eq=False)

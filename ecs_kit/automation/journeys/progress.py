@@ -22,10 +22,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ecs_kit.automation.host.log_file import LogFile, TolerantStream
-from ecs_kit.automation.journeys.run_state import RunKey
-from ecs_kit.automation.journeys.runs import Counts
 from ecs_kit.automation.stacks.lifecycle import ResourceStep
 from ecs_kit.runtime.contract.clock import to_iso
+from ecs_kit.runtime.reporter.counts import Counts
+from ecs_kit.runtime.reporter.run_state import RunKey
 
 _DONE_WORDS = {
     "create": "created",
@@ -42,6 +42,8 @@ RATE_SECONDS = 60.0
 SHOWN_FAILURES = 3
 """Failures below a run's bar, the newest ones."""
 BAR_WIDTH = 30
+LEAST_BAR_WIDTH = 6
+"""Where a narrow terminal leaves less, the end of the numbers is cut instead."""
 
 
 def describe(counts: Counts) -> str:
@@ -311,11 +313,16 @@ class LiveProgress(Progress):
             "  ",
             (f"{counts.failed} failed", "red" if counts.failed else "dim"),
             f"  {counts.running} running  {self._rates[run].text(counts.total - counts.ended)}",
+            overflow="ellipsis",
+            no_wrap=True,
         )
         row = Table.grid(padding=(0, 1))
         style = "red" if counts.failed else "green"
-        bar = ProgressBar(max(counts.total, 1), counts.ended, width=BAR_WIDTH, complete_style=style)
-        row.add_row(f"   pattern {run.pattern}", bar, numbers)
+        label = f"   pattern {run.pattern}"
+        room = self._console.width - len(label) - len(numbers) - 2
+        width = min(BAR_WIDTH, max(LEAST_BAR_WIDTH, room))
+        bar = ProgressBar(max(counts.total, 1), counts.ended, width=width, complete_style=style)
+        row.add_row(label, bar, numbers)
         waiting = [Text(f"     {counts.waiting}", style="yellow", overflow="ellipsis", no_wrap=True)]
         failures = [
             Text(

@@ -2,25 +2,25 @@
 
 import json
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ecs_kit.automation.errors import DriverError
+from ecs_kit.automation.errors import DriverError, StoppedBy
 from ecs_kit.automation.host.polling import looks
-from ecs_kit.automation.journeys.run_state import RunKey, RunState, read
-from ecs_kit.automation.journeys.tables import Item, deciding_attempts, summary_item
+from ecs_kit.automation.journeys import list_files
 from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.automation.stacks.lifecycle import PhysicalResource
-from ecs_kit.runtime.contract import waits
 from ecs_kit.runtime.contract.run_ids import run_id
 from ecs_kit.runtime.contract.settings import VARIABLE, from_json
-from ecs_kit.runtime.contract.statuses import EXECUTION_STATUSES, RunStatus, TaskStatus
+from ecs_kit.runtime.contract.statuses import RunStatus
 from ecs_kit.runtime.functions.ecs_tasks import EcsTasks
+from ecs_kit.runtime.reporter.counts import Counts, count, waiting
+from ecs_kit.runtime.reporter.items import Item, summary_item
+from ecs_kit.runtime.reporter.run_state import RunKey, RunState, read
 
 RUNNING = "RUNNING"
 STOPPED_WITHIN_SECONDS = 180.0
@@ -37,8 +37,8 @@ class Run(RunKey):
 
     @property
     def tasks(self) -> Sequence[Mapping[str, Any]]:
-        """The entries of `taskList`."""
-        return list(self.spec["taskList"])
+        """The entries of `taskList`; none where the spec names its list."""
+        return list(self.spec.get("taskList", ()))
 
     @property
     def target_folder(self) -> str:
@@ -56,88 +56,19 @@ def source_of(spec: Mapping[str, Any], task: Mapping[str, Any]) -> tuple[str, st
     return str(task.get("s3BucketName") or spec["s3BucketName"]), str(task["objectKey"])
 
 
-class Failure(NamedTuple):
-    """A failed attempt; `at` is the time of its row's last write, in ISO 8601."""
-
-    at: str
-    task: str
-    attempt: int
-    error: str
-
-
-@dataclass(frozen=True)
-class Counts:
-    """How far a run is: the status of it or its execution, and its tasks by their latest attempts.
-
-    `waiting` says since when the run has waited for capacity, and why; None where it does not wait. `failures` are the
-    attempts that failed, the newest last.
-    """
-
-    status: str
-    total: int
-    submitted: int = 0
-    running: int = 0
-    completed: int = 0
-    failed: int = 0
-    waiting: str | None = None
-    failures: tuple[Failure, ...] = field(default=(), compare=False)
-
-    @property
-    def ended(self) -> int:
-        """Tasks that have completed or failed."""
-        return self.completed + self.failed
-
-
-def waiting(summary: Item) -> str | None:
-    """Since when the run of a summary item has waited for capacity, and why; None where it does not wait."""
-    return waits.capacity_wait(summary.get("waiting_since"), summary.get("waiting_reason")) or None
-
-
-def count(status: str, total: int, details: Iterable[Item]) -> Counts:
-    """Counts of tasks from the attempts' rows."""
-    rows = list(details)
-    deciding = deciding_attempts(rows)
-    by_status = Counter(str(item.get("status")) for item in deciding.values())
-    return Counts(
-        status=status,
-        total=total,
-        submitted=len(deciding),
-        running=by_status[TaskStatus.RUNNING],
-        completed=by_status[TaskStatus.COMPLETED],
-        failed=by_status[TaskStatus.FAILED],
-        failures=tuple(sorted(_failure(row) for row in rows if row.get("status") == TaskStatus.FAILED)),
+def with_counted(counts: Counts, summary: Item) -> Counts:
+    """Counts of tasks that are not counted yet, with those of the run's item."""
+    completed, failed = int(summary.get("completed_tasks", 0)), int(summary.get("failed_tasks", 0))
+    return replace(
+        counts,
+        submitted=counts.submitted + completed + failed,
+        completed=counts.completed + completed,
+        failed=counts.failed + failed,
     )
 
 
-def _failure(row: Item) -> Failure:
-    error = str(row.get("error") or row.get("stopped_reason") or "no reason")
-    return Failure(str(row.get("update_time") or ""), str(row.get("task_name")), int(row.get("attempt", 1)), error)
-
-
-NOT_REGISTERED = "NotRegistered"
-"""Status of a run without a row: its execution has just begun, or was refused."""
-
-
-def status_of(state: RunState) -> str:
-    """The run's status: that of its row, else what follows from the execution."""
-    if state.summary is not None:
-        return str(state.summary["status"])
-    ended = EXECUTION_STATUSES.get(str((state.execution or {}).get("status")))
-    return NOT_REGISTERED if ended is None else ended.value
-
-
-def counts_of(state: RunState) -> Counts:
-    """How far the run is, by its rows."""
-    row = state.summary or {}
-    counts = count(status_of(state), int(row.get("number_of_tasks", 0)), state.details)
-    return replace(counts, waiting=None if is_over(state) else waiting(row))
-
-
-def is_over(state: RunState) -> bool:
-    """Whether nothing more will change: the row is terminal, or the execution ended without ever writing one."""
-    if state.summary is not None:
-        return RunStatus(str(state.summary["status"])).is_final
-    return state.execution is None or state.execution["status"] not in ("RUNNING", "PENDING_REDRIVE")
+MOST_ROWS = 500
+"""Of longer runs, only the attempts that are not counted are read each time."""
 
 
 def succeeded(state: RunState) -> bool:
@@ -180,12 +111,14 @@ def _exists(aws: AwsClients, bucket: str, key: str) -> bool:
 def start(aws: AwsClients, *, pattern: int, spec: Mapping[str, Any], deployed: Mapping[str, Any], name: str) -> Run:
     """Start one run. Its id is in the spec, or follows from the execution's start and ARN.
 
-    `name` is that of the execution, unique per state machine for 90 days.
+    `name` is that of the execution, unique per state machine for 90 days. A list that is too long for an execution's
+    input is put into the kit's bucket.
     """
+    document = list_files.to_input(aws, spec, str(deployed["s3BucketName"]))
     started = aws.stepfunctions.start_execution(
         stateMachineArn=str(deployed["stateMachineArn"]),
         name=name,
-        input=json.dumps(spec, separators=(",", ":"), ensure_ascii=False),
+        input=json.dumps(document, separators=(",", ":"), ensure_ascii=False),
     )
     arn = started["executionArn"]
     given = spec.get("workflowRunId")
@@ -198,9 +131,11 @@ def look(aws: AwsClients, run: Run) -> Counts:
 
     DescribeExecution is eventually consistent: an execution that it does not know yet is about to run.
     """
-    state = read(aws, run)
+    state = read(aws, run, all_rows=len(run.tasks) <= MOST_ROWS)
     status = RUNNING if state.execution is None else str(state.execution["status"])
     counts = count(status, len(run.tasks), state.details)
+    if not state.has_all_rows:
+        counts = with_counted(counts, state.summary or {})
     return replace(counts, waiting=waiting(state.summary or {})) if counts.status == RUNNING else counts
 
 
@@ -260,7 +195,7 @@ def stop_open_executions(aws: AwsClients, resources: Iterable[PhysicalResource])
     for machine in _ids(resources, "aws:sfn/stateMachine:StateMachine"):
         for arn in open_executions(aws, machine):
             aws.stepfunctions.stop_execution(
-                executionArn=arn, error="StackDestroyed", cause="The stack is being destroyed."
+                executionArn=arn, error=StoppedBy.DESTROY, cause="The stack is being destroyed."
             )
             stopped.append(arn)
     return stopped

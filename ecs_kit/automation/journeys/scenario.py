@@ -15,14 +15,12 @@ from ecs_kit.automation.errors import BadInput, DriverError
 from ecs_kit.automation.host import processes
 from ecs_kit.automation.host.interruption import InterruptedAgain, Interruption
 from ecs_kit.automation.host.workfolders import Held
-from ecs_kit.automation.journeys import failed_tasks, runs, spec_files, verify
+from ecs_kit.automation.journeys import failed_tasks, list_files, runs, spec_files, verify
 from ecs_kit.automation.journeys.expectations import COPY, NONE, Expectation
 from ecs_kit.automation.journeys.progress import Progress
 from ecs_kit.automation.journeys.report import PatternResult, Report, write_json
 from ecs_kit.automation.journeys.report_page import gather
-from ecs_kit.automation.journeys.report_page.data import Reading
 from ecs_kit.automation.journeys.spec_files import Document, SpecFile
-from ecs_kit.automation.journeys.tables import Item
 from ecs_kit.automation.journeys.teardown import Teardown, what_is_left
 from ecs_kit.automation.stacks import costs, preflight
 from ecs_kit.automation.stacks.faults import Faults
@@ -30,6 +28,9 @@ from ecs_kit.automation.stacks.lifecycle import Changes, Stack
 from ecs_kit.automation.stacks.target import Target
 from ecs_kit.components.config import NAMESPACE, KitConfig
 from ecs_kit.runtime.contract.statuses import TaskStatus
+from ecs_kit.runtime.reporter.data import Reading
+from ecs_kit.runtime.reporter.items import Item
+from ecs_kit.runtime.reporter.logs import log_tail
 
 POLL_SECONDS = {"local": 0.3, "aws": 2.0}
 """Time between two looks at a run; on AWS every look costs read capacity of the tables."""
@@ -251,7 +252,8 @@ class Scenario:
                 )
             deployed = self._outputs[f"pattern{pattern}"]
             inputs[pattern] = self._render(spec, deployed)
-            write_json(self.plan.report_dir / f"pattern-{pattern}-input.json", inputs[pattern])
+            given = list_files.to_input(self.target.aws, inputs[pattern], deployed["s3BucketName"])
+            write_json(self.plan.report_dir / f"pattern-{pattern}-input.json", given)
             for key in runs.put_sources(self.target.aws, inputs[pattern], deployed["s3BucketName"], self.plan.sources):
                 self.progress.say(f"put s3://{deployed['s3BucketName']}/{key}")
         return inputs
@@ -315,7 +317,7 @@ class Scenario:
         for item in details:
             if item.get("status") != TaskStatus.FAILED:
                 continue
-            log = verify.log_tail(self.target.aws, str(run.deployed["taskLogGroup"]), item)
+            log = log_tail(self.target.aws, str(run.deployed["taskLogGroup"]), item)
             logs[item["ecs_task_id"]] = log
             if log:
                 name = f"pattern-{run.pattern}-{item.get('task_name')}-{item.get('attempt', 1)}.log"

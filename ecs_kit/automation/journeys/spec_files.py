@@ -1,7 +1,6 @@
 """Spec files: read, check, choose the tasks, fill in what the stack deployed."""
 
 import itertools
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,17 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from ecs_kit.automation.errors import BadInput
-from ecs_kit.runtime.contract import waits
+from ecs_kit.automation.journeys import list_files
 from ecs_kit.runtime.contract.errors import SpecRefused
 from ecs_kit.runtime.contract.patterns import PATTERNS
 from ecs_kit.runtime.contract.specs import DEPLOYED_ATTRIBUTES, Deployed
 from ecs_kit.runtime.functions import spec_check
 
 Document = dict[str, Any]
-
-MAX_INPUT_BYTES = 262_144
-"""Input of StartExecution in bytes of UTF-8
-(https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html)."""
 
 FILLED_IN = DEPLOYED_ATTRIBUTES
 """What a placeholder of a spec file may stand for: `<name>`."""
@@ -91,7 +86,7 @@ def pattern_of(document: Mapping[str, Any]) -> int | None:
 
 def with_tasks(document: Mapping[str, Any], number: int | None) -> Document:
     """The spec with `number` tasks: the first ones, or all over and over under new names; None changes nothing."""
-    if number is None:
+    if number is None or "taskList" not in document:
         return dict(document)
     tasks = list(document["taskList"])
     by_name = {task["taskName"]: task for task in tasks}
@@ -125,19 +120,21 @@ def render(
     with _refusals(path):
         rendered = dict(spec_check.render(document, {**attributes, "taskDefinition": family}))
         spec = spec_check.check(rendered, deployed=None)
-        buckets = {task.bucket for task in spec.tasks} if source_buckets is None else source_buckets
-        spec_check.check_deployed(
-            spec,
-            Deployed(
-                attributes=attributes,
-                separator=attributes["separator"],
-                security_group_ids=tuple(deployed.get("securityGroupIds") or ()),
-                source_buckets=tuple(buckets),
-                needs_objects=has_kit_records(deployed),
-            ),
-        )
+        spec_check.check_deployed(spec, deployed_of(deployed, source_buckets))
     _check_size(path, rendered)
     return rendered
+
+
+def deployed_of(deployed: Mapping[str, Any], source_buckets: Sequence[str] | None = None) -> Deployed:
+    """What specs may name, by the stack's output for the pattern, which does not tell the source buckets."""
+    attributes = {name: str(deployed[name]) for name in FILLED_IN}
+    return Deployed(
+        attributes=attributes,
+        separator=attributes["separator"],
+        security_group_ids=tuple(deployed.get("securityGroupIds") or ()),
+        source_buckets=None if source_buckets is None else tuple(source_buckets),
+        needs_objects=has_kit_records(deployed),
+    )
 
 
 def has_kit_records(deployed: Mapping[str, Any]) -> bool:
@@ -145,24 +142,20 @@ def has_kit_records(deployed: Mapping[str, Any]) -> bool:
     return bool(deployed.get("jobRecords", "kit") == "kit")
 
 
-def check_length(path: Path, document: Mapping[str, Any], *, pattern: int, limits: waits.Limits) -> None:
+def check_length(path: Path, document: Mapping[str, Any]) -> None:
     """Check that a list of tasks is not too long, before anything is deployed to run it.
 
     Raises:
-        BadInput: the input of the run, or the history of its execution, would be too long.
+        BadInput: the list is too long, or is not in the spec.
     """
     _check_size(path, document)
-    has_launcher = PATTERNS[pattern].has_launcher
-    reason = None if has_launcher else waits.reason_to_refuse(limits, len(document["taskList"]))
-    if reason is not None:
-        raise _invalid(path, f"$.taskList: {reason}")
+    if "taskList" not in document:
+        raise _invalid(path, "$.taskListUri: this job verifies each task and needs a taskList; use `start`")
 
 
 def _check_size(path: Path | str, document: Mapping[str, Any]) -> None:
-    size = len(json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode())
-    if size > MAX_INPUT_BYTES:
-        reason = f"the input of the run has {size} bytes; Step Functions takes {MAX_INPUT_BYTES}: use fewer tasks"
-        raise _invalid(path, reason)
+    if reason := list_files.too_long(document.get("taskList", [])):
+        raise _invalid(path, f"$.taskList: {reason}")
 
 
 @contextmanager

@@ -1,11 +1,9 @@
 """Runs of what is deployed, from a list of tasks, a spec file or the objects below an S3 prefix."""
 
-import itertools
 import json
 import re
 import uuid
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +11,14 @@ from botocore.exceptions import ClientError
 
 from ecs_kit.automation.errors import BadInput
 from ecs_kit.automation.host.polling import looks
-from ecs_kit.automation.journeys import runs, spec_files
-from ecs_kit.automation.journeys.run_state import key_of_execution, read
+from ecs_kit.automation.journeys import list_files, runs, spec_files
 from ecs_kit.automation.journeys.runs import Run
 from ecs_kit.automation.journeys.spec_files import Document
 from ecs_kit.automation.stacks.clients import AwsClients
+from ecs_kit.runtime.contract import task_lists
 from ecs_kit.runtime.contract.specs import DEPLOYED_ATTRIBUTES
+from ecs_kit.runtime.contract.task_lists import TASK_LIST_URI
+from ecs_kit.runtime.reporter.run_state import key_of_execution, read
 
 Entry = Mapping[str, Any]
 """An entry of `taskList`."""
@@ -28,16 +28,55 @@ REGISTERED_WITHIN_SECONDS = 60.0
 
 _S3_URI = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(.*)", re.DOTALL)
 
+_SOURCE = "the list of tasks"
 
-def of_tasks(deployed: Mapping[str, Any], tasks: Sequence[Entry], workflow: str | None = None) -> Document:
+
+def of_tasks(
+    deployed: Mapping[str, Any],
+    tasks: Sequence[Entry],
+    workflow: str | None = None,
+    source: Path | str = _SOURCE,
+    **more: object,
+) -> Document:
     """The spec of a list of tasks, checked as the functions do; `deployed` is the stack's output for the pattern.
 
+    Errors name the `source`; `more` are further attributes of the spec.
+
     Raises:
-        BadInput: an entry is wrong, or the input is too large.
+        BadInput: an entry is wrong, or there are too many.
     """
+    return _of(deployed, workflow, source, taskList=list(tasks), **more)
+
+
+def of_list(aws: AwsClients, deployed: Mapping[str, Any], path: Path, workflow: str | None = None) -> Document:
+    """The spec of a list file, which is checked as the functions do and put into the kit's bucket.
+
+    Only the functions know the buckets that tasks may read from.
+
+    Raises:
+        BadInput: it cannot be read, or some of its lines are wrong.
+    """
+    form = list_files.check_file(path, spec_files.deployed_of(deployed))
+    uri = list_files.put(aws, str(deployed["s3BucketName"]), path.read_bytes(), form)
+    return _of(deployed, workflow, **{TASK_LIST_URI: uri})
+
+
+def of_prefix(aws: AwsClients, deployed: Mapping[str, Any], uri: str, workflow: str | None = None) -> Document:
+    """The spec of a task for every object below `s3://bucket/prefix`; above what an input holds, it names a folder.
+
+    Raises:
+        BadInput: it is no such URI, cannot be listed, or there is no object.
+    """
+    document = of_tasks(deployed, tasks_below(aws, uri), workflow)
+    if list_files.fits(document) or not uri.endswith("/"):
+        return document
+    return _of(deployed, workflow, **{TASK_LIST_URI: uri})
+
+
+def _of(deployed: Mapping[str, Any], workflow: str | None, source: Path | str = _SOURCE, **tasks: object) -> Document:
     placeholders = {name: f"<{name}>" for name in DEPLOYED_ATTRIBUTES}
-    document = {**placeholders, **({"workflowName": workflow} if workflow else {}), "taskList": list(tasks)}
-    return spec_files.render("the list of tasks", document, deployed)
+    document = {**placeholders, **({"workflowName": workflow} if workflow else {}), **tasks}
+    return spec_files.render(source, document, deployed)
 
 
 def of_file(deployed: Mapping[str, Any], path: Path, workflow: str | None = None) -> Document:
@@ -48,13 +87,13 @@ def of_file(deployed: Mapping[str, Any], path: Path, workflow: str | None = None
     """
     content = spec_files.read(path)
     if isinstance(content, list):
-        return of_tasks(deployed, content, workflow)
+        return of_tasks(deployed, content, workflow, path)
     document = spec_files.checked(path, content)
     return spec_files.render(path, {**document, **({"workflowName": workflow} if workflow else {})}, deployed)
 
 
 def tasks_below(aws: AwsClients, uri: str) -> list[Entry]:
-    """A task for every object below `s3://bucket/prefix`, named by its key. Empty objects that end in `/` are folders.
+    """A task for every object below `s3://bucket/prefix`, named by its key. Objects that end in `/` are folders.
 
     Raises:
         BadInput: it is no such URI, cannot be listed, or there is no object.
@@ -70,22 +109,8 @@ def tasks_below(aws: AwsClients, uri: str) -> list[Entry]:
         raise BadInput(f"--sources {uri} cannot be listed: {error}") from error
     if not keys:
         raise BadInput(f"--sources {uri}: there is no object")
-    return [
-        {"taskName": name, "objectKey": key, "s3BucketName": bucket}
-        for key, name in zip(keys, _names(keys, prefix), strict=True)
-    ]
-
-
-def _names(keys: Sequence[str], prefix: str) -> Iterator[str]:
-    """A task's name for each key: the part below the prefix's folder, with `-` for what names may not have."""
-    folder = len(prefix.rpartition("/")[0]) + 1 if "/" in prefix else 0
-    wanted = [re.sub(r"[^A-Za-z0-9_.-]+", "-", key[folder:])[-110:].strip(".") or "object" for key in keys]
-    counted, taken = Counter(wanted), set(wanted)
-    for number, name in enumerate(wanted, 1):
-        free = (f"{name}-{each}" for each in itertools.count(number))
-        unique = name if counted[name] == 1 else next(each for each in free if each not in taken)
-        taken.add(unique)
-        yield unique
+    folder = prefix[: prefix.rfind("/") + 1]
+    return [line.entry for line in task_lists.of_keys(keys, bucket, folder)]
 
 
 def await_registration(aws: AwsClients, run: Run) -> None:
@@ -118,7 +143,8 @@ def start(aws: AwsClients, pattern: int, deployed: Mapping[str, Any], document: 
     except aws.stepfunctions.exceptions.ExecutionAlreadyExists as error:
         arn = f"{str(deployed['stateMachineArn']).replace(':stateMachine:', ':execution:')}:{name}"
         earlier = aws.stepfunctions.describe_execution(executionArn=arn)
-        if json.loads(earlier.get("input") or "null") != document:
+        given = list_files.to_input(aws, document, str(deployed["s3BucketName"]))
+        if json.loads(earlier.get("input") or "null") != given:
             reason = "another run has this name already; names are free after 90 days"
             raise BadInput(f"--name {name}: {reason}") from error
         key = key_of_execution(pattern, earlier, deployed)

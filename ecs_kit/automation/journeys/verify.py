@@ -11,13 +11,12 @@ from botocore.exceptions import ClientError
 
 from ecs_kit.automation.journeys.expectations import COPY, NONE, Expectation
 from ecs_kit.automation.journeys.report import COUNTS, PatternResult
-from ecs_kit.automation.journeys.run_state import RunState, read
 from ecs_kit.automation.journeys.runs import Run, source_of
 from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
+from ecs_kit.runtime.reporter.run_state import RunState, read
 
 SUCCEEDED = "SUCCEEDED"
-MAX_LOG_LINES = 20
 
 
 @dataclass(frozen=True)
@@ -148,17 +147,3 @@ def _digest(aws: AwsClients, bucket: str, key: str) -> str | None:
             return None
         raise
     return hashlib.file_digest(body, "sha256").hexdigest()
-
-
-def log_tail(aws: AwsClients, log_group: str, item: Mapping[str, Any]) -> list[str]:
-    """The last lines of an ECS task's log, none where it has no log; `item` is its item of the details table."""
-    stream = item.get("log_stream")
-    if not stream:
-        return []
-    try:
-        events = aws.logs.get_log_events(
-            logGroupName=log_group, logStreamName=str(stream), limit=MAX_LOG_LINES, startFromHead=False
-        )["events"]
-    except aws.logs.exceptions.ResourceNotFoundException:
-        return []
-    return [event.get("message", "").rstrip() for event in events]

@@ -26,7 +26,8 @@ class AwsTarget(Target):
     """The user's own AWS account, or whatever `AWS_ENDPOINT_URL` names.
 
     The user may have `confirmed` the deployment in advance. Pulumi keeps its state in `state_dir` if the user has no
-    backend. The task's image is built for `build_platform`, like `linux/amd64`, or not built.
+    backend. The task's image is built for `build_platform`, like `linux/amd64`, or not built. `is_chosen` says whether
+    the user chose it with --target, which messages then name.
     """
 
     name = "aws"
@@ -41,12 +42,14 @@ class AwsTarget(Target):
         state_dir: Path,
         get_pulumi: GetPulumi,
         build_platform: str | None = None,
+        is_chosen: bool = True,
     ) -> None:
         super().__init__(work_dir=work_dir, plugins=plugins, environ=dict(os.environ))
         self.asks_before_deploying = not confirmed
         self._state_dir = state_dir
         self._get_pulumi = get_pulumi
         self._build_platform = build_platform
+        self._chosen = "--target aws: " if is_chosen else ""
         self._endpoint_url = self._environ.get("AWS_ENDPOINT_URL") or None
 
     def check(self) -> None:
@@ -75,25 +78,25 @@ class AwsTarget(Target):
         try:
             session = boto3.Session(region_name=self._environ.get("AWS_REGION") or None)
             if not session.region_name:
-                raise BadInput("--target aws: no AWS region found. Set AWS_REGION, or give your profile a region.")
+                raise BadInput(f"{self._chosen}no AWS region found. Set AWS_REGION, or give your profile a region.")
             if session.get_credentials() is None:
+                without = "; or leave --target out to run on this machine without AWS" if self._chosen else ""
                 raise BadInput(
-                    "--target aws: no AWS credentials found. Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
-                    "AWS_SECRET_ACCESS_KEY, or run `aws sso login`; or leave --target out to run on this machine "
-                    "without AWS."
+                    f"{self._chosen}no AWS credentials found. Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
+                    f"AWS_SECRET_ACCESS_KEY, or run `aws sso login`{without}."
                 )
             self.aws = AwsClients(session, endpoint_url=self._endpoint_url)
             sts = self.aws.sts
         except (BotoCoreError, ValueError) as error:
             advice = "Correct what the environment's AWS_… variables, or the profile, say."
-            raise BadInput(f"--target aws: {str(error).rstrip('.')}. {advice}") from error
+            raise BadInput(f"{self._chosen}{str(error).rstrip('.')}. {advice}") from error
         try:
             caller = sts.get_caller_identity()
         except (ClientError, BotoCoreError) as error:
             is_refused = isinstance(error, ClientError)
             advice = "Renew the credentials" if is_refused else "Check the network, AWS_REGION and AWS_ENDPOINT_URL"
             reason = f"sts:GetCallerIdentity failed: {str(error).rstrip('.')}"
-            raise BadInput(f"--target aws: {reason}. {advice}, and try again.") from error
+            raise BadInput(f"{self._chosen}{reason}. {advice}, and try again.") from error
         region = session.region_name
         self.identity = Identity(account=caller["Account"], region=region, arn=caller["Arn"])
         self.config = {"aws:region": region}
@@ -111,7 +114,7 @@ class AwsTarget(Target):
         """Find the Pulumi CLI, and a backend for its state."""
         self.pulumi = self._get_pulumi(self._bin_dir, self._plugins, say)
         if not has_backend(self._environ):
-            self._state_dir.mkdir(parents=True, exist_ok=True)
+            self._state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._additions |= own_backend(self._environ, self._state_dir)
             say(f"Pulumi is not logged in anywhere: the stack's state is kept in {self._state_dir}")
 

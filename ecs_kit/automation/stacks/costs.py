@@ -8,15 +8,16 @@ from datetime import datetime
 from typing import Any
 
 from ecs_kit.automation.stacks.lifecycle import ResourceStep
-from ecs_kit.automation.stacks.prices import PRICES, SOURCE, SPOT_DISCOUNT, dollars
 from ecs_kit.components import functions, tables
-from ecs_kit.components.config import FARGATE_STORAGE_GIB, KitConfig
+from ecs_kit.components.config import KitConfig
 from ecs_kit.components.existing_network import created_endpoints
 from ecs_kit.components.network import NAT_GATEWAYS
 from ecs_kit.components.zones import ZONES
-from ecs_kit.runtime.contract import waits
+from ecs_kit.runtime.contract import outcomes, waits
 from ecs_kit.runtime.contract.metrics import METRICS
 from ecs_kit.runtime.contract.records import NOT_STARTED
+from ecs_kit.runtime.reporter.prices import PRICES, SOURCE, dollars
+from ecs_kit.runtime.reporter.task_costs import Size, billed_seconds, task_cost
 
 # What a stack costs while it exists.
 
@@ -35,13 +36,18 @@ class Standing:
         return Standing(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(Standing)))
 
 
+def size_of_config(config: KitConfig) -> Size:
+    """The size of a configuration's tasks."""
+    return Size(config.task_cpu / 1024, config.task_memory / 1024, config.task_ephemeral_storage)
+
+
 def standing_of_config(config: KitConfig) -> Standing:
     """What each pattern of a configuration has. In an existing VPC each subnet counts as a zone."""
     endpoints = len(created_endpoints(config, reaches_all=config.has_nat or not config.has_own_vpc))
     zones = ZONES if config.has_own_vpc else len(config.private_subnet_ids)
     nats = NAT_GATEWAYS[config.nat_gateways]
     is_provisioned = config.table_billing == "PROVISIONED"
-    units = 2 * tables.CAPACITY_UNITS + tables.INDEX_CAPACITY_UNITS if is_provisioned else 0
+    units = 3 * tables.CAPACITY_UNITS + tables.INDEX_CAPACITY_UNITS if is_provisioned else 0
     return Standing(endpoints * zones, nats, nats, units, units)
 
 
@@ -161,53 +167,18 @@ def _task_line(definition: Mapping[str, Any]) -> str:
     )
 
 
-# What ECS tasks cost.
-
-LEAST_SECONDS = 60
-"""Fargate charges Linux tasks for a minute at least (https://aws.amazon.com/fargate/pricing/)."""
-
-
-@dataclass(frozen=True)
-class Size:
-    """What Fargate charges a task for: vCPUs, memory in GiB, and ephemeral storage in GiB, of which 20 are free."""
-
-    vcpu: float
-    gib: float
-    storage_gib: float = FARGATE_STORAGE_GIB
-
-    @classmethod
-    def of_config(cls, config: KitConfig) -> "Size":
-        """The size of the configuration's tasks."""
-        return cls(config.task_cpu / 1024, config.task_memory / 1024, config.task_ephemeral_storage)
-
-
-def task_cost(size: Size, seconds: float, architecture: str = "X86_64", *, on_spot: bool = False) -> float:
-    """US dollars of one task of so many billed seconds; on Spot at the largest discount, which storage has not."""
-    hours = seconds / 3600
-    compute = sum(
-        dollars(f"fargate_{what}_{architecture.lower()}", amount * hours)
-        for what, amount in (("vcpu", size.vcpu), ("gib", size.gib))
-    )
-    storage = dollars("fargate_storage_gib", max(0.0, size.storage_gib - FARGATE_STORAGE_GIB) * hours)
-    return compute * (1 - SPOT_DISCOUNT / 100 if on_spot else 1) + storage
-
-
-def billed_seconds(seconds: float) -> int:
-    """The seconds that Fargate charges for: whole ones, and a minute at least."""
-    return max(LEAST_SECONDS, math.ceil(seconds))
-
-
 # What a run costs, before it: its orchestration, counted.
 
 CALL_SECONDS = 1.0
-"""Assumed length of a call of a function; the launcher's is longer by `1 / LAUNCHES_PER_SECOND` for each task."""
-LAUNCHES_PER_SECOND = 20.0
-"""The sustained rate of RunTask, which the launcher keeps
-(https://docs.aws.amazon.com/AmazonECS/latest/APIReference/request-throttling.html)."""
-SUMMARY_KIB, ROW_KIB = 4.0, 0.75
-"""Assumed sizes of items: a summary with its spec of up to 3 KB, and a row of the details table."""
+"""Assumed length of a call of a function; the launcher's is longer by `1 / runTaskRate` for each task."""
+SUMMARY_KIB, ROW_KIB, ENTRY_KIB = 4.0, 0.75, 0.25
+"""Assumed sizes of items: a summary with its spec of up to 3 KB, a row of the details table, its entry in the index."""
+TASKS_PER_TRANSACTION = 10
+"""How many tasks end between two polls, assumed."""
 LOG_KIB_OF_TASK, LOG_KIB_OF_CALL = 2.0, 1.0
 """Assumed log of the sample job, and of a call of a function with the lines that Lambda itself writes."""
+TASKS_REPORTED_PER_SECOND = 2500
+"""Assumed speed of the reporter: reading rows and making their page."""
 
 
 @dataclass(frozen=True)
@@ -242,16 +213,25 @@ class Usage:
         }
 
 
-def transitions(pattern: int, tasks: int, polls: int, *, has_ecs_records: bool = False) -> int:
+def transitions(pattern: int, tasks: int, polls: int, *, has_ecs_records: bool = False, batches: int = 0) -> int:
     """State transitions of a run that succeeds: each state that is entered once.
 
     Step Functions counts "each time a step of your workflow is executed" (https://aws.amazon.com/step-functions/pricing/).
 
     Pattern 1: launch and choice, three states a poll, `RunCompleted`. Pattern 2: `RegisterRun`, `RunAndTrack`,
-    `RunTasks`, one `RunTask` a task, `MarkLaunchingEnded`, `LaunchingEnded`, `StartTracking`, three states a poll,
-    `TrackingEnded`, `TasksDone`, `RunCompleted`; with `jobRecords: ecs` also `WasStopped`, `TaskEnded` for each task.
+    `HowManyTasks`, `RunTasks`, one `RunTask` a task, `MarkLaunchingEnded`, `LaunchingEnded`, `StartTracking`, three
+    states a poll, `TrackingEnded`, `TasksDone`, `RunCompleted`; with `jobRecords: ecs` also `WasStopped`, `TaskEnded`
+    for each task. Where child executions run the tasks in batches, `RunBatches` is in the place of `RunTasks`, and each
+    child has `WaitForTurn` and `RunBatch`.
     """
-    return {1: 3, 2: 9 + tasks * (3 if has_ecs_records else 1)}[pattern] + 3 * polls
+    return {1: 3, 2: 10 + tasks * (3 if has_ecs_records else 1) + 2 * batches}[pattern] + 3 * polls
+
+
+def batches(config: KitConfig, tasks: int) -> int:
+    """How many child executions run an inline list of pattern 2; 0 where it fits the execution's own history."""
+    if tasks <= waits.longest_task_list(config):
+        return 0
+    return math.ceil(tasks / (1 if config.max_concurrency else waits.TASKS_PER_BATCH))
 
 
 def usage(config: KitConfig, pattern: int, tasks: int, seconds: float) -> Usage:
@@ -259,17 +239,32 @@ def usage(config: KitConfig, pattern: int, tasks: int, seconds: float) -> Usage:
     polls = waits.polls(math.ceil(run_seconds(config, pattern, tasks, seconds)), waits.LONGEST_WAIT_SECONDS)
     launches = {1: tasks, 2: 0}[pattern]
     # With `jobRecords: ecs` two events of each task call the monitor: it runs, it has stopped.
-    calls = 1 + polls + (2 * tasks if config.job.has_ecs_records else 0)
-    summary_writes, row_writes = 2 + polls, (3 if launches else 2) * tasks
-    # The launcher reads the summary before and after each launch, once between two; polls read it and all rows.
-    summary_reads = launches + bool(launches) + calls
-    rows_read = (polls + bool(launches)) * math.ceil(tasks * ROW_KIB / 4)
+    calls = 1 + polls + (2 * tasks if config.has_ecs_records else 0)
+    # The launcher puts a row, the task writes it twice, a poll takes it out of the index, which has all of that, too.
+    # Tasks are counted in transactions, which are charged twice, one for every ten tasks; in short runs in writes.
+    counts = math.ceil(tasks / TASKS_PER_TRANSACTION)
+    transactions = counts if tasks > outcomes.TASKS_IN_RUN else 0
+    summary_writes = (3 if launches else 2) + counts + transactions + 1
+    row_writes = 2 * (4 if launches else 3) * tasks
+    counted = transactions * math.ceil(min(tasks, outcomes.TASKS_PER_ITEM) / 1024)
+    # Polls read the summary, and the index of those tasks that are not counted, half of them on an average.
+    entries_read = (polls + bool(launches)) * math.ceil(tasks / 2 * ENTRY_KIB / 4) / 2 + transactions
+    report_seconds = reads_of_report = 0.0
+    if config.has_run_reports:
+        calls += 1
+        # The reporter's memory is a multiple of the others'.
+        of_memory = functions.REPORTER_MEMORY_MIB / functions.MEMORY_MIB
+        report_seconds = (of_memory - 1) * CALL_SECONDS + of_memory * tasks / TASKS_REPORTED_PER_SECOND
+        reads_of_report = math.ceil(tasks * ROW_KIB / 4)
+    summary_reads = calls + (math.ceil(launches / config.run_task_rate / waits.RUN_CHECK_SECONDS))
     return Usage(
-        transitions=transitions(pattern, tasks, polls, has_ecs_records=config.job.has_ecs_records),
+        transitions=transitions(
+            *(pattern, tasks, polls), has_ecs_records=config.has_ecs_records, batches=batches(config, tasks)
+        ),
         calls=calls,
-        function_seconds=calls * CALL_SECONDS + launches / LAUNCHES_PER_SECOND,
-        write_units=math.ceil(summary_writes * SUMMARY_KIB + row_writes * math.ceil(ROW_KIB)),
-        read_units=math.ceil(summary_reads * SUMMARY_KIB / 4 + rows_read),
+        function_seconds=calls * CALL_SECONDS + launches / config.run_task_rate + report_seconds,
+        write_units=math.ceil(summary_writes * SUMMARY_KIB + row_writes * math.ceil(ROW_KIB) + 2 * counted),
+        read_units=math.ceil(summary_reads * SUMMARY_KIB / 4 + entries_read + reads_of_report),
         log_kib=tasks * LOG_KIB_OF_TASK + calls * LOG_KIB_OF_CALL,
     )
 
@@ -277,9 +272,9 @@ def usage(config: KitConfig, pattern: int, tasks: int, seconds: float) -> Usage:
 def run_seconds(config: KitConfig, pattern: int, tasks: int, seconds: float) -> float:
     """How long a run takes if each task takes so many seconds: as many at once as the pattern and the config allow."""
     at_once = config.max_concurrency or tasks
-    if pattern == 2:
+    if pattern == 2 and not batches(config, tasks):
         at_once = min(at_once, waits.INLINE_MAP_CONCURRENCY)
-    return math.ceil(tasks / at_once) * seconds
+    return max(math.ceil(tasks / at_once) * seconds, tasks // config.run_task_rate + seconds)
 
 
 @dataclass(frozen=True)
@@ -302,7 +297,7 @@ class Estimate:
 
 def estimate(config: KitConfig, pattern: int, tasks: int, seconds: float) -> Estimate:
     """Estimate a run of so many tasks, each billed for so many seconds: from the pull of its image until it ends."""
-    used, size, billed = usage(config, pattern, tasks, seconds), Size.of_config(config), billed_seconds(seconds)
+    used, size, billed = usage(config, pattern, tasks, seconds), size_of_config(config), billed_seconds(seconds)
     return Estimate(
         pattern=pattern,
         seconds=run_seconds(config, pattern, tasks, seconds),

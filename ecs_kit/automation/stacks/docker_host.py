@@ -142,10 +142,10 @@ def _ask(command: Sequence[str], environ: Mapping[str, str]) -> str:
 
 def _no_engine(reason: str) -> BadInput:
     return BadInput(
-        f"--plugins published builds the task's image with Docker, and no Docker daemon answers ({reason}). "
+        f"the published provider plugins build the task's image with Docker, and no Docker daemon answers ({reason}). "
         "Start Docker, or set DOCKER_HOST."
     )
 
 
 def _unusable(reason: str) -> BadInput:
-    return BadInput(f"--plugins published builds the task's image with Docker: {reason}.")
+    return BadInput(f"the published provider plugins build the task's image with Docker: {reason}.")

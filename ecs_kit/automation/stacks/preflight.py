@@ -21,6 +21,7 @@ from ecs_kit.components.config import GATEWAY_SERVICES, KitConfig
 from ecs_kit.components.existing_network import created_endpoints
 from ecs_kit.components.names import DeploymentTarget, PatternNames
 from ecs_kit.components.network import NAT_GATEWAYS
+from ecs_kit.components.operations.alarms import alarms
 from ecs_kit.components.patterns import COMPONENTS
 
 _T = TypeVar("_T")
@@ -34,6 +35,10 @@ FUNCTION = "aws:lambda/function:Function"
 ROLE = "aws:iam/role:Role"
 LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
 RULE = "aws:cloudwatch/eventRule:EventRule"
+ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
+DASHBOARD = "aws:cloudwatch/dashboard:Dashboard"
+QUEUE = "aws:sqs/queue:Queue"
+SCHEDULE = "aws:scheduler/schedule:Schedule"
 _DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "403", "Forbidden")
 
 
@@ -95,7 +100,9 @@ class Needs:
 
 _NAME_PROPERTY = {
     **dict.fromkeys((CLUSTER, TABLE, REPOSITORY, STATE_MACHINE, FUNCTION, ROLE, LOG_GROUP, RULE), "name"),
+    **dict.fromkeys((ALARM, QUEUE, SCHEDULE), "name"),
     BUCKET: "bucket",
+    DASHBOARD: "dashboardName",
 }
 
 
@@ -147,7 +154,8 @@ def needs_of_config(config: KitConfig, here: DeploymentTarget) -> Needs:
 
 
 def _names_of(names: PatternNames, config: KitConfig) -> Iterable[tuple[str, str]]:
-    functions = COMPONENTS[names.pattern].functions
+    functions = COMPONENTS[names.pattern].deployed_functions(config)
+    has_flow_logs, has_schedule = config.flow_logs == "create", bool(config.schedule_expression)
     if not config.cluster_name:
         yield CLUSTER, names.cluster
     if not config.job.is_ready_image:
@@ -155,13 +163,30 @@ def _names_of(names: PatternNames, config: KitConfig) -> Iterable[tuple[str, str
     yield from ((TABLE, names.summary_table), (TABLE, names.details_table), (BUCKET, names.bucket))
     yield STATE_MACHINE, names.base
     yield from ((FUNCTION, names.function(workload)) for workload in functions)
-    yield from ((ROLE, names.role(user)) for user in ("state-machine", "task", "task-execution", *functions))
+    users = ["state-machine", "task", "task-execution", *functions]
+    users += [*["flow-logs"] * has_flow_logs, *["schedule"] * has_schedule]
+    yield from ((ROLE, names.role(user)) for user in users)
     yield from ((LOG_GROUP, group) for group in (names.task_log_group, names.state_machine_log_group))
     yield from ((LOG_GROUP, names.function_log_group(workload)) for workload in functions)
     if config.container_insights != "disabled":
         yield LOG_GROUP, names.container_insights_log_group
-    events = ("execution-ended", "sweep", *(("tasks",) if config.job.has_ecs_records else ()))
-    yield from ((RULE, f"{names.base}-{event}") for event in events)
+    if has_flow_logs:
+        yield LOG_GROUP, names.flow_log_group
+    yield QUEUE, names.failure_queue
+    if has_schedule:
+        yield SCHEDULE, names.schedule
+    # AWS overwrites rules, alarms and dashboards that exist, without an error.
+    rules = ["execution-ended", "sweep", *["tasks"] * config.job.has_ecs_records]
+    if config.has_run_reports:
+        rules.append("run-reports")
+    elif config.notification_topic_arn:
+        rules.append("run-ended")
+    yield from ((RULE, names.rule(purpose)) for purpose in rules)
+    if config.alarms == "create":
+        planned = alarms(names, functions, config.alarm_failed_task_percentage)
+        yield from ((ALARM, names.alarm(alarm.name)) for alarm in planned)
+    if config.dashboard == "create":
+        yield DASHBOARD, names.base
 
 
 @dataclass(frozen=True)
@@ -239,6 +264,34 @@ _LOOKS: Mapping[str, _Look] = {
         "EventBridge rule",
         "events",
         "describe_rule",
+        lambda name, _: {"Name": name},
+        missing=("ResourceNotFoundException",),
+    ),
+    ALARM: _Look(
+        "CloudWatch alarm",
+        "cloudwatch",
+        "describe_alarms",
+        lambda name, _: {"AlarmNames": [name], "AlarmTypes": ["MetricAlarm", "CompositeAlarm"]},
+        exists=lambda answer, _: bool(answer.get("MetricAlarms") or answer.get("CompositeAlarms")),
+    ),
+    DASHBOARD: _Look(
+        "CloudWatch dashboard",
+        "cloudwatch",
+        "get_dashboard",
+        lambda name, _: {"DashboardName": name},
+        missing=("ResourceNotFound", "DashboardNotFoundError"),
+    ),
+    QUEUE: _Look(
+        "SQS queue",
+        "sqs",
+        "list_queues",
+        lambda name, _: {"QueueNamePrefix": name},
+        exists=lambda answer, name: name in [url.rsplit("/", 1)[-1] for url in answer.get("QueueUrls", ())],
+    ),
+    SCHEDULE: _Look(
+        "schedule",
+        "scheduler",
+        "get_schedule",
         lambda name, _: {"Name": name},
         missing=("ResourceNotFoundException",),
     ),

@@ -26,6 +26,8 @@ def read(path: Path) -> dict[str, str]:
         reason = getattr(error, "strerror", None) or str(error)
     except yaml.YAMLError as error:
         reason = f"it is not YAML: {error}"
+    except RecursionError:
+        reason = "it is nested too deeply"
     raise BadInput(f"--stack-config {path}: {reason}")
 
 
@@ -39,4 +41,7 @@ def _setting(key: str, value: Any) -> tuple[str, str]:
         raise ValueError(f"{key}: encrypted values cannot be used here")
     if isinstance(value, bool) or value is None:
         raise ValueError(f"{key}: {value!r} is neither a text nor a number, list or object")
-    return name, json.dumps(value) if isinstance(value, dict | list) else str(value)
+    try:
+        return name, json.dumps(value) if isinstance(value, dict | list) else str(value)
+    except TypeError as error:
+        raise ValueError(f"{key}: {error}; put dates in quotes") from error

@@ -14,6 +14,9 @@ from ecs_kit.automation.stacks.clients import AwsClients
 Plugins = Literal["bundled", "published"]
 Say = Callable[[str], None]
 
+EXPORTS = "exports.sh"
+"""The file of a kept stack's work folder that a shell reads."""
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -104,8 +107,17 @@ class Target(ABC):
         return {**self._environ, **self._additions, "PATH": path, "PULUMI_SKIP_UPDATE_CHECK": "true"}
 
     def how_to_use(self, stack: str) -> list[str]:
-        """Commands that set up a shell for a kept stack, and show its outputs."""
-        return [*self._exports(), f"pulumi --cwd {shlex.quote(str(self.work_dir))} stack output --stack {stack}"]
+        """Commands that set up a shell for a kept stack, and show its outputs.
+
+        The shell's exports are written to a file of the work folder, so that one line can be copied.
+        """
+        exports = self.work_dir / EXPORTS
+        exports.touch(mode=0o600)
+        exports.write_text("\n".join(self._exports()) + "\n", encoding="utf-8")
+        return [
+            f". {shlex.quote(str(exports))}",
+            f"pulumi --cwd {shlex.quote(str(self.work_dir))} stack output --stack {stack}",
+        ]
 
     @abstractmethod
     def how_to_remove(self, stack: str) -> list[str]:

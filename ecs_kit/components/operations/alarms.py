@@ -14,7 +14,8 @@ RUNBOOK = "docs/operations.md"
 
 @dataclass(frozen=True)
 class Alarm:
-    """An alarm on the value of `expression`, in CloudWatch's metric math over `measures`: `m0`, `m1` and so on.
+    """An alarm on the value of `expression`, in CloudWatch's metric math over up to 10 `measures`: `m0`, `m1` and so on
+    (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-limits.html).
 
     It alarms when the value is above `threshold` in so many `periods` of `period_seconds` in a row.
     """
@@ -59,7 +60,7 @@ def alarms(names: PatternNames, functions: Sequence[str], failed_task_percentage
         ),
         Alarm(
             "function-errors",
-            "Launcher and monitor ended with more than two errors within 15 minutes.",
+            "The functions ended with more than two errors within 15 minutes.",
             errors,
             _sum(len(errors)),
             threshold=2,
@@ -67,7 +68,7 @@ def alarms(names: PatternNames, functions: Sequence[str], failed_task_percentage
         ),
         Alarm(
             "tables-throttled",
-            "Reads or writes of the tables were throttled for 15 minutes.",
+            "Reads or writes of the tables or their indexes were throttled for 15 minutes.",
             throttled,
             _sum(len(throttled)),
             periods=3,

@@ -54,7 +54,7 @@ def _charts(names: PatternNames, functions: Sequence[str]) -> Iterator[dict[str,
     yield _chart("Executions", [measures.of_executions(names, f"Executions{what}") for what in EXECUTIONS])
     yield _chart("Errors and throttles of functions", [*of_functions("Errors"), *of_functions("Throttles")])
     yield _chart("Duration of functions in milliseconds", of_functions("Duration", "p99"))
-    yield _chart("Throttled reads and writes of the tables", measures.throttled(names))
+    yield _chart("Throttled reads and writes of the tables and their indexes", measures.throttled(names))
     yield _chart("Messages in the failure queue", [measures.of_failure_queue(names)])
 
 

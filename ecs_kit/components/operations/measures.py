@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ecs_kit.components.names import PatternNames
 from ecs_kit.runtime.contract import metrics
 from ecs_kit.runtime.contract.metrics import Metric
+from ecs_kit.runtime.contract.records import OPEN_RUNS_INDEX, UNCOUNTED_INDEX
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,9 @@ class Measure:
 
     @property
     def label(self) -> str:
-        """The metric's name, with the resource where the pattern has several."""
-        resource = {"AWS/Lambda": "FunctionName", "AWS/DynamoDB": "TableName"}.get(self.namespace)
-        return f"{self.dimensions[resource]} {self.name}" if resource else self.name
+        """The metric's name, with the resource where the pattern has several: function, table, or table and index."""
+        is_one_of_several = self.namespace in ("AWS/Lambda", "AWS/DynamoDB")
+        return " ".join([*(self.dimensions.values() if is_one_of_several else ()), self.name])
 
 
 AWS_METRICS: Mapping[str, tuple[str, frozenset[str]]] = {
@@ -65,9 +66,9 @@ def of_function(names: PatternNames, workload: str, name: str, stat: str = "Sum"
     return Measure("AWS/Lambda", name, {"FunctionName": names.function(workload)}, stat)
 
 
-def of_table(table: str, name: str) -> Measure:
-    """A metric of a table, without its index."""
-    return Measure("AWS/DynamoDB", name, {"TableName": table})
+def of_table(name: str, table: str, index: str = "") -> Measure:
+    """A metric of a table without its global secondary indexes, or of one of those."""
+    return Measure("AWS/DynamoDB", name, {"TableName": table} | ({"GlobalSecondaryIndexName": index} if index else {}))
 
 
 def of_failure_queue(names: PatternNames) -> Measure:
@@ -76,6 +77,11 @@ def of_failure_queue(names: PatternNames) -> Measure:
 
 
 def throttled(names: PatternNames) -> list[Measure]:
-    """The throttled reads and writes of both tables."""
-    tables = (names.summary_table, names.details_table)
-    return [of_table(table, f"{kind}ThrottleEvents") for table in tables for kind in ("Read", "Write")]
+    """The throttled reads and writes of both tables and of their indexes, which a table's own metrics leave out."""
+    indexes = {names.summary_table: OPEN_RUNS_INDEX, names.details_table: UNCOUNTED_INDEX}
+    return [
+        of_table(f"{kind}ThrottleEvents", table, index)
+        for table, own_index in indexes.items()
+        for index in ("", own_index)
+        for kind in ("Read", "Write")
+    ]

@@ -49,7 +49,7 @@ class Operations(pulumi.ComponentResource):
                 query_string=text,
                 opts=self._child,
             )
-        if config.notification_topic_arn:
+        if config.notification_topic_arn and not config.has_run_reports:
             self._notify(config.notification_topic_arn, args.failure_queue)
         self.register_outputs({})
 

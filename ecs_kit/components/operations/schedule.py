@@ -8,14 +8,11 @@ import pulumi
 import pulumi_aws as aws
 
 from ecs_kit.components import policies
+from ecs_kit.components.names import DeploymentTarget
 from ecs_kit.components.operations.failure_queue import FailureQueue
 from ecs_kit.components.parts import PartArgs, WorkloadRole, WorkloadRoleArgs
 from ecs_kit.components.state_machine import WorkflowStateMachine
 from ecs_kit.runtime.contract.spec_references import SCHEDULED_TIME, SPEC_URI
-
-START_EXECUTION = "arn:aws:scheduler:::aws-sdk:sfn:startExecution"
-"""The universal target, because that of Step Functions' own name takes no execution name
-(https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-targets-universal.html)."""
 
 RETRIES = 10
 EVENT_AGE_SECONDS = 3600
@@ -28,6 +25,14 @@ class ScheduleArgs:
     part: PartArgs
     state_machine: WorkflowStateMachine
     failure_queue: FailureQueue
+
+
+def start_execution(target: DeploymentTarget) -> str:
+    """The universal target, because that of Step Functions' own name takes no execution name.
+
+    Source: https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-targets-universal.html
+    """
+    return f"arn:{target.partition}:scheduler:::aws-sdk:sfn:startExecution"
 
 
 def start_request(state_machine_arn: str, spec_uri: str) -> dict[str, Any]:
@@ -71,7 +76,7 @@ class Schedule(pulumi.ComponentResource):
             schedule_expression_timezone=config.schedule_timezone,
             flexible_time_window=aws.scheduler.ScheduleFlexibleTimeWindowArgs(mode="OFF"),
             target=aws.scheduler.ScheduleTargetArgs(
-                arn=START_EXECUTION,
+                arn=start_execution(names.target),
                 role_arn=role.arn,
                 input=args.state_machine.arn.apply(lambda arn: json.dumps(start_request(arn, spec_uri))),
                 retry_policy=aws.scheduler.ScheduleTargetRetryPolicyArgs(

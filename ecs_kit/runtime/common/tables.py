@@ -1,28 +1,36 @@
 """The two tables. Every write is conditional; every read that decides something is complete and strongly consistent.
 
-Terminal statuses never change. A write whose condition is false changes nothing and returns the stored item: it came
-late, or it was repeated.
+Terminal statuses never change, but for a `Completed` that ECS contradicts. A write whose condition is false changes
+nothing and returns the stored item: it came late, or it was repeated.
 """
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from botocore.exceptions import ClientError
 
+from ecs_kit.runtime.common import log
+from ecs_kit.runtime.contract.clock import from_iso
 from ecs_kit.runtime.contract.errors import RunIdInUse
+from ecs_kit.runtime.contract.outcomes import OUTCOMES
 from ecs_kit.runtime.contract.records import (
     ECS_TIMES,
     FAILURE_ATTRIBUTES,
     OPEN_RUNS_INDEX,
+    UNCOUNTED_INDEX,
+    UNCOUNTED_KEY,
     Counts,
     Item,
     Summary,
     TaskRow,
     attribute,
     from_item,
+    from_uncounted,
     to_item,
 )
 from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
@@ -35,12 +43,19 @@ R = TypeVar("R", Summary, TaskRow)
 LONGEST_WAITING_REASON = 300
 """Characters of `waiting_reason`; each update is charged for the whole item."""
 
+_CONFLICTS, _CONFLICT_SECONDS = 20, 0.05
+"""How often, and after how long, a write is repeated that met a transaction: the SDK does not repeat it."""
+
 SPEC_LIMIT_BYTES = 3 * 1024
 """Longest spec that a summary item stores in full: each update is charged for the whole item.
 
 Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
 """
 
+_KEYS_PER_READ = 100
+"""Source: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html"""
+
+_LAUNCHING = ("launcher_call", "skipped")
 _WAITING = ("waiting_since", "waiting_reason", "waiting_until", "launch_asked", "launch_after")
 
 
@@ -62,7 +77,7 @@ class _Table(Generic[R]):
         """`on_write` is called after each write with the item before it, None for a new one, and after it."""
         self._client = client
         self.name = name
-        self._on_write: Callable[[R | None, R], None] = on_write
+        self.on_write: Callable[[R | None, R], None] = on_write
 
     def get(self, *key: str | int) -> R | None:
         """Read an item by its hash and range key; None where there is none."""
@@ -83,8 +98,15 @@ class _Table(Generic[R]):
         request = {"Item": to_item(record), "ConditionExpression": f"attribute_not_exists({self._keys[1]})"}
         found, written = self._conditional(self._client.put_item, request)
         if written:
-            self._on_write(None, record)
-        return from_item(self._record, found) if found else record, written
+            self.on_write(None, record)
+        return self._known(found) or record, written
+
+    def _known(self, item: Item) -> R | None:
+        """The record that an item is, None where it is none: it is empty, or a compromised task has written it."""
+        try:
+            return from_item(self._record, item) if item else None
+        except (KeyError, TypeError, ValueError):
+            return None
 
     def _update(
         self,
@@ -96,10 +118,12 @@ class _Table(Generic[R]):
         keep: tuple[str, ...] = (),
         remove: tuple[str, ...] = (),
         add: Item | None = None,
+        before: Callable[[R], object] = lambda _: None,
     ) -> tuple[R, bool]:
         """Set `values` (those in `keep` only where absent), `remove` attributes, `add` to numbers.
 
-        Returns the stored item, `record` if there is none, and whether this call wrote it.
+        Returns the stored item, `record` if there is none, and whether this call wrote it; `before` gets the item
+        before that, if there was one.
         """
         added: Item = add or {}
         clauses = {
@@ -111,22 +135,26 @@ class _Table(Generic[R]):
             "ADD": [f"#{name} :add_{name}" for name in added],
         }
         key = {name: attribute(getattr(record, name)) for name in self._keys}
-        request = {
+        request: dict[str, Any] = {
             "Key": key,
             "ConditionExpression": condition,
             "ReturnValues": "ALL_OLD",
             "UpdateExpression": " ".join(f"{clause} {', '.join(parts)}" for clause, parts in clauses.items() if parts),
             "ExpressionAttributeNames": {f"#{name}": name for name in ("status", *values, *remove, *added)},
-            "ExpressionAttributeValues": {
-                **{f":new_{name}": value for name, value in values.items()},
-                **{f":add_{name}": number for name, number in added.items()},
-                **operands,
-            },
         }
+        expression_values = {
+            **{f":new_{name}": value for name, value in values.items()},
+            **{f":add_{name}": number for name, number in added.items()},
+            **operands,
+        }
+        if expression_values:  # an empty one is refused
+            request["ExpressionAttributeValues"] = expression_values
         old, written = self._conditional(self._client.update_item, request)
-        before = from_item(self._record, old) if old else None
+        found = self._known(old)
+        if found is not None:
+            before(found)
         if not written:
-            return before or record, False
+            return found or record, False
         item = {
             **key,
             **old,
@@ -134,23 +162,31 @@ class _Table(Generic[R]):
         }
         item |= {name: {"N": str(_integer(old.get(name)) + _integer(number))} for name, number in added.items()}
         after = from_item(self._record, {name: value for name, value in item.items() if name not in remove})
-        self._on_write(before, after)
+        self.on_write(found, after)
         return after, True
 
     def _conditional(self, write: Callable[..., Any], request: Mapping[str, Any]) -> tuple[Item, bool]:
         """Return the item before the call, empty where there was none or it is not told, and whether the call wrote."""
-        try:
-            answer = write(TableName=self.name, ReturnValuesOnConditionCheckFailure="ALL_OLD", **request)
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") != "ConditionalCheckFailedException":
-                raise
-            found: Any = error.response.get("Item", {})
-            return found, False
-        return answer.get("Attributes", {}), True
+        conflicts = 0
+        while True:
+            try:
+                answer = write(TableName=self.name, ReturnValuesOnConditionCheckFailure="ALL_OLD", **request)
+                return answer.get("Attributes", {}), True
+            except ClientError as error:
+                code = error.response.get("Error", {}).get("Code")
+                if code == "ConditionalCheckFailedException":
+                    found: Any = error.response.get("Item", {})
+                    return found, False
+                conflicts += code == "TransactionConflictException"
+                if code != "TransactionConflictException" or conflicts == _CONFLICTS:
+                    raise
+            time.sleep(_CONFLICT_SECONDS)  # a transaction of the monitor has the item for some milliseconds
 
 
 class SummaryTable(_Table[Summary]):
-    """The summary table. Each write returns the stored item. All but `conclude` write only while the run is active."""
+    """The summary table. Each write returns the stored item. All but `conclude` and `set_rerun` write only while
+    the run is active.
+    """
 
     _record = Summary
     _keys = ("workflow_name", "workflow_run_id")
@@ -166,14 +202,10 @@ class SummaryTable(_Table[Summary]):
             raise RunIdInUse(summary.workflow_name, summary.workflow_run_id, found.execution_arn)
         return found
 
-    def update_counts(self, summary: Summary, counts: Counts, now: str) -> Summary:
-        """Write the counts of an active run."""
-        return self._write(summary, {**_count_values(counts), "update_time": now})
-
-    def finish(self, summary: Summary, status: RunStatus, counts: Counts, now: str) -> Summary:
-        """Set an active run's terminal status."""
-        values = {"status": status, **_count_values(counts), "end_time": now, "update_time": now}
-        return self._write(summary, values, remove=(*_WAITING, "open_since"))
+    def finish(self, summary: Summary, status: RunStatus, now: str) -> Summary:
+        """Set an active run's terminal status. Its counts are final already."""
+        values = {"status": status, "end_time": now, "update_time": now}
+        return self._write(summary, values, remove=(*_WAITING, *_LAUNCHING, "open_since"))
 
     def end_early(self, summary: Summary, status: RunStatus, now: str) -> Summary:
         """Set an active run's terminal status while its ECS tasks may still run: it has no `end_time` yet."""
@@ -181,12 +213,40 @@ class SummaryTable(_Table[Summary]):
 
     def conclude(self, summary: Summary, counts: Counts, now: str) -> Summary:
         """Write the final counts and the `end_time` of a run that was ended early."""
-        values = {**_count_values(counts), "update_time": now, "end_time": now}
-        return self._write(summary, values, expected=summary.status, keep=("end_time",), remove=("open_since",))
+        values = {**count_values(counts), "update_time": now, "end_time": now}
+        return self._write(
+            summary, values, expected=summary.status, keep=("end_time",), remove=(*_LAUNCHING, "open_since")
+        )
 
-    def set_launching_ended(self, summary: Summary, ended: bool, now: str) -> Summary:
-        """Record whether an active run will launch anything more."""
-        return self._write(summary, {"launching_ended": ended, "update_time": now})
+    def set_rerun(self, summary: Summary, run_id: int) -> Summary:
+        """Record which run repeats the failed tasks of one that has ended; the latest one counts."""
+        return self._write(summary, {"rerun_by": run_id}, expected=summary.status)
+
+    def begin_launching(self, summary: Summary, call: str, now: str) -> tuple[Summary, bool]:
+        """Record which call of the launcher launches now, and that launching goes on.
+
+        Returns the item before, and whether this call wrote: it does not where the run has ended.
+        """
+        values = attributes({"launcher_call": call, "launching_ended": False, "update_time": now})
+        before: list[Summary] = []
+        _, written = self._update(
+            summary, "#status = :expected", values, attributes({":expected": RunStatus.RUNNING}), before=before.append
+        )
+        return before[0] if before else summary, written
+
+    def end_launching(
+        self, summary: Summary, call: str, next_index: int, skipped: Sequence[int], ended: bool, now: str
+    ) -> Summary:
+        """Record up to where a call of the launcher has launched the task list, unless another call has begun since.
+
+        `skipped` are the indices below `next_index` that are still to be launched.
+        """
+        values: dict[str, object] = {"next_index": next_index, "launching_ended": ended, "update_time": now}
+        if skipped:
+            values["skipped"] = ",".join(map(str, skipped))
+        remove = ("launcher_call", *(() if skipped else ("skipped",)))
+        condition, known = "launcher_call = :call", {":call": call}
+        return self._write(summary, values, remove=remove, condition=condition, operands=known)
 
     def wait_for_capacity(
         self,
@@ -256,12 +316,13 @@ class SummaryTable(_Table[Summary]):
         condition: str = "",
         operands: Mapping[str, object] | None = None,
         add: Mapping[str, int] | None = None,
-        **changes: tuple[str, ...],
+        keep: tuple[str, ...] = (),
+        remove: tuple[str, ...] = (),
     ) -> Summary:
         full_condition = "#status = :expected" + (f" AND {condition}" if condition else "")
-        given = _attributes({":expected": expected, **(operands or {})})
+        given = attributes({":expected": expected, **(operands or {})})
         found, _ = self._update(
-            summary, full_condition, _attributes(values), given, add=_attributes(add or {}), **changes
+            summary, full_condition, attributes(values), given, keep=keep, remove=remove, add=attributes(add or {})
         )
         return found
 
@@ -281,7 +342,51 @@ class DetailsTable(_Table[TaskRow]):
             FilterExpression="workflow_name = :workflow_name",
             ExpressionAttributeValues={":run_id": {"N": str(run_id)}, ":workflow_name": {"S": workflow_name}},
         )
-        return [from_item(TaskRow, item) for item in pages]
+        return list(_parsed(functools.partial(from_item, TaskRow), pages))
+
+    def uncounted(self, run_id: int, workflow_name: str) -> list[TaskRow]:
+        """Read the attempts of tasks that are not counted yet: failed ones in full, of others what the index has.
+
+        The index is eventually consistent: it may lack what was written a moment ago, and show an older status.
+        """
+        entries = list(
+            self._pages(
+                self._client.query,
+                IndexName=UNCOUNTED_INDEX,
+                KeyConditionExpression=f"workflow_run_id = :run_id AND begins_with({UNCOUNTED_KEY}, :workflow)",
+                ExpressionAttributeValues={":run_id": {"N": str(run_id)}, ":workflow": {"S": f"{workflow_name}/"}},
+            )
+        )
+        rows = list(_parsed(from_uncounted, entries))
+        failed = [row.ecs_task_id for row in rows if row.status is TaskStatus.FAILED]
+        others = [row for row in rows if row.status is not TaskStatus.FAILED]
+        return others + [row for row in self._read(run_id, failed) if row.uncounted]
+
+    def _read(self, run_id: int, ecs_task_ids: Sequence[str]) -> list[TaskRow]:
+        return list(_parsed(functools.partial(from_item, TaskRow), self._items(run_id, ecs_task_ids)))
+
+    def _items(self, run_id: int, range_keys: Sequence[str]) -> Iterator[Item]:
+        for first in range(0, len(range_keys), _KEYS_PER_READ):
+            part = range_keys[first : first + _KEYS_PER_READ]
+            keys = [dict(zip(self._keys, map(attribute, (run_id, key)), strict=True)) for key in part]
+            wanted: Any = {self.name: {"Keys": keys, "ConsistentRead": True}}
+            while wanted:
+                answer = self._client.batch_get_item(RequestItems=wanted)
+                yield from answer.get("Responses", {}).get(self.name, [])
+                wanted = answer.get("UnprocessedKeys")
+
+    def outcomes(self, run_id: int, keys: Sequence[str]) -> dict[str, str]:
+        """Read items of `contract.outcomes` by their keys."""
+        return {item["ecs_task_id"]["S"]: item[OUTCOMES]["S"] for item in self._items(run_id, keys)}
+
+    def set_counted(self, row: TaskRow) -> None:
+        """Take an attempt out of the index: its task is counted, and nothing awaits this attempt."""
+        self._update(row, "attribute_exists(#status)", {}, {}, remove=(UNCOUNTED_KEY,))
+
+    def set_retried(self, run_id: int, ecs_task_id: str, by: str) -> None:
+        """Record which attempt follows a failed one."""
+        row = TaskRow(run_id, ecs_task_id, "", "", 0, TaskStatus.FAILED, "", "")
+        self._update(row, "attribute_exists(#status)", {"retried_by": attribute(by)}, {})
 
     def write(self, row: TaskRow) -> tuple[TaskRow, bool]:
         """Write a row, new or not, unless its status is terminal."""
@@ -290,6 +395,10 @@ class DetailsTable(_Table[TaskRow]):
     def explain(self, row: TaskRow) -> tuple[TaskRow, bool]:
         """Add ECS's reasons to a failed row where it has none; never overwrites."""
         return self._write(row, "#status = :Failed", keep=(*FAILURE_ATTRIBUTES, *ECS_TIMES))
+
+    def contradict(self, row: TaskRow) -> tuple[TaskRow, bool]:
+        """Make a `Completed` row `Failed`: it is of no ECS task."""
+        return self._write(row, "#status = :Completed")
 
     def record_failure(self, row: TaskRow) -> tuple[TaskRow, bool]:
         """Make a row `Failed`, new or not, unless it is `Completed` or another workflow's; never overwrites a reason.
@@ -308,15 +417,32 @@ class DetailsTable(_Table[TaskRow]):
         return self._update(row, condition, values, statuses, keep=keep)
 
 
+def _parsed(make: Callable[[Item], TaskRow], items: Iterable[Item]) -> Iterator[TaskRow]:
+    """Make rows; an item that is none, which a compromised task may have written, is left out."""
+    for item in items:
+        try:
+            row = make(item)
+            from_iso(row.start_time)
+            from_iso(row.update_time or row.start_time)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            log.warning(
+                "an item of the details table is no row", ecsTask=str(item.get("ecs_task_id")), error=repr(error)
+            )
+        else:
+            yield row
+
+
 def _integer(value: Mapping[str, Any] | None) -> int:
     return int(value["N"]) if value else 0
 
 
-def _count_values(counts: Counts) -> dict[str, object]:
+def count_values(counts: Counts) -> dict[str, object]:
+    """Return the attributes of a run's item with its counts."""
     return {"completed_tasks": counts.completed, "failed_tasks": counts.failed, "running_tasks": counts.running}
 
 
-def _attributes(values: Mapping[str, object]) -> dict[str, Any]:
+def attributes(values: Mapping[str, object]) -> dict[str, Any]:
+    """Return attribute values as DynamoDB JSON, by their names."""
     return {name: attribute(value) for name, value in values.items()}
 
 

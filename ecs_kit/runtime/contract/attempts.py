@@ -1,7 +1,7 @@
 """Tasks and their attempts: which have ended, which are retried. Pure functions of the rows."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -18,11 +18,15 @@ SPOT, ON_DEMAND = "FARGATE_SPOT", "FARGATE"
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """One attempt to be launched; `index` is the task's index in the spec, from 0."""
+    """One attempt to be launched.
+
+    `index` is the task's place in the task list, from 0; `previous` the `ecs_task_id` of the attempt before it.
+    """
 
     entry: TaskEntry
     attempt: int
     index: int = field(default=0, compare=False)
+    previous: str = field(default="", compare=False)
 
     def capacity_provider(self, spot_share: int, turn: int) -> str:
         """Return its capacity provider: Spot for first attempts of the tasks in the share, else on-demand.
@@ -47,7 +51,8 @@ class TaskState:
     @property
     def is_open(self) -> bool:
         """Whether an attempt may still be active, or ECS has not yet said why it stopped."""
-        return any(awaits_ecs(row) for row in self.rows)
+        # The index may lack the newest attempt for a moment.
+        return any(awaits_ecs(row) for row in self.rows) or self.rows[-1].retried_by is not None
 
     @property
     def has_only_failed(self) -> bool:
@@ -57,7 +62,7 @@ class TaskState:
     @property
     def last_update(self) -> datetime:
         """Time of the latest write to any of its rows."""
-        return max(from_iso(row.update_time) for row in self.rows)
+        return max(from_iso(row.update_time or row.start_time) for row in self.rows)
 
     @property
     def next_attempt(self) -> int:
@@ -108,16 +113,7 @@ def task_states(rows: Iterable[TaskRow]) -> dict[str, TaskState]:
     return {name: TaskState(tuple(sorted(own, key=lambda row: row.attempt))) for name, own in by_name.items()}
 
 
-def plan_launches(
-    tasks: Sequence[TaskEntry], rows: Iterable[TaskRow], task_attempts: int, now: datetime
-) -> list[Launch]:
-    """Return what pattern 1's launcher launches now: tasks without rows, and failed tasks whose retry is due."""
-    states = task_states(rows)
-    launches = []
-    for index, entry in enumerate(tasks):
-        state = states.get(entry.name)
-        if state is None:
-            launches.append(Launch(entry, 1, index))
-        elif state.retry_is_due(task_attempts, now):
-            launches.append(Launch(entry, state.next_attempt, index))
-    return launches
+def due_retries(states: Iterable[TaskState], task_attempts: int, now: datetime) -> list[TaskRow]:
+    """Return the last attempts of tasks whose retry is due, in the order of the task list."""
+    last = [state.rows[-1] for state in states if state.retry_is_due(task_attempts, now)]
+    return sorted(last, key=lambda row: (row.task_index or 0, row.task_name))

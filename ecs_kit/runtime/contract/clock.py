@@ -23,6 +23,13 @@ def to_iso(moment: datetime) -> str:
 
 
 def from_iso(text: str) -> datetime:
-    """Read an ISO 8601 time; without an offset it counts as UTC."""
+    """Read an ISO 8601 time; without an offset it counts as UTC.
+
+    Raises:
+        ValueError: it is none, or in UTC it is outside the years 1 to 9999.
+    """
     moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{text} is out of range") from error

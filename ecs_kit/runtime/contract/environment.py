@@ -1,5 +1,6 @@
 """The environment of a task's container: the task definition's variables, and RunTask's override for one attempt."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ JOB_PREFIX = "JOB_"
 WORKFLOW_NAME = "KIT_WORKFLOW_NAME"
 RUN_ID = "KIT_WORKFLOW_RUN_ID"
 TASK_NAME = "KIT_TASK_NAME"
+TASK_INDEX = "KIT_TASK_INDEX"
 ATTEMPT = "KIT_ATTEMPT"
 SOURCE_BUCKET = "KIT_SOURCE_BUCKET"
 SOURCE_KEY = "KIT_SOURCE_KEY"
@@ -35,7 +37,8 @@ make each repeated call another request than the one that its client token belon
 class Attempt:
     """One attempt, 1, 2, …, at one task of a run.
 
-    The source is empty where it is not known. DynamoDB may delete the row after `expires_at`, in seconds since 1970.
+    The source is empty where it is not known. `index` is the task's place in the task list, from 0. DynamoDB may delete
+    the row after `expires_at`, in seconds since 1970.
     """
 
     workflow_name: str
@@ -45,6 +48,7 @@ class Attempt:
     source_bucket: str = ""
     source_key: str = ""
     expires_at: int | None = None
+    index: int | None = None
 
 
 def override(attempt: Attempt, deadline: str) -> dict[str, str]:
@@ -58,21 +62,29 @@ def override(attempt: Attempt, deadline: str) -> dict[str, str]:
         SOURCE_KEY: attempt.source_key,
         DEADLINE: deadline,
         EXPIRES_AT: "" if attempt.expires_at is None else str(attempt.expires_at),
+        TASK_INDEX: "" if attempt.index is None else str(attempt.index),
     }
 
 
 def attempt_of(environment: Mapping[str, str]) -> Attempt | None:
     """Read the variables of `override`; None where the task is not the kit's."""
     identifier, number = environment.get(RUN_ID, ""), environment.get(ATTEMPT, "1")
-    expires_at = environment.get(EXPIRES_AT, "")
-    if not (environment.get(WORKFLOW_NAME) and identifier.isdecimal() and number.isdecimal()):
+    expires_at, index = environment.get(EXPIRES_AT, ""), environment.get(TASK_INDEX, "")
+    run_id, attempt = whole_number(identifier), whole_number(number)
+    if not environment.get(WORKFLOW_NAME) or run_id is None or attempt is None:
         return None
     return Attempt(
         workflow_name=environment[WORKFLOW_NAME],
-        run_id=int(identifier),
+        run_id=run_id,
         task_name=environment.get(TASK_NAME, ""),
-        number=int(number),
+        number=attempt,
         source_bucket=environment.get(SOURCE_BUCKET, ""),
         source_key=environment.get(SOURCE_KEY, ""),
-        expires_at=int(expires_at) if expires_at.isdecimal() else None,
+        expires_at=whole_number(expires_at),
+        index=whole_number(index),
     )
+
+
+def whole_number(text: str) -> int | None:
+    """Read a number of 1 to 18 digits; None for any other text."""
+    return int(text) if re.fullmatch("[0-9]{1,18}", text) else None

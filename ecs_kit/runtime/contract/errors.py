@@ -3,12 +3,44 @@
 The class name of an exception that a function raises is the error name in the state machine.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+LONGEST_MESSAGE = 8_000
+"""Characters of an error's message. An error of a state has at most 32,768, of which a function's trace takes a part
+(https://docs.aws.amazon.com/step-functions/latest/apireference/API_ExecutionFailedEventDetails.html)."""
+
+PROBLEMS_SHOWN = 20
+"""Problems of a spec in a message; it counts the others."""
+
+_LONGEST_VALUE, _LONGEST_PATH, _LONGEST_REASON = 200, 300, 2_000
+
+
+def plain(text: str, longest: int = LONGEST_MESSAGE) -> str:
+    """Return a text for messages and logs: at most so long, with all that is not printable escaped.
+
+    What a user gave may hold line breaks, control characters of a terminal, or halves of a character.
+    """
+    begin = text[:longest]
+    if not begin.isprintable():
+        begin = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in begin)
+    return begin if len(begin) <= longest and len(text) <= longest else f"{begin[: longest - 1]}…"
+
+
+def shown(value: object) -> str:
+    """Return a value that a user gave as a message shows it: as JSON, at most 200 characters."""
+    try:
+        return plain(json.dumps(value, ensure_ascii=False, default=str), _LONGEST_VALUE)
+    except RecursionError:
+        return "a value that is nested too deeply"
+
 
 class KitError(Exception):
-    """Root of all errors that the kit raises on purpose."""
+    """Root of all errors that the kit raises on purpose; the message is `plain`."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(plain(message))
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +58,13 @@ class SpecRefused(KitError):
     """A spec breaks the schema or names infrastructure that this stack did not deploy."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("the spec is refused, nothing was launched: " + "; ".join(map(str, self.problems)))
+        self.problems = tuple(
+            Problem(plain(problem.path, _LONGEST_PATH), plain(problem.reason, _LONGEST_REASON)) for problem in problems
+        )
+        shown = [str(problem) for problem in self.problems[:PROBLEMS_SHOWN]]
+        if further := len(self.problems) - len(shown):
+            shown.append(f"and {further} more problems")
+        super().__init__("the spec is refused, nothing was launched: " + "; ".join(shown))
 
 
 class RunIdInUse(KitError):
@@ -80,6 +117,15 @@ class TasksStillRunning(KitError):
     def __init__(self, run_id: int, running: int) -> None:
         super().__init__(
             f"{running} ECS tasks of run {run_id} were still running when the time was up; the call is to be repeated"
+        )
+
+
+class RunNotEnded(KitError):
+    """The execution of a run has ended, and the row of the run was not final before the call's time-out."""
+
+    def __init__(self, execution_arn: str) -> None:
+        super().__init__(
+            f"the run of execution {execution_arn} had no end_time when the time was up; the call is to be repeated"
         )
 
 

@@ -12,3 +12,6 @@ FARGATE_MEMORY: Mapping[int, tuple[int, ...]] = {
     16384: tuple(range(32768, 122880 + 1, 8192)),
 }
 """Memory in MiB that Fargate accepts per number of CPU units (Amazon ECS developer guide, "Task CPU and memory")."""
+
+FARGATE_STORAGE_GIB = 20
+"""Ephemeral storage of every Fargate task; ECS takes 21 to 200 GiB instead (API reference, EphemeralStorage)."""

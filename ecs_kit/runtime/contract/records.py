@@ -23,11 +23,22 @@ OPEN_RUNS_INDEX = "open_runs"
 """Sparse index of the summary table with the keys of the runs that have no `end_time`."""
 
 OPEN_RUNS_KEY = "open_since"
+
+UNCOUNTED_INDEX = "uncounted_attempts"
+"""Sparse index of the details table with the attempts of tasks whose outcome is not in the summary's counts yet."""
+
+UNCOUNTED_KEY = "uncounted"
+UNCOUNTED_PROJECTION = ("status", "start_time")
+"""Attributes of the index beside the keys. An entry is some 250 bytes: 32 of them are read for one unit."""
+
 EXPIRY_ATTRIBUTE = "expires_at"
 
 LONGEST_REASON = 2000
 """Characters of an `error` or a `stopped_reason`. A job's exception text may exceed the limit of a DynamoDB item
 (400 KB) or of a Step Functions payload (256 KiB). The log has all of it."""
+
+LONGEST_LAUNCHING_ERROR = 500
+"""Characters of a summary's `launching_error`, which each row of a task that was not launched repeats."""
 
 NOT_STARTED = "not-started/"
 """Prefix of the `ecs_task_id` of an attempt that ECS never accepted."""
@@ -60,6 +71,8 @@ class Summary:
     failed_tasks: int = 0
     running_tasks: int = 0
     launching_ended: bool = False
+    # Pattern 2: what its Map state over the tasks failed with.
+    launching_error: str | None = None
     end_time: str | None = None
     workflow_specs: str | None = None
     settings: str | None = None
@@ -74,11 +87,32 @@ class Summary:
     capacity_waits: int = 0
     wait_events: int = 0
     expires_at: int | None = None
+    first_failure: str | None = None
+    last_ended: str | None = None
+    outcomes: str | None = None
+    # Pattern 1: what the launcher has launched of the task list, and which call of it launches, or was interrupted.
+    next_index: int = 0
+    skipped: str | None = None
+    launcher_call: str | None = None
+    task_list: str | None = None
+    rerun_of: int | None = None
+    rerun_by: int | None = None
 
-    def attempt(self, task_name: str, number: int, source_bucket: str = "", source_key: str = "") -> Attempt:
+    def attempt(
+        self, task_name: str, number: int, source_bucket: str = "", source_key: str = "", index: int | None = None
+    ) -> Attempt:
         """Return an attempt at one of the run's tasks."""
         run = (self.workflow_name, self.workflow_run_id)
-        return Attempt(*run, task_name, number, source_bucket, source_key, self.expires_at)
+        return Attempt(*run, task_name, number, source_bucket, source_key, self.expires_at, index)
+
+    @property
+    def counts(self) -> "Counts":
+        """The kept counts."""
+        return Counts(self.completed_tasks, self.failed_tasks, self.running_tasks)
+
+    def counted(self, counts: "Counts") -> "Summary":
+        """Return the run with other counts."""
+        return replace(self, completed_tasks=counts.completed, failed_tasks=counts.failed, running_tasks=counts.running)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +160,9 @@ class TaskRow:
     pull_stopped_at: str | None = None
     started_at: str | None = None
     stopped_at: str | None = None
+    task_index: int | None = None
+    retried_by: str | None = None
+    uncounted: str | None = None
 
     @property
     def was_started(self) -> bool:
@@ -220,8 +257,25 @@ def new_row(
         exit_code=failure.exit_code if failure else None,
         log_stream=target.log_stream(ecs_task_arn) if ecs_task_arn else None,
         expires_at=attempt.expires_at,
+        task_index=attempt.index,
+        uncounted=_uncounted(attempt),
         **times_of(task),
     )
+
+
+def _uncounted(attempt: Attempt) -> str | None:
+    """Return an attempt's key in the index; names have no slash."""
+    if attempt.index is None:
+        return None
+    return f"{attempt.workflow_name}/{attempt.index}/{attempt.number}/{attempt.task_name}"
+
+
+def from_uncounted(entry: Item) -> TaskRow:
+    """Return the row of an index entry: what the entry says of it."""
+    uncounted = entry[UNCOUNTED_KEY]["S"]
+    workflow_name, index, attempt, task_name = uncounted.split("/")
+    row = from_item(TaskRow, {**entry, "workflow_name": {"S": workflow_name}, "task_name": {"S": task_name}})
+    return replace(row, task_index=int(index), attempt=int(attempt))
 
 
 def attribute(value: object) -> dict[str, Any]:

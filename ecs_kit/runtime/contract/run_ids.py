@@ -22,6 +22,15 @@ def run_id(start_time: datetime | str, execution_arn: str) -> int:
     return milliseconds * 1000 + digits
 
 
+def given_id(value: object) -> int | None:
+    """Return the id that a spec or a caller gives, an integer or its digits; None where it is no id of a run."""
+    try:
+        identifier = int(value) if isinstance(value, str | int | float) else 0
+    except (ValueError, OverflowError):
+        return None
+    return identifier if 1 <= identifier <= LARGEST_RUN_ID else None
+
+
 def from_milliseconds(milliseconds: int) -> datetime:
     """Turn milliseconds since 1970, as EventBridge events carry them, into a time without rounding."""
     return _EPOCH + timedelta(milliseconds=milliseconds)

@@ -26,6 +26,7 @@ _KEPT = (
     "launch_type",
     "spot_share",
     "max_concurrency",
+    "run_task_rate",
     "job_records",
     "success_exit_codes",
     "retry_exit_codes",
@@ -72,6 +73,7 @@ class Settings:
     launch_type: str
     spot_share: int
     max_concurrency: int
+    run_task_rate: int
     job_records: str
     success_exit_codes: tuple[str, ...]
     retry_exit_codes: tuple[str, ...]

@@ -1,13 +1,16 @@
 """An execution's input that names its spec by its place in the pattern's bucket, instead of being the spec."""
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from ecs_kit.runtime.contract.clock import from_iso
-from ecs_kit.runtime.contract.errors import Problem, SpecRefused
-from ecs_kit.runtime.contract.run_ids import run_id
+from ecs_kit.runtime.contract.errors import Problem, SpecRefused, shown
+from ecs_kit.runtime.contract.run_ids import LARGEST_RUN_ID, run_id
 
 SPEC_URI = "specUri"
 SCHEDULED_TIME = "scheduledTime"
@@ -21,9 +24,12 @@ PINNED_PREFIX = f"{SPEC_PREFIX}pinned/"
 MAX_SPEC_BYTES = 4 * 1024 * 1024
 """Largest spec that is read: more than ten thousand entries, and little beside a function's memory."""
 
-MAX_TASK_LIST_BYTES = 200_000
-"""Longest task list of such a spec in pattern 2, whose state machine gets it in one answer of at most 256 KiB
-(https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html)."""
+_KEY = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,1024}")
+"""Keys that S3 takes and that a log line can hold
+(https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html)."""
+
+MAX_TASK_LIST_BYTES = 16 * 1024
+"""Longest task list that the state machine of pattern 2 gets in an answer; it reads longer ones from S3."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,11 @@ class SpecReference:
         return f"s3://{self.bucket}/{self.key}"
 
 
+def is_short(task_list: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the state machine of pattern 2 gets a task list that is not in its input in an answer."""
+    return len(json.dumps(task_list, ensure_ascii=False).encode()) <= MAX_TASK_LIST_BYTES
+
+
 def is_reference(document: object) -> bool:
     """Whether an execution's input names a spec instead of being one."""
     return isinstance(document, Mapping) and SPEC_URI in document
@@ -63,16 +74,17 @@ def reference(document: Mapping[str, Any], bucket: str, execution_arn: str, star
     ]
     place = f"s3://{bucket}/{SPEC_PREFIX}"
     key = uri.removeprefix(f"s3://{bucket}/") if isinstance(uri, str) and uri.startswith(place) else ""
-    if key in ("", SPEC_PREFIX) or key.startswith(PINNED_PREFIX):
-        problems.append(Problem(f"$.{SPEC_URI}", f"must be an object below {place}, not {uri!r}"))
-    moment = started
-    if scheduled is not None:
-        try:
-            moment = from_iso(scheduled)
-        except (TypeError, ValueError):
-            problems.append(Problem(f"$.{SCHEDULED_TIME}", f"must be a time in ISO 8601, not {scheduled!r}"))
+    if key == SPEC_PREFIX or key.startswith(PINNED_PREFIX) or not _KEY.fullmatch(key):
+        problems.append(
+            Problem(f"$.{SPEC_URI}", f"must be an object below {place} and not below {PINNED_PREFIX}, not {shown(uri)}")
+        )
+    identifier = 0
+    with suppress(TypeError, ValueError):
+        identifier = run_id(started, execution_arn) if scheduled is None else run_id(from_iso(scheduled), str(uri))
+    if not 1 <= identifier <= LARGEST_RUN_ID:
+        reason = f"must be a time in ISO 8601, from 1970 to 2255, not {shown(scheduled)}"
+        problems.append(Problem(f"$.{SCHEDULED_TIME}", reason))
     if problems:
         raise SpecRefused(problems)
-    identifier = run_id(moment, execution_arn if scheduled is None else uri)
     pinned_key = f"{PINNED_PREFIX}{identifier}.json"
     return SpecReference(bucket, key, pinned_key, None if scheduled is None else identifier)

@@ -29,6 +29,8 @@ DEPLOYED_ATTRIBUTES = (*INFRASTRUCTURE_ATTRIBUTES, "workflowName", "separator")
 class Deployed:
     """The deployed resources that specs name, as `Settings` has them; further keys of `attributes` are ignored.
 
+    Where `source_buckets` is None, tasks may read from any bucket: those that they may are not known.
+
     `needs_objects` says whether the job needs a source object for every task. If not, a task needs one where the job's
     command or environment names it and the task has none of its own.
     """
@@ -36,7 +38,7 @@ class Deployed:
     attributes: Mapping[str, str]
     separator: str = "$"
     security_group_ids: tuple[str, ...] = ()
-    source_buckets: tuple[str, ...] = ()
+    source_buckets: tuple[str, ...] | None = ()
     needs_objects: bool = True
     job_command: tuple[str, ...] = ()
     job_environment: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -57,10 +59,42 @@ class TaskEntry:
     cpu: int | None = None
     memory: int | None = None
 
+    @property
+    def document(self) -> dict[str, Any]:
+        """The entry as `taskList` has it, with its bucket whatever the spec's is; `to_entry` reads it again."""
+        given = {
+            "taskName": self.name,
+            "s3BucketName": self.bucket,
+            "objectKey": self.key,
+            "command": list(self.command),
+            "environment": dict(self.environment),
+            "cpu": self.cpu,
+            "memory": self.memory,
+        }
+        return {name: value for name, value in given.items() if value}
+
+
+def to_entry(document: Mapping[str, Any], bucket: str) -> TaskEntry:
+    """Read a checked entry of `taskList`; `bucket` is the spec's."""
+    cpu, memory = document.get("cpu"), document.get("memory")
+    return TaskEntry(
+        name=document["taskName"],
+        bucket=document.get("s3BucketName", bucket),
+        key=document.get("objectKey", ""),
+        command=tuple(document.get("command", ())),
+        environment=document.get("environment", {}),
+        cpu=None if cpu is None else int(cpu),
+        memory=None if memory is None else int(memory),
+    )
+
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """A checked spec; `document` is the unchanged JSON document."""
+    """A checked spec; `document` is the unchanged JSON document.
+
+    `tasks` are those of an inline list. A list that is elsewhere has a `task_list_uri`. `rerun_of` is the id of the run
+    whose failed tasks these are.
+    """
 
     document: Mapping[str, Any]
     workflow_name: str
@@ -68,3 +102,5 @@ class Spec:
     tasks: tuple[TaskEntry, ...]
     subnet_ids: tuple[str, ...]
     security_group_ids: tuple[str, ...]
+    task_list_uri: str | None = None
+    rerun_of: int | None = None

@@ -51,10 +51,14 @@ MOST_POLLS_AT_FULL_LENGTH = 1_400  # polls, each followed by a launch, that fit 
 SHORTEST_WAIT_SECONDS = 1
 LONGEST_WAIT_SECONDS = 60  # unless its history needs a longer one
 LONGEST_WAIT_FOR_ROOM_SECONDS = 10  # the same while tasks of pattern 1 wait for others to end (`maxConcurrency`)
-WAIT_PER_AGE = 15  # the interval is the run's age divided by this: with the call it is within 10 % of its length
+WAIT_PER_AGE = 25  # the interval is the run's age divided by this: below 30 s in the first 12 minutes
 FUNCTION_CALL_SECONDS = 330  # time-out of one Lambda call: the function's own 300 s, and some latency
 PAUSE_AFTER_POLL_FAILED_SECONDS = 20  # before the next poll, after the monitor failed despite all retries
 PAUSE_AFTER_MONITOR_FAILURE_SECONDS = 60  # before the next `RecordFailure`, after it failed despite all retries
+
+# Pattern 2, tasks that keep no rows: runs with more tasks than this list their ECS tasks every five minutes only.
+ALWAYS_LISTED_TASKS = 500
+LISTING_INTERVAL_SECONDS = 300
 
 # Time limits of tasks. `RunTask` also counts provisioning; its `TimeoutSeconds` is a last resort.
 PROVISIONING_ALLOWANCE_SECONDS = 300  # added to a task's time limit in `TimeoutSeconds` of `RunTask`
@@ -63,6 +67,9 @@ STOP_ALLOWANCE = timedelta(seconds=10)  # for a task to end itself at its limit,
 STOPPED_WITHIN = timedelta(minutes=5)  # from StopTask to `STOPPED`: `stopTimeout`, at most 120 s, and ECS's own time
 # DescribeTasks is eventually consistent: an unknown task counts as lost only when its row is older than this.
 MISSING_COUNTS_AFTER = timedelta(minutes=5)
+# It knows stopped tasks for at least an hour:
+# https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTasks.html
+REMEMBERED_BY_ECS = timedelta(minutes=55)
 
 # Retries and capacity waits.
 LONGEST_RETRY_WAIT_SECONDS = 30
@@ -77,6 +84,13 @@ RETRY_EXPECTED_WITHIN = timedelta(minutes=15)
 # Iterations of an inline Map at once: https://docs.aws.amazon.com/step-functions/latest/dg/state-map-inline.html
 INLINE_MAP_CONCURRENCY = 40
 
+# Long task lists of pattern 2, whose Map state is distributed: each child execution runs so many tasks. Their items and
+# the run's attributes are its input. Its calls of RunTask come at once, below the burst that AWS allows.
+TASKS_PER_BATCH = 10
+BATCH_BYTES = 20 * 1024
+# Capacity waits that the history of a child execution has room for, each with all retries of `RunTask`, for every task.
+WAITS_OF_CHILD = 60
+
 # One call of the launcher.
 FIRST_BACKOFF_SECONDS = 0.5
 LONGEST_BACKOFF_SECONDS = 10.0
@@ -85,6 +99,13 @@ CAPACITY_RETRY_WHILE_WAITING_SECONDS = 5.0  # the same in a run that has waited 
 # For which launches are retried in turn while none starts. After that, those with the most tries come first: else, with
 # hundreds unanswered, none would reach `MOST_UNCERTAIN_TRIES` within one call.
 ROUND_ROBIN_SECONDS = 60.0
+LAUNCH_SECONDS = 100.0  # of one call; then the monitor polls, so that tasks are counted while others are launched
+RUN_CHECK_SECONDS = 0.5  # between two looks at whether the run is still active
+# With `maxConcurrency`, a call goes on while tasks end one after another: for a minute, so that the monitor is not
+# late, and until none has ended for some seconds. It looks for tasks that have ended as often as this.
+ROOM_SECONDS = 60.0
+ROOM_PATIENCE_SECONDS = 8.0
+ROOM_CHECK_SECONDS = 1.0
 RESERVE_SECONDS = 45.0  # for the current call of RunTask (25 s at most), the look into ECS and the writes after it
 LISTED_WITHIN_SECONDS = 2.0  # ListTasks is eventually consistent
 
@@ -158,22 +179,16 @@ def _events_of_first_wait(limits: Limits) -> int:
     return math.ceil(limits.spot_share * (EVENTS_PER_ATTEMPT + RUN_TASK.attempts * EVENTS_PER_RETRY) / 100)
 
 
-def reason_to_refuse(limits: Limits, number_of_tasks: int) -> str | None:
-    """Return why pattern 2 cannot run a list of tasks, and what to do; None where it can."""
-    most = longest_task_list(limits)
-    if number_of_tasks <= most:
-        return None
-    return (
-        f"has {number_of_tasks} tasks; {most} is the most that fits the {EVENTS:,} events of an execution's history "
-        f"with taskAttempts {limits.task_attempts}, runTimeoutSeconds {limits.run_timeout_seconds} and "
-        f"spotShare {limits.spot_share}: start several runs with a part of the list each, lower one of them, or use "
-        "pattern 1"
-    )
-
-
 def concurrency(settings: Settings, number_of_tasks: int) -> int:
     """Return how many tasks of a run pattern 2's Map state runs at once."""
     return min(settings.max_concurrency or INLINE_MAP_CONCURRENCY, INLINE_MAP_CONCURRENCY, number_of_tasks)
+
+
+def wait_of_child_seconds(wait_seconds: int, waited_seconds: float, run_timeout_seconds: int) -> int:
+    """Return a task's capacity wait in a child execution: long ones are so long that its history lasts for the run."""
+    if waited_seconds < LONGEST_CAPACITY_WAIT_SECONDS:
+        return wait_seconds
+    return max(wait_seconds, run_timeout_seconds // WAITS_OF_CHILD)
 
 
 def capacity_wait_seconds(waited_seconds: float) -> int:

@@ -1,4 +1,4 @@
-"""The AWS clients of the two functions, created when first used."""
+"""The AWS clients of the functions, created when first used."""
 
 from __future__ import annotations
 
@@ -11,8 +11,13 @@ from botocore.config import Config
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_ecs import ECSClient
+    from types_boto3_logs import CloudWatchLogsClient
     from types_boto3_s3 import S3Client
     from types_boto3_stepfunctions import SFNClient
+
+
+CONCURRENT_CALLS = 32
+"""RunTask calls of a launcher at once: at 20 calls a second, each may take 1.6 s. Each writes a row as well."""
 
 
 @functools.cache
@@ -34,6 +39,12 @@ def ecs_without_retries() -> ECSClient:
 
 
 @functools.cache
+def logs() -> CloudWatchLogsClient:
+    """Return the CloudWatch Logs client."""
+    return boto3.client("logs", config=_config())
+
+
+@functools.cache
 def s3() -> S3Client:
     """Return the S3 client."""
     return boto3.client("s3", config=_config())
@@ -46,5 +57,9 @@ def stepfunctions() -> SFNClient:
 
 
 def _config(max_attempts: int = 9, read_timeout: int = 20) -> Config:
-    retries = {"mode": "standard", "total_max_attempts": max_attempts}
-    return Config(retries=retries, connect_timeout=5, read_timeout=read_timeout)  # type: ignore[arg-type]
+    return Config(
+        retries={"mode": "standard", "total_max_attempts": max_attempts},
+        connect_timeout=5,
+        read_timeout=read_timeout,
+        max_pool_connections=CONCURRENT_CALLS,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,23 @@ class EcsTasks:
             found |= {task.arn: task for task in map(to_ecs_task, answer.get("tasks", []))}
             missing |= {failure["arn"] for failure in answer.get("failures", []) if failure.get("reason") == "MISSING"}
         return found, frozenset(missing)
+
+    def describe_recorded(self, arns: Iterable[str]) -> tuple[dict[str, EcsTask], frozenset[str]]:
+        """Return what `describe` does, for the keys of rows.
+
+        A key that is no ARN of a task of the cluster is missing, too: ECS would refuse the whole call for it. A
+        compromised task may have written it.
+        """
+        given = set(arns)
+        of_tasks = {arn for arn in given if self._is_task(arn)}
+        found, missing = self.describe(sorted(of_tasks))
+        return found, missing | (given - of_tasks)
+
+    def _is_task(self, arn: str) -> bool:
+        return (
+            re.fullmatch(rf"arn:[^:]+:ecs:[^:]+:[0-9]+:task/{re.escape(self._cluster)}/[0-9a-f-]{{32,36}}", arn)
+            is not None
+        )
 
     def running(self, started_by: str | None = None) -> Iterator[str]:
         """Return the ARNs of tasks that have not been told to stop, or of the cluster's with this `startedBy`.

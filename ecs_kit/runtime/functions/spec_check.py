@@ -11,10 +11,13 @@ import fastjsonschema
 
 from ecs_kit.runtime.contract import overrides
 from ecs_kit.runtime.contract.environment import RESERVED_PREFIXES
-from ecs_kit.runtime.contract.errors import Problem, SpecRefused
+from ecs_kit.runtime.contract.errors import Problem, SpecRefused, shown
 from ecs_kit.runtime.contract.fargate import FARGATE_MEMORY
-from ecs_kit.runtime.contract.run_ids import LARGEST_RUN_ID
-from ecs_kit.runtime.contract.specs import INFRASTRUCTURE_ATTRIBUTES, Deployed, Spec, TaskEntry
+from ecs_kit.runtime.contract.json_text import DECODER
+from ecs_kit.runtime.contract.run_ids import LARGEST_RUN_ID, given_id
+from ecs_kit.runtime.contract.spec_references import SPEC_PREFIX
+from ecs_kit.runtime.contract.specs import INFRASTRUCTURE_ATTRIBUTES, Deployed, Spec, to_entry
+from ecs_kit.runtime.contract.task_lists import TASK_LIST_URI
 
 SCHEMA = Path(__file__).resolve().parents[2] / "specs" / "workflow_specs.schema.json"
 """The spec's JSON Schema, in a checkout and in a Lambda package."""
@@ -29,13 +32,17 @@ def parse(text: str) -> Any:
     """Read a spec's text.
 
     Raises:
-        SpecRefused: the text is not JSON; the message gives line and column.
+        SpecRefused: the text is not JSON; the message gives line and column, if there is one place.
     """
     try:
-        return json.loads(text)
+        return DECODER.decode(text)
     except json.JSONDecodeError as error:
-        position = f"line {error.lineno}, column {error.colno}"
-        raise SpecRefused([Problem("$", f"is not JSON: {error.msg} at {position}")]) from error
+        reason = f"{error.msg} at line {error.lineno}, column {error.colno}"
+    except RecursionError:
+        reason = "it is nested too deeply"
+    except ValueError as error:
+        reason = str(error)
+    raise SpecRefused([Problem("$", f"is not JSON: {reason}")])
 
 
 def check(document: object, *, deployed: Deployed | None) -> Spec:
@@ -44,11 +51,26 @@ def check(document: object, *, deployed: Deployed | None) -> Spec:
     Raises:
         SpecRefused: with every problem found, each with its JSON path.
     """
-    _refuse(_schema_problems(document))
+    _refuse(_schema_problems(_validator(), document, "$"))
     assert isinstance(document, Mapping)  # the schema says so
     of_stack = _infrastructure_problems(document, deployed) if deployed else []
-    _refuse([*_run_id_problems(document), *_duplicate_names(document), *_entry_problems(document), *of_stack])
+    entries = _of_entries(document, _own_problems)
+    _refuse([*_run_id_problems(document), *_duplicate_names(document), *entries, *of_stack])
     return _build(document)
+
+
+def entry_problems(entry: object, deployed: Deployed | None) -> list[tuple[str, str]]:
+    """Check one entry as `check` checks those of `taskList`; return what is wrong by path in the entry, `.cpu`."""
+    of_schema = _schema_problems(_entry_validator(), entry, "")
+    if of_schema:
+        return [(problem.path, problem.reason) for problem in of_schema]
+    assert isinstance(entry, Mapping)  # the schema says so
+    return [*_own_problems(entry), *(_stack_problems(entry, deployed) if deployed else ())]
+
+
+def is_workflow_name(value: object) -> bool:
+    """Whether a value can be a spec's `workflowName`; only then a run can have that name."""
+    return isinstance(value, str) and re.search(_schema()["properties"]["workflowName"]["pattern"], value) is not None
 
 
 def check_deployed(spec: Spec, deployed: Deployed) -> None:
@@ -89,8 +111,22 @@ def render(document: Any, values: Mapping[str, Any]) -> Any:
 
 
 @functools.cache
+def _schema() -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    return document
+
+
+@functools.cache
 def _validator() -> Callable[[object], object]:
-    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    return _compiled(_schema())
+
+
+@functools.cache
+def _entry_validator() -> Callable[[object], object]:
+    return _compiled(_schema()["properties"]["taskList"]["items"])
+
+
+def _compiled(schema: dict[str, Any]) -> Callable[[object], object]:
     validator: Callable[[object], object] = fastjsonschema.compile(schema, use_default=False, fast_fail=False)
     return validator
 
@@ -100,19 +136,23 @@ def _refuse(problems: Sequence[Problem]) -> None:
         raise SpecRefused(problems)
 
 
-def _schema_problems(document: object) -> list[Problem]:
+def _schema_problems(validator: Callable[[object], object], document: object, root: str) -> list[Problem]:
     try:
-        _validator()(document)
+        validator(document)
     except fastjsonschema.JsonSchemaValuesException as found:
-        return [_problem(error) for error in found.errors]
+        errors = [error for error in found.errors if error.rule != "oneOf" or isinstance(error.value, Mapping)]
+        return [_problem(error, root) for error in errors]
     return []
 
 
-def _problem(error: Any) -> Problem:
-    path = re.sub(r"^data", "$", error.name or "data")
+def _problem(error: Any, root: str) -> Problem:
+    path = root + (error.name or "data").removeprefix("data")
     definition = error.definition if isinstance(error.definition, Mapping) else {}
     value = error.value
     match error.rule:
+        case "oneOf":
+            given = [name for name in ("taskList", TASK_LIST_URI) if name in value]
+            return Problem(path, f"has both {' and '.join(given)}" if given else f"misses taskList, or {TASK_LIST_URI}")
         case "required":
             missing = [name for name in definition["required"] if name not in value]
             return Problem(path, f"misses {_names(missing)}")
@@ -122,9 +162,9 @@ def _problem(error: Any) -> Problem:
         case "minItems" if "expected" not in definition:
             return Problem(path, "is empty; name at least one task")
         case "type":
-            return Problem(path, f"must be {_type_name(definition['type'])}, not {_shown(value)}")
+            return Problem(path, f"must be {_type_name(definition['type'])}, not {shown(value)}")
         case _:
-            return Problem(path, f"must be {definition.get('expected', error.message)}, not {_shown(value)}")
+            return Problem(path, f"must be {definition.get('expected', error.message)}, not {shown(value)}")
 
 
 def _names(names: Sequence[str]) -> str:
@@ -135,39 +175,40 @@ def _type_name(name: str) -> str:
     return f"an {name}" if name[0] in "aio" else f"a {name}"
 
 
-def _shown(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 200 else text[:200] + "…"
-
-
 def _run_id_problems(document: Mapping[str, Any]) -> list[Problem]:
     given = document.get("workflowRunId")
-    if given is None or 1 <= int(given) <= LARGEST_RUN_ID:
+    if given is None or given_id(given) is not None:
         return []
-    return [Problem("$.workflowRunId", f"must be from 1 to {LARGEST_RUN_ID}, not {_shown(given)}")]
+    return [Problem("$.workflowRunId", f"must be from 1 to {LARGEST_RUN_ID}, not {shown(given)}")]
 
 
 def _duplicate_names(document: Mapping[str, Any]) -> list[Problem]:
     first: dict[str, int] = {}
     problems = []
-    for index, entry in enumerate(document["taskList"]):
+    for index, entry in enumerate(document.get("taskList", ())):
         name = entry["taskName"]
         if name in first:
-            reason = f"{name!r} is already the name of $.taskList[{first[name]}]; every task needs a name of its own"
-            problems.append(Problem(f"$.taskList[{index}].taskName", reason))
+            problems.append(Problem(f"$.taskList[{index}].taskName", taken(name, f"$.taskList[{first[name]}]")))
         first.setdefault(name, index)
     return problems
 
 
-def _entry_problems(document: Mapping[str, Any]) -> list[Problem]:
+def taken(name: str, entry: str) -> str:
+    """Return why a task may not have the name of an earlier entry."""
+    return f"{name!r} is already the name of {entry}; every task needs a name of its own"
+
+
+def _of_entries(
+    document: Mapping[str, Any], find: Callable[[Mapping[str, Any]], Iterator[tuple[str, str]]]
+) -> list[Problem]:
     return [
         Problem(f"$.taskList[{index}]{path}", reason)
-        for index, entry in enumerate(document["taskList"])
-        for path, reason in _problems_of_entry(entry)
+        for index, entry in enumerate(document.get("taskList", ()))
+        for path, reason in find(entry)
     ]
 
 
-def _problems_of_entry(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _own_problems(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     cpu, memory = entry.get("cpu"), entry.get("memory")
     if (cpu is None) is not (memory is None):
         yield "", "has cpu without memory or memory without cpu; give both or neither"
@@ -216,19 +257,24 @@ def _infrastructure_problems(document: Mapping[str, Any], deployed: Deployed) ->
         if wrong:
             reason = f"{verb} {wrong}, which this stack did not deploy; expected {shown}"
             problems.append(Problem(f"$.{name}", reason))
-    for index, entry in enumerate(document["taskList"]):
-        if "objectKey" not in entry and _needs_object(entry, deployed):
-            problems.append(Problem(f"$.taskList[{index}]", "misses attribute objectKey, which this stack's job needs"))
-    buckets = (deployed.attributes["s3BucketName"], *deployed.source_buckets)
-    for index, entry in enumerate(document["taskList"]):
-        bucket = entry.get("s3BucketName")
-        if bucket is not None and bucket not in buckets:
-            reason = (
-                f"tasks of this stack may not read from {bucket!r}, only from {', '.join(buckets)}; "
-                "add it to the sourceBuckets config key"
-            )
-            problems.append(Problem(f"$.taskList[{index}].s3BucketName", reason))
-    return problems
+    return [*problems, *_of_entries(document, lambda entry: _stack_problems(entry, deployed))]
+
+
+def _stack_problems(entry: Mapping[str, Any], deployed: Deployed) -> Iterator[tuple[str, str]]:
+    if "objectKey" not in entry and _needs_object(entry, deployed):
+        yield "", "misses attribute objectKey, which this stack's job needs"
+    own, bucket = deployed.attributes["s3BucketName"], entry.get("s3BucketName")
+    if bucket in (None, own) and entry.get("objectKey", "").startswith(SPEC_PREFIX):
+        yield ".objectKey", f"is below {SPEC_PREFIX} of the pattern's bucket, where tasks may not read"
+    if bucket is None or deployed.source_buckets is None:
+        return
+    buckets = (own, *deployed.source_buckets)
+    if bucket not in buckets:
+        yield (
+            ".s3BucketName",
+            f"tasks of this stack may not read from {bucket!r}, only from {', '.join(buckets)}; "
+            "add it to the sourceBuckets config key",
+        )
 
 
 def _split(literal: str, separator: str) -> tuple[str, ...]:
@@ -242,18 +288,9 @@ def _build(document: Mapping[str, Any]) -> Spec:
         document=document,
         workflow_name=document["workflowName"],
         run_id=None if given is None else int(given),
-        tasks=tuple(
-            TaskEntry(
-                name=entry["taskName"],
-                bucket=entry.get("s3BucketName", document["s3BucketName"]),
-                key=entry.get("objectKey", ""),
-                command=tuple(entry.get("command", ())),
-                environment=entry.get("environment", {}),
-                cpu=entry.get("cpu"),
-                memory=entry.get("memory"),
-            )
-            for entry in document["taskList"]
-        ),
+        tasks=tuple(to_entry(entry, document["s3BucketName"]) for entry in document.get("taskList", ())),
         subnet_ids=_split(document["subnetIdLiteral"], document["separator"]),
         security_group_ids=_split(document["securityGroupId"], document["separator"]),
+        task_list_uri=document.get(TASK_LIST_URI),
+        rerun_of=None if (earlier := document.get("rerunOf")) is None else int(earlier),
     )

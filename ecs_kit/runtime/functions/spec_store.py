@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from ecs_kit.runtime.common import log
 from ecs_kit.runtime.contract.errors import Problem, SpecRefused
 from ecs_kit.runtime.contract.executions import Execution
 from ecs_kit.runtime.contract.spec_references import MAX_SPEC_BYTES, SPEC_URI, is_reference, reference
@@ -15,7 +16,7 @@ from ecs_kit.runtime.functions import spec_check
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-_ABSENT = ("NoSuchKey", "AccessDenied")
+ABSENT = ("NoSuchKey", "AccessDenied")
 """Without the permission to list a bucket, a missing object is an access that is denied (S3 API, GetObject)."""
 
 
@@ -49,21 +50,32 @@ class SpecStore:
         found = reference(given, self.bucket, execution.arn, execution.start_time)
         text = self._read(found.pinned_key)
         if text is None:
-            text = self._read(found.key)
-            if text is None:
-                raise SpecRefused(
-                    [Problem(f"$.{SPEC_URI}", f"names {found.uri}, which does not exist or may not be read")]
-                )
+            try:
+                text = self._get(found.key)
+            except ClientError as error:
+                if not _is_absent(error):
+                    raise
+                what = f"names {found.uri}, which does not exist or may not be read: {error}"
+                raise SpecRefused([Problem(f"$.{SPEC_URI}", what)]) from error
             text = self._pin(found.pinned_key, text)
         return GivenSpec(spec_check.parse(text.decode("utf-8", "replace")), found.run_id, is_reference=True)
 
+    def pinned(self, key: str) -> str | None:
+        """Return the pinned copy of a spec, None where there is none."""
+        text = self._read(key)
+        return None if text is None else text.decode("utf-8", "replace")
+
     def _read(self, key: str) -> bytes | None:
         try:
-            answer = self.client.get_object(Bucket=self.bucket, Key=key)
+            return self._get(key)
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") in _ABSENT:
+            if _is_absent(error):
+                log.info("there is no pinned copy, or it may not be read", key=key, error=str(error))
                 return None
             raise
+
+    def _get(self, key: str) -> bytes:
+        answer = self.client.get_object(Bucket=self.bucket, Key=key)
         if answer["ContentLength"] > MAX_SPEC_BYTES:
             what = f"names s3://{self.bucket}/{key} of {answer['ContentLength']} bytes; {MAX_SPEC_BYTES} is the most"
             raise SpecRefused([Problem(f"$.{SPEC_URI}", what)])
@@ -84,3 +96,7 @@ class SpecStore:
                 raise
             return pinned
         return text
+
+
+def _is_absent(error: ClientError) -> bool:
+    return error.response.get("Error", {}).get("Code") in ABSENT

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,22 +16,24 @@ from ecs_kit.runtime.contract.clock import from_iso, to_iso
 from ecs_kit.runtime.contract.ecs_task import EcsTask, to_ecs_task
 from ecs_kit.runtime.contract.errors import (
     PayloadInvalid,
-    Problem,
     RunIdInUse,
     RunNotFound,
     SpecRefused,
     TasksStillRunning,
+    shown,
 )
 from ecs_kit.runtime.contract.executions import Execution
 from ecs_kit.runtime.contract.failures import LACKS_CAPACITY, Code, FailureKind, StateFailure
 from ecs_kit.runtime.contract.records import Counts, Failure, Summary, TaskRow, new_row
-from ecs_kit.runtime.contract.run_ids import from_milliseconds, run_id
+from ecs_kit.runtime.contract.run_ids import from_milliseconds, given_id, run_id
 from ecs_kit.runtime.contract.settings import Settings
-from ecs_kit.runtime.contract.spec_references import MAX_TASK_LIST_BYTES
+from ecs_kit.runtime.contract.spec_references import is_short
 from ecs_kit.runtime.contract.statuses import EXECUTION_STATUSES, RunStatus, TaskStatus
+from ecs_kit.runtime.functions import spec_check
 from ecs_kit.runtime.functions.function import Function
-from ecs_kit.runtime.functions.registration import deadline_of, to_execution
+from ecs_kit.runtime.functions.registration import Registration, deadline_of, to_execution
 from ecs_kit.runtime.functions.spec_store import GivenSpec
+from ecs_kit.runtime.functions.task_lists import open_list
 from ecs_kit.runtime.monitor import messages, reconciliation
 from ecs_kit.runtime.monitor.reconciliation import EcsAnswer, Reconciliation, Run
 
@@ -40,6 +42,10 @@ if TYPE_CHECKING:
 
 RECONCILE_ROUNDS = 3
 """Rounds in one call. Another one follows only where a row changed between read and write."""
+
+CONCURRENT_WRITES = 8
+"""Rows that are taken out of the index at once. A poll may find thousands whose tasks have ended. More at once would
+use up the SDK's quota of retries where a table of a few units throttles."""
 
 
 @dataclass(kw_only=True)
@@ -52,12 +58,6 @@ class Monitor(Function):
         """Register a run of pattern 2. Run id and `expiresAt` (empty for never) are text in the answer."""
         registration = self.register_run(payload)
         settings, document = registration.settings, registration.spec.document
-        # The state machine has the list of an input that is the spec.
-        task_list = {"taskList": document["taskList"]} if registration.is_reference else {}
-        size = len(json.dumps(task_list, ensure_ascii=False).encode())
-        if size > MAX_TASK_LIST_BYTES:
-            reason = f"has {size} bytes; {MAX_TASK_LIST_BYTES} is the most of a spec that an input names"
-            raise SpecRefused([Problem("$.taskList", reason)])
         return {
             "runId": str(registration.summary.workflow_run_id),
             "workflowName": registration.spec.workflow_name,
@@ -73,7 +73,9 @@ class Monitor(Function):
             "environment": dict(settings.job_environment),
             "waitSeconds": waits.SHORTEST_WAIT_SECONDS,
             "sourceBucket": document["s3BucketName"],
-            **task_list,
+            "launchesFrom": int(self.clock.now().timestamp() * 1000),
+            "launchIntervalMilliseconds": 1000 / settings.run_task_rate,
+            **_task_list(registration),
         }
 
     def monitor(self, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,25 +89,17 @@ class Monitor(Function):
         """
         summary = self._summary_of(payload)
         if summary.status.is_final:
-            return self._result(summary, self._rows(summary), None)
-        outcome, rows = self._reconcile(summary)
+            return self._result(summary, None)
+        summary, outcome = self._reconcile(summary)
         now = to_iso(self.clock.now())
         if outcome.has_capacity:
             summary = self.summaries.end_waiting(summary, now)
         elif outcome.freed_capacity:
             summary = self.summaries.launch_now(summary, now)
-        if outcome.verdict is None:
-            summary = self.summaries.update_counts(summary, outcome.counts, now)
-        else:
-            summary = self.summaries.finish(summary, outcome.verdict, outcome.counts, now)
-        log.info(
-            "reconciled the run",
-            status=summary.status,
-            completed=outcome.counts.completed,
-            failed=outcome.counts.failed,
-            running=outcome.counts.running,
-        )
-        return self._result(summary, rows, outcome)
+        if outcome.verdict is not None:
+            summary = self.summaries.finish(summary, outcome.verdict, now)
+        log.info("reconciled the run", status=summary.status, **asdict(summary.counts))
+        return self._result(summary, outcome)
 
     def record_failure(self, payload: Mapping[str, Any]) -> dict[str, Any]:
         """Classify and record a failed `RunTask` of pattern 2, and decide about a retry.
@@ -144,7 +138,7 @@ class Monitor(Function):
             infrastructure=infrastructure,
             task_attempts=settings.task_attempts,
         )
-        if again and found.kind is FailureKind.INFRASTRUCTURE:
+        if again and found.kind is FailureKind.INFRASTRUCTURE and summary.task_list is None:
             again = self._has_room(summary, settings, of_retries)
         else:
             self.summaries.count_events(summary, of_retries + (waits.events_of_retry(settings) if again else 0))
@@ -163,7 +157,11 @@ class Monitor(Function):
         """Record that an attempt failed; return False where its row is `Completed` or another workflow's."""
         task = payload["task"]
         attempt = summary.attempt(
-            task["taskName"], int(payload["attempt"]), str(payload["sourceBucket"]), task.get("objectKey", "")
+            task["taskName"],
+            int(payload["attempt"]),
+            str(payload["sourceBucket"]),
+            task.get("objectKey", ""),
+            int(payload["index"]),
         )
         failed = new_row(
             attempt,
@@ -207,7 +205,9 @@ class Monitor(Function):
         now = self.clock.now()
         summary = self.summaries.wait_for_capacity(summary, to_iso(now), reason, events=events)
         wait = 1 + int(waits.capacity_wait_seconds(waited) * self.rng.uniform(0.5, 1))
-        if is_rationed:
+        if summary.task_list is not None:
+            wait = waits.wait_of_child_seconds(wait, waited, settings.run_timeout_seconds)
+        elif is_rationed:
             remaining = max(0.0, (deadline_of(summary, settings) - now).total_seconds())
             wait = waits.rationed_wait_seconds(wait, settings, summary, events=events, remaining_seconds=remaining)
         self.summaries.wait_until(summary, to_iso(now + timedelta(seconds=wait)))
@@ -334,9 +334,9 @@ class Monitor(Function):
         """Read the summary of the run that a payload names; it must belong to the calling execution."""
         execution = to_execution(payload)
         workflow_name, given = payload.get("workflowName"), payload.get("runId")
-        if not isinstance(workflow_name, str) or not str(given).isdecimal():
-            raise PayloadInvalid(f"workflowName is {workflow_name!r} and runId {given!r}")
-        identifier = int(str(given))
+        identifier = given_id(given)
+        if identifier is None or not isinstance(workflow_name, str):
+            raise PayloadInvalid(f"workflowName is {shown(workflow_name)} and runId {shown(given)}")
         log.bind(workflow_name, identifier)
         summary = self.summaries.get(workflow_name, identifier)
         if summary is None:
@@ -345,8 +345,8 @@ class Monitor(Function):
             raise RunIdInUse(workflow_name, identifier, summary.execution_arn)
         return summary
 
-    def _run(self, summary: Summary) -> Run:
-        return Run(summary, self.settings.of_run(summary.settings), self.clock.now())
+    def _run(self, summary: Summary, counted: Mapping[str, bool] | None = None) -> Run:
+        return Run(summary, self.settings.of_run(summary.settings), self.clock.now(), counted or {})
 
     def _rows(self, summary: Summary) -> list[TaskRow]:
         return self.details.rows(summary.workflow_run_id, summary.workflow_name)
@@ -358,56 +358,95 @@ class Monitor(Function):
     def _stopped(self, summary: Summary) -> dict[str, EcsTask]:
         return self.ecs_tasks.stopped_of_run(summary.workflow_run_id, summary.workflow_name)
 
-    def _reconcile(self, summary: Summary) -> tuple[Reconciliation, list[TaskRow]]:
-        """Read, decide, write; repeat where a row changed in between."""
-        for _ in range(RECONCILE_ROUNDS):
-            rows = self._rows(summary)
-            listing = self._run(summary).needs_listing(rows)
-            answer = self._ask_ecs(summary, rows, listing)
-            outcome = self._run(summary).reconcile(rows, answer, self._task_names(summary) if listing else ())
-            if not self._apply(outcome):
-                break
-        else:  # rows change faster than they are reconciled: count them unchanged; the next poll reconciles them
-            rows = self._rows(summary)
-            outcome = self._run(summary).reconcile(rows, EcsAnswer())
-        written = {row.ecs_task_id: row for row in (*outcome.updates, *outcome.explanations, *outcome.creations)}
-        return outcome, [*(row for row in rows if row.ecs_task_id not in written), *written.values()]
+    def _reconcile(self, summary: Summary) -> tuple[Summary, Reconciliation]:
+        """Read, decide, write, count; repeat where a row or a count changed in between."""
+        known: dict[int, bool] = {}
+        read = self._read(summary, known)
+        for left in reversed(range(RECONCILE_ROUNDS + 1)):
+            run, rows, answer, names = read
+            # Rows that change faster than they are reconciled are counted as they are: the next poll reconciles them.
+            outcome = run.reconcile(rows, answer if left else EcsAnswer(), names)
+            if changed := self._apply(outcome):
+                rows = [*(row for row in rows if row.ecs_task_id not in changed), *changed.values()]
+                read = run, rows, answer, names
+            else:
+                now = to_iso(self.clock.now())
+                counted, found = self.counting.count(summary, outcome.ended, known, outcome.changes, now)
+                if counted is not None:
+                    with self.executor(CONCURRENT_WRITES) as executor:
+                        list(executor.map(self.details.set_counted, outcome.done))
+                    return counted, outcome
+                known |= found
+                summary = self.summaries.get(summary.workflow_name, summary.workflow_run_id) or summary
+                if summary.status.is_final:
+                    break
+                read = self._read(summary, known)
+        return summary, replace(outcome, verdict=None)
 
-    def _ask_ecs(self, summary: Summary, rows: Sequence[TaskRow], listing: bool) -> EcsAnswer:
-        tasks, missing = self.ecs_tasks.describe(reconciliation.arns_to_ask(rows))
-        if listing:
-            tasks |= self._running(summary)
-            # Listed after the running ones, so that a task that stops in between is in one of the two lists.
-            tasks |= self._stopped(summary)
-        return EcsAnswer(tasks, missing, listed=listing)
+    def _read(self, summary: Summary, known: Mapping[int, bool]) -> tuple[Run, list[TaskRow], EcsAnswer, Sequence[str]]:
+        """Read what is to be reconciled: the attempts that are not counted, or all rows where some are missing.
 
-    def _apply(self, outcome: Reconciliation) -> bool:
-        """Write the rows and stop the tasks; return whether a row had changed by then."""
-        overtaken = False
+        `known` are tasks that are counted, by their places in the task list.
+        """
+        rows = self.details.uncounted(summary.workflow_run_id, summary.workflow_name)
+        run = self._run(summary, _by_name(rows, (), known))
+        names: Sequence[str] = ()
+        if run.needs_all_rows(rows):
+            rows, names = self._rows(summary), self._task_names(summary)
+            run = self._run(summary, _by_name(rows, names, self.counting.counted(summary, range(len(names)))))
+        tasks, missing = self.ecs_tasks.describe_recorded(run.arns_to_ask(rows))
+        if names or run.needs_listing:
+            # Stopped tasks are listed later, so that a task that stops in between is in one of the two lists.
+            listed = {**self._running(summary), **self._stopped(summary)}
+            tasks |= listed if names else self._not_counted(summary, listed, rows)
+        return run, rows, EcsAnswer(tasks, missing), names
+
+    def _not_counted(
+        self, summary: Summary, tasks: Mapping[str, EcsTask], rows: Sequence[TaskRow]
+    ) -> dict[str, EcsTask]:
+        """Return the ECS tasks that have a row among `rows`, or whose task of the run is not counted."""
+        indices = {
+            arn: task.attempt.index for arn, task in tasks.items() if task.attempt and task.attempt.index is not None
+        }
+        counted = self.counting.counted(summary, indices.values())
+        recorded = {row.ecs_task_id for row in rows}
+        return {arn: task for arn, task in tasks.items() if arn in recorded or indices.get(arn) not in counted}
+
+    def _apply(self, outcome: Reconciliation) -> dict[str, TaskRow]:
+        """Write the rows and stop the tasks; return the rows that had changed by then, by their keys."""
+        changed: dict[str, TaskRow] = {}
         for row in outcome.updates:
             if row.status is TaskStatus.FAILED:
                 log.warning("an ECS task failed", taskName=row.task_name, ecsTask=row.ecs_task_id, error=row.error)
             found, written = self.details.write(row)
-            overtaken |= not written and found.status is not TaskStatus.FAILED
+            if not written and found.status is not TaskStatus.FAILED:
+                changed[found.ecs_task_id] = found
         for arn, reason in outcome.stops.items():
             log.warning("stops an ECS task", ecsTask=arn, reason=reason)
             self.ecs_tasks.stop(arn, reason)
         for row in outcome.explanations:
             self.details.explain(row)
+        for row in outcome.contradictions:
+            log.warning("ECS does not know a completed task", taskName=row.task_name, ecsTask=row.ecs_task_id)
+            self.details.contradict(row)
         for row in outcome.creations:
             log.warning("a task has no record", taskName=row.task_name, error=row.error)
             found, written = self.details.put_new(row)
-            overtaken |= not written and found.workflow_name == row.workflow_name
-        return overtaken
+            if not written and found.workflow_name == row.workflow_name:
+                changed[found.ecs_task_id] = found
+        return changed
 
     def _task_names(self, summary: Summary) -> list[str]:
-        """Return the names of a run's tasks: from its row, or, where that lacks the task list, from its execution."""
-        document = json.loads(summary.workflow_specs or "{}")
+        return list(open_list(summary.task_list, self.task_lists, lambda: self._document(summary)).names())
+
+    def _document(self, summary: Summary) -> Mapping[str, Any]:
+        """Return a run's spec with an inline list: from its row, or, where that lacks the list, from its execution."""
+        document: Mapping[str, Any] = json.loads(summary.workflow_specs or "{}")
         if "taskList" not in document:
             answer = self.stepfunctions.describe_execution(executionArn=summary.execution_arn)
             execution = Execution(summary.execution_arn, from_iso(summary.start_time))
             document = self.specs.given(json.loads(answer["input"]), execution).document
-        return [entry["taskName"] for entry in document["taskList"]]
+        return document
 
     def _registered(self, text: str, execution_arn: str, started: datetime) -> Summary | None:
         """Find the run of an execution that ended; None where it has none and may not register one.
@@ -416,9 +455,10 @@ class Monitor(Function):
         once it finds the row of an ended run.
         """
         try:
-            document = json.loads(text)
+            document = spec_check.parse(text)
             given = self.specs.given(document, Execution(execution_arn, started))
-        except (ValueError, SpecRefused):
+        except SpecRefused as error:
+            log.info("the execution's input is no spec", executionArn=execution_arn, reason=str(error))
             return None
         found = self._find(given, execution_arn, started)
         if found is not None:
@@ -426,7 +466,8 @@ class Monitor(Function):
         payload = {"execution": {"arn": execution_arn, "startTime": to_iso(started)}, "spec": document}
         try:
             return self.register_run(payload).summary
-        except (SpecRefused, RunIdInUse):
+        except (SpecRefused, RunIdInUse) as error:
+            log.info("the execution's run is refused", executionArn=execution_arn, reason=str(error))
             return None
 
     def _find(self, spec: GivenSpec, execution_arn: str, started: datetime) -> Summary | None:
@@ -434,10 +475,10 @@ class Monitor(Function):
         try:
             workflow_name = spec.document["workflowName"]
             given = spec.document.get("workflowRunId") if spec.run_id is None else spec.run_id
-            identifier = run_id(started, execution_arn) if given is None else int(given)
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (TypeError, KeyError, AttributeError):
             return None
-        if not isinstance(workflow_name, str) or not workflow_name:
+        identifier = run_id(started, execution_arn) if given is None else given_id(given)
+        if identifier is None or not spec_check.is_workflow_name(workflow_name):
             return None
         log.bind(workflow_name, identifier)
         summary = self.summaries.get(workflow_name, identifier)
@@ -466,6 +507,9 @@ class Monitor(Function):
             )
             if found.status is TaskStatus.COMPLETED:
                 completed.add(found.task_name)
+        for row in rows:
+            if row.uncounted:
+                self.details.set_counted(row)
         failed = summary.number_of_tasks - len(completed)
         self.summaries.conclude(summary, Counts(len(completed), failed, 0), to_iso(self.clock.now()))
 
@@ -486,25 +530,39 @@ class Monitor(Function):
                 raise TasksStillRunning(summary.workflow_run_id, len(running))
             self.clock.sleep(waits.PAUSE_BETWEEN_LISTINGS_SECONDS)
 
-    def _result(self, summary: Summary, rows: Sequence[TaskRow], outcome: Reconciliation | None) -> dict[str, Any]:
+    def _result(self, summary: Summary, outcome: Reconciliation | None) -> dict[str, Any]:
         is_active = not summary.status.is_final
-        counts = Counts(summary.completed_tasks, summary.failed_tasks, summary.running_tasks)
-        if outcome and is_active:
-            counts = outcome.counts
         return {
             "done": not is_active,
             "succeeded": summary.status.is_success,
             "status": summary.status.value,
             "total": summary.number_of_tasks,
-            "completed": counts.completed,
-            "failed": counts.failed,
-            "running": counts.running,
+            **asdict(summary.counts),
             "relaunch": bool(outcome and outcome.relaunch and is_active),
             "waitSeconds": outcome.wait_seconds if outcome else waits.SHORTEST_WAIT_SECONDS,
-            "message": messages.outcome(summary, counts, rows, self.details.name),
+            "message": messages.outcome(summary, self.details.name),
             "workflowName": summary.workflow_name,
             "runId": str(summary.workflow_run_id),
         }
+
+
+def _task_list(registration: Registration) -> dict[str, Any]:
+    """Return what the state machine of pattern 2 gets of the task list: nothing of one that it has in its input.
+
+    A short list that it does not have is in the answer; of a longer one the answer says where the pinned copy is.
+    """
+    summary, tasks = registration.summary, registration.tasks
+    if summary.task_list is None:
+        return {"taskList": registration.spec.document["taskList"]} if registration.is_reference else {}
+    if len(tasks) <= waits.longest_task_list(registration.settings):
+        entries = [entry.document for entry in tasks.entries(0, len(tasks))]
+        if is_short(entries):
+            return {"taskList": entries}
+    return {"pinnedList": {"bucket": registration.settings.bucket, "key": summary.task_list}}
+
+
+def _by_name(rows: Iterable[TaskRow], names: Sequence[str], counted: Mapping[int, bool]) -> dict[str, bool]:
+    return {name: counted[index] for name, index in reconciliation.indices(rows, names).items() if index in counted}
 
 
 def _is_exiting(row: TaskRow | None, now: datetime) -> bool:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from ecs_kit.runtime.contract import ecs_rows, failures, waits
 from ecs_kit.runtime.contract.attempts import TaskState, awaits_ecs, task_states
-from ecs_kit.runtime.contract.clock import from_iso
+from ecs_kit.runtime.contract.clock import from_iso, to_iso
 from ecs_kit.runtime.contract.ecs_task import EcsTask
 from ecs_kit.runtime.contract.environment import Attempt
 from ecs_kit.runtime.contract.failures import Code
@@ -17,14 +17,10 @@ from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
 
 @dataclass(frozen=True, slots=True)
 class EcsAnswer:
-    """ECS's answers about a run: tasks by ARN, and the ARNs that it reports as `MISSING`.
-
-    If all of the run's tasks were `listed`, one that is not in `tasks` does not exist.
-    """
+    """ECS's answers about a run: tasks by ARN, and the ARNs that it reports as `MISSING`."""
 
     tasks: Mapping[str, EcsTask] = field(default_factory=dict)
     missing: frozenset[str] = frozenset()
-    listed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +31,13 @@ class Reconciliation:
         updates: rows to write first, unless their status is terminal by then.
         stops: reasons by ARN of the tasks to stop after that, because a stopped task writes its row, too.
         explanations: failed rows that get ECS's reason and exit code.
+        contradictions: rows that say `Completed` of ECS tasks that do not exist, as failed ones.
         creations: rows of attempts that have none.
+        ended: tasks to count, by their places in the task list: whether they completed.
+        corrected: how many of these were counted as failed before.
+        done: attempts that nothing awaits any more, of tasks that are counted, or are to be.
+        counts: the counts with these tasks.
+        changes: attributes of the run's item that change with the counts.
         verdict: the run's terminal status; None while it is active.
         relaunch: pattern 1: the launcher has something to launch.
         has_capacity: whether the run waited for capacity and no longer does.
@@ -45,8 +47,13 @@ class Reconciliation:
     updates: list[TaskRow]
     stops: dict[str, str]
     explanations: list[TaskRow]
+    contradictions: list[TaskRow]
     creations: list[TaskRow]
+    ended: dict[int, bool]
+    corrected: int
+    done: list[TaskRow]
     counts: Counts
+    changes: dict[str, str]
     verdict: RunStatus | None
     relaunch: bool
     wait_seconds: int
@@ -54,9 +61,16 @@ class Reconciliation:
     freed_capacity: bool
 
 
-def arns_to_ask(rows: Iterable[TaskRow]) -> list[str]:
-    """Return the ECS tasks to describe."""
-    return [row.ecs_task_id for row in rows if row.was_started and awaits_ecs(row)]
+LONGEST_FIRST_FAILURE = 600
+"""Characters of the first failure's error in a run's item, each update of which is charged for the whole item."""
+
+
+def indices(rows: Iterable[TaskRow], names: Sequence[str]) -> dict[str, int]:
+    """Return the places of tasks in the task list, by name: of all tasks, or else of those that have rows."""
+    return {
+        **{row.task_name: row.task_index for row in rows if row.task_index is not None},
+        **{name: index for index, name in enumerate(names)},
+    }
 
 
 def final_status(counts: Counts, number_of_tasks: int, tolerated_failure_percentage: int) -> RunStatus:
@@ -70,33 +84,76 @@ def final_status(counts: Counts, number_of_tasks: int, tolerated_failure_percent
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run at a moment: its item and its settings at registration."""
+    """A run at a moment: its item, its settings at registration, and which of its tasks are counted already.
+
+    `counted` are these tasks by name, whether they completed; only those that have rows in what is reconciled.
+    """
 
     summary: Summary
     settings: Settings
     now: datetime
+    counted: Mapping[str, bool] = field(default_factory=dict)
 
-    def needs_listing(self, rows: Iterable[TaskRow]) -> bool:
-        """Whether the run's ECS tasks must be listed: launching has ended, yet some attempts have no row.
+    def arns_to_ask(self, rows: Iterable[TaskRow]) -> list[str]:
+        """Return the ECS tasks to describe."""
+        return [row.ecs_task_id for row in rows if row.was_started and (awaits_ecs(row) or self._is_unconfirmed(row))]
 
-        That is so where a task has no row and, in pattern 2, where its attempts have a gap or lack a due retry. Where
-        the state machine starts tasks that keep no rows, the list alone shows those whose events were lost.
+    def _is_unconfirmed(self, row: TaskRow) -> bool:
+        """Whether a completed attempt counts only if ECS knows its task.
+
+        Where tasks keep their rows, a compromised one can write that another task completed. Nothing is asked of what
+        may have ended so long ago that ECS has forgotten it, because no poll came in that time.
         """
-        return self._lacks_rows(rows) or (self.settings.has_ecs_records and not self._has_launcher)
+        is_settled = row.task_name in self.counted or self.settings.has_ecs_records
+        if row.status is not TaskStatus.COMPLETED or is_settled:
+            return False
+        latest = max(from_iso(row.start_time), from_iso(self.summary.update_time))
+        return self.now - latest < waits.REMEMBERED_BY_ECS
+
+    def needs_all_rows(self, rows: Iterable[TaskRow]) -> bool:
+        """Whether all the run's rows and ECS tasks must be read: launching has ended, yet some attempts have no row.
+
+        That is so where a task has no row and, in pattern 2, where its attempts have a gap or lack a due retry. Of
+        tasks that are counted only attempts that something awaits are among the rows.
+        """
+        return self._lacks_rows(rows)
+
+    @property
+    def needs_listing(self) -> bool:
+        """Whether the run's ECS tasks must be listed: only the list shows those whose events were lost.
+
+        That is so where the state machine starts tasks that keep no rows. A long run is listed every five minutes.
+        """
+        if not self.settings.has_ecs_records or self._has_launcher:
+            return False
+        period = waits.LISTING_INTERVAL_SECONDS if self.summary.number_of_tasks > waits.ALWAYS_LISTED_TASKS else 1
+        start = from_iso(self.summary.start_time)
+        ages = ((moment - start).total_seconds() // period for moment in (from_iso(self.summary.update_time), self.now))
+        return self.summary.launching_ended or period == 1 or len(set(ages)) > 1
 
     def _lacks_rows(self, rows: Iterable[TaskRow]) -> bool:
         if not self.summary.launching_ended:
             return False
         states = task_states(rows)
-        if len(states) < self.summary.number_of_tasks:
+        if self._known(states) < self.summary.number_of_tasks:
             return True
         return not self._has_launcher and any(self._misses_attempts(state) for state in states.values())
+
+    def _known(self, names: Iterable[str]) -> int:
+        """Return how many tasks have rows: those that are counted, and those among `names` that are not."""
+        counts = self.summary.counts
+        return counts.completed + counts.failed + sum(name not in self.counted for name in names)
 
     def changed_rows(self, tasks: Iterable[EcsTask], rows: Mapping[str, TaskRow]) -> list[TaskRow]:
         """Return what ECS's word about tasks changes in their rows, by ARN; nothing where tasks keep them."""
         if not self.settings.has_ecs_records:
             return []
-        return ecs_rows.changed_rows(tasks, rows, self.settings.target, self.settings.exit_codes, self.now)
+        changed = ecs_rows.changed_rows(tasks, rows, self.settings.target, self.settings.exit_codes, self.now)
+        return [self._indexed(row) for row in changed]
+
+    def _indexed(self, row: TaskRow) -> TaskRow:
+        """Return a row to write. Attempts of a run that has ended are not counted: the index does not have them."""
+        return replace(row, uncounted=None) if self.summary.status.is_final else row
 
     def rows_of_unrecorded(self, tasks: Iterable[EcsTask], recorded: Mapping[str, TaskRow], why: str) -> list[TaskRow]:
         """Return terminal rows for ECS tasks, stopped or stopping, without a row, in a run that was ended early."""
@@ -111,17 +168,19 @@ class Run:
         return rows
 
     def reconcile(self, rows: Sequence[TaskRow], ecs: EcsAnswer, task_names: Sequence[str] = ()) -> Reconciliation:
-        """Reconcile all the run's rows with what ECS said about `arns_to_ask`, and, where `needs_listing`, all others.
+        """Reconcile the run's rows with what ECS said about `arns_to_ask`.
 
-        The names of all tasks are used only where `needs_listing`.
+        The rows are those of attempts that are not counted yet; where `needs_all_rows` they are all of the run's, with
+        the names of all its tasks in the order of the task list, and ECS has listed all of its tasks.
         """
         stops: dict[str, str] = {}
         explanations: list[TaskRow] = []
+        contradictions: list[TaskRow] = []
         creations: list[TaskRow] = []
         current = {row.ecs_task_id: row for row in rows}
         updates = {row.ecs_task_id: row for row in self.changed_rows(ecs.tasks.values(), current)}
         current |= updates
-        for arn in arns_to_ask(list(current.values())):
+        for arn in self.arns_to_ask(list(current.values())):
             row = current[arn]
             failure, stop = self._classify(row, ecs)
             if stop:
@@ -129,16 +188,22 @@ class Run:
             if failure is None:
                 continue
             current[arn] = self._failed(row, failure, ecs.tasks.get(arn))
-            if row.status.is_final:
+            if row.status is TaskStatus.COMPLETED:
+                contradictions.append(current[arn])
+            elif row.status.is_final:
                 explanations.append(current[arn])
             else:
                 updates[arn] = current[arn]
-        if ecs.listed and self._lacks_rows(current.values()):
+        if task_names and self._lacks_rows(current.values()):
             creations, more_stops = self._unrecorded(current, ecs, task_names)
             stops |= more_stops
             current |= {row.ecs_task_id: row for row in creations}
-        states = list(task_states(current.values()).values())
-        counts = self._counts(states)
+        by_name = task_states(current.values())
+        states = list(by_name.values())
+        places = indices(current.values(), task_names)
+        ended = {name: completed for name, completed in self._ended(by_name).items() if name in places}
+        corrected = sum(name in self.counted for name in ended)
+        counts = self._counts(ended, corrected)
         freed = self._freed_capacity(current.values())
         after = replace(self, summary=replace(self.summary, launch_after=None)) if freed else self
         is_idle = not any(state.is_open for state in states)
@@ -146,10 +211,20 @@ class Run:
             updates=list(updates.values()),
             stops=stops,
             explanations=explanations,
+            contradictions=contradictions,
             creations=creations,
+            ended={places[name]: completed for name, completed in ended.items()},
+            corrected=corrected,
+            done=[
+                row
+                for name, state in by_name.items()
+                if name in ended or name in self.counted
+                for row in self._done(state)
+            ],
             counts=counts,
+            changes=self._changes(by_name, ended),
             verdict=self._verdict(states, counts),
-            relaunch=after._launcher_has_work(states),
+            relaunch=after._launcher_has_work(by_name),
             wait_seconds=waits.wait_seconds(after.summary, self.now, self.settings, is_idle=is_idle),
             has_capacity=self._has_capacity(ecs),
             freed_capacity=freed,
@@ -161,12 +236,17 @@ class Run:
 
     def _classify(self, row: TaskRow, ecs: EcsAnswer) -> tuple[Failure | None, str]:
         """Return why a row's attempt failed, if it did, and why its task is to be stopped, if it is."""
+        task = ecs.tasks.get(row.ecs_task_id)
+        if task is not None and row.status is not TaskStatus.FAILED and not _is_of(row, task):
+            return Failure(Code.TASK_MISSING, f"the row says {row.status}, but its ECS task is another attempt's"), ""
+        if row.status is TaskStatus.COMPLETED:
+            text = "the row says Completed, but ECS does not know this task"
+            return (Failure(Code.TASK_MISSING, text) if row.ecs_task_id in ecs.missing else None), ""
         if row.ecs_task_id in ecs.missing:
             if self.now - from_iso(row.start_time) < waits.MISSING_COUNTS_AFTER:
                 return None, ""
             text = "ECS does not know this task any more and it recorded no result; its host may have been lost"
             return Failure(Code.TASK_MISSING, text), ""
-        task = ecs.tasks.get(row.ecs_task_id)
         if task is None:
             return None, ""
         if task.is_stopped:
@@ -201,6 +281,7 @@ class Run:
         creations: list[TaskRow] = []
         stops: dict[str, str] = {}
         attempts: dict[str, set[int]] = {name: set() for name in task_names}
+        indices = {name: index for index, name in enumerate(task_names)}
         for row in rows.values():
             attempts.setdefault(row.task_name, set()).add(row.attempt)
         for task in ecs.tasks.values():
@@ -217,9 +298,11 @@ class Run:
         for name, known in attempts.items():
             latest = max(known, default=1)
             text = "no record of this task" if latest == 1 else "no record of this attempt"
-            failure = Failure(Code.NO_RECORD, f"{text}, and ECS knows none of its name in this run")
+            cause = f"; launching failed with {error}" if (error := self.summary.launching_error) else ""
+            failure = Failure(Code.NO_RECORD, f"{text}, and ECS knows none of its name in this run{cause}")
             for number in sorted(set(range(1, latest + 1)) - known):
-                creations.append(self._failed_row(self.summary.attempt(name, number), failure))
+                attempt = self.summary.attempt(name, number, index=indices.get(name))
+                creations.append(self._failed_row(attempt, failure))
         return creations, stops
 
     def _row_of_task(self, task: EcsTask, failure: Failure) -> TaskRow:
@@ -228,7 +311,7 @@ class Run:
         return self._failed_row(attempt, failure, task)
 
     def _failed_row(self, attempt: Attempt, failure: Failure, task: EcsTask | None = None) -> TaskRow:
-        return new_row(
+        row = new_row(
             attempt,
             self.settings.target,
             TaskStatus.FAILED,
@@ -238,17 +321,60 @@ class Run:
             failure=failure,
             task=task,
         )
+        return self._indexed(row)
+
+    def _has_gap(self, state: TaskState) -> bool:
+        return len({row.attempt for row in state.rows}) < state.next_attempt - 1
 
     def _misses_attempts(self, state: TaskState) -> bool:
-        if len({row.attempt for row in state.rows}) < state.next_attempt - 1:
+        if self._has_gap(state):
             return True
         return state.has_only_failed and state.may_retry(self.settings.task_attempts)
 
-    def _counts(self, states: Iterable[TaskState]) -> Counts:
+    def _ended(self, states: Mapping[str, TaskState]) -> dict[str, bool]:
+        """Return tasks to count: whether they completed. One that was counted as failed may have completed since."""
+        ended: dict[str, bool] = {}
+        for name, state in states.items():
+            if state.is_completed and self.counted.get(name) is not True:
+                ended[name] = True
+            elif name not in self.counted and self._has_failed(state):
+                ended[name] = False
+        return ended
+
+    def _counts(self, ended: Mapping[str, bool], corrected: int) -> Counts:
         """Count the run's tasks: completed, failed without a retry, all others."""
-        completed = sum(state.is_completed for state in states)
-        failed = sum(self._has_failed(state) for state in states)
+        completed = self.summary.completed_tasks + sum(ended.values())
+        failed = self.summary.failed_tasks + len(ended) - sum(ended.values()) - corrected
         return Counts(completed, failed, self.summary.number_of_tasks - completed - failed)
+
+    def _done(self, state: TaskState) -> list[TaskRow]:
+        """Return the attempts of a counted task that nothing awaits any more.
+
+        Where an attempt between them has no row, that is seen by the others.
+        """
+        if not self._has_launcher and not self.summary.launching_ended and self._has_gap(state):
+            return []
+        return [row for row in state.rows if row.uncounted and not awaits_ecs(row)]
+
+    def _changes(self, states: Mapping[str, TaskState], ended: Mapping[str, bool]) -> dict[str, str]:
+        """Return what the run's item says of tasks that are counted, whose rows are not read again."""
+        changes: dict[str, str] = {}
+        if any(row.was_started for name in ended for row in states[name].rows):
+            changes["last_ended"] = to_iso(self.now)
+        if not self.summary.first_failure and (failure := self._first_failure(states, ended)):
+            changes["first_failure"] = failure
+        return changes
+
+    def _first_failure(self, states: Mapping[str, TaskState], ended: Mapping[str, bool]) -> str:
+        failed = [row for name, completed in ended.items() if not completed for row in states[name].rows]
+        if not failed:
+            return ""
+        first = min(failed, key=lambda row: (row.update_time, row.task_name, row.attempt))
+        log_stream = first.log_stream or (
+            self.settings.target.log_stream(first.ecs_task_id) if first.was_started else ""
+        )
+        log = f", log stream {log_stream}" if log_stream else ""
+        return f"task {first.task_name}, attempt {first.attempt}: {(first.error or '')[:LONGEST_FIRST_FAILURE]}{log}"
 
     def _has_failed(self, state: TaskState) -> bool:
         if not state.has_only_failed:
@@ -271,7 +397,8 @@ class Run:
         if counts.running > 0 or any(state.is_open for state in states):
             return None
         may_retry = not self._has_launcher and counts.failed > 0 and not self.summary.launching_ended
-        if may_retry and not self._retries_are_lost(max(state.last_update for state in states)):
+        last_update = max([from_iso(self.summary.update_time), *(state.last_update for state in states)])
+        if may_retry and not self._retries_are_lost(last_update):
             return None
         return final_status(counts, self.summary.number_of_tasks, self.settings.tolerated_failure_percentage)
 
@@ -289,18 +416,29 @@ class Run:
         if self.summary.launch_after is None or self.summary.launch_asked is None:
             return False
         since = from_iso(self.summary.launch_asked) - waits.CAPACITY_FREED_WITHIN
-        return any(row.was_started and row.status.is_final and from_iso(row.update_time) > since for row in rows)
+        ended = [row.update_time or to_iso(self.now) for row in rows if row.was_started and row.status.is_final]
+        return any(from_iso(text) > since for text in (*ended, self.summary.last_ended) if text)
 
-    def _launcher_has_work(self, states: Sequence[TaskState]) -> bool:
+    def _launcher_has_work(self, by_name: Mapping[str, TaskState]) -> bool:
         """Whether to call pattern 1's launcher: something is to be launched, there is room for it, no wait is on."""
-        summary, settings = self.summary, self.settings
+        summary, settings, states = self.summary, self.settings, by_name.values()
         has_room = not settings.max_concurrency or sum(state.is_open for state in states) < settings.max_concurrency
         waits_for_capacity = summary.launch_after is not None and self.now < from_iso(summary.launch_after)
         if not self._has_launcher or not has_room or waits_for_capacity:
             return False
-        if not summary.launching_ended and len(states) < summary.number_of_tasks:
+        if not summary.launching_ended and self._known(by_name) < summary.number_of_tasks:
             return True
         return any(state.retry_is_due(settings.task_attempts, self.now) for state in states)
+
+
+def _is_of(row: TaskRow, task: EcsTask) -> bool:
+    """Whether an ECS task is of a row's attempt, as RunTask's overrides say, which no task can change."""
+    attempt = task.attempt
+    if attempt is None:
+        return False
+    of_task = (attempt.workflow_name, attempt.run_id, attempt.task_name, attempt.number)
+    of_row = (row.workflow_name, row.workflow_run_id, row.task_name, row.attempt)
+    return of_task == of_row and row.task_index in (None, attempt.index)
 
 
 def _limit_counts_from(row: TaskRow, task: EcsTask) -> datetime | None:

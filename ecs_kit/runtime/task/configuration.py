@@ -12,7 +12,7 @@ from ecs_kit.runtime.contract import environment
 from ecs_kit.runtime.contract.clock import Clock, from_iso
 from ecs_kit.runtime.contract.ecs_task import EcsTask
 from ecs_kit.runtime.contract.environment import Attempt
-from ecs_kit.runtime.contract.errors import SettingsInvalid
+from ecs_kit.runtime.contract.errors import SettingsInvalid, shown
 from ecs_kit.runtime.contract.records import Target
 
 METADATA_TRIES = 8
@@ -59,6 +59,7 @@ def from_environment(variables: Mapping[str, str]) -> Configuration:
             source_bucket=_text(variables, environment.SOURCE_BUCKET),
             source_key=_text(variables, environment.SOURCE_KEY),
             expires_at=_optional_number(variables, environment.EXPIRES_AT),
+            index=_optional_number(variables, environment.TASK_INDEX),
         ),
         target=Target(
             bucket=_text(variables, environment.TARGET_BUCKET),
@@ -135,9 +136,10 @@ def _text(variables: Mapping[str, str], name: str) -> str:
 
 def _number(variables: Mapping[str, str], name: str) -> int:
     value = _text(variables, name)
-    if not value.isdecimal():
-        raise SettingsInvalid(name, f"must be a whole number, not {value!r}")
-    return int(value)
+    number = environment.whole_number(value)
+    if number is None:
+        raise SettingsInvalid(name, f"must be a whole number, not {shown(value)}")
+    return number
 
 
 def _optional_number(variables: Mapping[str, str], name: str) -> int | None:
@@ -147,7 +149,7 @@ def _optional_number(variables: Mapping[str, str], name: str) -> int | None:
 def _function(variables: Mapping[str, str], name: str) -> str:
     value = variables.get(name) or SAMPLE_JOB
     if not _FUNCTION.fullmatch(value):
-        raise SettingsInvalid(name, f"must be module:function, not {value!r}")
+        raise SettingsInvalid(name, f"must be module:function, not {shown(value)}")
     return value
 
 
@@ -156,4 +158,4 @@ def _moment(variables: Mapping[str, str], name: str) -> datetime | None:
     try:
         return from_iso(value) if value else None
     except ValueError as error:
-        raise SettingsInvalid(name, f"must be a time in ISO 8601, not {value!r}") from error
+        raise SettingsInvalid(name, f"must be a time in ISO 8601, not {shown(value)}") from error

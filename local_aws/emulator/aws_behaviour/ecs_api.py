@@ -158,6 +158,23 @@ def _check_network(request: Request, definition: dict[str, Any]) -> None:
         raise _invalid("The provided subnets and security groups are not all in the same VPC.")
 
 
+def count_tasks_when_described() -> None:
+    """Let DescribeClusters alone count the tasks of a cluster: each RunTask would look at every task there ever was."""
+    describe: Call = ecs._ACTION_MAP["DescribeClusters"]
+    count = ecs._recount_cluster
+    is_described = contextvars.ContextVar("is_described", default=False)
+
+    def described_clusters(request: Request) -> Answer:
+        token = is_described.set(True)
+        try:
+            return describe(request)
+        finally:
+            is_described.reset(token)
+
+    ecs._ACTION_MAP["DescribeClusters"] = described_clusters
+    ecs._recount_cluster = lambda cluster: count(cluster) if is_described.get() else None
+
+
 _lock = threading.Lock()
 _remembered: dict[tuple[str, str, str], tuple[Request, dict[str, Any]]] = {}
 """RunTask requests and their answers by account, region and client token, for as long as the emulator runs."""

@@ -341,6 +341,7 @@ class TaskLife:
                 record["lastStatus"] = "STOPPED"
             self._set(lastStatus="STOPPED", stoppedAt=now_iso())
         ecs_events.task_changed(self._task)
+        ecs_events.stopped(self._arn)
 
     def _enter(self, status: str, *, always: bool = False, **fields: str) -> None:
         """Enter a status; unless `always`, only where the task is not to be stopped."""

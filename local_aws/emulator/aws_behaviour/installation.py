@@ -7,7 +7,7 @@ import pkgutil
 from pathlib import Path
 
 from local_aws.emulator import aws_behaviour
-from local_aws.emulator.aws_behaviour import ecs_tasks, lambda_functions
+from local_aws.emulator.aws_behaviour import ecs_api, ecs_tasks, lambda_functions
 from local_aws.emulator.aws_behaviour.patching import CORRECTIONS, Correction, patches_of, require_known_ministack
 from local_aws.emulator.children import Children
 from local_aws.emulator.runtimes import ContainerRuntime
@@ -25,5 +25,6 @@ def install(runtime: ContainerRuntime, children: Children, folder: Path, left_ou
     require_known_ministack()
     ecs_tasks.lives.runtime = runtime
     lambda_functions.functions.use(children, folder / "lambda")
+    ecs_api.count_tasks_when_described()
     for patch in patches_of(every_correction(), left_out):
         patch.apply()

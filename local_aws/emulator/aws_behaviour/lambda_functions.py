@@ -34,6 +34,7 @@ from local_aws.emulator.aws_behaviour import lambda_bootstrap, permissions
 from local_aws.emulator.aws_behaviour.calls import Refused
 from local_aws.emulator.aws_behaviour.patching import around, instead
 from local_aws.emulator.children import Children, signal_group
+from local_aws.emulator.metering import meter
 
 LAMBDA = "lambda.amazonaws.com"
 INVALID = "InvalidParameterValueException"
@@ -183,6 +184,15 @@ class Environment(lambda_runtime.Worker):  # type: ignore[misc]
             failed = {"error": True} if "error" in answer else {}
             return {"body": answer.get("error") or answer.get("result"), **failed, "log": self._drain()}
 
+    def peak_memory_bytes(self) -> int:
+        """The most memory that its process has had resident since it started; 0 where it has ended."""
+        process = self._proc
+        try:
+            status = Path(f"/proc/{process.pid}/status").read_text() if process else ""
+        except OSError:
+            return 0
+        return next((int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:")), 0)
+
     def _end(self, kind: str, request_id: str, reason: str) -> dict[str, Any]:
         assert self._proc is not None
         signal_group(self._proc.pid, signal.SIGKILL)
@@ -230,7 +240,11 @@ class Functions:
         )
         try:
             trace_id = lambda_svc._xray_trace_id_for_invocation(config)
+            began = time.monotonic()
             answer: dict[str, Any] = environment.invoke(event, request_id, trace_id=trace_id)
+            if meter.on:
+                seconds, memory = time.monotonic() - began, environment.peak_memory_bytes()
+                meter.invocation(config["FunctionName"], seconds, memory, failed="error" in answer)
             return answer
         finally:
             self._release(environment)

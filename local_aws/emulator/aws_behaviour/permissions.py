@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import secrets
 import string
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,10 +56,12 @@ def find_role(role_arn: str) -> dict[str, Any] | None:
     return found if found is not None and found.get("Arn") == role_arn else None
 
 
-def role_denial(role_arn: str, action: str, resource: str, *, session_name: str) -> str | None:
+def role_denial(
+    role_arn: str, action: str, resource: str, *, session_name: str, keys: Mapping[str, str] | None = None
+) -> str | None:
     """Why the role may not do an action (`service:Action`) on an ARN or `*`, in AWS's words, or None where it may.
 
-    `session_name` is whose session of the role asks: an ECS task's id, a function's name.
+    `session_name` is whose session of the role asks: an ECS task's id, a function's name. `keys` are condition keys.
     """
     account, name = _account_and_name(role_arn)
     principal = _session_arn(role_arn, session_name)
@@ -68,6 +72,7 @@ def role_denial(role_arn: str, action: str, resource: str, *, session_name: str)
         action=action,
         resource_arn=resource,
         region=get_region(),
+        service_context={name.lower(): value for name, value in (keys or {}).items()},
     )
     result = iam_evaluator.evaluate(
         context,
@@ -122,16 +127,15 @@ def open_session(role_arn: str, session_name: str) -> RoleSession:
         session_token=secrets.token_hex(48),
     )
     account, name = _account_and_name(role_arn)
-    sts.register_session(
-        session.access_key_id,
-        {
-            "Arn": _session_arn(role_arn, session_name),
-            "UserId": f"{(find_role(role_arn) or {}).get('RoleId', name)}:{session_name}",
-            "SecretAccessKey": session.secret_access_key,
-            "SessionToken": session.session_token,
-            "AccountId": account,
-        },
-    )
+    # `sts.register_session` would look for expired ones among all, while other threads add theirs.
+    sts._sessions[session.access_key_id] = {
+        "Arn": _session_arn(role_arn, session_name),
+        "UserId": f"{(find_role(role_arn) or {}).get('RoleId', name)}:{session_name}",
+        "SecretAccessKey": session.secret_access_key,
+        "SessionToken": session.session_token,
+        "AccountId": account,
+        "IssuedAt": time.time(),
+    }
     return session
 
 

@@ -1,8 +1,9 @@
 """What a call is authorized on: the resources and condition keys of AWS's Service Authorization Reference.
 
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html for
-Amazon ECS. RunTask is authorized on the task definition, StopTask and DescribeTasks on each task, ListTasks on the
-cluster's container instances, all with `ecs:cluster`. Calls that hand a role to a service also need
+Amazon ECS. RunTask is authorized on the task definition, StopTask and DescribeTasks on each task, ListTasks on
+the container instance that it names or else on `*` (https://github.com/cdklabs/construct-hub/pull/1207 shows AWS's
+answer), all with `ecs:cluster`. Calls that hand a role to a service also need
 `iam:PassRole` on it, with `iam:PassedToService`
 (https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html).
 """
@@ -65,7 +66,8 @@ def ecs_resources(action: str, request: dict[str, Any], region: str, account: st
         tasks = [request.get("task", "")] if action == "StopTask" else request.get("tasks") or [""]
         return [task if task.startswith("arn:") else f"{prefix}:task/{cluster}/{task}" for task in tasks]
     if action == "ListTasks":
-        return [f"{prefix}:container-instance/{cluster}/*"]
+        instance = request.get("containerInstance")
+        return [f"{prefix}:container-instance/{cluster}/{instance.rpartition('/')[2]}" if instance else "*"]
     if action == "RegisterTaskDefinition":
         return [f"{prefix}:task-definition/{request.get('family', '')}:*"]
     if action in ("DeregisterTaskDefinition", "DescribeTaskDefinition", "ListTaskDefinitions"):
@@ -128,7 +130,12 @@ def resource_arn(
         resources = ecs_resources(action, read_json(body), region, account_id)
         if resources is not None:
             return resources[0]
+    if service == "states" and read_json(body).get("mapRunArn"):
+        return str(read_json(body)["mapRunArn"])
     arn = original(service, method, path, headers, body, query_params, region, account_id)
+    if service == "logs" and headers.get("x-amz-target", "").endswith(".GetLogEvents"):
+        # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html
+        return f"{arn}:log-stream:{read_json(body).get('logStreamName', '')}"
     return qualified(arn, query_params) if service == "lambda" and path.endswith("/invocations") else arn
 
 
@@ -148,6 +155,9 @@ def request_context(
 ) -> dict[str, Any]:
     """Wrap MiniStack's finding of the condition keys that a call carries."""
     keys = dict(original(service, iam_action, body, params))
+    if iam_action == "s3:ListBucket" and "prefix" in params:
+        given = params["prefix"]
+        keys["s3:prefix"] = given[0] if isinstance(given, list) else given
     if service == "ecs":
         keys.update(ecs_keys(iam_action.split(":", 1)[1], read_json(body), get_region(), get_account_id()))
     return keys

@@ -5,7 +5,8 @@ https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.htm
 https://docs.aws.amazon.com/step-functions/latest/dg/workflow-variables.html (scopes, simultaneous assignment) and
 https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html (256 KiB, 25,000 events).
 
-Pass, Choice, Wait and JSONata itself are MiniStack's. States in JSONPath and Distributed Map states are refused.
+Pass, Choice, Wait and JSONata itself are MiniStack's. States in JSONPath are refused. The child executions of a
+Distributed Map state are executions like any other, within the scope of the state (`states_map_runs`).
 """
 
 from __future__ import annotations
@@ -19,18 +20,20 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ministack.core.responses import now_iso
 from ministack.services import stepfunctions as states
 from ministack.services.stepfunctions import _ExecutionError
 
-from local_aws.emulator.aws_behaviour import states_integrations, states_scope
+from local_aws.emulator.aws_behaviour import states_integrations, states_map_runs, states_scope
 from local_aws.emulator.aws_behaviour.calls import Answer, Refused, Request, publish_event, succeed
 from local_aws.emulator.aws_behaviour.patching import instead
 from local_aws.emulator.aws_behaviour.states_integrations import TaskCall
+from local_aws.emulator.aws_behaviour.states_map_runs import MapRun, PackedEvents
 from local_aws.emulator.aws_behaviour.states_scope import Cancelled, Scope
+from local_aws.emulator.metering import meter
 
 logger = logging.getLogger("emulator.states")
 
@@ -66,39 +69,34 @@ class Executions:
             self._scopes[arn] = scope
             if execution["status"] != "RUNNING":
                 scope.cancel()
-        states_scope.current.set(scope)
+        self._until_end(execution, scope, functools.partial(self._run, execution, scope))
+
+    def _until_end(self, execution: Execution, scope: Scope, work: Callable[[], Any]) -> None:
+        """Do an execution's work in its scope; it succeeds with what the work returns, or ends as the work does."""
+        outer = states_scope.current.set(scope)
         try:
-            self._run(execution, scope)
+            output = work()
+            scope.sleep(0)
+            self.finish(execution, "SUCCEEDED", output=json.dumps(output))
         except Cancelled:
-            pass
+            self.finish(execution, "ABORTED")
         except _ExecutionError as error:
             if not scope.cancelled:
                 self.finish(execution, "FAILED", error=error.error, cause=error.cause)
         except Exception as error:
-            logger.exception("execution %s", arn)
+            logger.exception("execution %s", execution["executionArn"])
             if not scope.cancelled:
                 self.finish(execution, "FAILED", error="States.Runtime", cause=str(error))
         finally:
+            states_scope.current.reset(outer)
             with self._lock:
-                if self._scopes.get(arn) is scope:
-                    del self._scopes[arn]
+                if self._scopes.get(execution["executionArn"]) is scope:
+                    del self._scopes[execution["executionArn"]]
 
-    def _run(self, execution: Execution, scope: Scope) -> None:
-        started_with = keep_machine(execution)
-        definition = json.loads(started_with["definition"])
+    def _run(self, execution: Execution, scope: Scope) -> Any:
+        definition = json.loads(keep_machine(execution)["definition"])
         execution_input = json.loads(execution["input"])
-        context: Context = {
-            "QueryLanguage": definition.get("QueryLanguage", "JSONPath"),
-            "Execution": {
-                "Id": execution["executionArn"],
-                "Input": execution_input,
-                "Name": execution["name"],
-                "RoleArn": started_with["roleArn"],
-                "StartTime": execution["startDate"],
-                "RedriveCount": execution.get("redriveCount", 0),
-            },
-            "StateMachine": {"Id": execution["stateMachineArn"], "Name": started_with["name"]},
-        }
+        context = context_of(execution, definition.get("QueryLanguage", "JSONPath"), execution_input)
         start, value, context["variables"] = execution.get("entered") or (definition["StartAt"], execution_input, {})
         timer = threading.Timer(
             definition.get("TimeoutSeconds", threading.TIMEOUT_MAX),
@@ -108,11 +106,9 @@ class Executions:
         timer.daemon = True
         timer.start()
         try:
-            output = self.run_states(definition["States"], start, value, execution, context, outermost=True)
+            return self.run_states(definition["States"], start, value, execution, context, outermost=True)
         finally:
             timer.cancel()
-        scope.sleep(0)
-        self.finish(execution, "SUCCEEDED", output=json.dumps(output))
 
     def _time_out(self, execution: Execution, scope: Scope) -> None:
         if not scope.cancelled:
@@ -125,10 +121,17 @@ class Executions:
                 return
             execution.update(status=status, stopDate=now_iso(), **{"output": None, **end})
             scope = self._scopes.get(execution["executionArn"])
+        for run in execution.get("mapRuns", ()):
+            if states_map_runs.end_map_run(run, "ABORTED"):
+                self.note(execution, "MapRunAborted")
+                self.note(execution, "MapStateAborted")
         self.note(execution, f"Execution{status.title().replace('_', '')}", **end)
+        events = execution["events"]
+        meter.execution(execution["stateMachineArn"], len(events), (event["type"] for event in events))
         publish_status(execution)
         if scope is not None:
-            scope.cancel()
+            # Not in the thread of a call: there may be thousands of child executions to cancel.
+            threading.Thread(target=scope.cancel, daemon=True).start()
 
     def stop(self, request: Request) -> Answer:
         """The StopExecution call."""
@@ -145,6 +148,8 @@ class Executions:
         """
         execution = require_execution(request)
         with self._lock:
+            if "mapRunArn" in execution:
+                raise Refused("ExecutionNotRedrivable", "A child execution is redriven with its parent")
             if execution["status"] not in UNSUCCESSFUL:
                 raise Refused("ExecutionNotRedrivable", f"Execution is {execution['status']} and cannot be redriven")
             count = execution.get("redriveCount", 0) + 1
@@ -260,59 +265,171 @@ class Executions:
 
     def _parallel(self, state: State, value: Any, execution: Execution, context: Context) -> list[Any]:
         given = states._apply_jsonata_arguments(state, value, context)
-        branches = [(branch, copy.deepcopy(given), inner_context(context)) for branch in state["Branches"]]
-        return self._run_together(branches, len(branches), execution)
+        branches = (
+            functools.partial(self._run_part, branch, copy.deepcopy(given), execution, inner_context(context))
+            for branch in state["Branches"]
+        )
+        return self._run_together(branches, len(state["Branches"]))
+
+    def _run_part(self, part: dict[str, Any], value: Any, execution: Execution, context: Context) -> Any:
+        """Run a branch, or the processor of an item."""
+        return self.run_states(part["States"], part["StartAt"], value, execution, context)
 
     def _map(self, state: State, value: Any, execution: Execution, context: Context) -> list[Any]:
         processor = state["ItemProcessor"]
         if processor.get("ProcessorConfig", {}).get("Mode") == "DISTRIBUTED":
-            raise _ExecutionError("States.Runtime", "Distributed Map states are not supported by this emulator")
+            return self._distributed_map(state, value, execution, context)
         items = states._jsonata_state_field({"Items": "{% $states.input %}", **state}, "Items", "array", value, context)
-        iterations = []
-        for index, item in enumerate(items):
-            inner = inner_context(context)
-            inner["Map"] = {"Item": {"Index": index, "Value": item}}
-            if "ItemSelector" in state:
-                item = states._apply_jsonata_template(state["ItemSelector"], value, inner)
-            iterations.append((processor, copy.deepcopy(item), inner))
+        iterations = (
+            functools.partial(self._run_part, processor, copy.deepcopy(item), execution, inner)
+            for item, inner in selected(state, items, value, context)
+        )
         wanted = int(_number(state, "MaxConcurrency", value, context) or INLINE_MAP_CONCURRENCY)
-        return self._run_together(iterations, min(wanted, INLINE_MAP_CONCURRENCY), execution)
+        return self._run_together(iterations, min(wanted, INLINE_MAP_CONCURRENCY))
 
-    def _run_together(
-        self, runs: list[tuple[dict[str, Any], Any, Context]], at_once: int, execution: Execution
-    ) -> list[Any]:
-        """Run branches or items, each with its input and context; the first that fails ends the others."""
+    def _distributed_map(self, state: State, value: Any, execution: Execution, context: Context) -> list[Any]:
+        """Run a Map state whose items, or batches of them, are child executions of a Map Run.
+
+        Its result has the outputs of those that succeeded, in the order of the items.
+        """
+        name = context["State"]["Name"]
+        states_map_runs.require_supported(state)
+        role, machine = context["Execution"]["RoleArn"], execution["stateMachineArn"].partition("/")[0]
+        states_map_runs.require_allowed(role, machine)
+        items = self._read_items(state, value, context)
+        wanted = int(_number(state, "MaxConcurrency", value, context) or 0)
+        run = MapRun.start(
+            execution,
+            state.get("Label"),
+            len(items),
+            concurrency=wanted,
+            count=_number(state, "ToleratedFailureCount", value, context),
+            percentage=_number(state, "ToleratedFailurePercentage", value, context),
+        )
+        self.note(execution, "MapStateStarted", length=len(items))
+        self.note(execution, "MapRunStarted", mapRunArn=run.record["mapRunArn"])
+        inputs: Iterable[Any] = (item for item, _inner in selected(state, items, value, context))
+        batcher = state.get("ItemBatcher")
+        if batcher is not None:
+            inputs = states_map_runs.batches(
+                inputs,
+                _number(batcher, "MaxItemsPerBatch", value, context),
+                _number(batcher, "MaxInputBytesPerBatch", value, context),
+                states._apply_jsonata_template(batcher.get("BatchInput"), value, context),
+            )
+        children = (
+            functools.partial(
+                self._run_child,
+                run,
+                state["ItemProcessor"],
+                given,
+                1 if batcher is None else len(given["Items"]),
+                execution,
+                context["QueryLanguage"],
+            )
+            for given in inputs
+        )
+        try:
+            outputs = self._run_together(
+                children, min(wanted or states_map_runs.MAXIMUM_CONCURRENCY, states_map_runs.MAXIMUM_CONCURRENCY)
+            )
+            result = [json.loads(output) for output in outputs if output is not None]
+            require_size(result, name)
+        except _ExecutionError as error:
+            if run.end("FAILED"):
+                self.note(execution, "MapRunFailed", error=error.error, cause=error.cause)
+                self.note(execution, "MapStateFailed")
+            raise
+        if run.end("SUCCEEDED"):
+            self.note(execution, "MapRunSucceeded")
+            self.note(execution, "MapStateSucceeded")
+        return result
+
+    def _read_items(self, state: State, value: Any, context: Context) -> list[Any]:
+        """The items of a Distributed Map state: of its `ItemReader`, else its `Items`, else its input."""
+        reader = state.get("ItemReader")
+        if reader is None:
+            items: list[Any] = states._jsonata_state_field(
+                {"Items": "{% $states.input %}", **state}, "Items", "array", value, context
+            )
+            return items
+        configuration = reader.get("ReaderConfig", {})
+        arguments = states._apply_jsonata_template(reader.get("Arguments", {}), value, context)
+        text = states_integrations.object_text(arguments, context["Execution"]["RoleArn"])
+        most = _number(configuration, "MaxItems", value, context)
+        return states_map_runs.parse_items(text, configuration)[: None if most is None else int(most)]
+
+    def _run_child(
+        self, run: MapRun, processor: dict[str, Any], given: Any, items: int, parent: Execution, language: str
+    ) -> str | None:
+        """Run a child execution until it has ended; returns its output, None where it did not succeed.
+
+        It sees none of its parent's variables. Raises what ends the Map Run.
+        """
+        require_size(given, "ItemProcessor")
+        child = run.child(parent, given, items)
+        publish_status(child)
+        context = context_of(child, language, given)
+        try:
+            with states_scope.current.get().child() as scope:
+                with self._lock:
+                    self._scopes[child["executionArn"]] = scope
+                self._until_end(child, scope, lambda: self._run_part(processor, given, child, context))
+        finally:
+            child["events"] = PackedEvents(child["events"])
+            run.ended(child["status"], items)
+        output: str | None = child["output"]
+        return output
+
+    def _run_together(self, works: Iterable[Callable[[], Any]], at_once: int) -> list[Any]:
+        """Do works, so many at once, each made when there is room for it; the first that fails ends the others.
+
+        Returns their results, in order. A thread is started where none is free for the next work, so thousands of
+        works that sleep are as many threads, and works that are short share a few.
+        """
         outer = states_scope.current.get()
-        results: list[Any] = [None] * len(runs)
+        results: list[Any] = []
         errors: list[BaseException] = []
-        waiting = iter(range(len(runs)))
-        lock = threading.Lock()
+        waiting = iter(works)
+        taking, counting = threading.Lock(), threading.Lock()
+        workers: list[threading.Thread] = []
+        free = 0
+
+        def count(change: int) -> int:
+            nonlocal free
+            with counting:
+                free += change
+                return free
+
+        def start_worker(scope: Scope) -> None:
+            worker = threading.Thread(target=contextvars.copy_context().run, args=(work, scope), daemon=True)
+            workers.append(worker)
+            count(1)
+            worker.start()
 
         def work(scope: Scope) -> None:
             states_scope.current.set(scope)
-            while not scope.cancelled:
-                with lock:
-                    index = next(waiting, None)
-                if index is None:
-                    return
-                branch, value, context = runs[index]
-                try:
-                    results[index] = self.run_states(branch["States"], branch["StartAt"], value, execution, context)
-                except Cancelled:
-                    return
-                except Exception as error:  # noqa: BLE001 - raised in the state's own thread
-                    with lock:
-                        errors.append(error)
-                    scope.cancel()
+            try:
+                while not scope.cancelled:
+                    with taking:
+                        each = next(waiting, None)
+                        if each is None:
+                            return
+                        index = len(results)
+                        results.append(None)
+                        if count(-1) == 0 and len(workers) < at_once:
+                            start_worker(scope)
+                    results[index] = each()
+                    count(1)
+            except Cancelled:
+                return
+            except Exception as error:  # noqa: BLE001 - raised in the state's own thread
+                errors.append(error)
+                scope.cancel()
 
         with outer.child() as scope:
-            workers = [
-                threading.Thread(target=contextvars.copy_context().run, args=(work, scope), daemon=True)
-                for _ in range(min(at_once, len(runs)))
-            ]
-            for worker in workers:
-                worker.start()
-            for worker in workers:
+            start_worker(scope)
+            for worker in workers:  # grows while it is read: a worker is started by one that has not ended
                 worker.join()
         outer.sleep(0)
         if errors:
@@ -373,6 +490,35 @@ def keep_machine(execution: Execution) -> dict[str, Any]:
     return kept
 
 
+def context_of(execution: Execution, language: str, given: Any) -> Context:
+    """The Context object of an execution with its input; it has no variables yet."""
+    started_with = keep_machine(execution)
+    machine_arn = execution["stateMachineArn"]
+    return {
+        "QueryLanguage": language,
+        "Execution": {
+            "Id": execution["executionArn"],
+            "Input": given,
+            "Name": execution["name"],
+            "RoleArn": started_with["roleArn"],
+            "StartTime": execution["startDate"],
+            "RedriveCount": execution.get("redriveCount", 0),
+        },
+        "StateMachine": {"Id": machine_arn, "Name": machine_arn.rsplit(":", 1)[-1]},
+        "variables": {},
+    }
+
+
+def selected(state: State, items: list[Any], value: Any, context: Context) -> Iterator[tuple[Any, Context]]:
+    """Each item of a Map state as its `ItemSelector` makes it, with the context in which it did."""
+    for index, item in enumerate(items):
+        inner = inner_context(context)
+        inner["Map"] = {"Item": {"Index": index, "Value": item}}
+        if "ItemSelector" in state:
+            item = states._apply_jsonata_template(state["ItemSelector"], value, inner)
+        yield item, inner
+
+
 def inner_context(context: Context) -> Context:
     """The context of a branch or an item: it sees the variables outside, and its own stay inside."""
     return {**context, "variables": dict(context["variables"])}
@@ -415,7 +561,9 @@ def retry_delay(retrier: dict[str, Any], count: int, chance: float) -> float:
 
 def require_size(value: Any, name: str) -> None:
     """Fail with `States.DataLimitExceeded` where a payload is more than Step Functions carries."""
-    if len(json.dumps(value, ensure_ascii=False).encode()) > MAXIMUM_PAYLOAD_BYTES:
+    size = len(json.dumps(value, ensure_ascii=False).encode())
+    meter.payload(name, size)
+    if size > MAXIMUM_PAYLOAD_BYTES:
         raise _ExecutionError(
             "States.DataLimitExceeded",
             f"The state/task '{name}' returned a result with a size exceeding the maximum number of bytes service "

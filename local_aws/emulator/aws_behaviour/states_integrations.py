@@ -15,8 +15,8 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, wait
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -26,12 +26,12 @@ import botocore.exceptions
 from botocore import xform_name
 from botocore.config import Config
 from botocore.model import Shape
-from ministack.core.responses import get_region
+from ministack.core.responses import get_account_id, get_region
 from ministack.services import ecs
 from ministack.services import stepfunctions as states
 from ministack.services.stepfunctions import _ExecutionError
 
-from local_aws.emulator.aws_behaviour import ecs_api, permissions
+from local_aws.emulator.aws_behaviour import ecs_api, ecs_events, permissions, states_map_runs
 from local_aws.emulator.aws_behaviour.patching import unless_left_out
 from local_aws.emulator.aws_behaviour.states_scope import Scope
 
@@ -41,9 +41,12 @@ RUN_TASK_FIELDS = (
 )
 """The parameters of the optimized `ecs:runTask`; `StartedBy` and `Tags` are not among them."""
 RUN_TASK = "arn:aws:states:::ecs:runTask.sync"
+MANAGED_RULE = "StepFunctionsGetEventsForECSTaskRule"
+MANAGED_RULE_ACTIONS = ("events:PutTargets", "events:PutRule", "events:DescribeRule")
 INVOKE = "arn:aws:states:::lambda:invoke"
 DYNAMODB = tuple(f"arn:aws:states:::dynamodb:{name}Item" for name in ("get", "put", "update", "delete"))
-_POLL_SECONDS = 0.1
+_SHORTEST_WAIT_SECONDS = 0.01
+_LONGEST_WAIT_SECONDS = 30.0
 _LAMBDA_SECONDS = 910
 
 
@@ -93,7 +96,7 @@ def _boto3_session() -> boto3.Session:
 
 def warm_up() -> None:
     """Load what the first call would load."""
-    for service in _ERROR_NAMES:
+    for service in (*_ERROR_NAMES, "s3"):
         _boto3_session()._session.get_service_model(service)
 
 
@@ -226,6 +229,16 @@ def _ask(call: TaskCall, service: str, operation: str, arguments: Mapping[str, A
     return {**from_api(answer, model.output_shape), "SdkHttpMetadata": status}
 
 
+def object_text(arguments: Mapping[str, Any], role_arn: str) -> str:
+    """The text of an object that an `ItemReader` names, read as the role; `States.ItemReaderFailed` where it fails."""
+    client = _client("s3", role_arn)
+    request = to_api(arguments, client.meta.service_model.operation_model("GetObject").input_shape)
+    try:
+        return str(client.get_object(**request)["Body"].read().decode("utf-8-sig"))
+    except (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError, UnicodeDecodeError) as error:
+        raise states_map_runs.reader_failed(f"Failed to read {json.dumps(request)}: {error}") from error
+
+
 def _invoke(call: TaskCall) -> Any:
     arguments = {key: value for key, value in call.arguments.items() if key != "Payload"}
     payload = json.dumps(call.arguments.get("Payload", {}))
@@ -241,14 +254,19 @@ def _run_task(call: TaskCall) -> Any:
     refused = [name for name in call.arguments if name not in RUN_TASK_FIELDS]
     if refused:
         raise _ExecutionError("States.Runtime", f"The field '{refused[0]}' is not supported by Step Functions")
+    _require(call, MANAGED_RULE_ACTIONS, managed_rule_arn())
     started = _ask(call, "ecs", "RunTask", call.arguments, startedBy="AWS Step Functions")
     if started["Failures"]:
         raise _ExecutionError("AmazonECS.Unknown", json.dumps(started))
     call.note("TaskSubmitted", resourceType="ecs", resource="runTask.sync", output=json.dumps(started))
     arn = started["Tasks"][0]["TaskArn"]
     try:
-        while ecs._tasks[arn]["lastStatus"] != "STOPPED":
-            call.sleep(_POLL_SECONDS)
+        _require(call, ("ecs:DescribeTasks",), arn, {"ecs:cluster": started["Tasks"][0]["ClusterArn"]})
+        with call.scope.child() as waiting:
+            ecs_events.on_stopped(arn, waiting.cancel)
+            while ecs._tasks[arn]["lastStatus"] != "STOPPED":
+                call.sleep(0)
+                waiting.wait(_until(call.deadline))
     except BaseException:
         if ecs._tasks[arn]["lastStatus"] != "STOPPED":
             stopped = {"Cluster": arn.split("/")[-2], "Task": arn, "Reason": "Task stopped by AWS Step Functions"}
@@ -259,6 +277,27 @@ def _run_task(call: TaskCall) -> Any:
     if task_failed(task):
         raise _ExecutionError("States.TaskFailed", json.dumps(task))
     return task
+
+
+def managed_rule_arn() -> str:
+    """The rule with which Step Functions follows its ECS tasks."""
+    return f"arn:aws:events:{get_region()}:{get_account_id()}:rule/{MANAGED_RULE}"
+
+
+def _require(call: TaskCall, actions: Sequence[str], resource: str, keys: Mapping[str, str] | None = None) -> None:
+    """Fail with `States.Permissions` where the role may not follow what its `.sync` state starts.
+
+    AWS asks when it puts its rule and when it polls; here all is asked for once a task, so that a missing one is found.
+    """
+    for action in actions:
+        denial = permissions.role_denial(call.role_arn, action, resource, session_name="StepFunctions", keys=keys)
+        if denial is not None:
+            raise _ExecutionError("States.Permissions", denial)
+
+
+def _until(deadline: float | None) -> float:
+    """Seconds to a deadline, at least a short time, so that no loop spins."""
+    return _LONGEST_WAIT_SECONDS if deadline is None else max(deadline - time.monotonic(), _SHORTEST_WAIT_SECONDS)
 
 
 def task_failed(task: Mapping[str, Any]) -> bool:
@@ -276,7 +315,10 @@ def interruptible(call: TaskCall, work: Callable[[], Any]) -> Any:
         except Exception as error:  # noqa: BLE001 - raised in the state's own thread
             done.set_exception(error)
 
-    threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True).start()
-    while not wait([done], _POLL_SECONDS).done:
-        call.sleep(0)
+    with call.scope.child() as waiting:
+        done.add_done_callback(lambda _: waiting.cancel())
+        threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True).start()
+        while not done.done():
+            call.sleep(0)
+            waiting.wait(_until(call.deadline))
     return done.result()

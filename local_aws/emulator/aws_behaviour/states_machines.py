@@ -20,11 +20,14 @@ from local_aws.emulator.aws_behaviour import permissions
 from local_aws.emulator.aws_behaviour.calls import Answer, Call, Refused, Request, amended, answering, succeed
 from local_aws.emulator.aws_behaviour.patching import around
 from local_aws.emulator.aws_behaviour.states_engine import MAXIMUM_PAYLOAD_BYTES, executions, keep_machine
-from local_aws.emulator.aws_behaviour.states_integrations import RUN_TASK, RUN_TASK_FIELDS
+from local_aws.emulator.aws_behaviour.states_integrations import (
+    MANAGED_RULE_ACTIONS,
+    RUN_TASK,
+    RUN_TASK_FIELDS,
+    managed_rule_arn,
+)
 
 STATES = "states.amazonaws.com"
-MANAGED_RULE = "StepFunctionsGetEventsForECSTaskRule"
-MANAGED_RULE_ACTIONS = ("events:PutTargets", "events:PutRule", "events:DescribeRule")
 LOG_DELIVERY_ACTIONS = (
     "logs:CreateLogDelivery",
     "logs:GetLogDelivery",
@@ -37,19 +40,35 @@ LOG_DELIVERY_ACTIONS = (
 )
 
 
-def run_task_states(definition: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every `ecs:runTask.sync` state of a machine with its path, those of branches and items included."""
+def all_states(definition: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every state of a machine with its path, those of branches and items included."""
     for name, state in definition.get("States", {}).items():
         here = f"{path}/States/{name}"
-        if state.get("Resource") == RUN_TASK:
-            yield here, state
+        yield here, state
         for index, branch in enumerate(state.get("Branches", [])):
-            yield from run_task_states(branch, f"{here}/Branches[{index}]")
-        yield from run_task_states(state.get("ItemProcessor", {}), f"{here}/ItemProcessor")
+            yield from all_states(branch, f"{here}/Branches[{index}]")
+        yield from all_states(state.get("ItemProcessor", {}), f"{here}/ItemProcessor")
+
+
+def run_task_states(definition: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every `ecs:runTask.sync` state of a machine with its path."""
+    return ((path, state) for path, state in all_states(definition) if state.get("Resource") == RUN_TASK)
 
 
 def check_definition(definition: dict[str, Any]) -> None:
-    """Refuse a field that `ecs:runTask` has not (`InvalidDefinition`), as Step Functions does beyond the language."""
+    """Refuse what Step Functions refuses beyond the syntax of the language (`InvalidDefinition`).
+
+    That is a name that two states have, and a field that `ecs:runTask` has not.
+    """
+    names: set[str] = set()
+    for path, _ in all_states(definition):
+        name = path.rpartition("/")[2]
+        if name in names:
+            raise Refused(
+                "InvalidDefinition",
+                f"Invalid State Machine Definition: 'DUPLICATE_STATE_NAME: Duplicate state name: {name} at {path}'",
+            )
+        names.add(name)
     for path, state in run_task_states(definition):
         given = state.get("Arguments")
         for field in given if isinstance(given, dict) else ():
@@ -79,8 +98,7 @@ def check_machine(machine_arn: str, machine: dict[str, Any]) -> None:
             f"Neither the global service principal {STATES}, nor the regional one is authorized to assume the provided "
             "role.",
         )
-    rule = f"arn:aws:events:{get_region()}:{get_account_id()}:rule/{MANAGED_RULE}"
-    if any(run_task_states(definition)) and not may(*MANAGED_RULE_ACTIONS, on=rule):
+    if any(run_task_states(definition)) and not may(*MANAGED_RULE_ACTIONS, on=managed_rule_arn()):
         raise Refused("AccessDeniedException", f"'{role}' is not authorized to create managed-rule.")
     logging = machine.get("loggingConfiguration") or {}
     if logging.get("level", "OFF") != "OFF" and not may(*LOG_DELIVERY_ACTIONS, on="*"):
@@ -151,8 +169,16 @@ def describe(original: Call, request: Request) -> Answer:
 
 @around("states_machines.describe", states, "_describe_state_machine_for_execution")
 def describe_for_execution(original: Call, request: Request) -> Answer:
-    """Wrap DescribeStateMachineForExecution: it tells what the execution was started with."""
-    started_with = states._executions.get(request.get("executionArn"), {}).get("startedWith", {})
+    """Wrap DescribeStateMachineForExecution: it tells what the execution was started with.
+
+    Not as on AWS: for a child execution of a Map Run, the definition is its parent's.
+    """
+    execution = states._executions.get(request.get("executionArn"), {})
+    started_with = execution.get("startedWith", {})
+    if "mapRunArn" in execution:
+        label = execution["stateMachineArn"].partition("/")[2]
+        of_map_run = {name: execution[name] for name in ("stateMachineArn", "mapRunArn")}
+        return succeed({**of_map_run, "label": label, "updateDate": execution["startDate"], **started_with})
     return amended(original(request), lambda document: {**document, **started_with})
 
 

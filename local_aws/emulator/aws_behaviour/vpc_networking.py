@@ -63,7 +63,7 @@ def create_endpoint(original: Call, parameters: Parameters) -> Any:
         interface = record["VpcEndpointType"] == "Interface"
         record["SecurityGroupIds"] = ec2._parse_member_list(parameters, "SecurityGroupId")
         record["PrivateDnsEnabled"] = interface and ec2._p(parameters, "PrivateDnsEnabled").lower() != "false"
-        record["PolicyDocument"] = DEFAULT_ENDPOINT_POLICY
+        record["PolicyDocument"] = ec2._p(parameters, "PolicyDocument") or DEFAULT_ENDPOINT_POLICY
         answer = ec2._xml(200, "CreateVpcEndpointResponse", f"<vpcEndpoint>{endpoint_xml(record)}</vpcEndpoint>")
     return answer
 
@@ -79,6 +79,7 @@ def modify_endpoint(original: Call, parameters: Parameters) -> Any:
     added = ec2._parse_member_list(parameters, "AddSecurityGroupId")
     kept = [group for group in record["SecurityGroupIds"] if group not in (*removed, *added)]
     record["SecurityGroupIds"] = [*kept, *added]
+    record["PolicyDocument"] = ec2._p(parameters, "PolicyDocument") or record["PolicyDocument"]
     private_dns = ec2._p(parameters, "PrivateDnsEnabled")
     if private_dns:
         record["PrivateDnsEnabled"] = private_dns.lower() == "true"
@@ -135,7 +136,7 @@ def describe_security_group_rules(parameters: Parameters) -> Any:
     asked = ec2._parse_member_list(parameters, "SecurityGroupRuleId")
     wanted, groups = {*asked, *filters.get("security-group-rule-id", ())}, filters.get("group-id")
     found = {
-        rule["SecurityGroupRuleId"]: ec2._sg_rule_xml(group, rule, is_egress=is_egress)
+        rule["SecurityGroupRuleId"]: rule_xml(group, rule, is_egress)
         for group, record in ec2._security_groups.items()
         if not groups or group in groups
         for is_egress, key in ((False, "IpPermissions"), (True, "IpPermissionsEgress"))
@@ -154,6 +155,13 @@ def describe_security_group_rules(parameters: Parameters) -> Any:
     return ec2._xml(200, "DescribeSecurityGroupRulesResponse", f"<securityGroupRuleSet>{items}</securityGroupRuleSet>")
 
 
+def rule_xml(group: str, rule: Record, is_egress: bool) -> str:
+    """A rule in the EC2 API's XML, with its prefix list, if that is its peer."""
+    found = str(ec2._sg_rule_xml(group, rule, is_egress=is_egress))
+    lists = "".join(to_xml({"prefixListId": each["PrefixListId"]}) for each in rule.get("PrefixListIds", ()))
+    return f"{found.removesuffix('</item>')}{lists}</item>"
+
+
 def rules_of(group: str, permission: Record, is_egress: bool) -> list[Record]:
     """A permission as rules with one peer each; the first has the id that MiniStack gives to the permission."""
     kinds = ("IpRanges", "Ipv6Ranges", "UserIdGroupPairs", "PrefixListIds")
@@ -167,6 +175,18 @@ def rules_of(group: str, permission: Record, is_egress: bool) -> list[Record]:
         }
         for number, peer in enumerate(peers)
     ]
+
+
+@around("vpc_networking.prefix_lists", ec2, "_parse_ip_permissions")
+def permissions_of(original: Callable[[Parameters, str], list[Record]], parameters: Parameters, prefix: str) -> Any:
+    """Wrap MiniStack's reading of permissions in a call: their prefix lists are read, too."""
+    permissions = original(parameters, prefix)
+    for number, permission in enumerate(permissions, 1):
+        peers = [each for each in parameters if each.startswith(f"{prefix}.{number}.PrefixListIds.")]
+        for each in sorted({peer.rpartition(".")[0] for peer in peers}):
+            found = {name: ec2._p(parameters, f"{each}.{name}") for name in ("PrefixListId", "Description")}
+            permission["PrefixListIds"].append({name: value for name, value in found.items() if value})
+    return permissions
 
 
 @instead("vpc_networking.zones", ec2, "_ACTION_MAP", "DescribeAvailabilityZones")

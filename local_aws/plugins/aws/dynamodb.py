@@ -28,6 +28,7 @@ _CAPACITY = {"readCapacity": "ReadCapacityUnits", "writeCapacity": "WriteCapacit
 _INDEX = required(name=STRING, keySchemas=ListOf(required(attributeName=STRING, keyType=STRING)), projectionType=STRING)
 _ALWAYS = Property(BOOLEAN, required=True, allowed=(True,))
 _UNITS = {name: Property(INTEGER) for name in _CAPACITY}
+_MORE_OF_INDEX = {"nonKeyAttributes": Property(SetOf(STRING)), **_UNITS}
 
 
 class Table(AwsResource):
@@ -47,9 +48,11 @@ class Table(AwsResource):
         "attributes": Property(SetOf(required(name=STRING, type=STRING)), required=True),
         "billingMode": Property(STRING, default="PROVISIONED", allowed=("PROVISIONED", "PAY_PER_REQUEST")),
         **_UNITS,
-        "globalSecondaryIndexes": Property(SetOf(Object({**_INDEX.properties, **_UNITS})), computed=True),
+        "globalSecondaryIndexes": Property(SetOf(Object({**_INDEX.properties, **_MORE_OF_INDEX})), computed=True),
         "ttl": Property(Object({**required(attributeName=STRING).properties, "enabled": _ALWAYS})),
         "serverSideEncryption": Property(Object({"enabled": _ALWAYS, "kmsKeyArn": Property(STRING)})),
+        "pointInTimeRecovery": Property(required(enabled=BOOLEAN)),
+        "deletionProtectionEnabled": Property(BOOLEAN, default=False),
     }
     outputs = ("arn", "tagsAll")
     deletes_before_replace = True
@@ -91,7 +94,14 @@ class Table(AwsResource):
         self._wait(operation, name)
         if inputs.get("ttl"):
             self._set_ttl(operation, name, inputs["ttl"])
+        if inputs.get("pointInTimeRecovery"):
+            self._set_recovery(operation, name, inputs)
         return name
+
+    def _set_recovery(self, operation: Aws, name: str, properties: Properties) -> None:
+        """UpdateContinuousBackups."""
+        specification = {"PointInTimeRecoveryEnabled": _is_recoverable(properties)}
+        self.client(operation).update_continuous_backups(TableName=name, PointInTimeRecoverySpecification=specification)
 
     def _wait(self, operation: Aws, name: str) -> None:
         def active() -> bool | None:
@@ -116,10 +126,12 @@ class Table(AwsResource):
         operation.wait(f"the time to live of table {name} to change", done, default_seconds=_TTL_SECONDS)
 
     def find(self, operation: Aws, resource_id: str, state: Properties) -> Properties | None:
-        """DescribeTable, DescribeTimeToLive."""
+        """DescribeTable, DescribeTimeToLive, DescribeContinuousBackups."""
         dynamodb = self.client(operation)
         table = dynamodb.describe_table(TableName=resource_id)["Table"]
         ttl = dynamodb.describe_time_to_live(TableName=resource_id)["TimeToLiveDescription"]
+        backups = dynamodb.describe_continuous_backups(TableName=resource_id)["ContinuousBackupsDescription"]
+        recovery = backups.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus")
         is_timed = ttl.get("TimeToLiveStatus") in ("ENABLED", "ENABLING")
         keys = {item["KeyType"]: item["AttributeName"] for item in table["KeySchema"]}
         billing = (table.get("BillingModeSummary") or {}).get("BillingMode", "PROVISIONED")
@@ -135,11 +147,14 @@ class Table(AwsResource):
             "globalSecondaryIndexes": sorted(indexes, key=sort_key) or None,
             "ttl": {"attributeName": ttl["AttributeName"], "enabled": True} if is_timed else None,
             "serverSideEncryption": _found_encryption(table),
+            "pointInTimeRecovery": {"enabled": True} if recovery == "ENABLED" else None,
         }
 
     def change(self, operation: Aws, resource_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
-        """UpdateTable of billing, capacity and encryption, UpdateTimeToLive."""
-        if changed - {"ttl"}:
+        """UpdateTable of billing, capacity, encryption and protection, UpdateTimeToLive, UpdateContinuousBackups."""
+        if "pointInTimeRecovery" in changed:
+            self._set_recovery(operation, resource_id, new)
+        if changed - {"ttl", "pointInTimeRecovery"}:
             updates = [
                 {"Update": {"IndexName": index["name"], **_throughput(index)}}
                 for index in _indexes(new)
@@ -150,11 +165,17 @@ class Table(AwsResource):
                 parameters.update(BillingMode=new.get("billingMode", "PROVISIONED"), **_throughput(new))
             if "serverSideEncryption" in changed:
                 parameters.update(_encryption(new))
+            if "deletionProtectionEnabled" in changed:
+                parameters["DeletionProtectionEnabled"] = bool(new.get("deletionProtectionEnabled"))
             self.client(operation).update_table(TableName=resource_id, **parameters)
             self._wait(operation, resource_id)
         if "ttl" in changed:
             # AWS wants the attribute's name to disable it, too.
             self._set_ttl(operation, resource_id, new.get("ttl") or {**old["ttl"], "enabled": False})
+
+
+def _is_recoverable(properties: Properties) -> bool:
+    return bool((properties.get("pointInTimeRecovery") or {}).get("enabled"))
 
 
 def _known(items: Any) -> list[Properties]:
@@ -181,10 +202,11 @@ def _throughput(owner: Properties) -> dict[str, Any]:
 
 
 def _index(index: Properties) -> dict[str, Any]:
+    named = index.get("nonKeyAttributes")
     return {
         "IndexName": index["name"],
         "KeySchema": _schema(*((key["attributeName"], key["keyType"]) for key in _known(index["keySchemas"]))),
-        "Projection": {"ProjectionType": index["projectionType"]},
+        "Projection": {"ProjectionType": index["projectionType"], **({"NonKeyAttributes": named} if named else {})},
         **_throughput(index),
     }
 
@@ -204,9 +226,15 @@ def _found_encryption(table: dict[str, Any]) -> Properties | None:
 
 def _found_index(index: dict[str, Any], billing: str) -> Properties:
     schema = [{"attributeName": key["AttributeName"], "keyType": key["KeyType"]} for key in index["KeySchema"]]
-    projection = index.get("Projection", {}).get("ProjectionType")
-    capacity = _found_capacity(index, billing)
-    return {"name": index["IndexName"], "keySchemas": schema, "projectionType": projection, **capacity}
+    projection = index.get("Projection", {})
+    named = {"nonKeyAttributes": sorted(names)} if (names := projection.get("NonKeyAttributes")) else {}
+    return {
+        "name": index["IndexName"],
+        "keySchemas": schema,
+        "projectionType": projection.get("ProjectionType"),
+        **named,
+        **_found_capacity(index, billing),
+    }
 
 
 def _found_capacity(owner: dict[str, Any], billing: str) -> Properties:

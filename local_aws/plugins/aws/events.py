@@ -6,7 +6,7 @@ from local_aws.plugins.aws import shapes
 from local_aws.plugins.aws.base import Aws, AwsResource
 from local_aws.plugins.aws.provider import AwsProvider
 from local_aws.plugins.framework.errors import ProviderError
-from local_aws.plugins.framework.schema import INTEGER, JSON, STRING, Object, Property, Table, required
+from local_aws.plugins.framework.schema import INTEGER, JSON, STRING, MapOf, Object, Property, Table, required
 from local_aws.plugins.framework.values import Properties
 
 _GONE = ("ResourceNotFoundException",)
@@ -45,6 +45,9 @@ class EventTarget(AwsResource):
         "targetId": Property(STRING, required=True, replaces=True),
         "arn": Property(STRING, required=True),
         "input": Property(JSON),
+        "inputTransformer": Property(
+            Object({"inputPaths": Property(MapOf(STRING)), "inputTemplate": Property(STRING, required=True)})
+        ),
         "deadLetterConfig": Property(required(arn=STRING)),
         "retryPolicy": Property(
             Object(
@@ -60,7 +63,11 @@ class EventTarget(AwsResource):
     def request(self, provider: AwsProvider, inputs: Properties) -> dict[str, Any]:
         """PutTargets."""
         targets: Any = shapes.input_of(provider.client("events"), self.creates).members["Targets"]
-        return {"Rule": inputs["rule"], "Targets": [shapes.to_aws(targets.member, inputs, self.renamed)]}
+        target = shapes.to_aws(targets.member, inputs, self.renamed)
+        if transformer := inputs.get("inputTransformer"):
+            paths = transformer.get("inputPaths") or {}
+            target["InputTransformer"] = {"InputPathsMap": paths, "InputTemplate": transformer["inputTemplate"]}
+        return {"Rule": inputs["rule"], "Targets": [target]}
 
     def create(self, operation: Aws, inputs: Properties) -> str:
         """PutTargets."""
@@ -75,7 +82,13 @@ class EventTarget(AwsResource):
         pages = self.client(operation).get_paginator("list_targets_by_rule").paginate(Rule=state["rule"])
         targets: list[dict[str, Any]] = [item for page in pages for item in page["Targets"]]
         target = next((item for item in targets if item["Id"] == state["targetId"]), None)
-        return target and {**self.found(target), "rule": state["rule"]}
+        if target is None:
+            return None
+        found = {**self.found(target), "rule": state["rule"]}
+        if transformer := target.get("InputTransformer"):
+            paths, template = transformer.get("InputPathsMap"), transformer["InputTemplate"]
+            found["inputTransformer"] = {**({"inputPaths": paths} if paths else {}), "inputTemplate": template}
+        return found
 
     def remove(self, operation: Aws, resource_id: str, state: Properties) -> None:
         """RemoveTargets."""

@@ -217,3 +217,32 @@ class Permission(AwsResource):
             "principal": principal.get("Service") or principal.get("AWS") if isinstance(principal, dict) else principal,
             "sourceArn": told.get("aws:sourcearn"),
         }
+
+
+class FunctionEventInvokeConfig(AwsResource):
+    """`aws.lambda_.FunctionEventInvokeConfig` of a function without a qualifier; its id is the function's name."""
+
+    token = "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig"
+    service, creates = "lambda", "PutFunctionEventInvokeConfig"
+    reads, deletes = "GetFunctionEventInvokeConfig", "DeleteFunctionEventInvokeConfig"
+    puts = True
+    id_property = "functionName"
+    gone = _GONE
+    tagged = False
+    not_yet = Retry(
+        "the role of {functionName} to reach the destination",
+        ("InvalidParameterValueException",),
+        PROPAGATION_SECONDS,
+        ("role", "destination"),
+    )
+    properties: ClassVar[Table] = {
+        "functionName": Property(STRING, required=True, replaces=True),
+        "destinationConfig": Property(optional(onSuccess=required(destination=STRING))),
+        "maximumRetryAttempts": Property(INTEGER, default=2),
+    }
+    deletes_before_replace = True
+
+    def find(self, operation: Aws, resource_id: str, state: Properties) -> Properties | None:
+        """GetFunctionEventInvokeConfig, which answers with the function's ARN instead of its name."""
+        found = self.found(self.call(operation, self.reads, {"FunctionName": resource_id}))
+        return {**found, "functionName": resource_id}

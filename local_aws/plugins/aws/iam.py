@@ -41,12 +41,12 @@ class Role(AwsResource):
     deletes_before_replace = True
 
     def change(self, operation: Aws, resource_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
-        """UpdateAssumeRolePolicy, UpdateRole, PutRolePermissionsBoundary or DeleteRolePermissionsBoundary."""
+        """UpdateAssumeRolePolicy, UpdateRoleDescription, Put- or DeleteRolePermissionsBoundary."""
         iam = self.client(operation)
         if "assumeRolePolicy" in changed:
             iam.update_assume_role_policy(RoleName=resource_id, PolicyDocument=new["assumeRolePolicy"])
         if "description" in changed:
-            iam.update_role(RoleName=resource_id, Description=new.get("description", ""))
+            iam.update_role_description(RoleName=resource_id, Description=new.get("description", ""))
         if "permissionsBoundary" in changed:
             sets = "PutRolePermissionsBoundary" if new.get("permissionsBoundary") else "DeleteRolePermissionsBoundary"
             self.call_on(operation, sets, {**new, "name": resource_id})

@@ -7,7 +7,7 @@ from local_aws.plugins.aws.base import Aws, Retry, tolerating
 from local_aws.plugins.aws.ec2 import READY_SECONDS, Ec2Resource, first
 from local_aws.plugins.aws.provider import AwsProvider
 from local_aws.plugins.framework.errors import CheckFailure, ProviderError
-from local_aws.plugins.framework.schema import BOOLEAN, STRING, Property, SetOf, Table
+from local_aws.plugins.framework.schema import BOOLEAN, JSON, STRING, Property, SetOf, Table
 from local_aws.plugins.framework.values import Properties
 
 _TABLE_GONE: Final[tuple[str, ...]] = ("InvalidRouteTableID.NotFound",)
@@ -177,8 +177,10 @@ class VpcEndpoint(Ec2Resource):
         "routeTableIds": Property(SetOf(STRING)),
         "subnetIds": Property(SetOf(STRING)),
         "securityGroupIds": Property(SetOf(STRING)),
+        "policy": Property(JSON, computed=True),
     }
-    outputs = ("arn", "ownerId", "state", "tagsAll")
+    renamed: ClassVar = {"policy": "PolicyDocument"}
+    outputs = ("arn", "ownerId", "prefixListId", "state", "tagsAll")
 
     def describe(self, operation: Aws, resource_id: str) -> dict[str, Any] | None:
         """One that is not deleted, with its groups by their ids."""
@@ -187,14 +189,25 @@ class VpcEndpoint(Ec2Resource):
             return None
         return {**endpoint, "SecurityGroupIds": [group["GroupId"] for group in endpoint.get("Groups") or ()]}
 
+    def described(self, operation: Aws, resource_id: str, item: dict[str, Any]) -> Properties:
+        """With the prefix list of a gateway endpoint's service."""
+        found = super().described(operation, resource_id, item)
+        if found["vpcEndpointType"] == "Gateway":
+            named = [{"Name": "prefix-list-name", "Values": [found["serviceName"]]}]
+            lists = self.client(operation).describe_prefix_lists(Filters=named)["PrefixLists"]
+            found["prefixListId"] = (first(lists) or {}).get("PrefixListId")
+        return found
+
     def change(self, operation: Aws, resource_id: str, old: Properties, new: Properties, changed: set[str]) -> None:
         """ModifyVpcEndpoint with what is added and removed."""
         parameters: dict[str, Any] = {}
-        for name in changed - {"privateDnsEnabled"}:
+        for name in changed - {"privateDnsEnabled", "policy"}:
             before, after, member = set(old.get(name) or ()), set(new.get(name) or ()), _member(name)
             parameters[f"Add{member}"], parameters[f"Remove{member}"] = sorted(after - before), sorted(before - after)
         if "privateDnsEnabled" in changed:
             parameters["PrivateDnsEnabled"] = bool(new.get("privateDnsEnabled"))
+        if "policy" in changed:
+            parameters["PolicyDocument"] = new["policy"]
         parameters = {key: value for key, value in parameters.items() if value != []}
         self.client(operation).modify_vpc_endpoint(VpcEndpointId=resource_id, **parameters)
         self.wait_until_available(operation, resource_id)

@@ -154,7 +154,7 @@ class BucketPolicy(_BucketSetting):
 
 
 class BucketLifecycleConfiguration(_BucketSetting):
-    """`aws.s3.BucketLifecycleConfiguration`, of rules that abort unfinished uploads."""
+    """`aws.s3.BucketLifecycleConfiguration`, of rules that abort unfinished uploads or delete old objects."""
 
     token = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
     creates, reads = "PutBucketLifecycleConfiguration", "GetBucketLifecycleConfiguration"
@@ -165,16 +165,70 @@ class BucketLifecycleConfiguration(_BucketSetting):
         "bucket": _BUCKET,
         "rules": Property(
             ListOf(
-                required(
-                    id=STRING,
-                    status=STRING,
-                    filter=optional(prefix=STRING),
-                    abortIncompleteMultipartUpload=required(daysAfterInitiation=INTEGER),
+                Object(
+                    {
+                        "id": Property(STRING, required=True),
+                        "status": Property(STRING, required=True),
+                        "filter": Property(optional(prefix=STRING)),
+                        "abortIncompleteMultipartUpload": Property(required(daysAfterInitiation=INTEGER)),
+                        "expiration": Property(required(days=INTEGER)),
+                        "noncurrentVersionExpiration": Property(required(noncurrentDays=INTEGER)),
+                    }
                 )
             ),
             required=True,
         ),
     }
+
+
+class BucketVersioning(_BucketSetting):
+    """`aws.s3.BucketVersioning`. Versioning that was enabled can be suspended, but not removed."""
+
+    token = "aws:s3/bucketVersioning:BucketVersioning"
+    creates, reads = "PutBucketVersioning", "GetBucketVersioning"
+    gone = _GONE
+    properties: ClassVar[Table] = {
+        "bucket": _BUCKET,
+        "versioningConfiguration": Property(required(status=STRING), required=True),
+    }
+
+    def find(self, operation: Aws, resource_id: str, state: Properties) -> Properties | None:
+        """GetBucketVersioning; None where there never was any."""
+        status = self.client(operation).get_bucket_versioning(Bucket=resource_id).get("Status")
+        return {"bucket": resource_id, "versioningConfiguration": {"status": status}} if status else None
+
+    def remove(self, operation: Aws, resource_id: str, state: Properties) -> None:
+        """PutBucketVersioning, which suspends it."""
+        suspended = {"Status": "Suspended"}
+        self.client(operation).put_bucket_versioning(Bucket=resource_id, VersioningConfiguration=suspended)
+
+
+class BucketLogging(_BucketSetting):
+    """`aws.s3.BucketLogging`."""
+
+    token = "aws:s3/bucketLogging:BucketLogging"
+    creates, reads, deletes = "PutBucketLogging", "GetBucketLogging", "PutBucketLogging"
+    answers = "LoggingEnabled"
+    gone = _GONE
+    properties: ClassVar[Table] = {
+        "bucket": _BUCKET,
+        "targetBucket": Property(STRING, required=True),
+        "targetPrefix": Property(STRING, required=True),
+    }
+
+    def request(self, provider: AwsProvider, inputs: Properties) -> dict[str, Any]:
+        """PutBucketLogging."""
+        target = {"TargetBucket": inputs["targetBucket"], "TargetPrefix": inputs["targetPrefix"]}
+        return {"Bucket": inputs["bucket"], "BucketLoggingStatus": {"LoggingEnabled": target}}
+
+    def find(self, operation: Aws, resource_id: str, state: Properties) -> Properties | None:
+        """GetBucketLogging; None where there is none."""
+        found = super().find(operation, resource_id, state)
+        return found if found and "targetBucket" in found else None
+
+    def remove(self, operation: Aws, resource_id: str, state: Properties) -> None:
+        """PutBucketLogging of nothing."""
+        self.client(operation).put_bucket_logging(Bucket=resource_id, BucketLoggingStatus={})
 
 
 class BucketServerSideEncryptionConfiguration(_BucketSetting):

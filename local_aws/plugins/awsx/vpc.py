@@ -11,7 +11,18 @@ import pulumi
 from pulumi.output import Unknown
 
 from local_aws.plugins.framework.errors import CheckFailure
-from local_aws.plugins.framework.schema import BOOLEAN, STRING, ListOf, MapOf, Object, Property, Table, check
+from local_aws.plugins.framework.schema import (
+    BOOLEAN,
+    INTEGER,
+    STRING,
+    ListOf,
+    MapOf,
+    Object,
+    Property,
+    Table,
+    check,
+    required,
+)
 from local_aws.plugins.framework.values import UNKNOWN, contains_unknown
 
 TOKEN: Final = "awsx:ec2:Vpc"
@@ -21,6 +32,7 @@ PROPERTIES: Final[Table] = {
     "enableDnsHostnames": Property(BOOLEAN),
     "enableDnsSupport": Property(BOOLEAN),
     "natGateways": Property(Object({"strategy": Property(STRING, required=True, allowed=("None",))}), required=True),
+    "subnetSpecs": Property(ListOf(required(type=STRING, cidrMask=INTEGER))),
     "subnetStrategy": Property(STRING, required=True, allowed=("Auto",)),
     "tags": Property(MapOf(STRING)),
 }
@@ -36,10 +48,13 @@ def failures(inputs: Mapping[str, Any]) -> list[CheckFailure]:
     """What is wrong with the component's inputs."""
     known = {name: _without_outputs(value) for name, value in inputs.items()}
     _, found = check(PROPERTIES, known)
+    specs = known.get("subnetSpecs") or []
+    if not found and [spec["type"] for spec in specs] not in ([], ["Private"]):
+        found = [CheckFailure("subnetSpecs", "this plugin knows one specification, of the type Private")]
     return found or [
         CheckFailure(name, "it must be known in a preview, as it decides which resources there are")
         for name in PROPERTIES
-        if name not in ("tags", *_PASSED_ON) and contains_unknown(known[name])
+        if name not in ("tags", *_PASSED_ON) and contains_unknown(known.get(name))
     ]
 
 
@@ -48,6 +63,8 @@ def _without_outputs(value: Any) -> Any:
         return {key: _without_outputs(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_without_outputs(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)  # the engine's protocol has no whole numbers
     return UNKNOWN if isinstance(value, (pulumi.Output, Unknown)) else value
 
 
@@ -61,10 +78,11 @@ class Subnet:
     cidr_block: str
 
 
-def lay_out(vpc_name: str, cidr_block: str, zones: Sequence[str]) -> list[Subnet]:
+def lay_out(vpc_name: str, cidr_block: str, zones: Sequence[str], private_prefix: int | None = None) -> list[Subnet]:
     """All subnets, zone by zone, the public one first within a zone.
 
-    A private subnet takes half of its zone's share and a public one the quarter after it; the rest stays free.
+    A private subnet takes half of its zone's share and a public one the quarter after it; the rest stays free. With
+    `private_prefix`, a mask's bits, there are private subnets of this size alone.
 
     `ValueError`: `cidr_block` is no IPv4 network, or has too few addresses.
     """
@@ -82,6 +100,10 @@ def lay_out(vpc_name: str, cidr_block: str, zones: Sequence[str]) -> list[Subnet
     subnets: list[Subnet] = []
     for index, zone in enumerate(zones):
         start = int(vpc.network_address) + index * 2 ** (32 - share)
+        if private_prefix is not None:
+            block = str(ipaddress.IPv4Network((start, private_prefix)))
+            subnets.append(Subnet("Private", f"{vpc_name}-private-{index + 1}", zone, block))
+            continue
         private = ipaddress.IPv4Network((start, usable + 1))
         public = ipaddress.IPv4Network((start + private.num_addresses, usable + 2))
         subnets.append(Subnet("Public", f"{vpc_name}-public-{index + 1}", zone, str(public)))
@@ -95,23 +117,26 @@ class Vpc(pulumi.ComponentResource):
     def __init__(self, name: str, inputs: Mapping[str, Any], options: pulumi.ResourceOptions | None) -> None:
         super().__init__(TOKEN, name, None, options)
         self._tags = pulumi.Output.from_input(inputs.get("tags") or {})
-        subnets = lay_out(name, inputs["cidrBlock"], inputs["availabilityZoneNames"])
+        masks = [int(spec["cidrMask"]) for spec in inputs.get("subnetSpecs") or ()]
+        layout = lay_out(name, inputs["cidrBlock"], inputs["availabilityZoneNames"], *masks)
         # With `ipv6CidrBlock` to have it as an attribute.
         settings = {"cidrBlock": inputs["cidrBlock"], "ipv6CidrBlock": None}
         settings.update((key, inputs[key]) for key in _PASSED_ON if key in inputs)
         self.vpc = self._child("vpc:Vpc", name, settings, self, Name=name)
         self.gateway = self._child("internetGateway:InternetGateway", name, {"vpcId": self.vpc.id}, self.vpc, Name=name)
+        of_type: dict[str, list[pulumi.CustomResource]] = {"Public": [], "Private": []}
         self.subnets: list[pulumi.CustomResource] = []
         self.route_tables: list[pulumi.CustomResource] = []
         self.associations: list[pulumi.CustomResource] = []
         self.routes: list[pulumi.CustomResource] = []
-        for subnet in subnets:
+        for subnet in layout:
             self._subnet(subnet)
+            of_type[subnet.type].append(self.subnets[-1])
         self.state = {
             "vpcId": self.vpc.id,
             "vpc": self.vpc,
-            "publicSubnetIds": [subnet.id for subnet in self.subnets[::2]],
-            "privateSubnetIds": [subnet.id for subnet in self.subnets[1::2]],
+            "publicSubnetIds": [subnet.id for subnet in of_type["Public"]],
+            "privateSubnetIds": [subnet.id for subnet in of_type["Private"]],
             "isolatedSubnetIds": [],
             "subnets": self.subnets,
             "routeTables": self.route_tables,
@@ -122,7 +147,8 @@ class Vpc(pulumi.ComponentResource):
             "internetGateway": self.gateway,
             "vpcEndpoints": [],
             "subnetLayout": [
-                {"type": subnet.type, "cidrMask": int(subnet.cidr_block.split("/")[1])} for subnet in subnets[:2]
+                {"type": subnet.type, "cidrMask": int(subnet.cidr_block.split("/")[1])}
+                for subnet in layout[: len(layout) // len(inputs["availabilityZoneNames"])]
             ],
         }
         self.register_outputs(self.state)

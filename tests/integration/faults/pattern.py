@@ -17,6 +17,7 @@ from ecs_kit.components.definitions import StateMachineSettings, pattern_1, patt
 from ecs_kit.components.task_image import CONTEXT_FOLDERS
 from ecs_kit.runtime.contract.ecs_task import EcsTask
 from ecs_kit.runtime.functions.ecs_tasks import EcsTasks
+from ecs_kit.runtime.reporter.items import Item
 from local_aws import Emulator
 from local_aws.testing.aws import ACCOUNT, REGION, Aws, Fargate, allow, zip_of
 from tests.unit.model.dynamodb import create_table
@@ -211,12 +212,12 @@ class Pattern:
 
         return self.until(ask, seconds)
 
-    def summaries(self, workflow: str) -> list[tables.Item]:
+    def summaries(self, workflow: str) -> list[Item]:
         return [
             item for item in tables.all_items(self.clients, self.summary_table) if item["workflow_name"] == workflow
         ]
 
-    def rows(self, workflow: str) -> list[tables.Item]:
+    def rows(self, workflow: str) -> list[Item]:
         own = [item for item in tables.all_items(self.clients, self.details_table) if item["workflow_name"] == workflow]
         return sorted(own, key=lambda row: (row["task_name"], row["attempt"]))
 

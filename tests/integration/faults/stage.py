@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from ecs_kit.automation.journeys.tables import Item
 from ecs_kit.runtime.contract.ecs_task import EcsTask
+from ecs_kit.runtime.reporter.items import Item
 from local_aws import Emulator
 from tests.integration.faults.pattern import Pattern
 

@@ -56,25 +56,37 @@ def test_tasks_are_found_whose_calls_are_never_answered(run: Run) -> None:
 
 
 @pattern_1
-@scenario(
-    faults=[
-        {**LAUNCHES, "calls": [2], "effect": {"kill": "before"}},
-        {**LAUNCHES, "calls": [5], "effect": {"kill": "after"}},
-        {**PUTS, "calls": [10], "effect": {"kill": "before"}},
-    ]
+@pytest.mark.parametrize(
+    "faults",
+    [
+        pytest.param(faults, marks=scenario(faults=faults))
+        for faults in (
+            [
+                {**LAUNCHES, "calls": [2], "effect": {"kill": "before"}},
+                {**LAUNCHES, "calls": [5], "effect": {"kill": "after"}},
+            ],
+            [{**PUTS, "calls": [2], "effect": {"kill": "before"}}],
+        )
+    ],
+    ids=["while tasks are launched", "before the first task is recorded"],
 )
-def test_a_launcher_that_is_killed_continues_after_the_recorded_tasks(run: Run) -> None:
-    assert completed(run).met == [1, 1, 1]
-    assert errors_of_functions(run) == ["Runtime.ExitError"] * 3
+def test_a_launcher_that_is_killed_continues_after_the_recorded_tasks(run: Run, faults: list[object]) -> None:
+    """Its calls are concurrent: one process may be hit by more than one fault. The first put registers the run."""
+    assert completed(run).met == [1] * len(faults)
+    assert set(errors_of_functions(run)) == {"Runtime.ExitError"}
 
 
 @pattern_1
-@scenario(keys=["waiting/x"] * 10, faults=[{**LAUNCHES, "effect": {"kill": "after"}}], during=Run.conclude)
+@scenario(
+    keys=["waiting/x"] * 100,
+    faults=[{**LAUNCHES, "share": 0.2, "seed": 1, "effect": {"kill": "after"}}],
+    during=Run.conclude,
+)
 def test_a_launcher_that_is_killed_again_and_again_ends_the_run_and_leaves_no_task(run: Run) -> None:
     left = run.outcome()
     assert (left.status, left.execution["error"]) == ("FAILED", "Runtime.ExitError")
-    assert (left.counts, left.met) == (("Failed", 10, 0, 10, 0), [6])
-    assert left.attempts == [(f"task_{n:02}", 1, "Failed") for n in range(1, len(left.tasks) + 1)]
-    assert left.each("ecs_task_id") == [task.arn for task in left.tasks] and left.unstopped == []
+    assert left.counts == ("Failed", 100, 0, 100, 0) and left.met[0] >= 6
+    assert sorted(left.each("ecs_task_id")) == sorted(task.arn for task in left.tasks) and left.unstopped == []
+    assert len({attempt[:2] for attempt in left.attempts}) == len(left.tasks), "none twice"
     assert {error.partition(":")[0] for error in left.each("error")} <= {"RunEnded", "Terminated"}
     assert {task.stop_code for task in left.tasks} == {"UserInitiated"}

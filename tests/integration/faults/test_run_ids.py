@@ -27,7 +27,9 @@ def test_the_run_id_of_an_active_run_is_refused_and_the_first_run_is_unchanged(s
     first.until(
         lambda: any(second.execution_arn in line and "has no run" in line for line in first.log("monitor").splitlines())
     )
-    assert first.p.rows(first.workflow) == rows and len(first.read().tasks) == 2
+    assert [row | {"uncounted": None} for row in first.p.rows(first.workflow)] == [
+        row | {"uncounted": None} for row in rows
+    ] and len(first.read().tasks) == 2
     first.p.put("held/again.txt")
     left = first.outcome()
     assert (left.status, left.counts) == ("SUCCEEDED", ("Completed", 2, 2, 0, 0))

@@ -130,17 +130,20 @@ class Recorder(pulumi.runtime.Mocks, MockMonitor):
         name = args.inputs.get("name", args.name)
         match args.typ.rsplit(":", 1)[1]:
             case "Vpc":
-                layout = [f"{kind}-{zone}" for zone in (1, 2) for kind in ("public", "private")]
+                kinds = ["private"] if args.inputs.get("subnetSpecs") else ["public", "private"]
+                layout = [f"{kind}-{zone}" for zone in (1, 2) for kind in kinds]
                 return {
                     "vpcId": "vpc-1",
                     "privateSubnetIds": ["subnet-a", "subnet-b"],
-                    "publicSubnetIds": ["subnet-public-1", "subnet-public-2"],
+                    "publicSubnetIds": ["subnet-public-1", "subnet-public-2"] if "public" in kinds else [],
                     "internetGateway": self._child("aws:ec2/internetGateway:InternetGateway", name, "igw-1"),
                     "subnets": [self._child("aws:ec2/subnet:Subnet", each, f"subnet-{each}") for each in layout],
                     "routeTables": [
                         self._child("aws:ec2/routeTable:RouteTable", each, f"rtb-{each}") for each in layout
                     ],
                 }
+            case "VpcEndpoint" if args.inputs["vpcEndpointType"] == "Gateway":
+                return {"prefixListId": f"pl-{args.inputs['serviceName'].rsplit('.', 1)[1]}"}
             case "Repository":
                 url = f"{TARGET.account}.dkr.ecr.{TARGET.region}.amazonaws.com/{name}"
                 return {"registryId": TARGET.account, "repositoryUrl": url}
@@ -149,7 +152,7 @@ class Recorder(pulumi.runtime.Mocks, MockMonitor):
             case "TaskDefinition":
                 return {"revision": 7}
             case "Role":
-                return {"arn": f"arn:aws:iam::{TARGET.account}:role/{name}"}
+                return {"arn": f"arn:{TARGET.partition}:iam::{TARGET.account}:role/{name}"}
             case "StateMachine":
                 return {"arn": TARGET.arn("states", f"stateMachine:{name}")}
             case "Function":

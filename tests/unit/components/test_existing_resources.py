@@ -106,11 +106,12 @@ def test_configured_groups_are_those_of_tasks_and_functions(monkeypatch: pytest.
     rules = {"getSecurityGroupRules": {"ids": ["sgr-1"]}, "getSecurityGroupRule": {"sgr-1": rule}}
     monkeypatch.setattr(recorder, "EXISTING", {**EXISTING, **rules})
     deployed = existing(securityGroupIds='["sg-11111111"]')
-    assert all("-endpoint-" in group.name for group in deployed.of("SecurityGroup"))
+    group = deployed.the("SecurityGroup")
     assert {tuple(f.inputs["vpcConfig"]["securityGroupIds"]) for f in deployed.of("Function")} == {("sg-11111111",)}
     assert deployed.outputs["pattern1"]["securityGroupId"] == "sg-11111111"
-    admitted = {tuple(group.inputs["ingress"][0]["securityGroups"]) for group in deployed.of("SecurityGroup")}
-    assert admitted == {("sg-11111111",)}
+    admitting = deployed.the("SecurityGroupIngressRule").inputs
+    assert (admitting["securityGroupId"], admitting["referencedSecurityGroupId"]) == (f"{group.name}-id", "sg-11111111")
+    assert group.name == f"{BASE}-endpoints"
 
 
 def test_the_longest_settings_fit_into_the_environment_of_a_function(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,7 +174,7 @@ def test_a_key_encrypts_bucket_tables_logs_and_repository_and_each_role_may_use_
         **{f"pattern-{number}-monitor": {**rows, **objects} for number in (1, 2)},
         **{f"pattern-{number}-task": {**rows, **objects} for number in (1, 2)},
         "pattern-1-launcher": {**rows, **objects},
-        "pattern-2-state-machine": rows,
+        "pattern-2-state-machine": {**rows, "s3": ["kms:Decrypt"]},
     }
 
 
@@ -181,14 +182,28 @@ def test_task_egress_is_added_to_the_tasks_group_alone() -> None:
     deployed = deployment(patterns="1", taskEgress='["tcp:5432:10.0.0.0/8", "udp:8125-8126:10.1.2.3/32"]')
     ports = {
         group.name.removeprefix(f"{BASE}-"): [
-            (rule["protocol"], rule["fromPort"], rule["toPort"], *rule["cidrBlocks"]) for rule in group.inputs["egress"]
+            (rule["protocol"], rule["fromPort"], rule["toPort"], *rule["cidrBlocks"])
+            for rule in group.inputs.get("egress", ())
+            if "cidrBlocks" in rule
         ]
         for group in deployed.of("SecurityGroup")
-        if "-endpoint-" not in group.name
     }
-    https = ("tcp", 443, 443, "0.0.0.0/0")
-    assert ports.pop("tasks") == [https, ("tcp", 5432, 5432, "10.0.0.0/8"), ("udp", 8125, 8126, "10.1.2.3/32")]
-    assert ports == {"launcher": [https], "monitor": [https]}
+    assert ports.pop("tasks") == [("tcp", 5432, 5432, "10.0.0.0/8"), ("udp", 8125, 8126, "10.1.2.3/32")]
+    assert ports == {"launcher": [], "monitor": [], "endpoints": []}
+
+
+@pytest.mark.parametrize("endpoints", ["create", "none"])
+def test_in_an_existing_vpc_https_goes_to_any_address(endpoints: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its endpoints may be others', with groups and subnets of their own."""
+    routes = [{"cidrBlock": "0.0.0.0/0", "transitGatewayId": "tgw-1"}]
+    tables = {name: {"routeTableId": "rtb-1", "routes": routes} for name in SUBNETS}
+    monkeypatch.setattr(recorder, "EXISTING", {**EXISTING, "getRouteTable": tables})
+    deployed = existing(endpoints=endpoints)
+    assert deployed.of("DefaultSecurityGroup") == []
+    for group in deployed.of("SecurityGroup"):
+        if not group.name.endswith("-endpoints"):
+            (rule,) = group.inputs["egress"]
+            assert (rule["fromPort"], rule["cidrBlocks"]) == (443, ["0.0.0.0/0"])
 
 
 def test_retained_data_outlive_the_stack_with_their_settings() -> None:

@@ -264,7 +264,8 @@ def test_a_mirrored_image_is_built_of_nothing_else_into_the_pattern_s_repository
 
 
 def test_user_and_capabilities_of_the_container_can_be_chosen() -> None:
-    assert "user" not in deployment(patterns="1").container()
+    assert deployment(patterns="1").container()["user"] == "10001:10001", "that of the kit's own image"
+    assert "user" not in deployment(patterns="1", jobMirror="docker.io/library/alpine:3.22").container()
     chosen = deployment(patterns="1", jobUser="app:app", jobDropCapabilities='["NET_RAW", "MKNOD"]').container()
     assert chosen["user"] == "app:app"
     assert chosen["linuxParameters"]["capabilities"] == {"add": [], "drop": ["NET_RAW", "MKNOD"]}

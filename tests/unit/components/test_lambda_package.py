@@ -10,6 +10,7 @@ import pytest
 
 from ecs_kit.components import build_folder, lambda_package
 from ecs_kit.components.errors import SourcesMissing
+from tests.unit.components.recorder import PROJECT
 
 FILES = {"a/b.py": (0o644, b"1"), "c.py": (0o644, b"2")}
 
@@ -28,6 +29,16 @@ def test_a_package_holds_the_function_the_shared_modules_the_schema_and_the_vali
     }
     assert {"fastjsonschema/__init__.py", "fastjsonschema/LICENSE"} <= paths
     assert {Path(path).suffix for path in paths} <= {".py", ".json", "", ".typed"}, "nothing is compiled"
+
+
+def test_the_reporter_s_package_holds_the_page_the_prices_and_the_meanings_of_errors():
+    paths = set(lambda_package.contents("reporter", PROJECT))
+    assert {
+        f"ecs_kit/runtime/reporter/{name}" for name in ("handler.py", "prices.toml", "page.html", "page.js")
+    } <= paths
+    assert {f"ecs_kit/conditions/{page.name}" for page in (PROJECT / "docs" / "conditions").glob("*.md")} <= paths
+    others = {path for path in paths if path.startswith("ecs_kit/") and not path.endswith(".py")}
+    assert not others & set(lambda_package.contents("monitor", PROJECT)) - {lambda_package.SCHEMA}
 
 
 def test_the_same_sources_give_the_same_bytes_whatever_their_times_modes_and_folder(project, monkeypatch):

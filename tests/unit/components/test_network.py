@@ -8,12 +8,15 @@ from ecs_kit.components.names import DeploymentTarget
 from tests.unit.components import recorder
 from tests.unit.components.recorder import Deployment, Resource, deployment
 
+BASE = "amazon-ecs-starter-kit-pattern-1"
 SECURITY_GROUP_TEXT = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789. _-:/()#,@[]+=&;{}!$*")
 """Characters that EC2 accepts in names and descriptions of security groups (API reference, CreateSecurityGroup)."""
 
 
-def groups(deployed: Deployment, *, endpoints: bool) -> list[Resource]:
-    return [group for group in deployed.of("SecurityGroup") if ("-endpoint-" in group.name) == endpoints]
+def workload_groups(deployed: Deployment) -> dict[str, Resource]:
+    """The workloads' security groups."""
+    found = {group.name.rpartition("-")[2]: group for group in deployed.of("SecurityGroup")}
+    return {workload: group for workload, group in found.items() if workload != "endpoints"}
 
 
 def endpoints(deployed: Deployment, kind: str) -> dict[str, Resource]:
@@ -90,10 +93,23 @@ def test_the_policies_of_the_functions_roles_outlive_subnets_and_security_groups
 
 
 def test_s3_and_dynamodb_are_reached_through_gateway_endpoints_of_every_route_table():
-    gateways = endpoints(deployment(patterns="1"), "Gateway")
-    assert set(gateways) == {"s3", "dynamodb"}
-    for endpoint in gateways.values():
-        assert endpoint.inputs["routeTableIds"] == ["rtb-public-1", "rtb-private-1", "rtb-public-2", "rtb-private-2"]
+    for nat_gateways, zones in (("none", ("private-{}",)), ("single", ("public-{}", "private-{}"))):
+        gateways = endpoints(deployment(patterns="1", natGateways=nat_gateways), "Gateway")
+        assert set(gateways) == {"s3", "dynamodb"}
+        tables = [f"rtb-{table.format(zone)}" for zone in (1, 2) for table in zones]
+        for endpoint in gateways.values():
+            assert endpoint.inputs["routeTableIds"] == tables
+
+
+def test_there_are_public_subnets_only_with_nat_gateways_and_private_ones_keep_their_addresses():
+    private = [{"type": "Private", "cidrMask": 18}]
+    assert deployment(patterns="1").the("Vpc").inputs["subnetSpecs"] == private
+    assert "subnetSpecs" not in deployment(patterns="1", natGateways="single").the("Vpc").inputs, "awsx's default"
+
+
+def test_the_default_security_group_of_the_vpc_has_no_rules():
+    default = deployment(patterns="1").the("DefaultSecurityGroup").inputs
+    assert (default["vpcId"], default["ingress"], default["egress"]) == ("vpc-1", [], [])
 
 
 def test_endpoints_have_the_names_of_the_partition(monkeypatch):
@@ -107,36 +123,66 @@ def test_endpoints_have_the_names_of_the_partition(monkeypatch):
     assert deployed.the("Vpc").inputs["availabilityZoneNames"] == ["cn-north-1a", "cn-north-1c"]
 
 
-def test_every_interface_endpoint_has_private_dns_and_a_security_group_of_its_own():
-    deployed = deployment(patterns="1")
-    interfaces = endpoints(deployed, "Interface")
+def test_every_interface_endpoint_has_private_dns_and_the_endpoints_security_group():
+    interfaces = endpoints(deployment(patterns="1"), "Interface")
     assert set(interfaces) == {"ecs", "ecs-agent", "ecr.api", "ecr.dkr", "logs", "states"}
-    used = [group for endpoint in interfaces.values() for group in endpoint.inputs["securityGroupIds"]]
-    assert len(used) == len({*used}) == len(interfaces) == len(groups(deployed, endpoints=True))
     for endpoint in interfaces.values():
         assert endpoint.inputs["privateDnsEnabled"] is True
         assert endpoint.inputs["subnetIds"] == ["subnet-a", "subnet-b"]
+        assert endpoint.inputs["securityGroupIds"] == [f"{BASE}-endpoints-id"]
 
 
-@pytest.mark.parametrize(("pattern", "workloads"), [(1, ["launcher", "monitor", "tasks"]), (2, ["monitor", "tasks"])])
-def test_workloads_accept_nothing_and_endpoints_accept_https_from_workloads_only(pattern, workloads):
-    deployed = deployment(patterns=str(pattern))
-    own = groups(deployed, endpoints=False)
-    assert sorted(group.name.rsplit("-", 1)[1] for group in own) == workloads
-    for group in own:
+def egress(group: Resource) -> list[tuple]:
+    """The peers of a group's rules, all of them for HTTPS."""
+    peers = ("securityGroups", "prefixListIds", "cidrBlocks")
+    rules = group.inputs["egress"]
+    assert {(rule["protocol"], rule["fromPort"], rule["toPort"]) for rule in rules} == {("tcp", 443, 443)}
+    return [peer for rule in rules for kind in peers for peer in rule.get(kind, ())]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "workloads"), [("1", {"launcher", "monitor", "tasks"}), ("2", {"monitor", "tasks"})]
+)
+def test_workloads_accept_nothing_and_let_https_out_to_the_endpoints_alone(pattern, workloads):
+    deployed = deployment(patterns=pattern)
+    base = f"amazon-ecs-starter-kit-pattern-{pattern}"
+    own = workload_groups(deployed)
+    assert set(own) == workloads
+    for group in own.values():
         assert group.inputs["ingress"] == []
-        (rule,) = group.inputs["egress"]
-        assert (rule["fromPort"], rule["toPort"]) == (443, 443)
-    for group in groups(deployed, endpoints=True):
-        assert group.inputs["egress"] == []
-        (rule,) = group.inputs["ingress"]
-        assert (rule["protocol"], rule["fromPort"], rule["toPort"]) == ("tcp", 443, 443)
-        assert set(rule["securityGroups"]) == {f"{workload.name}-id" for workload in own}
-        assert "cidrBlocks" not in rule
+        assert egress(group) == [f"{base}-endpoints-id", "pl-s3", "pl-dynamodb"]
+
+
+def test_endpoints_accept_https_from_the_workloads_alone():
+    deployed = deployment(patterns="1")
+    shared = deployed.the("SecurityGroup", "-endpoints")
+    assert not {"ingress", "egress"} & set(shared.inputs), "inline rules exclude rules of their own"
+    rules = [rule.inputs for rule in deployed.of("SecurityGroupIngressRule")]
+    assert {rule["securityGroupId"] for rule in rules} == {f"{shared.name}-id"}
+    assert {(rule["ipProtocol"], rule["fromPort"], rule["toPort"]) for rule in rules} == {("tcp", 443, 443)}
+    assert sorted(rule["referencedSecurityGroupId"] for rule in rules) == sorted(
+        f"{group.name}-id" for group in workload_groups(deployed).values()
+    )
+
+
+def test_with_nat_gateways_tasks_let_https_out_to_any_address_and_functions_do_not():
+    own = workload_groups(deployment(patterns="1", natGateways="single"))
+    assert egress(own["tasks"]) == ["0.0.0.0/0"]
+    for function in ("launcher", "monitor"):
+        assert egress(own[function]) == [f"{BASE}-endpoints-id", "pl-s3", "pl-dynamodb"]
+
+
+def test_functions_use_the_nat_gateways_where_a_service_has_no_endpoint():
+    own = workload_groups(deployment(patterns="1", natGateways="single", interfaceEndpoints='["ecs"]'))
+    assert egress(own["monitor"]) == ["0.0.0.0/0"], "it calls Step Functions"
+    assert egress(own["launcher"]) == [f"{BASE}-endpoints-id", "pl-s3", "pl-dynamodb"]
 
 
 def test_names_and_descriptions_of_security_groups_are_what_ec2_accepts():
-    for group in deployment(nameSuffix="blue").of("SecurityGroup"):
-        rules = [*group.inputs["ingress"], *group.inputs["egress"]]
-        for text in (group.inputs["name"], group.inputs["description"], *(rule["description"] for rule in rules)):
-            assert set(text) <= SECURITY_GROUP_TEXT and len(text) <= 255
+    deployed = deployment(nameSuffix="blue")
+    texts = [rule.inputs["description"] for rule in deployed.of("SecurityGroupIngressRule")]
+    for group in deployed.of("SecurityGroup"):
+        rules = [*group.inputs.get("ingress", ()), *group.inputs.get("egress", ())]
+        texts += [group.inputs["name"], group.inputs["description"], *(rule["description"] for rule in rules)]
+    for text in texts:
+        assert set(text) <= SECURITY_GROUP_TEXT and len(text) <= 255

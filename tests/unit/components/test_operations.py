@@ -127,6 +127,20 @@ class TestMetrics:
             }
         assert deployed.environment()["KIT_STATE_MACHINE"] == state_machine
 
+    def test_throttling_is_read_of_every_deployed_table_and_of_each_of_its_indexes(self) -> None:
+        deployed = {
+            (table.inputs["name"], index)
+            for table in deployment(patterns="1").of("Table")
+            for index in (None, *(index["name"] for index in table.inputs["globalSecondaryIndexes"]))
+        }
+        expected = {(*each, f"{kind}ThrottleEvents") for each in deployed for kind in ("Read", "Write")}
+        for measured in (of_dashboard(BODY), named("tables-throttled").measures):
+            tables = [each for each in measured if each.namespace == "AWS/DynamoDB"]
+            dimensions = [
+                (each.dimensions["TableName"], each.dimensions.get("GlobalSecondaryIndexName")) for each in tables
+            ]
+            assert {(*pair, each.name) for pair, each in zip(dimensions, tables, strict=True)} == expected
+
     def test_statistics_fit_the_metrics(self) -> None:
         for measure in READ:
             is_counted = measure.name not in ("TaskDuration", "Duration", "ApproximateNumberOfMessagesVisible")
@@ -181,8 +195,8 @@ class TestAlarms:
             ("sweep-found", (1,), True),
             ("function-errors", (1, 1), False),
             ("function-errors", (None, 3), True),
-            ("tables-throttled", (None, None, None, 1), True),
-            ("tables-throttled", (0, 0, 0, 0), False),
+            ("tables-throttled", (*[None] * 7, 1), True),
+            ("tables-throttled", (0,) * 8, False),
             ("undelivered", (0,), False),
             ("undelivered", (1,), True),
         ],
@@ -209,7 +223,9 @@ class TestAlarms:
                 }
                 for query in inputs["metricQueries"]
             ]
-            assert sum(query["ReturnData"] for query in queries) == 1 and len(queries) <= 10
+            assert sum(query["ReturnData"] for query in queries) == 1 and len(queries) <= 11, (
+                "an expression of at most 10 metrics"
+            )
             used = set(re.findall(r"\bm\d\b", inputs["metricQueries"][-1]["expression"]))
             assert used == {query["Id"] for query in queries} - {"value"}
             request = {
@@ -287,6 +303,41 @@ class TestFailureQueue:
         assert "deadLetterConfig" not in deployed.the("Function", "launcher").inputs, "it is never called by events"
 
 
+class TestRunReports:
+    def test_every_end_of_an_execution_calls_the_reporter_with_the_execution_alone(self) -> None:
+        deployed = deployment(patterns="1", runReports="create")
+        target = deployed.the("EventTarget", "reports").inputs
+        assert target["inputTransformer"] == {
+            "inputPaths": {"arn": "$.detail.executionArn"},
+            "inputTemplate": '{"executionArn": <arn>}',
+        }
+        assert target["deadLetterConfig"]["arn"] == NAMES.failure_queue_arn
+        detail = deployed.the("EventRule", "reports").document("eventPattern")["detail"]
+        assert sorted(detail["status"]) == ["ABORTED", "FAILED", "SUCCEEDED", "TIMED_OUT"]
+        assert not deployed.of("FunctionEventInvokeConfig"), "there is no topic"
+
+    def test_the_reporter_knows_what_the_stack_s_output_says(self) -> None:
+        deployed = deployment(patterns="1", runReports="create")
+        function = deployed.the("Function", "reporter").inputs
+        known = json.loads(function["environment"]["variables"]["KIT_REPORTER"])
+        output = deployed.outputs["pattern1"]
+        assert known["pattern"] == 1
+        assert {name: output[name] for name in known["deployed"]} == known["deployed"]
+        assert (function["memorySize"], function["timeout"]) == (512, 900)
+        assert function["deadLetterConfig"] == {"targetArn": NAMES.failure_queue_arn}
+
+    def test_alarms_and_dashboard_cover_it(self) -> None:
+        deployed = deployment(patterns="2", runReports="create")
+        name = PatternNames(2, "", TARGET).function("reporter")
+        assert name in str(deployed.the("MetricAlarm", "function-errors").inputs["metricQueries"])
+        assert name in deployed.the("Dashboard").inputs["dashboardBody"]
+
+    def test_tasks_may_not_write_where_reports_are(self) -> None:
+        with pytest.raises(ConfigError, match="targetPrefix"):
+            KitConfig.parse({"runReports": "create", "targetPrefix": "reports/of"})
+        assert KitConfig.parse({"targetPrefix": "reports/of"}).target_prefix == "reports/of"
+
+
 class TestNotification:
     def test_every_end_of_an_execution_is_reported_to_the_topic(self) -> None:
         deployed = deployment(patterns="2", notificationTopicArn=TOPIC)
@@ -294,6 +345,16 @@ class TestNotification:
         detail = deployed.the("EventRule", "run-ended").document("eventPattern")["detail"]
         assert sorted(detail["status"]) == ["ABORTED", "FAILED", "SUCCEEDED", "TIMED_OUT"]
         assert detail["stateMachineArn"] == [PatternNames(2, "", TARGET).state_machine_arn]
+
+    def test_with_reports_it_is_the_reporter_s_answer_which_lambda_sends(self) -> None:
+        deployed = deployment(patterns="2", notificationTopicArn=TOPIC, runReports="create")
+        assert not [rule for rule in deployed.of("EventRule") if rule.name.endswith("run-ended")]
+        told = deployed.the("FunctionEventInvokeConfig").inputs
+        assert told["functionName"] == PatternNames(2, "", TARGET).function("reporter")
+        assert told["destinationConfig"] == {"onSuccess": {"destination": TOPIC}}
+        policy = deployed.the("RolePolicy", "reporter").document("policy")
+        (publish,) = [each for each in policy["Statement"] if each["Action"] == ["sns:Publish"]]
+        assert publish["Resource"] == [TOPIC]
 
     @pytest.mark.parametrize("key", ["alarmTopicArn", "notificationTopicArn"])
     def test_a_topic_of_another_region_is_refused_before_anything_is_created(self, key: str) -> None:
@@ -366,4 +427,4 @@ def test_measures_of_functions_and_tables_are_told_apart_by_their_labels() -> No
     labels = [
         measure.label for measure in [*measures.throttled(NAMES), measures.of_function(NAMES, "monitor", "Errors")]
     ]
-    assert len(set(labels)) == 5 and labels[-1] == f"{NAMES.function('monitor')} Errors"
+    assert len(set(labels)) == 9 and labels[-1] == f"{NAMES.function('monitor')} Errors"

@@ -26,7 +26,8 @@ WITHOUT_TAGS = {
 def test_exactly_the_resources_of_the_table_are_deployed(pattern, row):
     config = {key: value if isinstance(value, str) else json.dumps(value) for key, value in row["config"].items()}
     deployed = deployment(patterns=pattern, **config)
-    counts = Counter(resource.type for resource in deployed.resources) + Counter(TABLE["awsxVpcChildren"])
+    children = "awsxVpcChildrenWithNat" if "natGateways" in row["config"] else "awsxVpcChildren"
+    counts = Counter(resource.type for resource in deployed.resources) + Counter(TABLE[children])
     assert dict(counts) == row["resources"]
 
 
@@ -63,7 +64,7 @@ def test_a_patterns_outputs_are_a_specs_infrastructure_and_where_to_look(pattern
     outputs = deployment().outputs[f"pattern{pattern}"]
     base = f"amazon-ecs-starter-kit-pattern-{pattern}"
     schema = json.loads((PROJECT / "specs/workflow_specs.schema.json").read_text())
-    infrastructure = set(schema["properties"]) - {"taskList", "workflowRunId", "$schema"}
+    infrastructure = set(schema["properties"]) - {"taskList", "taskListUri", "rerunOf", "workflowRunId", "$schema"}
     expected = {
         "workflowName": f"amazon_ecs_starter_kit-pattern-{pattern}",
         "taskDefinition": f"{base}:7",

@@ -6,10 +6,15 @@ from typing import Any
 
 import pytest
 
-from ecs_kit.components import definitions
-from ecs_kit.runtime.contract.records import OPEN_RUNS_INDEX
+from ecs_kit.components import definitions, program
+from ecs_kit.components.config import KitConfig
+from ecs_kit.components.errors import ConfigError
+from ecs_kit.components.names import DeploymentTarget
+from ecs_kit.runtime.contract.records import OPEN_RUNS_INDEX, UNCOUNTED_INDEX
 from ecs_kit.runtime.contract.settings import from_json
-from tests.unit.components.recorder import TARGET, Deployment, configured, deployment
+from ecs_kit.runtime.contract.spec_references import PINNED_PREFIX
+from tests.unit.components import recorder
+from tests.unit.components.recorder import PROJECT, TARGET, Deployment, configured, deployment
 
 BASE = "amazon-ecs-starter-kit-pattern-1"
 CLOSED = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
@@ -20,6 +25,19 @@ OPEN_RUNS = {
     "projectionType": "KEYS_ONLY",
     "readCapacity": 1,
     "writeCapacity": 1,
+}
+
+
+UNCOUNTED = {
+    "name": UNCOUNTED_INDEX,
+    "keySchemas": [
+        {"attributeName": "workflow_run_id", "keyType": "HASH"},
+        {"attributeName": "uncounted", "keyType": "RANGE"},
+    ],
+    "projectionType": "INCLUDE",
+    "nonKeyAttributes": ["status", "start_time"],
+    "readCapacity": 5,
+    "writeCapacity": 5,
 }
 
 
@@ -38,7 +56,8 @@ def keys(**types: str) -> dict[str, Any]:
         ("BucketServerSideEncryptionConfiguration", "", {"rules": [ENCRYPTED]}),
         ("Table", "_summary_pattern_1", keys(workflow_name="S", workflow_run_id="N", open_since="S")),
         ("Table", "_summary_pattern_1", {"globalSecondaryIndexes": [OPEN_RUNS]}),
-        ("Table", "_details_pattern_1", keys(workflow_run_id="N", ecs_task_id="S")),
+        ("Table", "_details_pattern_1", keys(workflow_run_id="N", ecs_task_id="S", uncounted="S")),
+        ("Table", "_details_pattern_1", {"globalSecondaryIndexes": [UNCOUNTED]}),
         ("Table", "_details_pattern_1", {"billingMode": "PROVISIONED", "readCapacity": 5, "writeCapacity": 5}),
         ("Table", "_details_pattern_1", {"ttl": {"attributeName": "expires_at", "enabled": True}}),
         ("TaskDefinition", "", {"family": BASE, "cpu": "256", "memory": "512", "ephemeralStorage": None}),
@@ -74,9 +93,64 @@ def test_size_processor_and_log_retention_follow_the_configuration():
 def test_the_state_machine_logs_its_errors():
     assert deployment(patterns="1").the("StateMachine").inputs["loggingConfiguration"] == {
         "level": "ERROR",
-        "includeExecutionData": True,
+        "includeExecutionData": False,
         "logDestination": TARGET.arn("logs", f"log-group:/aws/vendedlogs/states/{BASE}:*"),
     }
+
+
+KEPT = {
+    "pointInTimeRecovery": "enabled",
+    "bucketVersioning": "enabled",
+    "resultRetentionDays": "90",
+    "accessLogBucket": "logs-of-mine",
+    "flowLogs": "create",
+    "executionDataInLogs": "enabled",
+    "retainData": "retain",
+}
+
+
+def test_data_are_kept_and_recorded_as_configured():
+    deployed = deployment(patterns="1", **KEPT)
+    for table in deployed.of("Table"):
+        assert table.inputs["pointInTimeRecovery"] == {"enabled": True}
+        assert table.inputs["deletionProtectionEnabled"] is True
+    assert deployed.the("BucketVersioning").inputs["versioningConfiguration"] == {"status": "Enabled"}
+    rules = {rule["id"]: rule for rule in deployed.the("BucketLifecycleConfiguration").inputs["rules"]}
+    assert rules["abort-incomplete-uploads"]["noncurrentVersionExpiration"] == {"noncurrentDays": 30}
+    assert (rules["delete-results"]["filter"], rules["delete-results"]["expiration"]) == (
+        {"prefix": "copies/"},
+        {"days": 90},
+    )
+    bucket = "123456789012-ecs-starter-kit-pattern-1-bucket"
+    log = deployed.the("BucketLogging").inputs
+    assert (log["targetBucket"], log["targetPrefix"]) == ("logs-of-mine", f"{bucket}/")
+    assert deployed.the("StateMachine").inputs["loggingConfiguration"]["includeExecutionData"] is True
+    retained = [deployed.the(kind) for kind in ("Bucket", "BucketVersioning", "BucketLogging")]
+    assert all(resource.retained for resource in retained)
+
+
+def test_the_lifecycle_of_versions_is_set_once_the_bucket_has_some():
+    deployed = deployment(patterns="1", **KEPT)
+    assert deployed.the("BucketVersioning").urn in deployed.the("BucketLifecycleConfiguration").dependencies
+
+
+def test_flow_logs_record_all_traffic_of_the_vpc_to_a_group_that_their_role_alone_writes():
+    deployed = deployment(patterns="1", **KEPT)
+    flow_log, group = deployed.the("FlowLog"), deployed.the("LogGroup", "-flow-logs")
+    assert (flow_log.inputs["vpcId"], flow_log.inputs["trafficType"]) == ("vpc-1", "ALL")
+    assert flow_log.inputs["logDestination"] == TARGET.arn("logs", f"log-group:{group.inputs['name']}")
+    (statement,) = deployed.the("RolePolicy", "-flow-logs").document("policy")["Statement"]
+    assert statement["Resource"] == [f"{flow_log.inputs['logDestination']}:*"]
+    (trust,) = deployed.the("Role", "-flow-logs").document("assumeRolePolicy")["Statement"]
+    assert trust["Principal"] == {"Service": "vpc-flow-logs.amazonaws.com"}
+    assert trust["Condition"]["StringEquals"] == {"aws:SourceAccount": TARGET.account}
+    assert deployed.the("RolePolicy", "-flow-logs").urn in flow_log.dependencies
+
+
+def test_flow_logs_are_those_of_the_kit_s_own_vpc():
+    existing = {"vpcId": "vpc-11111111", "privateSubnetIds": '["subnet-aaaaaaaa"]', "patterns": "1"}
+    with pytest.raises(ConfigError, match="flowLogs = 'create': must be none when vpcId is set"):
+        KitConfig.parse({**existing, "flowLogs": "create"})
 
 
 def test_tables_billed_by_request_have_no_capacity():
@@ -97,14 +171,22 @@ def test_the_bucket_accepts_tls_only_and_its_policy_waits_for_the_access_block()
 
 
 def test_incomplete_uploads_are_removed():
-    (rule,) = deployment(patterns="1").the("BucketLifecycleConfiguration").inputs["rules"]
+    rule, _ = deployment(patterns="1").the("BucketLifecycleConfiguration").inputs["rules"]
     assert (rule["abortIncompleteMultipartUpload"], rule["filter"]) == ({"daysAfterInitiation": 1}, {"prefix": ""})
+
+
+def test_copies_of_specs_are_deleted_after_every_run_that_reads_them():
+    _, rule = deployment(patterns="1").the("BucketLifecycleConfiguration").inputs["rules"]
+    assert rule["filter"] == {"prefix": PINNED_PREFIX}
+    with pytest.raises(ConfigError):
+        KitConfig.parse({"runTimeoutSeconds": str(rule["expiration"]["days"] * 86_400)})
 
 
 def test_the_container_is_read_only_and_without_capabilities():
     definition = deployment(patterns="1").container()
     assert definition["image"].endswith(f"/{BASE}@sha256:" + "0" * 64)
     assert definition["readonlyRootFilesystem"] is True
+    assert f"USER {definition['user']}" in (PROJECT / "ecs_kit/runtime/task/Dockerfile").read_text()
     assert definition["linuxParameters"] == {"initProcessEnabled": True, "capabilities": {"add": [], "drop": ["ALL"]}}
     assert definition["logConfiguration"] == {
         "logDriver": "awslogs",
@@ -233,6 +315,29 @@ def test_the_definition_follows_the_configuration():
         spot_share=50,
     )
     assert configured(2).the("StateMachine").document("definition") == definitions.pattern_2(expected)
+
+
+def test_every_arn_has_the_partition_of_the_deployment(monkeypatch):
+    monkeypatch.setattr(recorder, "TARGET", DeploymentTarget("aws-cn", "123456789012", "cn-north-1"))
+    monkeypatch.setattr(recorder, "ZONE_IDS", ("cnn1-az1", "cnn1-az4", "cnn1-az2"))
+    asked = {
+        "scheduleExpression": "rate(1 day)",
+        "runReports": "create",
+        "flowLogs": "create",
+        "sourceBuckets": '["inbox"]',
+    }
+    deployed = recorder.run(program.program, asked)
+    arns = {
+        arn for resource in deployed.resources for arn in re.findall(r"arn:aws[a-z-]*:[^\"']*", str(resource.inputs))
+    }
+    assert {arn for arn in arns if not arn.startswith("arn:aws-cn:")} == set()
+    calls = (
+        "states:::lambda:invoke",
+        "states:::dynamodb:updateItem",
+        "states:::ecs:runTask.sync",
+        "states:::s3:getObject",
+    )
+    assert {f"arn:aws-cn:{call}" for call in (*calls, "scheduler:::aws-sdk:sfn:startExecution")} <= arns
 
 
 @pytest.mark.parametrize("pattern", [1, 2])

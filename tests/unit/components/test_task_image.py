@@ -1,5 +1,6 @@
 """The image: what it is built from, its tag, its repository."""
 
+import functools
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -124,6 +125,8 @@ def test_the_repositorys_image_with_the_tag_is_used():
 
 
 def test_an_image_that_nothing_would_push_again_is_an_error_with_advice():
-    assert image_reference("repository", "one", "repository@sha256:1") == "repository@sha256:1"
-    with pytest.raises(ImageGone, match=r"repository:one is no longer in its repository.*`pulumi state delete"):
-        image_reference("repository", "one", "sha256:1")
+    of_one = functools.partial(image_reference, "repository", "one")
+    assert of_one("repository@sha256:1", is_preview=False) == "repository@sha256:1"
+    for built, is_preview in (("sha256:1", False), ("repository@sha256:1", True)):
+        with pytest.raises(ImageGone, match=r"repository:one is no longer in its repository.*`pulumi up --replace"):
+            of_one(built, is_preview=is_preview)

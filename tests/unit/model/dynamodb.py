@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable
 from typing import Any
 
 from botocore.exceptions import ClientError
 from ministack.services import dynamodb
 
-from ecs_kit.runtime.contract.records import OPEN_RUNS_INDEX, OPEN_RUNS_KEY
+from ecs_kit.runtime.contract.records import (
+    OPEN_RUNS_INDEX,
+    OPEN_RUNS_KEY,
+    UNCOUNTED_INDEX,
+    UNCOUNTED_KEY,
+    UNCOUNTED_PROJECTION,
+)
 
 Item = dict[str, Any]
 
@@ -21,11 +28,13 @@ KEYS = {
     "workflow_details": ("workflow_run_id", "ecs_task_id"),
 }
 CALLS: dict[str, Callable[[Any], Any]] = {
+    "BatchGetItem": dynamodb._batch_get_item,
     "CreateTable": dynamodb._create_table,
     "GetItem": dynamodb._get_item,
     "PutItem": dynamodb._put_item,
     "Query": dynamodb._query,
     "Scan": dynamodb._scan,
+    "TransactWriteItems": dynamodb._transact_write_items,
     "UpdateItem": dynamodb._update_item,
 }
 
@@ -77,8 +86,14 @@ class DynamoDb:
         assert ConsistentRead
         return self._read("GetItem", request)
 
-    def query(self, *, ConsistentRead: bool, **request: Any) -> dict[str, Any]:
-        assert ConsistentRead
+    def batch_get_item(self, **request: Any) -> dict[str, Any]:
+        assert all(
+            wanted["ConsistentRead"] and len(wanted["Keys"]) <= 100 for wanted in request["RequestItems"].values()
+        )
+        return self._read("BatchGetItem", request)
+
+    def query(self, *, ConsistentRead: bool = False, **request: Any) -> dict[str, Any]:
+        assert ConsistentRead is ("IndexName" not in request)
         return self._read("Query", {**request, "Limit": ITEMS_PER_PAGE})
 
     def scan(self, **request: Any) -> dict[str, Any]:
@@ -89,14 +104,24 @@ class DynamoDb:
         return self._call(operation, request)
 
     def _write(self, operation: str, request: Item, key: Item) -> dict[str, Any]:
-        table = request["TableName"]
-        names = next(names for kind, names in KEYS.items() if table.startswith(kind))
-        lookup = {"TableName": table, "Key": {name: key[name] for name in names}}
+        return self._written(operation, request, [(request["TableName"], key)])
+
+    def transact_write_items(self, *, TransactItems: list[Any]) -> dict[str, Any]:
+        assert 0 < len(TransactItems) <= 100
+        writes = [next(iter(item.values())) for item in TransactItems]
+        keys = [(write["TableName"], write.get("Key") or write["Item"]) for write in writes]
+        # The SDK makes a token for each call, which it repeats with a call that it repeats.
+        token = {"ClientRequestToken": uuid.uuid4().hex}
+        return self._written("TransactWriteItems", {"TransactItems": TransactItems, **token}, keys)
+
+    def _written(self, operation: str, request: Item, keys: list[tuple[str, Item]]) -> dict[str, Any]:
+        lookups = [(table, {"TableName": table, "Key": _key(table, item)}) for table, item in keys]
 
         def write() -> dict[str, Any]:
-            before = self._call("GetItem", lookup).get("Item")
+            before = [self._call("GetItem", lookup).get("Item") for _, lookup in lookups]
             answer = self._call(operation, request)
-            self._world.written(table, before, self._call("GetItem", lookup)["Item"])
+            for (table, lookup), old in zip(lookups, before, strict=True):
+                self._world.written(table, old, self._call("GetItem", lookup)["Item"])
             return answer
 
         self._world.before_call(operation, write)
@@ -114,24 +139,32 @@ class DynamoDb:
 
 
 def create_table(client: Any, name: str, kind: str) -> None:
-    """Create a table of a kind in `KEYS`, the summary table with its index."""
-    indexes = [
-        {
-            "IndexName": OPEN_RUNS_INDEX,
-            "KeySchema": [{"AttributeName": OPEN_RUNS_KEY, "KeyType": "HASH"}],
-            "Projection": {"ProjectionType": "KEYS_ONLY"},
-        }
-    ]
-    has_index = kind == "workflow_summary"
-    attributes = (*KEYS[kind], *([OPEN_RUNS_KEY] if has_index else []))
+    """Create a table of a kind in `KEYS`, with its index."""
+    index, projection = {
+        "workflow_summary": ({OPEN_RUNS_KEY: "HASH"}, {"ProjectionType": "KEYS_ONLY"}),
+        "workflow_details": (
+            {"workflow_run_id": "HASH", UNCOUNTED_KEY: "RANGE"},
+            {"ProjectionType": "INCLUDE", "NonKeyAttributes": list(UNCOUNTED_PROJECTION)},
+        ),
+    }[kind]
+    name_of_index = {"workflow_summary": OPEN_RUNS_INDEX, "workflow_details": UNCOUNTED_INDEX}[kind]
+    key_schema = [{"AttributeName": key, "KeyType": role} for key, role in index.items()]
+    indexes = [{"IndexName": name_of_index, "KeySchema": key_schema, "Projection": projection}]
+    attributes = {*KEYS[kind], *index}
     client.create_table(
         TableName=name,
         KeySchema=[
             {"AttributeName": key, "KeyType": role} for key, role in zip(KEYS[kind], ("HASH", "RANGE"), strict=True)
         ],
         AttributeDefinitions=[
-            {"AttributeName": key, "AttributeType": "N" if key == "workflow_run_id" else "S"} for key in attributes
+            {"AttributeName": key, "AttributeType": "N" if key == "workflow_run_id" else "S"}
+            for key in sorted(attributes)
         ],
         BillingMode="PAY_PER_REQUEST",
-        **({"GlobalSecondaryIndexes": indexes} if has_index else {}),
+        GlobalSecondaryIndexes=indexes,
     )
+
+
+def _key(table: str, item: Item) -> Item:
+    names = next(names for kind, names in KEYS.items() if table.startswith(kind))
+    return {name: item[name] for name in names}

@@ -6,7 +6,7 @@ Whoever wants time to pass, or branches side by side, overrides `sleep` and `_ru
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
@@ -15,7 +15,7 @@ import jsonata
 from ministack.services import stepfunctions
 from ministack.services.stepfunctions import _ExecutionError
 
-from local_aws.emulator.aws_behaviour import states_engine, states_integrations
+from local_aws.emulator.aws_behaviour import states_engine, states_integrations, states_map_runs
 from local_aws.emulator.aws_behaviour.states_integrations import TaskCall
 from tests.unit.runtime.fakes import EXECUTION
 
@@ -41,7 +41,11 @@ class Result:
 
 @dataclass
 class Machine(states_engine.Executions):
-    """One execution; `handlers` has a function per resource, called with the state's arguments."""
+    """One execution; `handlers` has a function per resource, called with the state's arguments.
+
+    `events` are its history; `children` are the ended child executions of its Distributed Map states, each with its
+    own `events`.
+    """
 
     definition: Mapping[str, Any]
     handlers: Mapping[str, Callable[[Any], Any]]
@@ -51,9 +55,16 @@ class Machine(states_engine.Executions):
     def __post_init__(self) -> None:
         super().__init__()
         self.events: list[dict[str, Any]] = []
+        self.children: list[dict[str, Any]] = []
 
     def run(self, given: Any) -> Result:  # type: ignore[override]
         execution = {"Id": EXECUTION, "Name": "one", "StartTime": "2026-11-24T03:50:44.120Z", "Input": given}
+        record = {
+            "executionArn": EXECUTION,
+            "stateMachineArn": EXECUTION.rpartition(":")[0].replace(":execution:", ":stateMachine:"),
+            "startedWith": {"roleArn": ""},
+            "events": self.events,
+        }
         counted = {} if self.redrive_count is None else {"RedriveCount": self.redrive_count}
         context = {
             "QueryLanguage": self.definition["QueryLanguage"],
@@ -65,12 +76,15 @@ class Machine(states_engine.Executions):
             patch.object(stepfunctions, "_scaled_sleep", self.sleep),
             patch.object(states_engine, "retry_delay", self.retry_delay),
             patch.object(states_integrations, "result_of", self.call),
+            patch.object(states_integrations, "object_text", self.object_text),
+            patch.object(states_map_runs, "require_allowed", lambda *_: None),
+            patch.object(states_engine, "publish_status", lambda _: None),
             # Parsed once, without a time limit of the wall clock.
             patch.object(jsonata.Jsonata, "jsonata", lambda text, timeout: _parsed(text)),
         ):
             try:
                 states, start = self.definition["States"], self.definition["StartAt"]
-                output = self.run_states(states, start, given, {"events": self.events}, context)
+                output = self.run_states(states, start, given, record, context)
             except _ExecutionError as failure:
                 return Result("FAILED", error=failure.error, cause=failure.cause)
         return Result("SUCCEEDED", output)
@@ -92,11 +106,15 @@ class Machine(states_engine.Executions):
     def call(self, call: TaskCall) -> Any:
         return self.handlers[call.resource](call.arguments)
 
-    def _run_together(self, runs: Any, at_once: int, execution: Any) -> list[Any]:
-        return [
-            self.run_states(branch["States"], branch["StartAt"], given, execution, context)
-            for branch, given, context in runs
-        ]
+    def object_text(self, arguments: Any, role_arn: str) -> str:
+        return str(self.handlers[states_map_runs.GET_OBJECT](arguments))
+
+    def _run_together(self, works: Iterable[Callable[[], Any]], at_once: int) -> list[Any]:
+        return [work() for work in works]
+
+    def finish(self, execution: Any, status: str, **end: str | None) -> None:
+        super().finish(execution, status, **end)
+        self.children.append(execution)
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 from collections.abc import Callable, Iterator
@@ -12,10 +13,12 @@ import hypothesis
 import pytest
 
 from ecs_kit.runtime.common import log
+from ecs_kit.runtime.common.counting import Counting
 from ecs_kit.runtime.common.meter import Meter
 from ecs_kit.runtime.common.tables import DetailsTable, SummaryTable
 from ecs_kit.runtime.contract.clock import to_iso
-from ecs_kit.runtime.contract.records import TaskRow
+from ecs_kit.runtime.contract.environment import Attempt
+from ecs_kit.runtime.contract.records import TaskRow, new_row
 from ecs_kit.runtime.contract.run_ids import run_id
 from ecs_kit.runtime.contract.settings import Settings, from_json
 from ecs_kit.runtime.contract.statuses import TaskStatus
@@ -33,6 +36,7 @@ from tests.unit.runtime.fakes import (
     FakeClock,
     FakeEcs,
     FakeStepFunctions,
+    Inline,
     execution,
     settings_json,
     spec,
@@ -101,6 +105,10 @@ class World:
         payload = {"execution": execution(), "workflowName": "copying", "runId": str(self.run_id)}
         return self.monitor.monitor({**payload, **changes})
 
+    def end_launching(self) -> None:
+        """Say that nothing more is launched, as pattern 2's state machine does."""
+        self.summaries._write(self.summary(), {"launching_ended": True})
+
     def end_tasks(self, status: TaskStatus = TaskStatus.COMPLETED, *names: str, **changes: Any) -> None:
         """Let tasks, all by default, write a terminal status and stop."""
         for row in self.rows():
@@ -110,12 +118,14 @@ class World:
 
     def run_task(self, name: str, attempt: int = 1, workflow: str = "copying", **more: str) -> str:
         """Start an ECS task as pattern 2's state machine does; return its ARN."""
-        arn = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/kit-2/{workflow}{name}{attempt}"
+        identifier = f"{workflow}{name}{attempt}".encode().hex()[-32:].zfill(32)
+        arn = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/{self.settings.cluster}/{identifier}"
         environment = {
             "KIT_WORKFLOW_RUN_ID": str(self.run_id),
             "KIT_WORKFLOW_NAME": workflow,
             "KIT_TASK_NAME": name,
             "KIT_ATTEMPT": str(attempt),
+            "KIT_TASK_INDEX": str(int(name.rpartition("_")[2]) - 1),
             **more,
         }
         self.ecs.add(arn, started_by="AWS Step Functions", environment=environment)
@@ -123,38 +133,46 @@ class World:
 
     def record(self, arn: str, name: str, status: TaskStatus, **changes: Any) -> None:
         """Write a row of pattern 2 as its task does."""
-        self.details.write(TaskRow(self.run_id, arn, "copying", name, 1, status, self.now, self.now, **changes))
+        index = int(name.rpartition("_")[2]) - 1
+        attempt = Attempt("copying", self.run_id, name, 1, index=index)
+        row = new_row(attempt, self.settings.target, status, ecs_task_arn=arn, now=self.clock.now())
+        self.details.write(replace(row, **changes))
+
+
+def new_world(dynamodb: DynamoDb, clock: FakeClock, pattern: int = 1, **changes: Any) -> World:
+    """A deployed pattern with these tables; `changes` have the names of configuration keys."""
+    settings = from_json(settings_json(pattern, **changes))
+    ecs, stepfunctions = FakeEcs(clock), FakeStepFunctions()
+    meter = Meter(settings.state_machine, clock)
+    summaries = SummaryTable(dynamodb, settings.summary_table, meter.run_written)
+    details = DetailsTable(dynamodb, settings.details_table, meter.attempt_written)
+    shared: dict[str, Any] = {
+        "settings": settings,
+        "summaries": summaries,
+        "details": details,
+        "clock": clock,
+    }
+    ecs.family = settings.family
+    both = {**shared, "ecs_tasks": EcsTasks(ecs, settings.cluster, settings.family), "rng": random.Random(1)}
+    both["executor"] = Inline
+    bucket = FakeBucket()
+    both |= {"meter": meter, "specs": SpecStore(bucket, settings.bucket)}
+    both |= {"counting": Counting(dynamodb, summaries, details)}
+    return World(
+        ecs=ecs,
+        stepfunctions=stepfunctions,
+        dynamodb=dynamodb,
+        bucket=bucket,
+        launcher=Launcher(run_task_client=ecs, **both),
+        monitor=Monitor(stepfunctions=stepfunctions, **both),
+        **shared,
+    )
 
 
 @pytest.fixture
 def world(dynamodb: DynamoDb, clock: FakeClock) -> Callable[..., World]:
     """Makes a world; later ones find the rows of earlier ones, as after a deployment."""
-
-    def build(pattern: int = 1, **changes: Any) -> World:
-        settings = from_json(settings_json(pattern, **changes))
-        ecs, stepfunctions = FakeEcs(clock), FakeStepFunctions()
-        meter = Meter(settings.state_machine, clock)
-        shared: dict[str, Any] = {
-            "settings": settings,
-            "summaries": SummaryTable(dynamodb, settings.summary_table, meter.run_written),
-            "details": DetailsTable(dynamodb, settings.details_table, meter.attempt_written),
-            "clock": clock,
-        }
-        ecs.family = settings.family
-        both = {**shared, "ecs_tasks": EcsTasks(ecs, settings.cluster, settings.family), "rng": random.Random(1)}
-        bucket = FakeBucket()
-        both |= {"meter": meter, "specs": SpecStore(bucket, settings.bucket)}
-        return World(
-            ecs=ecs,
-            stepfunctions=stepfunctions,
-            dynamodb=dynamodb,
-            bucket=bucket,
-            launcher=Launcher(run_task_client=ecs, **both),
-            monitor=Monitor(stepfunctions=stepfunctions, **both),
-            **shared,
-        )
-
-    return build
+    return functools.partial(new_world, dynamodb, clock)
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import io
 import itertools
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, Future
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -56,6 +57,18 @@ def client_error(
         **more,
     }
     return ClientError(response, operation)
+
+
+class Inline(Executor):
+    """Calls at once, in the thread of the caller, who gets its errors."""
+
+    def __init__(self, _most: int) -> None:
+        """One call at a time, however many there may be."""
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **more: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(function(*arguments, **more))
+        return future
 
 
 class FakeEcs:
@@ -201,18 +214,35 @@ class FakeBucket:
         self.objects: dict[str, bytes] = {}
         self.reads: list[str] = []
 
-    def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
+    def get_object(self, *, Bucket: str, Key: str, Range: str = "") -> dict[str, Any]:
         self.reads.append(Key)
         if Key not in self.objects:
             raise client_error("AccessDenied", operation="GetObject", status=403)
         body = self.objects[Key]
+        if Range:
+            first, last = map(int, Range.removeprefix("bytes=").split("-"))
+            assert first <= last < len(body)
+            body = body[first : last + 1]
         return {"ContentLength": len(body), "Body": io.BytesIO(body)}
 
-    def put_object(self, *, Bucket: str, Key: str, Body: bytes, ContentType: str, IfNoneMatch: str) -> None:
+    def get_paginator(self, operation: str) -> FakeBucket:
+        assert operation == "list_objects_v2"
+        return self
+
+    def paginate(self, *, Bucket: str, Prefix: str) -> Iterator[dict[str, Any]]:
+        """One object a page; a bucket of the name `closed` may not be listed."""
+        if Bucket == "closed":
+            raise client_error("AccessDenied", operation="ListObjectsV2", status=403)
+        yield {}
+        for key in sorted(self.objects):
+            if key.startswith(Prefix):
+                yield {"Contents": [{"Key": key}]}
+
+    def put_object(self, *, Bucket: str, Key: str, Body: Any, ContentType: str, IfNoneMatch: str) -> None:
         assert IfNoneMatch == "*"
         if Key in self.objects:
             raise client_error("PreconditionFailed", operation="PutObject", status=412)
-        self.objects[Key] = Body
+        self.objects[Key] = Body if isinstance(Body, bytes) else Body.read()
 
 
 def infrastructure(pattern: int = 1) -> dict[str, str]:
@@ -266,6 +296,7 @@ def settings_json(pattern: int = 1, **changes: Any) -> str:
         "launch_type": "FARGATE",
         "spot_share": 0,
         "max_concurrency": 0,
+        "run_task_rate": 20,
         "job_records": "kit",
         "success_exit_codes": ["0"],
         "retry_exit_codes": [],

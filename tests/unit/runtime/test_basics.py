@@ -81,7 +81,7 @@ class TestSettings:
 
 @pytest.mark.parametrize("expires_at", [None, 7])
 def test_an_attempt_is_read_back_from_its_override(expires_at: int | None) -> None:
-    attempt = Attempt("wf", 7, "t", 2, "b", "k", expires_at)
+    attempt = Attempt("wf", 7, "t", 2, "b", "k", expires_at, 4)
     override = environment.override(attempt, "then")
     assert override == {
         "KIT_WORKFLOW_NAME": "wf",
@@ -90,6 +90,7 @@ def test_an_attempt_is_read_back_from_its_override(expires_at: int | None) -> No
         "KIT_ATTEMPT": "2",
         "KIT_SOURCE_BUCKET": "b",
         "KIT_SOURCE_KEY": "k",
+        "KIT_TASK_INDEX": "4",
         "KIT_DEADLINE": "then",
         "KIT_EXPIRES_AT": "7" if expires_at else "",
     }

@@ -98,9 +98,19 @@ def test_rows_follow_what_ecs_says(world: Any, pattern: int, by_events: bool) ->
     assert w.rows()[2].error == "ContainerExited: the container exited with code 9"
     assert all(row.log_stream.endswith(row.ecs_task_id.rsplit("/", 1)[-1]) for row in w.rows())
     if pattern == 2:
-        w.summaries.set_launching_ended(w.summary(), True, w.now)
+        w.end_launching()
     result = w.poll()
     assert (result["done"], result["status"], result["completed"]) == (True, "CompletedWithFailures", 2)
+
+
+def test_tasks_that_ended_before_anything_was_heard_of_them_are_counted_with_their_first_rows(world: Any) -> None:
+    w = world(2, jobRecords="ecs")
+    w.register(2)
+    for name in ("task_01", "task_02"):
+        w.ecs.end(w.run_task(name), 0)
+    result = w.poll()
+    assert (result["status"], result["completed"], w.summary().completed_tasks) == ("Completed", 2, 2)
+    assert [row.uncounted for row in w.rows()] == [None, None]
 
 
 @pytest.mark.parametrize("code", [0, 7])

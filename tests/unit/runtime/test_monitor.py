@@ -11,11 +11,20 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ecs_kit.runtime.contract.errors import PayloadInvalid, RedriveRefused, RunIdInUse, RunNotFound, TasksStillRunning
-from ecs_kit.runtime.contract.records import Counts
+from ecs_kit.runtime.contract.records import to_item
 from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
 from ecs_kit.runtime.functions.ecs_tasks import EcsTasks
 from ecs_kit.runtime.monitor import messages
-from tests.unit.runtime.fakes import EXECUTION, STATE_MACHINE, client_error, execution, infrastructure, spec
+from tests.unit.runtime.fakes import (
+    ACCOUNT,
+    EXECUTION,
+    REGION,
+    STATE_MACHINE,
+    client_error,
+    execution,
+    infrastructure,
+    spec,
+)
 
 COMPLETED, FAILED, RUNNING = TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.RUNNING
 SWEPT = "the sweep found the task still running after its run had ended"
@@ -60,6 +69,8 @@ class TestRegistering:
             "runId": str(w2.run_id),
             "workflowName": "copying",
             "numberOfTasks": 3,
+            "launchesFrom": 1795492244120,
+            "launchIntervalMilliseconds": 50.0,
             "deadline": "2026-11-24T04:50:44.120Z",
             "expiresAt": "",
             "cluster": "kit-2",
@@ -135,7 +146,7 @@ class TestPolls:
         describe = w.monitor.ecs_tasks.describe
 
         def slow(arns: Any) -> Any:
-            if names:
+            while names:
                 w.end_tasks(COMPLETED, names.pop(0))
             return describe(arns)
 
@@ -143,6 +154,49 @@ class TestPolls:
         result = w.poll()
         assert (result["status"], result["completed"], result["failed"]) == ("Completed", tasks, 0)
         assert {row.status for row in w.rows()} == {COMPLETED}
+
+    def test_a_row_that_says_completed_of_a_task_that_ecs_does_not_know_fails_and_the_task_itself_decides(
+        self, w: Any
+    ) -> None:
+        w.launch(2)
+        forged = replace(w.rows()[0], ecs_task_id="arn:aws:ecs:forged", status=TaskStatus.COMPLETED)
+        w.details.put_new(forged)
+        assert w.poll()["completed"] == 0
+        of_forged = next(row for row in w.rows() if row.ecs_task_id == forged.ecs_task_id)
+        assert (of_forged.status, of_forged.error.partition(":")[0]) == (TaskStatus.FAILED, "TaskMissing")
+        for row in (row for row in w.rows() if row.ecs_task_id != forged.ecs_task_id):
+            w.details.write(replace(row, status=TaskStatus.COMPLETED))
+            w.ecs.end(row.ecs_task_id, 0)
+        assert (w.poll()["status"], w.summary().completed_tasks) == ("Completed", 2)
+
+    def test_a_row_of_a_task_of_its_own_that_names_another_task_is_not_believed(self, w: Any) -> None:
+        w.launch(2)
+        own, other = w.rows()
+        forged = replace(own, task_name=other.task_name, task_index=other.task_index, uncounted=other.uncounted)
+        w.details.write(replace(forged, status=TaskStatus.COMPLETED))
+        assert w.poll()["completed"] == 0
+        found = next(row for row in w.rows() if row.ecs_task_id == own.ecs_task_id)
+        assert (found.status, found.error.partition(":")[0]) == (TaskStatus.FAILED, "TaskMissing")
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"status": {"S": "Bogus"}},
+            {"start_time": {"S": "yesterday"}},
+            {"attempt": {"S": "many"}},
+            {"uncounted": {"S": "copying/0"}},
+            {"ecs_task_id": {"S": "arn:aws:ecs:eu-west-1:1:task/another-cluster/1"}},
+            {"ecs_task_id": {"S": "nothing"}, "status": {"S": "Running"}},
+        ],
+    )
+    def test_an_item_that_is_no_row_does_not_stop_the_run(self, w: Any, changes: Any) -> None:
+        w.launch(1)
+        forged = {**to_item(w.rows()[0]), "ecs_task_id": {"S": "forged"}, **changes}
+        w.end_tasks()
+        w.dynamodb.put_item(TableName=w.settings.details_table, Item=forged)
+        w.poll()
+        w.clock.sleep(301)
+        assert (w.poll()["status"], w.summary().completed_tasks) == ("Completed", 1)
 
     def test_an_interrupted_task_is_explained_by_ecs(self, w: Any) -> None:
         w.launch(1)
@@ -173,7 +227,7 @@ class TestPolls:
 class TestPattern2WithoutRows:
     def ended(self, w: Any, tasks: int) -> None:
         w.register(tasks)
-        w.summaries.set_launching_ended(w.summary(), True, w.now)
+        w.end_launching()
 
     def test_a_task_that_stops_between_the_two_listings_is_found(self, w2: Any) -> None:
         self.ended(w2, 1)
@@ -238,7 +292,7 @@ class TestDeployments:
         after = world(2, targetPrefix="elsewhere")
         after.run_task("task_01", KIT_SOURCE_BUCKET="kit-2", KIT_SOURCE_KEY="in/1.txt")
         if is_orphan:
-            before.summaries.finish(before.summary(), RunStatus.FAILED, Counts(0, 3, 0), before.now)
+            before.summaries.finish(before.summary(), RunStatus.FAILED, before.now)
             after.monitor.sweep(plenty)
         else:
             finalize(after)
@@ -351,6 +405,12 @@ class TestEnding:
     def test_an_execution_that_never_registered_a_run_changes_nothing(self, w: Any, text: str) -> None:
         assert finalize(w, input=text) == {"finalized": False}
 
+    def test_why_the_run_of_an_ended_execution_is_refused_is_in_the_log(self, w: Any, caplog: Any) -> None:
+        caplog.set_level("INFO")
+        assert finalize(w, input=json.dumps(spec(taskDefinition="other:1"))) == {"finalized": False}
+        reasons = [record.details.get("reason", "") for record in caplog.records if hasattr(record, "details")]
+        assert any("$.taskDefinition" in reason for reason in reasons), reasons
+
     @pytest.mark.parametrize("changes", [{"status": "SUCCEEDED"}, {"stateMachineArn": "other"}])
     def test_events_of_others_are_refused(self, w: Any, changes: Any) -> None:
         with pytest.raises(PayloadInvalid, match="is not for this function"):
@@ -401,13 +461,13 @@ class TestSweep:
         w.stepfunctions.describe_execution = refuse
         w.launch(workflowRunId=2)
         environment = {"KIT_WORKFLOW_NAME": "copying", "KIT_WORKFLOW_RUN_ID": "3", "KIT_TASK_NAME": "x"}
-        w.ecs.add("arn:task/late", started_by="2", environment=environment)
+        w.ecs.add(f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/kit-1/{7:032x}", started_by="2", environment=environment)
         ended = replace(w.summaries.get("copying", 2), workflow_run_id=3, status=RunStatus.ABORTED, end_time="then")
         w.summaries.register(ended)
         with pytest.raises(ClientError, match="InvalidArn"):
             w.monitor.sweep(plenty)
         assert [w.summaries.get("copying", n).status for n in (1, 2)] == [RunStatus.FAILED] * 2
-        assert "arn:task/late" in [arn for arn, _ in w.ecs.stopped]
+        assert f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/kit-1/{7:032x}" in [arn for arn, _ in w.ecs.stopped]
 
     @pytest.mark.parametrize("is_recorded", [True, False])
     def test_stops_an_orphaned_task_and_none_that_is_not_the_kit_s(self, w: Any, is_recorded: bool) -> None:
@@ -440,8 +500,8 @@ class TestSweep:
 
 class TestEcsTasks:
     def test_a_hundred_tasks_are_described_at_once_and_lists_read_to_their_end(self, w: Any) -> None:
-        arns = [w.run_task(f"t{number:03}") for number in range(250)]
-        tasks = EcsTasks(w.ecs, "kit-2")
+        arns = [w.run_task(f"task_{number:03}") for number in range(250)]
+        tasks = EcsTasks(w.ecs, "kit-1")
         found, missing = tasks.describe([*arns, "arn:task/gone"])
         assert list(found) == arns and missing == {"arn:task/gone"}
         assert list(tasks.running("AWS Step Functions")) == arns
@@ -461,14 +521,10 @@ class TestEcsTasks:
 class TestMessages:
     def test_the_first_failure_is_the_earliest_of_a_task_that_did_not_complete(self, w: Any) -> None:
         w.launch()
-        failed = replace(w.summary(), status=RunStatus.FAILED)
-        first, second, third = w.rows()
-        rows = [
-            replace(first, status=FAILED, error="a", update_time="1"),
-            replace(first, status=COMPLETED, attempt=2),
-            replace(second, status=FAILED, error="b", update_time="3", log_stream=None),
-            replace(third, status=FAILED, error="c", update_time="2"),
-        ]
-        text = messages.outcome(failed, Counts(1, 2, 0), rows, "table")
-        assert "first failure: task task_03, attempt 1: c, log stream" in text
-        assert "first failure" not in messages.outcome(failed, Counts(0, 3, 0), [], "table")
+        w.end_tasks(COMPLETED, "task_01")
+        w.end_tasks(FAILED, "task_03", error="JobFailed: c")
+        w.clock.advance(1)
+        w.end_tasks(FAILED, "task_02", error="JobFailed: b")
+        text = w.poll()["message"]
+        assert "first failure: task task_03, attempt 1: JobFailed: c, log stream" in text
+        assert "first failure" not in messages.outcome(replace(w.summary(), first_failure=None), "table")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,16 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecs_kit.runtime.contract import failures
-from ecs_kit.runtime.contract.attempts import plan_launches, task_states
+from ecs_kit.runtime.contract.attempts import due_retries, task_states
 from ecs_kit.runtime.contract.clock import to_iso
 from ecs_kit.runtime.contract.ecs_task import EcsTask, to_ecs_task
 from ecs_kit.runtime.contract.failures import FailureKind
 from ecs_kit.runtime.contract.records import Counts, Summary, TaskRow
 from ecs_kit.runtime.contract.settings import Settings, from_json
-from ecs_kit.runtime.contract.specs import TaskEntry
 from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
 from ecs_kit.runtime.contract.waits import wait_seconds
-from ecs_kit.runtime.monitor.reconciliation import EcsAnswer, Reconciliation, Run, arns_to_ask
+from ecs_kit.runtime.monitor.reconciliation import EcsAnswer, Reconciliation, Run
 from tests.unit.runtime.fakes import START, settings_json
 
 NAMES = ("a", "b", "c")
@@ -39,7 +39,12 @@ def settings(pattern: int = 1, **changes: Any) -> Settings:
 def environment(name: str, attempt: int = 1) -> dict[str, str]:
     of_run = {"KIT_WORKFLOW_NAME": "wf", "KIT_WORKFLOW_RUN_ID": "7"}
     source = {"KIT_SOURCE_BUCKET": "b", "KIT_SOURCE_KEY": "in/k.txt"}
-    return {**of_run, **source, "KIT_TASK_NAME": name, "KIT_ATTEMPT": str(attempt)}
+    return {**of_run, **source, "KIT_TASK_NAME": name, "KIT_ATTEMPT": str(attempt), "KIT_TASK_INDEX": str(index(name))}
+
+
+def index(name: str) -> int:
+    """A task's place in the task list; of tasks that it lacks, after its end."""
+    return [*NAMES, name].index(name)
 
 
 def summary(tasks: int = 3, **changes: Any) -> Summary:
@@ -49,7 +54,7 @@ def summary(tasks: int = 3, **changes: Any) -> Summary:
 
 def row(name: str, status: TaskStatus, attempt: int = 1, at: datetime = START, **changes: Any) -> TaskRow:
     made = TaskRow(7, f"arn:task/{name}{attempt}", "wf", name, attempt, status, to_iso(at), to_iso(at))
-    return replace(made, **changes)
+    return replace(made, task_index=index(name), **changes)
 
 
 def running(name: str, attempt: int = 1, **changes: Any) -> EcsTask:
@@ -62,16 +67,27 @@ def stopped(name: str, attempt: int = 1, **changes: Any) -> EcsTask:
     return replace(running(name, attempt), last_status="STOPPED", stopped_at=START + timedelta(seconds=9), **given)
 
 
-def answer(*tasks: EcsTask, missing: tuple[str, ...] = (), listed: bool = False) -> EcsAnswer:
-    return EcsAnswer({task.arn: task for task in tasks}, frozenset(missing), listed)
+def answer(*tasks: EcsTask, missing: tuple[str, ...] = ()) -> EcsAnswer:
+    return EcsAnswer({task.arn: task for task in tasks}, frozenset(missing))
 
 
 def reconcile(
-    rows: list[TaskRow], ecs: EcsAnswer | None = None, run: Summary | None = None, *, after: float = 60, **changes: Any
+    rows: list[TaskRow],
+    ecs: EcsAnswer | None = None,
+    run: Summary | None = None,
+    *,
+    after: float = 60,
+    every: bool = False,
+    counted: Mapping[str, bool] | None = None,
+    **changes: Any,
 ) -> Reconciliation:
-    """Reconcile a run `after` so many seconds; `changes` are settings."""
-    moment = Run(run or summary(), settings(**changes), START + timedelta(seconds=after))
-    return moment.reconcile(rows, ecs or answer(), NAMES)
+    """Reconcile a run `after` so many seconds, `every` row and task of it or not; `changes` are settings."""
+    moment = Run(run or summary(), settings(**changes), START + timedelta(seconds=after), counted or {})
+    return moment.reconcile(rows, ecs or answer(), NAMES if every else ())
+
+
+def asked(rows: list[TaskRow], counted: Mapping[str, bool] | None = None) -> list[str]:
+    return Run(summary(), settings(), START, counted or {}).arns_to_ask(rows)
 
 
 class TestCountsAndVerdicts:
@@ -167,7 +183,7 @@ class TestStoppedTasks:
         rows = [row("a", COMPLETED), row("b", FAILED, error="JobFailed: x"), row("c", RUNNING)]
         rows.append(row("d", FAILED, ecs_task_id="not-started/d/1"))
         rows.append(row("e", FAILED, error="TaskTimedOut: x", exit_code=124))
-        assert arns_to_ask(rows) == ["arn:task/c1"]
+        assert asked(rows, {"a": True}) == ["arn:task/c1"]
 
 
 class TestTerminatedTasks:
@@ -176,7 +192,7 @@ class TestTerminatedTasks:
     ROW = row("a", FAILED, error="Terminated: SIGTERM", exit_code=143)
 
     def test_are_explained_once_ecs_has_a_reason(self) -> None:
-        assert arns_to_ask([self.ROW]) == ["arn:task/a1"]
+        assert asked([self.ROW]) == ["arn:task/a1"]
         assert reconcile([self.ROW], answer(running("a")), summary(1)).verdict is None
         stopping = running("a", last_status="DEPROVISIONING", stopped_reason="stopped by hand")
         for task in (stopping, stopped("a", exit_code=143, stopped_reason="stopped by hand")):
@@ -219,6 +235,40 @@ class TestMissingTasks:
         assert not (outcome.updates or outcome.explanations or outcome.creations)
 
 
+class TestForgedRows:
+    """A compromised task writes rows of ECS tasks that it invents (docs/security.md)."""
+
+    def test_one_that_runs_has_failed_once_ecs_does_not_know_it(self) -> None:
+        forged = row("b", RUNNING)
+        assert asked([forged]) == [forged.ecs_task_id]
+        outcome = reconcile([forged], answer(missing=(forged.ecs_task_id,)), after=300)
+        assert [update.status for update in outcome.updates] == [FAILED]
+
+    def test_one_that_has_completed_has_failed_where_ecs_does_not_know_it(self) -> None:
+        forged, true = row("a", COMPLETED), row("b", COMPLETED)
+        assert asked([forged, true]) == [forged.ecs_task_id, true.ecs_task_id]
+        outcome = reconcile([forged, true], answer(stopped("b", exit_code=0), missing=(forged.ecs_task_id,)))
+        (contradiction,) = outcome.contradictions
+        assert (contradiction.ecs_task_id, contradiction.status) == (forged.ecs_task_id, FAILED)
+        assert contradiction.error == "TaskMissing: the row says Completed, but ECS does not know this task"
+        assert outcome.counts == Counts(1, 0, 2) and not outcome.updates
+
+    @pytest.mark.parametrize(("after", "questions"), [(3299, 1), (3300, 0)])
+    def test_one_that_ecs_may_have_forgotten_is_believed(self, after: int, questions: int) -> None:
+        moment = Run(summary(), settings(), START + timedelta(seconds=after))
+        assert len(moment.arns_to_ask([row("a", COMPLETED)])) == questions
+        polled = replace(moment, summary=summary(update_time=to_iso(START + timedelta(seconds=60))))
+        assert len(polled.arns_to_ask([row("a", COMPLETED)])) == 1
+
+    def test_nothing_is_asked_of_what_the_monitor_itself_has_recorded(self) -> None:
+        moment = Run(summary(), settings(jobRecords="ecs"), START)
+        assert moment.arns_to_ask([row("a", COMPLETED)]) == []
+
+    def test_one_of_a_task_that_was_counted_as_completed_changes_nothing(self) -> None:
+        run = summary().counted(Counts(1, 0, 2))
+        assert reconcile([row("a", FAILED)], run=run, counted={"a": True}).counts == Counts(1, 0, 2)
+
+
 class TestTimeLimits:
     REASON = "timed out: the task ran longer than 600 s and was stopped"
     RECORDED = row("a", FAILED, error="TaskTimedOut: timed out")
@@ -245,7 +295,7 @@ class TestTimeLimits:
         assert (outcome.counts, outcome.verdict) == (Counts(0, 0, 1), None), "active until the task has stopped"
 
     def test_a_stop_that_failed_is_repeated(self) -> None:
-        assert arns_to_ask([self.RECORDED]) == ["arn:task/a1"]
+        assert asked([self.RECORDED]) == ["arn:task/a1"]
         outcome = reconcile([self.RECORDED], answer(running("a")), summary(1))
         assert len(outcome.stops) == 1 and not outcome.explanations and outcome.verdict is None
 
@@ -304,16 +354,16 @@ class TestTasksWithoutRow:
     ENDED = summary(launching_ended=True)
     ROWS = (row("a", COMPLETED), row("b", COMPLETED))
 
-    def needs_listing(self, rows: Any, run: Summary = ENDED, **changes: Any) -> bool:
-        return Run(run, settings(**changes), START).needs_listing(rows)
+    def needs_all_rows(self, rows: Any, run: Summary = ENDED, **changes: Any) -> bool:
+        return Run(run, settings(**changes), START).needs_all_rows(rows)
 
     def reconcile(self, *tasks: EcsTask, rows: Any = ROWS, run: Summary = ENDED, attempts: int = 1) -> Reconciliation:
-        return reconcile(list(rows), answer(*tasks, listed=True), run, pattern=2, taskAttempts=attempts)
+        return reconcile(list(rows), answer(*tasks), run, every=True, pattern=2, taskAttempts=attempts)
 
     def test_are_looked_for_only_when_launching_has_ended(self) -> None:
-        assert self.needs_listing(self.ROWS)
-        assert not self.needs_listing(self.ROWS, summary())
-        assert not self.needs_listing([*self.ROWS, row("c", RUNNING)])
+        assert self.needs_all_rows(self.ROWS)
+        assert not self.needs_all_rows(self.ROWS, summary())
+        assert not self.needs_all_rows([*self.ROWS, row("c", RUNNING)])
 
     @pytest.mark.parametrize(
         ("of_c", "expected"),
@@ -327,8 +377,8 @@ class TestTasksWithoutRow:
         ids=["gap", "gap beside a double", "no last", "whole", "refused"],
     )
     def test_are_looked_for_in_pattern_2_where_an_attempt_is_missing(self, of_c: list[TaskRow], expected: bool) -> None:
-        assert self.needs_listing([*self.ROWS, *of_c], pattern=2, taskAttempts=2) is expected
-        assert not self.needs_listing([*self.ROWS, *of_c], pattern=1, taskAttempts=2)
+        assert self.needs_all_rows([*self.ROWS, *of_c], pattern=2, taskAttempts=2) is expected
+        assert not self.needs_all_rows([*self.ROWS, *of_c], pattern=1, taskAttempts=2)
 
     def test_attempts_without_a_row_get_one_each(self) -> None:
         rows = [*self.ROWS, row("c", FAILED, 1, error="JobFailed: x")]
@@ -351,6 +401,10 @@ class TestTasksWithoutRow:
         (made,) = outcome.creations
         assert made.ecs_task_id == "not-started/c/1" and made.error.startswith("NoRecord: no record of this task")
         assert outcome.verdict is RunStatus.FAILED and outcome.counts == Counts(2, 1, 0)
+
+    def test_that_were_not_launched_say_what_launching_failed_with(self) -> None:
+        (made,) = self.reconcile(run=replace(self.ENDED, launching_error="States.Permissions: no")).creations
+        assert made.error.endswith("in this run; launching failed with States.Permissions: no")
 
     def test_that_ecs_knows_get_a_row_of_what_ecs_says(self) -> None:
         lost = stopped("c", exit_code=137, stop_code="SpotInterruption")
@@ -392,7 +446,7 @@ class TestIntervals:
 
     def test_are_short_at_first_and_a_minute_at_most(self) -> None:
         ages = (0, 10, 30, 75, 150, 900, 3000)
-        assert [self.wait(age) for age in ages] == [1, 1, 2, 5, 10, 60, 60]
+        assert [self.wait(age) for age in ages] == [1, 1, 1, 3, 6, 36, 60]
         assert self.wait(86_400, run_timeout=129_600) == 93, "else its history would not last"
 
     @given(st.floats(0, 129_600))
@@ -401,11 +455,11 @@ class TestIntervals:
         assert 1 <= seconds <= 60
         assert seconds + 1 <= max(5, 0.1 * (age + seconds))
 
-    @pytest.mark.parametrize(("age", "timeout", "expected"), [(900, 3600, 10), (900, 129_600, 60), (3600, 21_600, 16)])
+    @pytest.mark.parametrize(("age", "timeout", "expected"), [(900, 3600, 10), (900, 129_600, 36), (3600, 21_600, 16)])
     def test_are_short_while_tasks_wait_for_room(self, age: int, timeout: int, expected: int) -> None:
         assert self.wait(age, run_timeout=timeout, limit=2, launching_ended=False) == expected
 
-    @pytest.mark.parametrize(("age", "is_idle", "expected"), [(900, True, 700), (900, False, 60), (3600, True, 1)])
+    @pytest.mark.parametrize(("age", "is_idle", "expected"), [(900, True, 700), (900, False, 36), (3600, True, 1)])
     def test_last_until_the_launcher_retries_where_no_task_is_active(
         self, age: int, is_idle: bool, expected: int
     ) -> None:
@@ -456,22 +510,26 @@ def test_refusals_are_their_own_kind_and_a_row_without_an_error_counts_as_the_jo
 @pytest.mark.parametrize(
     ("rows", "after", "planned"),
     [
-        ([], 60, [("a", 1), ("b", 1), ("c", 1)]),
         ([row("a", SUBMITTED), row("b", COMPLETED), row("c", FAILED, error="ECS.X: y")], 60, []),
-        ([row("a", FAILED), row("b", FAILED, error="HostLost: x"), row("c", COMPLETED)], 60, [("a", 2), ("b", 2)]),
+        ([row("a", FAILED), row("b", FAILED, error="HostLost: x"), row("c", COMPLETED)], 60, ["a", "b"]),
         ([row(n, FAILED, k, error="TaskFailedToStart: x") for n in NAMES for k in (1, 2, 3)], 7, []),
         (
             [row(n, FAILED, k, error="TaskFailedToStart: x") for n in NAMES for k in (1, 2, 3)],
             8,
-            [("a", 4), ("b", 4), ("c", 4)],
+            ["a", "b", "c"],
         ),
     ],
-    ids=["all at first", "none with a row", "retries", "not before the backoff", "after it"],
+    ids=["none", "retries", "not before the backoff", "after it"],
 )
-def test_launch_plans(rows: list[TaskRow], after: int, planned: list[tuple[str, int]]) -> None:
-    tasks = tuple(TaskEntry(name, "b", "k") for name in NAMES)
-    launches = plan_launches(tasks, rows, 2, START + timedelta(seconds=after))
-    assert [(launch.entry.name, launch.attempt) for launch in launches] == planned
+def test_retries_are_due_after_the_last_attempt(rows: list[TaskRow], after: int, planned: list[str]) -> None:
+    states = task_states(rows)
+    due = due_retries(states.values(), 2, START + timedelta(seconds=after))
+    assert due == [states[name].rows[-1] for name in planned]
+
+
+def test_no_retry_is_due_of_an_attempt_that_another_follows_which_is_not_seen_yet() -> None:
+    states = task_states([row("a", FAILED, retried_by="arn:task/a2")])
+    assert due_retries(states.values(), 2, START + timedelta(seconds=60)) == [] and states["a"].is_open
 
 
 errors = st.sampled_from(
@@ -513,9 +571,9 @@ class TestProperties:
         self, rows: list[TaskRow], tasks: list[EcsTask], ended: bool, listed: bool, pattern: int, after: int
     ) -> None:
         missing = tuple({made.ecs_task_id for made in rows} - {task.arn for task in tasks})
-        ecs = answer(*tasks, missing=missing, listed=listed)
+        ecs = answer(*tasks, missing=missing)
         run = summary(launching_ended=ended)
-        outcome = reconcile(rows, ecs, run, after=after, pattern=pattern, taskAttempts=2)
+        outcome = reconcile(rows, ecs, run, after=after, every=listed, pattern=pattern, taskAttempts=2)
         counts = outcome.counts
         assert counts.completed + counts.failed + counts.running == 3
         assert min(counts.completed, counts.failed, counts.running) >= 0
@@ -530,10 +588,10 @@ class TestProperties:
     def test_a_second_reconciliation_of_what_the_first_wrote_decides_nothing_new(
         self, rows: list[TaskRow], tasks: list[EcsTask], pattern: int, after: int
     ) -> None:
-        run, ecs = summary(launching_ended=True), answer(*tasks, listed=True)
-        first = reconcile(rows, ecs, run, after=after, pattern=pattern)
+        run, ecs = summary(launching_ended=True), answer(*tasks)
+        first = reconcile(rows, ecs, run, after=after, every=True, pattern=pattern)
         written = {made.ecs_task_id: made for made in (*rows, *first.updates, *first.explanations, *first.creations)}
-        second = reconcile(list(written.values()), ecs, run, after=after, pattern=pattern)
+        second = reconcile(list(written.values()), ecs, run, after=after, every=True, pattern=pattern)
         assert not (second.updates or second.explanations or second.creations)
         assert (second.counts, second.verdict) == (first.counts, first.verdict)
 
@@ -541,7 +599,7 @@ class TestProperties:
     def test_once_everything_has_stopped_a_run_ends(self, rows: list[TaskRow], tasks: list[EcsTask]) -> None:
         gone = [replace(task, last_status="STOPPED") for task in tasks]
         missing = tuple({made.ecs_task_id for made in rows} - {task.arn for task in gone})
-        ecs = answer(*gone, missing=missing, listed=True)
-        outcome = reconcile(rows, ecs, summary(launching_ended=True), after=301, pattern=2)
+        ecs = answer(*gone, missing=missing)
+        outcome = reconcile(rows, ecs, summary(launching_ended=True), after=301, every=True, pattern=2)
         assert outcome.verdict is not None
         assert len(task_states([*rows, *outcome.creations])) == 3

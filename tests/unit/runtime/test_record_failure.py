@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ecs_kit.runtime.contract import failures, waits
 from ecs_kit.runtime.contract.errors import RedriveRefused, RunIdInUse, RunNotFound
 from ecs_kit.runtime.contract.failures import FailureKind
-from ecs_kit.runtime.contract.records import Counts, TaskRow
+from ecs_kit.runtime.contract.records import TaskRow
 from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
 from tests.unit.runtime.fakes import ACCOUNT, EXECUTION, REGION, execution
 
@@ -117,6 +117,8 @@ class TestRecords:
             stop_code="EssentialContainerExited",
             exit_code=1,
             log_stream="ecs/app/0123abcd",
+            task_index=0,
+            uncounted="copying/0/1/task_01",
         )
         return replace(row, **changes)
 
@@ -187,7 +189,7 @@ class TestRecords:
 
     def test_an_ended_run_is_unchanged(self, registered: Any) -> None:
         w = registered(taskAttempts=3)
-        w.summaries.finish(w.summary(), RunStatus.FAILED, Counts(0, 3, 0), w.now)
+        w.summaries.finish(w.summary(), RunStatus.FAILED, w.now)
         assert failed(w, *JOB_FAILED) == {"again": False}
         assert w.rows() == []
 
@@ -400,7 +402,7 @@ class TestCapacity:
         if is_early:
             w.summaries.end_early(w.summary(), RunStatus.TIMED_OUT, w.now)
         else:
-            w.summaries.finish(w.summary(), RunStatus.FAILED, Counts(0, 3, 0), w.now)
+            w.summaries.finish(w.summary(), RunStatus.FAILED, w.now)
         assert (w.summary().waiting_since, w.summary().waiting_reason) == (None, None)
 
 

@@ -43,6 +43,7 @@ class TestRecords:
             "completed_tasks": {"N": "0"},
             "failed_tasks": {"N": "0"},
             "running_tasks": {"N": "3"},
+            "next_index": {"N": "0"},
             "launching_ended": {"BOOL": False},
             "on_demand_first": {"BOOL": False},
             "capacity_waits": {"N": "0"},
@@ -77,7 +78,7 @@ class TestRecords:
 class TestSummaries:
     def test_an_id_of_another_execution_is_refused_and_its_row_unchanged(self, summaries: SummaryTable) -> None:
         summaries.register(RUN)
-        counted = summaries.update_counts(RUN, Counts(1, 0, 2), LATER)
+        counted = summaries.count_events(RUN, 7)
         assert summaries.register(RUN) == counted, "registering again never overwrites"
         with pytest.raises(RunIdInUse, match="1795492244120123 of workflow wf was already used by execution arn:one"):
             summaries.register(replace(RUN, execution_arn="arn:two", number_of_tasks=9))
@@ -87,13 +88,13 @@ class TestSummaries:
 
     def test_a_terminal_status_never_changes(self, summaries: SummaryTable) -> None:
         summaries.register(RUN)
-        ended = summaries.finish(RUN, RunStatus.COMPLETED, Counts(3, 0, 0), LATER)
+        ended = summaries.finish(RUN, RunStatus.COMPLETED, LATER)
         assert ended.end_time == LATER and ended.status is RunStatus.COMPLETED
         for found in (
-            summaries.finish(RUN, RunStatus.ABORTED, Counts(0, 3, 0), NOW),
+            summaries.finish(RUN, RunStatus.ABORTED, NOW),
             summaries.end_early(RUN, RunStatus.ABORTED, NOW),
-            summaries.update_counts(RUN, Counts(0, 0, 3), NOW),
-            summaries.set_launching_ended(RUN, True, NOW),
+            summaries.end_launching(RUN, "", 3, [], True, NOW),
+            summaries.begin_launching(RUN, "call", NOW)[0],
             summaries.wait_for_capacity(RUN, NOW, "full"),
             summaries.wait_until(RUN, NOW),
         ):
@@ -145,7 +146,7 @@ class TestSummaries:
         assert (ended.waiting_since, ended.capacity_waits) == (None, 2)
 
     def test_a_deleted_row_is_not_put_again(self, summaries: SummaryTable) -> None:
-        assert summaries.update_counts(RUN, Counts(1, 1, 1), LATER) == RUN
+        assert summaries.end_early(RUN, RunStatus.ABORTED, LATER) == RUN
         assert summaries.get("wf", RUN.workflow_run_id) is None
 
     @pytest.mark.parametrize("early", [True, False])
@@ -158,7 +159,7 @@ class TestSummaries:
         if early:
             summaries.conclude(summaries.end_early(runs[4], RunStatus.ABORTED, NOW), Counts(0, 3, 0), LATER)
         else:
-            summaries.finish(runs[4], RunStatus.FAILED, Counts(0, 3, 0), LATER)
+            summaries.finish(runs[4], RunStatus.FAILED, LATER)
         read: list[int] = []
         get = summaries.get
         monkeypatch.setattr(summaries, "get", lambda name, number: (read.append(number), get(name, number))[1])
@@ -173,8 +174,8 @@ class TestSummaries:
         waiting = table.wait_for_capacity(RUN, NOW, "full", events=2)
         again = table.wait_for_capacity(RUN, LATER, "full", events=3)
         negative = table.count_events(again, -4)
-        ended = table.finish(negative, RunStatus.FAILED, Counts(1, 2, 0), LATER)
-        table.finish(negative, RunStatus.COMPLETED, Counts(3, 0, 0), LATER)
+        ended = table.finish(negative, RunStatus.FAILED, LATER)
+        table.finish(negative, RunStatus.COMPLETED, LATER)
         assert told == [(None, RUN), (RUN, waiting), (waiting, again), (again, negative), (negative, ended)]
         assert ended == table.get("wf", RUN.workflow_run_id), "what is told is what is stored"
         assert (again.capacity_waits, negative.wait_events, ended.waiting_since) == (2, 1, None)

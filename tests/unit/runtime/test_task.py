@@ -86,8 +86,8 @@ class TestConfiguration:
     @pytest.mark.parametrize(
         ("name", "value", "reason"),
         [
-            ("KIT_ATTEMPT", "soon", "must be a whole number, not 'soon'"),
-            ("KIT_DEADLINE", "soon", "must be a time in ISO 8601, not 'soon'"),
+            ("KIT_ATTEMPT", "soon", 'must be a whole number, not "soon"'),
+            ("KIT_DEADLINE", "soon", 'must be a time in ISO 8601, not "soon"'),
             *(
                 ("KIT_JOB", reference, "must be module:function")
                 for reference in ("word_count", "word_count.run", ":run", "word count:run", "count:run()")

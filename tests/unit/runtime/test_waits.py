@@ -14,11 +14,10 @@ from hypothesis import strategies as st
 
 from ecs_kit.components import definitions
 from ecs_kit.runtime.contract import failures, waits
-from ecs_kit.runtime.contract.errors import SpecRefused
 from ecs_kit.runtime.contract.records import Summary
 from ecs_kit.runtime.contract.settings import Settings, from_json
 from ecs_kit.runtime.contract.statuses import RunStatus
-from tests.unit.runtime.fakes import settings_json
+from tests.unit.runtime.fakes import EXECUTION, execution, settings_json, spec
 from tests.unit.test_state_machines import SETTINGS
 
 
@@ -248,16 +247,22 @@ def test_a_wait_for_capacity_is_as_long_as_what_was_waited_already(waited: int, 
     assert waits.capacity_wait_seconds(waited) == wait
 
 
-def test_a_list_that_does_not_fit_is_refused_in_pattern_2_with_the_limit_and_what_to_do(world: Any) -> None:
-    w, w1 = world(2), world(1)
+def test_a_list_that_does_not_fit_the_history_is_pinned_for_child_executions(world: Any) -> None:
+    w = world(2)
     limit = waits.longest_task_list(w.settings)
-    reason = rf"\$\.taskList: has {limit + 1} tasks; {limit} is the most .* use pattern 1"
-    with pytest.raises(SpecRefused, match=reason):
-        w.register(limit + 1)
-    assert w.summary() is None
     w.register(limit)
-    assert w.summary().number_of_tasks == limit
-    w1.ecs.answers = [RuntimeError("only the registration is of interest")]
-    with pytest.raises(RuntimeError, match="only the registration"):
-        w1.launch(limit + 1)
-    assert w1.summary().number_of_tasks == limit + 1
+    assert w.summary().task_list is None
+    other = execution(f"{EXECUTION}-2")
+    answer = w.monitor.register({"execution": other, "spec": spec(2, limit + 1)})
+    assert answer["numberOfTasks"] == limit + 1 and answer["pinnedList"]["key"].startswith("specs/pinned/")
+
+
+@pytest.mark.parametrize("hours", [1, 6, 36])
+def test_the_history_of_a_child_execution_has_room_for_waits_until_the_run_ends(hours: int) -> None:
+    waited, count, rng = 0.0, 0, random.Random(1)
+    while waited < hours * 3600:
+        wait = 1 + int(waits.capacity_wait_seconds(waited) * rng.uniform(0.5, 1))
+        waited += waits.wait_of_child_seconds(wait, waited, hours * 3600)
+        count += 1
+    events = waits.EVENTS_PER_ATTEMPT + waits.RUN_TASK.attempts * waits.EVENTS_PER_RETRY
+    assert count * events * waits.TASKS_PER_BATCH < waits.EVENTS - waits.RESERVED

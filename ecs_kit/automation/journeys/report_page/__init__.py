@@ -1,1 +1,1 @@
-"""A run at a glance, as one HTML page: `gather` reads, `data` makes the page's data, `page` the page itself."""
+"""A run at a glance, as one HTML page: `gather` writes its file, `live` shows it while the run is active."""

@@ -5,10 +5,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from ecs_kit.automation.journeys.report_page import gather
-from ecs_kit.automation.journeys.report_page.data import Reading, document
-from ecs_kit.automation.journeys.report_page.page import embedded, page
-from ecs_kit.automation.journeys.run_state import RunKey, RunState
 from ecs_kit.automation.stacks.clients import AwsClients
+from ecs_kit.runtime.reporter.data import Reading, document
+from ecs_kit.runtime.reporter.page import embedded, page
+from ecs_kit.runtime.reporter.reading import logs_of_failed
+from ecs_kit.runtime.reporter.run_state import RunKey, RunState
 
 
 class LivePage:
@@ -28,7 +29,7 @@ class LivePage:
             found = gather.reading(self._aws, state, logs={})
         else:
             found = replace(self._reading, state=state, now=datetime.now(UTC))
-        logs = gather.logs_of_failed(self._aws, state, known=self._reading.logs)
+        logs = logs_of_failed(self._aws, state, known=self._reading.logs)
         with self._lock:
             self._reading = replace(found, logs=logs)
 

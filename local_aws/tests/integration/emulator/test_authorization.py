@@ -168,3 +168,19 @@ def test_a_bucket_that_denies_plain_transport_is_reached(aws: Any, caller: Calle
     aws.client("s3").put_bucket_policy(Bucket=bucket, Policy=policy)
     client = caller.client("s3", allow("s3:PutObject", on=f"arn:aws:s3:::{bucket}/*"))
     client.put_object(Bucket=bucket, Key="k", Body=b"x")
+
+
+def test_get_log_events_is_authorized_on_the_log_stream(aws: Any, caller: Caller) -> None:
+    group, logs = aws.name("logs"), aws.client("logs")
+    logs.create_log_group(logGroupName=group)
+    arn = f"arn:aws:logs:{aws.region}:{aws.account}:log-group:{group}"
+    for stream in ("one", "two"):
+        logs.create_log_stream(logGroupName=group, logStreamName=stream)
+    client = caller.client("logs", allow("logs:GetLogEvents", on=f"{arn}:log-stream:one"))
+    assert client.get_log_events(logGroupName=group, logStreamName="one")["events"] == []
+    with refused("AccessDeniedException", f"{arn}:log-stream:two"):
+        client.get_log_events(logGroupName=group, logStreamName="two")
+    with refused("AccessDeniedException"):
+        caller.client("logs", allow("logs:GetLogEvents", on=arn)).get_log_events(
+            logGroupName=group, logStreamName="one"
+        )

@@ -39,11 +39,17 @@ def branch(**states: dict[str, Any]) -> dict[str, Any]:
     return {"StartAt": next(iter(states)), "States": states}
 
 
-SCOPED = branch(
-    Assign={"Type": "Pass", "Assign": {"x": "a"}, "Next": "Wait"},
-    Wait={"Type": "Wait", "Seconds": 0, "Next": "Show"},
-    Show=end_pass("{% $x & $outer %}"),
-)
+SCOPED = [
+    {
+        "StartAt": f"Assign{name}",
+        "States": {
+            f"Assign{name}": {"Type": "Pass", "Assign": {"x": name}, "Next": f"Wait{name}"},
+            f"Wait{name}": {"Type": "Wait", "Seconds": 0, "Next": f"Show{name}"},
+            f"Show{name}": end_pass("{% $x & $outer %}"),
+        },
+    }
+    for name in "AB"
+]
 EVERY_FIELD = {
     "Both": {
         "Type": "Parallel",
@@ -73,10 +79,10 @@ EVERY_FIELD = {
         (
             {
                 "Outer": {"Type": "Pass", "Assign": {"outer": "!"}, "Next": "Both"},
-                "Both": {"Type": "Parallel", "Branches": [SCOPED, SCOPED], "Next": "After"},
+                "Both": {"Type": "Parallel", "Branches": SCOPED, "Next": "After"},
                 "After": end_pass({"seen": "{% $states.input %}", "leaked": "{% $exists($x) %}"}),
             },
-            {"seen": ["a!", "a!"], "leaked": False},
+            {"seen": ["A!", "B!"], "leaked": False},
         ),
         (
             {
@@ -209,8 +215,13 @@ def test_dynamodb_is_called_with_its_own_names(aws: Any, machines: Any) -> None:
         ({"Resource": "arn:aws:states:::aws-sdk:s3:listBuckets"}, "aws-sdk:s3:listBuckets is not supported"),
         ({"Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken"}, "waitForTaskToken is not supported"),
         (
-            {"Type": "Map", "Items": [], "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED"}}},
-            "Distributed Map states are not supported",
+            {
+                "Type": "Map",
+                "Items": [],
+                "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED"}},
+                "ResultWriter": {},
+            },
+            "Distributed Map: ResultWriter is not supported",
         ),
     ],
 )

@@ -186,3 +186,23 @@ def test_a_rule_that_is_not_understood_changes_nothing(faults: Emulator) -> None
     with pytest.raises(BadFaultRule):
         faults.inject_faults([{"service": "ecs"}])
     assert faults.injected_faults() == []
+
+
+def test_a_table_that_has_used_up_its_provisioned_capacity_throttles(faults: Emulator, aws: Any) -> None:
+    client, name = aws.client("dynamodb"), aws.name("provisioned")
+    client.create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
+        ProvisionedThroughput={"ReadCapacityUnits": 1, "WriteCapacityUnits": 1},
+    )
+    faults.inject_faults([{"service": "dynamodb", "effect": {"provisionedCapacity": {"burstSeconds": 2}}}])
+    item = {"k": {"S": "1"}, "t": {"S": "x" * 200_000}}
+    assert "ConsumedCapacity" not in client.put_item(TableName=name, Item=item)
+    with refused("ProvisionedThroughputExceededException", "throughput for the table was exceeded"):
+        client.put_item(TableName=name, Item=item)
+    client.get_item(TableName=name, Key={"k": {"S": "1"}})
+    with refused("ProvisionedThroughputExceededException"):
+        client.get_item(TableName=name, Key={"k": {"S": "1"}})
+    faults.inject_faults([])
+    client.put_item(TableName=name, Item=item)

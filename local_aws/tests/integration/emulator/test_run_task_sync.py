@@ -224,3 +224,24 @@ def test_the_machines_role_has_to_allow_the_call_and_the_managed_rule(
         end = machines.run(states, "Run", role)
         assert end["error"] == "ECS.AccessDeniedException"
         assert f"is not authorized to perform: {action} on resource: " in end["cause"]
+
+
+@pytest.mark.parametrize("action", ["events:PutTargets", "events:PutRule", "events:DescribeRule", "ecs:DescribeTasks"])
+def test_a_role_that_may_no_longer_follow_tasks_fails_the_state_and_leaves_no_task(
+    aws: Any, fargate: Any, machines: Any, action: str
+) -> None:
+    """Whatever it was allowed when the machine was made."""
+    states = {"Run": run_task(fargate, fargate.define(WAITS), End=True)}
+    machine = machines.create(states, "Run", machine_role(aws, fargate))
+    aws.client("iam").put_role_policy(
+        RoleName=aws.name("machine"),
+        PolicyName="lacking",
+        PolicyDocument=json.dumps(
+            {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": action, "Resource": "*"}]}
+        ),
+    )
+    end = machines.end(machines.start(machine))
+    assert end["error"] == "States.Permissions"
+    assert f"is not authorized to perform: {action} on resource: " in end["cause"]
+    listed = aws.client("ecs").list_tasks(cluster=fargate.cluster, family=aws.name("family"))["taskArns"]
+    assert listed == []

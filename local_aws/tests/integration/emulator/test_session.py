@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import shlex
+import stat
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -46,6 +47,7 @@ def test_start_prints_an_environment_that_leads_a_shell_to_it(folder: Path, caps
     assert shell["PATH"].split(":")[0] == str(folder / "bin")
     assert shell["PULUMI_BACKEND_URL"] == f"file://{folder / 'state'}"
     assert (folder / "bin" / "pulumi-resource-aws").exists()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700, "it holds credentials and Pulumi's state"
     client = boto3.client(
         "sts",
         endpoint_url=shell["AWS_ENDPOINT_URL"],

@@ -16,6 +16,7 @@ import pytest
 
 from local_aws.emulator import Emulator, EmulatorDied, supervisor
 from local_aws.testing.aws import Aws, Fargate, ask_until
+from local_aws.testing.sockets import listening
 from local_aws.tests.integration.emulator.expectations import gone
 
 pytestmark = pytest.mark.integration
@@ -37,6 +38,7 @@ def test_two_run_at_once_each_on_a_port_of_its_own(emulator: Emulator, tmp_path:
         folder = other.folder
         assert folder.parent == tmp_path
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700, "its state is private"
+        assert listening(other.pid) == {"127.0.0.1"}
     assert not folder.exists()
     assert not answers(other.endpoint_url)
 

@@ -397,6 +397,19 @@ def test_tasks_are_listed_by_who_started_them_and_by_family(aws: Any, fargate: A
     assert listed() == listed(startedBy="me") == set()
 
 
+def test_a_cluster_is_described_with_the_number_of_its_tasks(fargate: Any) -> None:
+    def running() -> int:
+        (cluster,) = fargate.ecs.describe_clusters(clusters=[fargate.cluster])["clusters"]
+        return int(cluster["runningTasksCount"])
+
+    before = running()
+    arn = fargate.start(fargate.define("import time; time.sleep(60)", stopTimeout=2))
+    fargate.when(arn, "RUNNING")
+    assert running() == before + 1
+    stop(fargate, arn)
+    assert running() == before
+
+
 # --- events ----------------------------------------------------------------------------------------------------------
 
 

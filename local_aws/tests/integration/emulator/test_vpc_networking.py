@@ -94,6 +94,20 @@ def test_each_peer_of_a_permission_is_a_security_group_rule_with_an_id(aws: Any,
         ec2.describe_security_group_rules(SecurityGroupRuleIds=["sgr-00000000000000000"])
 
 
+def test_a_rule_may_have_a_prefix_list_as_its_peer(aws: Any, fargate: Any) -> None:
+    ec2, group = aws.client("ec2"), fargate.security_group
+    of_s3 = [{"Name": "prefix-list-name", "Values": [f"com.amazonaws.{aws.region}.s3"]}]
+    (s3,) = ec2.describe_prefix_lists(Filters=of_s3)["PrefixLists"]
+    peer = {"PrefixListId": s3["PrefixListId"], "Description": "HTTPS to s3"}
+    permission = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "PrefixListIds": [peer]}
+    ec2.authorize_security_group_egress(GroupId=group, IpPermissions=[permission])
+    (described,) = ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"]
+    assert [peer] in [each["PrefixListIds"] for each in described["IpPermissionsEgress"]]
+    rules = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group]}])["SecurityGroupRules"]
+    (rule,) = [each for each in rules if each["FromPort"] == 443]
+    assert (rule["PrefixListId"], rule["Description"], rule["IsEgress"]) == (peer["PrefixListId"], "HTTPS to s3", True)
+
+
 def test_a_local_zone_that_was_opted_in_to_sorts_first_and_filters_leave_it_out(aws: Any) -> None:
     ec2 = aws.client("ec2")
 

@@ -97,7 +97,8 @@ def archive(path: Any) -> Archive:
 def index(name: str, key: str, projection: str, read: int = 1) -> dict[str, Any]:
     keys = [{"attributeName": key, "keyType": "HASH"}]
     units = {"readCapacity": read, "writeCapacity": 1}
-    return {"name": name, "keySchemas": keys, "projectionType": projection, **units}
+    named = {"nonKeyAttributes": ["one", "two"]} if projection == "INCLUDE" else {}
+    return {"name": name, "keySchemas": keys, "projectionType": projection, **named, **units}
 
 
 def attributes(**kinds: str) -> list[dict[str, str]]:
@@ -116,7 +117,8 @@ def lifecycle(count: int) -> str:
 
 def upload_rules(days: int) -> list[dict[str, Any]]:
     ended = {"abortIncompleteMultipartUpload": {"daysAfterInitiation": days}}
-    return [{"id": "uploads", "status": "Enabled", "filter": {"prefix": ""}, **ended}]
+    old = {"id": "old", "status": "Enabled", "filter": {"prefix": "old/"}, "expiration": {"days": days + 1}}
+    return [{"id": "uploads", "status": "Enabled", "filter": {"prefix": ""}, **ended}, old]
 
 
 CONTAINER = {
@@ -236,6 +238,16 @@ CASES: tuple[Case, ...] = (
         {"input": '{"action": "other"}', "deadLetterConfig": None},
     ),
     Case(
+        "aws:cloudwatch/eventTarget:EventTarget",
+        {
+            "rule": "plugins-world",
+            "targetId": "reporter",
+            "arn": CALLEE,
+            "inputTransformer": {"inputPaths": {"arn": "$.detail.executionArn"}, "inputTemplate": '{"arn": <arn>}'},
+        },
+        {"inputTransformer": {"inputPaths": {"id": "$.id"}, "inputTemplate": '{"id": <id>}'}},
+    ),
+    Case(
         "aws:dynamodb/table:Table",
         {
             "name": "plugins_table",
@@ -245,9 +257,12 @@ CASES: tuple[Case, ...] = (
             "attributes": attributes(workflow_run_id="N", workflow_name="S"),
             "readCapacity": 5,
             "writeCapacity": 5,
+            "deletionProtectionEnabled": True,
             "tags": TAGS,
         },
         {
+            "deletionProtectionEnabled": False,
+            "pointInTimeRecovery": {"enabled": True},
             "billingMode": "PAY_PER_REQUEST",
             "readCapacity": None,
             "writeCapacity": None,
@@ -264,10 +279,18 @@ CASES: tuple[Case, ...] = (
             "attributes": attributes(id="S", part="S", state="S", kind="S"),
             "readCapacity": 1,
             "writeCapacity": 1,
-            "globalSecondaryIndexes": [index("open", "state", "KEYS_ONLY"), index("kinds", "kind", "ALL")],
+            "globalSecondaryIndexes": [
+                index("open", "state", "KEYS_ONLY"),
+                index("kinds", "kind", "ALL"),
+                index("some", "kind", "INCLUDE"),
+            ],
         },
         {
-            "globalSecondaryIndexes": [index("open", "state", "KEYS_ONLY", read=2), index("kinds", "kind", "ALL")],
+            "globalSecondaryIndexes": [
+                index("open", "state", "KEYS_ONLY", read=2),
+                index("kinds", "kind", "ALL"),
+                index("some", "kind", "INCLUDE"),
+            ],
             "ttl": {"attributeName": "expires", "enabled": True},
         },
     ),
@@ -335,9 +358,15 @@ CASES: tuple[Case, ...] = (
             "subnetIds": SUBNETS,
             "securityGroupIds": [Ref("groups#0")],
             "privateDnsEnabled": True,
+            "policy": policy("ecs:*", Principal="*"),
             "tags": TAGS,
         },
-        {"securityGroupIds": [Ref("groups#1")], "subnetIds": [Ref("subnets#0")], "privateDnsEnabled": False},
+        {
+            "securityGroupIds": [Ref("groups#1")],
+            "subnetIds": [Ref("subnets#0")],
+            "privateDnsEnabled": False,
+            "policy": policy("ecs:DescribeTasks", Principal="*"),
+        },
     ),
     Case(
         "aws:ec2/securityGroup:SecurityGroup",
@@ -346,7 +375,7 @@ CASES: tuple[Case, ...] = (
             "description": "tests",
             "vpcId": VPC,
             "ingress": [rule(443, securityGroups=[Ref("groups#0")], description="from tasks")],
-            "egress": [rule(443, cidrBlocks=["0.0.0.0/0"])],
+            "egress": [rule(443, cidrBlocks=["0.0.0.0/0"]), rule(443, prefixListIds=["pl-1"], description="S3")],
             "tags": TAGS,
         },
         {
@@ -357,6 +386,25 @@ CASES: tuple[Case, ...] = (
             "egress": [],
             "tags": OTHER_TAGS,
         },
+    ),
+    Case(
+        "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",
+        {"vpcId": Ref("other vpc"), "ingress": [], "egress": [], "tags": TAGS},
+        {"egress": [rule(443, cidrBlocks=["10.0.0.0/8"])], "tags": OTHER_TAGS},
+        outlives_itself=True,
+    ),
+    Case(
+        "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
+        {
+            "securityGroupId": Ref("groups#0"),
+            "ipProtocol": "tcp",
+            "fromPort": 443,
+            "toPort": 443,
+            "referencedSecurityGroupId": Ref("groups#1"),
+            "description": "from tasks",
+            "tags": TAGS,
+        },
+        {"fromPort": 442, "toPort": 444, "description": "from functions", "tags": OTHER_TAGS},
     ),
     Case(
         "aws:ecr/repository:Repository",
@@ -441,6 +489,11 @@ CASES: tuple[Case, ...] = (
         },
     ),
     Case(
+        "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig",
+        {"functionName": "plugins-callee", "destinationConfig": {"onSuccess": {"destination": TOPIC}}},
+        {"maximumRetryAttempts": 1},
+    ),
+    Case(
         "aws:s3/bucket:Bucket",
         {"bucket": "plugins-bucket", "forceDestroy": True, "tags": TAGS},
         {"tags": OTHER_TAGS},
@@ -465,6 +518,29 @@ CASES: tuple[Case, ...] = (
         "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
         {"bucket": "plugins-world-bucket", "rules": upload_rules(1)},
         {"rules": upload_rules(3)},
+    ),
+    Case(
+        "aws:s3/bucketVersioning:BucketVersioning",
+        {"bucket": "plugins-world-bucket", "versioningConfiguration": {"status": "Enabled"}},
+        {"versioningConfiguration": {"status": "Suspended"}},
+        outlives_itself=True,
+    ),
+    Case(
+        "aws:s3/bucketLogging:BucketLogging",
+        {"bucket": "plugins-world-bucket", "targetBucket": "plugins-logs", "targetPrefix": "one/"},
+        {"targetPrefix": "two/"},
+    ),
+    Case(
+        "aws:ec2/flowLog:FlowLog",
+        {
+            "vpcId": VPC,
+            "trafficType": "ALL",
+            "logDestination": "arn:aws:logs:us-east-1:000000000000:log-group:/plugins/world",
+            "iamRoleArn": Ref("role/states"),
+            "maxAggregationInterval": 600,
+            "tags": TAGS,
+        },
+        {"tags": OTHER_TAGS},
     ),
     Case(
         "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",

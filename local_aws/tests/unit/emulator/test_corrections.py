@@ -18,7 +18,8 @@ FOLDER = Path(aws_behaviour.__file__).parent
 README = (Path(__file__).resolve().parents[3] / "README.md").read_text(encoding="utf-8")
 LISTED = re.findall(r"^\| `(\w+)` \| .+? \| .+? \|$", README, re.MULTILINE)
 HELPERS = {
-    *("__init__", "calls", "clients", "installation", "lambda_bootstrap", "patching", "permissions", "states_scope"),
+    *("__init__", "calls", "clients", "installation", "lambda_bootstrap", "patching", "permissions", "states_map_runs"),
+    "states_scope",
 }
 """Modules that correct nothing themselves."""
 

@@ -64,7 +64,8 @@ def test_capabilities_without_a_name_are_not_kept() -> None:
 @pytest.mark.parametrize(
     ("action", "request_", "resources"),
     [
-        ("ListTasks", {"cluster": "c"}, [f"{PREFIX}:container-instance/c/*"]),
+        ("ListTasks", {"cluster": "c"}, ["*"]),
+        ("ListTasks", {"cluster": "c", "containerInstance": "i"}, [f"{PREFIX}:container-instance/c/i"]),
         ("RegisterTaskDefinition", {"family": "f"}, [f"{PREFIX}:task-definition/f:*"]),
         ("DeregisterTaskDefinition", {"taskDefinition": "f:1"}, ["*"]),
         ("CreateCluster", {"clusterName": "c"}, None),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from local_aws.emulator.faults import BadFaultRule, Call, FaultPlan, parse_rules
+from local_aws.limits import aws_rules
 
 ERROR = {"error": "ThrottlingException"}
 
@@ -47,6 +48,27 @@ def test_a_rule_holds_for_some_time_from_its_first_call() -> None:
     for now[0] in (200.0, 204.9, 205.0, 300.0):
         times += [now[0]] * len(hit(made, 1))
     assert times == [200.0, 204.9]
+
+
+def test_operations_of_one_rule_share_its_bucket() -> None:
+    rule = {"service": "ecs", "operation": ["RunTask", "Stop*"], "above": {"perSecond": 0, "burst": 2}, "effect": ERROR}
+    made = FaultPlan(parse_rules([rule]))
+    assert [made.decide(call(operation=name)) is not None for name in ("RunTask", "StopTask", "RunTask")] == [
+        *(False, False, True)
+    ]
+    assert made.decide(call(operation="ListTasks")) is None
+
+
+def test_the_limits_of_aws_are_rules_that_share_buckets_and_name_their_source() -> None:
+    rules = aws_rules()
+    parse_rules(rules)
+    assert all(rule["source"].startswith("https://") and rule["checked"] for rule in rules)
+    now = [0.0]
+    made = FaultPlan(parse_rules(rules), clock=lambda: now[0])
+    assert len(hit(made, 30)) == 10, "Fargate lets 20 calls of RunTask through"
+    assert len(hit(made, 100, operation="StopTask")) == 30, "of the 100 in the bucket, RunTask has taken 30"
+    now[0] += 1
+    assert hit(made, 41, operation="StopTask") == [41]
 
 
 def test_a_rule_hits_the_calls_above_a_rate() -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from ministack.services.stepfunctions import _ExecutionError
 
-from local_aws.emulator.aws_behaviour import states_engine
+from local_aws.emulator.aws_behaviour import states_engine, states_machines
+from local_aws.emulator.aws_behaviour.calls import Refused
 
 
 def rules(*names: str) -> list[dict[str, Any]]:
@@ -59,6 +60,13 @@ def test_a_status_event_leaves_out_an_input_that_does_not_fit(
 def test_an_execution_that_is_waited_for_has_no_status_event(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(states_engine, "publish_event", lambda *_: pytest.fail("an event"))
     states_engine.publish_status({"sync": True})
+
+
+def test_two_states_of_a_machine_have_no_name_in_common() -> None:
+    processor = {"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}
+    states = {"Each": {"Type": "Map", "ItemProcessor": processor, "Next": "Done"}, "Done": {"Type": "Succeed"}}
+    with pytest.raises(Refused, match="DUPLICATE_STATE_NAME: Duplicate state name: Done at /States/Done"):
+        states_machines.check_definition({"States": states})
 
 
 def test_a_history_has_25000_events_at_most() -> None:

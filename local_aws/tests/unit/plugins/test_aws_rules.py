@@ -63,6 +63,8 @@ REPLACING = {
     "aws:ec2/natGateway:NatGateway": "subnetId allocationId",
     "aws:ec2/vpcEndpoint:VpcEndpoint": "vpcId serviceName vpcEndpointType",
     "aws:ec2/securityGroup:SecurityGroup": "name description vpcId",
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": "vpcId",
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": "securityGroupId",
     "aws:ecr/repository:Repository": "encryptionConfigurations name",
     "aws:ecr/lifecyclePolicy:LifecyclePolicy": "repository",
     "aws:ecs/cluster:Cluster": "name",
@@ -72,20 +74,24 @@ REPLACING = {
     "aws:iam/role:Role": "name",
     "aws:iam/rolePolicy:RolePolicy": "name role",
     "aws:lambda/function:Function": "name",
+    "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig": "functionName",
     "aws:lambda/permission:Permission": "statementId action function principal sourceArn",
     "aws:s3/bucket:Bucket": "bucket",
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": "bucket",
     "aws:s3/bucketPolicy:BucketPolicy": "bucket",
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": "bucket",
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": "bucket",
+    "aws:s3/bucketVersioning:BucketVersioning": "bucket",
+    "aws:s3/bucketLogging:BucketLogging": "bucket",
+    "aws:ec2/flowLog:FlowLog": "vpcId trafficType logDestination iamRoleArn maxAggregationInterval",
     "aws:scheduler/schedule:Schedule": "name",
     "aws:sfn/stateMachine:StateMachine": "name type",
     "aws:sqs/queue:Queue": "name",
 }
 """The properties that replace a resource of each type; the life cycle tests change the others in place."""
 UNIQUE = (
-    "Bucket Cluster Dashboard EventRule EventTarget Function LogGroup MetricAlarm Permission Queue Repository Role"
-    " RolePolicy Schedule SecurityGroup StateMachine Table"
+    "Bucket Cluster Dashboard EventRule EventTarget Function FunctionEventInvokeConfig LogGroup MetricAlarm Permission"
+    " Queue Repository Role RolePolicy Schedule SecurityGroup StateMachine Table"
 )
 """Types with a unique name, so that the old one has to be deleted before the new one is created."""
 

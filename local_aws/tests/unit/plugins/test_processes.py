@@ -16,6 +16,7 @@ from pulumi.runtime.proto import language_pb2, language_pb2_grpc, provider_pb2_g
 
 from local_aws import language_host
 from local_aws.plugins import PACKAGES, install, write_executable
+from local_aws.testing.sockets import listening
 
 VERSIONS = {"aws": "7.51.1", "awsx": "3.11.0", "docker": "4.11.2"}
 
@@ -56,6 +57,7 @@ def test_a_plugin_serves_and_ends_quietly(process: tuple[subprocess.Popen[str], 
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         info = provider_pb2_grpc.ResourceProviderStub(channel).GetPluginInfo(empty_pb2.Empty())
     assert info.version in VERSIONS.values()
+    assert listening(started.pid) == {"127.0.0.1"}
     assert_ends_quietly(started)
 
 
@@ -68,6 +70,7 @@ def test_the_language_host_serves_and_ends_quietly(process: tuple[subprocess.Pop
         assert stub.GetPluginInfo(empty_pb2.Empty()).version
         assert stub.About(language_pb2.AboutRequest()).executable
         assert not stub.GetRequiredPackages(language_pb2.GetRequiredPackagesRequest()).packages
+        assert listening(started.pid) == {"127.0.0.1"}
         stub.Cancel(empty_pb2.Empty())
     assert_ends_quietly(started)
 

@@ -33,6 +33,11 @@ def test_each_zone_gets_a_private_half_and_a_public_quarter_of_its_share_and_the
     assert blocks("10.0.0.0/8", ("a",))["net-private-1"] == "10.0.0.0/17", "a large VPC is not used up"
 
 
+def test_private_subnets_alone_have_the_addresses_that_they_have_beside_public_ones() -> None:
+    alone = {subnet.name: subnet.cidr_block for subnet in lay_out("net", "10.110.0.0/16", ZONES, private_prefix=18)}
+    assert alone == {"net-private-1": "10.110.0.0/18", "net-private-2": "10.110.128.0/18"}
+
+
 @pytest.mark.parametrize(
     ("inputs", "path", "reason"),
     [
@@ -40,6 +45,8 @@ def test_each_zone_gets_a_private_half_and_a_public_quarter_of_its_share_and_the
         ({"subnetStrategy": "Legacy"}, "subnetStrategy", "'Legacy' is not one of Auto"),
         ({"subnetStrategy": None}, "subnetStrategy", "it is required and missing"),
         ({"natGateways": {"strategy": "Single"}}, "natGateways.strategy", "'Single' is not one of None"),
+        ({"subnetSpecs": [{"type": "Public", "cidrMask": 18}]}, "subnetSpecs", "of the type Private"),
+        ({"subnetSpecs": [{"type": "Private"}]}, "subnetSpecs[0].cidrMask", "it is required and missing"),
         ({"cidrBlock": UNKNOWN}, "cidrBlock", "it must be known"),
         ({"availabilityZoneNames": ["a", UNKNOWN]}, "availabilityZoneNames", "it must be known"),
         ({"natGateways": {"strategy": UNKNOWN}}, "natGateways", "it must be known"),
@@ -49,6 +56,10 @@ def test_wrong_inputs_are_named(inputs: dict[str, object], path: str, reason: st
     found = failures({key: value for key, value in {**INPUTS, **inputs}.items() if value is not None})
     assert [failure.path for failure in found] == [path]
     assert reason in found[0].reason
+
+
+def test_numbers_come_as_the_engine_sends_them() -> None:
+    assert failures({**INPUTS, "subnetSpecs": [{"type": "Private", "cidrMask": 18.0}]}) == []
 
 
 def test_tags_may_be_unknown() -> None:

@@ -57,7 +57,7 @@ def test_clean_says_what_it_removed_and_what_it_left(tmp_path: Path, capsys: pyt
             "removing what is left of e2e 1 (process 17, started 2026-11-24T09:20:09Z; "
             "killed, or ended before everything was removed)",
             f"removed {killed}",
-            "kept: 2 (process 17, started 2026-11-24T09:20:09Z; kept by --keep); its emulator has ended",
+            "kept: 2 (process 17, started 2026-11-24T09:20:09Z; kept by deploy or --keep); its emulator has ended",
             "`clean --kept` removes it",
             "left alone, as it has no record: 3 (it has no record); its emulator has ended",
             "`clean --kept` removes it",
@@ -66,6 +66,7 @@ def test_clean_says_what_it_removed_and_what_it_left(tmp_path: Path, capsys: pyt
         ],
     )
     assert (killed.exists(), kept.exists(), unknown.exists()) == (False, True, True)
+    assert clean_runs(tmp_path, capsys)[1][-1] == "nothing else to clean"
     assert clean_runs(tmp_path, capsys, "--kept")[0] == 0
     assert not kept.exists() and not unknown.exists()
     assert clean_runs(tmp_path, capsys, "--kept") == (0, ["nothing to clean"])
@@ -200,7 +201,7 @@ def test_a_kept_stack_is_removed_on_request_alone(
 ) -> None:
     kept = folder(tmp_path, "e2e", KEPT, "aws")
 
-    with pytest.raises(BadInput, match=r"stack e2e was kept by --keep\. Add --kept"):
+    with pytest.raises(BadInput, match=r"stack e2e was kept by deploy or --keep\. Add --kept"):
         run(tmp_path, "--target aws --stack e2e --yes")
     assert run(tmp_path, "--target aws --yes") == 0
     assert "kept: stack e2e (process 17" in capsys.readouterr().err

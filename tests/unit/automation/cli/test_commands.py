@@ -19,11 +19,12 @@ from ecs_kit.automation.cli import options as command_line
 from ecs_kit.automation.cli.deployed_stack import DeployedStack
 from ecs_kit.automation.errors import BadInput, DriverError
 from ecs_kit.automation.host.interruption import Interruption
-from ecs_kit.automation.journeys import run_state, starting, tables
+from ecs_kit.automation.journeys import starting, tables
 from ecs_kit.automation.journeys.runs import Run
 from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.runtime.contract.ecs_task import EcsTask
 from ecs_kit.runtime.contract.specs import DEPLOYED_ATTRIBUTES
+from ecs_kit.runtime.reporter import run_state
 from tests.unit.automation.journeys.fakes import LOG_GROUP, RUN, create_tables, put_item, row
 
 ROLE = "arn:aws:iam::123456789012:role/states"
@@ -120,6 +121,30 @@ def test_a_refused_run_is_shown_without_the_rows_of_another_run_with_its_id(worl
 
     assert status == 0 and lines[0].endswith(": NotRegistered")
     assert "  summary    none: the execution has registered no run" in lines
+
+
+@pytest.mark.parametrize("workflow", ["w", "other"])
+def test_the_newest_run_of_a_start_that_was_delivered_twice_is_that_of_the_first_execution(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workflow: str
+) -> None:
+    bucket = str(world.deployed["s3BucketName"])
+    world.aws.s3.create_bucket(Bucket=bucket)
+    scheduled = {"specUri": f"s3://{bucket}/specs/nightly.json", "scheduledTime": "2026-11-24T08:00:00Z"}
+    first = world.execution(**scheduled)
+    described = world.aws.stepfunctions.describe_execution(executionArn=first)
+    key = run_state.key_of_execution(1, described, world.deployed)
+    pinned = f"specs/pinned/{key.run_id}.json"
+    world.aws.s3.put_object(Bucket=bucket, Key=pinned, Body=json.dumps({"workflowName": workflow}).encode())
+    began = "2026-11-24T08:00:00.000Z"
+    world.summary(key.run_id, "Completed", arn=first, workflow=workflow, completed_tasks=2, start_time=began)
+    assert world.execution(**scheduled) != first
+
+    (run,) = world.runs("status")
+    assert (run["workflowName"], run["status"], run["execution"]["arn"]) == (workflow, "Completed", first)
+    assert world.do("watch")[0] == 0
+    _, (page,) = world.do(f"report --report-dir {tmp_path}")
+    data = json.loads(Path(page).read_text(encoding="utf-8").partition('id="data">')[2].partition("</script>")[0])
+    assert data["run"]["status"] == "Completed"
 
 
 def test_a_run_is_searched_by_its_id_in_all_workflows(world: World) -> None:
@@ -385,10 +410,63 @@ def test_a_run_starts_from_the_objects_below_a_prefix(deployed: World) -> None:
     tasks = given(deployed)["taskList"]
     assert {task["objectKey"]: task["taskName"] for task in tasks} == {
         "in/a.txt": "a.txt",
-        "in/deep-b-c.txt": "deep-b-c.txt-2",
-        "in/deep/b c.txt": "deep-b-c.txt-3",
+        "in/deep-b-c.txt": "deep-b-c.txt",
+        "in/deep/b c.txt": "deep-b-c.txt-bbeac57eb5fc",
     }
     assert {task["s3BucketName"] for task in tasks} == {"sources"}
+
+
+@pytest.mark.parametrize("name", ["tasks.csv", "tasks.jsonl"])
+def test_a_list_file_is_checked_put_into_the_bucket_and_named(deployed: World, tmp_path: Path, name: str) -> None:
+    deployed.aws.s3.create_bucket(Bucket=RUN.deployed["s3BucketName"])
+    bad, good = (
+        ("taskName,objectKey\n,k", "taskName,objectKey\na,k")
+        if name.endswith("csv")
+        else ('\n{"taskName": "", "objectKey": "k"}', '{"taskName": "a", "objectKey": "k"}')
+    )
+    (tmp_path / name).write_text(bad)
+    with pytest.raises(BadInput, match="line 2"):
+        deployed.do(f"start --list {tmp_path}/{name}")
+    (tmp_path / name).write_text(good)
+    assert deployed.do(f"start --list {tmp_path}/{name}")[0] == 0
+    bucket, _, key = given(deployed)["taskListUri"].removeprefix("s3://").partition("/")
+    assert key.startswith("specs/lists/")
+    assert deployed.aws.s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode() == good
+
+
+def test_a_list_that_no_input_holds_is_put_into_the_bucket(
+    deployed: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed.aws.s3.create_bucket(Bucket=RUN.deployed["s3BucketName"])
+    monkeypatch.setattr("ecs_kit.automation.journeys.list_files.MAX_INPUT_BYTES", 100)
+    (tmp_path / "tasks.json").write_text(json.dumps(TASKS))
+    assert deployed.do(f"start --specs {tmp_path}/tasks.json --name once")[0] == 0
+    assert "taskList" not in given(deployed)
+    assert given(deployed)["taskListUri"].endswith(".jsonl")
+    assert deployed.do(f"start --specs {tmp_path}/tasks.json --name once")[0] == 0
+
+
+def test_the_tasks_that_did_not_complete_run_again(deployed: World) -> None:
+    arn = deployed.execution(taskList=TASKS, s3BucketName=RUN.deployed["s3BucketName"])
+    deployed.summary(7, "CompletedWithFailures", arn=arn, end_time="2026-11-24T08:30:00.000Z")
+    run = replace(RUN, workflow_name="w", run_id=7)
+    put_item(deployed.aws, "details", run, **row("a", "Completed"))
+    put_item(deployed.aws, "details", run, **row("b", "Failed"))
+    assert deployed.do("rerun 7 --failed")[0] == 0
+    again = given(deployed)
+    assert again["rerunOf"] == 7 and again["workflowName"] == "w"
+    assert again["taskList"] == [{**TASKS[1], "s3BucketName": RUN.deployed["s3BucketName"]}]
+
+
+def test_a_run_that_is_active_or_complete_does_not_run_again(deployed: World) -> None:
+    arn = deployed.execution(taskList=TASKS[:1], s3BucketName="b")
+    deployed.summary(7, "Running", arn=arn)
+    with pytest.raises(BadInput, match="has not ended"):
+        deployed.do("rerun 7 --failed")
+    deployed.summary(8, "Completed", arn=arn, end_time="2026-11-24T08:30:00.000Z")
+    put_item(deployed.aws, "details", replace(RUN, workflow_name="w", run_id=8), **row("a", "Completed"))
+    with pytest.raises(BadInput, match="nothing to run again"):
+        deployed.do("rerun 8 --failed")
 
 
 def test_a_started_run_is_followed_to_its_end(deployed: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -404,6 +482,16 @@ def test_a_started_run_is_followed_to_its_end(deployed: World, tmp_path: Path, m
     status, lines = deployed.do(f"start --watch --specs {tmp_path}/tasks.json")
 
     assert status == 1 and lines[0].endswith(": Failed")
+
+
+def test_a_start_with_json_lines_prints_nothing_else(deployed: World, tmp_path: Path) -> None:
+    (tmp_path / "tasks.json").write_text(json.dumps(TASKS))
+
+    status, lines = deployed.do(f"start --json-lines --specs {tmp_path}/tasks.json")
+
+    told = [json.loads(line) for line in lines]
+    assert (status, [each["event"] for each in told]) == (0, ["message", "end"])
+    assert [run["status"] for run in told[-1]["runs"]] == ["NotRegistered"]
 
 
 def test_a_second_start_with_a_name_starts_nothing(deployed: World, tmp_path: Path) -> None:

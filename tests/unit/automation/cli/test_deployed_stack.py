@@ -55,3 +55,15 @@ def test_the_user_s_backend_else_the_driver_s_own_else_none(tmp_path: Path) -> N
         deployed_stack.environment_of(without, state)
     state.mkdir()
     assert deployed_stack.environment_of(without, state)["PULUMI_BACKEND_URL"] == f"file://{state}"
+
+
+def test_a_shell_of_a_local_target_that_has_ended_is_told_what_to_do(tmp_path: Path) -> None:
+    environ = {"PULUMI_BACKEND_URL": f"file://{tmp_path / 'state'}", "HOME": str(tmp_path)}
+
+    with pytest.raises(BadInput, match=r"state: there is no such folder.* has ended: start one .*deploy`") as refused:
+        deployed_stack.environment_of(environ, tmp_path)
+
+    advice = str(refused.value)
+    assert all(name in advice for name in ("`unset PULUMI_BACKEND_URL", "AWS_ENDPOINT_URL", "AWS_SECRET_ACCESS_KEY"))
+    (tmp_path / "state").mkdir()
+    assert deployed_stack.environment_of(environ, tmp_path)["PULUMI_BACKEND_URL"] == environ["PULUMI_BACKEND_URL"]

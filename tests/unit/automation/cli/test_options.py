@@ -1,6 +1,7 @@
 """The command lines of `e2e.py` and of its commands."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from ecs_kit.automation.cli import e2e
-from ecs_kit.automation.cli.options import NAMES, parse, parse_command, parse_deploy
+from ecs_kit.automation.cli.options import NAMES, completed, parse, parse_command, parse_deploy
 from ecs_kit.automation.journeys import spec_files
 from tests.unit.automation.journeys.fakes import ROOT
 
@@ -72,6 +73,13 @@ def test_the_options_of_each_command(arguments: str, options: dict[str, object])
 )
 def test_the_options_of_the_main_job(arguments: str, options: dict[str, Any]) -> None:
     assert options.items() <= vars(parse(arguments.split())).items()
+
+
+def test_the_main_help_and_the_page_of_commands_have_every_command() -> None:
+    page = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"[a-z-]+", str(completed().epilog).partition("\n\n")[0]))
+    assert set(NAMES) <= listed
+    assert set(NAMES) == set(re.findall(r"^\| `([a-z-]+)` \| .+ \| [01],?;? ?.*\|$", page, flags=re.MULTILINE))
 
 
 def test_a_deployment_has_the_main_job_s_options_without_a_run() -> None:
@@ -153,7 +161,7 @@ def test_a_spec_runs_in_the_patterns_that_are_asked_for_else_in_its_own(argument
         ("clean --target aws --stack ../../specs", "'../../specs' is not a stack's plain name"),
         ("destroy --target aws --stack=", "'' is not a stack's plain name"),
         ("destroy --yes", "--yes is for destroy --target aws"),
-        ("start", "one of the arguments --specs --sources is required"),
+        ("start", "one of the arguments --specs --sources --list is required"),
         ("deploy --stack a/b", "'a/b' is not a stack's plain name"),
         ("deploy --target aws --emulator-port 1", "--emulator-port is for --target local"),
     ],

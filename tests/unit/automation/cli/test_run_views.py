@@ -1,13 +1,14 @@
 """Runs as documents, lines and tables."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 from ecs_kit.automation.cli import run_views
 from ecs_kit.automation.cli.abort import Look, done
-from ecs_kit.automation.journeys import runs
-from ecs_kit.automation.journeys.run_state import RunKey, RunState
-from tests.unit.automation.journeys.fakes import row
+from ecs_kit.runtime.reporter.counts import is_over
+from ecs_kit.runtime.reporter.run_state import RunKey, RunState
+from tests.unit.automation.journeys.fakes import ROOT, row
 
 KEY = RunKey(1, "w", 1795510747476181, "arn:execution", {})
 SUMMARY = {
@@ -41,11 +42,18 @@ FORGOTTEN = RunState(KEY, None, {**SUMMARY, "status": "Completed"}, ())
 def test_a_run_is_over_when_its_row_is_terminal_whatever_its_execution_is() -> None:
     aborted = {"status": "ABORTED", "startDate": BEGAN}
     for status in ("Completed", "CompletedWithFailures", "Failed", "Aborted", "TimedOut"):
-        assert runs.is_over(state(status=status))
-    assert not runs.is_over(state())
-    assert not runs.is_over(state(aborted)), "the monitor has still to end it"
-    assert not runs.is_over(UNREGISTERED)
-    assert runs.is_over(REFUSED) and runs.is_over(FORGOTTEN)
+        assert is_over(state(status=status))
+    assert not is_over(state())
+    assert not is_over(state(aborted)), "the monitor has still to end it"
+    assert not is_over(UNREGISTERED)
+    assert is_over(REFUSED) and is_over(FORGOTTEN)
+
+
+def test_the_page_of_commands_has_every_key_of_the_document() -> None:
+    page = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    table = page.partition("| key | what it is |")[2].partition("\n\n")[0]
+    first_cells = "".join(line.split(" | ")[0] for line in table.splitlines())
+    assert set(re.findall(r"`(\w+)`", first_cells)) == set(run_views.document(state(), lambda _item: []))
 
 
 def test_the_document_of_an_active_run() -> None:
@@ -70,6 +78,8 @@ def test_the_document_of_an_active_run() -> None:
         "launchingEnded": True,
         "waitingForCapacitySince": "2026-11-24T09:00:00.000Z",
         "waitingReason": "full",
+        "rerunOf": None,
+        "rerunBy": None,
         "tasks": {"total": 3, "submitted": 3, "running": 1, "completed": 1, "failed": 1},
         "failedTasks": [
             {

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,12 @@ def test_a_folder_belongs_to_its_holder_until_that_process_ends(tmp_path: Path) 
     (left,) = list(workfolders.abandoned(folder.parent))
     assert (left.folder, left.record and left.record.pid) == (folder, other.pid)
     workfolders.hold(folder).close()
+
+
+def test_a_work_folder_is_its_owners_alone(tmp_path: Path) -> None:
+    """It holds Pulumi's state and credentials."""
+    workfolders.hold(tmp_path / "new" / "work").close()
+    assert stat.S_IMODE((tmp_path / "new" / "work").stat().st_mode) == 0o700
 
 
 def test_an_abandoned_folder_is_locked_while_it_is_inspected(tmp_path: Path) -> None:

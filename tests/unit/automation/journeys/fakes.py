@@ -14,14 +14,14 @@ from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.automation.journeys import runs, scenario, spec_files, teardown, verify
 from ecs_kit.automation.journeys.progress import Progress
 from ecs_kit.automation.journeys.report_page import gather
-from ecs_kit.automation.journeys.report_page.data import Reading
-from ecs_kit.automation.journeys.run_state import RunState
 from ecs_kit.automation.journeys.runs import Run
 from ecs_kit.automation.journeys.verify import Facts
 from ecs_kit.automation.stacks import faults, leftovers, preflight
 from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.automation.stacks.lifecycle import Changes, Deployment, PhysicalResource
 from ecs_kit.automation.stacks.target import Identity, PulumiInstallation
+from ecs_kit.runtime.reporter.data import Reading
+from ecs_kit.runtime.reporter.run_state import RunState
 from tests.unit.model.dynamodb import create_table
 
 ROOT = Path(__file__).resolve().parents[4]

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from ecs_kit.automation.journeys import failed_tasks
+from ecs_kit.runtime.reporter.logs import readable
 from tests.unit.automation.journeys.fakes import row
 
 
@@ -59,12 +60,13 @@ def test_lines_of_the_kit_s_own_log_are_made_readable_others_stay() -> None:
     kit = {"time": "2026-11-24T08:59:10.431Z", "level": "ERROR", "message": "the job failed", "taskName": "a"}
     traceback = "Traceback (most recent call last):\n  one\n  two\n  three\nKeyError: 'x'"
 
-    assert failed_tasks.readable(json.dumps({**kit, "error": "E", "exception": traceback})) == [
+    assert readable(json.dumps({**kit, "error": "E", "exception": traceback})) == [
         "2026-11-24T08:59:10.431Z ERROR the job failed error=E",
         "  one",
         "  two",
         "  three",
         "KeyError: 'x'",
     ]
+    assert readable(json.dumps({**kit, "message": "metrics", "_aws": {}, "TaskDuration": 1.5})) == []
     for line in ("Traceback (most recent call last):", "17", '{"message": "of another program"}', "{broken"):
-        assert failed_tasks.readable(line) == [line]
+        assert readable(line) == [line]

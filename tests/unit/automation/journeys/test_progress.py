@@ -9,10 +9,10 @@ import pytest
 from rich.console import Console
 
 from ecs_kit.automation.journeys.progress import LiveProgress, Progress, QuietProgress, Rate
-from ecs_kit.automation.journeys.run_state import RunKey
-from ecs_kit.automation.journeys.runs import Counts, Failure
 from ecs_kit.automation.journeys.slow_deletions import SlowDeletions
 from ecs_kit.automation.stacks.lifecycle import ResourceStep
+from ecs_kit.runtime.reporter.counts import Counts, Failure
+from ecs_kit.runtime.reporter.run_state import RunKey
 
 CLUSTER = "aws:ecs/cluster:Cluster"
 RUN = RunKey(1, "w", 7, "arn:execution", {})
@@ -114,6 +114,18 @@ def test_the_live_view_has_a_bar_for_each_run_with_rate_time_left_wait_and_newes
     assert "6 completed" in bar and "4 failed" in bar and "2 running" in bar
     following = lines[lines.index(bar) + 1 :][:4]
     assert following == [f"     {waiting}", *(f"     t{n}, attempt 1: JobFailed: no {n}" for n in (1, 2, 3))]
+
+
+@pytest.mark.parametrize("width", [40, 80, 100])
+def test_a_bar_is_one_line_however_narrow_the_terminal_is(stream: io.StringIO, width: int) -> None:
+    console = Console(file=stream, width=width, force_terminal=False)
+    progress = LiveProgress(console=console, clock=lambda: 0.0)
+    progress.counts(RUN, Counts("Running", 10_000, 9_999, 40, 9_000, 999))
+    stream.truncate(0)
+    console.print(progress._render())
+    (line,) = [line for line in stream.getvalue().splitlines() if line.strip("\x00 ")]
+    progress.close()
+    assert "9999/10000" in line and (width < 80 or "999 failed" in line)
 
 
 def test_quiet_shows_problems_alone_and_logs_everything(stream: io.StringIO, tmp_path: Path) -> None:

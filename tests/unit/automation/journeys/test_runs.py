@@ -11,6 +11,7 @@ from ecs_kit.automation.errors import DriverError
 from ecs_kit.automation.journeys import runs
 from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.automation.stacks.lifecycle import PhysicalResource
+from ecs_kit.runtime.reporter.counts import Counts, count
 from tests.unit.automation.journeys.fakes import BUCKET, RUN, create_tables, put_item, row
 from tests.unit.runtime.fakes import settings_json
 
@@ -20,7 +21,7 @@ def test_tasks_are_counted_not_attempts_and_one_that_completed_once_is_completed
     rows = [row("a", "Failed"), row("a", "Running", 2), row("b", "Completed"), row("b", "Failed", 2)]
     rows += [row("c", "Submitted"), row("d", "Failed")]
 
-    assert runs.count("RUNNING", 5, rows[::order]) == runs.Counts(
+    assert count("RUNNING", 5, rows[::order]) == Counts(
         status="RUNNING", total=5, submitted=4, running=1, completed=1, failed=1
     )
 
@@ -58,7 +59,7 @@ def test_a_run_is_watched_to_its_end_or_given_up(
 ) -> None:
     answers, seen = iter(looks), list[str]()
     monkeypatch.setattr(runs, "time", passing)
-    monkeypatch.setattr(runs, "look", lambda _aws, run: runs.Counts(status=next(answers), total=2))
+    monkeypatch.setattr(runs, "look", lambda _aws, run: Counts(status=next(answers), total=2))
 
     ended = runs.watch(
         aws, [RUN], on_counts=lambda _run, counts: seen.append(counts.status), poll_seconds=1, limit_seconds=3
@@ -84,14 +85,14 @@ def test_a_look_counts_tasks_and_says_why_an_active_run_waits(aws: AwsClients, r
     put_item(aws, "details", run, ecs_task_id="t", task_name="a", status="Running")
 
     since = "waiting for capacity since 2026-11-24T09:00:00.000Z: the quota is full"
-    assert runs.look(aws, run) == runs.Counts("RUNNING", total=2, submitted=1, running=1, waiting=since)
+    assert runs.look(aws, run) == Counts("RUNNING", total=2, submitted=1, running=1, waiting=since)
     aws.stepfunctions.stop_execution(executionArn=run.execution_arn)
-    assert runs.look(aws, run) == runs.Counts("ABORTED", total=2, submitted=1, running=1)
+    assert runs.look(aws, run) == Counts("ABORTED", total=2, submitted=1, running=1)
 
 
 def test_an_execution_that_step_functions_does_not_know_yet_is_active(aws: AwsClients, run: runs.Run) -> None:
     unknown = replace(run, execution_arn=f"{run.execution_arn}-new")
-    assert runs.look(aws, unknown) == runs.Counts("RUNNING", total=2)
+    assert runs.look(aws, unknown) == Counts("RUNNING", total=2)
 
 
 @pytest.mark.parametrize(("ends_after", "looks"), [(2, 2), (9, 3)])

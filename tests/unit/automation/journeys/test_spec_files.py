@@ -87,9 +87,10 @@ def test_objects_of_other_buckets_need_the_bucket_in_the_config() -> None:
         assert spec_files.render(PATH, document, DEPLOYED, source_buckets=buckets)["taskList"] == tasks
 
 
-def test_an_input_that_step_functions_would_refuse_is_refused_here() -> None:
-    with pytest.raises(BadInput, match="Step Functions takes 262144: use fewer tasks"):
-        spec_files.render(PATH, spec_files.with_tasks(sample(), 4000), DEPLOYED)
+def test_a_list_that_no_run_can_have_is_refused_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ecs_kit.automation.journeys.list_files.MAX_TASKS", 20)
+    with pytest.raises(BadInput, match="has 21 tasks; 20 is the most"):
+        spec_files.render(PATH, spec_files.with_tasks(sample(), 21), DEPLOYED)
 
 
 @pytest.mark.parametrize(

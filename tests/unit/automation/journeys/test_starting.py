@@ -1,8 +1,16 @@
-"""Runs from the objects below a prefix."""
+"""Runs from lists of tasks."""
 
+from pathlib import Path
+
+import pytest
+
+from ecs_kit.automation.errors import BadInput
 from ecs_kit.automation.journeys import starting
+from tests.unit.automation.journeys.test_spec_files import DEPLOYED
 
 
-def test_tasks_have_the_names_of_their_objects_made_distinct() -> None:
-    keys = ["in/a b", "in/a-b", "in/a-b-2", "in/sub/c.txt", "in/…"]
-    assert list(starting._names(keys, "in/")) == ["a-b-1", "a-b-3", "a-b-2", "sub-c.txt", "-"]
+def test_a_list_of_tasks_that_is_wrong_is_named_by_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.json"
+    path.write_text("[]", encoding="utf-8")
+    with pytest.raises(BadInput, match=f"{path} is not a valid spec"):
+        starting.of_file(DEPLOYED, path)

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from ecs_kit.automation.journeys import tables, verify
+from ecs_kit.automation.journeys import verify
 from ecs_kit.automation.journeys.report import PatternResult, Report
 from ecs_kit.automation.journeys.verify import judge
 from ecs_kit.automation.stacks.clients import AwsClients
+from ecs_kit.runtime.reporter.items import details_items, plain_item, summary_item
+from ecs_kit.runtime.reporter.logs import log_tail
 from tests.unit.automation.journeys.fakes import (
     BUCKET,
     COUNTS,
@@ -117,7 +119,7 @@ def test_the_table_has_a_row_for_each_pattern() -> None:
 
 def test_numbers_of_16_digits_stay_exact() -> None:
     item = {"run": {"N": "1795486942613375"}, "seconds": {"N": "0.25"}, "ended": {"BOOL": True}}
-    assert tables.plain_item(item) == {"run": 1795486942613375, "seconds": 0.25, "ended": True}
+    assert plain_item(item) == {"run": 1795486942613375, "seconds": 0.25, "ended": True}
 
 
 def test_items_of_other_runs_and_workflows_are_not_read(aws: AwsClients) -> None:
@@ -129,8 +131,8 @@ def test_items_of_other_runs_and_workflows_are_not_read(aws: AwsClients) -> None
         aws.dynamodb.put_item(TableName="details", Item=item)  # type: ignore[arg-type]
 
     of_run = (aws, RUN.deployed, "w", RUN.run_id)
-    assert tables.summary_item(*of_run) == {"workflow_name": "w", "workflow_run_id": RUN.run_id}
-    assert [item["ecs_task_id"] for item in tables.details_items(*of_run)] == [f"w/{RUN.run_id}"]
+    assert summary_item(*of_run) == {"workflow_name": "w", "workflow_run_id": RUN.run_id}
+    assert [item["ecs_task_id"] for item in details_items(*of_run)] == [f"w/{RUN.run_id}"]
 
 
 def test_all_pages_of_items_are_read(aws: AwsClients) -> None:
@@ -138,7 +140,7 @@ def test_all_pages_of_items_are_read(aws: AwsClients) -> None:
     for number in range(12):
         put_item(aws, "details", RUN, ecs_task_id=str(number), error="x" * 200_000)
 
-    assert len(list(tables.details_items(aws, RUN.deployed, "w", RUN.run_id))) == 12
+    assert len(list(details_items(aws, RUN.deployed, "w", RUN.run_id))) == 12
 
 
 @pytest.fixture
@@ -203,11 +205,11 @@ def test_no_result_is_read_where_none_is_expected(kit: AwsClients) -> None:
 
 def test_a_task_s_log_is_shown_by_its_last_lines(aws: AwsClients) -> None:
     of_stream = (aws, LOG_GROUP, {"log_stream": "ecs/kit/1"})
-    assert verify.log_tail(aws, LOG_GROUP, {"task_name": "a"}) == verify.log_tail(*of_stream) == []
+    assert log_tail(aws, LOG_GROUP, {"task_name": "a"}) == log_tail(*of_stream) == []
     aws.logs.create_log_group(logGroupName=LOG_GROUP)
     aws.logs.create_log_stream(logGroupName=LOG_GROUP, logStreamName="ecs/kit/1")
     now = int(time.time() * 1000)
     events = [{"timestamp": now + number, "message": f"line {number}"} for number in range(3)]
     aws.logs.put_log_events(logGroupName=LOG_GROUP, logStreamName="ecs/kit/1", logEvents=events)  # type: ignore[arg-type]
 
-    assert verify.log_tail(*of_stream) == ["line 0", "line 1", "line 2"]
+    assert log_tail(*of_stream) == ["line 0", "line 1", "line 2"]

@@ -7,9 +7,10 @@ import pytest
 
 from ecs_kit.automation.stacks import costs
 from ecs_kit.automation.stacks.lifecycle import ResourceStep
-from ecs_kit.automation.stacks.prices import PRICES
 from ecs_kit.components import definitions
 from ecs_kit.components.config import KitConfig
+from ecs_kit.runtime.reporter.prices import PRICES
+from ecs_kit.runtime.reporter.task_costs import Size, billed_seconds, task_cost
 from tests.unit.components.conftest import project  # noqa: F401  a fixture
 from tests.unit.components.recorder import deployment
 from tests.unit.test_state_machines import SETTINGS
@@ -116,14 +117,14 @@ def test_every_price_has_a_page_of_aws_and_a_unit() -> None:
     assert all(price.page.startswith("https://aws.amazon.com/") and price.dollars > 0 for price in PRICES.values())
 
 
-SIZE = costs.Size(0.25, 0.5)
+SIZE = Size(0.25, 0.5)
 
 
 def test_a_task_is_charged_for_a_minute_at_least_and_for_storage_above_the_free_20_gib() -> None:
-    assert [costs.billed_seconds(seconds) for seconds in (0.2, 60, 60.1)] == [60, 60, 61]
-    assert costs.task_cost(SIZE, 3600) == pytest.approx(0.25 * 0.04048 + 0.5 * 0.004445)
-    more = costs.Size(0.25, 0.5, storage_gib=30)
-    assert costs.task_cost(more, 3600, "ARM64", on_spot=True) == pytest.approx(
+    assert [billed_seconds(seconds) for seconds in (0.2, 60, 60.1)] == [60, 60, 61]
+    assert task_cost(SIZE, 3600) == pytest.approx(0.25 * 0.04048 + 0.5 * 0.004445)
+    more = Size(0.25, 0.5, storage_gib=30)
+    assert task_cost(more, 3600, "ARM64", on_spot=True) == pytest.approx(
         0.3 * (0.25 * 0.03238 + 0.5 * 0.00356) + 10 * 0.000111
     )
 
@@ -141,23 +142,35 @@ def test_a_row_with_ecs_s_own_times_is_charged_from_the_pull_of_its_image_to_its
 def test_a_past_run_costs_what_its_attempts_cost() -> None:
     """By the job's time or, where the row has none, by its first and last write; what never started costs nothing."""
     rows = [row(), row(None), row(ecs_task_id="not-started/a/1"), row(3600.0, task_name="big")]
-    big = costs.Size(4, 8)
+    big = Size(4, 8)
 
     cost = costs.of_run(rows, SIZE, size_of=lambda found: big if found.get("task_name") == "big" else None)
 
     assert (cost.attempts, cost.vcpu_seconds, cost.gib_seconds) == (3, 0.25 * 181 + 4 * 3600, 0.5 * 181 + 8 * 3600)
-    assert cost.on_demand == pytest.approx(costs.task_cost(SIZE, 181) + costs.task_cost(big, 3600))
+    assert cost.on_demand == pytest.approx(task_cost(SIZE, 181) + task_cost(big, 3600))
     assert cost.spot == pytest.approx(0.3 * cost.on_demand)
     assert costs.of_run([], SIZE) == costs.RunCost(0, 0, 0, 0, 0)
 
 
 @pytest.mark.parametrize(
-    ("pattern", "limit", "seconds"), [(1, 0, 60), (1, 10, 600), (2, 0, 180), (2, 10, 600), (2, 5000, 180)]
+    ("pattern", "limit", "tasks", "seconds"),
+    [
+        *((1, 0, 100, 65), (1, 10, 100, 600), (2, 0, 100, 180), (2, 10, 100, 600), (2, 500, 100, 180)),
+        *((1, 0, 10_000, 560), (2, 0, 10_000, 560), (2, 100, 10_000, 6000)),
+    ],
 )
 def test_tasks_run_as_many_at_once_as_the_pattern_and_the_configuration_allow(
-    pattern: int, limit: int, seconds: float
+    pattern: int, limit: int, tasks: int, seconds: float
 ) -> None:
-    assert costs.run_seconds(KitConfig(max_concurrency=limit), pattern, 100, 60) == seconds
+    """They start at the rate of RunTask. Long lists of pattern 2 are not held up by its inline Map state."""
+    assert costs.run_seconds(KitConfig(max_concurrency=limit), pattern, tasks, 60) == seconds
+
+
+@pytest.mark.parametrize(("limit", "batches"), [(0, 1000), (40, 10_000)])
+def test_a_long_list_of_pattern_2_has_two_states_for_each_child_execution(limit: int, batches: int) -> None:
+    config = KitConfig(max_concurrency=limit)
+    assert costs.batches(config, 100) == 0 and costs.batches(config, 10_000) == batches
+    assert costs.usage(config, 2, 10_000, 60).transitions >= 10_000 + 2 * batches
 
 
 def test_orchestration_costs_by_its_counts_and_tables_only_if_they_are_billed_by_request() -> None:

@@ -9,17 +9,24 @@ from policy_sentry.querying.actions import get_action_data
 
 from ecs_kit.automation.cli.e2e import main
 from ecs_kit.automation.stacks import deployer_policy
-from ecs_kit.components.config import KitConfig
+from ecs_kit.components.config import MAX_SOURCE_BUCKETS, KitConfig
 from ecs_kit.components.names import DeploymentTarget
 
 ROOT = Path(__file__).resolve().parents[4]
 EXPECTED = json.loads((ROOT / "tests" / "expected_resources.json").read_text(encoding="utf-8"))
+WITH_A_TOPIC = "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig"
+"""Deployed only with a topic, whose ARN names a region: the table of resources is for any."""
 SOMEWHERE = DeploymentTarget("aws-us-gov", "123456789012", "us-gov-west-1")
 KEY = "arn:aws:kms:us-east-1:123456789012:key/0123456789ab-0123456789ab-01234567"
 BOUNDARY = "arn:aws:iam::123456789012:policy/limits"
 CONFIGURATIONS = {
     "default": KitConfig(),
-    "everything": KitConfig(name_suffix="abcdefghijkl", kms_key_arn=KEY, permissions_boundary=BOUNDARY),
+    "everything": KitConfig(
+        name_suffix="abcdefghijkl",
+        kms_key_arn=KEY,
+        permissions_boundary=BOUNDARY,
+        source_buckets=tuple(f"{number:02}{'b' * 61}" for number in range(MAX_SOURCE_BUCKETS)),
+    ),
     "an existing network": KitConfig(
         vpc_id="vpc-11111111", private_subnet_ids=("subnet-11111111",), endpoints="none", cluster_name="c" * 255
     ),
@@ -40,7 +47,7 @@ def resource_types(action: str) -> set[str]:
 
 def test_every_resource_type_that_the_kit_deploys_has_its_actions() -> None:
     rows = [row for pattern in EXPECTED["patterns"].values() for row in pattern.values()]
-    types = {name for row in rows for name in row["resources"] if name.startswith(("aws:", "docker:"))}
+    types = {WITH_A_TOPIC} | {name for row in rows for name in row["resources"] if name.startswith(("aws:", "docker:"))}
     assert types - {*deployer_policy.EC2, *deployer_policy.NAMED} == set()
     assert {*deployer_policy.EC2, *deployer_policy.NAMED} - types == set()
 
@@ -61,11 +68,47 @@ def test_each_policy_is_short_enough_and_they_fit_one_role(config: KitConfig) ->
     assert len(set(sids)) == len(sids)
 
 
+def test_what_is_allowed_on_all_is_not_allowed_again_by_name() -> None:
+    named = {action for found in statements(KitConfig()) if found["Resource"] != ["*"] for action in found["Action"]}
+    assert named & {*deployer_policy.ANY_RESOURCE} == set()
+
+
+def test_the_leftover_check_may_list_what_has_other_names_too() -> None:
+    listed = {
+        *("cloudwatch:DescribeAlarms", "cloudwatch:ListDashboards", "dynamodb:ListTables", "ecr:DescribeRepositories"),
+        *("events:ListRules", "iam:ListRoles", "lambda:ListFunctions", "logs:DescribeLogGroups", "s3:ListAllMyBuckets"),
+        *("scheduler:ListSchedules", "sqs:ListQueues", "states:ListStateMachines"),
+    }
+    on_all = {action for found in statements(KitConfig()) if found["Resource"] == ["*"] for action in found["Action"]}
+    assert listed - on_all == set()
+
+
+def test_a_vpc_s_flow_logs_have_their_group_and_a_group_s_key_can_change() -> None:
+    (logs,) = (found for found in statements(KitConfig()) if found["Sid"] == "ManageLogs")
+    assert any(":log-group:/aws/vpc/flow-logs/" in arn for arn in logs["Resource"])
+    assert {"logs:AssociateKmsKey", "logs:DisassociateKmsKey"} <= {*logs["Action"]}
+
+
+def test_source_buckets_can_be_listed_and_their_objects_read_and_nothing_else() -> None:
+    of_others = {
+        (action, arn)
+        for found in statements(KitConfig(source_buckets=("other", "more")))
+        for action in found["Action"]
+        for arn in found["Resource"]
+        if arn.endswith((":::other", ":::more", ":::other/*", ":::more/*"))
+    }
+    assert of_others == {
+        *(("s3:ListBucket", f"arn:aws-us-gov:s3:::{bucket}") for bucket in ("other", "more")),
+        *(("s3:GetObject", f"arn:aws-us-gov:s3:::{bucket}/*") for bucket in ("other", "more")),
+    }
+
+
 def test_roles_are_the_kit_s_own_and_are_passed_to_its_services_alone() -> None:
     for found in statements(KitConfig()):
         if found["Action"] == ["iam:PassRole"]:
             assert found["Condition"]["StringEquals"]["iam:PassedToService"] == [
                 *("ecs-tasks.amazonaws.com", "lambda.amazonaws.com", "scheduler.amazonaws.com", "states.amazonaws.com"),
+                "vpc-flow-logs.amazonaws.com",
             ]
         if any(action.startswith("iam:") for action in found["Action"]) and found["Sid"] != "AnyResource":
             assert all(
@@ -91,7 +134,13 @@ def test_what_is_not_deployed_is_not_allowed() -> None:
     assert "ecr:CreateRepository" not in actions
     existing = {action for found in statements(CONFIGURATIONS["an existing network"]) for action in found["Action"]}
     assert "ec2:CreateVpc" not in existing and "ec2:DescribeNatGateways" in existing
+    assert "route53:AssociateVPCWithHostedZone" not in existing, "it has no endpoints of the kit's"
     assert not any("pattern-2" in arn for found in statements(ready) for arn in found["Resource"])
+
+
+def test_in_an_existing_network_the_interfaces_that_lambda_leaves_in_the_kit_s_groups_can_be_deleted() -> None:
+    allowed = {action for found in statements(CONFIGURATIONS["an existing network"]) for action in found["Action"]}
+    assert {"ec2:DetachNetworkInterface", "ec2:DeleteNetworkInterface"} <= allowed
 
 
 def test_the_command_prints_the_policies_or_writes_a_file_for_each(
@@ -105,4 +154,9 @@ def test_the_command_prints_the_policies_or_writes_a_file_for_each(
 
     written = [Path(line) for line in capsys.readouterr().out.splitlines()]
     assert {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in written} == printed
+    assert main(["deployer-policy"]) == 0
+    assert ":*:*:" in capsys.readouterr().out
     assert main(["deployer-policy", "--account", "12"]) == 2
+    key = f"kmsKeyArn=arn:aws:kms:us-east-1:{'1' * 12}:key/1"
+    assert main(["deployer-policy", "--region", "eu-central-1", "--config", key]) == 2
+    assert main(["deployer-policy", "--config", key]) == 0

@@ -26,7 +26,23 @@ CONFIGURATIONS: dict[str, dict[str, str]] = {
         "jobImage": f"{TARGET.account}.dkr.ecr.{TARGET.region}.amazonaws.com/any:job",
         "containerInsights": "enabled",
     },
+    "reports, a schedule and flow logs": {
+        "runReports": "create",
+        "scheduleExpression": "rate(1 day)",
+        "flowLogs": "create",
+        "notificationTopicArn": TARGET.arn("sns", "ended"),
+    },
+    "a topic that is told of runs, no alarms, no dashboard": {
+        "notificationTopicArn": TARGET.arn("sns", "ended"),
+        "alarms": "none",
+        "dashboard": "none",
+    },
 }
+NOT_TAKEN = {
+    *("aws:ec2/securityGroup:SecurityGroup", "aws:iam/rolePolicy:RolePolicy"),
+    "aws:cloudwatch/queryDefinition:QueryDefinition",
+}
+"""Types with names that a new VPC or role has not yet, and of saved queries, which have ids."""
 
 
 @pytest.mark.usefixtures("project")
@@ -35,7 +51,10 @@ def test_a_configuration_needs_what_a_preview_of_its_program_creates(values: dic
     recorded = deployment(**values).resources
     steps = [ResourceStep("create", resource.type, resource.name, resource.inputs) for resource in recorded]
 
-    assert preflight.needs_of_config(KitConfig.parse(values), TARGET) == preflight.needs_of_steps(steps)
+    needs = preflight.needs_of_config(KitConfig.parse(values), TARGET)
+    assert needs == preflight.needs_of_steps(steps)
+    named = {resource.type for resource in recorded if {"name", "dashboardName"} & {*resource.inputs}}
+    assert named - NOT_TAKEN - {*needs.names} == set(), "a type whose names are not looked up"
 
 
 def test_what_exists_already_is_not_needed_again() -> None:
@@ -168,6 +187,46 @@ def test_quotas_counts_and_names_are_read_from_aws(aws: AwsClients, quotas: Quot
     assert answers.has_ecs_role is False
     levels = [finding.level for finding in preflight.judge(needs, answers)]
     assert (levels.count(Level.PROBLEM), levels.count(Level.NOT_CHECKED)) == (1, 1)
+
+
+def test_what_aws_would_overwrite_or_refuse_is_found_by_its_whole_name(aws: AwsClients) -> None:
+    config = {"patterns": "1", "scheduleExpression": "rate(1 day)", "runReports": "create"}
+    names = preflight.needs_of_config(KitConfig.parse(config), TARGET).names
+    checked = (preflight.RULE, preflight.ALARM, preflight.DASHBOARD, preflight.QUEUE, preflight.SCHEDULE)
+    needs = Needs(names={token: names[token] for token in checked})
+    assert {*preflight.read(aws, HERE, needs).taken.values()} == {False}
+    base = "amazon-ecs-starter-kit-pattern-1"
+    for end in ("", "-else"):
+        aws.events.put_rule(Name=f"{base}-run-reports{end}", ScheduleExpression="rate(1 day)")
+        aws.cloudwatch.put_metric_alarm(
+            AlarmName=f"{base}-runs-failed{end}",
+            ComparisonOperator="GreaterThanThreshold",
+            EvaluationPeriods=1,
+            MetricName="m",
+            Namespace="n",
+            Period=60,
+            Statistic="Sum",
+            Threshold=1,
+        )
+        aws.cloudwatch.put_dashboard(DashboardName=f"{base}{end}", DashboardBody='{"widgets": []}')
+        aws.scheduler.create_schedule(
+            Name=f"{base}-schedule{end}",
+            ScheduleExpression="rate(1 day)",
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target={"Arn": "arn:aws:sqs:us-east-1:123456789012:q", "RoleArn": "arn:aws:iam::123456789012:role/x"},
+        )
+
+    aws.sqs.create_queue(QueueName=f"{base}-failures-else")
+    taken = preflight.read(aws, HERE, needs).taken
+
+    assert {name for name, is_taken in taken.items() if is_taken is not False} == {
+        (preflight.RULE, f"{base}-run-reports"),
+        (preflight.ALARM, f"{base}-runs-failed"),
+        (preflight.DASHBOARD, base),
+        (preflight.SCHEDULE, f"{base}-schedule"),
+    }
+    aws.sqs.create_queue(QueueName=f"{base}-failures")
+    assert preflight.read(aws, HERE, needs).taken[preflight.QUEUE, f"{base}-failures"] is True
 
 
 def test_the_stack_that_has_the_names_is_known_by_its_tag(aws: AwsClients) -> None:

@@ -29,4 +29,6 @@ def test_a_cli_that_brings_no_language_host_finds_ours(
 
     assert (tmp_path / "work" / "bin" / "pulumi-language-python").is_file()
     assert aws.environment["PATH"].startswith(f"{tmp_path / 'work' / 'bin'}:{executable.parent}:")
-    assert f'export PATH="{tmp_path / "work" / "bin"}:{executable.parent}:$PATH"' in aws.how_to_use("e2e")
+    assert aws.how_to_use("e2e")[0] == f". {tmp_path / 'work' / 'exports.sh'}"
+    exports = (tmp_path / "work" / "exports.sh").read_text(encoding="utf-8")
+    assert f'export PATH="{tmp_path / "work" / "bin"}:{executable.parent}:$PATH"' in exports.splitlines()

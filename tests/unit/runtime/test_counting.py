@@ -1,0 +1,92 @@
+"""The kept counts: each task is counted once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecs_kit.runtime.common.counting import Counting
+from ecs_kit.runtime.common.tables import DetailsTable, SummaryTable
+from ecs_kit.runtime.contract import outcomes
+from ecs_kit.runtime.contract.clock import from_iso
+from ecs_kit.runtime.contract.records import Counts, Summary, Target, new_row
+from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
+from ecs_kit.runtime.reporter.items import uncounted_items
+
+NOW = "2026-11-24T03:50:44.120Z"
+
+
+def a_run(tasks: int) -> Summary:
+    return Summary("wf", 7, RunStatus.RUNNING, tasks, "arn:one", NOW, NOW, running_tasks=tasks)
+
+
+@pytest.fixture
+def counting(dynamodb: Any) -> Counting:
+    summaries = SummaryTable(dynamodb, "workflow_summary_pattern_1")
+    return Counting(dynamodb, summaries, DetailsTable(dynamodb, "workflow_details_pattern_1"))
+
+
+@pytest.mark.parametrize("tasks", [3, outcomes.TASKS_IN_RUN + 1, 4000])
+class TestCounts:
+    def test_are_of_tasks_that_are_counted_once(self, counting: Counting, tasks: int) -> None:
+        run = counting.summaries.register(a_run(tasks))
+        last = tasks - 1
+        counted, _ = counting.count(run, {0: True, last: False}, {}, {"first_failure": "it"}, NOW)
+        assert counted is not None and counted.counts == Counts(1, 1, tasks - 2)
+        assert counted == counting.summaries.get("wf", 7), "what is returned is what is stored"
+        assert counting.counted(counted, range(tasks)) == {0: True, last: False}
+        again, known = counting.count(counted, {0: True, 1: True}, {}, {}, NOW)
+        assert (again, known) == (None, {0: True}), "one of them is counted already"
+        assert counting.summaries.get("wf", 7) == counted
+
+    def test_are_not_written_by_who_read_older_ones_or_after_the_end(self, counting: Counting, tasks: int) -> None:
+        run = counting.summaries.register(a_run(tasks))
+        first, _ = counting.count(run, {0: True}, {}, {}, NOW)
+        assert (
+            counting.count(replace(run, outcomes=first.outcomes if first else None), {1: True}, {}, {}, NOW)[0] is None
+        )
+        assert first is not None
+        counting.summaries.end_early(first, RunStatus.ABORTED, NOW)
+        assert counting.count(first, {1: True}, {}, {}, NOW) == (None, {})
+
+    def test_are_corrected_where_a_task_that_counted_as_failed_completes(self, counting: Counting, tasks: int) -> None:
+        run = counting.summaries.register(a_run(tasks))
+        failed, _ = counting.count(run, {1: False}, {}, {}, NOW)
+        assert failed is not None
+        corrected, _ = counting.count(failed, {1: True}, {1: False}, {}, NOW)
+        assert corrected is not None and corrected.counts == Counts(1, 0, tasks - 1)
+
+    def test_items_of_the_outcomes_are_no_attempts(self, counting: Counting, tasks: int) -> None:
+        run = counting.summaries.register(a_run(tasks))
+        counting.count(run, {0: True}, {}, {}, NOW)
+        assert counting.details.rows(7, "wf") == []
+        items = counting.details.outcomes(7, [outcomes.key("wf", number) for number in range(3)])
+        assert len(items) == (0 if tasks <= outcomes.TASKS_IN_RUN else 1)
+
+
+@given(st.dictionaries(st.integers(0, outcomes.TASKS_PER_ITEM - 1), st.booleans(), max_size=30))
+def test_outcomes_are_read_back(ended: dict[int, bool]) -> None:
+    text = outcomes.changed("", ended)
+    read = {index: outcomes.outcome(text, index) for index in range(outcomes.TASKS_PER_ITEM)}
+    assert {index: outcome for index, outcome in read.items() if outcome is not None} == ended
+    assert outcomes.changed(text, {}) == text
+
+
+def test_the_driver_reads_what_is_not_counted_as_the_functions_do(counting: Counting) -> None:
+    run = counting.summaries.register(a_run(3))
+    target = Target("b", "copies", "ecs", "app")
+    for index, status in enumerate(("Running", "Failed", "Completed")):
+        attempt = run.attempt(f"task_{index}", 1, index=index)
+        row = new_row(attempt, target, TaskStatus(status), ecs_task_arn=f"arn:task/{index}", now=from_iso(NOW))
+        counting.details.put_new(replace(row, error="JobFailed: x" if status == "Failed" else None))
+    (counted,) = [row for row in counting.details.rows(7, "wf") if row.status is TaskStatus.COMPLETED]
+    counting.details.set_counted(counted)
+    aws: Any = SimpleNamespace(dynamodb=counting.client)
+    items = uncounted_items(aws, {"ddbTableNameWFDetails": counting.details.name}, "wf", 7)
+    found = {item["task_name"]: (item["status"], item["attempt"], item.get("error")) for item in items}
+    assert found == {"task_0": ("Running", 1, None), "task_1": ("Failed", 1, "JobFailed: x")}

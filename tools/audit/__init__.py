@@ -1,0 +1,1 @@
+"""What each role is granted, what it asks for in runs of every kind, and whether a run notices a missing grant."""
