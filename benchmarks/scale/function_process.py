@@ -99,7 +99,7 @@ def serve(connection: Connection, kind: str) -> None:
         "settings": settings,
         "summaries": summaries,
         "details": details,
-        "counting": Counting(dynamodb, summaries, details),
+        "counting": Counting(dynamodb, summaries),
         "ecs_tasks": EcsTasks(ecs, settings.cluster, settings.family),
         "specs": SpecStore(s3, settings.bucket),
         "meter": meter,

@@ -218,6 +218,7 @@ def monitor(names: PatternNames, *, source_buckets: Sequence[str] = ()) -> Docum
         *_function(names, "monitor"),
         *_keep_records(names),
         statement("FindOpenRuns", ["dynamodb:Scan"], [open_runs]),
+        statement("ReadCounts", ["dynamodb:BatchGetItem"], [names.table_arn(names.summary_table)]),
         *_describe_and_stop_tasks(names),
         statement("DescribeExecutions", ["states:DescribeExecution"], [executions]),
         _read_specs(names),

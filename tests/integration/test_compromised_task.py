@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from ecs_kit.components import policies
 from ecs_kit.components.names import DeploymentTarget, PatternNames
+from ecs_kit.runtime.contract import outcomes
 from local_aws import Emulator
 from local_aws.testing.aws import ACCOUNT, REGION, Aws, allow
 from tests.unit.model.dynamodb import create_table
@@ -106,6 +107,10 @@ REFUSED: dict[str, Call] = {
     "read a summary": lambda task: task.dynamodb.get_item(**summary(task)),
     "write a summary": lambda task: task.dynamodb.update_item(**summary(task), **COMPLETE),
     "put a summary": lambda task: task.dynamodb.put_item(TableName=task.names.summary_table, Item=summary(task)["Key"]),
+    "count a task": lambda task: task.dynamodb.put_item(
+        TableName=task.names.summary_table,
+        Item={"workflow_name": {"S": outcomes.key("wf", 0)}, "workflow_run_id": {"N": "7"}},
+    ),
     "read a row": lambda task: task.dynamodb.get_item(**details(task), Key=ROW),
     "find rows": lambda task: task.dynamodb.scan(**details(task)),
     "find a run's rows": lambda task: task.dynamodb.query(

@@ -20,10 +20,10 @@ def summary_items(aws: AwsClients, deployed: Mapping[str, Any], workflow: str | 
         "ProjectionExpression": ", ".join(names),
         "ExpressionAttributeNames": names,
     }
-    if workflow is not None:
-        arguments["KeyConditionExpression"] = "#0 = :name"
-        arguments["ExpressionAttributeValues"] = {":name": {"S": workflow}}
-    return paged(aws, "scan" if workflow is None else "query", **arguments)
+    if workflow is None:  # items without a status have the outcomes of a long run's tasks
+        return paged(aws, "scan", FilterExpression="attribute_exists(#2)", **arguments)
+    of_workflow = {"KeyConditionExpression": "#0 = :name", "ExpressionAttributeValues": {":name": {"S": workflow}}}
+    return paged(aws, "query", **of_workflow, **arguments)
 
 
 def all_items(aws: AwsClients, table: str) -> Iterator[Item]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from ecs_kit.runtime.common.tables import DetailsTable, SummaryTable, attributes, count_values
+from ecs_kit.runtime.common.tables import SummaryTable, attributes, count_values
 from ecs_kit.runtime.contract import outcomes
 from ecs_kit.runtime.contract.records import Counts, Summary
 from ecs_kit.runtime.contract.statuses import RunStatus
@@ -29,7 +29,6 @@ class Counting:
 
     client: DynamoDBClient
     summaries: SummaryTable
-    details: DetailsTable
 
     def counted(self, summary: Summary, indices: Iterable[int]) -> dict[int, bool]:
         """Return which of a run's tasks, by their places in the task list, are counted: whether each completed."""
@@ -77,7 +76,7 @@ class Counting:
         if _has_own(summary):
             return {0: summary.outcomes or ""}
         keys = {outcomes.key(summary.workflow_name, number): number for number in numbers}
-        found = self.details.outcomes(summary.workflow_run_id, list(keys))
+        found = self.summaries.outcomes(list(keys), summary.workflow_run_id)
         return {keys[key]: text for key, text in found.items()}
 
     def _write(self, summary: Summary, values: Mapping[str, Any], texts: Mapping[int, str]) -> bool:
@@ -100,11 +99,11 @@ class Counting:
         }
         of_tasks = [
             {
-                "TableName": self.details.name,
+                "TableName": self.summaries.name,
                 "Item": attributes(
                     {
+                        "workflow_name": outcomes.key(summary.workflow_name, number),
                         "workflow_run_id": summary.workflow_run_id,
-                        "ecs_task_id": outcomes.key(summary.workflow_name, number),
                         outcomes.OUTCOMES: text,
                         **({"expires_at": summary.expires_at} if summary.expires_at else {}),
                     }

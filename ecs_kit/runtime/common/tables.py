@@ -85,6 +85,18 @@ class _Table(Generic[R]):
         answer = self._client.get_item(TableName=self.name, Key=names, ConsistentRead=True)
         return from_item(self._record, answer["Item"]) if "Item" in answer else None
 
+    def _items(self, keys: Sequence[tuple[str | int, str | int]]) -> Iterator[Item]:
+        """Read those items that there are, by their hash and range keys, in any order."""
+        for first in range(0, len(keys), _KEYS_PER_READ):
+            part = [
+                dict(zip(self._keys, map(attribute, key), strict=True)) for key in keys[first : first + _KEYS_PER_READ]
+            ]
+            wanted: Any = {self.name: {"Keys": part, "ConsistentRead": True}}
+            while wanted:
+                answer = self._client.batch_get_item(RequestItems=wanted)
+                yield from answer.get("Responses", {}).get(self.name, [])
+                wanted = answer.get("UnprocessedKeys")
+
     def _pages(self, read: Callable[..., Any], **request: Any) -> Iterator[Item]:
         while True:
             page = read(TableName=self.name, **request)
@@ -307,6 +319,11 @@ class SummaryTable(_Table[Summary]):
             if found is not None and found.end_time is None:
                 yield found
 
+    def outcomes(self, keys: Sequence[str], run_id: int) -> dict[str, str]:
+        """Read a run's items of `contract.outcomes` by their hash keys."""
+        items = self._items([(key, run_id) for key in keys])
+        return {item["workflow_name"]["S"]: item[OUTCOMES]["S"] for item in items}
+
     def _write(
         self,
         summary: Summary,
@@ -363,21 +380,8 @@ class DetailsTable(_Table[TaskRow]):
         return others + [row for row in self._read(run_id, failed) if row.uncounted]
 
     def _read(self, run_id: int, ecs_task_ids: Sequence[str]) -> list[TaskRow]:
-        return list(_parsed(functools.partial(from_item, TaskRow), self._items(run_id, ecs_task_ids)))
-
-    def _items(self, run_id: int, range_keys: Sequence[str]) -> Iterator[Item]:
-        for first in range(0, len(range_keys), _KEYS_PER_READ):
-            part = range_keys[first : first + _KEYS_PER_READ]
-            keys = [dict(zip(self._keys, map(attribute, (run_id, key)), strict=True)) for key in part]
-            wanted: Any = {self.name: {"Keys": keys, "ConsistentRead": True}}
-            while wanted:
-                answer = self._client.batch_get_item(RequestItems=wanted)
-                yield from answer.get("Responses", {}).get(self.name, [])
-                wanted = answer.get("UnprocessedKeys")
-
-    def outcomes(self, run_id: int, keys: Sequence[str]) -> dict[str, str]:
-        """Read items of `contract.outcomes` by their keys."""
-        return {item["ecs_task_id"]["S"]: item[OUTCOMES]["S"] for item in self._items(run_id, keys)}
+        items = self._items([(run_id, key) for key in ecs_task_ids])
+        return list(_parsed(functools.partial(from_item, TaskRow), items))
 
     def set_counted(self, row: TaskRow) -> None:
         """Take an attempt out of the index: its task is counted, and nothing awaits this attempt."""

@@ -1,8 +1,8 @@
 """Which tasks of a run are counted, and how: one character for each, at its place in the task list.
 
-They are in the run's own item, of longer runs in items of the details table, each with those of 1,800 tasks. They and
-the run's counts change in one write or transaction, so that each task is counted once, whatever is interrupted or
-repeated. The items have no `workflow_name`: they are no attempts.
+They are in the run's own item, of longer runs in further items of the summary table, each with those of 1,800 tasks.
+They and the run's counts change in one write or transaction, so that each task is counted once, whatever is
+interrupted or repeated. The items have no `status`: they are no runs.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ _OUTCOMES = {letter: outcome for outcome, letter in _LETTERS.items()}
 
 
 def key(workflow_name: str, item: int) -> str:
-    """Return the range key of an item, by its number from 0."""
+    """Return the hash key of an item, by its number from 0; its range key is the run's."""
     return f"counted/{workflow_name}/{item}"
 
 

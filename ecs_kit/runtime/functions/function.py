@@ -55,7 +55,7 @@ class Function:
             settings=settings,
             summaries=summaries,
             details=details,
-            counting=Counting(clients.dynamodb(), summaries, details),
+            counting=Counting(clients.dynamodb(), summaries),
             ecs_tasks=EcsTasks(clients.ecs(), settings.cluster, settings.family),
             specs=SpecStore(clients.s3(), settings.bucket),
             meter=meter,

@@ -426,15 +426,18 @@ class Monitor(Function):
             self.ecs_tasks.stop(arn, reason)
         for row in outcome.explanations:
             self.details.explain(row)
-        for row in outcome.contradictions:
-            log.warning("ECS does not know a completed task", taskName=row.task_name, ecsTask=row.ecs_task_id)
-            self.details.contradict(row)
+        self._contradict(outcome.contradictions)
         for row in outcome.creations:
             log.warning("a task has no record", taskName=row.task_name, error=row.error)
             found, written = self.details.put_new(row)
             if not written and found.workflow_name == row.workflow_name:
                 changed[found.ecs_task_id] = found
         return changed
+
+    def _contradict(self, rows: Iterable[TaskRow]) -> None:
+        for row in rows:
+            log.warning("a completed row is of no ECS task", taskName=row.task_name, error=row.error)
+            self.details.contradict(row)
 
     def _task_names(self, summary: Summary) -> list[str]:
         return list(open_list(summary.task_list, self.task_lists, lambda: self._document(summary)).names())
@@ -486,6 +489,7 @@ class Monitor(Function):
 
     def _finalize(self, summary: Summary, status: RunStatus, why: str, remaining_seconds: Callable[[], float]) -> None:
         """End a run: first its summary, so that nothing more is launched, then its ECS tasks, then their rows."""
+        polled = self._run(summary)
         summary = self.summaries.end_early(summary, status, to_iso(self.clock.now()))
         log.warning("the run is ended", status=summary.status, why=why)
         reason = f"run {summary.workflow_run_id} ended: {why}"
@@ -496,7 +500,7 @@ class Monitor(Function):
         for row in self._run(summary).rows_of_unrecorded(stopped.values(), recorded, why[:500]):
             self.details.write(row)
         rows = self._rows(summary)
-        completed = {row.task_name for row in rows if row.status is TaskStatus.COMPLETED}
+        completed = [row for row in rows if row.status is TaskStatus.COMPLETED]
         for row in filter(awaits_ecs, rows):
             now = self.clock.now()
             if row.status.is_final:
@@ -506,12 +510,26 @@ class Monitor(Function):
                 row.failed(Failure(Code.RUN_ENDED, why[:500]), now, stopped.get(row.ecs_task_id))
             )
             if found.status is TaskStatus.COMPLETED:
-                completed.add(found.task_name)
+                completed.append(found)
         for row in rows:
             if row.uncounted:
                 self.details.set_counted(row)
-        failed = summary.number_of_tasks - len(completed)
-        self.summaries.conclude(summary, Counts(len(completed), failed, 0), to_iso(self.clock.now()))
+        done = self._completed_tasks(polled, completed)
+        self.summaries.conclude(summary, Counts(done, summary.number_of_tasks - done, 0), to_iso(self.clock.now()))
+
+    def _completed_tasks(self, polled: Run, completed: Sequence[TaskRow]) -> int:
+        """Count the completed tasks of a run that is ended: those that polls have counted, and those of further rows.
+
+        `polled` is the run at its last poll. Completed rows that ECS contradicts become `Failed`.
+        """
+        summary = polled.summary
+        counted = self.counting.counted(summary, range(summary.number_of_tasks))
+        rows = [row for row in completed if row.task_index is None or not counted.get(row.task_index)]
+        answer = EcsAnswer(*self.ecs_tasks.describe_recorded(polled.arns_to_ask(rows)))
+        contradicted = polled.contradicted(rows, answer)
+        self._contradict(contradicted)
+        wrong = {row.ecs_task_id for row in contradicted}
+        return sum(counted.values()) + len({row.task_name for row in rows if row.ecs_task_id not in wrong})
 
     def _stop_all(self, summary: Summary, reason: str, remaining_seconds: Callable[[], float]) -> None:
         empty = 0

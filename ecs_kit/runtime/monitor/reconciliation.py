@@ -98,6 +98,13 @@ class Run:
         """Return the ECS tasks to describe."""
         return [row.ecs_task_id for row in rows if row.was_started and (awaits_ecs(row) or self._is_unconfirmed(row))]
 
+    def contradicted(self, rows: Iterable[TaskRow], ecs: EcsAnswer) -> list[TaskRow]:
+        """Return, as failed ones, the completed rows whose ECS task does not exist or is another attempt's."""
+        failures_of_rows = ((row, self._classify(row, ecs)[0]) for row in rows if self._is_unconfirmed(row))
+        return [
+            self._failed(row, failure, ecs.tasks.get(row.ecs_task_id)) for row, failure in failures_of_rows if failure
+        ]
+
     def _is_unconfirmed(self, row: TaskRow) -> bool:
         """Whether a completed attempt counts only if ECS knows its task.
 

@@ -198,7 +198,7 @@ KEEP_RECORDS = {
         ("task, rows kept from ECS", set()),
         ("task execution", set()),
         ("launcher", KEEP_RECORDS),
-        ("monitor 1", KEEP_RECORDS | {("Scan", f"{RECORDS[1]}/index/open_runs")}),
+        ("monitor 1", KEEP_RECORDS | {("Scan", f"{RECORDS[1]}/index/open_runs"), ("BatchGetItem", RECORDS[1])}),
         ("state machine 1", set()),
         ("state machine 2", {("UpdateItem", TWO.table_arn(TWO.summary_table))}),
     ],

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -98,6 +99,19 @@ class DynamoDb:
 
     def scan(self, **request: Any) -> dict[str, Any]:
         return self._read("Scan", {**request, "Limit": ITEMS_PER_PAGE})
+
+    def get_paginator(self, operation: str) -> Any:
+        """Pages of a Query or Scan."""
+
+        def paginate(**request: Any) -> Iterator[dict[str, Any]]:
+            while True:
+                page = getattr(self, operation)(**request)
+                yield page
+                if "LastEvaluatedKey" not in page:
+                    return
+                request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+        return SimpleNamespace(paginate=paginate)
 
     def _read(self, operation: str, request: Item) -> dict[str, Any]:
         self._world.before_call(operation, None)

@@ -178,7 +178,7 @@ class World:
             "settings": self.settings,
             "summaries": summaries,
             "details": details,
-            "counting": Counting(self.dynamodb, summaries, details),
+            "counting": Counting(self.dynamodb, summaries),
             "ecs_tasks": EcsTasks(self.ecs, self.settings.cluster, self.settings.family),
             "meter": meter,
             "specs": SpecStore(FakeBucket(), self.settings.bucket),
@@ -413,6 +413,8 @@ class World:
 
     def written(self, table: str, before: Item | None, after: Item) -> None:
         """Check the invariants after every write."""
+        if outcomes.OUTCOMES in after and "status" not in after:
+            return
         if table == self.settings.summary_table:
             self._check_summary(None if before is None else from_item(Summary, before), from_item(Summary, after))
             if (
@@ -422,8 +424,6 @@ class World:
             ):
                 # The state machine does not know it yet.
                 self._end("ABORTED", "", "somebody stopped it")
-            return
-        if outcomes.OUTCOMES in after:
             return
         row, was = from_item(TaskRow, after), from_item(TaskRow, before or after)
         assert not was.status.is_final or was.status == row.status, f"a terminal row changed: {before} became {after}"

@@ -157,7 +157,7 @@ def new_world(dynamodb: DynamoDb, clock: FakeClock, pattern: int = 1, **changes:
     both["executor"] = Inline
     bucket = FakeBucket()
     both |= {"meter": meter, "specs": SpecStore(bucket, settings.bucket)}
-    both |= {"counting": Counting(dynamodb, summaries, details)}
+    both |= {"counting": Counting(dynamodb, summaries)}
     return World(
         ecs=ecs,
         stepfunctions=stepfunctions,

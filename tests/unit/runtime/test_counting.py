@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecs_kit.automation.journeys.tables import summary_items
 from ecs_kit.runtime.common.counting import Counting
 from ecs_kit.runtime.common.tables import DetailsTable, SummaryTable
 from ecs_kit.runtime.contract import outcomes
@@ -28,7 +29,7 @@ def a_run(tasks: int) -> Summary:
 @pytest.fixture
 def counting(dynamodb: Any) -> Counting:
     summaries = SummaryTable(dynamodb, "workflow_summary_pattern_1")
-    return Counting(dynamodb, summaries, DetailsTable(dynamodb, "workflow_details_pattern_1"))
+    return Counting(dynamodb, summaries)
 
 
 @pytest.mark.parametrize("tasks", [3, outcomes.TASKS_IN_RUN + 1, 4000])
@@ -61,12 +62,17 @@ class TestCounts:
         corrected, _ = counting.count(failed, {1: True}, {1: False}, {}, NOW)
         assert corrected is not None and corrected.counts == Counts(1, 0, tasks - 1)
 
-    def test_items_of_the_outcomes_are_no_attempts(self, counting: Counting, tasks: int) -> None:
-        run = counting.summaries.register(a_run(tasks))
+    def test_of_a_long_run_are_in_items_of_the_summary_table_that_are_no_runs(
+        self, counting: Counting, tasks: int
+    ) -> None:
+        run = counting.summaries.register(replace(a_run(tasks), open_since=NOW))
         counting.count(run, {0: True}, {}, {}, NOW)
-        assert counting.details.rows(7, "wf") == []
-        items = counting.details.outcomes(7, [outcomes.key("wf", number) for number in range(3)])
+        items = counting.summaries.outcomes([outcomes.key("wf", number) for number in range(3)], 7)
         assert len(items) == (0 if tasks <= outcomes.TASKS_IN_RUN else 1)
+        aws: Any = SimpleNamespace(dynamodb=counting.client)
+        (listed,) = summary_items(aws, {"ddbTableNameWFSummary": counting.summaries.name})
+        assert listed["workflow_name"] == "wf"
+        assert [found.workflow_name for found in counting.summaries.unfinished()] == ["wf"]
 
 
 @given(st.dictionaries(st.integers(0, outcomes.TASKS_PER_ITEM - 1), st.booleans(), max_size=30))
@@ -78,15 +84,15 @@ def test_outcomes_are_read_back(ended: dict[int, bool]) -> None:
 
 
 def test_the_driver_reads_what_is_not_counted_as_the_functions_do(counting: Counting) -> None:
-    run = counting.summaries.register(a_run(3))
+    run, details = a_run(3), DetailsTable(counting.client, "workflow_details_pattern_1")
     target = Target("b", "copies", "ecs", "app")
     for index, status in enumerate(("Running", "Failed", "Completed")):
         attempt = run.attempt(f"task_{index}", 1, index=index)
         row = new_row(attempt, target, TaskStatus(status), ecs_task_arn=f"arn:task/{index}", now=from_iso(NOW))
-        counting.details.put_new(replace(row, error="JobFailed: x" if status == "Failed" else None))
-    (counted,) = [row for row in counting.details.rows(7, "wf") if row.status is TaskStatus.COMPLETED]
-    counting.details.set_counted(counted)
+        details.put_new(replace(row, error="JobFailed: x" if status == "Failed" else None))
+    (counted,) = [row for row in details.rows(7, "wf") if row.status is TaskStatus.COMPLETED]
+    details.set_counted(counted)
     aws: Any = SimpleNamespace(dynamodb=counting.client)
-    items = uncounted_items(aws, {"ddbTableNameWFDetails": counting.details.name}, "wf", 7)
+    items = uncounted_items(aws, {"ddbTableNameWFDetails": details.name}, "wf", 7)
     found = {item["task_name"]: (item["status"], item["attempt"], item.get("error")) for item in items}
     assert found == {"task_0": ("Running", 1, None), "task_1": ("Failed", 1, "JobFailed: x")}

@@ -361,6 +361,20 @@ class TestEnding:
         finalize(w, input=json.dumps(spec(tasks=1)))
         assert (w.summary().completed_tasks, w.summary().failed_tasks) == (1, 0)
 
+    def test_completed_rows_count_if_ecs_knows_their_tasks(self, w: Any) -> None:
+        w.launch()
+        w.end_tasks(COMPLETED, "task_01")
+        w.poll()
+        w.end_tasks(COMPLETED, "task_02")
+        (own,) = [row for row in w.rows() if row.task_name == "task_02"]
+        forged = replace(own, ecs_task_id=f"{own.ecs_task_id[:-4]}beef", task_name="task_03", task_index=2)
+        w.details.put_new(forged)
+        for _ in range(2):
+            finalize(w)
+            assert (w.summary().completed_tasks, w.summary().failed_tasks) == (2, 1)
+        (found,) = [row for row in w.rows() if row.ecs_task_id == forged.ecs_task_id]
+        assert found.error == "TaskMissing: the row says Completed, but ECS does not know this task"
+
     def test_an_execution_that_ends_before_its_run_is_registered_launches_nothing(self, w: Any) -> None:
         assert finalize(w)["finalized"]
         w.launch()
