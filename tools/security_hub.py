@@ -23,9 +23,9 @@ TOPIC = "arn:aws:sns:eu-central-1:123456789012:alarms"
 
 FSBP: Mapping[str, str] = {
     "DynamoDB": "1 2 3 6 7",
-    "EC2": "1 2 3 4 6 7 8 9 10 15 16 17 18 19 20 21 23 24 25 51 55 56 57 58 60 170 171 172 173 180 181",
+    "EC2": "1 2 3 4 6 7 8 9 10 15 16 17 18 19 20 21 23 24 25 51 55 56 57 58 60 170 171 172 173 180 181 182",
     "ECR": "1 2 3",
-    "ECS": "1 2 3 4 5 8 9 10 12 16",
+    "ECS": "1 2 3 4 5 8 9 10 12 16 18 19 20 21",
     "EventBridge": "3",
     "IAM": "1 2 3 4 5 6 7 8 21",
     "KMS": "1 2 3 5",
@@ -40,13 +40,15 @@ FSBP: Mapping[str, str] = {
 OTHER = "the kit creates no "
 NOT_APPLICABLE: Mapping[str, str] = {
     "DynamoDB.3, DynamoDB.7": f"{OTHER}DAX cluster",
-    "EC2.1, EC2.3, EC2.7, EC2.173, EC2.181": f"{OTHER}EBS volume, snapshot or launch template",
+    "EC2.1, EC2.3, EC2.7, EC2.173, EC2.181, EC2.182": f"{OTHER}EBS volume, snapshot or launch template",
     "EC2.4, EC2.8, EC2.9, EC2.17, EC2.24, EC2.25, EC2.170": f"{OTHER}EC2 instance: tasks run on Fargate",
     "EC2.16, EC2.21": f"{OTHER}network ACL: the default one of its VPC is in use, and security groups decide",
     "EC2.20, EC2.23, EC2.51, EC2.171": f"{OTHER}VPN connection, transit gateway or client VPN endpoint",
     "EC2.172": "a setting of the account and region, not of a VPC",
     "EC2.180": f"{OTHER}network interface: those of tasks, functions and endpoints are AWS's",
     "ECS.1": "retired by AWS; ECS.4, ECS.17 and ECS.20 ask for the same",
+    "ECS.19": f"{OTHER}capacity provider with EC2 instances",
+    "ECS.21": f"{OTHER}Windows container",
     "ECS.2, ECS.10, ECS.16": f"{OTHER}ECS service or task set; its tasks get no public address",
     "EventBridge.3": f"{OTHER}event bus: rules are on the default one",
     "IAM.2, IAM.3, IAM.4, IAM.5, IAM.6, IAM.7, IAM.8": f"{OTHER}IAM user",

@@ -74,13 +74,11 @@ class PatternArgs:
 
 
 class Pattern(pulumi.ComponentResource):
-    """What all patterns deploy. A pattern names the functions of its state machine, that itself, and what it may do."""
+    """What all patterns deploy. A pattern names the functions of its state machine, and that itself."""
 
     number: ClassVar[int]
     functions: ClassVar[Sequence[FunctionName]]
     definition: ClassVar[Callable[[definitions.StateMachineSettings], definitions.State]]
-    state_machine_policy: ClassVar[Callable[[PatternNames], policies.Document]]
-    state_machine_key_services: ClassVar[Sequence[str]] = ()
 
     outputs: Mapping[str, pulumi.Input[str]]
 
@@ -280,11 +278,11 @@ class Pattern(pulumi.ComponentResource):
     ) -> WorkflowStateMachine:
         """The state machine, created after what it calls. It calls the functions' versions of this deployment."""
         versions = {f"{workload}_function_arn": functions[workload].version_arn for workload in self.functions}
+        unversioned = {f"{workload}_function_arn": self._names.function_arn(workload) for workload in self.functions}
         args = WorkflowStateMachineArgs(
             part=self._part,
             definition=pulumi.Output.all(**versions).apply(lambda arns: json.dumps(self._document(arns))),
-            policy=type(self).state_machine_policy(self._names),
-            key_services=type(self).state_machine_key_services,
+            policy=policies.state_machine(self._names, self._document(unversioned)),
         )
         opts = pulumi.ResourceOptions(parent=self, depends_on=list(needs))
         return WorkflowStateMachine(f"{self._prefix}-state-machine", args, opts)
@@ -311,7 +309,6 @@ class TaskSubmissionFromLambda(Pattern):
     number = 1
     functions = ("monitor", "launcher")
     definition = definitions.pattern_1
-    state_machine_policy = policies.state_machine_pattern_1
 
 
 class TaskSubmissionFromStepFunctions(Pattern):
@@ -320,8 +317,6 @@ class TaskSubmissionFromStepFunctions(Pattern):
     number = 2
     functions = ("monitor",)
     definition = definitions.pattern_2
-    state_machine_policy = policies.state_machine_pattern_2
-    state_machine_key_services = ("dynamodb", "s3")
 
 
 COMPONENTS: Mapping[int, type[Pattern]] = {

@@ -5,7 +5,7 @@ a call is authorized on no resource. `make audit` finds grants that no run needs
 misses.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ecs_kit.components.names import DeploymentTarget, PatternNames
@@ -247,31 +247,82 @@ def reporter(names: PatternNames, *, topic_arn: str = "") -> Document:
     )
 
 
-def state_machine_pattern_1(names: PatternNames) -> Document:
-    """What the state machine of pattern 1 does: call the two functions."""
-    return document(_call_functions(names, "launcher", "monitor"), *_deliver_logs_and_traces())
+def state_machine(names: PatternNames, definition: Mapping[str, Any]) -> Document:
+    """What a state machine does: what the service integrations and the Distributed Map states of its definition need.
 
+    The functions that it calls are named by ARNs without a version.
 
-def state_machine_pattern_2(names: PatternNames) -> Document:
-    """What the state machine of pattern 2 does: run ECS tasks with `.sync`, call the monitor, set `launching_ended`.
-
-    Source for its Distributed Map state: https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
+    Raises:
+        ValueError: it is not known here what an integration needs.
     """
-    children = names.target.arn("states", f"execution:{names.base}/*")
-    rule = ["events:DescribeRule", "events:PutRule", "events:PutTargets"]
-    return document(
-        _call_functions(names, "monitor"),
-        *_run_tasks(names),
-        _pass_task_roles(names),
-        statement("TrackTasks", ["ecs:DescribeTasks", "ecs:StopTask"], [_ecs_tasks(names)], _in_cluster(names)),
-        statement("TrackTasksByEvents", rule, [names.target.arn("events", f"rule/{MANAGED_RULE}")]),
-        # Of long task lists: child executions, which Step Functions starts, follows and stops with this role.
+    found: dict[str, Statement] = {}
+    for state in _states(definition):
+        for needed in _of_state(names, state):
+            known = found.setdefault(needed["Sid"], needed)
+            known["Resource"] = sorted({*known["Resource"], *needed["Resource"]})
+    return document(*found.values(), *_deliver_logs_and_traces())
+
+
+def services_of(policy: Document) -> set[str]:
+    """The services whose actions a policy names."""
+    return {action.partition(":")[0] for each in policy["Statement"] for action in each["Action"]}
+
+
+def _states(definition: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for state in definition["States"].values():
+        yield state
+        for inner in (*state.get("Branches", ()), *filter(None, [state.get("ItemProcessor")])):
+            yield from _states(inner)
+
+
+def _of_state(names: PatternNames, state: Mapping[str, Any]) -> list[Statement]:
+    statements = []
+    for call in (state, state.get("ItemReader", {})):
+        if "Resource" in call:
+            statements += _of_integration(names, call["Resource"].rpartition(":::")[2], call["Arguments"])
+    if state.get("ItemProcessor", {}).get("ProcessorConfig", {}).get("Mode") == "DISTRIBUTED":
+        statements += _run_children(names)
+    return statements
+
+
+def _of_integration(names: PatternNames, integration: str, arguments: Mapping[str, Any]) -> list[Statement]:
+    """What a service integration needs.
+
+    Sources: https://docs.aws.amazon.com/step-functions/latest/dg/service-integration-iam-templates.html and, of
+    `ecs:runTask.sync`, https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html
+    """
+    match integration:
+        case "lambda:invoke":
+            # State machines call published versions, which the function's own ARN does not name.
+            return [statement("CallFunctions", ["lambda:InvokeFunction"], [f"{arguments['FunctionName']}:*"])]
+        case "ecs:runTask.sync":
+            rule = ["events:DescribeRule", "events:PutRule", "events:PutTargets"]
+            track = ["ecs:DescribeTasks", "ecs:StopTask"]
+            return [
+                *_run_tasks(names),
+                _pass_task_roles(names),
+                statement("TrackTasks", track, [_ecs_tasks(names)], _in_cluster(names)),
+                statement("TrackTasksByEvents", rule, [names.target.arn("events", f"rule/{MANAGED_RULE}")]),
+            ]
+        case "dynamodb:updateItem":
+            table = names.table_arn(arguments["TableName"])
+            return [statement("MarkLaunchingEnded", ["dynamodb:UpdateItem"], [table])]
+        case "s3:getObject":
+            return [statement("ReadTaskLists", ["s3:GetObject"], [f"{names.bucket_arn}/{PINNED_PREFIX}*"])]
+    raise ValueError(f"{integration}: say in {__name__} what this integration needs")
+
+
+def _run_children(names: PatternNames) -> list[Statement]:
+    """Child executions, which Step Functions starts, follows and stops with the role of a Distributed Map's execution.
+
+    Their ARNs have the label of the Map state after a slash; AWS's example names executions without it.
+    Source: https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
+    """
+    children = [names.target.arn("states", f"execution:{names.base}{rest}") for rest in ("/*", ":*")]
+    return [
         statement("StartChildren", ["states:StartExecution"], [names.state_machine_arn]),
-        statement("FollowChildren", ["states:DescribeExecution", "states:StopExecution"], [children]),
-        statement("ReadTaskLists", ["s3:GetObject"], [f"{names.bucket_arn}/{PINNED_PREFIX}*"]),
-        statement("MarkLaunchingEnded", ["dynamodb:UpdateItem"], [names.table_arn(names.summary_table)]),
-        *_deliver_logs_and_traces(),
-    )
+        statement("FollowChildren", ["states:DescribeExecution", "states:StopExecution"], children),
+    ]
 
 
 def _function(names: PatternNames, workload: str) -> list[Statement]:
@@ -294,12 +345,6 @@ def _function(names: PatternNames, workload: str) -> list[Statement]:
         # functions access to resources in an Amazon VPC").
         statement("NotFromCode", [*interfaces, *describe], ["*"], called_by_function, effect="Deny"),
     ]
-
-
-def _call_functions(names: PatternNames, *workloads: str) -> Statement:
-    """State machines call published versions, which the function's own ARN does not name."""
-    versions = [f"{names.function_arn(workload)}:*" for workload in workloads]
-    return statement("CallFunctions", ["lambda:InvokeFunction"], versions)
 
 
 def _write_log(names: PatternNames, log_group: str) -> Statement:

@@ -1,6 +1,5 @@
 """A deployed state machine."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -12,12 +11,11 @@ from ecs_kit.components.parts import PartArgs, WorkloadRole, WorkloadRoleArgs, l
 
 @dataclass(frozen=True)
 class WorkflowStateMachineArgs:
-    """Arguments of `WorkflowStateMachine`: its document as JSON, what it may do, and `key_services` of its role."""
+    """Arguments of `WorkflowStateMachine`: its document as JSON, and what it may do."""
 
     part: PartArgs
     definition: pulumi.Input[str]
     policy: policies.Document
-    key_services: Sequence[str] = ()
 
 
 class WorkflowStateMachine(pulumi.ComponentResource):
@@ -35,7 +33,7 @@ class WorkflowStateMachine(pulumi.ComponentResource):
             description="The state machine",
             trust=policies.trust_state_machines(args.part.names.target),
             policy=args.policy,
-            key_services=args.key_services,
+            key_services=sorted(policies.services_of(args.policy) & {"dynamodb", "s3"}),
             puts_objects=False,
         )
         role = WorkloadRole(name, role_args, child)

@@ -1,5 +1,6 @@
 """Policies with one grant less on a deployed stack: the case that asks for it is played, and has to name it."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -55,7 +56,7 @@ def named(denied: Sequence[Question], told: Iterator[tuple[str, str]]) -> tuple[
     actions = {question.action for question in denied}
     for where, text in told:
         for action in sorted(actions):
-            if f"not authorized to perform: {action}" in text:
+            if re.search(rf"not authorized to perform: {re.escape(action)}\b", text):
                 return where, action
     return None
 

@@ -34,7 +34,7 @@ def called_by(grant: Grant, cases: Sequence[str]) -> str:
     if cases:
         more = f" and {len(cases) - SHOWN_CASES} more" if len(cases) > SHOWN_CASES else ""
         return ", ".join(cases[:SHOWN_CASES]) + more
-    found = exempt.exemption(exempt.DONE_BY_AWS, grant.role, grant.sid, grant.action)
+    found = exempt.exemption(exempt.DONE_BY_AWS, grant.role, grant.sid, grant.action, grant.resource)
     return f"AWS: [{found.why}]({found.page})" if found else "**nobody**"
 
 
@@ -73,7 +73,7 @@ def page(grants: Sequence[Grant], asked: Mapping[int, Cases]) -> str:
     exemptions = [["role", "statement", "why", "page"]] + [
         [
             ", ".join(each.users),
-            f"{each.sid} ({each.actions})" if each.actions != "*" else each.sid,
+            each.sid + "".join(f" ({only})" for only in (each.actions, each.resources) if only != "*"),
             each.why,
             f"<{each.page}>",
         ]
@@ -104,6 +104,9 @@ function's log, a row, a stopped task's reason, the answer of a call, or a messa
 The list was made on {exempt.LISTED}. The first {len(exempt.DONE_BY_AWS)} entries are what AWS itself does with a
 role; no case asks for them. The next {len(exempt.SILENT)} are refused in a case, but nothing that a user sees names the
 action. The last one is no grant: it is the one denial that belongs to a run.
+
+Statements that deny are not taken away: what a task is denied is tried in `tests/integration/test_compromised_task.py`.
+The local AWS does not know the condition of `NotFromCode`, by which a function's code is denied what Lambda itself may.
 
 A customer-managed key (`kmsKeyArn`) is not part of the audit: the local AWS does not ask for the use of keys.
 """

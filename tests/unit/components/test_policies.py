@@ -8,7 +8,7 @@ import re
 import pytest
 from policy_sentry.querying.actions import get_action_data
 
-from ecs_kit.components import flow_logs, policies
+from ecs_kit.components import definitions, flow_logs, policies
 from ecs_kit.components.names import PatternNames
 from tests.unit.components.policy_linter import findings
 from tests.unit.components.recorder import TARGET
@@ -16,6 +16,20 @@ from tests.unit.components.recorder import TARGET
 ONE = PatternNames(1, "", TARGET)
 TWO = PatternNames(2, "blue", TARGET)
 SHARED = PatternNames(2, "", TARGET, "shared-cluster")
+
+
+def of_state_machine(names: PatternNames, definition) -> policies.Document:
+    settings = definitions.StateMachineSettings(
+        monitor_function_arn=names.function_arn("monitor"),
+        launcher_function_arn=names.function_arn("launcher"),
+        summary_table=names.summary_table,
+        container_name="job",
+        run_timeout_seconds=600,
+        task_timeout_seconds=60,
+        max_concurrency=0,
+    )
+    return policies.state_machine(names, definition(settings))
+
 
 DOCUMENTS = {
     "task": policies.task(ONE, target_prefix="copies", source_buckets=["other-bucket"]),
@@ -33,10 +47,10 @@ DOCUMENTS = {
     "monitor 1": policies.monitor(ONE),
     "monitor, source buckets": policies.monitor(TWO, source_buckets=["other-bucket"]),
     "monitor 2": policies.monitor(TWO),
-    "state machine 1": policies.state_machine_pattern_1(ONE),
-    "state machine 2": policies.state_machine_pattern_2(TWO),
+    "state machine 1": of_state_machine(ONE, definitions.pattern_1),
+    "state machine 2": of_state_machine(TWO, definitions.pattern_2),
     "reporter": policies.reporter(ONE, topic_arn=TARGET.arn("sns", "operators")),
-    "state machine 2, existing cluster": policies.state_machine_pattern_2(SHARED),
+    "state machine 2, existing cluster": of_state_machine(SHARED, definitions.pattern_2),
     "schedule": policies.schedule(ONE),
     "flow logs": flow_logs.delivery(ONE),
     "key": policies.use_key(TARGET, TARGET.arn("kms", "key/1-2"), ["s3", "dynamodb"]),
@@ -174,6 +188,18 @@ def test_sync_follows_its_tasks_through_the_managed_rule():
             f"arn:aws:events:{TARGET.region}:{TARGET.account}:rule/StepFunctionsGetEventsForECSTaskRule"
         ]
     assert granted(document, "ecs:StopTask") and granted(document, "ecs:DescribeTasks")
+
+
+@pytest.mark.parametrize(("name", "names", "functions"), [(1, ONE, ("launcher", "monitor")), (2, TWO, ("monitor",))])
+def test_a_state_machine_calls_versions_of_the_functions_in_its_definition(name, names, functions):
+    (call,) = granted(DOCUMENTS[f"state machine {name}"], "lambda:InvokeFunction")
+    assert call["Resource"] == [f"{names.function_arn(function)}:*" for function in functions]
+
+
+def test_a_state_machine_is_refused_whose_integrations_are_not_known():
+    definition = {"States": {"Send": {"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage", "Arguments": {}}}}
+    with pytest.raises(ValueError, match="sqs:sendMessage: say in"):
+        policies.state_machine(ONE, definition)
 
 
 def test_the_state_machine_of_pattern_1_touches_no_task():

@@ -119,6 +119,14 @@ def test_an_exemption_is_of_its_roles_its_statement_and_its_actions_alone() -> N
         assert bool(exempt.exemption(exempt.SILENT, role, sid, action)) is is_exempt, (role, sid, action)
 
 
+def test_an_exemption_of_some_resources_is_of_no_mutant() -> None:
+    what = ("kit-pattern-2-state-machine", "FollowChildren", "states:StopExecution")
+    for resource, is_exempt in (("execution:kit:*", True), ("execution:kit/*", False)):
+        found = exempt.exemption(exempt.DONE_BY_AWS, *what, f"arn:aws:states:eu-west-1:1:{resource}")
+        assert bool(found) is is_exempt
+    assert exempt.exemption(exempt.DONE_BY_AWS, *what) is None
+
+
 def test_the_page_says_who_asks_for_each_grant() -> None:
     traces: dict[str, Any] = {**WRITE, "Sid": "WriteTraces", "Action": ["xray:PutTraceSegments"], "Resource": "*"}
     policies = {**POLICIES, ("kit-pattern-1-monitor", "own"): {**POLICY, "Statement": [traces]}}
