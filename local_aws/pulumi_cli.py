@@ -28,6 +28,20 @@ Progress = Callable[[str], None]
 
 _TOOLS: Final = Path(__file__).resolve().parent / "go"
 _PACKAGE: Final = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
+_NOT_OPTIMIZED: Final = (
+    "cloud.google.com/...",
+    "github.com/Azure/...",
+    "github.com/alecthomas/...",
+    "github.com/aws/...",
+    "github.com/envoyproxy/...",
+    "github.com/google/...",
+    "github.com/pb33f/...",
+    "github.com/pulumi/pulumi/pkg/v3/cmd/...",
+    "go.opentelemetry.io/...",
+    "google.golang.org/api/...",
+)
+"""What a deployment on a local AWS hardly runs: other state backends and secrets providers, commands, telemetry.
+Compiling it without optimization, and nothing with debug information, shortens the build by a third."""
 _VERSION_SYMBOL: Final = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version"
 _VERSION_TIMEOUT_SECONDS: Final = 30.0
 _DOWNLOAD_TIMEOUT_SECONDS: Final = 300.0
@@ -201,13 +215,15 @@ def _by_build(root: Path, environment: Mapping[str, str], progress: Progress) ->
     go = shutil.which("go", path=environment.get("PATH"))
     if go is None:
         raise _NotThisWay("there is no go on PATH")
-    progress("Building it from its Go module (once; 4 to 8 minutes on two cores)…")
+    progress("Building it from its Go module (once; 3 to 6 minutes on two cores)…")
     with _fresh(root.parent) as new:
         variables = {**environment, "CGO_ENABLED": "0", "GOFLAGS": "", "GOTMPDIR": str(new / "tmp")}
         # Without its version the Automation API refuses it.
         flags = f"-s -w -X {_VERSION_SYMBOL}=v{PULUMI_VERSION}"
         output = str(new / "bin" / "pulumi")
-        command = [go, "build", "-trimpath", "-mod=readonly", "-ldflags", flags, "-o", output, _PACKAGE]
+        compiler = ["-gcflags=all=-dwarf=false", *(f"-gcflags={each}=-N -l -dwarf=false" for each in _NOT_OPTIMIZED)]
+        options = ["-trimpath", "-mod=readonly", *compiler, "-ldflags", flags]
+        command = [go, "build", *options, "-o", output, _PACKAGE]
         _run("go build", command, new, variables, _BUILD_TIMEOUT_SECONDS)
         (new / _BUILT_MARK).touch()
         _take(new, root, environment)
