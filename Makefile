@@ -32,7 +32,7 @@ LONGER := --timeout 900 -o faulthandler_timeout=1800
 COVERAGE := --cov-report=term:skip-covered --cov-fail-under
 
 .PHONY: test
-test: $(SETUP) ## the tests that take less than three minutes in all, with coverage (ARGS="-k name …")
+test: $(SETUP) ## the tests that need no longer than seconds each, with coverage (ARGS="-k name …")
 	@$(PYTEST) -m "not acceptance and not docker and not browser" --cov $(COVERAGE)=92 tests local_aws/tests/test_readme.py $(ARGS)
 
 .PHONY: fuzz

@@ -40,8 +40,13 @@ _NOT_OPTIMIZED: Final = (
     "go.opentelemetry.io/...",
     "google.golang.org/api/...",
 )
-"""What a deployment on a local AWS hardly runs: other state backends and secrets providers, commands, telemetry.
-Compiling it without optimization, and nothing with debug information, shortens the build by a third."""
+"""What a deployment on a local AWS hardly runs: other state backends and secrets providers, commands, telemetry."""
+COMPILER_OPTIONS: Final = (
+    "-trimpath",
+    "-gcflags=all=-dwarf=false",
+    *(f"-gcflags={each}=-N -l -dwarf=false" for each in _NOT_OPTIMIZED),
+)
+"""Of `go build`: a third less time for the CLI. What is built with the same ones uses its compiled packages."""
 _VERSION_SYMBOL: Final = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version"
 _VERSION_TIMEOUT_SECONDS: Final = 30.0
 _DOWNLOAD_TIMEOUT_SECONDS: Final = 300.0
@@ -221,9 +226,7 @@ def _by_build(root: Path, environment: Mapping[str, str], progress: Progress) ->
         # Without its version the Automation API refuses it.
         flags = f"-s -w -X {_VERSION_SYMBOL}=v{PULUMI_VERSION}"
         output = str(new / "bin" / "pulumi")
-        compiler = ["-gcflags=all=-dwarf=false", *(f"-gcflags={each}=-N -l -dwarf=false" for each in _NOT_OPTIMIZED)]
-        options = ["-trimpath", "-mod=readonly", *compiler, "-ldflags", flags]
-        command = [go, "build", *options, "-o", output, _PACKAGE]
+        command = [go, "build", *COMPILER_OPTIONS, "-mod=readonly", "-ldflags", flags, "-o", output, _PACKAGE]
         _run("go build", command, new, variables, _BUILD_TIMEOUT_SECONDS)
         (new / _BUILT_MARK).touch()
         _take(new, root, environment)

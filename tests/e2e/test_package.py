@@ -12,7 +12,7 @@ import pytest
 
 from ecs_kit.automation.errors import DriverError
 from local_aws.locks import in_turn
-from local_aws.pulumi_cli import default_cache_dir
+from local_aws.pulumi_cli import COMPILER_OPTIONS, default_cache_dir
 from tests.documentation import example
 from tests.e2e.conftest import ROOT, Deployed, finish, local_stack, new_stack, start
 
@@ -84,7 +84,7 @@ def yaml_host() -> Path:
     with in_turn(default_cache_dir() / "yaml.lock", waiting=lambda: None, limit_seconds=BUILD_SECONDS):
         if not (folder / name).exists():
             environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "", "GOBIN": str(new)}
-            subprocess.run(["go", "install", "-trimpath", YAML_HOST], check=True, env=environment)
+            subprocess.run(["go", "install", *COMPILER_OPTIONS, YAML_HOST], check=True, env=environment)
             new.rename(folder)
     return folder
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ecs_kit.package.components import Package
+from local_aws.pulumi_cli import COMPILER_OPTIONS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.acceptance]
 
@@ -74,7 +75,7 @@ def sdks(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("there is no Go to build the generators with")
     folder = tmp_path_factory.mktemp("sdks")
     (folder / "schema.json").write_text(str(Package().schema))
-    call(GENERATOR, "go", "build", "-trimpath", "-mod=readonly", "-o", str(folder / "sdks"), ".", **BUILD)
+    call(GENERATOR, "go", "build", *COMPILER_OPTIONS, "-mod=readonly", "-o", str(folder / "sdks"), ".", **BUILD)
     call(folder, "./sdks", "schema.json", ".")
     return folder
 
@@ -89,7 +90,7 @@ def test_a_go_program_compiles_with_the_sdk(sdks: Path) -> None:
         shutil.copy(GENERATOR / "go.sum", folder)
         replaced = f"require {MODULE} v0.0.0\nreplace {MODULE} => {sdk}\n" if folder is program else ""
         (folder / "go.mod").write_text(f"module {module}\ngo 1.25.0\nrequire {PULUMI} {version}\n{replaced}")
-    build = ("go", "build", "-trimpath", "-mod=mod", "-o", os.devnull, ".")
+    build = ("go", "build", *COMPILER_OPTIONS, "-mod=mod", "-o", os.devnull, ".")
 
     (program / "main.go").write_text(GO % "&memory")
     call(program, *build, **BUILD)
