@@ -49,18 +49,26 @@ def launch(spec, _context):
     return {"workflowName": spec["workflowName"], "workflowRunId": spec["workflowRunId"], "ecsTaskArns": arns}
 
 
+def rows(**query):
+    """The rows of a query."""
+    for page in dynamodb.get_paginator("query").paginate(**query):
+        yield from page["Items"]
+
+
 def monitor(event, _context):
-    """Read all rows, twice, and write the counts; one page of each query, as there."""
+    """Read all rows, twice, and write the counts.
+
+    All pages of each query: there it is the first, so that a run whose rows are more than 1 MB never ends.
+    """
     run = event["iterator"]
     query = {
         "TableName": os.environ["DETAILS_TABLE"],
         "KeyConditionExpression": "workflow_run_id = :id",
         "ExpressionAttributeValues": {":id": {"N": run["workflowRunId"]}},
     }
-    dynamodb.query(
-        **query, ProjectionExpression="#status", ExpressionAttributeNames={"#status": "status"}
-    )  # its answer is not used
-    found = [row["status"]["S"] for row in dynamodb.query(**query)["Items"]]
+    # This answer is not used.
+    list(rows(**query, ProjectionExpression="#status", ExpressionAttributeNames={"#status": "status"}))
+    found = [row["status"]["S"] for row in rows(**query)]
     completed, failed = found.count("Completed"), found.count("Failed")
     done = completed + failed == len(run["ecsTaskArns"])
     counts = {

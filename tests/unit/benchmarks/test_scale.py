@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import json
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -187,9 +189,14 @@ class FakeClients:
     def put_item(self, **request: Any) -> None:
         self.calls.append("PutItem")
 
-    def query(self, **request: Any) -> dict[str, Any]:
-        self.calls.append("Query")
-        return {"Items": [{"status": {"S": status}} for status in self.rows]}
+    def get_paginator(self, operation: str) -> Any:
+        return SimpleNamespace(paginate=lambda **_request: self._pages(operation))
+
+    def _pages(self, operation: str) -> Iterator[dict[str, Any]]:
+        """A page for each row."""
+        self.calls.append(operation)
+        for status in self.rows:
+            yield {"Items": [{"status": {"S": status}}]}
 
     def update_item(self, **request: Any) -> None:
         self.calls.append("UpdateItem")
@@ -231,7 +238,7 @@ def test_the_baseline_launches_one_after_another_hands_on_every_arn_and_reads_al
 
     clients.calls.clear()
     polled = functions.monitor({"iterator": run}, None)
-    assert clients.calls == ["Query", "Query", "UpdateItem"]
+    assert clients.calls == ["query", "query", "UpdateItem"]
     assert (polled["continue"], clients.summary[":running_tasks"]) == (True, {"N": "3"})
     assert polled["ecsTaskArns"] == run["ecsTaskArns"]
 
