@@ -14,6 +14,7 @@ from ecs_kit.automation.host.polling import looks
 from ecs_kit.automation.journeys import spec_files, tables
 from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.components.names import DeploymentTarget, PatternNames
+from ecs_kit.runtime.contract import outcomes
 from ecs_kit.runtime.contract.ecs_task import EcsTask
 from ecs_kit.runtime.contract.reports import REPORT_PREFIX
 from ecs_kit.runtime.functions.ecs_tasks import EcsTasks
@@ -178,18 +179,17 @@ class Stage:
         return bool(self.aws.s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix).get("KeyCount"))
 
     def has_outcomes(self, workflow: str) -> bool:
-        """Whether there are items of counted outcomes, which have no status, of a workflow."""
-        items = tables.all_items(self.aws, str(self.deployed["ddbTableNameWFDetails"]))
-        return any("status" not in item and workflow in str(item["ecs_task_id"]) for item in items)
+        """Whether a workflow has an item of counted outcomes."""
+        items = tables.all_items(self.aws, str(self.deployed["ddbTableNameWFSummary"]))
+        return any(item["workflow_name"] == outcomes.key(workflow, 0) for item in items)
 
     def statuses(self, workflow: str) -> Counter[str]:
         """How many attempts of a workflow have each status."""
         return Counter(str(row["status"]) for row in self.rows() if row["workflow_name"] == workflow)
 
     def rows(self) -> list[Mapping[str, Any]]:
-        """The rows of all attempts; outcomes that are counted have rows of their own, without a status."""
-        found = tables.all_items(self.aws, str(self.deployed["ddbTableNameWFDetails"]))
-        return [row for row in found if "status" in row]
+        """The rows of all attempts."""
+        return list(tables.all_items(self.aws, str(self.deployed["ddbTableNameWFDetails"])))
 
     def ecs_tasks(self) -> list[EcsTask]:
         """The cluster's tasks, stopped ones too."""
