@@ -19,6 +19,8 @@ from tools import local_plan
 CONFIG = {
     "patterns": "all",
     "tableBilling": "PAY_PER_REQUEST",
+    # The baseline's roles are its own.
+    "endpointPolicies": "open",
     "runTimeoutSeconds": str(RUN_TIMEOUT_SECONDS),
     "taskTimeoutSeconds": "600",
 }

@@ -204,7 +204,7 @@ class Soak(Scenario):
             for arn in runs.open_executions(aws, str(deployed["stateMachineArn"])):
                 problems.append(f"execution {arn} still runs")
             for item in tables.all_items(aws, str(deployed["ddbTableNameWFSummary"])):
-                if item["status"] == RunStatus.RUNNING:
+                if item.get("status") == RunStatus.RUNNING:
                     problems.append(f"run {item['workflow_run_id']} of {item['workflow_name']} is still Running")
             for item in tables.all_items(aws, str(deployed["ddbTableNameWFDetails"])):
                 if item["status"] not in (TaskStatus.COMPLETED, TaskStatus.FAILED):
