@@ -12,7 +12,7 @@ import re
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from ecs_kit.components import lambda_package
 from ecs_kit.components.config import KitConfig
@@ -69,7 +69,7 @@ def bills(of_requirements: Callable[[str], Document]) -> dict[str, Document]:
         )
     }
     vendored = locked(lambda_package.VENDORED, LOCK.read_text(encoding="utf-8"))
-    names: tuple[lambda_package.FunctionName, ...] = ("launcher", "monitor")
+    names = get_args(lambda_package.FunctionName)
     for function in names:
         archive = lambda_package.archive(lambda_package.contents(function, ROOT))
         subject = {

@@ -181,17 +181,12 @@ def _map_of_tasks(settings: StateMachineSettings) -> State:
 
 
 def _after_tasks() -> State:
+    error = {"error": _in_braces(f"$substring({_ERROR} & ': ' & {_CAUSE}, 0, {LONGEST_LAUNCHING_ERROR})")}
+    # The first is what results of many child executions may be; `States.ALL` does not include it.
+    errors = ("States.DataLimitExceeded", "States.ALL")
     return {
         "Output": {},
-        "Catch": [
-            {
-                "ErrorEquals": ["States.ALL"],
-                "Output": {
-                    "error": _in_braces(f"$substring({_ERROR} & ': ' & {_CAUSE}, 0, {LONGEST_LAUNCHING_ERROR})")
-                },
-                "Next": "MarkLaunchingEnded",
-            }
-        ],
+        "Catch": [{"ErrorEquals": [name], "Output": error, "Next": "MarkLaunchingEnded"} for name in errors],
         "Next": "MarkLaunchingEnded",
     }
 
@@ -229,7 +224,7 @@ def _distributed_map(settings: StateMachineSettings) -> State:
                 "WaitForTurn": {
                     "Type": "Wait",
                     "Comment": "Keeps the calls of RunTask below the rate that AWS allows.",
-                    "Timestamp": _in_braces(f"$fromMillis({due})"),
+                    "Timestamp": _in_braces(f"$fromMillis($floor({due}))"),
                     "Assign": {_RUN_OF_BATCH: f"{{% {run} %}}"},
                     "Next": "RunBatch",
                 },
@@ -590,6 +585,7 @@ _FAILED_ATTEMPT = {
     "execution": _in_braces(f"$merge([$run.execution, {{'redriveCount': {_REDRIVE_COUNT}}}])"),
     "task": "{% $states.input.task %}",
     "sourceBucket": _in_braces(_SOURCE_BUCKET),
+    "isInChild": "{% $exists($run.pinnedList) %}",
     **{name: f"{{% $states.input.{name} %}}" for name in _ATTEMPT},
 }
 

@@ -252,8 +252,10 @@ def state_machine(names: PatternNames, definition: Mapping[str, Any]) -> Documen
 
     The functions that it calls are named by ARNs without a version.
 
+    Tasks, pinned lists and their roles are the pattern's own, whatever the arguments of the calls name.
+
     Raises:
-        ValueError: it is not known here what an integration needs.
+        ValueError: it is not known here what a call or a state needs.
     """
     found: dict[str, Statement] = {}
     for state in _states(definition):
@@ -276,10 +278,12 @@ def _states(definition: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _of_state(names: PatternNames, state: Mapping[str, Any]) -> list[Statement]:
+    if unknown := {"Credentials", "Iterator", "ResultWriter"} & state.keys():
+        raise ValueError(f"{', '.join(sorted(unknown))}: say in {__name__} what this needs")
     statements = []
     for call in (state, state.get("ItemReader", {})):
         if "Resource" in call:
-            statements += _of_integration(names, call["Resource"].rpartition(":::")[2], call["Arguments"])
+            statements += _of_integration(names, call["Resource"].rpartition(":::")[2], call.get("Arguments", {}))
     if state.get("ItemProcessor", {}).get("ProcessorConfig", {}).get("Mode") == "DISTRIBUTED":
         statements += _run_children(names)
     return statements
@@ -291,8 +295,9 @@ def _of_integration(names: PatternNames, integration: str, arguments: Mapping[st
     Sources: https://docs.aws.amazon.com/step-functions/latest/dg/service-integration-iam-templates.html and, of
     `ecs:runTask.sync`, https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html
     """
+    functions = {names.function_arn(workload) for workload in ("launcher", "monitor")}
     match integration:
-        case "lambda:invoke":
+        case "lambda:invoke" if arguments.get("FunctionName") in functions:
             # State machines call published versions, which the function's own ARN does not name.
             return [statement("CallFunctions", ["lambda:InvokeFunction"], [f"{arguments['FunctionName']}:*"])]
         case "ecs:runTask.sync":
@@ -304,12 +309,12 @@ def _of_integration(names: PatternNames, integration: str, arguments: Mapping[st
                 statement("TrackTasks", track, [_ecs_tasks(names)], _in_cluster(names)),
                 statement("TrackTasksByEvents", rule, [names.target.arn("events", f"rule/{MANAGED_RULE}")]),
             ]
-        case "dynamodb:updateItem":
-            table = names.table_arn(arguments["TableName"])
+        case "dynamodb:updateItem" if arguments.get("TableName") == names.summary_table:
+            table = names.table_arn(names.summary_table)
             return [statement("MarkLaunchingEnded", ["dynamodb:UpdateItem"], [table])]
         case "s3:getObject":
             return [statement("ReadTaskLists", ["s3:GetObject"], [f"{names.bucket_arn}/{PINNED_PREFIX}*"])]
-    raise ValueError(f"{integration}: say in {__name__} what this integration needs")
+    raise ValueError(f"{integration} of {dict(arguments)}: say in {__name__} what this needs")
 
 
 def _run_children(names: PatternNames) -> list[Statement]:

@@ -516,6 +516,7 @@ class TestFailuresOfPattern2:
             "runId": RUN_ID,
             "task": task,
             "sourceBucket": bucket.get("s3BucketName", "kit-2"),
+            "isInChild": False,
             "index": 0,
             "attempt": 1,
             "infrastructureFailures": 0,

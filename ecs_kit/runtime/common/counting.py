@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ITEMS_PER_TRANSACTION = 90
 """Of at most 100: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html"""
 
-_REFUSALS = ("ConditionalCheckFailedException", "TransactionCanceledException")
+_REFUSAL = "ConditionalCheckFailed"
 
 
 @dataclass(frozen=True)
@@ -118,10 +118,17 @@ class Counting:
             else:
                 self.client.update_item(**of_run)
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") not in _REFUSALS:
+            if not _is_refusal(error):
                 raise
             return False
         return True
+
+
+def _is_refusal(error: ClientError) -> bool:
+    """Whether a condition was false; a transaction may also be cancelled because of throttling or another one."""
+    response: Any = error.response
+    reasons = {reason.get("Code") for reason in response.get("CancellationReasons", ())}
+    return _REFUSAL in {*reasons, f"{response.get('Error', {}).get('Code')}".removesuffix("Exception")}
 
 
 def _has_own(summary: Summary) -> bool:

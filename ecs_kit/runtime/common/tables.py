@@ -55,6 +55,9 @@ Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-wr
 _KEYS_PER_READ = 100
 """Source: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html"""
 
+_NO_NUMBER = 1e15
+"""No time, index or exit code is as large. NaN is not less either."""
+
 _LAUNCHING = ("launcher_call", "skipped")
 _WAITING = ("waiting_since", "waiting_reason", "waiting_until", "launch_asked", "launch_after")
 
@@ -428,12 +431,20 @@ def _parsed(make: Callable[[Item], TaskRow], items: Iterable[Item]) -> Iterator[
             row = make(item)
             from_iso(row.start_time)
             from_iso(row.update_time or row.start_time)
+            _check_numbers(row)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             log.warning(
                 "an item of the details table is no row", ecsTask=str(item.get("ecs_task_id")), error=repr(error)
             )
         else:
             yield row
+
+
+def _check_numbers(row: TaskRow) -> None:
+    """Refuse numbers with which DynamoDB would refuse the row when it is written again."""
+    numbers = (row.exec_time_in_seconds, row.exit_code, row.expires_at, row.task_index, row.attempt)
+    if not all(abs(number) < _NO_NUMBER for number in numbers if number is not None):
+        raise ValueError(f"one of {numbers} is out of range")
 
 
 def _integer(value: Mapping[str, Any] | None) -> int:

@@ -8,12 +8,15 @@ from datetime import datetime, timedelta
 from ecs_kit.runtime.contract import failures, waits
 from ecs_kit.runtime.contract.clock import from_iso
 from ecs_kit.runtime.contract.failures import Code, FailureKind
-from ecs_kit.runtime.contract.records import TaskRow
+from ecs_kit.runtime.contract.records import Summary, TaskRow
 from ecs_kit.runtime.contract.specs import TaskEntry
 from ecs_kit.runtime.contract.statuses import TaskStatus
 
 SPOT, ON_DEMAND = "FARGATE_SPOT", "FARGATE"
 """Capacity providers of Fargate."""
+
+MOST_ATTEMPTS = 20
+"""More than a task can have: 10 of its job (`taskAttempts`), and 3 retries after infrastructure failures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,12 @@ def awaits_ecs(row: TaskRow) -> bool:
         return False
     code = failures.code_of(row)
     return code == Code.TERMINATED or (code == Code.TIMED_OUT and row.exit_code is None)
+
+
+def possible(rows: Iterable[TaskRow], summary: Summary) -> list[TaskRow]:
+    """Return the rows that a run can have, by task and attempt; a compromised task may have written others."""
+    tasks, attempts = range(summary.number_of_tasks), range(1, MOST_ATTEMPTS + 1)
+    return [row for row in rows if row.attempt in attempts and (row.task_index is None or row.task_index in tasks)]
 
 
 def task_states(rows: Iterable[TaskRow]) -> dict[str, TaskState]:

@@ -87,7 +87,7 @@ INLINE_MAP_CONCURRENCY = 40
 # Long task lists of pattern 2, whose Map state is distributed: each child execution runs so many tasks. Their items and
 # the run's attributes are its input. Its calls of RunTask come at once, below the burst that AWS allows.
 TASKS_PER_BATCH = 10
-BATCH_BYTES = 20 * 1024
+BATCH_BYTES = 48 * 1024  # an entry has at most 6,000 characters, which may be 24 KB, the run's attributes some KB
 # Capacity waits that the history of a child execution has room for, each with all retries of `RunTask`, for every task.
 WAITS_OF_CHILD = 60
 
@@ -231,7 +231,7 @@ def rationed_wait_seconds(
 def wait_seconds(summary: Summary, now: datetime, settings: Settings, *, is_idle: bool) -> int:
     """Return how long to wait before the next poll of a run.
 
-    It is 1 s at first and a fifteenth of the run's age later, at most 60 s, so that the end is noticed within 10 % of
+    It is 1 s at first and a part of the run's age later (`WAIT_PER_AGE`), at most 60 s, so that the end is noticed within 10 % of
     the run's length. While tasks of pattern 1 wait because of `max_concurrency`, it is at most 16 s in a run of 6 h.
     While all of them wait for capacity and no attempt is active (`is_idle`), it lasts until the launcher retries.
     """

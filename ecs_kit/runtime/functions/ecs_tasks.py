@@ -52,7 +52,7 @@ class EcsTasks:
 
     def _is_task(self, arn: str) -> bool:
         return (
-            re.fullmatch(rf"arn:[^:]+:ecs:[^:]+:[0-9]+:task/{re.escape(self._cluster)}/[0-9a-f-]{{32,36}}", arn)
+            re.fullmatch(rf"arn:aws[a-z-]*:ecs:[a-z0-9-]+:[0-9]{{12}}:task/{re.escape(self._cluster)}/[0-9a-f-]{{32,36}}", arn)
             is not None
         )
 

@@ -70,7 +70,8 @@ def entry_problems(entry: object, deployed: Deployed | None) -> list[tuple[str, 
 
 def is_workflow_name(value: object) -> bool:
     """Whether a value can be a spec's `workflowName`; only then a run can have that name."""
-    return isinstance(value, str) and re.search(_schema()["properties"]["workflowName"]["pattern"], value) is not None
+    pattern = _schema()["properties"]["workflowName"]["pattern"]
+    return isinstance(value, str) and not value.endswith("\n") and re.search(pattern, value) is not None
 
 
 def check_deployed(spec: Spec, deployed: Deployed) -> None:

@@ -189,8 +189,8 @@ class TaskListStore:
         try:
             self.client.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type, IfNoneMatch="*")
         except ClientError as error:
-            # Conflict: another call is writing it.
-            if _code(error) in ("PreconditionFailed", "ConditionalRequestConflict"):
+            # A conflict, while another call writes it, is an error that is retried: it is not there yet.
+            if _code(error) == "PreconditionFailed":
                 return False
             raise
         return True

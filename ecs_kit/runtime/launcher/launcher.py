@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecs_kit.runtime.common import log
 from ecs_kit.runtime.contract import waits
-from ecs_kit.runtime.contract.attempts import Launch, awaits_ecs, due_retries, task_states
+from ecs_kit.runtime.contract.attempts import Launch, awaits_ecs, due_retries, possible, task_states
 from ecs_kit.runtime.contract.clock import from_iso, to_iso
 from ecs_kit.runtime.contract.failures import LACKS_CAPACITY
 from ecs_kit.runtime.contract.records import Summary, TaskRow
@@ -44,7 +44,7 @@ class Launcher(Function):
             return self._result(registration, Work(launched=0), remaining=0, again=False)
         now = self.clock.now()
         call = uuid.uuid4().hex
-        rows = self.details.uncounted(summary.workflow_run_id, summary.workflow_name)
+        rows = possible(self.details.uncounted(summary.workflow_run_id, summary.workflow_name), summary)
         waits_for_capacity = summary.launch_after is not None and now < from_iso(summary.launch_after)
         retries = self._due_retries(registration, rows)
         if waits_for_capacity or (summary.launching_ended and not retries):
@@ -58,7 +58,8 @@ class Launcher(Function):
         recorded: set[tuple[str, int]] = set()
         if before.launcher_call is not None:
             log.warning("an earlier call of the launcher was interrupted or goes on", call=before.launcher_call)
-            recorded = launches.recorded()
+            rows = launches.recorded()
+            recorded = {(row.task_name, row.attempt) for row in rows}
         plan = self._plan(registration, retries, rows, lambda name, attempt: (name, attempt) in recorded)
         with self.executor(CONCURRENT_CALLS) as executor:
             work = Launching(
@@ -85,8 +86,12 @@ class Launcher(Function):
         attempts = registration.settings.task_attempts
         due = due_retries(task_states(rows).values(), attempts, self.clock.now())
         entry = _entries(registration)
-        indices = [(row.task_index or 0, row) for row in due]
-        return [Launch(entry(index), row.attempt + 1, index, row.ecs_task_id) for index, row in indices]
+        indices = [(entry(row.task_index or 0), row.task_index or 0, row) for row in due]
+        return [
+            Launch(task, row.attempt + 1, index, row.ecs_task_id)
+            for task, index, row in indices
+            if task.name == row.task_name
+        ]
 
     def _plan(
         self,

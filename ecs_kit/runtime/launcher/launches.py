@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ecs_kit.runtime.common import log
 from ecs_kit.runtime.common.tables import DetailsTable
 from ecs_kit.runtime.contract import overrides, waits
-from ecs_kit.runtime.contract.attempts import Launch
+from ecs_kit.runtime.contract.attempts import Launch, possible
 from ecs_kit.runtime.contract.clock import Clock
 from ecs_kit.runtime.contract.ecs_task import EcsTask
 from ecs_kit.runtime.contract.environment import Attempt
@@ -72,16 +72,16 @@ class Launches:
             self._record_started(launch, task)
         return set(found)
 
-    def recorded(self) -> set[tuple[str, int]]:
-        """Return which attempts have rows, by task name and number; those that ECS started without one get one."""
+    def recorded(self) -> list[TaskRow]:
+        """Return the rows of all attempts; those that ECS started without one get one."""
         summary = self.registration.summary
-        rows = self.details.rows(summary.workflow_run_id, summary.workflow_name)
+        rows = possible(self.details.rows(summary.workflow_run_id, summary.workflow_name), summary)
         recorded = {(row.task_name, row.attempt) for row in rows}
         for attempt, task in self._started():
             if (attempt.task_name, attempt.number) not in recorded:
-                self._record(attempt, TaskStatus.SUBMITTED, ecs_task_arn=task.arn, task=task)
+                rows.append(self._record(attempt, TaskStatus.SUBMITTED, ecs_task_arn=task.arn, task=task))
                 recorded.add((attempt.task_name, attempt.number))
-        return recorded
+        return rows
 
     def record_not_started(self, launch: Launch, answer: Answer, tries: int) -> None:
         """Record that an attempt failed because ECS did not start it."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecs_kit.runtime.common import log
 from ecs_kit.runtime.contract import failures, metrics, waits
-from ecs_kit.runtime.contract.attempts import awaits_ecs, is_of_share
+from ecs_kit.runtime.contract.attempts import awaits_ecs, is_of_share, possible
 from ecs_kit.runtime.contract.clock import from_iso, to_iso
 from ecs_kit.runtime.contract.ecs_task import EcsTask, to_ecs_task
 from ecs_kit.runtime.contract.errors import (
@@ -138,7 +138,7 @@ class Monitor(Function):
             infrastructure=infrastructure,
             task_attempts=settings.task_attempts,
         )
-        if again and found.kind is FailureKind.INFRASTRUCTURE and summary.task_list is None:
+        if again and found.kind is FailureKind.INFRASTRUCTURE and not _is_in_child(payload, summary):
             again = self._has_room(summary, settings, of_retries)
         else:
             self.summaries.count_events(summary, of_retries + (waits.events_of_retry(settings) if again else 0))
@@ -196,6 +196,7 @@ class Monitor(Function):
 
         The task's own waiting time decides, not the run's: starts of other tasks say little about this one.
         """
+        is_in_child = _is_in_child(payload, summary)
         attempt, waited, turn = int(payload["attempt"]), int(payload["waitedSeconds"]), int(payload["turn"])
         lacks_capacity = bool(LACKS_CAPACITY.search(reason))
         events = waits.EVENTS_PER_ATTEMPT + waits.EVENTS_PER_RETRY * int(payload["retries"])
@@ -205,7 +206,7 @@ class Monitor(Function):
         now = self.clock.now()
         summary = self.summaries.wait_for_capacity(summary, to_iso(now), reason, events=events)
         wait = 1 + int(waits.capacity_wait_seconds(waited) * self.rng.uniform(0.5, 1))
-        if summary.task_list is not None:
+        if is_in_child:
             wait = waits.wait_of_child_seconds(wait, waited, settings.run_timeout_seconds)
         elif is_rationed:
             remaining = max(0.0, (deadline_of(summary, settings) - now).total_seconds())
@@ -349,7 +350,7 @@ class Monitor(Function):
         return Run(summary, self.settings.of_run(summary.settings), self.clock.now(), counted or {})
 
     def _rows(self, summary: Summary) -> list[TaskRow]:
-        return self.details.rows(summary.workflow_run_id, summary.workflow_name)
+        return possible(self.details.rows(summary.workflow_run_id, summary.workflow_name), summary)
 
     def _running(self, summary: Summary) -> dict[str, EcsTask]:
         pattern = self.settings.capabilities
@@ -373,6 +374,8 @@ class Monitor(Function):
                 now = to_iso(self.clock.now())
                 counted, found = self.counting.count(summary, outcome.ended, known, outcome.changes, now)
                 if counted is not None:
+                    if counted.counts != outcome.counts:  # forged rows share a task's place in the list
+                        outcome = replace(outcome, verdict=None)
                     with self.executor(CONCURRENT_WRITES) as executor:
                         list(executor.map(self.details.set_counted, outcome.done))
                     return counted, outcome
@@ -388,7 +391,7 @@ class Monitor(Function):
 
         `known` are tasks that are counted, by their places in the task list.
         """
-        rows = self.details.uncounted(summary.workflow_run_id, summary.workflow_name)
+        rows = possible(self.details.uncounted(summary.workflow_run_id, summary.workflow_name), summary)
         run = self._run(summary, _by_name(rows, (), known))
         names: Sequence[str] = ()
         if run.needs_all_rows(rows):
@@ -489,16 +492,15 @@ class Monitor(Function):
 
     def _finalize(self, summary: Summary, status: RunStatus, why: str, remaining_seconds: Callable[[], float]) -> None:
         """End a run: first its summary, so that nothing more is launched, then its ECS tasks, then their rows."""
+        if summary.end_time:
+            return
         polled = self._run(summary)
         summary = self.summaries.end_early(summary, status, to_iso(self.clock.now()))
         log.warning("the run is ended", status=summary.status, why=why)
         reason = f"run {summary.workflow_run_id} ended: {why}"
         self._stop_all(summary, reason, remaining_seconds)
-        # A terminal row for ECS tasks without one, so that the task itself cannot write an active one.
-        recorded = {row.ecs_task_id: row for row in self._rows(summary)}
         stopped = self._stopped(summary)
-        for row in self._run(summary).rows_of_unrecorded(stopped.values(), recorded, why[:500]):
-            self.details.write(row)
+        self._record_unrecorded(summary, stopped, why[:500])
         rows = self._rows(summary)
         completed = [row for row in rows if row.status is TaskStatus.COMPLETED]
         for row in filter(awaits_ecs, rows):
@@ -517,19 +519,28 @@ class Monitor(Function):
         done = self._completed_tasks(polled, completed)
         self.summaries.conclude(summary, Counts(done, summary.number_of_tasks - done, 0), to_iso(self.clock.now()))
 
+    def _record_unrecorded(self, summary: Summary, stopped: Mapping[str, EcsTask], why: str) -> None:
+        """Write a terminal row for ECS tasks without one, so that the task itself cannot write an active one."""
+        recorded = {row.ecs_task_id: row for row in self._rows(summary)}
+        for row in self._run(summary).rows_of_unrecorded(stopped.values(), recorded, why):
+            self.details.write(row)
+
     def _completed_tasks(self, polled: Run, completed: Sequence[TaskRow]) -> int:
         """Count the completed tasks of a run that is ended: those that polls have counted, and those of further rows.
 
-        `polled` is the run at its last poll. Completed rows that ECS contradicts become `Failed`.
+        `polled` is the run at its last poll. Completed rows that ECS contradicts become `Failed`. In a run that an
+        older version has counted, it is not known of which rows ECS must still know the tasks: all are believed.
         """
         summary = polled.summary
         counted = self.counting.counted(summary, range(summary.number_of_tasks))
-        rows = [row for row in completed if row.task_index is None or not counted.get(row.task_index)]
+        if len(counted) != summary.completed_tasks + summary.failed_tasks:
+            return len({row.task_name for row in completed})
+        rows = [row for row in completed if row.task_index is not None and not counted.get(row.task_index)]
         answer = EcsAnswer(*self.ecs_tasks.describe_recorded(polled.arns_to_ask(rows)))
         contradicted = polled.contradicted(rows, answer)
         self._contradict(contradicted)
         wrong = {row.ecs_task_id for row in contradicted}
-        return sum(counted.values()) + len({row.task_name for row in rows if row.ecs_task_id not in wrong})
+        return sum(counted.values()) + len({row.task_index for row in rows if row.ecs_task_id not in wrong})
 
     def _stop_all(self, summary: Summary, reason: str, remaining_seconds: Callable[[], float]) -> None:
         empty = 0
@@ -562,6 +573,11 @@ class Monitor(Function):
             "workflowName": summary.workflow_name,
             "runId": str(summary.workflow_run_id),
         }
+
+
+def _is_in_child(payload: Mapping[str, Any], summary: Summary) -> bool:
+    """Whether a child execution runs the task. State machines of earlier versions do not say it."""
+    return bool(payload.get("isInChild", summary.task_list is not None))
 
 
 def _task_list(registration: Registration) -> dict[str, Any]:

@@ -96,7 +96,10 @@ class Run:
 
     def arns_to_ask(self, rows: Iterable[TaskRow]) -> list[str]:
         """Return the ECS tasks to describe."""
-        return [row.ecs_task_id for row in rows if row.was_started and (awaits_ecs(row) or self._is_unconfirmed(row))]
+        return [row.ecs_task_id for row in rows if row.was_started and self._is_in_question(row)]
+
+    def _is_in_question(self, row: TaskRow) -> bool:
+        return awaits_ecs(row) or self._is_unconfirmed(row)
 
     def contradicted(self, rows: Iterable[TaskRow], ecs: EcsAnswer) -> list[TaskRow]:
         """Return, as failed ones, the completed rows whose ECS task does not exist or is another attempt's."""
@@ -109,13 +112,13 @@ class Run:
         """Whether a completed attempt counts only if ECS knows its task.
 
         Where tasks keep their rows, a compromised one can write that another task completed. Nothing is asked of what
-        may have ended so long ago that ECS has forgotten it, because no poll came in that time.
+        may have ended so long ago that ECS has forgotten it, where no task was counted in that time.
         """
         is_settled = row.task_name in self.counted or self.settings.has_ecs_records
         if row.status is not TaskStatus.COMPLETED or is_settled:
             return False
-        latest = max(from_iso(row.start_time), from_iso(self.summary.update_time))
-        return self.now - latest < waits.REMEMBERED_BY_ECS
+        latest = max(from_iso(row.start_time), from_iso(self.summary.last_ended or self.summary.start_time))
+        return not row.was_started or self.now - latest < waits.REMEMBERED_BY_ECS
 
     def needs_all_rows(self, rows: Iterable[TaskRow]) -> bool:
         """Whether all the run's rows and ECS tasks must be read: launching has ended, yet some attempts have no row.
@@ -187,8 +190,7 @@ class Run:
         current = {row.ecs_task_id: row for row in rows}
         updates = {row.ecs_task_id: row for row in self.changed_rows(ecs.tasks.values(), current)}
         current |= updates
-        for arn in self.arns_to_ask(list(current.values())):
-            row = current[arn]
+        for arn, row in [(arn, row) for arn, row in current.items() if self._is_in_question(row)]:
             failure, stop = self._classify(row, ecs)
             if stop:
                 stops[arn] = stop
@@ -244,11 +246,12 @@ class Run:
     def _classify(self, row: TaskRow, ecs: EcsAnswer) -> tuple[Failure | None, str]:
         """Return why a row's attempt failed, if it did, and why its task is to be stopped, if it is."""
         task = ecs.tasks.get(row.ecs_task_id)
-        if task is not None and row.status is not TaskStatus.FAILED and not _is_of(row, task):
+        if task is not None and not _is_of(row, task):
             return Failure(Code.TASK_MISSING, f"the row says {row.status}, but its ECS task is another attempt's"), ""
         if row.status is TaskStatus.COMPLETED:
             text = "the row says Completed, but ECS does not know this task"
-            return (Failure(Code.TASK_MISSING, text) if row.ecs_task_id in ecs.missing else None), ""
+            is_missing = row.ecs_task_id in ecs.missing or not row.was_started
+            return (Failure(Code.TASK_MISSING, text) if is_missing else None), ""
         if row.ecs_task_id in ecs.missing:
             if self.now - from_iso(row.start_time) < waits.MISSING_COUNTS_AFTER:
                 return None, ""

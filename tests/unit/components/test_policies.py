@@ -196,10 +196,23 @@ def test_a_state_machine_calls_versions_of_the_functions_in_its_definition(name,
     assert call["Resource"] == [f"{names.function_arn(function)}:*" for function in functions]
 
 
-def test_a_state_machine_is_refused_whose_integrations_are_not_known():
-    definition = {"States": {"Send": {"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage", "Arguments": {}}}}
-    with pytest.raises(ValueError, match="sqs:sendMessage: say in"):
-        policies.state_machine(ONE, definition)
+INVOKE, UPDATE = "arn:aws:states:::lambda:invoke", "arn:aws:states:::dynamodb:updateItem"
+
+
+@pytest.mark.parametrize(
+    ("state", "named"),
+    [
+        ({"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage", "Arguments": {}}, "sqs:sendMessage"),
+        ({"Type": "Task", "Resource": INVOKE, "Arguments": {"FunctionName": "*"}}, "lambda:invoke"),
+        ({"Type": "Task", "Resource": INVOKE}, "lambda:invoke"),
+        ({"Type": "Task", "Resource": UPDATE, "Arguments": {"TableName": "{% $x %}"}}, "dynamodb:updateItem"),
+        ({"Type": "Task", "Credentials": {"RoleArn": "arn:aws:iam::1:role/other"}}, "Credentials"),
+        ({"Type": "Map", "ResultWriter": {"Resource": "arn:aws:states:::s3:putObject"}}, "ResultWriter"),
+    ],
+)
+def test_a_state_machine_is_refused_whose_needs_are_not_known(state, named):
+    with pytest.raises(ValueError, match=named):
+        policies.state_machine(ONE, {"States": {"Any": state}})
 
 
 def test_the_state_machine_of_pattern_1_touches_no_task():

@@ -627,3 +627,12 @@ class TestRefusals:
     def test_a_payload_without_its_execution(self, w: Any, given: object) -> None:
         with pytest.raises(PayloadInvalid, match="execution is"):
             w.launcher.launch({"execution": given, "spec": spec()}, lambda: 300)
+
+
+def test_tasks_of_an_interrupted_call_count_for_the_concurrency(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    w = world(maxConcurrency=3)
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+        patch.setattr(w.details, "put_new", lambda _row: (_ for _ in ()).throw(RuntimeError("killed")))
+        w.launch(10)
+    w.launch(10)
+    assert len([task for task in w.ecs.tasks.values() if task["lastStatus"] == "RUNNING"]) == 3

@@ -257,8 +257,8 @@ class TestForgedRows:
     def test_one_that_ecs_may_have_forgotten_is_believed(self, after: int, questions: int) -> None:
         moment = Run(summary(), settings(), START + timedelta(seconds=after))
         assert len(moment.arns_to_ask([row("a", COMPLETED)])) == questions
-        polled = replace(moment, summary=summary(update_time=to_iso(START + timedelta(seconds=60))))
-        assert len(polled.arns_to_ask([row("a", COMPLETED)])) == 1
+        counted = replace(moment, summary=summary(last_ended=to_iso(START + timedelta(seconds=60))))
+        assert len(counted.arns_to_ask([row("a", COMPLETED)])) == 1
 
     def test_nothing_is_asked_of_what_the_monitor_itself_has_recorded(self) -> None:
         moment = Run(summary(), settings(jobRecords="ecs"), START)

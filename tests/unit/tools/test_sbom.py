@@ -30,7 +30,7 @@ def test_the_image_has_its_locked_packages_and_its_base_image_by_digest() -> Non
     assert components["python"]["purl"] == f"pkg:oci/python@{digest.replace(':', '%3A')}?tag=3.13-slim"
 
 
-@pytest.mark.parametrize("function", ["launcher", "monitor"])
+@pytest.mark.parametrize("function", ["launcher", "monitor", "reporter"])
 def test_a_function_s_package_has_its_digest_and_one_package(function: str) -> None:
     document = sbom.bills(of_requirements)[f"{function}.cdx.json"]
     assert [each["name"] for each in document["components"]] == ["fastjsonschema"]
