@@ -231,9 +231,10 @@ def rationed_wait_seconds(
 def wait_seconds(summary: Summary, now: datetime, settings: Settings, *, is_idle: bool) -> int:
     """Return how long to wait before the next poll of a run.
 
-    It is 1 s at first and a part of the run's age later (`WAIT_PER_AGE`), at most 60 s, so that the end is noticed within 10 % of
-    the run's length. While tasks of pattern 1 wait because of `max_concurrency`, it is at most 16 s in a run of 6 h.
-    While all of them wait for capacity and no attempt is active (`is_idle`), it lasts until the launcher retries.
+    It is 1 s at first and a part of the run's age later (`WAIT_PER_AGE`), at most 60 s, so that the end is noticed
+    within 10 % of the run's length. While tasks of pattern 1 wait because of `max_concurrency`, it is at most 16 s in
+    a run of 6 h. While all of them wait for capacity and no attempt is active (`is_idle`), it lasts until the launcher
+    retries.
     """
     by_age = int((now - from_iso(summary.start_time)).total_seconds()) // WAIT_PER_AGE
     longest = longest_wait_seconds(settings.run_timeout_seconds)

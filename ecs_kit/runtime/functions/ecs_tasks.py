@@ -51,10 +51,8 @@ class EcsTasks:
         return found, missing | (given - of_tasks)
 
     def _is_task(self, arn: str) -> bool:
-        return (
-            re.fullmatch(rf"arn:aws[a-z-]*:ecs:[a-z0-9-]+:[0-9]{{12}}:task/{re.escape(self._cluster)}/[0-9a-f-]{{32,36}}", arn)
-            is not None
-        )
+        task = rf"task/{re.escape(self._cluster)}/[0-9a-f-]{{32,36}}"
+        return re.fullmatch(rf"arn:aws[a-z-]*:ecs:[a-z0-9-]+:[0-9]{{12}}:{task}", arn) is not None
 
     def running(self, started_by: str | None = None) -> Iterator[str]:
         """Return the ARNs of tasks that have not been told to stop, or of the cluster's with this `startedBy`.

@@ -1,4 +1,4 @@
-"""Rows that a compromised task has written with UpdateItem, which its role may: what launcher and monitor make of it."""
+"""Rows that a compromised task has written with UpdateItem: what launcher and monitor make of them."""
 
 from __future__ import annotations
 
