@@ -89,6 +89,14 @@ def stopped_while_tasks_run(stage: Stage) -> None:
     stage.ended(stage.executions[-1], document["workflowName"])
 
 
+@case()
+def lost_rows(stage: Stage) -> None:
+    """The rows of tasks that run are deleted: the monitor records that they have none, and stops them."""
+    document = _held(stage)
+    stage.delete_rows(document["workflowName"])
+    stage.ended(stage.executions[-1], document["workflowName"])
+
+
 @case(1)
 def stopped_while_tasks_are_launched(stage: Stage) -> None:
     """An execution is stopped during a RunTask call: the launcher stops the task that it has just started."""

@@ -191,6 +191,13 @@ class Stage:
         """The rows of all attempts."""
         return list(tables.all_items(self.aws, str(self.deployed["ddbTableNameWFDetails"])))
 
+    def delete_rows(self, workflow: str) -> None:
+        """Delete the rows of a workflow's attempts."""
+        for row in self.rows():
+            if row["workflow_name"] == workflow:
+                key = {"workflow_run_id": {"N": str(row["workflow_run_id"])}, "ecs_task_id": {"S": row["ecs_task_id"]}}
+                self.aws.dynamodb.delete_item(TableName=str(self.deployed["ddbTableNameWFDetails"]), Key=key)
+
     def ecs_tasks(self) -> list[EcsTask]:
         """The cluster's tasks, stopped ones too."""
         return list(EcsTasks(self.aws.ecs, self.names.cluster).all().values())
