@@ -1,4 +1,4 @@
-"""The two tables. Every write is conditional; every read that decides something is complete and strongly consistent.
+"""The two tables. Every write is conditional; every read is complete, and strongly consistent but for the indexes.
 
 Terminal statuses never change, but for a `Completed` that ECS contradicts. A write whose condition is false changes
 nothing and returns the stored item: it came late, or it was repeated.
