@@ -376,6 +376,12 @@ class TestPattern2:
         (recorded,) = aws.of("record_failure")
         assert recorded["execution"] == CALL_OF_EXECUTION
         assert (recorded["task"]["taskName"], recorded["sourceBucket"], recorded["index"]) == ("a", "own", 0)
+        assert recorded["isInChild"] is True
+
+    def test_what_ends_a_map_state_does_not_end_the_run(self) -> None:
+        maps = [state for _, state in all_states(pattern_2(SETTINGS)) if state["Type"] == "Map" and "Catch" in state]
+        caught = [[name for catcher in state["Catch"] for name in catcher["ErrorEquals"]] for state in maps]
+        assert caught == [["States.DataLimitExceeded", "States.ALL"]] * 2, "the second does not include the first"
 
     def test_an_input_that_names_its_spec_runs_the_tasks_of_the_registration(self) -> None:
         tasks = [{"taskName": "a", "objectKey": "in/a"}, {"taskName": "b", "objectKey": "in/b", "s3BucketName": "own"}]

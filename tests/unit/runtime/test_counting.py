@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +20,7 @@ from ecs_kit.runtime.contract.clock import from_iso
 from ecs_kit.runtime.contract.records import Counts, Summary, Target, new_row
 from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
 from ecs_kit.runtime.reporter.items import uncounted_items
+from tests.unit.runtime.fakes import client_error
 
 NOW = "2026-11-24T03:50:44.120Z"
 
@@ -61,6 +64,17 @@ class TestCounts:
         assert failed is not None
         corrected, _ = counting.count(failed, {1: True}, {1: False}, {}, NOW)
         assert corrected is not None and corrected.counts == Counts(1, 0, tasks - 1)
+
+    def test_are_not_taken_for_counted_by_others_where_their_write_is_throttled(
+        self, counting: Counting, tasks: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run = counting.summaries.register(a_run(tasks))
+        reasons = {"CancellationReasons": [{"Code": "ThrottlingError"}, {"Code": "None"}]}
+        for operation, code in (("transact_write_items", "TransactionCanceled"), ("update_item", "Throttling")):
+            error = client_error(f"{code}Exception", operation=operation, **reasons)
+            monkeypatch.setattr(counting.client, operation, Mock(side_effect=error))
+        with pytest.raises(ClientError):
+            counting.count(run, {0: True}, {}, {}, NOW)
 
     def test_of_a_long_run_are_in_items_of_the_summary_table_that_are_no_runs(
         self, counting: Counting, tasks: int

@@ -10,8 +10,10 @@ import re
 import tracemalloc
 from collections.abc import Iterable
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -265,6 +267,13 @@ class TestRefusals:
 
 
 class TestPinned:
+    def test_a_put_that_meets_another_one_is_an_error_that_is_retried(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        bucket = FakeBucket()
+        conflict = client_error("ConditionalRequestConflict", operation="PutObject", status=409)
+        monkeypatch.setattr(bucket, "put_object", Mock(side_effect=conflict))
+        with pytest.raises(ClientError, match="ConditionalRequestConflict"):
+            pin(jsonl(task()), Form.JSON_LINES, bucket)
+
     def test_entries_are_read_in_one_range_and_the_last_one_is_kept(self) -> None:
         bucket = FakeBucket()
         store = TaskListStore(bucket, "kit-1")

@@ -17,12 +17,19 @@ from ecs_kit.runtime.contract import failures, waits
 from ecs_kit.runtime.contract.records import Summary
 from ecs_kit.runtime.contract.settings import Settings, from_json
 from ecs_kit.runtime.contract.statuses import RunStatus
+from ecs_kit.runtime.functions.spec_check import MAX_OVERRIDE_CHARACTERS
 from tests.unit.runtime.fakes import EXECUTION, execution, settings_json, spec
 from tests.unit.test_state_machines import SETTINGS
 
 
 def settings(**changes: Any) -> Settings:
     return from_json(settings_json(2, **changes))
+
+
+def test_a_child_execution_has_room_for_the_longest_entry_and_the_attributes_of_the_run() -> None:
+    longest = 4 * MAX_OVERRIDE_CHARACTERS  # each character of four bytes
+    of_run = 4 * MAX_OVERRIDE_CHARACTERS // 2
+    assert longest + of_run <= waits.BATCH_BYTES
 
 
 def events_of_polls(limits: Settings) -> int:
