@@ -89,7 +89,7 @@ def stopped_while_tasks_run(stage: Stage) -> None:
     stage.ended(stage.executions[-1], document["workflowName"])
 
 
-@case()
+@case(1)
 def lost_rows(stage: Stage) -> None:
     """The rows of tasks that run are deleted: the monitor records that they have none, and stops them."""
     document = _held(stage)
@@ -223,6 +223,14 @@ def outcomes_in_items_of_their_own(stage: Stage) -> None:
     stage.until(lambda: stage.has_outcomes(document["workflowName"]), "an item of outcomes", COUNTED_SECONDS)
     stage.aws.stepfunctions.stop_execution(executionArn=arn)
     stage.ended(arn, document["workflowName"])
+
+
+@case(2)
+def list_that_cannot_be_read(stage: Stage) -> None:
+    """The state machine cannot read the pinned list: the monitor records that no task has started."""
+    reading = {"service": "s3", "operation": "GetObject", "caller": stage.caller("state-machine")}
+    stage.faults({**reading, "effect": {"error": "NoSuchKey", "message": "injected"}})
+    stage.run(_long_list(stage))
 
 
 @case(2)
