@@ -493,6 +493,7 @@ class Monitor(Function):
     def _finalize(self, summary: Summary, status: RunStatus, why: str, remaining_seconds: Callable[[], float]) -> None:
         """End a run: first its summary, so that nothing more is launched, then its ECS tasks, then their rows."""
         if summary.end_time:
+            log.info("the run has ended already", status=summary.status, why=why)
             return
         polled = self._run(summary)
         summary = self.summaries.end_early(summary, status, to_iso(self.clock.now()))
