@@ -196,7 +196,6 @@ class Monitor(Function):
 
         The task's own waiting time decides, not the run's: starts of other tasks say little about this one.
         """
-        is_in_child = _is_in_child(payload, summary)
         attempt, waited, turn = int(payload["attempt"]), int(payload["waitedSeconds"]), int(payload["turn"])
         lacks_capacity = bool(LACKS_CAPACITY.search(reason))
         events = waits.EVENTS_PER_ATTEMPT + waits.EVENTS_PER_RETRY * int(payload["retries"])
@@ -206,7 +205,7 @@ class Monitor(Function):
         now = self.clock.now()
         summary = self.summaries.wait_for_capacity(summary, to_iso(now), reason, events=events)
         wait = 1 + int(waits.capacity_wait_seconds(waited) * self.rng.uniform(0.5, 1))
-        if is_in_child:
+        if _is_in_child(payload, summary):
             wait = waits.wait_of_child_seconds(wait, waited, settings.run_timeout_seconds)
         elif is_rationed:
             remaining = max(0.0, (deadline_of(summary, settings) - now).total_seconds())

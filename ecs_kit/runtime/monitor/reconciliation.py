@@ -126,7 +126,12 @@ class Run:
         That is so where a task has no row and, in pattern 2, where its attempts have a gap or lack a due retry. Of
         tasks that are counted only attempts that something awaits are among the rows.
         """
-        return self._lacks_rows(rows)
+        if not self.summary.launching_ended:
+            return False
+        states = task_states(rows)
+        if self._known(states) < self.summary.number_of_tasks:
+            return True
+        return not self._has_launcher and any(self._misses_attempts(state) for state in states.values())
 
     @property
     def needs_listing(self) -> bool:
@@ -140,14 +145,6 @@ class Run:
         start = from_iso(self.summary.start_time)
         ages = ((moment - start).total_seconds() // period for moment in (from_iso(self.summary.update_time), self.now))
         return self.summary.launching_ended or period == 1 or len(set(ages)) > 1
-
-    def _lacks_rows(self, rows: Iterable[TaskRow]) -> bool:
-        if not self.summary.launching_ended:
-            return False
-        states = task_states(rows)
-        if self._known(states) < self.summary.number_of_tasks:
-            return True
-        return not self._has_launcher and any(self._misses_attempts(state) for state in states.values())
 
     def _known(self, names: Iterable[str]) -> int:
         """Return how many tasks have rows: those that are counted, and those among `names` that are not."""
@@ -203,7 +200,7 @@ class Run:
                 explanations.append(current[arn])
             else:
                 updates[arn] = current[arn]
-        if task_names and self._lacks_rows(current.values()):
+        if task_names and self.needs_all_rows(current.values()):
             creations, more_stops = self._unrecorded(current, ecs, task_names)
             stops |= more_stops
             current |= {row.ecs_task_id: row for row in creations}
