@@ -94,7 +94,7 @@ def serve(connection: Connection, kind: str) -> None:
     settings = from_json(connection.recv())
     meter = Meter(settings.state_machine, remote)
     summaries = SummaryTable(dynamodb, settings.summary_table, meter.run_written)
-    details = DetailsTable(dynamodb, settings.details_table, meter.attempt_written)
+    details = DetailsTable(dynamodb, settings.details_table, meter.attempt_written, confirms=True)
     shared: dict[str, Any] = {
         "settings": settings,
         "summaries": summaries,

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ecs_kit.components.names import DeploymentTarget, PatternNames
-from ecs_kit.runtime.contract.records import OPEN_RUNS_INDEX, UNCOUNTED_INDEX
+from ecs_kit.runtime.contract.records import OPEN_RUNS_INDEX, TASK_ATTRIBUTES, UNCOUNTED_INDEX
 from ecs_kit.runtime.contract.reports import REPORT_PREFIX
 from ecs_kit.runtime.contract.spec_references import PINNED_PREFIX, SPEC_PREFIX
 
@@ -24,7 +24,7 @@ def statement(
     sid: str,
     actions: Sequence[str],
     resources: Iterable[str],
-    conditions: Mapping[str, Mapping[str, str]] | None = None,
+    conditions: Mapping[str, Mapping[str, str | list[str]]] | None = None,
     *,
     effect: str = "Allow",
 ) -> Statement:
@@ -170,8 +170,17 @@ def task(
             effect="Deny",
         ),
         statement("WriteTarget", ["s3:AbortMultipartUpload", "s3:PutObject", "s3:PutObjectTagging"], targets),
-        *([statement("KeepOwnRecord", ["dynamodb:UpdateItem"], [details])] if keeps_record else []),
+        *([_keep_own_record(details)] if keeps_record else []),
     )
+
+
+def _keep_own_record(details_arn: str) -> Statement:
+    """A task's writes to its row, without what only launcher and monitor say of it.
+
+    Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
+    """
+    attributes = {"ForAllValues:StringEquals": {"dynamodb:Attributes": list(TASK_ATTRIBUTES)}}
+    return statement("KeepOwnRecord", ["dynamodb:UpdateItem"], [details_arn], attributes)
 
 
 def task_execution(names: PatternNames, *, repository: str | None, secrets: Sequence[str] = ()) -> Document:

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from ecs_kit.components import policies
 from ecs_kit.components.names import DeploymentTarget, PatternNames
 from ecs_kit.runtime.contract import outcomes
+from ecs_kit.runtime.contract.records import FUNCTION_ATTRIBUTES
 from local_aws import Emulator
 from local_aws.testing.aws import ACCOUNT, REGION, Aws, allow
 from tests.unit.model.dynamodb import create_table
@@ -92,7 +93,19 @@ ALLOWED: dict[str, Call] = {
     "write a copy, another run's, too": lambda task: task.s3.put_object(**object_(task, COPY), Body=b"forged"),
     "write a row by its whole key": lambda task: task.dynamodb.update_item(**details(task), Key=ROW, **COMPLETE),
 }
+
+
+def set_attribute(name: str) -> Call:
+    """UpdateItem of a row, which also sets an attribute."""
+    values = {":completed": {"S": "Completed"}, ":forged": {"S": "x"}}
+    update = {**COMPLETE, "UpdateExpression": f"SET #status = :completed, {name} = :forged"}
+    return lambda task: task.dynamodb.update_item(
+        **details(task), Key=ROW, **{**update, "ExpressionAttributeValues": values}
+    )
+
+
 REFUSED: dict[str, Call] = {
+    **{f"write a row's {name}": set_attribute(name) for name in FUNCTION_ATTRIBUTES},
     "delete an object": lambda task: task.s3.delete_object(**object_(task, COPY)),
     "delete objects": lambda task: task.s3.delete_objects(
         Bucket=task.names.bucket, Delete={"Objects": [{"Key": COPY}]}

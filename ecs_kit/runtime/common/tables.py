@@ -10,6 +10,7 @@ import functools
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from botocore.exceptions import ClientError
@@ -176,7 +177,9 @@ class _Table(Generic[R]):
             **{name: old.get(name, value) if name in keep else value for name, value in values.items()},
         }
         item |= {name: {"N": str(_integer(old.get(name)) + _integer(number))} for name, number in added.items()}
-        after = from_item(self._record, {name: value for name, value in item.items() if name not in remove})
+        after = self._known({name: value for name, value in item.items() if name not in remove})
+        if after is None:
+            return record, True
         self.on_write(found, after)
         return after, True
 
@@ -348,10 +351,26 @@ class SummaryTable(_Table[Summary]):
 
 
 class DetailsTable(_Table[TaskRow]):
-    """The details table. Each write returns the stored row, and whether this call wrote it."""
+    """The details table. Each write returns the stored row, and whether this call wrote it.
+
+    Rows that the monitor has refuted are not read, nor are those of attempts that ECS did not start unless launcher or
+    monitor have written them: a compromised task has (`docs/security.md`).
+    """
 
     _record = TaskRow
     _keys = ("workflow_run_id", "ecs_task_id")
+
+    def __init__(
+        self,
+        client: DynamoDBClient,
+        name: str,
+        on_write: Callable[[TaskRow | None, TaskRow], None] = lambda _before, _after: None,
+        *,
+        confirms: bool = False,
+    ) -> None:
+        """`confirms` is for launcher and monitor: what they write is confirmed. A task may not say so."""
+        super().__init__(client, name, on_write)
+        self._confirms = confirms
 
     def rows(self, run_id: int, workflow_name: str) -> list[TaskRow]:
         """Read all rows of a run."""
@@ -362,10 +381,12 @@ class DetailsTable(_Table[TaskRow]):
             FilterExpression="workflow_name = :workflow_name",
             ExpressionAttributeValues={":run_id": {"N": str(run_id)}, ":workflow_name": {"S": workflow_name}},
         )
-        return list(_parsed(functools.partial(from_item, TaskRow), pages))
+        return _attempts(pages)
 
     def uncounted(self, run_id: int, workflow_name: str) -> list[TaskRow]:
         """Read the attempts of tasks that are not counted yet: failed ones in full, of others what the index has.
+
+        Those that ECS did not start have failed, whatever the index says.
 
         The index is eventually consistent: it may lack what was written a moment ago, and show an older status.
         """
@@ -378,17 +399,45 @@ class DetailsTable(_Table[TaskRow]):
             )
         )
         rows = list(_parsed(from_uncounted, entries))
-        failed = [row.ecs_task_id for row in rows if row.status is TaskStatus.FAILED]
-        others = [row for row in rows if row.status is not TaskStatus.FAILED]
-        return others + [row for row in self._read(run_id, failed) if row.uncounted]
+        in_full = [row.ecs_task_id for row in rows if row.status is TaskStatus.FAILED or not row.was_started]
+        others = [row for row in rows if row.status is not TaskStatus.FAILED and row.was_started]
+        return others + [row for row in self.read(run_id, in_full) if row.uncounted]
 
-    def _read(self, run_id: int, ecs_task_ids: Sequence[str]) -> list[TaskRow]:
-        items = self._items([(run_id, key) for key in ecs_task_ids])
-        return list(_parsed(functools.partial(from_item, TaskRow), items))
+    def read(self, run_id: int, ecs_task_ids: Sequence[str]) -> list[TaskRow]:
+        """Read rows of a run by their keys, those that there are."""
+        return _attempts(self._items([(run_id, key) for key in ecs_task_ids]))
 
     def set_counted(self, row: TaskRow) -> None:
         """Take an attempt out of the index: its task is counted, and nothing awaits this attempt."""
         self._update(row, "attribute_exists(#status)", {}, {}, remove=(UNCOUNTED_KEY,))
+
+    def confirm(self, row: TaskRow) -> None:
+        """Record that ECS knows the task of a row that only the task itself has written."""
+        self._update(row, "attribute_exists(#status)", {"confirmed_as": attribute(row.identity)}, {})
+
+    def refute(self, row: TaskRow, now: str) -> None:
+        """Record that a row is of no attempt at a task of its run, and take it out of the index."""
+        self._update(row, "attribute_exists(#status)", {"refuted_at": attribute(now)}, {}, remove=(UNCOUNTED_KEY,))
+
+    def _marked(self, row: TaskRow) -> TaskRow:
+        return replace(row, confirmed_as=row.identity if self._confirms else None)
+
+    def put_new(self, record: TaskRow) -> tuple[TaskRow, bool]:
+        """Put a row unless one exists, whoever put it; return the stored one, and whether this call put it.
+
+        That of an attempt which ECS did not start replaces one that a task has written.
+        """
+        if not record.was_started:
+            return self.record_not_started(record)
+        return super().put_new(self._marked(record))
+
+    def record_not_started(self, row: TaskRow) -> tuple[TaskRow, bool]:
+        """Write the row of an attempt that ECS did not start, unless it is confirmed already.
+
+        Two workflows may use one run id. Then these keys may collide: the first workflow keeps the row.
+        """
+        condition = "attribute_not_exists(confirmed_as) OR task_name <> :new_task_name OR attempt <> :new_attempt"
+        return self._write(row, condition, remove=("refuted_at",))
 
     def set_retried(self, run_id: int, ecs_task_id: str, by: str) -> None:
         """Record which attempt follows a failed one."""
@@ -403,25 +452,23 @@ class DetailsTable(_Table[TaskRow]):
         """Add ECS's reasons to a failed row where it has none; never overwrites."""
         return self._write(row, "#status = :Failed", keep=(*FAILURE_ATTRIBUTES, *ECS_TIMES))
 
-    def contradict(self, row: TaskRow) -> tuple[TaskRow, bool]:
-        """Make a `Completed` row `Failed`: it is of no ECS task."""
-        return self._write(row, "#status = :Completed")
+    def correct(self, row: TaskRow) -> None:
+        """Overwrite a row that ECS contradicts."""
+        self._write(row, "attribute_exists(#status)")
 
     def record_failure(self, row: TaskRow) -> tuple[TaskRow, bool]:
-        """Make a row `Failed`, new or not, unless it is `Completed` or another workflow's; never overwrites a reason.
-
-        Two workflows may use one run id. Then `not-started/…` keys may collide: the first workflow keeps the row.
-        """
-        condition = (
-            "(attribute_not_exists(#status) OR #status <> :Completed) AND "
-            "(attribute_not_exists(workflow_name) OR workflow_name = :new_workflow_name)"
-        )
+        """Make a row `Failed`, new or not, unless it is `Completed`; never overwrites a reason."""
+        if not row.was_started:
+            return self.record_not_started(row)
+        condition = "attribute_not_exists(#status) OR #status <> :Completed"
         return self._write(row, condition, keep=(*FAILURE_ATTRIBUTES, *ECS_TIMES, "log_stream", "exec_time_in_seconds"))
 
-    def _write(self, row: TaskRow, condition: str, keep: tuple[str, ...] = ()) -> tuple[TaskRow, bool]:
-        values = {name: value for name, value in to_item(row).items() if name not in self._keys}
+    def _write(
+        self, row: TaskRow, condition: str, keep: tuple[str, ...] = (), remove: tuple[str, ...] = ()
+    ) -> tuple[TaskRow, bool]:
+        values = {name: value for name, value in to_item(self._marked(row)).items() if name not in self._keys}
         statuses = {f":{status}": attribute(status) for status in TaskStatus if f":{status}" in condition}
-        return self._update(row, condition, values, statuses, keep=keep)
+        return self._update(row, condition, values, statuses, keep=keep, remove=remove)
 
 
 def _parsed(make: Callable[[Item], TaskRow], items: Iterable[Item]) -> Iterator[TaskRow]:
@@ -445,6 +492,18 @@ def _check_numbers(row: TaskRow) -> None:
     numbers = (row.exec_time_in_seconds, row.exit_code, row.expires_at, row.task_index, row.attempt)
     if not all(abs(number) < _NO_NUMBER for number in numbers if number is not None):
         raise ValueError(f"one of {numbers} is out of range")
+
+
+def _attempts(items: Iterable[Item]) -> list[TaskRow]:
+    """Make rows of items with all attributes; those are left out that are known to be of no attempt of their run."""
+    return [row for row in _parsed(functools.partial(from_item, TaskRow), items) if _is_of_attempt(row)]
+
+
+def _is_of_attempt(row: TaskRow) -> bool:
+    if row.was_started or row.is_confirmed:
+        return row.refuted_at is None
+    log.warning("a task has written a row of an attempt that ECS did not start", ecsTask=row.ecs_task_id)
+    return False
 
 
 def _integer(value: Mapping[str, Any] | None) -> int:

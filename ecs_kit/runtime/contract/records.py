@@ -46,6 +46,9 @@ NOT_STARTED = "not-started/"
 FAILURE_ATTRIBUTES = ("error", "stopped_reason", "stop_code", "exit_code", "start_time")
 """Attributes of a failed row whose first value is never overwritten."""
 
+FUNCTION_ATTRIBUTES = ("confirmed_as", "refuted_at", "retried_by", "stop_code", "stopped_reason")
+"""Attributes of a row that only launcher and monitor write: the role of the tasks does not allow them."""
+
 ECS_TIMES = {
     "queued_at": "created_at",
     "pull_started_at": "pull_started_at",
@@ -163,11 +166,23 @@ class TaskRow:
     task_index: int | None = None
     retried_by: str | None = None
     uncounted: str | None = None
+    confirmed_as: str | None = None
+    refuted_at: str | None = None
 
     @property
     def was_started(self) -> bool:
         """Whether ECS accepted this attempt."""
         return not self.ecs_task_id.startswith(NOT_STARTED)
+
+    @property
+    def identity(self) -> str:
+        """The attempt that the row names; names have no slash."""
+        return f"{self.workflow_name}/{self.task_index}/{self.attempt}/{self.task_name}"
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether launcher or monitor have recorded this attempt under this key."""
+        return self.confirmed_as == self.identity
 
     def failed(self, failure: Failure, now: datetime, task: EcsTask | None = None) -> Self:
         """Return the row as `Failed`, with the reasons that it lacks, and the times of its ECS task that it lacks."""
@@ -216,6 +231,10 @@ class Target:
         Source: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_awslogs.html
         """
         return f"{self.log_stream_prefix}/{self.container_name}/{ecs_task_arn.rsplit('/', 1)[-1]}"
+
+
+TASK_ATTRIBUTES = tuple(field.name for field in fields(TaskRow) if field.name not in FUNCTION_ATTRIBUTES)
+"""Attributes of its row that a task may write."""
 
 
 def times_of(task: EcsTask | None) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class Function:
         settings, clock = from_environment(), Clock()
         meter = Meter(settings.state_machine, clock)
         summaries = SummaryTable(clients.dynamodb(), settings.summary_table, meter.run_written)
-        details = DetailsTable(clients.dynamodb(), settings.details_table, meter.attempt_written)
+        details = DetailsTable(clients.dynamodb(), settings.details_table, meter.attempt_written, confirms=True)
         return cls(
             settings=settings,
             summaries=summaries,

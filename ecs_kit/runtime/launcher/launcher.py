@@ -13,8 +13,9 @@ from ecs_kit.runtime.contract import waits
 from ecs_kit.runtime.contract.attempts import Launch, awaits_ecs, due_retries, possible, task_states
 from ecs_kit.runtime.contract.clock import from_iso, to_iso
 from ecs_kit.runtime.contract.failures import LACKS_CAPACITY
-from ecs_kit.runtime.contract.records import Summary, TaskRow
+from ecs_kit.runtime.contract.records import TaskRow
 from ecs_kit.runtime.contract.specs import TaskEntry
+from ecs_kit.runtime.contract.statuses import TaskStatus
 from ecs_kit.runtime.functions.clients import CONCURRENT_CALLS
 from ecs_kit.runtime.functions.function import Function
 from ecs_kit.runtime.functions.registration import Registration
@@ -44,7 +45,7 @@ class Launcher(Function):
             return self._result(registration, Work(launched=0), remaining=0, again=False)
         now = self.clock.now()
         call = uuid.uuid4().hex
-        rows = possible(self.details.uncounted(summary.workflow_run_id, summary.workflow_name), summary)
+        rows = self._uncounted(registration)
         waits_for_capacity = summary.launch_after is not None and now < from_iso(summary.launch_after)
         retries = self._due_retries(registration, rows)
         if waits_for_capacity or (summary.launching_ended and not retries):
@@ -70,7 +71,7 @@ class Launcher(Function):
                 self.rng,
                 executor,
                 remaining_seconds,
-                lambda: self._open_tasks(summary),
+                lambda: self._open_tasks(registration),
             ).run()
         work = self._note_capacity(launches, work)
         remaining = len(work.left) + plan.left
@@ -154,9 +155,17 @@ class Launcher(Function):
             on_demand_first=summary.on_demand_first != changes_turn,
         )
 
-    def _open_tasks(self, summary: Summary) -> set[str]:
-        rows = self.details.uncounted(summary.workflow_run_id, summary.workflow_name)
-        return {row.ecs_task_id for row in rows if awaits_ecs(row)}
+    def _uncounted(self, registration: Registration) -> list[TaskRow]:
+        """Read the attempts that are not counted yet, without failed ones that only a task has recorded so far.
+
+        The monitor confirms or refutes these.
+        """
+        summary, has_ecs_records = registration.summary, registration.settings.has_ecs_records
+        rows = possible(self.details.uncounted(summary.workflow_run_id, summary.workflow_name), summary)
+        return [row for row in rows if row.status is not TaskStatus.FAILED or row.is_confirmed or has_ecs_records]
+
+    def _open_tasks(self, registration: Registration) -> set[str]:
+        return {row.ecs_task_id for row in self._uncounted(registration) if awaits_ecs(row)}
 
     def _launches(self, registration: Registration) -> Launches:
         return Launches(registration, self.run_task_client, self.details, self.ecs_tasks, self.clock)

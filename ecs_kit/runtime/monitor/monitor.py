@@ -35,7 +35,7 @@ from ecs_kit.runtime.functions.registration import Registration, deadline_of, to
 from ecs_kit.runtime.functions.spec_store import GivenSpec
 from ecs_kit.runtime.functions.task_lists import open_list
 from ecs_kit.runtime.monitor import messages, reconciliation
-from ecs_kit.runtime.monitor.reconciliation import EcsAnswer, Reconciliation, Run
+from ecs_kit.runtime.monitor.reconciliation import Doubts, EcsAnswer, Reconciliation, Run
 
 if TYPE_CHECKING:
     from types_boto3_stepfunctions import SFNClient
@@ -397,6 +397,7 @@ class Monitor(Function):
             rows, names = self._rows(summary), self._task_names(summary)
             run = self._run(summary, _by_name(rows, names, self.counting.counted(summary, range(len(names)))))
         tasks, missing = self.ecs_tasks.describe_recorded(run.arns_to_ask(rows))
+        rows = self._in_full(summary, rows, missing)
         if names or run.needs_listing:
             # Stopped tasks are listed later, so that a task that stops in between is in one of the two lists.
             listed = {**self._running(summary), **self._stopped(summary)}
@@ -428,7 +429,7 @@ class Monitor(Function):
             self.ecs_tasks.stop(arn, reason)
         for row in outcome.explanations:
             self.details.explain(row)
-        self._contradict(outcome.contradictions)
+        self._clear_up(outcome.doubts)
         for row in outcome.creations:
             log.warning("a task has no record", taskName=row.task_name, error=row.error)
             found, written = self.details.put_new(row)
@@ -436,10 +437,20 @@ class Monitor(Function):
                 changed[found.ecs_task_id] = found
         return changed
 
-    def _contradict(self, rows: Iterable[TaskRow]) -> None:
-        for row in rows:
-            log.warning("a completed row is of no ECS task", taskName=row.task_name, error=row.error)
-            self.details.contradict(row)
+    def _clear_up(self, doubts: Doubts) -> None:
+        for row in doubts.confirmed:
+            self.details.confirm(row)
+        for row in doubts.refuted:
+            log.warning("a row is of no ECS task of its run", taskName=row.task_name, ecsTask=row.ecs_task_id)
+            self.details.refute(row, to_iso(self.clock.now()))
+        for row in doubts.corrections.values():
+            log.warning("a row was not true", taskName=row.task_name, ecsTask=row.ecs_task_id, error=row.error)
+            self.details.correct(row)
+
+    def _in_full(self, summary: Summary, rows: list[TaskRow], missing: frozenset[str]) -> list[TaskRow]:
+        """Return rows with those in full that ECS does not know: the index does not say whether they are confirmed."""
+        in_full = {row.ecs_task_id: row for row in self.details.read(summary.workflow_run_id, sorted(missing))}
+        return [in_full.get(row.ecs_task_id, row) for row in rows]
 
     def _task_names(self, summary: Summary) -> list[str]:
         return list(open_list(summary.task_list, self.task_lists, lambda: self._document(summary)).names())
@@ -528,7 +539,7 @@ class Monitor(Function):
     def _completed_tasks(self, polled: Run, completed: Sequence[TaskRow]) -> int:
         """Count the completed tasks of a run that is ended: those that polls have counted, and those of further rows.
 
-        `polled` is the run at its last poll. Completed rows that ECS contradicts become `Failed`. In a run that an
+        `polled` is the run at its last poll. Rows that ECS contradicts do not count. In a run that an
         older version has counted, it is not known of which rows ECS must still know the tasks: all are believed.
         """
         summary = polled.summary
@@ -537,9 +548,9 @@ class Monitor(Function):
             return len({row.task_name for row in completed})
         rows = [row for row in completed if row.task_index is not None and not counted.get(row.task_index)]
         answer = EcsAnswer(*self.ecs_tasks.describe_recorded(polled.arns_to_ask(rows)))
-        contradicted = polled.contradicted(rows, answer)
-        self._contradict(contradicted)
-        wrong = {row.ecs_task_id for row in contradicted}
+        doubts = polled.doubts(rows, answer)
+        self._clear_up(doubts)
+        wrong = {row.ecs_task_id for row in doubts.refuted} | doubts.corrections.keys() | doubts.awaited
         return sum(counted.values()) + len({row.task_index for row in rows if row.ecs_task_id not in wrong})
 
     def _stop_all(self, summary: Summary, reason: str, remaining_seconds: Callable[[], float]) -> None:

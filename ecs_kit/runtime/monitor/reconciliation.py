@@ -24,6 +24,23 @@ class EcsAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubts:
+    """What becomes of rows that tasks have written: a compromised one can write rows of others.
+
+    Args:
+        confirmed: failed rows whose tasks ECS knows.
+        refuted: rows of no attempt of the run: of ECS tasks that do not exist, or are not the run's.
+        corrections: by the rows' keys, what is true of ECS tasks whose rows name another attempt.
+        awaited: keys of terminal rows of tasks that ECS may not know yet.
+    """
+
+    confirmed: list[TaskRow] = field(default_factory=list)
+    refuted: list[TaskRow] = field(default_factory=list)
+    corrections: dict[str, TaskRow] = field(default_factory=dict)
+    awaited: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
 class Reconciliation:
     """The outcome of a reconciliation.
 
@@ -31,7 +48,7 @@ class Reconciliation:
         updates: rows to write first, unless their status is terminal by then.
         stops: reasons by ARN of the tasks to stop after that, because a stopped task writes its row, too.
         explanations: failed rows that get ECS's reason and exit code.
-        contradictions: rows that say `Completed` of ECS tasks that do not exist, as failed ones.
+        doubts: rows that only a task has written, and what ECS says of them.
         creations: rows of attempts that have none.
         ended: tasks to count, by their places in the task list: whether they completed.
         corrected: how many of these were counted as failed before.
@@ -47,7 +64,7 @@ class Reconciliation:
     updates: list[TaskRow]
     stops: dict[str, str]
     explanations: list[TaskRow]
-    contradictions: list[TaskRow]
+    doubts: "Doubts"
     creations: list[TaskRow]
     ended: dict[int, bool]
     corrected: int
@@ -99,26 +116,46 @@ class Run:
         return [row.ecs_task_id for row in rows if row.was_started and self._is_in_question(row)]
 
     def _is_in_question(self, row: TaskRow) -> bool:
-        return awaits_ecs(row) or self._is_unconfirmed(row)
+        is_not_started = row.status is TaskStatus.COMPLETED and not row.was_started
+        return awaits_ecs(row) or self._is_unconfirmed(row) or is_not_started
 
-    def contradicted(self, rows: Iterable[TaskRow], ecs: EcsAnswer) -> list[TaskRow]:
-        """Return, as failed ones, the completed rows whose ECS task does not exist or is another attempt's."""
-        failures_of_rows = ((row, self._classify(row, ecs)[0]) for row in rows if self._is_unconfirmed(row))
-        return [
-            self._failed(row, failure, ecs.tasks.get(row.ecs_task_id)) for row, failure in failures_of_rows if failure
-        ]
+    def doubts(self, rows: Iterable[TaskRow], ecs: EcsAnswer) -> Doubts:
+        """Compare rows with what ECS said about `arns_to_ask`."""
+        doubts = Doubts()
+        for row in (row for row in rows if self._is_in_question(row)):
+            task = ecs.tasks.get(row.ecs_task_id)
+            if task is not None and not _is_of(row, task):
+                self._add_contradicted(doubts, row, task)
+            elif not row.was_started and row.status is TaskStatus.COMPLETED:
+                failure = Failure(Code.NO_RECORD, "the row says Completed, but ECS did not start this attempt")
+                doubts.corrections[row.ecs_task_id] = self._failed(row, failure, None)
+            elif self._is_unconfirmed(row) and row.ecs_task_id in ecs.missing:
+                if abs(self.now - from_iso(row.start_time)) >= waits.MISSING_COUNTS_AFTER:
+                    doubts.refuted.append(row)
+                elif row.status.is_final:
+                    doubts.awaited.add(row.ecs_task_id)
+            elif self._is_unconfirmed(row) and row.status is TaskStatus.FAILED and task is not None:
+                doubts.confirmed.append(row)
+        return doubts
+
+    def _add_contradicted(self, doubts: Doubts, row: TaskRow, task: EcsTask) -> None:
+        """Add a row whose ECS task is another attempt's: it is that one's which has failed, if it is of the run."""
+        if task.run != (row.workflow_name, row.workflow_run_id):
+            doubts.refuted.append(row)
+            return
+        failure = Failure(Code.NO_RECORD, "the row of this ECS task named another attempt")
+        doubts.corrections[row.ecs_task_id] = self._row_of_task(task, failure)
 
     def _is_unconfirmed(self, row: TaskRow) -> bool:
-        """Whether a completed attempt counts only if ECS knows its task.
+        """Whether an attempt counts only if ECS knows its task, because only a task may have recorded it.
 
-        Where tasks keep their rows, a compromised one can write that another task completed. Nothing is asked of what
-        may have ended so long ago that ECS has forgotten it, where no task was counted in that time.
+        Nothing is asked of what may have ended so long ago that ECS has forgotten it, where no task was counted in that
+        time.
         """
-        is_settled = row.task_name in self.counted or self.settings.has_ecs_records
-        if row.status is not TaskStatus.COMPLETED or is_settled:
+        if row.is_confirmed or row.task_name in self.counted or self.settings.has_ecs_records:
             return False
         latest = max(from_iso(row.start_time), from_iso(self.summary.last_ended or self.summary.start_time))
-        return not row.was_started or self.now - latest < waits.REMEMBERED_BY_ECS
+        return self.now - latest < waits.REMEMBERED_BY_ECS
 
     def needs_all_rows(self, rows: Iterable[TaskRow]) -> bool:
         """Whether all the run's rows and ECS tasks must be read: launching has ended, yet some attempts have no row.
@@ -182,21 +219,27 @@ class Run:
         """
         stops: dict[str, str] = {}
         explanations: list[TaskRow] = []
-        contradictions: list[TaskRow] = []
         creations: list[TaskRow] = []
         current = {row.ecs_task_id: row for row in rows}
         updates = {row.ecs_task_id: row for row in self.changed_rows(ecs.tasks.values(), current)}
         current |= updates
-        for arn, row in [(arn, row) for arn, row in current.items() if self._is_in_question(row)]:
+        doubts = self.doubts(current.values(), ecs)
+        for row in doubts.refuted:
+            del current[row.ecs_task_id]
+        for arn, row in doubts.corrections.items():
+            current[arn] = row
+            if arn in ecs.tasks and ecs.tasks[arn].is_active:
+                stops[arn] = row.error or ""
+        for arn in doubts.awaited:
+            current[arn] = replace(current[arn], status=TaskStatus.RUNNING)
+        for arn, row in [(arn, row) for arn, row in current.items() if awaits_ecs(row)]:
             failure, stop = self._classify(row, ecs)
             if stop:
                 stops[arn] = stop
             if failure is None:
                 continue
             current[arn] = self._failed(row, failure, ecs.tasks.get(arn))
-            if row.status is TaskStatus.COMPLETED:
-                contradictions.append(current[arn])
-            elif row.status.is_final:
+            if row.status.is_final:
                 explanations.append(current[arn])
             else:
                 updates[arn] = current[arn]
@@ -217,7 +260,7 @@ class Run:
             updates=list(updates.values()),
             stops=stops,
             explanations=explanations,
-            contradictions=contradictions,
+            doubts=doubts,
             creations=creations,
             ended={places[name]: completed for name, completed in ended.items()},
             corrected=corrected,
@@ -243,12 +286,6 @@ class Run:
     def _classify(self, row: TaskRow, ecs: EcsAnswer) -> tuple[Failure | None, str]:
         """Return why a row's attempt failed, if it did, and why its task is to be stopped, if it is."""
         task = ecs.tasks.get(row.ecs_task_id)
-        if task is not None and not _is_of(row, task):
-            return Failure(Code.TASK_MISSING, f"the row says {row.status}, but its ECS task is another attempt's"), ""
-        if row.status is TaskStatus.COMPLETED:
-            text = "the row says Completed, but ECS does not know this task"
-            is_missing = row.ecs_task_id in ecs.missing or not row.was_started
-            return (Failure(Code.TASK_MISSING, text) if is_missing else None), ""
         if row.ecs_task_id in ecs.missing:
             if self.now - from_iso(row.start_time) < waits.MISSING_COUNTS_AFTER:
                 return None, ""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, NamedTuple
@@ -35,6 +36,11 @@ _PASSED_ROLES = {
 """Calls that hand roles to a service: the service, and the members with the roles."""
 _CLUSTER_KEY_ACTIONS = ("RunTask", "StopTask", "DescribeTasks", "ListTasks")
 _COLONS = "arn:partition:lambda:region:account:function:name".count(":")
+
+
+_ATTRIBUTE = re.compile(r"(?<![\w.:#])#?[A-Za-z_]\w*(?!\w*\s*\()")
+"""The first part of a path in an expression; not a value, nor a function."""
+_KEYWORDS = {"ADD", "AND", "BETWEEN", "DELETE", "IN", "NOT", "OR", "REMOVE", "SET"}
 
 
 class Check(NamedTuple):
@@ -149,6 +155,18 @@ def qualified(function_arn: str, query_params: dict[str, Any]) -> str:
     return f"{function_arn}:{qualifier}" if qualifier and function_arn.count(":") == _COLONS else function_arn
 
 
+def updated_attributes(request: dict[str, Any]) -> list[str]:
+    """The top-level attributes that UpdateItem names, those of its key included.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
+    """
+    names = request.get("ExpressionAttributeNames") or {}
+    text = " ".join(request.get(name) or "" for name in ("UpdateExpression", "ConditionExpression"))
+    words = (found[0] for found in _ATTRIBUTE.finditer(text) if found[0].upper() not in _KEYWORDS)
+    of_expressions = (names.get(word, word) for word in words)
+    return sorted({*request.get("Key", {}), *request.get("AttributeUpdates", {}), *of_expressions})
+
+
 @around("request_authorization.condition_keys", iam_actions, "request_tag_context")
 def request_context(
     original: Callable[..., dict[str, Any]], service: str, iam_action: str, body: bytes, params: dict[str, Any]
@@ -158,6 +176,8 @@ def request_context(
     if iam_action == "s3:ListBucket" and "prefix" in params:
         given = params["prefix"]
         keys["s3:prefix"] = given[0] if isinstance(given, list) else given
+    if iam_action == "dynamodb:UpdateItem":
+        keys["dynamodb:Attributes"] = updated_attributes(read_json(body))
     if service == "ecs":
         keys.update(ecs_keys(iam_action.split(":", 1)[1], read_json(body), get_region(), get_account_id()))
     return keys

@@ -173,7 +173,7 @@ class World:
         self.ecs = Ecs(self.scheduler, self.call, self.dynamodb, self.settings, meter)
         self.surprises: list[str] = []
         summaries = SummaryTable(self.dynamodb, self.settings.summary_table, meter.run_written)
-        details = DetailsTable(self.dynamodb, self.settings.details_table, meter.attempt_written)
+        details = DetailsTable(self.dynamodb, self.settings.details_table, meter.attempt_written, confirms=True)
         self._of_functions: dict[str, Any] = {
             "settings": self.settings,
             "summaries": summaries,

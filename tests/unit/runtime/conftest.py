@@ -87,6 +87,11 @@ class World:
     def now(self) -> str:
         return to_iso(self.clock.now())
 
+    @property
+    def as_task(self) -> DetailsTable:
+        """The details table as tasks write it."""
+        return DetailsTable(self.dynamodb, self.details.name, self.details.on_write)  # type: ignore[arg-type]
+
     def rows(self) -> list[TaskRow]:
         return sorted(self.details.rows(self.run_id, "copying"), key=lambda row: (row.task_name, row.attempt))
 
@@ -113,7 +118,7 @@ class World:
         """Let tasks, all by default, write a terminal status and stop."""
         for row in self.rows():
             if not names or row.task_name in names:
-                self.details.write(replace(row, status=status, update_time=self.now, **changes))
+                self.as_task.write(replace(row, status=status, update_time=self.now, **changes))
                 self.ecs.end(row.ecs_task_id, 0 if status is TaskStatus.COMPLETED else 1)
 
     def run_task(self, name: str, attempt: int = 1, workflow: str = "copying", **more: str) -> str:
@@ -136,7 +141,7 @@ class World:
         index = int(name.rpartition("_")[2]) - 1
         attempt = Attempt("copying", self.run_id, name, 1, index=index)
         row = new_row(attempt, self.settings.target, status, ecs_task_arn=arn, now=self.clock.now())
-        self.details.write(replace(row, **changes))
+        self.as_task.write(replace(row, **changes))
 
 
 def new_world(dynamodb: DynamoDb, clock: FakeClock, pattern: int = 1, **changes: Any) -> World:
@@ -145,7 +150,7 @@ def new_world(dynamodb: DynamoDb, clock: FakeClock, pattern: int = 1, **changes:
     ecs, stepfunctions = FakeEcs(clock), FakeStepFunctions()
     meter = Meter(settings.state_machine, clock)
     summaries = SummaryTable(dynamodb, settings.summary_table, meter.run_written)
-    details = DetailsTable(dynamodb, settings.details_table, meter.attempt_written)
+    details = DetailsTable(dynamodb, settings.details_table, meter.attempt_written, confirms=True)
     shared: dict[str, Any] = {
         "settings": settings,
         "summaries": summaries,

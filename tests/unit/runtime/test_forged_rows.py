@@ -12,6 +12,7 @@ from ecs_kit.runtime.contract.records import Counts
 from ecs_kit.runtime.contract.statuses import TaskStatus
 from tests.unit.runtime.fakes import ACCOUNT, REGION, spec
 from tests.unit.runtime.test_monitor import finalize
+from tests.unit.runtime.test_record_failure import failed
 
 COMPLETED, FAILED, RUNNING = TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.RUNNING
 FOREIGN = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/kit-1/{'ab' * 16}"
@@ -44,7 +45,7 @@ def end(w: Any, status: TaskStatus, *names: str, **more: Any) -> None:
     """End ECS tasks, by default all, each with its own row."""
     for row in w.rows():
         if row.ecs_task_id in w.ecs.tasks and (not names or row.task_name in names):
-            w.details.write(replace(row, status=status, update_time=w.now, **more))
+            w.as_task.write(replace(row, status=status, update_time=w.now, **more))
             w.ecs.end(row.ecs_task_id, 0 if status is COMPLETED else 1)
 
 
@@ -124,7 +125,49 @@ class TestFailed:
         forge(w, FAILED, "task_02", 1, attempt=100, error={"S": "JobFailed: x"})
         w.end_launching()
         w.poll()
-        assert len(w.rows()) == 4
+        assert len(w.rows()) == 3
+
+    @pytest.mark.parametrize("key", ["", FOREIGN], ids=["not started", "of a task that does not exist"])
+    @pytest.mark.parametrize("pattern", [1, 2])
+    def test_ends_no_run_and_no_task(self, world: Any, pattern: int, key: str) -> None:
+        w = world(pattern)
+        if pattern == 1:
+            w.launch()
+        else:
+            w.register()
+            for number in (1, 2, 3):
+                w.record(w.run_task(f"task_0{number}"), f"task_0{number}", RUNNING)
+            w.end_launching()
+        w.poll()
+        forge(w, FAILED, "task_02", 1, key=key, error={"S": "RunTaskRefused: x"})
+        for _ in range(2):
+            assert w.poll()["failed"] == 0
+            w.clock.advance(301)
+        end(w, COMPLETED)
+        assert w.poll()["status"] == "Completed"
+        assert w.summary().counts == Counts(3, 0, 0)
+
+    def test_does_not_take_the_key_of_an_attempt_that_ecs_refuses(self, world: Any) -> None:
+        w = world(2)
+        w.register()
+        forge(w, COMPLETED, "task_01", 0, key="not-started/task_01/1")
+        assert failed(w, "ECS.InvalidParameterException", "TaskDefinition is inactive")["again"] is False
+        (row,) = w.rows()
+        assert (row.status, row.error.partition(":")[0]) == (FAILED, "ECS.InvalidParameterException")
+
+    def test_of_a_task_s_own_is_retried_once_ecs_has_confirmed_it(self, world: Any) -> None:
+        w = world(taskAttempts=2)
+        put_new = w.details.put_new
+        w.details.put_new = w.as_task.put_new  # its task was faster than the launcher
+        w.launch(1)
+        w.details.put_new = put_new
+        end(w, FAILED, error="JobFailed: x")
+        w.clock.advance(60)
+        w.launch(1)
+        assert len(w.ecs.calls) == 1
+        assert w.poll()["relaunch"]
+        w.launch(1)
+        assert len(w.ecs.calls) == 2
 
     def test_that_timed_out_stops_no_task_of_others(self, w: Any) -> None:
         w.launch(1)

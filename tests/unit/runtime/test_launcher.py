@@ -183,7 +183,7 @@ class TestLaunching:
     def test_a_failed_task_is_launched_again_and_launching_is_open_meanwhile(self, world: Any) -> None:
         w = world(taskAttempts=2)
         w.launch(1)
-        w.details.write(replace(w.rows()[0], status=TaskStatus.FAILED, error="JobFailed: x"))
+        w.as_task.write(replace(w.rows()[0], status=TaskStatus.FAILED, error="JobFailed: x"))
         w.clock.advance(60)
         seen = []
         w.ecs.after_run_task = lambda _: seen.append(w.summary().launching_ended)
@@ -246,7 +246,7 @@ class TestSpot:
         for _ in range(3):
             w.clock.advance(60)
             w.launch(3)
-            w.details.write(replace(w.rows()[-1], status=TaskStatus.COMPLETED))
+            w.as_task.write(replace(w.rows()[-1], status=TaskStatus.COMPLETED))
         assert providers(w) == ["FARGATE"] * 3
 
     @pytest.mark.parametrize(
@@ -543,7 +543,7 @@ class TestCapacity:
         w.ecs.answers = [None, *[QUOTA_ERROR] * EVER]
         w.launch(3)
         w.clock.advance(5)
-        w.details.write(replace(w.rows()[0], status=TaskStatus.RUNNING, start_time=w.now, update_time=w.now))
+        w.as_task.write(replace(w.rows()[0], status=TaskStatus.RUNNING, start_time=w.now, update_time=w.now))
         w.poll()
         assert w.summary().waiting_since and w.summary().launch_after and QUOTA in w.summary().waiting_reason
 
@@ -562,7 +562,7 @@ class TestCapacity:
         assert not w.summary().launching_ended
         assert not w.poll()["relaunch"], "there is no room"
         assert w.launch(5)["launched"] == 0
-        w.details.write(replace(w.rows()[0], status=TaskStatus.COMPLETED))
+        w.as_task.write(replace(w.rows()[0], status=TaskStatus.COMPLETED))
         assert w.poll()["relaunch"]
         assert w.launch(5)["launched"] == 1
         for _ in range(4):
@@ -578,7 +578,7 @@ class TestCapacity:
             sleep(seconds)
             active = [row for row in w.rows() if not row.status.is_final]
             for row in active[:1]:
-                w.details.write(replace(row, status=TaskStatus.COMPLETED))
+                w.as_task.write(replace(row, status=TaskStatus.COMPLETED))
             assert len(active) <= 2
 
         monkeypatch.setattr(w.clock, "sleep", one_ends)
@@ -598,7 +598,7 @@ class TestDeployments:
     def test_another_attempt_uses_the_revision_of_the_run(self, world: Any) -> None:
         before = world(taskAttempts=2)
         deadline = before.launch(1)["deadline"]
-        before.details.write(replace(before.rows()[0], status=TaskStatus.FAILED, error="JobFailed: x"))
+        before.as_task.write(replace(before.rows()[0], status=TaskStatus.FAILED, error="JobFailed: x"))
         before.clock.advance(60)
         after = world(taskAttempts=1, infrastructure=self.NEW, targetPrefix="elsewhere", runTimeoutSeconds=120)
         after.ecs._numbers = itertools.count(100)

@@ -196,8 +196,8 @@ class TestSweep:
 class TestTasks:
     def test_a_task_s_own_rows_are_its_launch_and_its_duration(self, w: Any, logged: Any) -> None:
         row = TaskRow(1, "arn:task/1", "wf", "a", 1, TaskStatus.RUNNING, "t", "t")
-        w.details.write(row)
-        w.details.write(row)
-        w.details.write(replace(row, status=COMPLETED, exec_time_in_seconds=1.25))
-        w.details.write(replace(row, status=FAILED, exec_time_in_seconds=9.0))
+        w.as_task.write(row)
+        w.as_task.write(row)
+        w.as_task.write(replace(row, status=COMPLETED, exec_time_in_seconds=1.25))
+        w.as_task.write(replace(row, status=FAILED, exec_time_in_seconds=9.0))
         assert logged() == {"TasksLaunched": 1, "TaskDuration": 1.25}

@@ -155,28 +155,26 @@ class TestPolls:
         assert (result["status"], result["completed"], result["failed"]) == ("Completed", tasks, 0)
         assert {row.status for row in w.rows()} == {COMPLETED}
 
-    def test_a_row_that_says_completed_of_a_task_that_ecs_does_not_know_fails_and_the_task_itself_decides(
-        self, w: Any
-    ) -> None:
+    def test_a_row_of_a_task_that_ecs_does_not_know_is_left_out_and_the_task_itself_decides(self, w: Any) -> None:
         w.launch(2)
         forged = replace(w.rows()[0], ecs_task_id="arn:aws:ecs:forged", status=TaskStatus.COMPLETED)
-        w.details.put_new(forged)
+        w.as_task.put_new(forged)
         assert w.poll()["completed"] == 0
-        of_forged = next(row for row in w.rows() if row.ecs_task_id == forged.ecs_task_id)
-        assert (of_forged.status, of_forged.error.partition(":")[0]) == (TaskStatus.FAILED, "TaskMissing")
-        for row in (row for row in w.rows() if row.ecs_task_id != forged.ecs_task_id):
-            w.details.write(replace(row, status=TaskStatus.COMPLETED))
-            w.ecs.end(row.ecs_task_id, 0)
+        w.clock.advance(300)
+        w.poll()
+        assert forged.ecs_task_id not in {row.ecs_task_id for row in w.rows()}
+        w.end_tasks()
         assert (w.poll()["status"], w.summary().completed_tasks) == ("Completed", 2)
 
     def test_a_row_of_a_task_of_its_own_that_names_another_task_is_not_believed(self, w: Any) -> None:
         w.launch(2)
         own, other = w.rows()
         forged = replace(own, task_name=other.task_name, task_index=other.task_index, uncounted=other.uncounted)
-        w.details.write(replace(forged, status=TaskStatus.COMPLETED))
+        w.as_task.write(replace(forged, status=TaskStatus.COMPLETED))
         assert w.poll()["completed"] == 0
         found = next(row for row in w.rows() if row.ecs_task_id == own.ecs_task_id)
-        assert (found.status, found.error.partition(":")[0]) == (TaskStatus.FAILED, "TaskMissing")
+        assert (found.status, found.task_name) == (TaskStatus.FAILED, own.task_name)
+        assert [arn for arn, _ in w.ecs.stopped] == [own.ecs_task_id]
 
     @pytest.mark.parametrize(
         "changes",
@@ -354,7 +352,7 @@ class TestEnding:
             before = rows(*arguments)
             calls.append(arguments)
             if len(calls) == 2:  # the rows that are to be ended; the first are read for their ids
-                w.details.write(replace(before[0], status=COMPLETED))
+                w.as_task.write(replace(before[0], status=COMPLETED))
             return before
 
         monkeypatch.setattr(w.details, "rows", then_complete)
@@ -368,12 +366,12 @@ class TestEnding:
         w.end_tasks(COMPLETED, "task_02")
         (own,) = [row for row in w.rows() if row.task_name == "task_02"]
         forged = replace(own, ecs_task_id=f"{own.ecs_task_id[:-4]}beef", task_name="task_03", task_index=2)
-        w.details.put_new(forged)
+        w.as_task.put_new(forged)
+        w.clock.advance(300)
         for _ in range(2):
             finalize(w)
             assert (w.summary().completed_tasks, w.summary().failed_tasks) == (2, 1)
-        (found,) = [row for row in w.rows() if row.ecs_task_id == forged.ecs_task_id]
-        assert found.error == "TaskMissing: the row says Completed, but ECS does not know this task"
+        assert forged.ecs_task_id not in {row.ecs_task_id for row in w.rows()}
 
     def test_an_execution_that_ends_before_its_run_is_registered_launches_nothing(self, w: Any) -> None:
         assert finalize(w)["finalized"]
@@ -503,7 +501,7 @@ class TestSweep:
     def test_stops_a_completed_task_whose_process_does_not_end(self, w: Any) -> None:
         w.launch(1)
         (row,) = w.rows()
-        w.details.write(replace(row, status=COMPLETED, update_time=w.now))
+        w.as_task.write(replace(row, status=COMPLETED, update_time=w.now))
         w.poll()
         w.clock.advance(300)
         assert w.monitor.sweep(plenty)["stopped"] == []

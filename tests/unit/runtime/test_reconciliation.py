@@ -57,6 +57,11 @@ def row(name: str, status: TaskStatus, attempt: int = 1, at: datetime = START, *
     return replace(made, task_index=index(name), **changes)
 
 
+def confirmed(row: TaskRow) -> TaskRow:
+    """A row as launcher or monitor write it."""
+    return replace(row, confirmed_as=row.identity)
+
+
 def running(name: str, attempt: int = 1, **changes: Any) -> EcsTask:
     task = EcsTask(f"arn:task/{name}{attempt}", "RUNNING", created_at=START, started_at=START)
     return replace(task, **{"environment": environment(name, attempt), **changes})
@@ -180,9 +185,9 @@ class TestStoppedTasks:
         assert failures.kind_of(update) is failures.kind_of(replace(update, stop_code=None)) is kind
 
     def test_only_active_rows_are_asked_about(self) -> None:
-        rows = [row("a", COMPLETED), row("b", FAILED, error="JobFailed: x"), row("c", RUNNING)]
-        rows.append(row("d", FAILED, ecs_task_id="not-started/d/1"))
-        rows.append(row("e", FAILED, error="TaskTimedOut: x", exit_code=124))
+        rows = [row("a", COMPLETED), confirmed(row("b", FAILED, error="JobFailed: x")), row("c", RUNNING)]
+        rows.append(confirmed(row("d", FAILED, ecs_task_id="not-started/d/1")))
+        rows.append(confirmed(row("e", FAILED, error="TaskTimedOut: x", exit_code=124)))
         assert asked(rows, {"a": True}) == ["arn:task/c1"]
 
 
@@ -218,7 +223,7 @@ class TestTerminatedTasks:
         assert failures.kind_of(explanation) is FailureKind.INFRASTRUCTURE and outcome.verdict is None
 
     def test_that_ecs_forgot_do_not_wait_for_ever(self) -> None:
-        outcome = reconcile([self.ROW], answer(missing=("arn:task/a1",)), summary(1), after=301)
+        outcome = reconcile([confirmed(self.ROW)], answer(missing=("arn:task/a1",)), summary(1), after=301)
         assert outcome.explanations[0].stopped_reason
         assert outcome.verdict is RunStatus.FAILED
 
@@ -226,7 +231,7 @@ class TestTerminatedTasks:
 class TestMissingTasks:
     @pytest.mark.parametrize(("after", "failed"), [(299, 0), (300, 1)])
     def test_count_only_five_minutes_after_the_row_and_are_retried(self, after: int, failed: int) -> None:
-        outcome = reconcile([row("a", SUBMITTED)], answer(missing=("arn:task/a1",)), after=after)
+        outcome = reconcile([confirmed(row("a", SUBMITTED))], answer(missing=("arn:task/a1",)), after=after)
         assert [update.error.partition(":")[0] for update in outcome.updates] == ["TaskMissing"] * failed
         assert outcome.counts.failed == 0
 
@@ -238,20 +243,40 @@ class TestMissingTasks:
 class TestForgedRows:
     """A compromised task writes rows of ECS tasks that it invents (docs/security.md)."""
 
-    def test_one_that_runs_has_failed_once_ecs_does_not_know_it(self) -> None:
-        forged = row("b", RUNNING)
-        assert asked([forged]) == [forged.ecs_task_id]
-        outcome = reconcile([forged], answer(missing=(forged.ecs_task_id,)), after=300)
-        assert [update.status for update in outcome.updates] == [FAILED]
-
-    def test_one_that_has_completed_has_failed_where_ecs_does_not_know_it(self) -> None:
-        forged, true = row("a", COMPLETED), row("b", COMPLETED)
+    @pytest.mark.parametrize("status", [SUBMITTED, RUNNING, COMPLETED, FAILED])
+    @pytest.mark.parametrize("at", [0, 9999], ids=["now", "in the future"])
+    def test_one_of_a_task_that_ecs_does_not_know_is_of_no_attempt(self, status: TaskStatus, at: int) -> None:
+        forged, true = row("a", status, at=START + timedelta(seconds=at)), row("b", COMPLETED)
         assert asked([forged, true]) == [forged.ecs_task_id, true.ecs_task_id]
-        outcome = reconcile([forged, true], answer(stopped("b", exit_code=0), missing=(forged.ecs_task_id,)))
-        (contradiction,) = outcome.contradictions
-        assert (contradiction.ecs_task_id, contradiction.status) == (forged.ecs_task_id, FAILED)
-        assert contradiction.error == "TaskMissing: the row says Completed, but ECS does not know this task"
-        assert outcome.counts == Counts(1, 0, 2) and not outcome.updates
+        outcome = reconcile([forged, true], answer(stopped("b", exit_code=0), missing=("arn:task/a1",)), after=300)
+        assert outcome.doubts.refuted == [forged]
+        assert outcome.counts == Counts(1, 0, 2) and outcome.ended == {1: True}
+        assert not (outcome.updates or outcome.explanations)
+
+    @pytest.mark.parametrize("status", [COMPLETED, FAILED])
+    def test_one_of_a_task_that_ecs_may_not_know_yet_is_neither_counted_nor_refuted(self, status: TaskStatus) -> None:
+        outcome = reconcile([row("a", status)], answer(missing=("arn:task/a1",)), summary(1), after=299)
+        assert (outcome.counts, outcome.verdict, outcome.doubts.refuted) == (Counts(0, 0, 1), None, [])
+
+    def test_one_that_has_failed_is_confirmed_once(self) -> None:
+        failed = row("a", FAILED, error="JobFailed: x")
+        assert reconcile([failed], answer(stopped("a"))).doubts.confirmed == [failed]
+        assert asked([confirmed(failed)]) == []
+
+    @pytest.mark.parametrize("status", [RUNNING, COMPLETED, FAILED])
+    def test_one_that_names_another_attempt_is_that_of_its_ecs_task_which_has_failed(self, status: TaskStatus) -> None:
+        renamed = replace(confirmed(row("a", status)), task_name="b", task_index=1)
+        outcome = reconcile([renamed], answer(running("a")))
+        corrected = outcome.doubts.corrections[renamed.ecs_task_id]
+        assert (corrected.task_name, corrected.task_index, corrected.status) == ("a", 0, FAILED)
+        assert corrected.error == "NoRecord: the row of this ECS task named another attempt"
+        assert outcome.stops == {renamed.ecs_task_id: corrected.error}
+
+    @pytest.mark.parametrize("variables", [{}, {**environment("a"), "KIT_WORKFLOW_RUN_ID": "8"}])
+    def test_one_of_an_ecs_task_of_others_is_of_no_attempt(self, variables: dict[str, str]) -> None:
+        forged = row("a", FAILED, error="TaskTimedOut: x")
+        outcome = reconcile([forged], answer(running("a", environment=variables)))
+        assert outcome.doubts.refuted == [forged] and not outcome.stops
 
     @pytest.mark.parametrize(("after", "questions"), [(3299, 1), (3300, 0)])
     def test_one_that_ecs_may_have_forgotten_is_believed(self, after: int, questions: int) -> None:

@@ -120,7 +120,8 @@ class TestRecords:
             task_index=0,
             uncounted="copying/0/1/task_01",
         )
-        return replace(row, **changes)
+        row = replace(row, **changes)
+        return replace(row, confirmed_as=row.identity)
 
     def test_a_failed_job_is_recorded_with_ecs_s_reasons(self, w: Any) -> None:
         assert failed(w, *JOB_FAILED)["again"] is False
@@ -132,15 +133,19 @@ class TestRecords:
         failed(w, *JOB_FAILED)
         assert w.rows() == [self.row(w, start_time=began, error="JobFailed: no")]
 
-    @pytest.mark.parametrize("changes", [{"status": TaskStatus.COMPLETED}, {"workflow_name": "other"}])
-    def test_a_completed_row_or_one_of_another_workflow_is_never_overwritten(
-        self, registered: Any, changes: Any
-    ) -> None:
+    def test_a_completed_row_is_never_overwritten(self, registered: Any) -> None:
         w = registered(taskAttempts=5)
-        other = self.row(w, error=None, **changes)
-        w.details.put_new(other)
+        completed = self.row(w, error=None, status=TaskStatus.COMPLETED)
+        w.details.put_new(completed)
         assert failed(w, *JOB_FAILED) == {"again": False}
-        assert w.details.rows(w.run_id, other.workflow_name) == [other]
+        assert w.rows() == [completed]
+
+    def test_a_row_of_another_workflow_with_the_same_run_id_is_never_overwritten(self, registered: Any) -> None:
+        w = registered(taskAttempts=5)
+        other = self.row(w, workflow_name="other", ecs_task_id="not-started/task_01/1")
+        w.details.put_new(other)
+        assert failed(w, "ECS.InvalidParameterException", "TaskDefinition is inactive")["again"] is False
+        assert w.details.rows(w.run_id, "other") == [other]
 
     def test_ecs_s_own_times_are_recorded_and_the_task_s_are_kept(self, w: Any) -> None:
         names = ("CreatedAt", "PullStartedAt", "PullStoppedAt", "StartedAt", "ExecutionStoppedAt")

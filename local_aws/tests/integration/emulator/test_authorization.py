@@ -170,6 +170,48 @@ def test_a_bucket_that_denies_plain_transport_is_reached(aws: Any, caller: Calle
     client.put_object(Bucket=bucket, Key="k", Body=b"x")
 
 
+@pytest.mark.parametrize(
+    ("expressions", "names"),
+    [
+        ({"UpdateExpression": "SET #s = :v, hits = if_not_exists(hits, :v)"}, ["hits", "status"]),
+        ({"UpdateExpression": "REMOVE place.street[0]"}, ["place"]),
+        (
+            {"UpdateExpression": "ADD n :v", "ConditionExpression": "attribute_not_exists(#s) OR size(t) > :v"},
+            ["n", "status", "t"],
+        ),
+        ({"AttributeUpdates": {"hits": {"Value": {"N": "1"}}}}, ["hits"]),
+    ],
+    ids=["set", "remove", "add with a condition", "legacy"],
+)
+def test_update_item_is_authorized_on_the_attributes_that_it_names(
+    aws: Any, caller: Caller, expressions: dict[str, Any], names: list[str]
+) -> None:
+    """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html."""
+    table, dynamodb = aws.name("table"), aws.client("dynamodb")
+    arn = dynamodb.create_table(
+        TableName=table,
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+    )["TableDescription"]["TableArn"]
+    dynamodb.put_item(TableName=table, Item={"id": {"S": "1"}, "place": {"M": {"street": {"L": [{"S": "x"}]}}}})
+    text = " ".join(map(str, expressions.values()))
+    request = {"TableName": table, "Key": {"id": {"S": "1"}}, **expressions}
+    if "#s" in text:
+        request["ExpressionAttributeNames"] = {"#s": "status"}
+    if ":v" in text:
+        request["ExpressionAttributeValues"] = {":v": {"N": "1"}}
+
+    def client(*attributes: str) -> Any:
+        when = {"ForAllValues:StringEquals": {"dynamodb:Attributes": list(attributes)}}
+        return caller.client("dynamodb", allow("dynamodb:UpdateItem", on=arn, when=when))
+
+    for missing in ("id", *names):
+        with refused("AccessDeniedException", "dynamodb:UpdateItem"):
+            client(*{"id", *names} - {missing}).update_item(**request)
+    client("id", *names).update_item(**request)
+
+
 def test_get_log_events_is_authorized_on_the_log_stream(aws: Any, caller: Caller) -> None:
     group, logs = aws.name("logs"), aws.client("logs")
     logs.create_log_group(logGroupName=group)
