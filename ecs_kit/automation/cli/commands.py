@@ -90,7 +90,10 @@ def _rerun(stack: DeployedStack, options: argparse.Namespace, progress: Progress
 def _started(
     stack: DeployedStack, pattern: int, document: Document, options: argparse.Namespace, progress: Progress
 ) -> int:
-    run = starting.start(stack.aws, pattern, stack.patterns[pattern], document, options.name)
+    deployed = stack.patterns[pattern]
+    if note := starting.throttling(stack.aws, pattern, deployed, len(document.get("taskList", ()))):
+        progress.say(note)
+    run = starting.start(stack.aws, pattern, deployed, document, options.name)
     tasks = f"{len(run.tasks)} tasks" if run.tasks else f"the tasks of {document[TASK_LIST_URI]}"
     progress.say(f"started {run} with {tasks}: {run.execution_arn}")
     starting.await_registration(stack.aws, run)

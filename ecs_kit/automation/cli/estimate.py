@@ -13,6 +13,7 @@ from ecs_kit.automation.errors import EXIT_PASSED
 from ecs_kit.automation.journeys.progress import columns
 from ecs_kit.automation.stacks import costs
 from ecs_kit.components.program import KitConfig
+from ecs_kit.components.tables import CAPACITY_UNITS
 from ecs_kit.runtime.reporter.prices import DATES, REGION, SOURCE, SPOT_DISCOUNT
 from ecs_kit.runtime.reporter.task_costs import billed_seconds
 
@@ -80,6 +81,11 @@ def lines(config: KitConfig, estimates: Sequence[costs.Estimate], tasks: int, se
     shown += ["", f"A task is charged for {billed} s. Spot: at the largest discount, {SPOT_DISCOUNT} %; it changes."]
     if config.table_billing == "PROVISIONED":
         shown.append("DynamoDB is in the stack's price: tableBilling is PROVISIONED.")
+        shown += [
+            costs.throttling(each.pattern, tasks, CAPACITY_UNITS)
+            for each in estimates
+            if costs.seconds_of_writes(each.pattern, tasks, CAPACITY_UNITS) > each.seconds
+        ]
     shown.append(f"Without failures, capacity waits, S3, ECR and data transfer. {SOURCE}.")
     return shown
 

@@ -15,7 +15,7 @@ from ecs_kit.automation.errors import BadInput, DriverError
 from ecs_kit.automation.host import processes
 from ecs_kit.automation.host.interruption import InterruptedAgain, Interruption
 from ecs_kit.automation.host.workfolders import Held
-from ecs_kit.automation.journeys import failed_tasks, list_files, runs, spec_files, verify
+from ecs_kit.automation.journeys import failed_tasks, list_files, runs, spec_files, starting, verify
 from ecs_kit.automation.journeys.expectations import COPY, NONE, Expectation
 from ecs_kit.automation.journeys.progress import Progress
 from ecs_kit.automation.journeys.report import PatternResult, Report, write_json
@@ -264,6 +264,8 @@ class Scenario:
         started = []
         for pattern, document in inputs.items():
             deployed = self._outputs[f"pattern{pattern}"]
+            if note := starting.throttling(aws, pattern, deployed, len(document.get("taskList", ()))):
+                self.progress.say(note)
             run = runs.start(aws, pattern=pattern, spec=document, deployed=deployed, name=name)
             self.report.patterns[pattern].run = run
             self.progress.say(f"pattern {pattern}: started {run.execution_arn}")

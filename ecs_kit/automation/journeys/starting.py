@@ -14,6 +14,7 @@ from ecs_kit.automation.host.polling import looks
 from ecs_kit.automation.journeys import list_files, runs, spec_files
 from ecs_kit.automation.journeys.runs import Run
 from ecs_kit.automation.journeys.spec_files import Document
+from ecs_kit.automation.stacks import costs
 from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.runtime.contract import task_lists
 from ecs_kit.runtime.contract.specs import DEPLOYED_ATTRIBUTES
@@ -25,6 +26,9 @@ Entry = Mapping[str, Any]
 
 REGISTERED_WITHIN_SECONDS = 60.0
 """How long a function may take to answer for the first time."""
+
+LAUNCHES_PER_SECOND = 20
+"""The default of `runTaskRate`."""
 
 _S3_URI = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(.*)", re.DOTALL)
 
@@ -126,6 +130,18 @@ def await_registration(aws: AwsClients, run: Run) -> None:
         if state.execution is not None and state.execution["status"] != "RUNNING":
             why = ": ".join(str(state.execution[name]) for name in ("error", "cause") if state.execution.get(name))
             raise BadInput(f"{run} was refused, and no task was launched: {why}")
+
+
+def throttling(aws: AwsClients, pattern: int, deployed: Mapping[str, Any], tasks: int) -> str:
+    """What to tell of a run before it starts whose rows take longer to write than its tasks to launch; empty for none.
+
+    How long the tasks compute is not known.
+    """
+    table = aws.dynamodb.describe_table(TableName=str(deployed["ddbTableNameWFDetails"]))["Table"]
+    units = table.get("ProvisionedThroughput", {}).get("WriteCapacityUnits", 0)
+    if not units or costs.seconds_of_writes(pattern, tasks, units) <= tasks / LAUNCHES_PER_SECOND:
+        return ""
+    return costs.throttling(pattern, tasks, units)
 
 
 def start(aws: AwsClients, pattern: int, deployed: Mapping[str, Any], document: Document, name: str | None) -> Run:

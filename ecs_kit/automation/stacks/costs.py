@@ -173,6 +173,13 @@ CALL_SECONDS = 1.0
 """Assumed length of a call of a function; the launcher's is longer by `1 / runTaskRate` for each task."""
 SUMMARY_KIB, ROW_KIB, ENTRY_KIB = 4.0, 0.75, 0.25
 """Assumed sizes of items: a summary with its spec of up to 3 KB, a row of the details table, its entry in the index."""
+WRITES_OF_ROW = {1: 4, 2: 3}
+"""Writes to the row of a task that needs one attempt, by pattern."""
+BURST_SECONDS = 300
+"""DynamoDB keeps so many seconds of unused capacity.
+
+Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/burst-adaptive-capacity.html
+"""
 TASKS_PER_TRANSACTION = 10
 """How many tasks end between two polls, assumed."""
 LOG_KIB_OF_TASK, LOG_KIB_OF_CALL = 2.0, 1.0
@@ -245,7 +252,7 @@ def usage(config: KitConfig, pattern: int, tasks: int, seconds: float) -> Usage:
     counts = math.ceil(tasks / TASKS_PER_TRANSACTION)
     transactions = counts if tasks > outcomes.TASKS_IN_RUN else 0
     summary_writes = (3 if launches else 2) + counts + transactions + 1
-    row_writes = 2 * (4 if launches else 3) * tasks
+    row_writes = 2 * WRITES_OF_ROW[pattern] * tasks
     counted = transactions * math.ceil(min(tasks, outcomes.TASKS_PER_ITEM) / 1024)
     # Polls read the summary, and the index of those tasks that are not counted, half of them on an average.
     entries_read = (polls + bool(launches)) * math.ceil(tasks / 2 * ENTRY_KIB / 4) / 2 + transactions
@@ -266,6 +273,20 @@ def usage(config: KitConfig, pattern: int, tasks: int, seconds: float) -> Usage:
         write_units=math.ceil(summary_writes * SUMMARY_KIB + row_writes * math.ceil(ROW_KIB) + 2 * counted),
         read_units=math.ceil(summary_reads * SUMMARY_KIB / 4 + entries_read + reads_of_report),
         log_kib=tasks * LOG_KIB_OF_TASK + calls * LOG_KIB_OF_CALL,
+    )
+
+
+def seconds_of_writes(pattern: int, tasks: int, units: int) -> float:
+    """How long a details table of so many write units takes at least for a run's rows of less than 1 KB."""
+    return max(0.0, WRITES_OF_ROW[pattern] * tasks * math.ceil(ROW_KIB) / units - BURST_SECONDS)
+
+
+def throttling(pattern: int, tasks: int, units: int) -> str:
+    """What a user is told of a run that such a table slows down."""
+    return (
+        f"pattern {pattern}: with {units} write capacity units, DynamoDB needs at least "
+        f"{seconds_of_writes(pattern, tasks, units):.0f} s for the rows of {tasks} tasks, and throttles them. "
+        "tableBilling: PAY_PER_REQUEST has no such limit."
     )
 
 

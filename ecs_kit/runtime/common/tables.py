@@ -305,6 +305,10 @@ class SummaryTable(_Table[Summary]):
         """Count the history events that another attempt at a task uses."""
         return self._write(summary, {}, add={"wait_events": events})
 
+    def set_listed(self, summary: Summary, now: str) -> None:
+        """Record when the ECS tasks of a long run were last listed."""
+        self._write(summary, {"listed_at": now})
+
     def launch_now(self, summary: Summary, now: str) -> Summary:
         """Let the launcher of an active run retry now instead of waiting for capacity any longer."""
         return self._write(summary, {"update_time": now}, remove=("launch_after",))

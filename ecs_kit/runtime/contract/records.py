@@ -92,6 +92,7 @@ class Summary:
     expires_at: int | None = None
     first_failure: str | None = None
     last_ended: str | None = None
+    listed_at: str | None = None
     outcomes: str | None = None
     # Pattern 1: what the launcher has launched of the task list, and which call of it launches, or was interrupted.
     next_index: int = 0

@@ -72,6 +72,7 @@ class Launcher(Function):
                 executor,
                 remaining_seconds,
                 lambda: self._open_tasks(registration),
+                follows_interruption=before.launcher_call is not None,
             ).run()
         work = self._note_capacity(launches, work)
         remaining = len(work.left) + plan.left
@@ -102,14 +103,18 @@ class Launcher(Function):
         is_recorded: Callable[[str, int], bool],
     ) -> Plan:
         """Return what to launch now."""
-        summary, most = registration.summary, registration.settings.max_concurrency
-        room = max(0, most - sum(state.is_open for state in task_states(rows).values())) if most else None
+        summary, settings = registration.summary, registration.settings
+        states, skipped = task_states(rows).values(), list(indices_of(summary.skipped))
+        # The index may lack the newest rows. All launched tasks are open but those that are counted or await a retry.
+        await_retry = sum(state.has_only_failed and state.may_retry(settings.task_attempts) for state in states)
+        ended = summary.completed_tasks + summary.failed_tasks + await_retry
+        is_open = max(sum(state.is_open for state in states), summary.next_index - len(skipped) - ended)
         return Plan(
             retries,
-            indices_of(summary.skipped),
+            skipped,
             range(summary.next_index, summary.number_of_tasks),
             _entries(registration),
-            room=room,
+            room=max(0, settings.max_concurrency - is_open) if settings.max_concurrency else None,
             is_recorded=is_recorded,
         )
 

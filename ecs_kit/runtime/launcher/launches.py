@@ -73,11 +73,17 @@ class Launches:
         return set(found)
 
     def recorded(self) -> list[TaskRow]:
-        """Return the rows of all attempts; those that ECS started without one get one."""
+        """Return the rows of all attempts; those that ECS started without one get one.
+
+        A row that only a task has written is one if ECS has started that task as this attempt.
+        """
         summary = self.registration.summary
+        started = {task.arn: (attempt, task) for attempt, task in self._started()}
+        names = {arn: (attempt.task_name, attempt.number) for arn, (attempt, _) in started.items()}
         rows = possible(self.details.rows(summary.workflow_run_id, summary.workflow_name), summary)
+        rows = [row for row in rows if row.is_confirmed or names.get(row.ecs_task_id) == (row.task_name, row.attempt)]
         recorded = {(row.task_name, row.attempt) for row in rows}
-        for attempt, task in self._started():
+        for attempt, task in started.values():
             if (attempt.task_name, attempt.number) not in recorded:
                 rows.append(self._record(attempt, TaskStatus.SUBMITTED, ecs_task_arn=task.arn, task=task))
                 recorded.add((attempt.task_name, attempt.number))

@@ -64,6 +64,8 @@ class Launching:
     remaining_seconds: Callable[[], float]
     open_tasks: Callable[[], set[str]]
     """The ARNs of the run's ECS tasks that are open, as the index has them: it may lack the newest."""
+    follows_interruption: bool
+    """Whether an earlier call may have started what this one launches."""
 
     _pending: list[Pending] = field(default_factory=list)
     _in_flight: dict[Future[tuple[Answer, TaskRow | None]], Pending] = field(default_factory=dict)
@@ -203,7 +205,9 @@ class Launching:
             self._refused_by.add(self.launches.provider(item))
         if answer.outcome is Outcome.REFUSED or item.uncertain_tries >= MOST_UNCERTAIN_TRIES:
             # An earlier RunTask, also of an interrupted call of this function, may have started it.
-            found = self.launches.record_found([item.launch], is_uncertain=item.uncertain_tries > 0)
+            is_uncertain = item.uncertain_tries > 0
+            may_be_started = is_uncertain or self.follows_interruption
+            found = self.launches.record_found([item.launch], is_uncertain=is_uncertain) if may_be_started else set()
             self._launched += len(found)
             if not found:
                 self.launches.record_not_started(item.launch, answer, item.tries)

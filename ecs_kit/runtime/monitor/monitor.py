@@ -402,6 +402,8 @@ class Monitor(Function):
             # Stopped tasks are listed later, so that a task that stops in between is in one of the two lists.
             listed = {**self._running(summary), **self._stopped(summary)}
             tasks |= listed if names else self._not_counted(summary, listed, rows)
+            if run.is_listed_seldom and not summary.launching_ended:
+                self.summaries.set_listed(summary, to_iso(run.now))
         return run, rows, EcsAnswer(tasks, missing), names
 
     def _not_counted(

@@ -178,10 +178,15 @@ class Run:
         """
         if not self.settings.has_ecs_records or self._has_launcher:
             return False
-        period = waits.LISTING_INTERVAL_SECONDS if self.summary.number_of_tasks > waits.ALWAYS_LISTED_TASKS else 1
-        start = from_iso(self.summary.start_time)
-        ages = ((moment - start).total_seconds() // period for moment in (from_iso(self.summary.update_time), self.now))
-        return self.summary.launching_ended or period == 1 or len(set(ages)) > 1
+        if self.summary.launching_ended or not self.is_listed_seldom:
+            return True
+        since = self.now - from_iso(self.summary.listed_at or self.summary.start_time)
+        return since.total_seconds() >= waits.LISTING_INTERVAL_SECONDS
+
+    @property
+    def is_listed_seldom(self) -> bool:
+        """Whether the run is so long that not every poll lists its ECS tasks."""
+        return self.summary.number_of_tasks > waits.ALWAYS_LISTED_TASKS
 
     def _known(self, names: Iterable[str]) -> int:
         """Return how many tasks have rows: those that are counted, and those among `names` that are not."""

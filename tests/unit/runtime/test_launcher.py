@@ -15,7 +15,9 @@ from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 from ecs_kit.runtime.contract import waits
 from ecs_kit.runtime.contract.attempts import Launch
 from ecs_kit.runtime.contract.clock import from_iso, to_iso
+from ecs_kit.runtime.contract.environment import Attempt
 from ecs_kit.runtime.contract.errors import PayloadInvalid, RedriveRefused, SpecRefused
+from ecs_kit.runtime.contract.records import new_row
 from ecs_kit.runtime.contract.specs import TaskEntry
 from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
 from ecs_kit.runtime.launcher import answers
@@ -636,3 +638,44 @@ def test_tasks_of_an_interrupted_call_count_for_the_concurrency(world: Any, monk
         w.launch(10)
     w.launch(10)
     assert len([task for task in w.ecs.tasks.values() if task["lastStatus"] == "RUNNING"]) == 3
+
+
+def test_tasks_that_the_index_lacks_yet_count_for_the_concurrency(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    w = world(maxConcurrency=2)
+    w.launch(5)
+    stale = iter([w.details.uncounted(w.run_id, "copying")[:1]])
+    read = w.details.uncounted
+    monkeypatch.setattr(w.details, "uncounted", lambda *run: next(stale, None) or read(*run))
+    assert w.launch(5)["launched"] == 0
+
+
+@pytest.mark.parametrize(("interrupted", "listings"), [(False, 0), (True, 6)])
+def test_the_tasks_of_the_run_are_listed_for_a_refused_launch_only_if_one_may_have_been_started(
+    w: Any, monkeypatch: pytest.MonkeyPatch, interrupted: bool, listings: int
+) -> None:
+    if interrupted:
+        with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+            patch.setattr(w.summaries, "end_launching", lambda *_: (_ for _ in ()).throw(RuntimeError("killed")))
+            w.ecs.answers = [RuntimeError("killed")]
+            w.launch(2)
+    operations: list[str] = []
+    monkeypatch.setattr(w.ecs, "before", operations.append)
+    w.ecs.refuses = lambda _: client_error("AccessDeniedException", "not authorized to perform iam:PassRole")
+    assert w.launch(2)["remaining"] == 0
+    assert operations.count("ListTasks") == listings
+    assert {row.error.partition(":")[0] for row in w.rows()} == {"RunTaskRefused"}
+
+
+def test_a_forged_row_does_not_keep_a_task_from_being_launched_after_an_interruption(
+    w: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+        patch.setattr(w.details, "put_new", lambda _row: (_ for _ in ()).throw(RuntimeError("killed")))
+        w.launch(3)
+    forged = Attempt("copying", w.run_id, "task_03", 1, index=2)
+    target = w.settings.target
+    w.as_task.write(new_row(forged, target, TaskStatus.RUNNING, ecs_task_arn="arn:ghost", now=w.clock.now()))
+    w.launch(3)
+    environments = [task["overrides"]["containerOverrides"][0]["environment"] for task in w.ecs.tasks.values()]
+    names = [each["value"] for variables in environments for each in variables if each["name"] == "KIT_TASK_NAME"]
+    assert sorted(names) == ["task_01", "task_02", "task_03"]

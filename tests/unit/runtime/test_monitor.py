@@ -540,3 +540,19 @@ class TestMessages:
         text = w.poll()["message"]
         assert "first failure: task task_03, attempt 1: JobFailed: c, log stream" in text
         assert "first failure" not in messages.outcome(replace(w.summary(), first_failure=None), "table")
+
+
+@pytest.mark.parametrize(("tasks", "listed"), [(500, 4), (501, 1)])
+def test_the_ecs_tasks_of_a_long_run_are_listed_every_five_minutes(
+    world: Any, monkeypatch: pytest.MonkeyPatch, tasks: int, listed: int
+) -> None:
+    w = world(2, jobRecords="ecs")
+    w.monitor.register({"execution": execution(), "spec": spec(2, tasks)})
+    seen = []
+    stopped = w.monitor.ecs_tasks.stopped_of_run
+    monkeypatch.setattr(w.monitor.ecs_tasks, "stopped_of_run", lambda *run: seen.append(run) or stopped(*run))
+    for pause in (299, 1, 100, 100):
+        w.clock.advance(pause)
+        w.summaries.wait_for_capacity(w.summary(), w.now, "x")  # changes `update_time` between polls
+        w.poll()
+    assert len(seen) == listed

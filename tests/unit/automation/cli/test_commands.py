@@ -603,3 +603,18 @@ def test_logs_are_shown_from_their_beginning_and_followed_to_the_run_s_end(
     for wanted in ("--task c", "--task a --attempt 2"):
         with pytest.raises(BadInput, match="has no log of task"):
             world.do(f"logs --run 7 {wanted}")
+
+
+@pytest.mark.parametrize(("tasks", "seconds"), [(2, None), (1000, 500)])
+def test_a_start_says_what_the_units_of_the_tables_mean_for_it(
+    deployed: World, tmp_path: Path, tasks: int, seconds: int | None
+) -> None:
+    entries = [{"taskName": f"t{number}", "objectKey": "in/a.txt"} for number in range(tasks)]
+    (tmp_path / "list.json").write_text(json.dumps(entries))
+    deployed.aws.dynamodb.update_table(
+        TableName=deployed.deployed["ddbTableNameWFDetails"],
+        BillingMode="PROVISIONED",
+        ProvisionedThroughput={"ReadCapacityUnits": 5, "WriteCapacityUnits": 5},
+    )
+    assert deployed.do(f"start --specs {tmp_path}/list.json")[0] == 0
+    assert (f"DynamoDB needs at least {seconds} s for the rows of {tasks} tasks" in deployed.said) is bool(seconds)

@@ -37,6 +37,17 @@ def test_an_estimate_for_people_has_a_table_for_each_pattern_and_says_what_it_le
     assert lines[-1].startswith("Without failures, capacity waits")
 
 
+@pytest.mark.parametrize("billing", ["PROVISIONED", "PAY_PER_REQUEST"])
+@pytest.mark.parametrize(("tasks", "seconds"), [(1000, 60), (1000, 600), (100, 60)])
+def test_an_estimate_says_where_the_tables_are_slower_than_the_tasks(
+    tasks: int, seconds: int, billing: str, capsys: Printed
+) -> None:
+    given = ["--pattern", "1", "--tasks", str(tasks), "--seconds", str(seconds)]
+    assert main(["estimate", *given, "--config", f"tableBilling={billing}"]) == 0
+    told = "DynamoDB needs at least 500 s for the rows of 1000 tasks" in capsys.readouterr().out
+    assert told is (billing == "PROVISIONED" and (tasks, seconds) == (1000, 60))
+
+
 @pytest.mark.parametrize("arguments", [["--config", "taskMemory=7"], ["--tasks", "0"], ["--stack-config", "none.yaml"]])
 def test_an_estimate_of_what_cannot_be_deployed_is_refused(arguments: list[str], capsys: Printed) -> None:
     assert main(["estimate", *arguments]) == 2
