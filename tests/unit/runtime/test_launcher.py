@@ -362,15 +362,15 @@ class TestFaults:
     def test_unanswered_launches_of_more_tasks_than_fit_one_call_end_failed(self, w: Any, monkeypatch: Any) -> None:
         w.ecs.answers = [DROPPED] * 10_000
         monkeypatch.setattr(waits, "ROUND_ROBIN_SECONDS", 10.0)
-        w.launch(200, left=lambda: 0)
+        w.launch(120, left=lambda: 0)
         remaining: list[int] = []
         while remaining[-1:] != [0]:
             end = w.clock.now() + timedelta(seconds=waits.RESERVE_SECONDS + 240)
-            result = w.launch(200, left=lambda: (end - w.clock.now()).total_seconds())  # noqa: B023
+            result = w.launch(120, left=lambda: (end - w.clock.now()).total_seconds())  # noqa: B023
             remaining.append(result["remaining"])
             assert len(remaining) < 8, remaining
         assert remaining[0] > 0 and w.summary().launching_ended
-        assert len(w.rows()) == 200 and all("after 8 calls" in row.error for row in w.rows())
+        assert len(w.rows()) == 120 and all("after 8 calls" in row.error for row in w.rows())
 
     def test_a_slow_task_does_not_hold_up_the_others(self, w: Any) -> None:
         w.ecs.answers = [THROTTLED]

@@ -308,9 +308,10 @@ class TestPinned:
         with pytest.raises(Exception, match="SlowDown"):
             TaskListStore(bucket, "kit-1").pinned(PINNED)
 
-    def test_a_hundred_thousand_tasks_take_little_memory(self) -> None:
-        """The names alone are kept. The bound is for both S3's side of the fake and the list: 25 MB of text."""
-        entries = 100_000
+    @pytest.mark.no_cover  # tracing of memory and of lines together takes several times as long
+    def test_a_list_takes_little_memory(self) -> None:
+        """The names alone are kept: 320 bytes a task, 32 MB for 100,000."""
+        entries = 25_000
 
         class Lines(io.RawIOBase):
             """A file of entries that are made when they are read."""
@@ -332,7 +333,7 @@ class TestPinned:
         finally:
             tracemalloc.stop()
         assert index.tasks == entries and len(index.offsets) == entries // 500 + 1
-        assert peak < 32 * 1024 * 1024
+        assert peak < 320 * entries
 
     def test_limits_fit_a_function(self) -> None:
         """Source and copy are files in 512 MB of temporary storage."""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ecs_kit.automation.host.interruption import Interruption
-from ecs_kit.automation.journeys import runs, scenario, spec_files, teardown, verify
+from ecs_kit.automation.journeys import runs, scenario, spec_files, starting, teardown, verify
 from ecs_kit.automation.journeys.progress import Progress
 from ecs_kit.automation.journeys.report_page import gather
 from ecs_kit.automation.journeys.runs import Run
@@ -186,6 +186,7 @@ class Journey:
             (teardown, "LEFTOVER_PAUSE_SECONDS", 0.0),
             (spec_files, "render", lambda *_, **__: dict(RUN.spec)),
             (runs, "put_sources", lambda *_: []),
+            (starting, "throttling", lambda *_: ""),
             (runs, "start", self._call("run", RUN)),
             (runs, "watch", self._call("watch", {1: 4.0})),
             (runs, "await_final_rows", lambda *_, **__: None),
