@@ -6,7 +6,6 @@ nothing and returns the stored item: it came late, or it was repeated.
 
 from __future__ import annotations
 
-import functools
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from botocore.exceptions import ClientError
 
 from ecs_kit.runtime.common import log
+from ecs_kit.runtime.contract import failures
 from ecs_kit.runtime.contract.clock import from_iso
 from ecs_kit.runtime.contract.errors import RunIdInUse
 from ecs_kit.runtime.contract.outcomes import OUTCOMES
@@ -33,6 +33,7 @@ from ecs_kit.runtime.contract.records import (
     from_item,
     from_uncounted,
     to_item,
+    to_row,
 )
 from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
 
@@ -91,9 +92,11 @@ class _Table(Generic[R]):
 
     def _items(self, keys: Sequence[tuple[str | int, str | int]]) -> Iterator[Item]:
         """Read those items that there are, by their hash and range keys, in any order."""
-        for first in range(0, len(keys), _KEYS_PER_READ):
+        distinct = list(dict.fromkeys(keys))  # an index may show one twice, and DynamoDB refuses that
+        for first in range(0, len(distinct), _KEYS_PER_READ):
             part = [
-                dict(zip(self._keys, map(attribute, key), strict=True)) for key in keys[first : first + _KEYS_PER_READ]
+                dict(zip(self._keys, map(attribute, key), strict=True))
+                for key in distinct[first : first + _KEYS_PER_READ]
             ]
             wanted: Any = {self.name: {"Keys": part, "ConsistentRead": True}}
             while wanted:
@@ -253,16 +256,25 @@ class SummaryTable(_Table[Summary]):
         return before[0] if before else summary, written
 
     def end_launching(
-        self, summary: Summary, call: str, next_index: int, skipped: Sequence[int], ended: bool, now: str
+        self,
+        summary: Summary,
+        call: str,
+        next_index: int,
+        skipped: Sequence[int],
+        ended: bool,
+        now: str,
+        *,
+        is_uncertain: bool = False,
     ) -> Summary:
         """Record up to where a call of the launcher has launched the task list, unless another call has begun since.
 
-        `skipped` are the indices below `next_index` that are still to be launched.
+        `skipped` are the indices below `next_index` that are still to be launched. `is_uncertain` keeps the call as if
+        it was interrupted: it may have started tasks that it has not recorded.
         """
         values: dict[str, object] = {"next_index": next_index, "launching_ended": ended, "update_time": now}
         if skipped:
             values["skipped"] = ",".join(map(str, skipped))
-        remove = ("launcher_call", *(() if skipped else ("skipped",)))
+        remove = (*(() if is_uncertain else ("launcher_call",)), *(() if skipped else ("skipped",)))
         condition, known = "launcher_call = :call", {":call": call}
         return self._write(summary, values, remove=remove, condition=condition, operands=known)
 
@@ -417,44 +429,66 @@ class DetailsTable(_Table[TaskRow]):
 
     def confirm(self, row: TaskRow) -> None:
         """Record that ECS knows the task of a row that only the task itself has written."""
-        self._update(row, "attribute_exists(#status)", {"confirmed_as": attribute(row.identity)}, {})
+        values = {"confirmed_as": attribute(row.identity)}
+        self._update(row, "attribute_exists(#status)", values, {}, remove=("refuted_at",))
 
     def refute(self, row: TaskRow, now: str) -> None:
         """Record that a row is of no attempt at a task of its run, and take it out of the index."""
         self._update(row, "attribute_exists(#status)", {"refuted_at": attribute(now)}, {}, remove=(UNCOUNTED_KEY,))
 
-    def _marked(self, row: TaskRow) -> TaskRow:
-        return replace(row, confirmed_as=row.identity if self._confirms else None)
+    def _marked(self, row: TaskRow, confirms: bool = True) -> TaskRow:
+        confirmed_as = row.identity if row.was_started else f"{row.identity}/{failures.code_of(row)}"
+        return replace(row, confirmed_as=confirmed_as if self._confirms and confirms else None)
 
     def put_new(self, record: TaskRow) -> tuple[TaskRow, bool]:
         """Put a row unless one exists, whoever put it; return the stored one, and whether this call put it.
 
-        That of an attempt which ECS did not start replaces one that a task has written.
+        The stored one is confirmed if it is of the same attempt; an item that is none is replaced.
         """
         if not record.was_started:
             return self.record_not_started(record)
-        return super().put_new(self._marked(record))
+        row = self._marked(record)
+        found, written = super().put_new(row)
+        if written or not self._confirms:
+            return found, written
+        is_readable = found.refuted_at is not None or self.read(row.workflow_run_id, [row.ecs_task_id])
+        is_same = found.identity == row.identity
+        if not is_readable or (found.refuted_at is not None and not is_same):
+            return self._put(row, "attribute_exists(ecs_task_id)")
+        if is_same and (found.refuted_at is not None or not found.is_confirmed):
+            self.confirm(row)
+        return found, False
+
+    def _put(self, row: TaskRow, condition: str) -> tuple[TaskRow, bool]:
+        """Replace a whole item."""
+        _, written = self._conditional(self._client.put_item, {"Item": to_item(row), "ConditionExpression": condition})
+        if written:
+            self.on_write(None, row)
+        return row, written
 
     def record_not_started(self, row: TaskRow) -> tuple[TaskRow, bool]:
         """Write the row of an attempt that ECS did not start, unless it is confirmed already.
 
         Two workflows may use one run id. Then these keys may collide: the first workflow keeps the row.
         """
-        condition = "attribute_not_exists(confirmed_as) OR task_name <> :new_task_name OR attempt <> :new_attempt"
-        return self._write(row, condition, remove=("refuted_at",))
+        row = self._marked(row)
+        _, written = self._put(row, "attribute_not_exists(confirmed_as)")
+        stored = [] if written else self.read(row.workflow_run_id, [row.ecs_task_id])
+        return (stored or [row])[0], written
 
     def set_retried(self, run_id: int, ecs_task_id: str, by: str) -> None:
         """Record which attempt follows a failed one."""
         row = TaskRow(run_id, ecs_task_id, "", "", 0, TaskStatus.FAILED, "", "")
         self._update(row, "attribute_exists(#status)", {"retried_by": attribute(by)}, {})
 
-    def write(self, row: TaskRow) -> tuple[TaskRow, bool]:
-        """Write a row, new or not, unless its status is terminal."""
-        return self._write(row, "attribute_not_exists(#status) OR #status IN (:Submitted, :Running)")
+    def write(self, row: TaskRow, *, confirms: bool = True) -> tuple[TaskRow, bool]:
+        """Write a row, new or not, unless its status is terminal; `confirms` where ECS knows its task."""
+        condition = "attribute_not_exists(#status) OR #status IN (:Submitted, :Running)"
+        return self._write(row, condition, confirms=confirms)
 
-    def explain(self, row: TaskRow) -> tuple[TaskRow, bool]:
+    def explain(self, row: TaskRow, *, confirms: bool = True) -> tuple[TaskRow, bool]:
         """Add ECS's reasons to a failed row where it has none; never overwrites."""
-        return self._write(row, "#status = :Failed", keep=(*FAILURE_ATTRIBUTES, *ECS_TIMES))
+        return self._write(row, "#status = :Failed", keep=(*FAILURE_ATTRIBUTES, *ECS_TIMES), confirms=confirms)
 
     def correct(self, row: TaskRow) -> None:
         """Overwrite a row that ECS contradicts."""
@@ -468,11 +502,12 @@ class DetailsTable(_Table[TaskRow]):
         return self._write(row, condition, keep=(*FAILURE_ATTRIBUTES, *ECS_TIMES, "log_stream", "exec_time_in_seconds"))
 
     def _write(
-        self, row: TaskRow, condition: str, keep: tuple[str, ...] = (), remove: tuple[str, ...] = ()
+        self, row: TaskRow, condition: str, keep: tuple[str, ...] = (), *, confirms: bool = True
     ) -> tuple[TaskRow, bool]:
-        values = {name: value for name, value in to_item(self._marked(row)).items() if name not in self._keys}
+        item = to_item(self._marked(row, confirms))
+        values = {name: value for name, value in item.items() if name not in self._keys}
         statuses = {f":{status}": attribute(status) for status in TaskStatus if f":{status}" in condition}
-        return self._update(row, condition, values, statuses, keep=keep, remove=remove)
+        return self._update(row, condition, values, statuses, keep=keep)
 
 
 def _parsed(make: Callable[[Item], TaskRow], items: Iterable[Item]) -> Iterator[TaskRow]:
@@ -499,15 +534,8 @@ def _check_numbers(row: TaskRow) -> None:
 
 
 def _attempts(items: Iterable[Item]) -> list[TaskRow]:
-    """Make rows of items with all attributes; those are left out that are known to be of no attempt of their run."""
-    return [row for row in _parsed(functools.partial(from_item, TaskRow), items) if _is_of_attempt(row)]
-
-
-def _is_of_attempt(row: TaskRow) -> bool:
-    if row.was_started or row.is_confirmed:
-        return row.refuted_at is None
-    log.warning("a task has written a row of an attempt that ECS did not start", ecsTask=row.ecs_task_id)
-    return False
+    """Make rows of items with all attributes; those are left out that the monitor has refuted."""
+    return [row for row in _parsed(to_row, items) if row.refuted_at is None]
 
 
 def _integer(value: Mapping[str, Any] | None) -> int:

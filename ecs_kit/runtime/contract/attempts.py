@@ -86,7 +86,12 @@ class TaskState:
         """Whether pattern 1's launcher retries it now: it may, and the back-off has passed."""
         if not self.has_only_failed or not self.may_retry(task_attempts):
             return False
-        return now >= self.last_update + timedelta(seconds=waits.retry_wait_seconds(len(self.rows)))
+        return age(self.last_update, now) >= timedelta(seconds=waits.retry_wait_seconds(len(self.rows)))
+
+
+def age(since: datetime, now: datetime) -> timedelta:
+    """Return how long ago a time in a row is. One far in the future, which a task wrote, counts as very long ago."""
+    return now - since if since - now <= waits.WRONG_CLOCK else timedelta.max
 
 
 def is_of_share(index: int, spot_share: int) -> bool:

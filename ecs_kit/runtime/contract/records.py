@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self, TypeVar, get_args, get_type_hints
 
-from ecs_kit.runtime.contract.clock import to_iso
+from ecs_kit.runtime.contract.clock import from_iso, to_iso
 from ecs_kit.runtime.contract.ecs_task import EcsTask
 from ecs_kit.runtime.contract.environment import Attempt
 from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
@@ -182,8 +182,11 @@ class TaskRow:
 
     @property
     def is_confirmed(self) -> bool:
-        """Whether launcher or monitor have recorded this attempt under this key."""
-        return self.confirmed_as == self.identity
+        """Whether launcher or monitor have recorded this attempt under this key.
+
+        What a row of an attempt says that ECS did not start is read from there.
+        """
+        return self.confirmed_as is not None and (not self.was_started or self.confirmed_as == self.identity)
 
     def failed(self, failure: Failure, now: datetime, task: EcsTask | None = None) -> Self:
         """Return the row as `Failed`, with the reasons that it lacks, and the times of its ECS task that it lacks."""
@@ -233,6 +236,11 @@ class Target:
         """
         return f"{self.log_stream_prefix}/{self.container_name}/{ecs_task_arn.rsplit('/', 1)[-1]}"
 
+
+_OF_NOT_STARTED = (
+    *("workflow_run_id", "ecs_task_id", "start_time", "update_time", "source_uri", "target_uri", "error"),
+    *("stopped_reason", "stop_code", "retried_by", "uncounted", "confirmed_as"),
+)
 
 TASK_ATTRIBUTES = tuple(field.name for field in fields(TaskRow) if field.name not in FUNCTION_ATTRIBUTES)
 """Attributes of its row that a task may write."""
@@ -296,6 +304,40 @@ def from_uncounted(entry: Item) -> TaskRow:
     workflow_name, index, attempt, task_name = uncounted.split("/")
     row = from_item(TaskRow, {**entry, "workflow_name": {"S": workflow_name}, "task_name": {"S": task_name}})
     return replace(row, task_index=int(index), attempt=int(attempt))
+
+
+def to_row(item: Item) -> TaskRow:
+    """Read an item of the details table.
+
+    The key of an attempt that ECS did not start can be guessed, so that any task can write its row. Only launcher and
+    monitor write `confirmed_as`: `<workflow>/<index>/<attempt>/<task>/<error's code>`, which decides. Of the rest only
+    text is read.
+
+    Raises:
+        KeyError, ValueError, AttributeError, TypeError: the item is no row.
+    """
+    if not item[DETAILS_RANGE_KEY]["S"].startswith(NOT_STARTED):
+        return from_item(TaskRow, item)
+    workflow_name, index, attempt, task_name, code = item["confirmed_as"]["S"].split("/", 4)
+    row = from_item(TaskRow, {name: value for name, value in item.items() if name in _OF_NOT_STARTED})
+    return replace(
+        row,
+        start_time=_time_or_epoch(row.start_time),
+        update_time=_time_or_epoch(row.update_time),
+        workflow_name=workflow_name,
+        task_index=None if index == "None" else int(index),
+        attempt=int(attempt),
+        task_name=task_name,
+        status=TaskStatus.FAILED,
+        error=f"{code}:{(row.error or '').partition(':')[2]}",
+    )
+
+
+def _time_or_epoch(text: str) -> str:
+    try:
+        return to_iso(from_iso(text))
+    except ValueError:
+        return "1970-01-01T00:00:00.000Z"
 
 
 def attribute(value: object) -> dict[str, Any]:

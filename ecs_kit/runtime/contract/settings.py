@@ -156,6 +156,12 @@ class Settings:
         """Family of the task definition, the same for every revision."""
         return self.task_definition.partition(":")[0]
 
+    @property
+    def task_arns(self) -> str:
+        """What the ARNs of the cluster's ECS tasks begin with."""
+        _, partition, _, region, account, *_ = self.state_machine_arn.split(":")
+        return f"arn:{partition}:ecs:{region}:{account}:task/{self.cluster}/"
+
     def to_json(self) -> str:
         """Return the settings as JSON, for `from_json`."""
         return json.dumps({field.name: getattr(self, field.name) for field in fields(self)}, separators=(",", ":"))

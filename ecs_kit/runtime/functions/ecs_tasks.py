@@ -18,6 +18,9 @@ TASKS_PER_DESCRIBE = 100
 """Source: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTasks.html"""
 
 
+_TASK_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
 class EcsTasks:
     """The ECS tasks of one cluster, or those of a task definition's family there: a cluster may be shared."""
 
@@ -39,20 +42,16 @@ class EcsTasks:
             missing |= {failure["arn"] for failure in answer.get("failures", []) if failure.get("reason") == "MISSING"}
         return found, frozenset(missing)
 
-    def describe_recorded(self, arns: Iterable[str]) -> tuple[dict[str, EcsTask], frozenset[str]]:
-        """Return what `describe` does, for the keys of rows.
+    def describe_recorded(self, arns: Iterable[str], prefix: str) -> tuple[dict[str, EcsTask], frozenset[str]]:
+        """Return what `describe` does, for the keys of rows; ARNs of the cluster's tasks begin with `prefix`.
 
-        A key that is no ARN of a task of the cluster is missing, too: ECS would refuse the whole call for it. A
-        compromised task may have written it.
+        A key that is no such ARN is missing, too: ECS would refuse the whole call for it. A compromised task may have
+        written it.
         """
         given = set(arns)
-        of_tasks = {arn for arn in given if self._is_task(arn)}
+        of_tasks = {arn for arn in given if arn.startswith(prefix) and _TASK_ID.fullmatch(arn, len(prefix))}
         found, missing = self.describe(sorted(of_tasks))
         return found, missing | (given - of_tasks)
-
-    def _is_task(self, arn: str) -> bool:
-        task = rf"task/{re.escape(self._cluster)}/[0-9a-f-]{{32,36}}"
-        return re.fullmatch(rf"arn:aws[a-z-]*:ecs:[a-z0-9-]+:[0-9]{{12}}:{task}", arn) is not None
 
     def running(self, started_by: str | None = None) -> Iterator[str]:
         """Return the ARNs of tasks that have not been told to stop, or of the cluster's with this `startedBy`.

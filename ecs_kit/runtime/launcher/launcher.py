@@ -77,8 +77,15 @@ class Launcher(Function):
         work = self._note_capacity(launches, work)
         remaining = len(work.left) + plan.left
         next_index, skipped = plan.position(work.left)
+        # The next call finds what unanswered calls of RunTask have started, as after an interruption.
         self.summaries.end_launching(
-            registration.summary, call, next_index, skipped, remaining == 0, to_iso(self.clock.now())
+            registration.summary,
+            call,
+            next_index,
+            skipped,
+            remaining == 0,
+            to_iso(self.clock.now()),
+            is_uncertain=work.is_uncertain and bool(work.left),
         )
         log.info("launched", launched=work.launched, remaining=remaining)
         again = not work.lacks_capacity and (bool(work.left) or (plan.left > 0 and plan.has_room))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecs_kit.runtime.common import log
 from ecs_kit.runtime.contract import failures, metrics, waits
-from ecs_kit.runtime.contract.attempts import awaits_ecs, is_of_share, possible
+from ecs_kit.runtime.contract.attempts import age, awaits_ecs, is_of_share, possible
 from ecs_kit.runtime.contract.clock import from_iso, to_iso
 from ecs_kit.runtime.contract.ecs_task import EcsTask, to_ecs_task
 from ecs_kit.runtime.contract.errors import (
@@ -396,8 +396,12 @@ class Monitor(Function):
         if run.needs_all_rows(rows):
             rows, names = self._rows(summary), self._task_names(summary)
             run = self._run(summary, _by_name(rows, names, self.counting.counted(summary, range(len(names)))))
-        tasks, missing = self.ecs_tasks.describe_recorded(run.arns_to_ask(rows))
-        rows = self._in_full(summary, rows, missing)
+        tasks, missing = self.ecs_tasks.describe_recorded(run.arns_to_ask(rows), self.settings.task_arns)
+        if missing:
+            rows = self._in_full(summary, rows, missing)
+            if not names:
+                indices = [row.task_index for row in rows if row.ecs_task_id in missing and row.task_index is not None]
+                run = self._run(summary, _by_name(rows, (), {**known, **self.counting.counted(summary, indices)}))
         if names or run.needs_listing:
             # Stopped tasks are listed later, so that a task that stops in between is in one of the two lists.
             listed = {**self._running(summary), **self._stopped(summary)}
@@ -440,11 +444,12 @@ class Monitor(Function):
         return changed
 
     def _clear_up(self, doubts: Doubts) -> None:
-        for row in doubts.confirmed:
-            self.details.confirm(row)
+        now = to_iso(self.clock.now())
         for row in doubts.refuted:
             log.warning("a row is of no ECS task of its run", taskName=row.task_name, ecsTask=row.ecs_task_id)
-            self.details.refute(row, to_iso(self.clock.now()))
+        with self.executor(CONCURRENT_WRITES) as executor:
+            list(executor.map(self.details.confirm, doubts.confirmed))
+            list(executor.map(lambda row: self.details.refute(row, now), doubts.refuted))
         for row in doubts.corrections.values():
             log.warning("a row was not true", taskName=row.task_name, ecsTask=row.ecs_task_id, error=row.error)
             self.details.correct(row)
@@ -452,7 +457,7 @@ class Monitor(Function):
     def _in_full(self, summary: Summary, rows: list[TaskRow], missing: frozenset[str]) -> list[TaskRow]:
         """Return rows with those in full that ECS does not know: the index does not say whether they are confirmed."""
         in_full = {row.ecs_task_id: row for row in self.details.read(summary.workflow_run_id, sorted(missing))}
-        return [in_full.get(row.ecs_task_id, row) for row in rows]
+        return possible([in_full.get(row.ecs_task_id, row) for row in rows], summary)
 
     def _task_names(self, summary: Summary) -> list[str]:
         return list(open_list(summary.task_list, self.task_lists, lambda: self._document(summary)).names())
@@ -517,13 +522,13 @@ class Monitor(Function):
         rows = self._rows(summary)
         completed = [row for row in rows if row.status is TaskStatus.COMPLETED]
         for row in filter(awaits_ecs, rows):
-            now = self.clock.now()
+            now, task = self.clock.now(), stopped.get(row.ecs_task_id)
             if row.status.is_final:
-                self.details.explain(replace(row, update_time=to_iso(now), stopped_reason=reason[:500]))
+                explained = replace(row, update_time=to_iso(now), stopped_reason=reason[:500])
+                self.details.explain(explained, confirms=task is not None)
                 continue
-            found, _ = self.details.write(
-                row.failed(Failure(Code.RUN_ENDED, why[:500]), now, stopped.get(row.ecs_task_id))
-            )
+            failed = row.failed(Failure(Code.RUN_ENDED, why[:500]), now, task)
+            found, _ = self.details.write(failed, confirms=task is not None)
             if found.status is TaskStatus.COMPLETED:
                 completed.append(found)
         for row in rows:
@@ -549,7 +554,7 @@ class Monitor(Function):
         if len(counted) != summary.completed_tasks + summary.failed_tasks:
             return len({row.task_name for row in completed})
         rows = [row for row in completed if row.task_index is not None and not counted.get(row.task_index)]
-        answer = EcsAnswer(*self.ecs_tasks.describe_recorded(polled.arns_to_ask(rows)))
+        answer = EcsAnswer(*self.ecs_tasks.describe_recorded(polled.arns_to_ask(rows), self.settings.task_arns))
         doubts = polled.doubts(rows, answer)
         self._clear_up(doubts)
         wrong = {row.ecs_task_id for row in doubts.refuted} | doubts.corrections.keys() | doubts.awaited
@@ -616,7 +621,7 @@ def _is_exiting(row: TaskRow | None, now: datetime) -> bool:
     """Whether a task has just completed: ECS still lists it, and its process is about to exit."""
     if row is None or row.status is not TaskStatus.COMPLETED:
         return False
-    return now - from_iso(row.update_time) <= waits.STOPPED_WITHIN
+    return age(from_iso(row.update_time), now) <= waits.STOPPED_WITHIN
 
 
 def _by_run(tasks: Iterable[EcsTask]) -> dict[tuple[str, int], list[EcsTask]]:

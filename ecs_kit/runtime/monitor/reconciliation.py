@@ -1,11 +1,11 @@
 """Reconciliation of a run's rows with ECS: pure functions of what was read."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from ecs_kit.runtime.contract import ecs_rows, failures, waits
-from ecs_kit.runtime.contract.attempts import TaskState, awaits_ecs, task_states
+from ecs_kit.runtime.contract.attempts import TaskState, age, awaits_ecs, task_states
 from ecs_kit.runtime.contract.clock import from_iso, to_iso
 from ecs_kit.runtime.contract.ecs_task import EcsTask
 from ecs_kit.runtime.contract.environment import Attempt
@@ -31,7 +31,7 @@ class Doubts:
         confirmed: failed rows whose tasks ECS knows.
         refuted: rows of no attempt of the run: of ECS tasks that do not exist, or are not the run's.
         corrections: by the rows' keys, what is true of ECS tasks whose rows name another attempt.
-        awaited: keys of terminal rows of tasks that ECS may not know yet.
+        awaited: keys of rows of tasks that ECS may not know yet.
     """
 
     confirmed: list[TaskRow] = field(default_factory=list)
@@ -64,7 +64,7 @@ class Reconciliation:
     updates: list[TaskRow]
     stops: dict[str, str]
     explanations: list[TaskRow]
-    doubts: "Doubts"
+    doubts: Doubts
     creations: list[TaskRow]
     ended: dict[int, bool]
     corrected: int
@@ -76,6 +76,17 @@ class Reconciliation:
     wait_seconds: int
     has_capacity: bool
     freed_capacity: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """Rows as they are after ECS's answer, by key, and what of it is to be written and stopped: see Reconciliation."""
+
+    rows: dict[str, TaskRow]
+    updates: dict[str, TaskRow]
+    doubts: Doubts
+    explanations: list[TaskRow] = field(default_factory=list)
+    stops: dict[str, str] = field(default_factory=dict)
 
 
 LONGEST_FIRST_FAILURE = 600
@@ -116,8 +127,7 @@ class Run:
         return [row.ecs_task_id for row in rows if row.was_started and self._is_in_question(row)]
 
     def _is_in_question(self, row: TaskRow) -> bool:
-        is_not_started = row.status is TaskStatus.COMPLETED and not row.was_started
-        return awaits_ecs(row) or self._is_unconfirmed(row) or is_not_started
+        return awaits_ecs(row) or self._is_unconfirmed(row)
 
     def doubts(self, rows: Iterable[TaskRow], ecs: EcsAnswer) -> Doubts:
         """Compare rows with what ECS said about `arns_to_ask`."""
@@ -126,13 +136,10 @@ class Run:
             task = ecs.tasks.get(row.ecs_task_id)
             if task is not None and not _is_of(row, task):
                 self._add_contradicted(doubts, row, task)
-            elif not row.was_started and row.status is TaskStatus.COMPLETED:
-                failure = Failure(Code.NO_RECORD, "the row says Completed, but ECS did not start this attempt")
-                doubts.corrections[row.ecs_task_id] = self._failed(row, failure, None)
             elif self._is_unconfirmed(row) and row.ecs_task_id in ecs.missing:
                 if abs(self.now - from_iso(row.start_time)) >= waits.MISSING_COUNTS_AFTER:
                     doubts.refuted.append(row)
-                elif row.status.is_final:
+                else:
                     doubts.awaited.add(row.ecs_task_id)
             elif self._is_unconfirmed(row) and row.status is TaskStatus.FAILED and task is not None:
                 doubts.confirmed.append(row)
@@ -152,7 +159,9 @@ class Run:
         Nothing is asked of what may have ended so long ago that ECS has forgotten it, where no task was counted in that
         time.
         """
-        if row.is_confirmed or row.task_name in self.counted or self.settings.has_ecs_records:
+        counted = self.counted.get(row.task_name)
+        is_settled = row.status.is_final and (counted or (counted is False and row.status is TaskStatus.FAILED))
+        if row.is_confirmed or is_settled or self.settings.has_ecs_records:
             return False
         latest = max(from_iso(row.start_time), from_iso(self.summary.last_ended or self.summary.start_time))
         return self.now - latest < waits.REMEMBERED_BY_ECS
@@ -222,34 +231,12 @@ class Run:
         The rows are those of attempts that are not counted yet; where `needs_all_rows` they are all of the run's, with
         the names of all its tasks in the order of the task list, and ECS has listed all of its tasks.
         """
-        stops: dict[str, str] = {}
-        explanations: list[TaskRow] = []
+        compared = self._compare(rows, ecs)
+        current, stops = compared.rows, compared.stops
         creations: list[TaskRow] = []
-        current = {row.ecs_task_id: row for row in rows}
-        updates = {row.ecs_task_id: row for row in self.changed_rows(ecs.tasks.values(), current)}
-        current |= updates
-        doubts = self.doubts(current.values(), ecs)
-        for row in doubts.refuted:
-            del current[row.ecs_task_id]
-        for arn, row in doubts.corrections.items():
-            current[arn] = row
-            if arn in ecs.tasks and ecs.tasks[arn].is_active:
-                stops[arn] = row.error or ""
-        for arn in doubts.awaited:
-            current[arn] = replace(current[arn], status=TaskStatus.RUNNING)
-        for arn, row in [(arn, row) for arn, row in current.items() if awaits_ecs(row)]:
-            failure, stop = self._classify(row, ecs)
-            if stop:
-                stops[arn] = stop
-            if failure is None:
-                continue
-            current[arn] = self._failed(row, failure, ecs.tasks.get(arn))
-            if row.status.is_final:
-                explanations.append(current[arn])
-            else:
-                updates[arn] = current[arn]
-        if task_names and self.needs_all_rows(current.values()):
-            creations, more_stops = self._unrecorded(current, ecs, task_names)
+        awaited = compared.doubts.awaited
+        if task_names and self.needs_all_rows(row for arn, row in current.items() if arn not in awaited):
+            creations, more_stops = self._unrecorded(current, ecs, task_names, awaited)
             stops |= more_stops
             current |= {row.ecs_task_id: row for row in creations}
         by_name = task_states(current.values())
@@ -262,10 +249,10 @@ class Run:
         after = replace(self, summary=replace(self.summary, launch_after=None)) if freed else self
         is_idle = not any(state.is_open for state in states)
         return Reconciliation(
-            updates=list(updates.values()),
+            updates=list(compared.updates.values()),
             stops=stops,
-            explanations=explanations,
-            doubts=doubts,
+            explanations=compared.explanations,
+            doubts=compared.doubts,
             creations=creations,
             ended={places[name]: completed for name, completed in ended.items()},
             corrected=corrected,
@@ -284,6 +271,32 @@ class Run:
             freed_capacity=freed,
         )
 
+    def _compare(self, rows: Iterable[TaskRow], ecs: EcsAnswer) -> _Compared:
+        current = {row.ecs_task_id: row for row in rows}
+        updates = {row.ecs_task_id: row for row in self.changed_rows(ecs.tasks.values(), current)}
+        current |= updates
+        compared = _Compared(current, updates, self.doubts(current.values(), ecs))
+        for row in compared.doubts.refuted:
+            del current[row.ecs_task_id]
+        for arn, row in compared.doubts.corrections.items():
+            current[arn] = row
+            if arn in ecs.tasks and ecs.tasks[arn].is_active:
+                compared.stops[arn] = row.error or ""
+        for arn in compared.doubts.awaited:
+            current[arn] = replace(current[arn], status=TaskStatus.RUNNING)
+        for arn, row in [(arn, row) for arn, row in current.items() if awaits_ecs(row)]:
+            failure, stop = self._classify(row, ecs)
+            if stop:
+                compared.stops[arn] = stop
+            if failure is None:
+                continue
+            current[arn] = self._failed(row, failure, ecs.tasks.get(arn))
+            if row.status.is_final:
+                compared.explanations.append(current[arn])
+            else:
+                updates[arn] = current[arn]
+        return compared
+
     @property
     def _has_launcher(self) -> bool:
         return self.settings.capabilities.has_launcher
@@ -292,7 +305,7 @@ class Run:
         """Return why a row's attempt failed, if it did, and why its task is to be stopped, if it is."""
         task = ecs.tasks.get(row.ecs_task_id)
         if row.ecs_task_id in ecs.missing:
-            if self.now - from_iso(row.start_time) < waits.MISSING_COUNTS_AFTER:
+            if age(from_iso(row.start_time), self.now) < waits.MISSING_COUNTS_AFTER:
                 return None, ""
             text = "ECS does not know this task any more and it recorded no result; its host may have been lost"
             return Failure(Code.TASK_MISSING, text), ""
@@ -321,18 +334,19 @@ class Run:
         return replace(row.failed(failure, self.now, task), exec_time_in_seconds=seconds)
 
     def _unrecorded(
-        self, rows: Mapping[str, TaskRow], ecs: EcsAnswer, task_names: Sequence[str]
+        self, rows: Mapping[str, TaskRow], ecs: EcsAnswer, task_names: Sequence[str], awaited: Collection[str]
     ) -> tuple[list[TaskRow], dict[str, str]]:
         """Return rows for attempts without one, and stops: an ECS task that still runs is orphaned.
 
-        Launching has ended.
+        Launching has ended. A task with a row in `awaited` gets none yet: that row may not be true.
         """
         creations: list[TaskRow] = []
         stops: dict[str, str] = {}
         attempts: dict[str, set[int]] = {name: set() for name in task_names}
         indices = {name: index for index, name in enumerate(task_names)}
-        for row in rows.values():
+        for row in (row for arn, row in rows.items() if arn not in awaited):
             attempts.setdefault(row.task_name, set()).add(row.attempt)
+        pending = {rows[arn].task_name for arn in awaited}
         for task in ecs.tasks.values():
             attempt = task.attempt
             if attempt is None or task.arn in rows or attempt.task_name not in attempts:
@@ -344,7 +358,7 @@ class Run:
                 stops[task.arn] = failure.text
             creations.append(self._row_of_task(task, failure))
             attempts[attempt.task_name].add(attempt.number)
-        for name, known in attempts.items():
+        for name, known in ((name, known) for name, known in attempts.items() if name not in pending):
             latest = max(known, default=1)
             text = "no record of this task" if latest == 1 else "no record of this attempt"
             cause = f"; launching failed with {error}" if (error := self.summary.launching_error) else ""
@@ -419,10 +433,7 @@ class Run:
         if not failed:
             return ""
         first = min(failed, key=lambda row: (row.update_time, row.task_name, row.attempt))
-        log_stream = first.log_stream or (
-            self.settings.target.log_stream(first.ecs_task_id) if first.was_started else ""
-        )
-        log = f", log stream {log_stream}" if log_stream else ""
+        log = f", log stream {self.settings.target.log_stream(first.ecs_task_id)}" if first.was_started else ""
         return f"task {first.task_name}, attempt {first.attempt}: {(first.error or '')[:LONGEST_FIRST_FAILURE]}{log}"
 
     def _has_failed(self, state: TaskState) -> bool:
@@ -439,7 +450,7 @@ class Run:
 
         A run that has waited for capacity may wait longer: its state machine or its deadline ends it.
         """
-        return self.summary.capacity_waits == 0 and self.now - latest > waits.RETRY_EXPECTED_WITHIN
+        return self.summary.capacity_waits == 0 and age(latest, self.now) > waits.RETRY_EXPECTED_WITHIN
 
     def _verdict(self, states: Sequence[TaskState], counts: Counts) -> RunStatus | None:
         # A completed task may have another attempt, started when the state RunTask timed out.
@@ -487,7 +498,7 @@ def _is_of(row: TaskRow, task: EcsTask) -> bool:
         return False
     of_task = (attempt.workflow_name, attempt.run_id, attempt.task_name, attempt.number)
     of_row = (row.workflow_name, row.workflow_run_id, row.task_name, row.attempt)
-    return of_task == of_row and row.task_index in (None, attempt.index)
+    return of_task == of_row and row.task_index == attempt.index
 
 
 def _limit_counts_from(row: TaskRow, task: EcsTask) -> datetime | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ecs_kit.runtime.common.tables import DetailsTable
-from ecs_kit.runtime.contract.records import to_item
+from ecs_kit.runtime.contract.records import NOT_STARTED, to_item, to_row
 from ecs_kit.runtime.contract.statuses import TaskStatus
 from ecs_kit.runtime.reporter.clients import ReadClients
 
@@ -30,15 +30,25 @@ def details_items(
     aws: ReadClients, deployed: Mapping[str, Any], workflow: str, run_id: int, *, consistent: bool = True
 ) -> Iterator[Item]:
     """A run's items of the details table. Runs of two workflows may have the same id. Arguments as `summary_item`."""
-    return paged(
+    pages = _pages(
         aws,
         "query",
         TableName=str(deployed["ddbTableNameWFDetails"]),
         KeyConditionExpression="workflow_run_id = :id",
-        FilterExpression="workflow_name = :name",
+        FilterExpression="workflow_name = :name AND attribute_not_exists(refuted_at)",
         ExpressionAttributeValues={":name": {"S": workflow}, ":id": {"N": str(run_id)}},
         ConsistentRead=consistent,
     )
+    return map(plain_item, _of_attempts(pages))
+
+
+def _of_attempts(items: Iterable[Item]) -> Iterator[Item]:
+    """Items of attempts that ECS did not start as launcher and monitor wrote them; without those that tasks wrote."""
+    for item in items:
+        if not str(item["ecs_task_id"]["S"]).startswith(NOT_STARTED):
+            yield item
+        elif "confirmed_as" in item:
+            yield to_item(to_row(item))
 
 
 def uncounted_items(aws: ReadClients, deployed: Mapping[str, Any], workflow: str, run_id: int) -> list[Item]:
@@ -48,10 +58,14 @@ def uncounted_items(aws: ReadClients, deployed: Mapping[str, Any], workflow: str
 
 
 def paged(aws: ReadClients, operation: str, **arguments: Any) -> Iterator[Item]:
-    """The items of all pages of `scan` or `query`."""
+    """The items of all pages of `scan` or `query`, as plain data."""
+    return map(plain_item, _pages(aws, operation, **arguments))
+
+
+def _pages(aws: ReadClients, operation: str, **arguments: Any) -> Iterator[Item]:
     client: Any = aws.dynamodb
     for page in client.get_paginator(operation).paginate(**arguments):
-        yield from map(plain_item, page["Items"])
+        yield from page["Items"]
 
 
 def plain_item(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -679,3 +679,12 @@ def test_a_forged_row_does_not_keep_a_task_from_being_launched_after_an_interrup
     environments = [task["overrides"]["containerOverrides"][0]["environment"] for task in w.ecs.tasks.values()]
     names = [each["value"] for variables in environments for each in variables if each["name"] == "KIT_TASK_NAME"]
     assert sorted(names) == ["task_01", "task_02", "task_03"]
+
+
+def test_a_task_of_an_unanswered_call_is_found_by_the_next_call_also_if_that_is_refused(w: Any) -> None:
+    left = iter([300.0] * 3)
+    w.ecs.lost_answers = [ReadTimeoutError(endpoint_url="x")] * 100
+    w.launch(1, left=lambda: next(left, 10.0))
+    w.ecs.refuses = lambda _: client_error("AccessDeniedException", "no")
+    w.launch(1)
+    assert [row.ecs_task_id for row in w.rows()] == list(w.ecs.tasks)

@@ -24,7 +24,7 @@ from ecs_kit.automation.journeys.runs import Run
 from ecs_kit.automation.stacks.clients import AwsClients
 from ecs_kit.runtime.contract.ecs_task import EcsTask
 from ecs_kit.runtime.contract.specs import DEPLOYED_ATTRIBUTES
-from ecs_kit.runtime.reporter import run_state
+from ecs_kit.runtime.reporter import items, run_state
 from tests.unit.automation.journeys.fakes import LOG_GROUP, RUN, create_tables, put_item, row
 
 ROLE = "arn:aws:iam::123456789012:role/states"
@@ -618,3 +618,18 @@ def test_a_start_says_what_the_units_of_the_tables_mean_for_it(
     )
     assert deployed.do(f"start --specs {tmp_path}/list.json")[0] == 0
     assert (f"DynamoDB needs at least {seconds} s for the rows of {tasks} tasks" in deployed.said) is bool(seconds)
+
+
+def test_rows_that_do_not_count_are_not_read_and_those_of_attempts_that_ecs_refused_say_what_they_said(
+    world: World,
+) -> None:
+    run = replace(RUN, workflow_name="w", run_id=1)
+    ghost = {**row("a", "Completed"), "ecs_task_id": "arn:ghost", "refuted_at": "2026-11-24T08:30:00.000Z"}
+    forged = {**row("a", "Completed"), "ecs_task_id": "not-started/a/2"}
+    refused = {**row("a", "Completed"), "ecs_task_id": "not-started/a/1", "error": "x: no capacity"}
+    for item in (ghost, forged, {**refused, "confirmed_as": "w/0/1/a/AmazonECS.Unknown"}):
+        put_item(world.aws, "details", run, **item)
+
+    (found,) = items.details_items(world.aws, world.deployed, "w", 1)
+
+    assert (found["status"], found["error"]) == ("Failed", "AmazonECS.Unknown: no capacity")
