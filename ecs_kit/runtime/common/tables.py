@@ -159,8 +159,10 @@ class _Table(Generic[R]):
             "ConditionExpression": condition,
             "ReturnValues": "ALL_OLD",
             "UpdateExpression": " ".join(f"{clause} {', '.join(parts)}" for clause, parts in clauses.items() if parts),
-            "ExpressionAttributeNames": {f"#{name}": name for name in ("status", *values, *remove, *added)},
+            "ExpressionAttributeNames": {f"#{name}": name for name in (*values, *remove, *added)},
         }
+        if "#status" in condition:  # a name that nothing uses is refused
+            request["ExpressionAttributeNames"]["#status"] = "status"
         expression_values = {
             **{f":new_{name}": value for name, value in values.items()},
             **{f":add_{name}": number for name, number in added.items()},
@@ -425,20 +427,35 @@ class DetailsTable(_Table[TaskRow]):
 
     def set_counted(self, row: TaskRow) -> None:
         """Take an attempt out of the index: its task is counted, and nothing awaits this attempt."""
-        self._update(row, "attribute_exists(#status)", {}, {}, remove=(UNCOUNTED_KEY,))
+        self._update(row, "attribute_exists(ecs_task_id)", {}, {}, remove=(UNCOUNTED_KEY,))
 
     def confirm(self, row: TaskRow) -> None:
         """Record that ECS knows the task of a row that only the task itself has written."""
         values = {"confirmed_as": attribute(row.identity)}
-        self._update(row, "attribute_exists(#status)", values, {}, remove=("refuted_at",))
+        self._update(row, "attribute_exists(ecs_task_id)", values, {}, remove=("refuted_at",))
+
+    def index(self, row: TaskRow) -> None:
+        """Put an attempt whose task is not counted into the index again: its task took it out."""
+        self._update(row, "attribute_exists(ecs_task_id)", {UNCOUNTED_KEY: attribute(row.identity)}, {})
 
     def refute(self, row: TaskRow, now: str) -> None:
         """Record that a row is of no attempt at a task of its run, and take it out of the index."""
-        self._update(row, "attribute_exists(#status)", {"refuted_at": attribute(now)}, {}, remove=(UNCOUNTED_KEY,))
+        self._update(row, "attribute_exists(ecs_task_id)", {"refuted_at": attribute(now)}, {}, remove=(UNCOUNTED_KEY,))
 
     def _marked(self, row: TaskRow, confirms: bool = True) -> TaskRow:
         confirmed_as = row.identity if row.was_started else f"{row.identity}/{failures.code_of(row)}"
         return replace(row, confirmed_as=confirmed_as if self._confirms and confirms else None)
+
+    def _update(self, record: TaskRow, *given: Any, **more: Any) -> tuple[TaskRow, bool]:
+        try:
+            return super()._update(record, *given, **more)
+        except ClientError as error:
+            if "Item size" not in error.response.get("Error", {}).get("Message", ""):
+                raise
+        # A task has written so much into the row that nothing can be added.
+        stored = self.read(record.workflow_run_id, [record.ecs_task_id])
+        self._put((stored or [record])[0], "attribute_exists(ecs_task_id)")
+        return super()._update(record, *given, **more)
 
     def put_new(self, record: TaskRow) -> tuple[TaskRow, bool]:
         """Put a row unless one exists, whoever put it; return the stored one, and whether this call put it.
@@ -479,7 +496,7 @@ class DetailsTable(_Table[TaskRow]):
     def set_retried(self, run_id: int, ecs_task_id: str, by: str) -> None:
         """Record which attempt follows a failed one."""
         row = TaskRow(run_id, ecs_task_id, "", "", 0, TaskStatus.FAILED, "", "")
-        self._update(row, "attribute_exists(#status)", {"retried_by": attribute(by)}, {})
+        self._update(row, "attribute_exists(ecs_task_id)", {"retried_by": attribute(by)}, {})
 
     def write(self, row: TaskRow, *, confirms: bool = True) -> tuple[TaskRow, bool]:
         """Write a row, new or not, unless its status is terminal; `confirms` where ECS knows its task."""
@@ -492,22 +509,29 @@ class DetailsTable(_Table[TaskRow]):
 
     def correct(self, row: TaskRow) -> None:
         """Overwrite a row that ECS contradicts."""
-        self._write(row, "attribute_exists(#status)")
+        self._write(row, "attribute_exists(ecs_task_id)")
 
     def record_failure(self, row: TaskRow) -> tuple[TaskRow, bool]:
         """Make a row `Failed`, new or not, unless it is `Completed`; never overwrites a reason."""
         if not row.was_started:
             return self.record_not_started(row)
         condition = "attribute_not_exists(#status) OR #status <> :Completed"
-        return self._write(row, condition, keep=(*FAILURE_ATTRIBUTES, *ECS_TIMES, "log_stream", "exec_time_in_seconds"))
+        keep = (*FAILURE_ATTRIBUTES, *ECS_TIMES, "log_stream", "exec_time_in_seconds")
+        return self._write(row, condition, keep=keep, remove=("refuted_at",) if self._confirms else ())
 
     def _write(
-        self, row: TaskRow, condition: str, keep: tuple[str, ...] = (), *, confirms: bool = True
+        self,
+        row: TaskRow,
+        condition: str,
+        keep: tuple[str, ...] = (),
+        *,
+        confirms: bool = True,
+        remove: tuple[str, ...] = (),
     ) -> tuple[TaskRow, bool]:
         item = to_item(self._marked(row, confirms))
         values = {name: value for name, value in item.items() if name not in self._keys}
         statuses = {f":{status}": attribute(status) for status in TaskStatus if f":{status}" in condition}
-        return self._update(row, condition, values, statuses, keep=keep)
+        return self._update(row, condition, values, statuses, keep=keep, remove=remove)
 
 
 def _parsed(make: Callable[[Item], TaskRow], items: Iterable[Item]) -> Iterator[TaskRow]:

@@ -33,9 +33,9 @@ UNCOUNTED_PROJECTION = ("status", "start_time")
 
 EXPIRY_ATTRIBUTE = "expires_at"
 
-LONGEST_REASON = 2000
-"""Characters of an `error` or a `stopped_reason`. A job's exception text may exceed the limit of a DynamoDB item
-(400 KB) or of a Step Functions payload (256 KiB). The log has all of it."""
+LONGEST_TEXT = 2000
+"""Characters of a text in a row. A job's exception text may exceed the limit of a DynamoDB item (400 KB) or of a Step
+Functions payload (256 KiB). The log has all of it."""
 
 LONGEST_LAUNCHING_ERROR = 500
 """Characters of a summary's `launching_error`, which each row of a task that was not launched repeats."""
@@ -348,11 +348,12 @@ def attribute(value: object) -> dict[str, Any]:
 
 
 def to_item(record: Summary | TaskRow) -> dict[str, Any]:
-    """Return a record as an item; None is left out, reasons that are too long are truncated."""
+    """Return a record as an item; None is left out, texts of rows that are too long are truncated."""
     values = {field.name: getattr(record, field.name) for field in fields(record)}
-    for name in ("error", "stopped_reason"):
-        if len(values.get(name) or "") > LONGEST_REASON:
-            values[name] = values[name][: LONGEST_REASON - 1] + "…"
+    if isinstance(record, TaskRow):
+        for name, value in values.items():
+            if isinstance(value, str) and len(value) > LONGEST_TEXT and name != DETAILS_RANGE_KEY:
+                values[name] = value[: LONGEST_TEXT - 1] + "…"
     return {name: attribute(value) for name, value in values.items() if value is not None}
 
 

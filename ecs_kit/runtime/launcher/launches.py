@@ -79,13 +79,14 @@ class Launches:
         """
         summary = self.registration.summary
         started = {task.arn: (attempt, task) for attempt, task in self._started()}
-        names = {arn: (attempt.task_name, attempt.number) for arn, (attempt, _) in started.items()}
+        names = {arn: (attempt.task_name, attempt.number, attempt.index) for arn, (attempt, _) in started.items()}
         rows = possible(self.details.rows(summary.workflow_run_id, summary.workflow_name), summary)
-        of_tasks = [row for row in rows if names.get(row.ecs_task_id) == (row.task_name, row.attempt)]
+        of_tasks = [row for row in rows if names.get(row.ecs_task_id) == (row.task_name, row.attempt, row.task_index)]
         for row in of_tasks:
             if not row.is_confirmed:
                 self.details.confirm(row)
-        rows = [*of_tasks, *(row for row in rows if row.is_confirmed and row not in of_tasks)]
+        keys = {row.ecs_task_id for row in of_tasks}
+        rows = [*of_tasks, *(row for row in rows if row.is_confirmed and row.ecs_task_id not in keys)]
         recorded = {(row.task_name, row.attempt) for row in rows}
         for attempt, task in started.values():
             if (attempt.task_name, attempt.number) not in recorded:

@@ -436,6 +436,8 @@ class Monitor(Function):
         for row in outcome.explanations:
             self.details.explain(row)
         self._clear_up(outcome.doubts)
+        for row in outcome.unindexed:
+            self.details.index(row)
         for row in outcome.creations:
             log.warning("a task has no record", taskName=row.task_name, error=row.error)
             found, written = self.details.put_new(row)

@@ -50,6 +50,7 @@ class Reconciliation:
         explanations: failed rows that get ECS's reason and exit code.
         doubts: rows that only a task has written, and what ECS says of them.
         creations: rows of attempts that have none.
+        unindexed: attempts of tasks that are not counted, which the index of these lacks.
         ended: tasks to count, by their places in the task list: whether they completed.
         corrected: how many of these were counted as failed before.
         done: attempts that nothing awaits any more, of tasks that are counted, or are to be.
@@ -66,6 +67,7 @@ class Reconciliation:
     explanations: list[TaskRow]
     doubts: Doubts
     creations: list[TaskRow]
+    unindexed: list[TaskRow]
     ended: dict[int, bool]
     corrected: int
     done: list[TaskRow]
@@ -136,7 +138,7 @@ class Run:
             task = ecs.tasks.get(row.ecs_task_id)
             if task is not None and not _is_of(row, task):
                 self._add_contradicted(doubts, row, task)
-            elif self._is_unconfirmed(row) and row.ecs_task_id in ecs.missing:
+            elif self._is_unconfirmed(row) and row.ecs_task_id in ecs.missing and not self._may_be_forgotten(row):
                 if abs(self.now - from_iso(row.start_time)) >= waits.MISSING_COUNTS_AFTER:
                     doubts.refuted.append(row)
                 else:
@@ -154,17 +156,15 @@ class Run:
         doubts.corrections[row.ecs_task_id] = self._row_of_task(task, failure)
 
     def _is_unconfirmed(self, row: TaskRow) -> bool:
-        """Whether an attempt counts only if ECS knows its task, because only a task may have recorded it.
-
-        Nothing is asked of what may have ended so long ago that ECS has forgotten it, where no task was counted in that
-        time.
-        """
+        """Whether an attempt counts only if ECS knows its task, because only a task may have recorded it."""
         counted = self.counted.get(row.task_name)
         is_settled = row.status.is_final and (counted or (counted is False and row.status is TaskStatus.FAILED))
-        if row.is_confirmed or is_settled or self.settings.has_ecs_records:
-            return False
+        return not (row.is_confirmed or is_settled or self.settings.has_ecs_records)
+
+    def _may_be_forgotten(self, row: TaskRow) -> bool:
+        """Whether a row's task may have ended so long ago that ECS has forgotten it, and no task was counted since."""
         latest = max(from_iso(row.start_time), from_iso(self.summary.last_ended or self.summary.start_time))
-        return self.now - latest < waits.REMEMBERED_BY_ECS
+        return self.now - latest >= waits.REMEMBERED_BY_ECS
 
     def needs_all_rows(self, rows: Iterable[TaskRow]) -> bool:
         """Whether all the run's rows and ECS tasks must be read: launching has ended, yet some attempts have no row.
@@ -241,7 +241,7 @@ class Run:
             current |= {row.ecs_task_id: row for row in creations}
         by_name = task_states(current.values())
         states = list(by_name.values())
-        places = indices(current.values(), task_names)
+        places = indices((row for arn, row in current.items() if arn not in awaited), task_names)
         ended = {name: completed for name, completed in self._ended(by_name).items() if name in places}
         corrected = sum(name in self.counted for name in ended)
         counts = self._counts(ended, corrected)
@@ -254,6 +254,7 @@ class Run:
             explanations=compared.explanations,
             doubts=compared.doubts,
             creations=creations,
+            unindexed=self._unindexed(by_name, ended, awaited) if task_names else [],
             ended={places[name]: completed for name, completed in ended.items()},
             corrected=corrected,
             done=[
@@ -296,6 +297,13 @@ class Run:
             else:
                 updates[arn] = current[arn]
         return compared
+
+    def _unindexed(
+        self, states: Mapping[str, TaskState], ended: Collection[str], awaited: Collection[str]
+    ) -> list[TaskRow]:
+        open_states = (state for name, state in states.items() if name not in ended and name not in self.counted)
+        rows = (row for state in open_states for row in state.rows if row.ecs_task_id not in awaited)
+        return [row for row in rows if row.task_index is not None and row.uncounted != row.identity]
 
     @property
     def _has_launcher(self) -> bool:
@@ -477,7 +485,8 @@ class Run:
             return False
         since = from_iso(self.summary.launch_asked) - waits.CAPACITY_FREED_WITHIN
         ended = [row.update_time or to_iso(self.now) for row in rows if row.was_started and row.status.is_final]
-        return any(from_iso(text) > since for text in (*ended, self.summary.last_ended) if text)
+        latest = self.now + waits.WRONG_CLOCK
+        return any(since < from_iso(text) <= latest for text in (*ended, self.summary.last_ended) if text)
 
     def _launcher_has_work(self, by_name: Mapping[str, TaskState]) -> bool:
         """Whether to call pattern 1's launcher: something is to be launched, there is room for it, no wait is on."""

@@ -1,10 +1,11 @@
 """The items of the two tables, read as plain data; which of a task's attempts decides."""
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ecs_kit.runtime.common.tables import DetailsTable
-from ecs_kit.runtime.contract.records import NOT_STARTED, to_item, to_row
+from ecs_kit.runtime.contract.records import to_item, to_row
 from ecs_kit.runtime.contract.statuses import TaskStatus
 from ecs_kit.runtime.reporter.clients import ReadClients
 
@@ -43,12 +44,11 @@ def details_items(
 
 
 def _of_attempts(items: Iterable[Item]) -> Iterator[Item]:
-    """Items of attempts that ECS did not start as launcher and monitor wrote them; without those that tasks wrote."""
+    """Items that are rows; those of attempts that ECS did not start as launcher and monitor wrote them."""
     for item in items:
-        if not str(item["ecs_task_id"]["S"]).startswith(NOT_STARTED):
-            yield item
-        elif "confirmed_as" in item:
-            yield to_item(to_row(item))
+        with contextlib.suppress(AttributeError, KeyError, TypeError, ValueError):  # what a task wrote may be no row
+            row = to_row(item)
+            yield item if row.was_started else to_item(row)
 
 
 def uncounted_items(aws: ReadClients, deployed: Mapping[str, Any], workflow: str, run_id: int) -> list[Item]:

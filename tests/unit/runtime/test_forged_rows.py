@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from ecs_kit.runtime.contract.environment import Attempt
 from ecs_kit.runtime.contract.records import Counts, new_row, to_item
 from ecs_kit.runtime.contract.statuses import TaskStatus
 from tests.unit.runtime.fakes import ACCOUNT, REGION, client_error, spec
 from tests.unit.runtime.test_monitor import finalize
-from tests.unit.runtime.test_record_failure import failed
+from tests.unit.runtime.test_record_failure import ecs_cause, failed
 
 COMPLETED, FAILED, RUNNING = TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.RUNNING
 FOREIGN = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/kit-1/{'ab' * 16}"
@@ -327,6 +330,53 @@ class TestRunning:
         forge(w, RUNNING, "ghost", 0, key=FOREIGN, start_time={"S": started}, task_index={"N": "-1"})
         assert w.poll()["running"] == 2
 
+    def test_without_status_takes_no_retry_from_a_task(self, world: Any) -> None:
+        w = world(taskAttempts=2)
+        w.launch(2)
+        forge(w, RUNNING, "task_02", 1, attempt=2, key=FOREIGN)
+        tamper(w, FOREIGN, "status")
+        end(w, COMPLETED, "task_01")
+        end(w, FAILED, "task_02", error="JobFailed: x")
+        w.clock.advance(400)
+        follow(w, 2, 600)
+        assert len(w.ecs.calls) == 3
+
+    def test_without_status_takes_no_room_for_good(self, world: Any) -> None:
+        w = world(maxConcurrency=1)
+        w.launch(2)
+        forge(w, RUNNING, "ghost", 0, key=FOREIGN)
+        tamper(w, FOREIGN, "status")
+        end(w, COMPLETED, "task_01")
+        w.clock.advance(400)
+        follow(w, 2, 600)
+        assert len(w.ecs.calls) == 2
+
+    def test_at_the_place_of_another_task_does_not_count_for_it(self, w: Any) -> None:
+        w.launch(3)
+        forge(w, RUNNING, "task_01", 2, key=FOREIGN)
+        end(w, COMPLETED, "task_01")
+        w.poll()
+        end(w, COMPLETED, "task_02")
+        end(w, FAILED, "task_03", error="JobFailed: x")
+        assert follow(w, 3)["done"]
+        assert w.summary().counts == Counts(2, 1, 0)
+
+    @pytest.mark.parametrize("start", [{"start_time": {"S": "2026-11-24T03:40:00Z"}}, {}], ids=["old", "new"])
+    def test_that_is_as_long_as_an_item_can_be_keeps_no_run_from_its_end(self, w: Any, start: dict[str, Any]) -> None:
+        w.launch(2)
+        pad(lambda size: forge(w, RUNNING, "x", 1, key=FOREIGN, source_uri={"S": "x" * size}, **start))
+        w.poll()
+        finalize(w)
+        assert w.summary().end_time
+
+
+def pad(write: Callable[[int], object]) -> None:
+    """Write the longest text that an item of DynamoDB has room for."""
+    for size in range(409_600, 408_000, -1):
+        with contextlib.suppress(ClientError):
+            write(size)
+            return
+
 
 class TestOwnRow:
     """What a task can do to its own row: it may fail, and holds up nobody."""
@@ -362,6 +412,44 @@ class TestOwnRow:
         end(w, FAILED, "task_01", error="JobFailed: x")
         tamper(w, "task_01", "task_index")
         assert follow(w, 2)["done"]
+
+    @pytest.mark.parametrize("forged", [{}, {"uncounted": {"S": "x"}}, {"uncounted": {"S": "copying/0/1/x"}}], ids=str)
+    def test_that_leaves_the_index_is_retried(self, world: Any, forged: dict[str, Any]) -> None:
+        w = world(taskAttempts=2)
+        w.launch(2)
+        end(w, COMPLETED, "task_02")
+        end(w, FAILED, "task_01", error="JobFailed: x")
+        tamper(w, "task_01", *(() if forged else ("uncounted",)), **forged)
+        follow(w, 2, 600)
+        assert len(w.ecs.calls) == 3
+
+    def test_without_status_does_not_hold_up_the_run(self, world: Any) -> None:
+        w = world(taskAttempts=2)
+        w.launch(2)
+        end(w, COMPLETED, "task_02")
+        tamper(w, "task_01", "status", uncounted={"S": "copying/0/2/task_01"})
+        w.ecs.end(next(iter(w.ecs.tasks)), 1)
+        follow(w, 2, 600)
+        assert len(w.ecs.calls) == 3
+
+    def test_at_another_place_is_not_confirmed_there_after_an_interruption(self, world: Any) -> None:
+        w = world(taskAttempts=2)
+        w.launch(3)
+        tamper(w, "task_01", task_index={"N": "2"}, uncounted={"S": "copying/2/1/task_01"})
+        w.summaries._write(w.summary(), {"launcher_call": "interrupted", "launching_ended": False})
+        w.launch(3)
+        end(w, COMPLETED, "task_02", "task_03")
+        end(w, FAILED, "task_01", error="JobFailed: x")
+        follow(w, 3, 600)
+        assert len(w.ecs.calls) == 4
+
+    def test_that_is_as_long_as_an_item_can_be_does_not_hold_up_the_run(self, w: Any) -> None:
+        w.launch(2)
+        pad(lambda size: tamper(w, "task_01", source_uri={"S": "x" * size}))
+        end(w, COMPLETED, "task_02")
+        w.ecs.end(next(iter(w.ecs.tasks)), 1)
+        assert follow(w, 2, 600)["done"]
+        assert w.summary().counts == Counts(1, 1, 0)
 
     def test_with_a_log_stream_without_end_makes_no_long_message(self, w: Any) -> None:
         w.launch(1)
@@ -444,6 +532,19 @@ class TestTrueRows:
         w.poll()
         assert w.summary().counts == Counts(2, 0, 1)
         assert arn in {row.ecs_task_id for row in w.rows()}
+
+    def test_that_was_refuted_fails_as_its_state_machine_says(self, world: Any) -> None:
+        w = world(2, taskAttempts=2)
+        w.register(1)
+        arn = w.run_task("task_01")
+        w.record(arn, "task_01", RUNNING)
+        w.ecs.tasks.pop(arn)
+        w.clock.advance(301)
+        w.poll()
+        cause = ecs_cause(TaskArn=arn, Containers=[], StopCode="SpotInterruption", StoppedReason="x")
+        assert failed(w, "States.TaskFailed", cause)["again"]
+        (row,) = w.rows()
+        assert (row.ecs_task_id, row.stop_code) == (arn, "SpotInterruption")
 
     def test_that_was_refuted_counts_once_ecs_knows_its_task(self, world: Any) -> None:
         w = world(2)

@@ -278,12 +278,16 @@ class TestForgedRows:
         outcome = reconcile([forged], answer(running("a", environment=variables)))
         assert outcome.doubts.refuted == [forged] and not outcome.stops
 
-    @pytest.mark.parametrize(("after", "questions"), [(3299, 1), (3300, 0)])
-    def test_one_that_ecs_may_have_forgotten_is_believed(self, after: int, questions: int) -> None:
-        moment = Run(summary(), settings(), START + timedelta(seconds=after))
-        assert len(moment.arns_to_ask([row("a", COMPLETED)])) == questions
-        counted = replace(moment, summary=summary(last_ended=to_iso(START + timedelta(seconds=60))))
-        assert len(counted.arns_to_ask([row("a", COMPLETED)])) == 1
+    @pytest.mark.parametrize(("after", "ended", "refuted"), [(3299, "", 1), (3300, "", 0), (3300, to_iso(START), 0)])
+    def test_one_that_ecs_may_have_forgotten_is_believed(self, after: int, ended: str, refuted: int) -> None:
+        run = summary(1, last_ended=ended or None)
+        outcome = reconcile([row("a", COMPLETED)], answer(missing=("arn:task/a1",)), run, after=after)
+        assert (len(outcome.doubts.refuted), outcome.counts.completed) == (refuted, 1 - refuted)
+
+    def test_one_of_long_ago_in_a_run_in_which_tasks_end_is_not_believed(self) -> None:
+        run = summary(1, last_ended=to_iso(START + timedelta(seconds=60)))
+        outcome = reconcile([row("a", COMPLETED)], answer(missing=("arn:task/a1",)), run, after=3300)
+        assert len(outcome.doubts.refuted) == 1
 
     def test_nothing_is_asked_of_what_the_monitor_itself_has_recorded(self) -> None:
         moment = Run(summary(), settings(jobRecords="ecs"), START)
