@@ -486,12 +486,14 @@ class DetailsTable(_Table[TaskRow]):
     def record_not_started(self, row: TaskRow) -> tuple[TaskRow, bool]:
         """Write the row of an attempt that ECS did not start, unless it is confirmed already.
 
-        Two workflows may use one run id. Then these keys may collide: the first workflow keeps the row.
+        Two workflows may use one run id. Then these keys may collide: the second workflow's has its name at the end.
         """
         row = self._marked(row)
         _, written = self._put(row, "attribute_not_exists(confirmed_as)")
-        stored = [] if written else self.read(row.workflow_run_id, [row.ecs_task_id])
-        return (stored or [row])[0], written
+        (stored,) = (not written and self.read(row.workflow_run_id, [row.ecs_task_id])) or [row]
+        if stored.workflow_name != row.workflow_name:
+            return self.record_not_started(replace(row, ecs_task_id=f"{row.ecs_task_id}/{row.workflow_name}"))
+        return stored, written
 
     def set_retried(self, run_id: int, ecs_task_id: str, by: str) -> None:
         """Record which attempt follows a failed one."""

@@ -23,7 +23,7 @@ from ecs_kit.runtime.contract.statuses import RunStatus, TaskStatus
 from ecs_kit.runtime.launcher import answers
 from ecs_kit.runtime.launcher.answers import Outcome
 from ecs_kit.runtime.launcher.rate_limiter import RateLimiter
-from tests.unit.runtime.fakes import FakeClock, client_error, execution, infrastructure, spec
+from tests.unit.runtime.fakes import EXECUTION, FakeClock, client_error, execution, infrastructure, spec
 
 THROTTLED = client_error("ThrottlingException", "Rate exceeded")
 QUOTA = "You've reached the limit on the number of vCPUs you can run concurrently"
@@ -688,3 +688,13 @@ def test_a_task_of_an_unanswered_call_is_found_by_the_next_call_also_if_that_is_
     w.ecs.refuses = lambda _: client_error("AccessDeniedException", "no")
     w.launch(1)
     assert [row.ecs_task_id for row in w.rows()] == list(w.ecs.tasks)
+
+
+def test_two_workflows_with_one_run_id_have_rows_of_their_own_for_what_ecs_refused(world: Any) -> None:
+    w = world(taskAttempts=2)
+    refused = client_error("InvalidParameterException", "x")
+    w.ecs.refuses = lambda _: refused
+    w.launch(1, workflowName="first", workflowRunId=7, execution=execution(f"{EXECUTION}x"))
+    w.launch(1, workflowRunId=7)
+    answer = w.poll(runId="7")
+    assert (answer["done"], answer["failed"]) == (True, 1)

@@ -145,6 +145,8 @@ class TestRecords:
         other = self.row(w, workflow_name="other", ecs_task_id="not-started/task_01/1")
         w.details.put_new(other)
         assert failed(w, "ECS.InvalidParameterException", "TaskDefinition is inactive")["again"] is False
+        (own,) = w.rows()
+        assert (own.ecs_task_id, own.task_name) == ("not-started/task_01/1/copying", "task_01")
         (stored,) = w.details.rows(w.run_id, "other")
         assert (stored.error, stored.confirmed_as) == (other.error, f"{other.identity}/ContainerExited")
 
