@@ -207,8 +207,8 @@ class _Table(Generic[R]):
 
 
 class SummaryTable(_Table[Summary]):
-    """The summary table. Each write returns the stored item. All but `conclude` and `set_rerun` write only while
-    the run is active.
+    """The summary table. Each write returns the stored item. All but `conclude`, `close` and `set_rerun` write only
+    while the run is active.
     """
 
     _record = Summary
@@ -237,9 +237,11 @@ class SummaryTable(_Table[Summary]):
     def conclude(self, summary: Summary, counts: Counts, now: str) -> Summary:
         """Write the final counts and the `end_time` of a run that was ended early."""
         values = {**count_values(counts), "update_time": now, "end_time": now}
-        return self._write(
-            summary, values, expected=summary.status, keep=("end_time",), remove=(*_LAUNCHING, "open_since")
-        )
+        return self._write(summary, values, expected=summary.status, keep=("end_time",), remove=_LAUNCHING)
+
+    def close(self, summary: Summary) -> None:
+        """Take a run that was ended early out of the index of open runs: no late row of it is expected any more."""
+        self._write(summary, {}, expected=summary.status, remove=("open_since",))
 
     def set_rerun(self, summary: Summary, run_id: int) -> Summary:
         """Record which run repeats the failed tasks of one that has ended; the latest one counts."""
@@ -332,15 +334,15 @@ class SummaryTable(_Table[Summary]):
         condition, known = "capacity_waits = :known", {":known": summary.capacity_waits}
         return self._write(summary, {"update_time": now}, remove=_WAITING, condition=condition, operands=known)
 
-    def unfinished(self) -> Iterator[Summary]:
-        """Return the items of all runs without `end_time`: active ones, and those whose early end was interrupted.
+    def open(self) -> Iterator[Summary]:
+        """Return the items of open runs: active ones, those whose early end was interrupted, and those ended lately.
 
         The index holds keys only, so that updates of a run's counts do not write to it. It is eventually consistent,
         so each item is read from the table.
         """
         for keys in self._pages(self._client.scan, IndexName=OPEN_RUNS_INDEX):
             found = self.get(keys["workflow_name"]["S"], int(keys["workflow_run_id"]["N"]))
-            if found is not None and found.end_time is None:
+            if found is not None and found.open_since is not None:
                 yield found
 
     def outcomes(self, keys: Sequence[str], run_id: int) -> dict[str, str]:

@@ -65,6 +65,8 @@ PROVISIONING_ALLOWANCE_SECONDS = 300  # added to a task's time limit in `Timeout
 START_ALLOWANCE = timedelta(minutes=5)  # at most left out: from RunTask to the container's start, and to the job's
 STOP_ALLOWANCE = timedelta(seconds=10)  # for a task to end itself at its limit, before the monitor stops it
 STOPPED_WITHIN = timedelta(minutes=5)  # from StopTask to `STOPPED`: `stopTimeout`, at most 120 s, and ECS's own time
+# RunTask calls that are active while a run is ended start tasks, which are stopped, but may have written a row by then.
+LATE_TASKS_WITHIN = timedelta(minutes=10)
 WRONG_CLOCK = timedelta(minutes=5)  # how far a task's clock may be ahead
 # DescribeTasks is eventually consistent: an unknown task counts as lost only when its row is older than this.
 MISSING_COUNTS_AFTER = timedelta(minutes=5)

@@ -264,15 +264,19 @@ class Monitor(Function):
     def sweep(self, remaining_seconds: Callable[[], float]) -> dict[str, Any]:
         """End all runs without `end_time` whose execution has ended, and stop orphaned tasks: those of ended runs.
 
+        Rows that tasks of a run that was ended early have written since become terminal.
+
         Raises:
             Exception: why one of the runs could not be ended; the call is to be repeated.
         """
         finalized: list[str] = []
         problem: Exception | None = None
-        for summary in self.summaries.unfinished():
+        for summary in self.summaries.open():
             log.bind(summary.workflow_name, summary.workflow_run_id)
             try:
-                if self._sweep_up(summary, remaining_seconds):
+                if summary.end_time is not None:
+                    self._record_late_tasks(summary, from_iso(summary.end_time))
+                elif self._sweep_up(summary, remaining_seconds):
                     finalized.append(str(summary.workflow_run_id))
             except Exception as error:  # noqa: BLE001 - one run's error must not keep the others from being ended
                 log.exception("the run could not be ended")
@@ -298,6 +302,21 @@ class Monitor(Function):
         final = EXECUTION_STATUSES.get(status, RunStatus.FAILED)
         self._finalize(summary, final, f"its execution ended as {status}, and the sweep found it", remaining_seconds)
         return True
+
+    def _record_late_tasks(self, summary: Summary, ended: datetime) -> None:
+        """Record tasks of an ended run that started while it ended, were stopped, and left an active row."""
+        rows = possible(self.details.uncounted(summary.workflow_run_id, summary.workflow_name), summary)
+        active = {row.ecs_task_id: row for row in rows if not row.status.is_final}
+        tasks, missing = self.ecs_tasks.describe_recorded(active, self.settings.task_arns)
+        failure = Failure(Code.RUN_ENDED, f"the run had ended as {summary.status} when this task started")
+        now = self.clock.now()
+        stopped = {arn for arn, task in tasks.items() if task.is_stopped}
+        for arn in missing | stopped:
+            log.warning("a task started while its run ended", ecsTask=arn)
+            self.details.write(active[arn].failed(failure, now, tasks.get(arn)), confirms=arn in tasks)
+            self.details.set_counted(active[arn])
+        if now - ended >= waits.LATE_TASKS_WITHIN:
+            self.summaries.close(summary)
 
     def _stop_orphans(self) -> list[str]:
         """Stop and record orphaned ECS tasks: those whose run has ended.

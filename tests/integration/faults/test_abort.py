@@ -55,9 +55,10 @@ def stop_while_it_launches(run: Run) -> None:
     run.until(lambda: run.met()[0] >= 1)
     run.stop()
     run.conclude(DEADLINE_SECONDS)
-    if run.p.pattern == 1:
-        # The launcher's active call ends once it has read the summary again.
-        run.until(lambda: run.met() == [len(run.read().tasks)] and run.read().is_over)
+    # Calls of RunTask that were active start tasks, which are stopped. Some may have written a row by then.
+    run.until(lambda: run.met() == [len(run.read().tasks)] and not run.read().unstopped)
+    sweep(run)
+    run.until(lambda: run.read().is_over)
 
 
 @scenario(

@@ -86,7 +86,7 @@ class TestCounts:
         aws: Any = SimpleNamespace(dynamodb=counting.client)
         (listed,) = summary_items(aws, {"ddbTableNameWFSummary": counting.summaries.name})
         assert listed["workflow_name"] == "wf"
-        assert [found.workflow_name for found in counting.summaries.unfinished()] == ["wf"]
+        assert [found.workflow_name for found in counting.summaries.open()] == ["wf"]
 
 
 @given(st.dictionaries(st.integers(0, outcomes.TASKS_PER_ITEM - 1), st.booleans(), max_size=30))

@@ -623,7 +623,7 @@ class TestRefusals:
     def test_a_bad_spec_or_a_redrive_leaves_no_trace(self, w: Any, changes: Any, error: Any, says: str) -> None:
         with pytest.raises(error, match=says):
             w.launch(**changes)
-        assert w.ecs.calls == [] and list(w.summaries.unfinished()) == []
+        assert w.ecs.calls == [] and list(w.summaries.open()) == []
 
     @pytest.mark.parametrize("given", [None, {}, {"arn": "x"}, {"arn": "x", "startTime": "then"}, "x"])
     def test_a_payload_without_its_execution(self, w: Any, given: object) -> None:

@@ -449,6 +449,23 @@ class TestSweep:
         assert w.monitor.sweep(plenty) == {"finalized": [str(w.run_id)] * is_ended, "stopped": []}
         assert w.summary().status is expected and len(w.ecs.stopped) == 3 * is_ended
 
+    def test_rows_of_tasks_that_started_while_their_run_ended_become_terminal(self, w2: Any) -> None:
+        w2.register()
+        finalize(w2)
+        stopped, killed, active = (w2.run_task(f"task_0{number}") for number in (1, 2, 3))
+        for number, arn in enumerate((stopped, killed, active), 1):
+            w2.record(arn, f"task_0{number}", RUNNING)
+        w2.ecs.end(stopped, 143)
+        del w2.ecs.tasks[killed]
+        w2.monitor._record_late_tasks(w2.summary(), w2.clock.now())
+        assert {row.ecs_task_id: row.status for row in w2.rows()} == {stopped: FAILED, killed: FAILED, active: RUNNING}
+        w2.monitor.sweep(plenty)
+        assert {row.status for row in w2.rows()} == {FAILED}
+        assert [run.workflow_run_id for run in w2.summaries.open()] == [w2.run_id]
+        w2.clock.advance(600)
+        w2.monitor.sweep(plenty)
+        assert list(w2.summaries.open()) == []
+
     def test_a_run_whose_tasks_do_not_stop_does_not_hold_up_the_others(self, w: Any) -> None:
         w.launch(workflowRunId=1)
         w.launch(workflowRunId=2)
@@ -474,7 +491,7 @@ class TestSweep:
         w.launch(workflowRunId=2)
         environment = {"KIT_WORKFLOW_NAME": "copying", "KIT_WORKFLOW_RUN_ID": "3", "KIT_TASK_NAME": "x"}
         w.ecs.add(f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/kit-1/{7:032x}", started_by="2", environment=environment)
-        ended = replace(w.summaries.get("copying", 2), workflow_run_id=3, status=RunStatus.ABORTED, end_time="then")
+        ended = replace(w.summaries.get("copying", 2), workflow_run_id=3, status=RunStatus.ABORTED, end_time=w.now)
         w.summaries.register(ended)
         with pytest.raises(ClientError, match="InvalidArn"):
             w.monitor.sweep(plenty)

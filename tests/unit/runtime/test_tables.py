@@ -107,10 +107,12 @@ class TestSummaries:
         early = summaries.end_early(RUN, RunStatus.ABORTED, NOW)
         assert (early.status, early.end_time) == (RunStatus.ABORTED, None)
         assert summaries.end_early(RUN, RunStatus.TIMED_OUT, LATER) == early
-        assert list(summaries.unfinished()) == [early]
+        assert list(summaries.open()) == [early]
         ended = summaries.conclude(early, Counts(1, 2, 0), LATER)
         assert (ended.status, ended.failed_tasks, ended.end_time) == (RunStatus.ABORTED, 2, LATER)
-        assert list(summaries.unfinished()) == []
+        assert list(summaries.open()) == [ended]
+        summaries.close(ended)
+        assert list(summaries.open()) == []
         assert summaries.conclude(ended, Counts(1, 2, 0), "2026-11-24T09:00:00.000Z").end_time == LATER
 
     def test_a_run_waits_for_the_last_of_its_tasks_and_every_wait_is_counted(
@@ -157,13 +159,14 @@ class TestSummaries:
         for run in runs:
             summaries.register(run)
         if early:
-            summaries.conclude(summaries.end_early(runs[4], RunStatus.ABORTED, NOW), Counts(0, 3, 0), LATER)
+            ended = summaries.conclude(summaries.end_early(runs[4], RunStatus.ABORTED, NOW), Counts(0, 3, 0), LATER)
+            summaries.close(ended)
         else:
             summaries.finish(runs[4], RunStatus.FAILED, LATER)
         read: list[int] = []
         get = summaries.get
         monkeypatch.setattr(summaries, "get", lambda name, number: (read.append(number), get(name, number))[1])
-        assert [found.workflow_run_id for found in summaries.unfinished()] == read
+        assert [found.workflow_run_id for found in summaries.open()] == read
         assert sorted(read) == [1, 2, 3, 4, 6, 7, 8]
 
     def test_whoever_listens_is_told_of_each_write_with_the_item_before_and_after_it(self, dynamodb: Any) -> None:
