@@ -81,11 +81,9 @@ def lines(config: KitConfig, estimates: Sequence[costs.Estimate], tasks: int, se
     shown += ["", f"A task is charged for {billed} s. Spot: at the largest discount, {SPOT_DISCOUNT} %; it changes."]
     if config.table_billing == "PROVISIONED":
         shown.append("DynamoDB is in the stack's price: tableBilling is PROVISIONED.")
-        shown += [
-            costs.throttling(each.pattern, tasks, CAPACITY_UNITS)
-            for each in estimates
-            if costs.seconds_of_writes(each.pattern, tasks, CAPACITY_UNITS) > each.seconds
-        ]
+        shown += filter(
+            None, (costs.throttling(each.pattern, tasks, CAPACITY_UNITS, each.seconds) for each in estimates)
+        )
     shown.append(f"Without failures, capacity waits, S3, ECR and data transfer. {SOURCE}.")
     return shown
 

@@ -142,9 +142,7 @@ def throttling(aws: AwsClients, pattern: int, deployed: Mapping[str, Any], tasks
     except ClientError:  # whoever may start runs need not be allowed to look at tables
         return ""
     units = table.get("ProvisionedThroughput", {}).get("WriteCapacityUnits", 0)
-    if not units or costs.seconds_of_writes(pattern, tasks, units) <= tasks / LAUNCHES_PER_SECOND:
-        return ""
-    return costs.throttling(pattern, tasks, units)
+    return costs.throttling(pattern, tasks, units, tasks / LAUNCHES_PER_SECOND) if units else ""
 
 
 def start(aws: AwsClients, pattern: int, deployed: Mapping[str, Any], document: Document, name: str | None) -> Run:

@@ -281,12 +281,14 @@ def seconds_of_writes(pattern: int, tasks: int, units: int) -> float:
     return max(0.0, WRITES_OF_ROW[pattern] * tasks * math.ceil(ROW_KIB) / units - BURST_SECONDS)
 
 
-def throttling(pattern: int, tasks: int, units: int) -> str:
-    """What a user is told of a run that such a table slows down."""
+def throttling(pattern: int, tasks: int, units: int, seconds: float) -> str:
+    """What a user is told of a run of so many seconds if such a table slows it down; empty if it does not."""
+    of_writes = seconds_of_writes(pattern, tasks, units)
+    if of_writes <= seconds:
+        return ""
     return (
-        f"pattern {pattern}: with {units} write capacity units, DynamoDB needs at least "
-        f"{seconds_of_writes(pattern, tasks, units):.0f} s for the rows of {tasks} tasks, and throttles them. "
-        "tableBilling: PAY_PER_REQUEST has no such limit."
+        f"pattern {pattern}: with {units} write capacity units, DynamoDB needs at least {of_writes:.0f} s for the rows "
+        f"of {tasks} tasks, and throttles them. tableBilling: PAY_PER_REQUEST has no such limit."
     )
 
 

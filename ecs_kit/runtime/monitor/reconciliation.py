@@ -281,7 +281,7 @@ class Run:
             del current[row.ecs_task_id]
         for arn, row in compared.doubts.corrections.items():
             current[arn] = row
-            if arn in ecs.tasks and ecs.tasks[arn].is_active:
+            if ecs.tasks[arn].is_active:
                 compared.stops[arn] = row.error or ""
         for arn in compared.doubts.awaited:
             current[arn] = replace(current[arn], status=TaskStatus.RUNNING)
