@@ -37,7 +37,7 @@ from ecs_kit.automation.cli.options import Parser, absolute, whole_number
 from ecs_kit.automation.errors import BadInput
 from ecs_kit.automation.host.interruption import Interruption
 from ecs_kit.automation.journeys.report import write_json
-from ecs_kit.components.functions import MEMORY_MIB
+from ecs_kit.components.functions import MEMORY_MIB, MIB_OF_VCPU
 from ecs_kit.runtime.common.tables import DetailsTable
 from ecs_kit.runtime.contract import environment, waits
 from ecs_kit.runtime.contract.clock import to_iso
@@ -56,9 +56,6 @@ CALL_SECONDS = 0.005
 START_SECONDS = 30.0
 """From RunTask until the container runs: assumed."""
 RUN_TIMEOUT_SECONDS = 129_600
-MIB_OF_VCPU = 1769
-"""A function with this memory has one vCPU, one with less the share of it
-(https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html, read 2026-11-30)."""
 INDEX_PAGE_BYTES = 1024 * 1024
 LIST = "specs/tasks.jsonl"
 TABLES = {1: ("workflow_summary_pattern_1", "workflow_details_pattern_1")}

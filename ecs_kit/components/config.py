@@ -43,6 +43,9 @@ Switch = Literal["disabled", "enabled"]
 REQUIRED_ENDPOINTS = ("ecs", "ecr.api", "ecr.dkr", "logs", "states")
 """Interface endpoints that workloads need in subnets without a NAT gateway."""
 
+MOST_LAUNCHES_PER_SECOND = 200
+"""A launcher with one vCPU reaches it, and a run's rows fill four fifths of a partition of DynamoDB."""
+
 GATEWAY_SERVICES = ("s3", "dynamodb")
 """Services with gateway endpoints, which are free."""
 
@@ -274,7 +277,7 @@ class KitConfig:
     run_task_rate: int = key(
         20,
         "RunTask calls of a run each second. AWS allows an account 20 in a region until it raises that.",
-        between(1, 1000),
+        between(1, MOST_LAUNCHES_PER_SECOND),
     )
     record_retention_days: int = key(
         0, "Days after its deadline for which a run's items are kept; 0 for ever.", between(0, 3650)

@@ -1,5 +1,6 @@
 """The Lambda functions: the Task Launcher, the Task Monitor and the Run Reporter."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,13 @@ ARCHITECTURE = "x86_64"
 
 MEMORY_MIB = 256
 
+MIB_OF_VCPU = 1769
+"""A function with this memory has one vCPU, one with less the share of it
+(https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html, read 2026-11-30)."""
+
+LAUNCHES_PER_SECOND = 25
+"""What a launcher of `MEMORY_MIB` reaches: a launch takes it 4.3 ms of a processor, of which it has a seventh."""
+
 REPORTER_MEMORY_MIB = 512
 """With the SDK, the rows of 10,000 tasks and their page need less than a third of it."""
 
@@ -29,6 +37,11 @@ TIMEOUT_SECONDS = 300
 
 REPORTER_TIMEOUT_SECONDS = 900
 """The longest that Lambda has: reading the rows of many tasks takes minutes with 5 read capacity units."""
+
+
+def launcher_memory_mib(run_task_rate: int) -> int:
+    """Return the memory with which the launcher's processor reaches a rate; one vCPU at most, as Python uses one."""
+    return min(MIB_OF_VCPU, MEMORY_MIB * math.ceil(run_task_rate / LAUNCHES_PER_SECOND))
 
 
 @dataclass(frozen=True)

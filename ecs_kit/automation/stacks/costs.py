@@ -263,13 +263,14 @@ def usage(config: KitConfig, pattern: int, tasks: int, seconds: float) -> Usage:
         of_memory = functions.REPORTER_MEMORY_MIB / functions.MEMORY_MIB
         report_seconds = (of_memory - 1) * CALL_SECONDS + of_memory * tasks / TASKS_REPORTED_PER_SECOND
         reads_of_report = math.ceil(tasks * ROW_KIB / 4)
+    of_launcher = functions.launcher_memory_mib(config.run_task_rate) / functions.MEMORY_MIB
     summary_reads = calls + (math.ceil(launches / config.run_task_rate / waits.RUN_CHECK_SECONDS))
     return Usage(
         transitions=transitions(
             *(pattern, tasks, polls), has_ecs_records=config.has_ecs_records, batches=batches(config, tasks)
         ),
         calls=calls,
-        function_seconds=calls * CALL_SECONDS + launches / config.run_task_rate + report_seconds,
+        function_seconds=calls * CALL_SECONDS + of_launcher * launches / config.run_task_rate + report_seconds,
         write_units=math.ceil(summary_writes * SUMMARY_KIB + row_writes * math.ceil(ROW_KIB) + 2 * counted),
         read_units=math.ceil(summary_reads * SUMMARY_KIB / 4 + entries_read + reads_of_report),
         log_kib=tasks * LOG_KIB_OF_TASK + calls * LOG_KIB_OF_CALL,

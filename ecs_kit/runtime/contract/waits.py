@@ -94,7 +94,8 @@ BATCH_BYTES = 48 * 1024  # an entry has at most 6,000 characters, which may be 2
 # Capacity waits that the history of a child execution has room for, each with all retries of `RunTask`, for every task.
 WAITS_OF_CHILD = 60
 
-# One call of the launcher.
+# One call of the launcher. At the rate of `runTaskRate` a call of RunTask may take so long, its row's write included.
+SLOWEST_LAUNCH_SECONDS = 1.6
 FIRST_BACKOFF_SECONDS = 0.5
 LONGEST_BACKOFF_SECONDS = 10.0
 CAPACITY_RETRY_SECONDS = 20.0  # for which it retries while ECS has no capacity; then the run waits
@@ -103,7 +104,7 @@ CAPACITY_RETRY_WHILE_WAITING_SECONDS = 5.0  # the same in a run that has waited 
 # hundreds unanswered, none would reach `MOST_UNCERTAIN_TRIES` within one call.
 ROUND_ROBIN_SECONDS = 60.0
 LAUNCH_SECONDS = 100.0  # of one call; then the monitor polls, so that tasks are counted while others are launched
-RUN_CHECK_SECONDS = 0.5  # between two looks at whether the run is still active
+RUN_CHECK_SECONDS = 2.0  # between two looks at whether the run is still active
 # With `maxConcurrency`, a call goes on while tasks end one after another: for a minute, so that the monitor is not
 # late, and until none has ended for some seconds. It looks for tasks that have ended as often as this.
 ROOM_SECONDS = 60.0

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from types_boto3_stepfunctions import SFNClient
 
 
-CONCURRENT_CALLS = 32
-"""RunTask calls of a launcher at once: at 20 calls a second, each may take 1.6 s. Each writes a row as well."""
+CONNECTIONS = 320
+"""Connections that a client keeps for calls at once: the launcher makes as many at the highest `runTaskRate`."""
 
 
 @functools.cache
@@ -61,5 +61,5 @@ def _config(max_attempts: int = 9, read_timeout: int = 20) -> Config:
         retries={"mode": "standard", "total_max_attempts": max_attempts},
         connect_timeout=5,
         read_timeout=read_timeout,
-        max_pool_connections=CONCURRENT_CALLS,
+        max_pool_connections=CONNECTIONS,
     )

@@ -16,11 +16,10 @@ from ecs_kit.runtime.contract.failures import LACKS_CAPACITY
 from ecs_kit.runtime.contract.records import TaskRow
 from ecs_kit.runtime.contract.specs import TaskEntry
 from ecs_kit.runtime.contract.statuses import TaskStatus
-from ecs_kit.runtime.functions.clients import CONCURRENT_CALLS
 from ecs_kit.runtime.functions.function import Function
 from ecs_kit.runtime.functions.registration import Registration
 from ecs_kit.runtime.launcher.launches import Launches
-from ecs_kit.runtime.launcher.launching import Launching, Work
+from ecs_kit.runtime.launcher.launching import Launching, Work, calls_at_once
 from ecs_kit.runtime.launcher.plan import Plan, indices_of
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ class Launcher(Function):
             rows = launches.recorded()
             recorded = {(row.task_name, row.attempt) for row in rows}
         plan = self._plan(registration, retries, rows, lambda name, attempt: (name, attempt) in recorded)
-        with self.executor(CONCURRENT_CALLS) as executor:
+        with self.executor(calls_at_once(registration.settings.run_task_rate)) as executor:
             work = Launching(
                 launches,
                 plan,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
@@ -16,7 +17,7 @@ from ecs_kit.runtime.contract.attempts import Launch
 from ecs_kit.runtime.contract.clock import to_iso
 from ecs_kit.runtime.contract.records import TaskRow
 from ecs_kit.runtime.contract.statuses import RunStatus
-from ecs_kit.runtime.functions.clients import CONCURRENT_CALLS
+from ecs_kit.runtime.functions.clients import CONNECTIONS
 from ecs_kit.runtime.launcher.answers import Answer, Outcome
 from ecs_kit.runtime.launcher.launches import Launches
 from ecs_kit.runtime.launcher.plan import Pending, Plan
@@ -25,8 +26,17 @@ from ecs_kit.runtime.launcher.rate_limiter import RateLimiter
 MOST_UNCERTAIN_TRIES = 8
 """Unanswered RunTask calls after which an attempt fails."""
 
+FEWEST_CALLS_AT_ONCE = 32
+"""So that calls which are not answered for half a minute do not keep others waiting."""
+
 WINDOW = 100
-"""Launches that are tried in turn while ECS has no capacity; the rest of the task list is not in memory."""
+"""Launches that are tried in turn while ECS has no capacity; the rest of the task list is not in memory. More where
+`runTaskRate` needs more calls at once."""
+
+
+def calls_at_once(rate: float) -> int:
+    """Return how many calls of RunTask a launcher makes at once, to reach so many a second."""
+    return min(CONNECTIONS, max(FEWEST_CALLS_AT_ONCE, math.ceil(rate * waits.SLOWEST_LAUNCH_SECONDS)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +92,10 @@ class Launching:
     def __post_init__(self) -> None:
         self._clock = self.launches.clock
         self._summary = self.launches.registration.summary
-        self._rate_limiter = RateLimiter(self._clock, self.launches.registration.settings.run_task_rate)
+        rate = self.launches.registration.settings.run_task_rate
+        self._rate_limiter = RateLimiter(self._clock, rate)
+        self._calls_at_once = calls_at_once(rate)
+        self._window = max(WINDOW, self._calls_at_once)
         self._last_start = self._checked = self._began = self._freed = self._clock.now()
         waiting = self._summary.waiting_since is not None
         self._retry_for = waits.CAPACITY_RETRY_WHILE_WAITING_SECONDS if waiting else waits.CAPACITY_RETRY_SECONDS
@@ -120,7 +133,7 @@ class Launching:
                     self._clock.sleep(pause)
                     self._must_check = True  # the run may have ended meanwhile
                 continue
-            if len(self._in_flight) >= CONCURRENT_CALLS:
+            if len(self._in_flight) >= self._calls_at_once:
                 self._collect()
                 continue
             self._rate_limiter.wait()
@@ -131,7 +144,7 @@ class Launching:
         return self.remaining_seconds() - pause < waits.RESERVE_SECONDS or launched_for >= waits.LAUNCH_SECONDS
 
     def _fill(self) -> None:
-        while len(self._pending) + len(self._in_flight) < WINDOW and (launch := self.plan.take()):
+        while len(self._pending) + len(self._in_flight) < self._window and (launch := self.plan.take()):
             self._taken += 1
             self._pending.append(Pending(self._last_start, self._taken, launch))
 

@@ -85,6 +85,7 @@ REFUSED = {
     "runTimeoutSeconds": ["59", "129601"],
     "toleratedFailurePercentage": ["-1", "101"],
     "maxConcurrency": ["-1", "5001"],
+    "runTaskRate": ["0", "201"],
     "recordRetentionDays": ["-1", "3651"],
     "logRetentionDays": ["0", "2"],
     "tags": [

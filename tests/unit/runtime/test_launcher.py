@@ -127,6 +127,16 @@ def test_calls_come_in_a_burst_and_then_twenty_a_second(clock: FakeClock, pause:
     assert sum(clock.slept) == pytest.approx(slept, abs=0.06)
 
 
+@pytest.mark.parametrize(("rate", "calls"), [(1, 32), (20, 32), (100, 160), (200, 320), (1000, 320)])
+def test_a_higher_rate_has_more_calls_at_once(w: Any, rate: int, calls: int) -> None:
+    workers: list[int] = []
+    w.launcher.settings = replace(w.launcher.settings, run_task_rate=rate)
+    make = w.launcher.executor
+    w.launcher.executor = lambda count: workers.append(count) or make(count)
+    assert w.launch()["launched"] == 3
+    assert workers == [calls]
+
+
 class TestLaunching:
     def test_registers_the_run_starts_one_ecs_task_per_task_and_records_it(self, w: Any) -> None:
         seen = []
