@@ -54,9 +54,7 @@ def pattern_1(settings: StateMachineSettings) -> State:
         "StartAt": "LaunchTasks",
         "States": {
             "LaunchTasks": {
-                **_invoke(
-                    settings, settings.launcher_function_arn, "launch", spec="{% $states.context.Execution.Input %}"
-                ),
+                **_launch(settings),
                 "Comment": "Checks the spec, registers the run and launches what is not launched yet.",
                 "Assign": {
                     "run": "{% $states.result.Payload %}",
@@ -65,7 +63,19 @@ def pattern_1(settings: StateMachineSettings) -> State:
                 "Catch": [_refusal("StartRefused")],
                 "Next": "MoreToLaunch",
             },
-            "MoreToLaunch": _choice(("$run.again", "MonitorTasks"), default="WaitForTasks"),
+            "MoreToLaunch": _choice(("$run.again", "LaunchAndTrack"), default="WaitForTasks"),
+            "LaunchAndTrack": {
+                "Type": "Parallel",
+                "Comment": "A long list: tasks that have ended are counted while others are launched.",
+                "Branches": [
+                    {"StartAt": "LaunchMore", "States": {"LaunchMore": {**_launch(settings), "End": True}}},
+                    _poll_branch(settings),
+                ],
+                "Assign": {"run": "{% $states.result[0] %}", "pauseSeconds": "{% $states.result[0].waitSeconds %}"},
+                "Output": {},
+                "Catch": [_refusal("RunRefused")],
+                "Next": "MoreToLaunch",
+            },
             **_tracking_states(settings, done="TasksDone", refused="RunRefused"),
             "TasksDone": _choice(
                 ("$states.input.done and $states.input.succeeded", "RunCompleted"),
@@ -74,6 +84,25 @@ def pattern_1(settings: StateMachineSettings) -> State:
                 default="WaitForTasks",
             ),
             **_ends("$states.input"),
+        },
+    }
+
+
+def _launch(settings: StateMachineSettings) -> State:
+    return _invoke(settings, settings.launcher_function_arn, "launch", spec="{% $states.context.Execution.Input %}")
+
+
+def _poll_branch(settings: StateMachineSettings) -> State:
+    """One poll, which must not fail: that would end the launches beside it."""
+    return {
+        "StartAt": "CountTasks",
+        "States": {
+            "CountTasks": {
+                **_invoke(settings, settings.monitor_function_arn, "monitor", **_RUN),
+                "Catch": [{"ErrorEquals": ["States.ALL"], "Output": {}, "Next": "CountLater"}],
+                "End": True,
+            },
+            "CountLater": {"Type": "Pass", "End": True},
         },
     }
 

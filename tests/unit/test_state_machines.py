@@ -286,14 +286,25 @@ class TestPattern1:
     @pytest.mark.parametrize(
         ("launches", "polls", "calls"),
         [
-            ([launched(True), launched()], [polled(False, relaunch=True), polled()], ["launch", "monitor"] * 2),
+            ([launched(True), launched()], [polled(False), polled()], ["launch", "launch", "monitor", "monitor"]),
             ([launched()], [polled(False, relaunch=True), polled()], ["launch", "monitor"] * 2),
         ],
     )
     def test_launches_until_nothing_is_left_and_retries(self, launches: Any, polls: Any, calls: list[str]) -> None:
         aws = Aws(launcher=launches, monitor=polls)
         assert aws.run(1).status == "SUCCEEDED"
-        assert [kind for kind, _ in aws.calls] == calls
+        assert sorted(kind for kind, _ in aws.calls) == sorted(calls)
+
+    def test_a_poll_that_fails_beside_launches_does_not_end_them(self) -> None:
+        failure = lambda_failure("RuntimeError", "no")
+        aws = Aws(launcher=[launched(True), launched(True), launched()], monitor=[*[failure] * 12, polled()])
+        assert aws.run(1).status == "SUCCEEDED"
+        assert len(aws.of("launch")) == 3
+
+    def test_launches_that_are_refused_in_the_middle_end_the_run_with_their_message(self) -> None:
+        aws = Aws(launcher=[launched(True), lambda_failure("RunIdInUse", "taken")], monitor=[polled(False)])
+        result = aws.run(1)
+        assert (result.status, result.error, json.loads(f'"{result.cause}"')) == ("FAILED", "RunIdInUse", "taken")
 
     def test_repeated_failures_of_a_function_do_not_fail_the_run(self) -> None:
         failure = lambda_failure("ClientError", "throttled")

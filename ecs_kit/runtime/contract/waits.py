@@ -37,7 +37,7 @@ TABLE = Retry(attempts=10, interval_seconds=1, max_delay_seconds=30)  # errors o
 # Events of an execution's history.
 EVENTS = 25_000  # after which Step Functions ends an execution
 EVENTS_PER_POLL = 9  # `WaitForTasks`, `MonitorTasks` and the choice after it
-EVENTS_PER_LAUNCH = 7  # pattern 1: `LaunchTasks` and the choice after it
+EVENTS_PER_LAUNCH = 7  # pattern 1: `LaunchTasks` and the choice after it; as many more where a poll is beside it
 EVENTS_PER_TASK = 8  # pattern 2: an iteration whose task completes at the first attempt: start, end, `RunTask`
 EVENTS_PER_FAILURE = 9  # added where the last attempt fails: `RecordFailure`, a choice, `TaskEnded`
 EVENTS_PER_ATTEMPT = 15  # added for a retry or a capacity wait: `RunTask` fails, `RecordFailure`, a choice, a wait
@@ -45,13 +45,13 @@ EVENTS_AFTER_EXIT_CODE_0 = 4  # added to each attempt where the stop code is loo
 EVENTS_PER_RETRY = 3  # added for each retry by the retrier of `RunTask`
 RESERVED_FOR_WAITS = 3_000  # kept free for capacity waits and for retries after infrastructure failures
 RESERVED = 100  # those of the first and last states, and of retried Lambda calls
-MOST_POLLS_AT_FULL_LENGTH = 1_400  # polls, each followed by a launch, that fit beside those of the first minutes
+MOST_POLLS_AT_FULL_LENGTH = 1_375  # polls, each followed by a launch, that fit beside those of the first minutes
 
 # Polls of a run.
 SHORTEST_WAIT_SECONDS = 1
 LONGEST_WAIT_SECONDS = 60  # unless its history needs a longer one
 LONGEST_WAIT_FOR_ROOM_SECONDS = 10  # the same while tasks of pattern 1 wait for others to end (`maxConcurrency`)
-WAIT_PER_AGE = 25  # the interval is the run's age divided by this: below 30 s in the first 12 minutes
+WAIT_PER_AGE = 30  # the interval is the run's age divided by this: below 30 s in the first 15 minutes
 FUNCTION_CALL_SECONDS = 330  # time-out of one Lambda call: the function's own 300 s, and some latency
 PAUSE_AFTER_POLL_FAILED_SECONDS = 20  # before the next poll, after the monitor failed despite all retries
 PAUSE_AFTER_MONITOR_FAILURE_SECONDS = 60  # before the next `RecordFailure`, after it failed despite all retries
@@ -103,11 +103,10 @@ CAPACITY_RETRY_WHILE_WAITING_SECONDS = 5.0  # the same in a run that has waited 
 # For which launches are retried in turn while none starts. After that, those with the most tries come first: else, with
 # hundreds unanswered, none would reach `MOST_UNCERTAIN_TRIES` within one call.
 ROUND_ROBIN_SECONDS = 60.0
-LAUNCH_SECONDS = 100.0  # of one call; then the monitor polls, so that tasks are counted while others are launched
+LAUNCH_SECONDS = 100.0  # of one call, beside the next of which the monitor polls
 RUN_CHECK_SECONDS = 2.0  # between two looks at whether the run is still active
-# With `maxConcurrency`, a call goes on while tasks end one after another: for a minute, so that the monitor is not
-# late, and until none has ended for some seconds. It looks for tasks that have ended as often as this.
-ROOM_SECONDS = 60.0
+# With `maxConcurrency`, a call goes on while tasks end one after another, until none has ended for some seconds. It
+# looks for tasks that have ended as often as this.
 ROOM_PATIENCE_SECONDS = 8.0
 ROOM_CHECK_SECONDS = 1.0
 RESERVE_SECONDS = 45.0  # for the current call of RunTask (25 s at most), the look into ECS and the writes after it

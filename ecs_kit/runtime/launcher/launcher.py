@@ -36,7 +36,7 @@ class Launcher(Function):
         """Register the run and launch what is due.
 
         A repeated call continues where an earlier one ended, also when it was interrupted. The payload has `execution`
-        and `spec`; `again` in the answer is whether the rest can be launched at once, after a poll.
+        and `spec`; `again` in the answer is whether the rest can be launched at once.
         """
         registration = self.register_run(payload)
         summary = registration.summary
@@ -87,7 +87,8 @@ class Launcher(Function):
             is_uncertain=work.is_uncertain and bool(work.left),
         )
         log.info("launched", launched=work.launched, remaining=remaining)
-        again = not work.lacks_capacity and (bool(work.left) or (plan.left > 0 and plan.has_room))
+        goes_on = plan.left > 0 and (plan.has_room or work.is_over)
+        again = not work.lacks_capacity and (bool(work.left) or goes_on)
         return self._result(registration, work, remaining=remaining, again=again and not work.was_overtaken)
 
     def _due_retries(self, registration: Registration, rows: Sequence[TaskRow]) -> list[Launch]:

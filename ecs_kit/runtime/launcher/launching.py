@@ -50,6 +50,7 @@ class Work:
         is_uncertain: whether a RunTask call for one of them was not answered.
         repeats_token: whether that was after `failures[]`: a later call begins with the token that got these.
         was_overtaken: whether a concurrent call has begun to launch or to wait.
+        is_over: whether its time was over.
     """
 
     launched: int
@@ -59,6 +60,7 @@ class Work:
     is_uncertain: bool = False
     repeats_token: bool = False
     was_overtaken: bool = False
+    is_over: bool = False
 
 
 @dataclass
@@ -152,10 +154,7 @@ class Launching:
         """Wait a moment for tasks to end where `maxConcurrency` leaves no room; return whether to go on."""
         now, most = self._clock.now(), self.launches.registration.settings.max_concurrency
         is_patient = (now - self._freed).total_seconds() < waits.ROOM_PATIENCE_SECONDS
-        has_time = (now - self._began).total_seconds() < waits.ROOM_SECONDS
-        if self.plan.has_room or not (self.plan.left and is_patient and has_time):
-            return False
-        if self.remaining_seconds() < waits.RESERVE_SECONDS:
+        if self.plan.has_room or not (self.plan.left and is_patient) or self._is_over(pause=0):
             return False
         self._clock.sleep(waits.ROOM_CHECK_SECONDS)
         self._must_check = True
@@ -259,4 +258,5 @@ class Launching:
             is_uncertain=any(item.uncertain_tries for item in items),
             repeats_token=any(item.uncertain_tries and item.launch_try for item in items),
             was_overtaken=was_overtaken,
+            is_over=self._is_over(pause=0),
         )

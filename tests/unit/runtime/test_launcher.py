@@ -565,7 +565,7 @@ class TestCapacity:
         for pause in (100, 100, 3700, 0):
             pauses.append(w.launch(9)["waitSeconds"])
             w.clock.advance(pause)
-        assert pauses == [1, 4, 8, 16]
+        assert pauses == [1, 3, 7, 16]
 
     def test_no_more_than_max_concurrency_are_active(self, world: Any) -> None:
         w = world(maxConcurrency=2)
@@ -582,8 +582,8 @@ class TestCapacity:
             last = w.launch(5)
         assert last["remaining"] == 0 and len(w.ecs.tasks) == 5 and w.summary().launching_ended
 
-    def test_a_call_goes_on_while_tasks_end_one_after_another(self, world: Any, monkeypatch: Any) -> None:
-        w = world(maxConcurrency=2)
+    @staticmethod
+    def _let_one_end_each_second(w: Any, monkeypatch: Any) -> None:
         sleep = w.clock.sleep
 
         def one_ends(seconds: float) -> None:
@@ -594,7 +594,20 @@ class TestCapacity:
             assert len(active) <= 2
 
         monkeypatch.setattr(w.clock, "sleep", one_ends)
+
+    def test_a_call_goes_on_while_tasks_end_one_after_another(self, world: Any, monkeypatch: Any) -> None:
+        w = world(maxConcurrency=2)
+        self._let_one_end_each_second(w, monkeypatch)
         assert w.launch(9)["launched"] == 9
+
+    def test_where_its_time_is_over_the_next_call_goes_on_at_once(self, world: Any, monkeypatch: Any) -> None:
+        monkeypatch.setattr(waits, "LAUNCH_SECONDS", 6.0)
+        w = world(maxConcurrency=2)
+        self._let_one_end_each_second(w, monkeypatch)
+        first = w.launch(9)
+        assert first["again"] and 0 < first["remaining"] < 7
+        last = w.launch(9)
+        assert (last["launched"], last["remaining"], last["again"]) == (first["remaining"], 0, False)
 
     def test_a_call_ends_where_no_task_ends_for_some_seconds(self, world: Any) -> None:
         w = world(maxConcurrency=2)

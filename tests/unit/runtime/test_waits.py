@@ -66,6 +66,8 @@ def test_a_run_of_pattern_1_may_launch_before_every_poll(run_timeout: int) -> No
 
 
 EVENTS_OF = {"Pass": 2, "Choice": 2, "Wait": 2, "arn:aws:states:::lambda:invoke": 5}
+PARALLEL = 4
+"""Entered, started, succeeded, left."""
 RUN_TASK = {"Succeed": 6, "Fail": 6, "not started": 5}
 """Entered, scheduled, started, submitted, succeeded or failed, left; what is not started is not submitted."""
 
@@ -102,6 +104,9 @@ def test_the_counts_are_those_of_the_states() -> None:
     states = definitions.pattern_1(SETTINGS)["States"]
     assert events("WaitForTasks", "MonitorTasks", "TasksDone") == waits.EVENTS_PER_POLL
     assert events("LaunchTasks", "MoreToLaunch") == waits.EVENTS_PER_LAUNCH
+    branches = [step for branch in states["LaunchAndTrack"]["Branches"] for step in branch["States"].values()]
+    invoked = sum(EVENTS_OF[step["Resource"]] for step in branches if "Resource" in step)
+    assert PARALLEL + invoked + events("MoreToLaunch") <= waits.EVENTS_PER_POLL + waits.EVENTS_PER_LAUNCH
 
 
 def run_of(tasks: int, **changes: Any) -> Summary:
