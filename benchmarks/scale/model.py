@@ -2,8 +2,9 @@
 
 The functions are the kit's own, each in a process of its own. What they call is in this process: DynamoDB with the
 emulator's tables and its rules for capacity units, an ECS whose tasks write their rows and take a given time, a bucket.
-Time is simulated: a call takes `CALL_SECONDS`, a launch waits for the launcher's rate limiter, nothing else takes any.
-So calls, units, payloads, memory and processor time are measured; a function's duration is computed.
+Time is simulated: a call takes `CALL_SECONDS`, a launch waits for the launcher's rate limiter, and a function with a
+part of a vCPU takes as many times its processor time; nothing else takes any. So calls, units, payloads, memory and
+processor time are measured; a function's duration is computed. A poll beside launches finds what has ended before them.
 
 What the model lacks: throttling and errors, retries, concurrent calls of one function, and the queues of AWS.
 """
@@ -21,7 +22,8 @@ import sys
 import time
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -71,6 +73,7 @@ class Cloud:
         self.settings = from_json(fakes.settings_json(pattern, runTimeoutSeconds=RUN_TIMEOUT_SECONDS))
         self.bucket = fakes.FakeBucket()
         self.overlapping = 1
+        self._not_passed: list[float] | None = None
         self.calls: Counter[str] = Counter()
         self.units: Counter[str] = Counter()
         self.ecs_tasks: dict[str, dict[str, Any]] = {}
@@ -87,8 +90,23 @@ class Cloud:
             create_table(Client(self, "setup"), table, table.rpartition("_pattern")[0])
         self.details = DetailsTable(Client(self, "tasks"), self.settings.details_table)
 
+    @contextmanager
+    def stopped_clock(self) -> Iterator[list[float]]:
+        """Let no time pass; yields the seconds that would have passed."""
+        self._not_passed = kept = []
+        yield kept
+        self._not_passed = None
+
+    @property
+    def clock(self) -> datetime:
+        """The time, with what did not pass."""
+        return self.now + timedelta(seconds=sum(self._not_passed or ()))
+
     def advance(self, seconds: float) -> None:
         """Let time pass, with what happens in it."""
+        if self._not_passed is not None:
+            self._not_passed.append(max(0.0, seconds))
+            return
         until = self.now + timedelta(seconds=max(0.0, seconds))
         while self._events and self._events[0][0] <= until:
             self.now, _, event = heapq.heappop(self._events)
@@ -272,8 +290,8 @@ class Functions:
             ours.send(fakes.settings_json(self.pattern, runTimeoutSeconds=RUN_TIMEOUT_SECONDS))
             self.hosts[kind] = (process, ours)
         _, connection = self.hosts[kind]
-        began = self.cloud.now
-        connection.send((action, payload, began))
+        began = self.cloud.clock
+        connection.send((action, payload, self.cloud.now))
         while True:
             service, operation, request = connection.recv()
             if operation == "return":
@@ -281,8 +299,9 @@ class Functions:
                 break
             connection.send(self._answer(kind, service, operation, request))
         # The launcher works while it waits for its rate limiter; the monitor's work adds to its calls.
-        works = 0.0 if kind == "launcher" else processor * MIB_OF_VCPU / MEMORY_MIB
-        took = (self.cloud.now - began).total_seconds() + works
+        works, passed = processor * MIB_OF_VCPU / MEMORY_MIB, (self.cloud.clock - began).total_seconds()
+        self.cloud.advance(max(0.0, works - passed) if kind == "launcher" else works)
+        took = (self.cloud.clock - began).total_seconds()
         used = self.used.setdefault(kind, Invoked())
         used.calls += 1
         used.seconds += took
@@ -346,9 +365,15 @@ class Machine:
         poll = {"execution": execution, "workflowName": run["workflowName"], "runId": run["runId"]}
         before = run
         while True:
-            if not before.get("again"):  # else launching goes on after a poll at once
-                self.transitions += 1
-                self.cloud.advance(before["waitSeconds"])
+            while before.get("again"):
+                # At the same time: `LaunchAndTrack` ends with the later of both.
+                with self.cloud.stopped_clock() as of_poll:
+                    self._poll(poll)
+                began = self.cloud.now
+                before = self._launch(call)
+                self.cloud.advance(sum(of_poll) - (self.cloud.now - began).total_seconds())
+            self.transitions += 1
+            self.cloud.advance(before["waitSeconds"])
             answer = self._poll(poll)
             if answer["done"]:
                 self.transitions += 1

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import contextvars
 import logging
+import os
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -39,6 +41,9 @@ DEFAULT_STOP_TIMEOUT_SECONDS = 30.0
 """Between SIGTERM and SIGKILL where a container definition gives no `stopTimeout`
 (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html)."""
 _LOG_DRAIN_SECONDS = 10.0
+MIB_OF_TASK = 80
+"""Of the machine's memory for each task that runs at once: a Python program with the AWS SDK needs as much."""
+FEWEST_AT_ONCE = 16
 
 
 def why_stopped(container: Mapping[str, Any]) -> tuple[str, str]:
@@ -56,12 +61,58 @@ class Stopped(Exception):
     """Someone stopped the task while it was starting."""
 
 
+class Capacity:
+    """Room for so many tasks at once. Further ones wait for it in their order, as `PROVISIONING`."""
+
+    def __init__(self, most: int) -> None:
+        self._lock = threading.Lock()
+        self._free = most
+        self._waiting: deque[threading.Event] = deque()
+
+    def take(self, wake: threading.Event, is_wanted: Callable[[], bool]) -> bool:
+        """Wait for room, or until `wake` is set where it is no longer wanted; returns whether there is room."""
+        with self._lock:
+            if self._free > 0:
+                self._free -= 1
+                return True
+            self._waiting.append(wake)
+        while True:
+            wake.wait()
+            wake.clear()
+            with self._lock:
+                if wake not in self._waiting:
+                    return True
+                if not is_wanted():
+                    self._waiting.remove(wake)
+                    return False
+
+    @property
+    def waiting(self) -> int:
+        """How many tasks wait."""
+        return len(self._waiting)
+
+    def give_back(self) -> None:
+        """Make room for the next task."""
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().set()
+            else:
+                self._free += 1
+
+
+def tasks_at_once() -> int:
+    """How many tasks this machine's memory has room for."""
+    mebibytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+    return max(FEWEST_AT_ONCE, mebibytes // MIB_OF_TASK)
+
+
 class TaskLives:
     """The tasks that have not stopped, each in a thread of its own; `runtime` is set when the emulator starts."""
 
     runtime: ContainerRuntime
 
     def __init__(self) -> None:
+        self.capacity = Capacity(tasks_at_once())
         self._lock = threading.Lock()
         self._lives: dict[str, TaskLife] = {}
 
@@ -75,7 +126,7 @@ class TaskLives:
         region: str,
     ) -> None:
         """Run a task until it has stopped. Has the signature of MiniStack's own worker."""
-        life = TaskLife(task, definition, overrides, self.runtime, region)
+        life = TaskLife(task, definition, overrides, self.runtime, self.capacity, region)
         with self._lock:
             self._lives[task["taskArn"]] = life
         try:
@@ -126,9 +177,11 @@ class TaskLife:
         definition: dict[str, Any],
         overrides: list[dict[str, Any]],
         runtime: ContainerRuntime,
+        capacity: Capacity,
         region: str,
     ) -> None:
         self._task = task
+        self._capacity = capacity
         # RunTask's overrides of size and roles replace the definition's.
         self._definition = {**definition, **task.get("overrides", {})}
         self._overrides = {override["name"]: override for override in overrides}
@@ -165,6 +218,14 @@ class TaskLife:
     def run(self) -> None:
         """Start, watch, stop."""
         ecs_events.task_changed(self._task)
+        has_room = self._capacity.take(self._wake, lambda: not self._stop_wanted.is_set())
+        try:
+            self._live()
+        finally:
+            if has_room:
+                self._capacity.give_back()
+
+    def _live(self) -> None:
         try:
             self._start()
             self._watch()

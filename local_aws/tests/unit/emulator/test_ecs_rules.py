@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from local_aws.emulator.aws_behaviour import (
     request_authorization,
 )
 from local_aws.emulator.aws_behaviour.calls import Refused
-from local_aws.emulator.aws_behaviour.ecs_tasks import TaskLives, why_stopped
+from local_aws.emulator.aws_behaviour.ecs_tasks import Capacity, TaskLives, why_stopped
+from local_aws.testing.aws import ask_until
 
 SCOPE = ("eu-west-1", "123456789012")
 PREFIX = "arn:aws:ecs:eu-west-1:123456789012"
@@ -105,17 +107,59 @@ class BrokenRuntime:
         raise RuntimeError("can't start new thread")
 
 
-def test_a_task_that_the_emulator_itself_cannot_start_stops_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What events say of tasks."""
     told: list[str] = []
     monkeypatch.setattr(execution_role, "denial", lambda *_: None)
     monkeypatch.setattr(ecs_events, "task_changed", lambda task: told.append(task["lastStatus"]))
+    return told
+
+
+def new_task() -> dict[str, Any]:
     arn = f"{PREFIX}:task/kit/0123456789abcdef"
-    task: dict[str, Any] = {"taskArn": arn, "lastStatus": "PROVISIONING", "containers": [{"lastStatus": "PENDING"}]}
-    image = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/kit:1"
+    return {"taskArn": arn, "lastStatus": "PROVISIONING", "containers": [{"lastStatus": "PENDING"}]}
+
+
+def live(lives: TaskLives, task: dict[str, Any]) -> None:
+    """Run a task until it has stopped."""
     runtime: Any = BrokenRuntime()
-    lives = TaskLives()
     lives.runtime = runtime
+    image = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/kit:1"
     lives.run(task, {"containerDefinitions": [{"name": "app", "image": image}]}, [], None, "123456789012", "eu-west-1")
+
+
+def test_a_task_waits_for_room_on_the_machine(told: list[str]) -> None:
+    lives, task = TaskLives(), new_task()
+    lives.capacity = Capacity(1)
+    lives.capacity.take(threading.Event(), lambda: True)
+    thread = threading.Thread(target=live, args=(lives, task))
+    thread.start()
+    ask_until(lambda: lives.capacity.waiting == 1)
+    assert told == ["PROVISIONING"]
+    lives.capacity.give_back()
+    thread.join()
+    assert task["stopCode"] == "TaskFailedToStart" and "PENDING" in told
+
+
+def test_a_task_that_is_stopped_while_it_waits_for_room_takes_none(told: list[str]) -> None:
+    lives, task = TaskLives(), new_task()
+    lives.capacity = Capacity(1)
+    lives.capacity.take(threading.Event(), lambda: True)
+    thread = threading.Thread(target=live, args=(lives, task))
+    thread.start()
+    ask_until(lambda: lives.capacity.waiting == 1)
+    lives.stop(task, "no longer needed", "UserInitiated")
+    thread.join()
+    assert (task["lastStatus"], task["stoppedReason"]) == ("STOPPED", "no longer needed")
+    assert "PENDING" not in told and lives.capacity.waiting == 0
+    lives.capacity.give_back()
+    assert lives.capacity.take(threading.Event(), lambda: False), "the room is there for the next task"
+
+
+def test_a_task_that_the_emulator_itself_cannot_start_stops_all_the_same(told: list[str]) -> None:
+    task = new_task()
+    live(TaskLives(), task)
     assert (task["lastStatus"], task["stopCode"]) == ("STOPPED", "TaskFailedToStart")
     assert task["stoppedReason"] == "InternalError: RuntimeError: can't start new thread"
     assert told[-1] == "STOPPED"
