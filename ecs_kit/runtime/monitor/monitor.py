@@ -444,9 +444,9 @@ class Monitor(Function):
         """Write the rows and stop the tasks; return the rows that had changed by then, by their keys."""
         changed: dict[str, TaskRow] = {}
         for row in outcome.updates:
-            if row.status is TaskStatus.FAILED:
-                log.warning("an ECS task failed", taskName=row.task_name, ecsTask=row.ecs_task_id, error=row.error)
             found, written = self.details.write(row)
+            if written and row.status is TaskStatus.FAILED:
+                log.warning("an ECS task failed", taskName=row.task_name, ecsTask=row.ecs_task_id, error=row.error)
             if not written and found.status is not TaskStatus.FAILED:
                 changed[found.ecs_task_id] = found
         for arn, reason in outcome.stops.items():
