@@ -43,9 +43,6 @@ Switch = Literal["disabled", "enabled"]
 REQUIRED_ENDPOINTS = ("ecs", "ecr.api", "ecr.dkr", "logs", "states")
 """Interface endpoints that workloads need in subnets without a NAT gateway."""
 
-MOST_LAUNCHES_PER_SECOND = 200
-"""A launcher with one vCPU reaches it, and a run's rows fill four fifths of a partition of DynamoDB."""
-
 GATEWAY_SERVICES = ("s3", "dynamodb")
 """Services with gateway endpoints, which are free."""
 
@@ -63,6 +60,9 @@ MAX_SUBNETS = 6
 
 MAX_SECURITY_GROUPS = 5
 """As many as RunTask and Lambda take (API references, AwsVpcConfiguration and VpcConfig)."""
+
+MOST_LAUNCHES_PER_SECOND = 200
+"""A launcher with one vCPU reaches it, and a run's rows fill four fifths of a partition of DynamoDB."""
 
 MAX_USER_TAGS = 40
 """AWS allows 50 tags on a resource; the kit and awsx add their own."""

@@ -92,13 +92,17 @@ def _launch(settings: StateMachineSettings) -> State:
     return _invoke(settings, settings.launcher_function_arn, "launch", spec="{% $states.context.Execution.Input %}")
 
 
+def _poll(settings: StateMachineSettings) -> State:
+    return _invoke(settings, settings.monitor_function_arn, "monitor", **_RUN)
+
+
 def _poll_branch(settings: StateMachineSettings) -> State:
     """One poll, which must not fail: that would end the launches beside it."""
     return {
         "StartAt": "CountTasks",
         "States": {
             "CountTasks": {
-                **_invoke(settings, settings.monitor_function_arn, "monitor", **_RUN),
+                **_poll(settings),
                 "Catch": [{"ErrorEquals": ["States.ALL"], "Output": {}, "Next": "CountLater"}],
                 "End": True,
             },
@@ -316,7 +320,7 @@ def _tracking_states(settings: StateMachineSettings, *, done: str, refused: str)
     return {
         "WaitForTasks": {"Type": "Wait", "Seconds": "{% $pauseSeconds %}", "Next": "MonitorTasks"},
         "MonitorTasks": {
-            **_invoke(settings, settings.monitor_function_arn, "monitor", **_RUN),
+            **_poll(settings),
             "Assign": {"pauseSeconds": "{% $states.result.Payload.waitSeconds %}"},
             "Catch": [
                 _refusal(refused),

@@ -37,7 +37,7 @@ TABLE = Retry(attempts=10, interval_seconds=1, max_delay_seconds=30)  # errors o
 # Events of an execution's history.
 EVENTS = 25_000  # after which Step Functions ends an execution
 EVENTS_PER_POLL = 9  # `WaitForTasks`, `MonitorTasks` and the choice after it
-EVENTS_PER_LAUNCH = 7  # pattern 1: `LaunchTasks` and the choice after it; as many more where a poll is beside it
+EVENTS_PER_LAUNCH = 7  # pattern 1: `LaunchTasks` and its choice; `LaunchAndTrack` has those of a launch and a poll
 EVENTS_PER_TASK = 8  # pattern 2: an iteration whose task completes at the first attempt: start, end, `RunTask`
 EVENTS_PER_FAILURE = 9  # added where the last attempt fails: `RecordFailure`, a choice, `TaskEnded`
 EVENTS_PER_ATTEMPT = 15  # added for a retry or a capacity wait: `RunTask` fails, `RecordFailure`, a choice, a wait
@@ -94,8 +94,8 @@ BATCH_BYTES = 48 * 1024  # an entry has at most 6,000 characters, which may be 2
 # Capacity waits that the history of a child execution has room for, each with all retries of `RunTask`, for every task.
 WAITS_OF_CHILD = 60
 
-# One call of the launcher. At the rate of `runTaskRate` a call of RunTask may take so long, its row's write included.
-SLOWEST_LAUNCH_SECONDS = 1.6
+# One call of the launcher.
+SLOWEST_LAUNCH_SECONDS = 1.6  # of a call of RunTask and its row's write, with which `runTaskRate` is still reached
 FIRST_BACKOFF_SECONDS = 0.5
 LONGEST_BACKOFF_SECONDS = 10.0
 CAPACITY_RETRY_SECONDS = 20.0  # for which it retries while ECS has no capacity; then the run waits

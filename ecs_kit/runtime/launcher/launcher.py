@@ -61,7 +61,8 @@ class Launcher(Function):
             rows = launches.recorded()
             recorded = {(row.task_name, row.attempt) for row in rows}
         plan = self._plan(registration, retries, rows, lambda name, attempt: (name, attempt) in recorded)
-        with self.executor(calls_at_once(registration.settings.run_task_rate)) as executor:
+        at_once = calls_at_once(registration.settings.run_task_rate)
+        with self.executor(at_once) as executor:
             work = Launching(
                 launches,
                 plan,
@@ -69,6 +70,7 @@ class Launcher(Function):
                 self.meter,
                 self.rng,
                 executor,
+                at_once,
                 remaining_seconds,
                 lambda: self._open_tasks(registration),
                 follows_interruption=before.launcher_call is not None,

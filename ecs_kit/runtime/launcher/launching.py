@@ -73,6 +73,7 @@ class Launching:
     meter: Meter
     rng: random.Random
     executor: Executor
+    calls_at_once: int
     remaining_seconds: Callable[[], float]
     open_tasks: Callable[[], set[str]]
     """The ARNs of the run's ECS tasks that are open, as the index has them: it may lack the newest."""
@@ -94,10 +95,8 @@ class Launching:
     def __post_init__(self) -> None:
         self._clock = self.launches.clock
         self._summary = self.launches.registration.summary
-        rate = self.launches.registration.settings.run_task_rate
-        self._rate_limiter = RateLimiter(self._clock, rate)
-        self._calls_at_once = calls_at_once(rate)
-        self._window = max(WINDOW, self._calls_at_once)
+        self._rate_limiter = RateLimiter(self._clock, self.launches.registration.settings.run_task_rate)
+        self._window = max(WINDOW, self.calls_at_once)
         self._last_start = self._checked = self._began = self._freed = self._clock.now()
         waiting = self._summary.waiting_since is not None
         self._retry_for = waits.CAPACITY_RETRY_WHILE_WAITING_SECONDS if waiting else waits.CAPACITY_RETRY_SECONDS
@@ -135,7 +134,7 @@ class Launching:
                     self._clock.sleep(pause)
                     self._must_check = True  # the run may have ended meanwhile
                 continue
-            if len(self._in_flight) >= self._calls_at_once:
+            if len(self._in_flight) >= self.calls_at_once:
                 self._collect()
                 continue
             self._rate_limiter.wait()

@@ -129,13 +129,19 @@ def live(lives: TaskLives, task: dict[str, Any]) -> None:
     lives.run(task, {"containerDefinitions": [{"name": "app", "image": image}]}, [], None, "123456789012", "eu-west-1")
 
 
-def test_a_task_waits_for_room_on_the_machine(told: list[str]) -> None:
+def waiting_task() -> tuple[TaskLives, dict[str, Any], threading.Thread]:
+    """A task that waits, because another one has the only room."""
     lives, task = TaskLives(), new_task()
     lives.capacity = Capacity(1)
     lives.capacity.take(threading.Event(), lambda: True)
     thread = threading.Thread(target=live, args=(lives, task))
     thread.start()
     ask_until(lambda: lives.capacity.waiting == 1)
+    return lives, task, thread
+
+
+def test_a_task_waits_for_room_on_the_machine(told: list[str]) -> None:
+    lives, task, thread = waiting_task()
     assert told == ["PROVISIONING"]
     lives.capacity.give_back()
     thread.join()
@@ -143,12 +149,7 @@ def test_a_task_waits_for_room_on_the_machine(told: list[str]) -> None:
 
 
 def test_a_task_that_is_stopped_while_it_waits_for_room_takes_none(told: list[str]) -> None:
-    lives, task = TaskLives(), new_task()
-    lives.capacity = Capacity(1)
-    lives.capacity.take(threading.Event(), lambda: True)
-    thread = threading.Thread(target=live, args=(lives, task))
-    thread.start()
-    ask_until(lambda: lives.capacity.waiting == 1)
+    lives, task, thread = waiting_task()
     lives.stop(task, "no longer needed", "UserInitiated")
     thread.join()
     assert (task["lastStatus"], task["stoppedReason"]) == ("STOPPED", "no longer needed")
