@@ -44,7 +44,7 @@ class Launcher(Function):
             return self._result(registration, Work(launched=0), remaining=0, again=False)
         now = self.clock.now()
         call = uuid.uuid4().hex
-        rows = self._uncounted(registration)
+        rows = self._without_counted(registration, self._uncounted(registration))
         waits_for_capacity = summary.launch_after is not None and now < from_iso(summary.launch_after)
         retries = self._due_retries(registration, rows)
         if waits_for_capacity or (summary.launching_ended and not retries):
@@ -177,6 +177,21 @@ class Launcher(Function):
         summary, has_ecs_records = registration.summary, registration.settings.has_ecs_records
         rows = possible(self.details.uncounted(summary.workflow_run_id, summary.workflow_name), summary)
         return [row for row in rows if row.status is not TaskStatus.FAILED or row.is_confirmed or has_ecs_records]
+
+    def _without_counted(self, registration: Registration, rows: list[TaskRow]) -> list[TaskRow]:
+        """Leave out the attempts of counted tasks, which the monitor takes out of the index one by one.
+
+        Without their other attempts these look like tasks to be retried. What is counted is read after the rows.
+        """
+        attempts, summary = registration.settings.task_attempts, registration.summary
+        states = task_states(rows).values()
+        in_doubt = [state for state in states if state.has_only_failed and state.may_retry(attempts)]
+        if not in_doubt:
+            return rows
+        summary = self.summaries.get(summary.workflow_name, summary.workflow_run_id) or summary
+        indices = {row.task_index for state in in_doubt for row in state.rows if row.task_index is not None}
+        counted = self.counting.counted(summary, indices)
+        return [row for row in rows if row.task_index not in counted]
 
     def _open_tasks(self, registration: Registration) -> set[str]:
         return {row.ecs_task_id for row in self._uncounted(registration) if awaits_ecs(row)}

@@ -99,7 +99,7 @@ class Launches:
         code = Code.RUN_TASK_REFUSED if answer.outcome is Outcome.REFUSED else Code.RUN_TASK_FAILED
         times = f"{tries} call" if tries == 1 else f"{tries} calls"
         failure = Failure(code, f"ECS did not start the task after {times}: {answer.reason}")
-        self._record(self._attempt(launch), TaskStatus.FAILED, ecs_task_arn="", failure=failure)
+        self._record_launch(launch, TaskStatus.FAILED, ecs_task_arn="", failure=failure)
 
     def stop(self, row: TaskRow) -> None:
         """Stop a task that was started while the run ended. Whoever ended the run saw all earlier ones."""
@@ -123,7 +123,10 @@ class Launches:
         return ((task.attempt, task) for task in tasks.values() if task.attempt)
 
     def _record_started(self, launch: Launch, task: EcsTask) -> TaskRow:
-        row = self._record(self._attempt(launch), TaskStatus.SUBMITTED, ecs_task_arn=task.arn, task=task)
+        return self._record_launch(launch, TaskStatus.SUBMITTED, ecs_task_arn=task.arn, task=task)
+
+    def _record_launch(self, launch: Launch, status: TaskStatus, **more: Any) -> TaskRow:
+        row = self._record(self._attempt(launch), status, **more)
         if launch.previous:
             self.details.set_retried(row.workflow_run_id, launch.previous, row.ecs_task_id)
         return row

@@ -411,6 +411,9 @@ class Monitor(Function):
         """
         rows = possible(self.details.uncounted(summary.workflow_run_id, summary.workflow_name), summary)
         run = self._run(summary, _by_name(rows, (), known))
+        if looked_up := run.may_be_counted(rows):
+            known = {**known, **self.counting.counted(summary, looked_up)}
+            run = self._run(summary, _by_name(rows, (), known))
         names: Sequence[str] = ()
         if run.needs_all_rows(rows):
             rows, names = self._rows(summary), self._task_names(summary)

@@ -179,6 +179,21 @@ class Run:
             return True
         return not self._has_launcher and any(self._misses_attempts(state) for state in states.values())
 
+    def may_be_counted(self, rows: Iterable[TaskRow]) -> set[int]:
+        """Return the places of tasks that look as if they are retried, but may be counted already.
+
+        A poll that is interrupted after it has counted a task leaves some of its attempts in the index: all terminal.
+        """
+        states = task_states(rows)
+        ended = self._ended(states)
+        return {
+            row.task_index
+            for name, state in states.items()
+            if name not in ended and name not in self.counted and all(row.status.is_final for row in state.rows)
+            for row in state.rows
+            if row.task_index is not None
+        }
+
     @property
     def needs_listing(self) -> bool:
         """Whether the run's ECS tasks must be listed: only the list shows those whose events were lost.
@@ -497,7 +512,11 @@ class Run:
             return False
         if not summary.launching_ended and self._known(by_name) < summary.number_of_tasks:
             return True
-        return any(state.retry_is_due(settings.task_attempts, self.now) for state in states)
+        return any(
+            state.retry_is_due(settings.task_attempts, self.now)
+            for name, state in by_name.items()
+            if name not in self.counted
+        )
 
 
 def _is_of(row: TaskRow, task: EcsTask) -> bool:

@@ -215,7 +215,7 @@ class Ecs(FakeEcs):
             self.scheduler.sleep((2, 30, 0.1, 100)[self.choices.pick(4)])
         if self.choices.fault("hangs", 6):
             self.scheduler.until(lambda: False, 100_000)
-        if self.choices.fault("job fails"):
+        if self.choices.fault("job fails", 30):
             raise FileNotFoundError("no such object")
         task.did = True
 

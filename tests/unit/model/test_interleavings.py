@@ -10,16 +10,17 @@ import os
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.strategies import SearchStrategy
 
 from tests.unit.model.scheduler import Choices, NeverEnds, Scheduler
-from tests.unit.model.world import World, runs
+from tests.unit.model.world import World, retried_runs, runs
 
 pytestmark = pytest.mark.no_cover  # it would count no line that other tests do not, and take twice as long
 
 EXAMPLES = os.environ.get("KIT_EXAMPLES")
 
 
-def check(pattern: int, examples: int, is_random: bool = False) -> None:
+def check(strategy: SearchStrategy[World], pattern: int, examples: int, is_random: bool = False) -> None:
     """Run so many examples: others each time, if they are random."""
 
     @settings(
@@ -31,7 +32,7 @@ def check(pattern: int, examples: int, is_random: bool = False) -> None:
         # The search for the smallest example takes minutes.
         phases=list(Phase) if is_random else [Phase.generate],
     )
-    @given(world=runs)
+    @given(world=strategy)
     def every_run_ends(world: World) -> None:
         world.run(pattern)
 
@@ -39,8 +40,9 @@ def check(pattern: int, examples: int, is_random: bool = False) -> None:
 
 
 @pytest.mark.parametrize("pattern", [1, 2])
-def test_every_run_ends_and_no_invariant_is_violated(pattern: int) -> None:
-    check(pattern, int(EXAMPLES or 30), is_random=EXAMPLES is not None)
+@pytest.mark.parametrize("strategy", [runs, retried_runs], ids=["any faults", "retries"])
+def test_every_run_ends_and_no_invariant_is_violated(strategy: SearchStrategy[World], pattern: int) -> None:
+    check(strategy, pattern, int(EXAMPLES or 30), is_random=EXAMPLES is not None)
 
 
 @pytest.mark.parametrize("pattern", [1, 2])

@@ -7,7 +7,7 @@ import json
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,6 +21,8 @@ from ecs_kit.runtime.common.counting import Counting
 from ecs_kit.runtime.common.meter import Meter
 from ecs_kit.runtime.common.tables import DetailsTable, SummaryTable
 from ecs_kit.runtime.contract import failures, metrics, outcomes
+from ecs_kit.runtime.contract.attempts import TaskState, task_states
+from ecs_kit.runtime.contract.clock import from_iso
 from ecs_kit.runtime.contract.errors import KitError
 from ecs_kit.runtime.contract.patterns import STEP_FUNCTIONS
 from ecs_kit.runtime.contract.records import Counts, Summary, TaskRow, from_item
@@ -54,14 +56,17 @@ SWEEP_SECONDS = 600.0
 SWEEPS_TO_THE_END = 3
 TASK_TIMEOUT_SECONDS = 120
 
+LONGEST_IDLE = timedelta(minutes=30)
+"""Longer than any wait of the kit after a run's last attempt, also where functions fail."""
+
 FAULTS = (
-    *("abort", "call twice", "deaf", "ecs error", "event lost", "event twice", "failures", "full", "function crashes"),
-    *("function error", "hangs", "is late", "job fails", "late write", "lost answer", "lost call", "never started"),
-    *("refused", "server error", "stale", "stall", "stop lost", "table error", "table answer lost", "task killed"),
-    *("throttled", "write twice"),
+    *("abort", "call twice", "counting crashes", "deaf", "ecs error", "event lost", "event twice", "failures", "full"),
+    *("function crashes", "function error", "hangs", "is late", "job fails", "late write", "lost answer", "lost call"),
+    *("never started", "refused", "server error", "stale", "stall", "stop lost", "table error", "table answer lost"),
+    *("task killed", "throttled", "write twice"),
 )
 
-INTERRUPTING = {"function crashes", "ecs error", "table error", "table answer lost", "stall"}
+INTERRUPTING = {"counting crashes", "function crashes", "ecs error", "table error", "table answer lost", "stall"}
 """Faults after which a function may end in the middle of its work."""
 
 
@@ -73,6 +78,18 @@ class Totals(Meter):
 
     def record(self, values: metrics.Values, **_details: Any) -> None:
         self.totals.update({metric.name: value for metric, value in values.items()})
+
+
+class Unordered(Inline):
+    """Does what is done at once one after another, in either order."""
+
+    def __init__(self, most: int, choices: Choices) -> None:
+        super().__init__(most)
+        self.choices = choices
+
+    def map(self, fn: Callable[..., Any], *iterables: Iterable[Any], **more: Any) -> Iterator[Any]:
+        items = list(zip(*iterables, strict=True))
+        return super().map(lambda item: fn(*item), items if self.choices.pick(2) else items[::-1], **more)
 
 
 class Machine(asl.Machine):
@@ -183,7 +200,7 @@ class World:
             "meter": meter,
             "specs": SpecStore(FakeBucket(), self.settings.bucket),
             "clock": self.scheduler,
-            "executor": Inline,
+            "executor": lambda most: Unordered(most, self.choices),
         }
 
     def _run(self) -> None:
@@ -411,6 +428,14 @@ class World:
         current.killed = True
         raise Killed
 
+    def _crash_after_counting(self, before: TaskRow, after: TaskRow) -> None:
+        """End a poll between two of the attempts that it takes out of the index: more often than by any crash."""
+        current = self.scheduler.current
+        is_function = current is not None and current.name.startswith("function")
+        if before.uncounted and not after.uncounted and is_function and self.choices.fault("counting crashes", 40):
+            current.killed = True
+            raise Killed
+
     def written(self, table: str, before: Item | None, after: Item) -> None:
         """Check the invariants after every write."""
         if outcomes.OUTCOMES in after and "status" not in after:
@@ -426,6 +451,7 @@ class World:
                 self._end("ABORTED", "", "somebody stopped it")
             return
         row, was = from_item(TaskRow, after), from_item(TaskRow, before or after)
+        self._crash_after_counting(was, row)
         assert not was.status.is_final or was.status == row.status, f"a terminal row changed: {before} became {after}"
         if row.was_started and row.status is TaskStatus.COMPLETED:
             assert self.ecs.tasks[row.ecs_task_id].did, f"a row is Completed although its job was not done: {after}"
@@ -495,6 +521,25 @@ class World:
             (task.environment["KIT_TASK_NAME"], task.environment["KIT_ATTEMPT"]) for task in self.ecs.tasks.values()
         )
         assert set(started.values()) <= {1}, f"attempts were started twice: {started}"
+        self._check_retries(rows)
+        self._check_duration(rows)
+
+    def _check_retries(self, rows: list[TaskRow]) -> None:
+        """No attempt follows one that was the last, however the monitor takes attempts out of the index meanwhile."""
+        for name, state in task_states(rows).items():
+            for number, row in enumerate(state.rows[:-1], 1):
+                is_last = row.status is TaskStatus.FAILED and not TaskState(state.rows[:number]).may_retry(
+                    self.task_attempts
+                )
+                assert not is_last, f"{name} was retried after its last attempt: {state.rows}"
+
+    def _check_duration(self, rows: list[TaskRow]) -> None:
+        """A run does not last until its deadline after all its tasks have ended."""
+        if self.status != "TIMED_OUT" or len({row.task_name for row in rows}) < self.tasks:
+            return
+        assert self.ended_at is not None
+        idle = self.ended_at - max(from_iso(row.update_time) for row in rows)
+        assert idle < LONGEST_IDLE, f"nothing happened for {idle}, then the run timed out: {rows}"
 
     def _check_metrics(self, summary: Summary, rows: list[TaskRow]) -> None:
         """The metrics say once what the tables say, or less where a process was interrupted or an answer lost."""
@@ -538,6 +583,12 @@ def _pascal(value: Any) -> Any:
     return [_pascal(item) for item in value] if isinstance(value, list) else value
 
 
+def _choices(faults: st.SearchStrategy[frozenset[str]], fewest: int = 0) -> st.SearchStrategy[Choices]:
+    # Pieces of one length: taking one out leaves the decisions in the others what they were.
+    pieces = st.lists(st.binary(min_size=32, max_size=32), min_size=fewest, max_size=16)
+    return st.builds(Choices, pieces.map(b"".join), faults)
+
+
 runs: st.SearchStrategy[World] = st.builds(
     World,
     tasks=st.integers(1, 3),
@@ -546,11 +597,16 @@ runs: st.SearchStrategy[World] = st.builds(
     run_timeout_seconds=st.sampled_from([3600, 150]),
     max_concurrency=st.sampled_from([0, 1]),
     is_long=st.booleans(),
-    choices=st.builds(
-        Choices,
-        # Pieces of one length: taking one out leaves the decisions in the others what they were.
-        st.lists(st.binary(min_size=32, max_size=32), max_size=16).map(b"".join),
-        st.frozensets(st.sampled_from(FAULTS), min_size=5, max_size=15),
-    ),
+    choices=_choices(st.frozensets(st.sampled_from(FAULTS), min_size=5, max_size=15)),
 )
 """Runs with any faults. Few kinds of fault in one run go deeper than all of them."""
+
+retried_runs: st.SearchStrategy[World] = st.builds(
+    World,
+    tasks=st.integers(1, 3),
+    task_attempts=st.just(2),
+    max_concurrency=st.sampled_from([0, 1]),
+    is_long=st.booleans(),
+    choices=_choices(st.just(frozenset({"job fails", "counting crashes"})), fewest=8),
+)
+"""Runs whose tasks fail, are retried, and are counted by polls that end in the middle of it."""
