@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from ecs_kit.runtime.common.tables import SummaryTable, attributes, count_values
+from ecs_kit.runtime.common.tables import CONFLICT_SECONDS, CONFLICTS, SummaryTable, attributes, count_values
 from ecs_kit.runtime.contract import outcomes
 from ecs_kit.runtime.contract.records import Counts, Summary
 from ecs_kit.runtime.contract.statuses import RunStatus
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 ITEMS_PER_TRANSACTION = 90
 """Of at most 100: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html"""
 
-_REFUSAL = "ConditionalCheckFailed"
+_REFUSAL, _CONFLICT = "ConditionalCheckFailed", "TransactionConflict"
 
 
 @dataclass(frozen=True)
@@ -112,23 +113,29 @@ class Counting:
             for number, text in texts.items()
         ]
         items: Any = [{"Update": of_run}, *({"Put": item} for item in of_tasks)]
-        try:
-            if of_tasks:
-                self.client.transact_write_items(TransactItems=items)
+        for left in reversed(range(CONFLICTS)):
+            try:
+                if of_tasks:
+                    self.client.transact_write_items(TransactItems=items)
+                else:
+                    self.client.update_item(**of_run)
+            except ClientError as error:
+                codes = _codes(error)
+                if _REFUSAL in codes:
+                    return False
+                if _CONFLICT not in codes or not left:
+                    raise
+                time.sleep(CONFLICT_SECONDS)  # the launcher writes to the run's item, which takes some milliseconds
             else:
-                self.client.update_item(**of_run)
-        except ClientError as error:
-            if not _is_refusal(error):
-                raise
-            return False
+                break
         return True
 
 
-def _is_refusal(error: ClientError) -> bool:
-    """Whether a condition was false; a transaction may also be cancelled because of throttling or another one."""
+def _codes(error: ClientError) -> set[str]:
+    """Return why a write was refused, or, of a transaction, why it was cancelled."""
     response: Any = error.response
     reasons = {reason.get("Code") for reason in response.get("CancellationReasons", ())}
-    return _REFUSAL in {*reasons, f"{response.get('Error', {}).get('Code')}".removesuffix("Exception")}
+    return {*reasons, f"{response.get('Error', {}).get('Code')}".removesuffix("Exception")}
 
 
 def _has_own(summary: Summary) -> bool:

@@ -45,7 +45,7 @@ R = TypeVar("R", Summary, TaskRow)
 LONGEST_WAITING_REASON = 300
 """Characters of `waiting_reason`; each update is charged for the whole item."""
 
-_CONFLICTS, _CONFLICT_SECONDS = 20, 0.05
+CONFLICTS, CONFLICT_SECONDS = 20, 0.05
 """How often, and after how long, a write is repeated that met a transaction: the SDK does not repeat it."""
 
 SPEC_LIMIT_BYTES = 3 * 1024
@@ -201,9 +201,9 @@ class _Table(Generic[R]):
                     found: Any = error.response.get("Item", {})
                     return found, False
                 conflicts += code == "TransactionConflictException"
-                if code != "TransactionConflictException" or conflicts == _CONFLICTS:
+                if code != "TransactionConflictException" or conflicts == CONFLICTS:
                     raise
-            time.sleep(_CONFLICT_SECONDS)  # a transaction of the monitor has the item for some milliseconds
+            time.sleep(CONFLICT_SECONDS)  # a transaction of the monitor has the item for some milliseconds
 
 
 class SummaryTable(_Table[Summary]):
@@ -326,8 +326,9 @@ class SummaryTable(_Table[Summary]):
         self._write(summary, {"listed_at": now})
 
     def launch_now(self, summary: Summary, now: str) -> Summary:
-        """Let the launcher of an active run retry now instead of waiting for capacity any longer."""
-        return self._write(summary, {"update_time": now}, remove=("launch_after",))
+        """Let the launcher of an active run retry now, unless it has started another wait since the run was read."""
+        condition, known = "capacity_waits = :known", {":known": summary.capacity_waits}
+        return self._write(summary, {"update_time": now}, remove=("launch_after",), condition=condition, operands=known)
 
     def end_waiting(self, summary: Summary, now: str) -> Summary:
         """Record that an active run has capacity again, unless it has started another wait since it was read."""

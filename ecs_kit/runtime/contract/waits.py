@@ -104,7 +104,9 @@ CAPACITY_RETRY_WHILE_WAITING_SECONDS = 5.0  # the same in a run that has waited 
 # hundreds unanswered, none would reach `MOST_UNCERTAIN_TRIES` within one call.
 ROUND_ROBIN_SECONDS = 60.0
 LAUNCH_SECONDS = 100.0  # of one call, beside the next of which the monitor polls
-RUN_CHECK_SECONDS = 2.0  # between two looks at whether the run is still active
+# The same with `maxConcurrency`: polls find which retries are due, and the room of tasks that ended without a row.
+LAUNCH_BESIDE_OPEN_TASKS_SECONDS = 30
+RUN_CHECK_SECONDS = 1.5  # between two looks at whether the run is still active
 # With `maxConcurrency`, a call goes on while tasks end one after another, until none has ended for some seconds. It
 # looks for tasks that have ended as often as this.
 ROOM_PATIENCE_SECONDS = 8.0
@@ -180,6 +182,13 @@ def longest_task_list(limits: Limits) -> int:
 def _events_of_first_wait(limits: Limits) -> int:
     """Each task on Spot may wait once before it requests on-demand capacity."""
     return math.ceil(limits.spot_share * (EVENTS_PER_ATTEMPT + RUN_TASK.attempts * EVENTS_PER_RETRY) / 100)
+
+
+def launch_seconds(run_timeout_seconds: int, max_concurrency: int) -> float:
+    """Return for how long one call of the launcher launches; shorter with `max_concurrency`, if the history allows."""
+    if not max_concurrency:
+        return LAUNCH_SECONDS
+    return min(LAUNCH_SECONDS, longest_wait_seconds(run_timeout_seconds, LAUNCH_BESIDE_OPEN_TASKS_SECONDS))
 
 
 def concurrency(settings: Settings, number_of_tasks: int) -> int:

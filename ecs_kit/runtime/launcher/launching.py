@@ -95,7 +95,9 @@ class Launching:
     def __post_init__(self) -> None:
         self._clock = self.launches.clock
         self._summary = self.launches.registration.summary
-        self._rate_limiter = RateLimiter(self._clock, self.launches.registration.settings.run_task_rate)
+        settings = self.launches.registration.settings
+        self._launches_for = waits.launch_seconds(settings.run_timeout_seconds, settings.max_concurrency)
+        self._rate_limiter = RateLimiter(self._clock, settings.run_task_rate)
         self._window = max(WINDOW, self.calls_at_once)
         self._last_start = self._checked = self._began = self._freed = self._clock.now()
         waiting = self._summary.waiting_since is not None
@@ -142,7 +144,7 @@ class Launching:
 
     def _is_over(self, pause: float) -> bool:
         launched_for = (self._clock.now() - self._began).total_seconds()
-        return self.remaining_seconds() - pause < waits.RESERVE_SECONDS or launched_for >= waits.LAUNCH_SECONDS
+        return self.remaining_seconds() - pause < waits.RESERVE_SECONDS or launched_for >= self._launches_for
 
     def _fill(self) -> None:
         while len(self._pending) + len(self._in_flight) < self._window and (launch := self.plan.take()):
@@ -157,6 +159,8 @@ class Launching:
             return False
         self._clock.sleep(waits.ROOM_CHECK_SECONDS)
         self._must_check = True
+        if (self._clock.now() - self._began).total_seconds() < waits.LISTED_WITHIN_SECONDS:
+            return True  # the index may lack what the call before this one has started
         found = self.open_tasks()
         self._newest = {
             arn: started
@@ -236,8 +240,9 @@ class Launching:
         summary = self.summaries.get(self._summary.workflow_name, self._summary.workflow_run_id)
         if summary is None or summary.status is not RunStatus.RUNNING:
             self._drain()
-            for row in self._unchecked:
-                self.launches.stop(row)
+            stops = [self.executor.submit(copy_context().run, self.launches.stop, row) for row in self._unchecked]
+            for stop in stops:
+                stop.result()
             return Work(self._launched)
         self._unchecked.clear()
         mine = (self._summary.capacity_waits, self._summary.launcher_call)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from ecs_kit.automation.journeys.tables import summary_items
 from ecs_kit.runtime.common.counting import Counting
-from ecs_kit.runtime.common.tables import DetailsTable, SummaryTable
+from ecs_kit.runtime.common.tables import CONFLICTS, DetailsTable, SummaryTable
 from ecs_kit.runtime.contract import outcomes
 from ecs_kit.runtime.contract.clock import from_iso
 from ecs_kit.runtime.contract.records import Counts, Summary, Target, new_row
@@ -75,6 +76,32 @@ class TestCounts:
             monkeypatch.setattr(counting.client, operation, Mock(side_effect=error))
         with pytest.raises(ClientError):
             counting.count(run, {0: True}, {}, {}, NOW)
+
+    @pytest.mark.parametrize("times", [1, CONFLICTS])
+    def test_are_written_again_where_the_launcher_writes_to_the_run_at_the_same_time(
+        self, counting: Counting, tasks: int, times: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run = counting.summaries.register(a_run(tasks))
+        reasons = {"CancellationReasons": [{"Code": "TransactionConflict"}, {"Code": "None"}]}
+        conflicts = {
+            "transact_write_items": client_error("TransactionCanceledException", **reasons),
+            "update_item": client_error("TransactionConflictException"),
+        }
+        for operation, error in conflicts.items():
+            write = getattr(counting.client, operation)
+            answers = Mock(side_effect=[*[error] * times, write])
+            monkeypatch.setattr(
+                counting.client,
+                operation,
+                lambda _answers=answers, _write=write, **given: _answers() and _write(**given),
+            )
+        monkeypatch.setattr(time, "sleep", Mock())
+        if times == CONFLICTS:
+            with pytest.raises(ClientError):
+                counting.count(run, {0: True}, {}, {}, NOW)
+        else:
+            counted, _ = counting.count(run, {0: True}, {}, {}, NOW)
+            assert counted is not None and counted.counts == Counts(1, 0, tasks - 1)
 
     def test_of_a_long_run_are_in_items_of_the_summary_table_that_are_no_runs(
         self, counting: Counting, tasks: int

@@ -551,6 +551,15 @@ class TestCapacity:
         w.launch(3)
         assert w.summary().launch_asked == asked[-1] < w.now
 
+    def test_what_is_freed_does_not_end_a_wait_that_has_begun_since(self, w: Any) -> None:
+        w.ecs.answers = [None, *[QUOTA_ERROR] * EVER]
+        w.launch(3)
+        polled = w.summary()
+        w.clock.advance(60)
+        w.launch(3)
+        assert w.summary().capacity_waits == 2
+        assert w.monitor.summaries.launch_now(polled, w.now).launch_after == w.summary().launch_after is not None
+
     def test_the_job_of_an_older_task_that_begins_does_not(self, w: Any) -> None:
         w.ecs.answers = [None, *[QUOTA_ERROR] * EVER]
         w.launch(3)
@@ -610,10 +619,82 @@ class TestCapacity:
         assert sum(call["launched"] for call in (first, *calls)) == 9
         assert (calls[-1]["remaining"], calls[-1]["again"]) == (0, False)
 
+    def test_such_calls_are_short_because_a_poll_beside_each_finds_the_retries(self) -> None:
+        assert [waits.launch_seconds(timeout, 40) for timeout in (3600, 6 * 3600, 36 * 3600)] == [30, 30, 95]
+        assert waits.launch_seconds(3600, 0) == 100
+
+    def test_a_new_call_does_not_take_for_room_what_the_index_lacks_of_the_call_before(
+        self, world: Any, monkeypatch: Any
+    ) -> None:
+        w = world(maxConcurrency=2)
+        w.launch(9)
+        began, read = w.clock.now(), w.details.uncounted
+
+        def lacks_the_newest(*run: Any) -> Any:
+            is_late = timedelta() < w.clock.now() - began < timedelta(seconds=1.5)
+            return read(*run)[:1] if is_late else read(*run)
+
+        monkeypatch.setattr(w.details, "uncounted", lacks_the_newest)
+        assert w.launch(9)["launched"] == 0
+
     def test_a_call_ends_where_no_task_ends_for_some_seconds(self, world: Any) -> None:
         w = world(maxConcurrency=2)
         assert w.launch(9)["launched"] == 2
         assert sum(w.clock.slept) == waits.ROOM_PATIENCE_SECONDS
+
+
+class TestRetriesBesidePolls:
+    """The monitor counts a task at its last attempt, and takes its attempts out of the index one after another."""
+
+    @pytest.fixture
+    def w(self, world: Any) -> Any:
+        """A run whose first task has failed for the last time; the others are active."""
+        w = world(taskAttempts=2)
+        w.launch()
+        w.end_tasks(TaskStatus.FAILED, "task_01", error="JobFailed: x")
+        w.poll()
+        w.clock.advance(60)
+        w.launch()
+        w.end_tasks(TaskStatus.FAILED, "task_01", error="JobFailed: x")
+        return w
+
+    @staticmethod
+    def _attempts(w: Any) -> list[int]:
+        return [row.attempt for row in w.rows() if row.task_name == "task_01"]
+
+    @pytest.fixture(params=[1, 2])
+    def left(self, request: Any, w: Any, monkeypatch: Any) -> Any:
+        """A poll that leaves one of the two attempts in the index."""
+        counted = w.details.set_counted
+        with monkeypatch.context() as patch:
+            patch.setattr(w.details, "set_counted", lambda row: counted(row) if row.attempt != request.param else None)
+            w.poll()
+        assert [row.attempt for row in w.rows() if row.task_name == "task_01" and row.uncounted] == [request.param]
+        w.clock.advance(60)
+
+    @pytest.mark.usefixtures("left")
+    def test_no_attempt_follows_the_last_one_while_the_monitor_counts_it(self, w: Any) -> None:
+        w.launch()
+        assert self._attempts(w) == [1, 2]
+
+    @pytest.mark.usefixtures("left")
+    def test_what_an_interrupted_poll_leaves_is_no_retry_and_does_not_keep_the_run_active(self, w: Any) -> None:
+        assert not w.poll()["relaunch"]
+        w.end_tasks(TaskStatus.COMPLETED, "task_02", "task_03")
+        polls = [w.poll() for _ in range(2)]
+        assert [polls[-1][name] for name in ("done", "completed", "failed")] == [True, 2, 1]
+        assert self._attempts(w) == [1, 2] and not any(row.uncounted for row in w.rows())
+
+    def test_an_attempt_that_ecs_did_not_start_follows_the_one_before_it(self, world: Any) -> None:
+        w = world(taskAttempts=2)
+        w.launch(1)
+        w.end_tasks(TaskStatus.FAILED, "task_01", error="JobFailed: x")
+        w.poll()
+        w.clock.advance(60)
+        w.ecs.answers = [DENIED]
+        w.launch(1)
+        first, second = sorted(w.rows(), key=lambda row: row.attempt)
+        assert first.retried_by == second.ecs_task_id == "not-started/task_01/2"
 
 
 class TestDeployments:
