@@ -27,7 +27,8 @@ MIB_OF_VCPU = 1769
 (https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html, read 2026-11-30)."""
 
 LAUNCHES_PER_SECOND = 25
-"""What a launcher of `MEMORY_MIB` reaches: a launch takes it 4.3 ms of a processor, of which it has a seventh."""
+"""What a launcher of `MEMORY_MIB` reaches: a launch takes it 4.3 ms of a processor, of which it has a seventh. The
+monitor beside it takes less for each task that has ended."""
 
 REPORTER_MEMORY_MIB = 512
 """With the SDK, the rows of 10,000 tasks and their page need less than a third of it."""
@@ -39,8 +40,11 @@ REPORTER_TIMEOUT_SECONDS = 900
 """The longest that Lambda has: reading the rows of many tasks takes minutes with 5 read capacity units."""
 
 
-def launcher_memory_mib(run_task_rate: int) -> int:
-    """Return the memory with which the launcher's processor reaches a rate; one vCPU at most, as Python uses one."""
+def memory_mib(run_task_rate: int) -> int:
+    """Return the memory with which the processors of launcher and monitor keep up with a rate.
+
+    One vCPU at most, as Python uses one.
+    """
     return min(MIB_OF_VCPU, MEMORY_MIB * math.ceil(run_task_rate / LAUNCHES_PER_SECOND))
 
 

@@ -22,7 +22,7 @@ from ecs_kit.components.functions import (
     REPORTER_TIMEOUT_SECONDS,
     PrivateFunction,
     PrivateFunctionArgs,
-    launcher_memory_mib,
+    memory_mib,
 )
 from ecs_kit.components.job import JobArgs
 from ecs_kit.components.lambda_package import FunctionName
@@ -241,13 +241,12 @@ class Pattern(pulumi.ComponentResource):
             workload=workload,
             role=role,
             description=self._describe(workload),
+            memory_mib=memory_mib(self._config.run_task_rate),
             settings=self._function_settings(network, task),
             subnet_ids=network.private_subnet_ids,
             security_group_ids=network.security_group_ids[workload],
             failure_queue_arn=None if workload == "launcher" else failures.arn,
         )
-        if workload == "launcher":
-            args = dataclasses.replace(args, memory_mib=launcher_memory_mib(self._config.run_task_rate))
         if workload == "reporter":
             settings = self._infrastructure(network, task).apply(self._reporter_settings)
             args = dataclasses.replace(

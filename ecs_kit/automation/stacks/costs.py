@@ -170,7 +170,7 @@ def _task_line(definition: Mapping[str, Any]) -> str:
 # What a run costs, before it: its orchestration, counted.
 
 CALL_SECONDS = 1.0
-"""Assumed length of a call of a function; the launcher's is longer by `1 / runTaskRate` for each task."""
+"""Assumed length of a call of a function, beside the time for which the launcher launches."""
 SUMMARY_KIB, ROW_KIB, ENTRY_KIB = 4.0, 0.75, 0.25
 """Assumed sizes of items: a summary with its spec of up to 3 KB, a row of the details table, its entry in the index."""
 WRITES_OF_ROW = {1: 4, 2: 3}
@@ -220,18 +220,21 @@ class Usage:
         }
 
 
-def transitions(pattern: int, tasks: int, polls: int, *, has_ecs_records: bool = False, batches: int = 0) -> int:
+def transitions(
+    pattern: int, tasks: int, polls: int, *, has_ecs_records: bool = False, batches: int = 0, relaunches: int = 0
+) -> int:
     """State transitions of a run that succeeds: each state that is entered once.
 
     Step Functions counts "each time a step of your workflow is executed" (https://aws.amazon.com/step-functions/pricing/).
 
-    Pattern 1: launch and choice, three states a poll, `RunCompleted`. Pattern 2: `RegisterRun`, `RunAndTrack`,
+    Pattern 1: launch and choice, three states a poll, `RunCompleted`; for each further call of the launcher
+    `LaunchAndTrack`, `LaunchMore`, `CountTasks` and the choice. Pattern 2: `RegisterRun`, `RunAndTrack`,
     `HowManyTasks`, `RunTasks`, one `RunTask` a task, `MarkLaunchingEnded`, `LaunchingEnded`, `StartTracking`, three
     states a poll, `TrackingEnded`, `TasksDone`, `RunCompleted`; with `jobRecords: ecs` also `WasStopped`, `TaskEnded`
     for each task. Where child executions run the tasks in batches, `RunBatches` is in the place of `RunTasks`, and each
     child has `WaitForTurn` and `RunBatch`.
     """
-    return {1: 3, 2: 10 + tasks * (3 if has_ecs_records else 1) + 2 * batches}[pattern] + 3 * polls
+    return {1: 3 + 4 * relaunches, 2: 10 + tasks * (3 if has_ecs_records else 1) + 2 * batches}[pattern] + 3 * polls
 
 
 def batches(config: KitConfig, tasks: int) -> int:
@@ -243,10 +246,15 @@ def batches(config: KitConfig, tasks: int) -> int:
 
 def usage(config: KitConfig, pattern: int, tasks: int, seconds: float) -> Usage:
     """What a run of so many tasks, each of so many seconds, uses."""
-    polls = waits.polls(math.ceil(run_seconds(config, pattern, tasks, seconds)), waits.LONGEST_WAIT_SECONDS)
     launches = {1: tasks, 2: 0}[pattern]
+    polls = waits.polls(math.ceil(run_seconds(config, pattern, tasks, seconds)), waits.LONGEST_WAIT_SECONDS)
+    launcher = launcher_seconds(config, tasks, seconds) if launches else 0.0
+    of_call = waits.launch_seconds(config.run_timeout_seconds, config.max_concurrency)
+    relaunches = max(0, math.ceil(launcher / of_call) - 1)
+    if relaunches:  # each has a poll beside it
+        polls -= waits.polls(math.ceil(launcher), waits.LONGEST_WAIT_SECONDS)
     # With `jobRecords: ecs` two events of each task call the monitor: it runs, it has stopped.
-    calls = 1 + polls + (2 * tasks if config.has_ecs_records else 0)
+    calls = 1 + polls + 2 * relaunches + (2 * tasks if config.has_ecs_records else 0)
     # The launcher puts a row, the task writes it twice, a poll takes it out of the index, which has all of that, too.
     # Tasks are counted in transactions, which are charged twice, one for every ten tasks; in short runs in writes.
     counts = math.ceil(tasks / TASKS_PER_TRANSACTION)
@@ -254,23 +262,34 @@ def usage(config: KitConfig, pattern: int, tasks: int, seconds: float) -> Usage:
     summary_writes = (3 if launches else 2) + counts + transactions + 1
     row_writes = 2 * WRITES_OF_ROW[pattern] * tasks
     counted = transactions * math.ceil(min(tasks, outcomes.TASKS_PER_ITEM) / 1024)
-    # Polls read the summary, and the index of those tasks that are not counted, half of them on an average.
-    entries_read = (polls + bool(launches)) * math.ceil(tasks / 2 * ENTRY_KIB / 4) / 2 + transactions
+    # Polls read the summary, and the index of those tasks that are not counted: half of them on an average, with
+    # `maxConcurrency` at most as many.
+    uncounted = min(tasks / 2, config.max_concurrency or tasks)
+    of_index = math.ceil(uncounted * ENTRY_KIB / 4) / 2
+    entries_read = (polls + 2 * relaunches + bool(launches)) * of_index + transactions
     report_seconds = reads_of_report = 0.0
+    of_run = calls
     if config.has_run_reports:
         calls += 1
-        # The reporter's memory is a multiple of the others'.
-        of_memory = functions.REPORTER_MEMORY_MIB / functions.MEMORY_MIB
-        report_seconds = (of_memory - 1) * CALL_SECONDS + of_memory * tasks / TASKS_REPORTED_PER_SECOND
+        of_reporter = functions.REPORTER_MEMORY_MIB / functions.MEMORY_MIB
+        report_seconds = of_reporter * (CALL_SECONDS + tasks / TASKS_REPORTED_PER_SECOND)
         reads_of_report = math.ceil(tasks * ROW_KIB / 4)
-    of_launcher = functions.launcher_memory_mib(config.run_task_rate) / functions.MEMORY_MIB
-    summary_reads = calls + (math.ceil(launches / config.run_task_rate / waits.RUN_CHECK_SECONDS))
+    of_memory = functions.memory_mib(config.run_task_rate) / functions.MEMORY_MIB
+    if config.max_concurrency:  # the launcher looks for room: in the run's item, and in the index
+        looks = math.ceil(launcher / waits.ROOM_CHECK_SECONDS)
+        entries_read += looks * of_index
+    else:
+        looks = math.ceil(launcher / waits.RUN_CHECK_SECONDS)
+    summary_reads = calls + looks
     return Usage(
         transitions=transitions(
-            *(pattern, tasks, polls), has_ecs_records=config.has_ecs_records, batches=batches(config, tasks)
+            *(pattern, tasks, polls),
+            has_ecs_records=config.has_ecs_records,
+            batches=batches(config, tasks),
+            relaunches=relaunches,
         ),
         calls=calls,
-        function_seconds=calls * CALL_SECONDS + of_launcher * launches / config.run_task_rate + report_seconds,
+        function_seconds=of_memory * (of_run * CALL_SECONDS + launcher) + report_seconds,
         write_units=math.ceil(summary_writes * SUMMARY_KIB + row_writes * math.ceil(ROW_KIB) + 2 * counted),
         read_units=math.ceil(summary_reads * SUMMARY_KIB / 4 + entries_read + reads_of_report),
         log_kib=tasks * LOG_KIB_OF_TASK + calls * LOG_KIB_OF_CALL,
@@ -299,6 +318,12 @@ def run_seconds(config: KitConfig, pattern: int, tasks: int, seconds: float) -> 
     if pattern == 2 and not batches(config, tasks):
         at_once = min(at_once, waits.INLINE_MAP_CONCURRENCY)
     return max(math.ceil(tasks / at_once) * seconds, tasks // config.run_task_rate + seconds)
+
+
+def launcher_seconds(config: KitConfig, tasks: int, seconds: float) -> float:
+    """How long the launcher of pattern 1 is busy: with `maxConcurrency` until the last task has room."""
+    at_rate = tasks / config.run_task_rate
+    return max(at_rate, run_seconds(config, 1, tasks, seconds) - seconds) if config.max_concurrency else at_rate
 
 
 @dataclass(frozen=True)

@@ -375,7 +375,6 @@ def test_a_rule_may_call_the_monitor(rule):
 
 
 @pytest.mark.parametrize(("rate", "memory"), [(1, 256), (20, 256), (25, 256), (26, 512), (100, 1024), (200, 1769)])
-def test_the_launcher_has_the_processor_that_its_rate_needs(rate: int, memory: int) -> None:
+def test_launcher_and_monitor_have_the_processor_that_the_rate_needs(rate: int, memory: int) -> None:
     deployed = deployment(patterns="1", runTaskRate=str(rate))
-    assert deployed.the("Function", "launcher").inputs["memorySize"] == memory
-    assert deployed.the("Function", "monitor").inputs["memorySize"] == 256
+    assert {deployed.the("Function", name).inputs["memorySize"] for name in ("launcher", "monitor")} == {memory}

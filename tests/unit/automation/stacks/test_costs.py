@@ -1,5 +1,6 @@
 """The cost of what a preview will create."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from ecs_kit.automation.stacks import costs
 from ecs_kit.automation.stacks.lifecycle import ResourceStep
 from ecs_kit.components import definitions
 from ecs_kit.components.config import KitConfig
+from ecs_kit.runtime.contract import waits
 from ecs_kit.runtime.reporter.prices import PRICES
 from ecs_kit.runtime.reporter.task_costs import Size, billed_seconds, task_cost
 from tests.unit.components.conftest import project  # noqa: F401  a fixture
@@ -164,6 +166,20 @@ def test_tasks_run_as_many_at_once_as_the_pattern_and_the_configuration_allow(
 ) -> None:
     """They start at the rate of RunTask. Long lists of pattern 2 are not held up by its inline Map state."""
     assert costs.run_seconds(KitConfig(max_concurrency=limit), pattern, tasks, 60) == seconds
+
+
+@pytest.mark.parametrize(("limit", "seconds", "calls"), [(0, 500, 5), (40, 14_940, 498)])
+def test_with_max_concurrency_the_launcher_runs_until_the_last_task_has_room(
+    limit: int, seconds: float, calls: int
+) -> None:
+    """Each of its calls has a poll beside it, and each second of it a look at the run and its index."""
+    config = KitConfig(max_concurrency=limit)
+    assert costs.launcher_seconds(config, 10_000, 60) == seconds
+    used = costs.usage(config, 1, 10_000, 60)
+    polls_after = waits.polls(math.ceil(seconds + 60), 60) - waits.polls(math.ceil(seconds), 60)
+    assert used.transitions == 3 + 4 * (calls - 1) + 3 * polls_after
+    assert used.calls == 1 + polls_after + 2 * (calls - 1)
+    assert used.function_seconds == pytest.approx(used.calls + seconds)
 
 
 @pytest.mark.parametrize(("limit", "batches"), [(0, 1000), (40, 10_000)])
