@@ -15,6 +15,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from ministack.core.concurrency import resource_lock
@@ -100,10 +101,16 @@ class Capacity:
                 self._free += 1
 
 
+CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+"""Bytes that a container may use, or `max` (https://docs.kernel.org/admin-guide/cgroup-v2.html)."""
+
+
 def tasks_at_once() -> int:
-    """How many tasks this machine's memory has room for."""
-    mebibytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
-    return max(FEWEST_AT_ONCE, mebibytes // MIB_OF_TASK)
+    """How many tasks the memory of this machine, or of this container, has room for."""
+    of_machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = CGROUP_LIMIT.read_text().strip() if CGROUP_LIMIT.is_file() else "max"
+    available = min(of_machine, int(limit)) if limit.isdigit() else of_machine
+    return max(FEWEST_AT_ONCE, available // 2**20 // MIB_OF_TASK)
 
 
 class TaskLives:

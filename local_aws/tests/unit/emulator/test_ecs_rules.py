@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from local_aws.emulator.aws_behaviour import (
     ecs_api,
     ecs_events,
+    ecs_tasks,
     execution_role,
     fargate_quota,
     request_authorization,
@@ -177,3 +179,16 @@ def test_a_task_that_the_emulator_itself_cannot_start_stops_all_the_same(told: l
 )
 def test_why_a_task_stopped_follows_from_its_container(container: dict[str, Any], expected: tuple[str, str]) -> None:
     assert why_stopped(container) == expected
+
+
+@pytest.mark.parametrize(("limit", "tasks"), [("2147483648\n", 25), ("268435456\n", ecs_tasks.FEWEST_AT_ONCE)])
+def test_a_container_s_limit_bounds_how_many_tasks_run_at_once(
+    limit: str, tasks: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = ecs_tasks.tasks_at_once()
+    file = tmp_path / "memory.max"
+    monkeypatch.setattr(ecs_tasks, "CGROUP_LIMIT", file)
+    file.write_text(limit)
+    assert ecs_tasks.tasks_at_once() == tasks
+    file.write_text("max\n")
+    assert ecs_tasks.tasks_at_once() >= machine
