@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks.scale import results
 from benchmarks.scale.journey import CONTENDERS, RUN_TIMEOUT_SECONDS, Scale
+from benchmarks.scale.measures import LIMIT_PER_SECOND as LIMIT
 from ecs_kit.automation.cli.entry_point import exit_status
 from ecs_kit.automation.cli.options import Parser, absolute, whole_number
 from ecs_kit.automation.host.interruption import Interruption
@@ -45,6 +46,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--stop-after", type=number, default=0, metavar="SECONDS", help=stop)
     at_once = "tasks of a run at once, where the machine has no room for more (as many as are launched)"
     add("--max-concurrency", type=number, default=0, metavar="N", help=at_once)
+    rate = f"RunTask calls of a run each second, where the machine keeps up with no more (AWS's limit: {LIMIT:.0f})"
+    add("--rate", type=number, default=0, metavar="N", help=rate)
     add("--append", action="store_true", help="keep the other runs in the results; else they are written anew")
     add(
         "--results",
@@ -79,7 +82,11 @@ def _measure(arguments: Sequence[str] | None, interruption: Interruption) -> int
         make,
         interruption,
         patterns=tuple(PATTERNS),
-        config={**CONFIG, "maxConcurrency": str(options.max_concurrency)},
+        config={
+            **CONFIG,
+            "maxConcurrency": str(options.max_concurrency),
+            **({"runTaskRate": str(options.rate)} if options.rate else {}),
+        },
         report_dir=options.report_dir,
         container_runtime="simulated",
         limit_seconds=RUN_TIMEOUT_SECONDS,
@@ -87,6 +94,7 @@ def _measure(arguments: Sequence[str] | None, interruption: Interruption) -> int
     more = {
         "machine": results.machine(),
         **({"maxConcurrency": options.max_concurrency} if options.max_concurrency else {}),
+        **({"runTaskRate": options.rate} if options.rate else {}),
     }
     new = [{**run, **more} for journey in made for run in journey.measured]
     if new:

@@ -13,6 +13,7 @@ from ecs_kit.components.config import KitConfig
 from ecs_kit.runtime.reporter.task_costs import task_cost
 
 COLOURS = {"pattern 1": "#1f6feb", "pattern 2": "#2da44e", "baseline": "#cf222e", "RunTask alone": "#6e7781"}
+ALONE = "RunTask alone"
 LIMIT_PER_SECOND = 20
 KIB = 1024
 
@@ -30,6 +31,7 @@ def runs_table() -> str:
 def throttled_table() -> str:
     """The runs of which some calls of RunTask were throttled besides."""
     runs = [run for run in read()["runs"] if run["throttledPercent"]]
+    alone = {run["tasks"]: run for run in runs if run["contender"] == ALONE}
     rows = [
         [
             f"{run['errors'].get('ecs:RunTask', 0)} of {run['calls'].get('ecs:RunTask', 0)}",
@@ -37,10 +39,11 @@ def throttled_table() -> str:
             _verdict(run),
             _text(run["launchesPerSecond"]),
             *_share(run),
+            _ratio(run, alone.get(run["tasks"]), _rate),
         ]
         for run in runs
     ]
-    head = ["calls of RunTask throttled", "tasks", "what", "verified", "launches/s", "of 20/s"]
+    head = ["calls of RunTask throttled", "tasks", "what", "verified", "launches/s", "of 20/s", "÷ RunTask alone"]
     return _table([head, *rows]) if rows else _NONE
 
 
@@ -89,7 +92,7 @@ def ratios_table() -> str:
                 _ratio(run, other, lambda each: float(each["readUnitsPerTask"])),
                 _ratio(run, other, lambda each: float(each["writeUnitsPerTask"])),
                 _ratio(run, hundred, dollars),
-                _ratio(run, runs.get(("RunTask alone", tasks)), lambda each: float(each["launchesPerSecond"] or 0)),
+                _ratio(run, runs.get((ALONE, tasks)), _rate),
             ]
         )
     return _table(rows)
@@ -202,8 +205,9 @@ def _runs(runs: Sequence[Run]) -> str:
 
 
 def _beginning(run: Run) -> list[str]:
-    most = run.get("maxConcurrency", 0)
-    return [f"{run['tasks']:,}", f"{run['contender']}, {most} at once" if most else str(run["contender"])]
+    most, rate = run.get("maxConcurrency", 0), run.get("runTaskRate", 0)
+    what = [run["contender"], *([f"{most} at once"] if most else []), *([f"{rate} a second"] if rate else [])]
+    return [f"{run['tasks']:,}", ", ".join(what)]
 
 
 def _verdict(run: Run) -> str:
@@ -211,9 +215,11 @@ def _verdict(run: Run) -> str:
 
 
 def _share(run: Run) -> list[str]:
-    """The share of the limit; of runs that a burst may launch at once there is none."""
+    """The share of the limit, or of the configured rate; of runs that a burst may launch at once there is none."""
     if run["tasks"] <= LIMIT_PER_SECOND or not run["shareOfLimit"]:
         return ["a burst"]
+    if rate := run.get("runTaskRate", 0):
+        return [f"{run['launchesPerSecond'] / rate * 100:.0f} % of {rate}/s"]
     return [f"{run['shareOfLimit'] * 100:.0f} %"]
 
 
@@ -228,6 +234,10 @@ def _short(name: str) -> str:
 
 def _ratio(run: Run, other: Run | None, value: Callable[[Run], float]) -> str:
     return _text(value(run) / value(other)) if other and value(other) else "-"
+
+
+def _rate(run: Run) -> float:
+    return float(run["launchesPerSecond"] or 0)
 
 
 def _kib(size: float) -> str:

@@ -305,6 +305,8 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> None:
         *(run(name, tasks) for tasks in (10, 100) for name in ("pattern 1", "baseline")),
         run("pattern 2", 100, problems=["lost: one was never started"]),
         run("pattern 1", 100, throttledPercent=10),
+        run("RunTask alone", 100, throttledPercent=10, launchesPerSecond=0.8),
+        run("pattern 1", 1000, runTaskRate=2),
         run("pattern 1", 100, stoppedAfterSeconds=10, **measures.stopping(stopped())),
     ]
     monkeypatch.setattr(page, "read", lambda: {"runs": runs, "model": []})
@@ -316,7 +318,9 @@ def test_the_page_says_what_is_verified_and_names_machine_and_date() -> None:
     assert "| 100 | pattern 2 | 1 | 1 problems: lost: one was never started |" in table
     assert "| 10 | pattern 1 | 1 | all, once each | 1 | a burst |" in table
     assert table.endswith("this, 2026-11-30.")
-    assert table.count("pattern 1") == 2 and "| 1 of 4 | 100 | pattern 1 |" in page.throttled_table()
+    assert "| 1,000 | pattern 1, 2 a second | 1 | all, once each | 1 | 50 % of 2/s |" in table
+    assert table.count("pattern 1") == 3
+    assert "| 1 of 4 | 100 | pattern 1 | all, once each | 1 | 5 % | 1.25 |" in page.throttled_table()
     assert "| 100 | pattern 1 | 10 | 2 | 0 | 0 | -4 s | all stopped, a final row each |" in page.stopped_table()
 
 
