@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis.strategies import SearchStrategy
 
 from tests.unit.model.scheduler import Choices
 from tests.unit.model.test_interleavings import check
-from tests.unit.model.world import FAULTS, World
+from tests.unit.model.world import FAULTS, World, retried_runs, runs
 
 pytestmark = pytest.mark.acceptance
 
 
 @pytest.mark.parametrize("pattern", [1, 2])
-def test_every_run_ends_and_no_invariant_is_violated(pattern: int) -> None:
-    check(pattern, examples=500)
+@pytest.mark.parametrize("strategy", [runs, retried_runs], ids=["any faults", "retries"])
+def test_every_run_ends_and_no_invariant_is_violated(strategy: SearchStrategy[World], pattern: int) -> None:
+    check(strategy, pattern, examples=250)
 
 
 @pytest.mark.parametrize("pattern", [1, 2])
